@@ -1,0 +1,203 @@
+using System.Buffers.Binary;
+using Henge.Core;
+
+namespace Henge.Storage;
+
+/// <summary>
+/// Entries that take effect together. Reusable: <see cref="Clear"/> keeps the buffer, so a batch allocates only while it grows to its
+/// usual size. Not thread-safe. The encoded form is also what the engine's own log holds (docs/formats.md):
+/// <c>kind u8 | keyspace u32 LE | version u64 LE | key length varint | key | [expiry i64 LE] | value length varint | value</c> for each entry,
+/// and <c>0xF0 | stream u32 LE | position u64 LE</c> for each position.
+/// </summary>
+public sealed class WriteBatch
+{
+    internal const byte PositionTag = 0xF0;
+    private byte[] _buffer;
+    private int _length;
+
+    /// <summary>Creates an empty batch with room for some bytes.</summary>
+    public WriteBatch(int capacityBytes = 1024) => _buffer = new byte[capacityBytes];
+
+    /// <summary>Entries in the batch, not counting positions.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Bytes of the encoded form.</summary>
+    public int ByteCount => _length;
+
+    /// <summary>The encoded form.</summary>
+    public ReadOnlySpan<byte> Encoded => _buffer.AsSpan(0, _length);
+
+    /// <summary>Adds a value; with <paramref name="expiresAtMs"/> other than 0 it ends at that moment (milliseconds since the epoch of versions).</summary>
+    public void Put(uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0)
+    {
+        int at = Begin(expiresAtMs == 0 ? EntryKind.Put : EntryKind.PutExpiring, keyspace, key, version, value.Length + 18);
+        if (expiresAtMs != 0)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(_buffer.AsSpan(at), expiresAtMs);
+            at += 8;
+        }
+
+        at += Varint.Write(_buffer.AsSpan(at), (ulong)value.Length);
+        value.CopyTo(_buffer.AsSpan(at));
+        _length = at + value.Length;
+    }
+
+    /// <summary>Adds a tombstone.</summary>
+    public void Delete(uint keyspace, ReadOnlySpan<byte> key, Core.Version version)
+    {
+        int at = Begin(EntryKind.Delete, keyspace, key, version, 1);
+        _buffer[at++] = 0;
+        _length = at;
+    }
+
+    /// <summary>Says how far the owner's log is applied by this batch (see <see cref="IStorageEngine.GetPosition"/>).</summary>
+    public void SetPosition(uint stream, ulong position)
+    {
+        Reserve(13);
+        _buffer[_length] = PositionTag;
+        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.AsSpan(_length + 1), stream);
+        BinaryPrimitives.WriteUInt64LittleEndian(_buffer.AsSpan(_length + 5), position);
+        _length += 13;
+    }
+
+    /// <summary>Takes over an encoded batch, for example from a log. Check it with <see cref="WriteBatchReader"/> first.</summary>
+    public void Load(ReadOnlySpan<byte> encoded, int count)
+    {
+        Clear();
+        Reserve(encoded.Length);
+        encoded.CopyTo(_buffer);
+        _length = encoded.Length;
+        Count = count;
+    }
+
+    /// <summary>Empties it and keeps the memory.</summary>
+    public void Clear()
+    {
+        _length = 0;
+        Count = 0;
+    }
+
+    private int Begin(EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, int rest)
+    {
+        Reserve(13 + Varint.MaxBytes + key.Length + rest);
+        int at = _length;
+        _buffer[at] = (byte)kind;
+        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.AsSpan(at + 1), keyspace);
+        BinaryPrimitives.WriteUInt64LittleEndian(_buffer.AsSpan(at + 5), version.Value);
+        at += 13;
+        at += Varint.Write(_buffer.AsSpan(at), (ulong)key.Length);
+        key.CopyTo(_buffer.AsSpan(at));
+        Count++;
+        return at + key.Length;
+    }
+
+    private void Reserve(int bytes)
+    {
+        int needed = checked(_length + bytes);
+        if (needed > _buffer.Length)
+        {
+            Array.Resize(ref _buffer, Math.Max(needed, _buffer.Length * 2));
+        }
+    }
+}
+
+/// <summary>Walks an encoded <see cref="WriteBatch"/>. Never reads outside of it; bad bytes end the walk with <see cref="Damaged"/>.</summary>
+public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
+{
+    private ReadOnlySpan<byte> _rest = encoded;
+
+    /// <summary>True when the bytes did not make sense.</summary>
+    public bool Damaged { get; private set; }
+
+    /// <summary>True when the item is a position: then only <see cref="Keyspace"/> (the stream) and <see cref="Position"/> count.</summary>
+    public bool IsPosition { get; private set; }
+
+    /// <summary>The position.</summary>
+    public ulong Position { get; private set; }
+
+    /// <summary>What the entry is.</summary>
+    public EntryKind Kind { get; private set; }
+
+    /// <summary>The keyspace.</summary>
+    public uint Keyspace { get; private set; }
+
+    /// <summary>The version.</summary>
+    public Core.Version Version { get; private set; }
+
+    /// <summary>The key.</summary>
+    public ReadOnlySpan<byte> Key { get; private set; }
+
+    /// <summary>When it expires; 0 if never.</summary>
+    public long ExpiresAtMs { get; private set; }
+
+    /// <summary>The value.</summary>
+    public ReadOnlySpan<byte> Value { get; private set; }
+
+    /// <summary>Moves to the next item.</summary>
+    public bool MoveNext()
+    {
+        if (_rest.IsEmpty || Damaged)
+        {
+            return false;
+        }
+
+        Damaged = !TryRead();
+        return !Damaged;
+    }
+
+    private bool TryRead()
+    {
+        if (_rest.Length < 13)
+        {
+            return false;
+        }
+
+        byte tag = _rest[0];
+        Keyspace = BinaryPrimitives.ReadUInt32LittleEndian(_rest[1..]);
+        ulong number = BinaryPrimitives.ReadUInt64LittleEndian(_rest[5..]);
+        _rest = _rest[13..];
+        IsPosition = tag == WriteBatch.PositionTag;
+        if (IsPosition)
+        {
+            Position = number;
+            return true;
+        }
+
+        if (tag > (byte)EntryKind.PutExpiring || number > Core.Version.MaxValue || !TryTake(out ReadOnlySpan<byte> key))
+        {
+            return false;
+        }
+
+        Kind = (EntryKind)tag;
+        Version = new Core.Version(number);
+        Key = key;
+        ExpiresAtMs = 0;
+        if (Kind == EntryKind.PutExpiring)
+        {
+            if (_rest.Length < 8)
+            {
+                return false;
+            }
+
+            ExpiresAtMs = BinaryPrimitives.ReadInt64LittleEndian(_rest);
+            _rest = _rest[8..];
+        }
+
+        bool complete = TryTake(out ReadOnlySpan<byte> value);
+        Value = value;
+        return complete;
+    }
+
+    private bool TryTake(out ReadOnlySpan<byte> bytes)
+    {
+        bytes = default;
+        if (!Varint.TryRead(_rest, out ulong length, out int size) || length > (ulong)(_rest.Length - size))
+        {
+            return false;
+        }
+
+        bytes = _rest.Slice(size, (int)length);
+        _rest = _rest[(size + (int)length)..];
+        return true;
+    }
+}
