@@ -1,0 +1,131 @@
+using Henge.Core;
+using Henge.Storage;
+
+namespace Henge.Node.Api;
+
+/// <summary>What an <see cref="Operation"/> asks for.</summary>
+public enum OperationKind : byte
+{
+    /// <summary>Read one key (<see cref="Operation.Key"/>). When it completes without error, call <see cref="IHengeNode.TryRead"/>.</summary>
+    Get,
+    /// <summary>Propose an encoded command (<see cref="Operation.Command"/>) to the shard of <see cref="Operation.Key"/>.</summary>
+    Write,
+    /// <summary>
+    /// Make sure that a read of one shard (by <see cref="Operation.Key"/>) or, with <see cref="Operation.AllShards"/>, of all shards, sees everything
+    /// that was acknowledged before. Completes with the version to read at.
+    /// </summary>
+    Barrier,
+}
+
+/// <summary>How a read is made sure of.</summary>
+public enum ReadConsistency : byte
+{
+    /// <summary>As the node is set.</summary>
+    Default,
+    /// <summary>By ReadIndex (Raft thesis, section 6.4).</summary>
+    Linearizable,
+    /// <summary>By the leader's lease.</summary>
+    Lease,
+    /// <summary>Whatever this node has applied.</summary>
+    Stale,
+}
+
+/// <summary>
+/// One operation on its way through a node. The caller fills in the request part, hands it to <see cref="IHengeNode.Submit(Operation)"/>, and
+/// gets exactly one call of <see cref="OnCompleted"/>, on whichever thread finished it; there it must only hand the operation over to its own
+/// loop. Reusable after <see cref="Reset"/>: doors pool them, so that an operation allocates nothing.
+/// </summary>
+public abstract class Operation
+{
+    // ---- request ----
+
+    /// <summary>What is asked.</summary>
+    public OperationKind Kind { get; set; }
+
+    /// <summary>The key that decides the shard. The memory must not change before completion.</summary>
+    public ReadOnlyMemory<byte> Key { get; set; }
+
+    /// <summary>For writes: the encoded command (see CommandEncoder). The memory must not change before completion.</summary>
+    public ReadOnlyMemory<byte> Command { get; set; }
+
+    /// <summary>For reads: how it is made sure of.</summary>
+    public ReadConsistency Consistency { get; set; }
+
+    /// <summary>For reads: the version to read at; zero means now.</summary>
+    public Core.Version ReadVersion { get; set; }
+
+    /// <summary>For barriers: all shards, not only that of <see cref="Key"/>.</summary>
+    public bool AllShards { get; set; }
+
+    /// <summary>True: fail with <see cref="ErrorCode.NotLeader"/> instead of forwarding.</summary>
+    public bool LeaderOnly { get; set; }
+
+    /// <summary>When to give up, on the node's monotonic clock (<see cref="IHengeNode.MonotonicMs"/>); 0: the node's default.</summary>
+    public long DeadlineMs { get; set; }
+
+    // ---- outcome ----
+
+    /// <summary>What went wrong; <see cref="ErrorCode.None"/> when nothing did.</summary>
+    public ErrorCode Error { get; set; }
+
+    /// <summary>A message for the user, when there is an error.</summary>
+    public string? ErrorMessage { get; set; }
+
+    /// <summary>Address of the shard's leader, when known and not this node.</summary>
+    public string? LeaderHint { get; set; }
+
+    /// <summary>For writes: the version of the write. For barriers: the version to read at. For gets: the version as of which is read.</summary>
+    public Core.Version Version { get; set; }
+
+    /// <summary>For writes: the encoded result (see CommandResult), owned by the operation until <see cref="Reset"/>.</summary>
+    public ReadOnlyMemory<byte> Result { get; set; }
+
+    // ---- the node's own ----
+
+    /// <summary>For intrusive queues of whoever holds the operation now.</summary>
+    internal Operation? Next { get; set; }
+
+    /// <summary>The shard, once routed.</summary>
+    internal ShardId Shard { get; set; }
+
+    /// <summary>A number of the holder's own (read request, index in a batch…).</summary>
+    internal ulong Tag { get; set; }
+
+    /// <summary>Anything of the holder's own.</summary>
+    internal object? State { get; set; }
+
+    /// <summary>Makes it ready for use again.</summary>
+    public virtual void Reset()
+    {
+        Key = default;
+        Command = default;
+        Consistency = default;
+        ReadVersion = default;
+        AllShards = false;
+        LeaderOnly = false;
+        DeadlineMs = 0;
+        Error = ErrorCode.None;
+        ErrorMessage = null;
+        LeaderHint = null;
+        Version = default;
+        Result = default;
+        Next = null;
+        State = null;
+        Tag = 0;
+    }
+
+    /// <summary>Completes it with an error.</summary>
+    public void Fail(ErrorCode error, string message, string? leaderHint = null)
+    {
+        Error = error;
+        ErrorMessage = message;
+        LeaderHint = leaderHint;
+        OnCompleted();
+    }
+
+    /// <summary>Completes it.</summary>
+    public void Complete() => OnCompleted();
+
+    /// <summary>Called exactly once for each submission, on any thread, maybe before Submit returns. Must be quick and must not throw.</summary>
+    protected abstract void OnCompleted();
+}
