@@ -1,0 +1,99 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+
+namespace Henge.Storage.Lsm;
+
+/// <summary>
+/// What a point read looks for: made once, in the caller's stack, and used on every memtable and table of the read.
+/// Layout of the buffer: the internal key that seeks the newest entry at or below the version, then 8 bytes of slack, so that
+/// comparisons may load whole words.
+/// </summary>
+internal readonly unsafe ref struct LookupKey
+{
+    private const int SlackBytes = sizeof(ulong);
+
+    /// <summary>Writes the key into a buffer of at least <see cref="BufferBytes"/>, which must not move (stack or pinned) while it is used.</summary>
+    public LookupKey(byte* buffer, uint keyspace, ReadOnlySpan<byte> key, Core.Version at)
+    {
+        Pointer = buffer;
+        PrefixLength = key.Length + InternalKey.KeyspaceBytes;
+        At = at;
+        *(uint*)buffer = BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(keyspace) : keyspace;
+        key.CopyTo(new Span<byte>(buffer + InternalKey.KeyspaceBytes, key.Length));
+        InternalKey.WriteTrailer(new Span<byte>(buffer + PrefixLength, InternalKey.TrailerBytes), at, 0);
+        Hash = BloomFilter.Hash(new ReadOnlySpan<byte>(buffer, PrefixLength));
+    }
+
+    /// <summary>Bytes that the buffer for a key needs.</summary>
+    public static int BufferBytes(int keyLength) => keyLength + InternalKey.OverheadBytes + SlackBytes;
+
+    /// <summary>Keyspace and key, then the trailer.</summary>
+    public byte* Pointer { get; }
+
+    /// <summary>Bytes of keyspace and key.</summary>
+    public int PrefixLength { get; }
+
+    /// <summary>The newest version that may be found.</summary>
+    public Core.Version At { get; }
+
+    /// <summary>The hash of keyspace and key that all filters use.</summary>
+    public ulong Hash { get; }
+
+    /// <summary>The internal key.</summary>
+    public ReadOnlySpan<byte> InternalKeySpan => new(Pointer, PrefixLength + InternalKey.TrailerBytes);
+}
+
+/// <summary>
+/// An entry that a point read found, in the memory of a memtable or a block. While <see cref="Owner"/> is not null that memory is
+/// pinned: hand it on by <see cref="ToPinnedValue"/>, or call <see cref="Unpin"/>, exactly once.
+/// </summary>
+internal unsafe struct FoundEntry
+{
+    /// <summary>What the entry is; tombstones too.</summary>
+    public EntryKind Kind;
+
+    /// <summary>The version that wrote it.</summary>
+    public Core.Version Version;
+
+    /// <summary>When it expires, in milliseconds since the epoch of versions; 0 if never.</summary>
+    public long ExpiresAtMs;
+
+    /// <summary>The value, without the expiry.</summary>
+    public byte* Value;
+
+    /// <summary>Bytes of the value.</summary>
+    public int ValueLength;
+
+    /// <summary>Who pins the memory; null when nothing is pinned (tombstones).</summary>
+    public IPinOwner? Owner;
+
+    /// <summary>What the owner needs to let go of it.</summary>
+    public nint Token;
+
+    /// <summary>The value.</summary>
+    public readonly ReadOnlySpan<byte> Span => new(Value, ValueLength);
+
+    /// <summary>Hands the pin on.</summary>
+    public readonly PinnedValue ToPinnedValue() => new(Owner, Token, Value, ValueLength, Version, ExpiresAtMs);
+
+    /// <summary>Lets go of the pin.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Unpin() => Owner?.Unpin(Token);
+
+    /// <summary>Fills in the value of an entry, taking the expiry off a value that has one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void SetValue(EntryKind kind, byte* value, int length)
+    {
+        Kind = kind;
+        ExpiresAtMs = 0;
+        if (kind == EntryKind.PutExpiring)
+        {
+            ExpiresAtMs = BinaryPrimitives.ReadInt64LittleEndian(new ReadOnlySpan<byte>(value, sizeof(long)));
+            value += sizeof(long);
+            length -= sizeof(long);
+        }
+
+        Value = value;
+        ValueLength = length;
+    }
+}
