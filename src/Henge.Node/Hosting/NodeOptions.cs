@@ -1,0 +1,88 @@
+using Henge.Core;
+using Henge.Node.Api;
+
+namespace Henge.Node.Hosting;
+
+/// <summary>A node as the cluster list names it.</summary>
+/// <param name="Name">The node's name, unique in the cluster.</param>
+/// <param name="Address">Host and port at which the others and clients reach it.</param>
+public readonly record struct ClusterMember(string Name, string Address);
+
+/// <summary>Settings of a node. Times are in milliseconds, sizes in bytes.</summary>
+public sealed record NodeOptions
+{
+    /// <summary>This node's name; one of <see cref="Cluster"/>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>All nodes, the same list on each. One: a cluster of one. Empty: this node alone, at <see cref="Address"/>.</summary>
+    public IReadOnlyList<ClusterMember> Cluster { get; init; } = [];
+
+    /// <summary>The address of this node when <see cref="Cluster"/> is empty.</summary>
+    public string Address { get; init; } = "";
+
+    /// <summary>Tells clusters with the same list apart; the same on each node. May be empty.</summary>
+    public string ClusterToken { get; init; } = "";
+
+    /// <summary>The directory that holds everything of this node.</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>Shards of a new cluster, 1 to 4096. A cluster keeps the number that it was created with.</summary>
+    public int Shards { get; init; } = 16;
+
+    /// <summary>Replicas of each shard; more than there are nodes means all.</summary>
+    public int ReplicationFactor { get; init; } = int.MaxValue;
+
+    /// <summary>How long every version of a key is kept.</summary>
+    public long HistoryMs { get; init; } = 3_600_000;
+
+    /// <summary>How reads with <see cref="ReadConsistency.Default"/> are made sure of.</summary>
+    public ReadConsistency Reads { get; init; } = ReadConsistency.Linearizable;
+
+    /// <summary>Limits on what may be asked.</summary>
+    public NodeLimits Limits { get; init; } = new();
+
+    /// <summary>Workers; 0: as many as processors (the host fills it in; the core takes 0 as 1).</summary>
+    public int Workers { get; init; }
+
+    /// <summary>Milliseconds between two calls of the node's Tick.</summary>
+    public int TickMs { get; init; } = 10;
+
+    /// <summary>Ticks between two heartbeats of a leader.</summary>
+    public int HeartbeatTicks { get; init; } = 5;
+
+    /// <summary>Ticks without a leader before a follower seeks election, at least; the actual number is drawn from here to twice this.</summary>
+    public int ElectionTicks { get; init; } = 15;
+
+    /// <summary>The deadline of operations that name none.</summary>
+    public int DefaultDeadlineMs { get; init; } = 5_000;
+
+    /// <summary>Bytes of commands in one Raft entry; one command is always let in.</summary>
+    public int EntryBytes { get; init; } = 512 * 1024;
+
+    /// <summary>Bytes of one segment of the node log.</summary>
+    public int LogSegmentBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>Bytes of the node log above which the engine is asked to flush, so that segments become free.</summary>
+    public long LogBudgetBytes { get; init; } = 512L * 1024 * 1024;
+
+    /// <summary>Bytes of recent log entries kept in memory for replication, by the whole node.</summary>
+    public long LogCacheBytes { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>Entries kept behind the durable position, so that a follower that was away shortly needs no snapshot.</summary>
+    public int LogKeepEntries { get; init; } = 5_000;
+
+    /// <summary>Bytes of one frame to a peer, about.</summary>
+    public int PeerFrameBytes { get; init; } = 1024 * 1024;
+
+    /// <summary>Bytes of one chunk of a snapshot, about.</summary>
+    public int SnapshotChunkBytes { get; init; } = 256 * 1024;
+
+    /// <summary>Bytes free on the disk below which writes are refused.</summary>
+    public long DiskReserveBytes { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>Milliseconds between two steps of bringing leaders to their preferred nodes; 0: never.</summary>
+    public int BalanceIntervalMs { get; init; } = 2_000;
+
+    /// <summary>Most sessions that a shard remembers.</summary>
+    public int SessionLimit { get; init; } = 10_000;
+}

@@ -1,0 +1,29 @@
+using Henge.Core;
+
+namespace Henge.Node.Peers;
+
+/// <summary>
+/// Carries frames between nodes. It may lose, repeat, delay and reorder them, but never changes one unnoticed: a frame carries its own checksum.
+/// Thread-safe.
+/// </summary>
+public interface IPeerTransport
+{
+    /// <summary>Begins to deliver frames; called once, before anything is sent.</summary>
+    void Start(IPeerReceiver receiver);
+
+    /// <summary>
+    /// Takes a copy of a frame to send. Never blocks: false when the frame was dropped, because the peer cannot be reached or too many bytes
+    /// wait for it. Frames of one caller's thread to one peer leave in order.
+    /// </summary>
+    bool Send(NodeId to, ReadOnlySpan<byte> frame);
+}
+
+/// <summary>Takes what a transport delivers. Thread-safe; calls for one connection come one at a time. Must be quick.</summary>
+public interface IPeerReceiver
+{
+    /// <summary>A frame has come. The span is valid during the call only. Who sent it stands in the frame.</summary>
+    void OnFrame(ReadOnlySpan<byte> frame);
+
+    /// <summary>The stream to a peer broke: what was sent on it and not answered may never be answered.</summary>
+    void OnDisconnected(NodeId peer);
+}
