@@ -1,53 +1,215 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Henge.Core;
+
 namespace Henge.Storage.Lsm;
 
 /// <summary>
 /// Entries in memory, ordered: a skip list in an off-heap arena. Any number of threads may add and read at once; readers take no lock.
 /// </summary>
 /// <remarks>
-/// Reference counted: made with one reference; the arena is freed when the last one goes. Iterators and pinned values hold one each.
+/// Reference counted: made with one reference; the arena is freed when the last one goes. Iterators and found values hold one each.
 /// </remarks>
 internal sealed unsafe class MemTable : IPinOwner
 {
+    // Bytes of arena to a word of filter: 16 bits for an entry of 256 bytes or less, 1.6% of the memory.
+    private const int BytesPerFilterWord = 512;
+    private readonly Arena _arena;
+    private readonly SkipList _list;
+    private readonly ulong* _filter;
+    private readonly ulong _filterWords;
+    private readonly Counters* _counters;
+    private int _references = 1;
+
     /// <summary>Creates an empty memtable that is meant to hold about <paramref name="capacityBytes"/>; it grows beyond when it must.</summary>
-    public MemTable(long capacityBytes) => throw new NotSupportedException();
+    public MemTable(long capacityBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacityBytes);
+        _arena = new Arena(capacityBytes);
+        _list = new SkipList(_arena);
+        _filterWords = (ulong)Math.Clamp(capacityBytes / BytesPerFilterWord, 8, 1 << 24);
+        _filter = (ulong*)OffHeap.AllocateAligned((long)_filterWords * sizeof(ulong));
+        NativeMemory.Clear(_filter, (nuint)_filterWords * sizeof(ulong));
+        _counters = (Counters*)OffHeap.AllocateAligned(sizeof(Counters));
+        *_counters = new Counters { MinVersion = Core.Version.MaxValue };
+    }
 
     /// <summary>Bytes of the arena in use, towers and headers included.</summary>
-    public long ApproximateBytes => throw new NotSupportedException();
+    public long ApproximateBytes => _arena.UsedBytes;
 
-    /// <summary>Entries.</summary>
-    public long EntryCount => throw new NotSupportedException();
+    /// <summary>Entries. May be ahead of what readers see by those that are being added.</summary>
+    public long EntryCount => Volatile.Read(ref _counters->Added) - Volatile.Read(ref _counters->Repeated);
 
     /// <summary>True when nothing was added.</summary>
     public bool IsEmpty => EntryCount == 0;
 
     /// <summary>The smallest version in it; <see cref="Core.Version.Max"/> when empty.</summary>
-    public Core.Version MinVersion => throw new NotSupportedException();
+    public Core.Version MinVersion => new(Volatile.Read(ref _counters->MinVersion));
 
     /// <summary>The largest version in it; zero when empty.</summary>
-    public Core.Version MaxVersion => throw new NotSupportedException();
+    public Core.Version MaxVersion => new(Volatile.Read(ref _counters->MaxVersion));
 
     /// <summary>
-    /// Adds an entry. An entry with the same key, version and kind that is there already stays as it is (a log may be replayed over it).
-    /// The expiry counts for <see cref="EntryKind.PutExpiring"/> only.
+    /// Adds an entry. An entry with the same key, version and kind that is there already stays as it is: a log that is replayed brings the
+    /// same bytes again. The expiry counts for <see cref="EntryKind.PutExpiring"/> only.
     /// </summary>
-    public void Add(EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0) => throw new NotSupportedException();
+    public void Add(
+        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0)
+    {
+        int expiryBytes = kind == EntryKind.PutExpiring ? sizeof(long) : 0;
+        ulong number = (ulong)Interlocked.Increment(ref _counters->Added);
+        int prefixLength = key.Length + InternalKey.KeyspaceBytes;
+        SkipListNode* node = _list.AllocateNode(prefixLength, checked(value.Length + expiryBytes), number, out int height);
+        byte* target = SkipListNode.Key(node);
+        BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(target, sizeof(uint)), keyspace);
+        key.CopyTo(new Span<byte>(target + InternalKey.KeyspaceBytes, key.Length));
+        InternalKey.WriteTrailer(new Span<byte>(target + prefixLength, InternalKey.TrailerBytes), version, kind);
+        byte* valueTarget = SkipListNode.Value(node);
+        if (expiryBytes != 0)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(new Span<byte>(valueTarget, sizeof(long)), expiresAtMs);
+            valueTarget += sizeof(long);
+        }
+
+        value.CopyTo(new Span<byte>(valueTarget, value.Length));
+
+        // Before the entry itself: who can see the entry must not be turned away by the filter.
+        AddToFilter(BloomFilter.Hash(new ReadOnlySpan<byte>(target, prefixLength)));
+        WidenVersions(version.Value);
+        if (!_list.Insert(node, height))
+        {
+            Interlocked.Increment(ref _counters->Repeated);
+        }
+    }
 
     /// <summary>
     /// The newest entry of a key at or below a version, tombstones included. A found value holds a reference to the memtable.
     /// </summary>
-    public bool TryGet(in LookupKey key, out FoundEntry entry) => throw new NotSupportedException();
+    public bool TryGet(in LookupKey key, out FoundEntry entry)
+    {
+        Unsafe.SkipInit(out entry);
+        if (!FilterMayContain(key.Hash))
+        {
+            return false;
+        }
 
-    /// <summary>An iterator; it holds a reference, and also sees what is added after it was made.</summary>
-    public InternalIterator CreateIterator() => throw new NotSupportedException();
+        SkipListNode* node = _list.FindAtOrAfter(key.Pointer, key.PrefixLength);
+        if (node == null
+            || SkipListNode.PrefixLength(node) != key.PrefixLength
+            || !new ReadOnlySpan<byte>(SkipListNode.Key(node), key.PrefixLength).SequenceEqual(new ReadOnlySpan<byte>(key.Pointer, key.PrefixLength)))
+        {
+            return false;
+        }
+
+        byte* trailer = SkipListNode.Key(node) + key.PrefixLength;
+        entry.Version = new Core.Version(~BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(trailer, sizeof(ulong))));
+        entry.SetValue((EntryKind)trailer[sizeof(ulong)], SkipListNode.Value(node), SkipListNode.ValueLength(node));
+        entry.Token = 0;
+        entry.Owner = null;
+        if (entry.Kind != EntryKind.Delete)
+        {
+            Retain();
+            entry.Owner = this;
+        }
+
+        return true;
+    }
+
+    /// <summary>An iterator; it holds a reference, and may or may not see what is added after it was made.</summary>
+    public InternalIterator CreateIterator()
+    {
+        Retain();
+        return new MemTableIterator(this, _list);
+    }
 
     /// <summary>Takes a reference; the caller must hold one, or know that another is held meanwhile.</summary>
-    public void Retain() => throw new NotSupportedException();
+    public void Retain() => Interlocked.Increment(ref _references);
 
     /// <summary>Takes a reference unless the last one has gone.</summary>
-    public bool TryRetain() => throw new NotSupportedException();
+    public bool TryRetain()
+    {
+        int seen = Volatile.Read(ref _references);
+        while (seen > 0)
+        {
+            int now = Interlocked.CompareExchange(ref _references, seen + 1, seen);
+            if (now == seen)
+            {
+                return true;
+            }
+
+            seen = now;
+        }
+
+        return false;
+    }
 
     /// <summary>Gives a reference back; with the last one the memory is freed.</summary>
-    public void Release() => throw new NotSupportedException();
+    public void Release()
+    {
+        int left = Interlocked.Decrement(ref _references);
+        Invariant.Check(left >= 0, "memtable released too often");
+        if (left == 0)
+        {
+            _list.Free();
+            _arena.Free();
+            OffHeap.FreeAligned((byte*)_filter, (long)_filterWords * sizeof(ulong));
+            OffHeap.FreeAligned((byte*)_counters, sizeof(Counters));
+        }
+    }
 
     void IPinOwner.Unpin(nint token) => Release();
+
+    /// <summary>
+    /// A filter in which each key has 4 bits of one word: one atomic instruction to add, one load to ask. It spares gets of keys that are
+    /// not here (most, when the tables hold more than the memtable) the walk through the list.
+    /// </summary>
+    private void AddToFilter(ulong hash)
+    {
+        ref ulong word = ref _filter[FilterIndex(hash)];
+        ulong bits = FilterBits(hash);
+        if ((Volatile.Read(ref word) & bits) != bits)
+        {
+            Interlocked.Or(ref word, bits);
+        }
+    }
+
+    private bool FilterMayContain(ulong hash)
+    {
+        ulong bits = FilterBits(hash);
+        return (Volatile.Read(ref _filter[FilterIndex(hash)]) & bits) == bits;
+    }
+
+    private ulong FilterIndex(ulong hash) => Math.BigMul(hash, _filterWords, out _);
+
+    private static ulong FilterBits(ulong hash) =>
+        (1UL << (int)(hash & 63)) | (1UL << (int)((hash >> 6) & 63)) | (1UL << (int)((hash >> 12) & 63)) | (1UL << (int)((hash >> 18) & 63));
+
+    private void WidenVersions(ulong version)
+    {
+        ulong seen;
+        while (version > (seen = Volatile.Read(ref _counters->MaxVersion)))
+        {
+            Interlocked.CompareExchange(ref _counters->MaxVersion, version, seen);
+        }
+
+        while (version < (seen = Volatile.Read(ref _counters->MinVersion)))
+        {
+            Interlocked.CompareExchange(ref _counters->MinVersion, version, seen);
+        }
+    }
+
+    /// <summary>Counters that threads change all the time: on lines of their own, away from what readers read.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 128)]
+    private struct Counters
+    {
+        [FieldOffset(0)]
+        public long Added;
+        [FieldOffset(8)]
+        public ulong MinVersion;
+        [FieldOffset(16)]
+        public ulong MaxVersion;
+        [FieldOffset(24)]
+        public long Repeated;
+    }
 }

@@ -1,0 +1,287 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+
+namespace Henge.Storage.Lsm;
+
+/// <summary>
+/// A skip list (Pugh, 1990) over an arena: nodes are linked in by compare-and-swap from the lowest level up (Fraser, 2004, §4.3, without
+/// deletion), so that many threads add and any number reads without locks. One in four nodes of a level is in the next one.
+/// </summary>
+internal sealed unsafe class SkipList
+{
+    /// <summary>Enough for 4^14 entries at full speed.</summary>
+    public const int MaxHeight = 14;
+
+    private const int SpliceSlots = 4;
+    private readonly Arena _arena;
+    private readonly SkipListNode* _head;
+    private readonly byte* _splices;
+    private int _height = 1;
+
+    /// <summary>Creates an empty list.</summary>
+    public SkipList(Arena arena)
+    {
+        _arena = arena;
+        _head = Allocate(0, 0, MaxHeight);
+        *_head = new SkipListNode(0, 0);
+        for (int level = 0; level < MaxHeight; level++)
+        {
+            SkipListNode.Link(_head, level) = 0;
+        }
+
+        _splices = OffHeap.AllocateAligned(sizeof(Splice) * SpliceSlots);
+        for (int i = 0; i < SpliceSlots; i++)
+        {
+            ((Splice*)_splices)[i].Reset(_head);
+        }
+    }
+
+    /// <summary>The node before the first.</summary>
+    public SkipListNode* Head => _head;
+
+    /// <summary>The first node, or null.</summary>
+    public SkipListNode* First => SkipListNode.Next(_head, 0);
+
+    /// <summary>Takes memory for a node, to be filled in and given to <see cref="Insert(SkipListNode*, int)"/>. The number chooses the height.</summary>
+    public SkipListNode* AllocateNode(int prefixLength, int valueLength, ulong number, out int height)
+    {
+        height = HeightOf(number);
+        SkipListNode* node = Allocate(prefixLength, valueLength, height);
+        *node = new SkipListNode(prefixLength, valueLength);
+        return node;
+    }
+
+    private SkipListNode* Allocate(int prefixLength, int valueLength, int height)
+    {
+        int tower = height * sizeof(nint);
+        int bytes = checked(tower + SkipListNode.HeaderBytes + prefixLength + InternalKey.TrailerBytes + valueLength);
+        return (SkipListNode*)(_arena.Allocate(bytes) + tower);
+    }
+
+    /// <summary>
+    /// Heights come from a mixed counter and not from a random number: the same writes give the same list, which keeps simulations
+    /// repeatable.
+    /// </summary>
+    private static int HeightOf(ulong number)
+    {
+        // The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+        ulong mixed = number * 0x9E3779B97F4A7C15;
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+        mixed ^= mixed >> 31;
+        return Math.Min(1 + BitOperations.TrailingZeroCount(mixed) / 2, MaxHeight);
+    }
+
+    /// <summary>Links a node in; false, and nothing done, when its key, version and kind are there already.</summary>
+    [SkipLocalsInit]
+    public bool Insert(SkipListNode* node, int height)
+    {
+        int current = Volatile.Read(ref _height);
+        while (height > current)
+        {
+            int seen = Interlocked.CompareExchange(ref _height, height, current);
+            if (seen == current)
+            {
+                break;
+            }
+
+            current = seen;
+        }
+
+        // Where the last insertion of (about) this thread ended is a good place to begin: sequential keys then cost one comparison.
+        Splice* shared = (Splice*)_splices + (Environment.CurrentManagedThreadId & (SpliceSlots - 1));
+        if (Interlocked.CompareExchange(ref shared->Busy, 1, 0) == 0)
+        {
+            bool inserted = Insert(node, height, shared);
+            Volatile.Write(ref shared->Busy, 0);
+            return inserted;
+        }
+
+        Unsafe.SkipInit(out Splice own);
+        own.Reset(_head);
+        return Insert(node, height, &own);
+    }
+
+    private bool Insert(SkipListNode* node, int height, Splice* splice)
+    {
+        byte* key = SkipListNode.Key(node);
+        int prefixLength = SkipListNode.PrefixLength(node);
+        if (!splice->Brackets(0, _head, key, prefixLength))
+        {
+            FindSplice(key, prefixLength, splice);
+        }
+
+        for (int level = 0; level < height; level++)
+        {
+            while (true)
+            {
+                nint next = (nint)splice->Next[level];
+                if (level == 0 && next != 0 && SkipListNode.Compare((SkipListNode*)next, key, prefixLength) == 0)
+                {
+                    return false;
+                }
+
+                Volatile.Write(ref SkipListNode.Link(node, level), next);
+                if (Interlocked.CompareExchange(ref SkipListNode.Link((SkipListNode*)(nint)splice->Prev[level], level), (nint)node, next) == next)
+                {
+                    break;
+                }
+
+                // Another thread was here: look again from where we stood.
+                FindAtLevel(key, prefixLength, (SkipListNode*)(nint)splice->Prev[level], level, splice);
+            }
+        }
+
+        for (int level = 0; level < height; level++)
+        {
+            splice->Prev[level] = (nint)node;
+        }
+
+        return true;
+    }
+
+    private void FindSplice(byte* key, int prefixLength, Splice* splice)
+    {
+        SkipListNode* before = _head;
+        SkipListNode* bound = null;
+        for (int level = Volatile.Read(ref _height) - 1; level >= 0; level--)
+        {
+            SkipListNode* next = SkipListNode.Next(before, level);
+            while (next != bound && next != null)
+            {
+                PrefetchStep(next, level);
+                if (SkipListNode.Compare(next, key, prefixLength) >= 0)
+                {
+                    break;
+                }
+
+                before = next;
+                next = SkipListNode.Next(next, level);
+            }
+
+            bound = next;
+            splice->Prev[level] = (nint)before;
+            splice->Next[level] = (nint)next;
+        }
+    }
+
+    private static void FindAtLevel(byte* key, int prefixLength, SkipListNode* before, int level, Splice* splice)
+    {
+        SkipListNode* next = SkipListNode.Next(before, level);
+        while (next != null && SkipListNode.Compare(next, key, prefixLength) < 0)
+        {
+            before = next;
+            next = SkipListNode.Next(next, level);
+        }
+
+        splice->Prev[level] = (nint)before;
+        splice->Next[level] = (nint)next;
+    }
+
+    /// <summary>The first node at or after an internal key (with 8 readable bytes after its prefix), or null.</summary>
+    public SkipListNode* FindAtOrAfter(byte* key, int prefixLength)
+    {
+        SkipListNode* before = _head;
+        SkipListNode* bound = null;
+        for (int level = Volatile.Read(ref _height) - 1; ; level--)
+        {
+            SkipListNode* next = SkipListNode.Next(before, level);
+            while (next != bound && next != null)
+            {
+                PrefetchStep(next, level);
+                if (SkipListNode.Compare(next, key, prefixLength) >= 0)
+                {
+                    break;
+                }
+
+                before = next;
+                next = SkipListNode.Next(next, level);
+            }
+
+            if (level == 0)
+            {
+                return next;
+            }
+
+            bound = next;
+        }
+    }
+
+    /// <summary>
+    /// The last node before an internal key at a level or above, or the head. At level 0 it is the neighbour; at a higher one a place
+    /// a few nodes before it.
+    /// </summary>
+    public SkipListNode* FindBefore(byte* key, int prefixLength, int lowestLevel)
+    {
+        SkipListNode* before = _head;
+        SkipListNode* bound = null;
+        for (int level = Math.Max(Volatile.Read(ref _height) - 1, lowestLevel); level >= lowestLevel; level--)
+        {
+            SkipListNode* next = SkipListNode.Next(before, level);
+            while (next != bound && next != null && SkipListNode.Compare(next, key, prefixLength) < 0)
+            {
+                before = next;
+                next = SkipListNode.Next(next, level);
+            }
+
+            bound = next;
+        }
+
+        return before;
+    }
+
+    /// <summary>The last node, or null.</summary>
+    public SkipListNode* FindLast()
+    {
+        SkipListNode* last = _head;
+        for (int level = Volatile.Read(ref _height) - 1; level >= 0; level--)
+        {
+            for (SkipListNode* next = SkipListNode.Next(last, level); next != null; next = SkipListNode.Next(last, level))
+            {
+                last = next;
+            }
+        }
+
+        return last == _head ? null : last;
+    }
+
+    /// <summary>The line that the next step needs, asked for while this one is compared.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PrefetchStep(SkipListNode* node, int level)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0((void*)SkipListNode.Next(node, level));
+        }
+    }
+
+    /// <summary>Gives back what is not in the arena.</summary>
+    public void Free() => OffHeap.FreeAligned(_splices, sizeof(Splice) * SpliceSlots);
+
+    /// <summary>Where a key belongs: at each level the node before it and the one after it. Each level's lies within the one above.</summary>
+    private struct Splice
+    {
+        public int Busy;
+        public fixed long Prev[MaxHeight];
+        public fixed long Next[MaxHeight];
+
+        public void Reset(SkipListNode* head)
+        {
+            Busy = 0;
+            for (int level = 0; level < MaxHeight; level++)
+            {
+                Prev[level] = (nint)head;
+                Next[level] = 0;
+            }
+        }
+
+        public readonly bool Brackets(int level, SkipListNode* head, byte* key, int prefixLength)
+        {
+            SkipListNode* before = (SkipListNode*)(nint)Prev[level];
+            SkipListNode* after = (SkipListNode*)(nint)Next[level];
+            return (before == head || SkipListNode.Compare(before, key, prefixLength) < 0)
+                && (after == null || SkipListNode.Compare(after, key, prefixLength) > 0);
+        }
+    }
+}
