@@ -1,0 +1,29 @@
+using Henge.Core;
+
+namespace Henge.Client;
+
+/// <summary>Turns codes into the exceptions that users catch.</summary>
+internal static class ErrorFactory
+{
+    /// <summary>The exception for a code; never null.</summary>
+    public static HengeException Create(ErrorCode code, string message, string? leaderHint = null, Exception? inner = null) => code switch
+    {
+        ErrorCode.InvalidArgument => new InvalidRequestException(message, inner),
+        ErrorCode.TooLarge => new TooLargeException(message, inner),
+        ErrorCode.HistoryGone => new HistoryGoneException(message, inner),
+        ErrorCode.NotLeader => new NotLeaderException(message, leaderHint, inner),
+        ErrorCode.Unavailable or ErrorCode.Stopping => new UnavailableException(message, inner),
+        ErrorCode.UnknownOutcome => new UnknownOutcomeException(message, inner),
+        ErrorCode.DeadlineExceeded => new DeadlineExceededException(message, inner),
+        ErrorCode.ResourceExhausted => new ResourceExhaustedException(message, inner),
+        ErrorCode.CrossShard => new CrossShardException(message, inner),
+        ErrorCode.Corruption => new CorruptionException(message, inner),
+        ErrorCode.UnsupportedFormat => new UnsupportedFormatException(message, inner),
+        ErrorCode.Misconfigured or ErrorCode.Locked => new MisconfiguredException(message, inner),
+        ErrorCode.SessionExpired => new SessionExpiredException(message, inner),
+        ErrorCode.DiskFull => new DiskFullException(message, inner),
+        ErrorCode.WrongType => new WrongTypeException(message, inner),
+        ErrorCode.Internal => new InternalErrorException(message, inner),
+        _ => new HengeException(code, message, inner),
+    };
+}

@@ -1,0 +1,334 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Henge.Client.Grpc;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Client;
+
+/// <summary>
+/// A client of a Henge cluster. Make one and share it: it is thread-safe, and all callers share its connections. Keys are at most 16 KiB and values 4 MiB
+/// unless the nodes are set otherwise.
+/// <para>
+/// Memory given to it must not change until the call has ended. Every call ends within its deadline. Errors are <see cref="Core.HengeException"/>s with a type
+/// for each <see cref="Core.ErrorCode"/>. Writes are retried only in a way that lets them take effect at most once; a write whose fate cannot be learnt within
+/// the deadline ends with <see cref="UnknownOutcomeException"/>. A call cancelled by its token ends with <see cref="OperationCanceledException"/>, and a write
+/// so cancelled may or may not have taken effect.
+/// </para>
+/// </summary>
+public sealed class HengeClient : IAsyncDisposable, IDisposable
+{
+    private readonly HengeClientOptions _options;
+    private readonly GrpcTransport _transport;
+    private readonly Router _router;
+    private readonly TopologyFollower _follower;
+    private readonly RequestRunner _runner;
+    private readonly RetryBudget _budget;
+    private readonly WriteLanes _lanes = new();
+    private bool _disposed;
+
+    /// <summary>Makes a client; connects to nothing until the first call.</summary>
+    /// <exception cref="ArgumentException">A setting makes no sense; the message names it.</exception>
+    public HengeClient(HengeClientOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        _options = options;
+        _transport = new GrpcTransport(options);
+        _router = new Router(options);
+        _budget = new RetryBudget(options.RetryBudget, options.TimeProvider);
+        _follower = new TopologyFollower(_transport, _router, options);
+        _runner = new RequestRunner(_transport, _router, _budget, options);
+    }
+
+    /// <summary>Makes a client that begins with these nodes, each <c>host:port</c>.</summary>
+    public HengeClient(params string[] peers) : this(new HengeClientOptions { Peers = peers })
+    {
+    }
+
+    /// <summary>Reads one key, now or as of a version or a time.</summary>
+    /// <exception cref="HistoryGoneException">The version or time lies below the retained history.</exception>
+    public async ValueTask<GetResult> GetAsync(ReadOnlyMemory<byte> key, GetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= GetOptions.Default;
+        Wire.GetRequest request = WireMapping.Get(key, options, _options);
+        return WireMapping.FromWire(await RunAsync(Methods.Get, request, key, options, cancellationToken).ConfigureAwait(false));
+    }
+
+    /// <inheritdoc cref="GetAsync(ReadOnlyMemory{byte}, GetOptions?, CancellationToken)"/>
+    public ValueTask<GetResult> GetAsync(string key, GetOptions? options = null, CancellationToken cancellationToken = default) =>
+        GetAsync(Utf8(key), options, cancellationToken);
+
+    /// <summary>Writes one key, if its condition holds.</summary>
+    /// <exception cref="UnknownOutcomeException">The write may or may not have taken effect.</exception>
+    public async ValueTask<PutResult> PutAsync(
+        ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= PutOptions.Default;
+        Wire.PutRequest request = WireMapping.Put(key, value, options);
+        WriteLane lane = _lanes.Rent();
+        try
+        {
+            request.ClientId = lane.ClientId;
+            request.Sequence = lane.Sequence;
+            return WireMapping.FromWire(await RunAsync(Methods.Put, request, key, options, cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            _lanes.Return(lane);
+        }
+    }
+
+    /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
+    public ValueTask<PutResult> PutAsync(string key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default) =>
+        PutAsync(Utf8(key), value, options, cancellationToken);
+
+    /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
+    public ValueTask<PutResult> PutAsync(string key, string value, PutOptions? options = null, CancellationToken cancellationToken = default) =>
+        PutAsync(Utf8(key), Utf8(value), options, cancellationToken);
+
+    /// <summary>Deletes one key, if its condition holds.</summary>
+    /// <exception cref="UnknownOutcomeException">The delete may or may not have taken effect.</exception>
+    public async ValueTask<DeleteResult> DeleteAsync(ReadOnlyMemory<byte> key, DeleteOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= DeleteOptions.Default;
+        Wire.DeleteRequest request = WireMapping.Delete(key, options);
+        WriteLane lane = _lanes.Rent();
+        try
+        {
+            request.ClientId = lane.ClientId;
+            request.Sequence = lane.Sequence;
+            return WireMapping.FromWire(await RunAsync(Methods.Delete, request, key, options, cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            _lanes.Return(lane);
+        }
+    }
+
+    /// <inheritdoc cref="DeleteAsync(ReadOnlyMemory{byte}, DeleteOptions?, CancellationToken)"/>
+    public ValueTask<DeleteResult> DeleteAsync(string key, DeleteOptions? options = null, CancellationToken cancellationToken = default) =>
+        DeleteAsync(Utf8(key), options, cancellationToken);
+
+    /// <summary>Begins a transaction; nothing is sent before <see cref="Transaction.CommitAsync"/>.</summary>
+    public Transaction Transaction() => new(this);
+
+    internal async Task<TransactionResult> CommitAsync(Transaction transaction, TimeSpan? deadline, CancellationToken cancellationToken)
+    {
+        Wire.TxnRequest request = WireMapping.Txn(transaction);
+        ReadOnlyMemory<byte> key =
+            transaction.Compares.Count > 0 ? transaction.Compares[0].Key
+            : transaction.ThenOperations.Count > 0 ? transaction.ThenOperations[0].Key
+            : transaction.ElseOperations.Count > 0 ? transaction.ElseOperations[0].Key
+            : throw new ArgumentException("The transaction is empty; add comparisons or operations before committing it.", nameof(transaction));
+        WriteLane lane = _lanes.Rent();
+        try
+        {
+            request.ClientId = lane.ClientId;
+            request.Sequence = lane.Sequence;
+            return WireMapping.FromWire(await RunAsync(Methods.Txn, request, key, deadline, cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            _lanes.Return(lane);
+        }
+    }
+
+    /// <summary>
+    /// Reads a range in order, page by page while it is enumerated, all as of one version: a consistent cut through all shards. Memory is bounded by a page.
+    /// The deadline is for each page.
+    /// </summary>
+    /// <exception cref="HistoryGoneException">The version lies below the retained history, or fell below it while the scan went on.</exception>
+    public async IAsyncEnumerable<KeyValue> ScanAsync(ScanOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        options ??= new ScanOptions();
+        long given = 0;
+        ReadOnlyMemory<byte> continuation = default;
+        do
+        {
+            ScanPage page = await ScanPageAsync(options, continuation, options.Limit - given, cancellationToken).ConfigureAwait(false);
+            foreach (KeyValue pair in page.Pairs)
+            {
+                yield return pair;
+                if (++given == options.Limit)
+                {
+                    yield break;
+                }
+            }
+
+            continuation = page.Continuation;
+        }
+        while (!continuation.IsEmpty);
+    }
+
+    /// <summary>Reads one page of a range; <paramref name="continuation"/> is an earlier page's, or empty for the first.</summary>
+    public Task<ScanPage> ScanPageAsync(
+        ScanOptions? options = null, ReadOnlyMemory<byte> continuation = default, CancellationToken cancellationToken = default) =>
+        ScanPageAsync(options ?? new ScanOptions(), continuation, options?.Limit ?? 0, cancellationToken);
+
+    private async Task<ScanPage> ScanPageAsync(
+        ScanOptions options, ReadOnlyMemory<byte> continuation, long most, CancellationToken cancellationToken)
+    {
+        Wire.ScanRequest request = WireMapping.Scan(options, _options);
+        request.Continuation = WireMapping.Bytes(continuation);
+        long limit = options.PageSize > 0 && (most <= 0 || most > options.PageSize) ? options.PageSize : Math.Max(most, 0);
+        request.Limit = (uint)Math.Min(limit, uint.MaxValue);
+        Wire.ScanResponse response = await RunAsync(Methods.Scan, request, default, options, cancellationToken).ConfigureAwait(false);
+        KeyValue[] pairs = new KeyValue[response.Pairs.Count];
+        for (int i = 0; i < pairs.Length; i++)
+        {
+            pairs[i] = WireMapping.FromWire(response.Pairs[i]);
+        }
+
+        return new ScanPage { Pairs = pairs, Continuation = response.Continuation.Memory, Version = new(response.Version) };
+    }
+
+    /// <summary>Counts the keys of a range, as of one version; the nodes count, nothing is transferred. The deadline is for each part that is counted.</summary>
+    public async Task<long> CountAsync(ScanOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new ScanOptions();
+        Wire.ScanRequest request = WireMapping.Scan(options, _options);
+        request.CountOnly = true;
+        long count = 0;
+        while (true)
+        {
+            Wire.ScanResponse response = await RunAsync(Methods.Scan, request, default, options, cancellationToken).ConfigureAwait(false);
+            count += (long)response.Count;
+            if (options.Limit > 0 && count >= options.Limit)
+            {
+                return options.Limit;
+            }
+
+            if (response.Continuation.IsEmpty)
+            {
+                return count;
+            }
+
+            request.Continuation = response.Continuation;
+        }
+    }
+
+    /// <summary>The versions that one key has had, newest first, page by page while it is enumerated. The deadline is for each page.</summary>
+    public async IAsyncEnumerable<HistoryEntry> HistoryAsync(
+        ReadOnlyMemory<byte> key, HistoryOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        options ??= HistoryOptions.Default;
+        ulong newest = options.MaxVersion.Value;
+        int given = 0;
+        while (true)
+        {
+            Wire.HistoryRequest request = new()
+            {
+                Key = WireMapping.Bytes(key),
+                Limit = (uint)Math.Max(options.Limit - given, 0),
+                MaxVersion = newest,
+                Consistency = options.Consistency.ToWire(_options),
+            };
+            Wire.HistoryResponse response = await RunAsync(Methods.History, request, key, options, cancellationToken).ConfigureAwait(false);
+            foreach (Wire.HistoryResponse.Types.Entry entry in response.Entries)
+            {
+                yield return WireMapping.FromWire(entry);
+                newest = entry.Version - 1;
+                if (++given == options.Limit)
+                {
+                    yield break;
+                }
+            }
+
+            if (!response.More || response.Entries.Count == 0 || newest == 0)
+            {
+                yield break;
+            }
+        }
+    }
+
+    /// <inheritdoc cref="HistoryAsync(ReadOnlyMemory{byte}, HistoryOptions?, CancellationToken)"/>
+    public IAsyncEnumerable<HistoryEntry> HistoryAsync(string key, HistoryOptions? options = null, CancellationToken cancellationToken = default) =>
+        HistoryAsync(Utf8(key), options, cancellationToken);
+
+    /// <summary>
+    /// Watches keys: each event once, those of one key in order. A broken connection is made anew and the watch goes on where it stood, without gap or
+    /// repetition. Ends only by the token, or with an exception.
+    /// </summary>
+    /// <exception cref="HistoryGoneException">Events between where the watch stood and now have been forgotten by the cluster.</exception>
+    /// <exception cref="UnavailableException">No node could be reached for <see cref="WatchOptions.ReconnectTimeout"/>.</exception>
+    public IAsyncEnumerable<WatchEvent> WatchAsync(WatchOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ThrowIfDisposed();
+        _follower.StartIf(_options.RouteToLeaders);
+        return WatchLoop.RunAsync(_transport, _router, _options, options ?? new WatchOptions(), cancellationToken);
+    }
+
+    /// <summary>The state of one node: of the one at <paramref name="address"/>, or of any that answers.</summary>
+    public Task<Wire.StatusResponse> NodeStatusAsync(string? address = null, CancellationToken cancellationToken = default) =>
+        AskAsync(Methods.Status, new Wire.StatusRequest(), address, cancellationToken);
+
+    /// <summary>The state of every node, asked by one of them.</summary>
+    public Task<Wire.ClusterStatusResponse> ClusterStatusAsync(CancellationToken cancellationToken = default) =>
+        AskAsync(Methods.ClusterStatus, new Wire.ClusterStatusRequest(), null, cancellationToken);
+
+    /// <summary>Where shards are and who leads them, as the asked node knows it.</summary>
+    public Task<Wire.TopologyResponse> TopologyAsync(string? address = null, CancellationToken cancellationToken = default) =>
+        AskAsync(Methods.Topology, new Wire.TopologyRequest(), address, cancellationToken);
+
+    /// <summary>
+    /// Asks the node at <paramref name="address"/> to hand shards that it leads over to another node; no shards: all that it leads.
+    /// </summary>
+    public Task<Wire.TransferLeaderResponse> TransferLeaderAsync(
+        string address, string toNodeId, IEnumerable<int>? shards = null, CancellationToken cancellationToken = default)
+    {
+        Wire.TransferLeaderRequest request = new() { ToNodeId = toNodeId };
+        request.Shards.AddRange((shards ?? []).Select(s => (uint)s));
+        return AskAsync(Methods.TransferLeader, request, address, cancellationToken);
+    }
+
+    private Task<TResponse> AskAsync<TResponse>(
+        GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, string? address, CancellationToken cancellationToken)
+        where TResponse : class, Google.Protobuf.IMessage<TResponse>
+    {
+        ThrowIfDisposed();
+        string? parsed = address is null ? null : PeerAddress.Parse(address);
+        return _runner.RunAsync(method, request, default, repeatable: false, deadline: null, cancellationToken, parsed);
+    }
+
+    private Task<TResponse> RunAsync<TResponse>(
+        GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, ReadOnlyMemory<byte> key, RequestOptions options, CancellationToken cancellationToken)
+        where TResponse : class, Google.Protobuf.IMessage<TResponse> =>
+        RunAsync(method, request, key, options.Deadline, cancellationToken);
+
+    private Task<TResponse> RunAsync<TResponse>(
+        GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, ReadOnlyMemory<byte> key, TimeSpan? deadline, CancellationToken cancellationToken)
+        where TResponse : class, Google.Protobuf.IMessage<TResponse>
+    {
+        ThrowIfDisposed();
+        _follower.StartIf(_options.RouteToLeaders);
+        return _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken);
+    }
+
+    private static byte[] Utf8(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return Encoding.UTF8.GetBytes(text);
+    }
+
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+
+    /// <summary>Closes all connections; what is under way fails.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        _follower.Dispose();
+        _transport.Dispose();
+    }
+
+    /// <summary>Closes all connections; what is under way fails.</summary>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
+    }
+}

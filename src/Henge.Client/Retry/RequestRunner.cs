@@ -1,0 +1,93 @@
+using Google.Protobuf;
+using Henge.Client.Grpc;
+
+namespace Henge.Client;
+
+/// <summary>Carries one unary request through routing, attempts and retries to an answer or an error that says what is known. Thread-safe.</summary>
+internal sealed class RequestRunner(GrpcTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
+{
+    /// <summary>
+    /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes effect at most
+    /// once; reads always are. Throws <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
+    /// </summary>
+    public async Task<TResponse> RunAsync<TResponse>(
+        GrpcMethod<TResponse> method,
+        IMessage request,
+        ReadOnlyMemory<byte> routingKey,
+        bool repeatable,
+        TimeSpan? deadline,
+        CancellationToken cancellationToken,
+        string? address = null)
+        where TResponse : class, IMessage<TResponse>
+    {
+        TimeProvider time = options.TimeProvider;
+        long start = time.GetTimestamp();
+        TimeSpan patience = deadline ?? options.DefaultDeadline;
+        RetryState retries = new(options, budget, method.ChangesState, repeatable);
+        bool fixedAddress = address is not null;
+        string? failed = null;
+        while (true)
+        {
+            TimeSpan remaining = patience - time.GetElapsedTime(start);
+            if (remaining <= TimeSpan.Zero)
+            {
+                throw retries.Exhausted();
+            }
+
+            string target = address ?? router.Choose(routingKey.Span, failed);
+            AttemptFailedException failure;
+            try
+            {
+                TimeSpan timeout = remaining < options.AttemptTimeout ? remaining : options.AttemptTimeout;
+                TResponse response = await transport.UnaryAsync(method, target, request, timeout, cancellationToken).ConfigureAwait(false);
+                router.OnReached(target);
+                if (RedirectOf(request, response, target) is not { } redirect)
+                {
+                    budget.OnSuccess();
+                    return response;
+                }
+
+                failure = redirect;
+            }
+            catch (AttemptFailedException e)
+            {
+                failure = e;
+            }
+
+            if (failure.ConnectionFailed)
+            {
+                router.OnUnreachable(target);
+            }
+
+            if (failure.Code == Core.ErrorCode.NotLeader)
+            {
+                router.OnLeaderHint(routingKey.Span, failure.LeaderHint);
+            }
+
+            RetryDecision decision = retries.OnFailure(failure, patience - time.GetElapsedTime(start));
+            if (decision.Error is { } error)
+            {
+                throw error;
+            }
+
+            failed = target;
+            if (!fixedAddress)
+            {
+                address = decision.Address;
+            }
+
+            if (decision.Delay > TimeSpan.Zero)
+            {
+                await Task.Delay(decision.Delay, time, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>
+    /// An unconditional put cannot fail its condition: an answer without success that names a leader is a refusal, in the manner of kvstore.KVStore.
+    /// </summary>
+    private static AttemptFailedException? RedirectOf(IMessage request, IMessage response, string address) =>
+        request is Protocol.V1.PutRequest { HasIfVersion: false } && response is Protocol.V1.PutResponse { Success: false } put
+            ? new AttemptFailedException(Core.ErrorCode.NotLeader, $"{address} does not lead the key's shard.", AttemptOutcome.NothingDone, put.LeaderHint)
+            : null;
+}

@@ -1,0 +1,74 @@
+namespace Henge.Client;
+
+/// <summary>
+/// A transaction under construction: compares, then does the one list of operations or the other, atomically, on keys of one shard (use a common part in
+/// braces, as in <c>{order:7}:total</c>, to keep keys on one shard). Not thread-safe; begin with <see cref="HengeClient.Transaction"/>.
+/// </summary>
+public sealed class Transaction
+{
+    private readonly HengeClient _client;
+    private readonly List<Compare> _compares = [];
+    private readonly List<TransactionOperation> _then = [];
+    private readonly List<TransactionOperation> _otherwise = [];
+
+    internal Transaction(HengeClient client) => _client = client;
+
+    internal IReadOnlyList<Compare> Compares => _compares;
+
+    internal IReadOnlyList<TransactionOperation> ThenOperations => _then;
+
+    internal IReadOnlyList<TransactionOperation> ElseOperations => _otherwise;
+
+    /// <summary>Adds comparisons; all must hold for <see cref="Then"/> to be done. Without any, it always is.</summary>
+    public Transaction When(params ReadOnlySpan<Compare> comparisons)
+    {
+        _compares.AddRange(comparisons);
+        return this;
+    }
+
+    /// <summary>Adds operations that are done when all comparisons hold.</summary>
+    public Transaction Then(params ReadOnlySpan<TransactionOperation> operations)
+    {
+        _then.AddRange(operations);
+        return this;
+    }
+
+    /// <summary>Adds operations that are done when a comparison does not hold.</summary>
+    public Transaction Else(params ReadOnlySpan<TransactionOperation> operations)
+    {
+        _otherwise.AddRange(operations);
+        return this;
+    }
+
+    /// <summary>Does it, at most once, retries included.</summary>
+    /// <exception cref="CrossShardException">The keys lie on different shards.</exception>
+    /// <exception cref="UnknownOutcomeException">It may or may not have taken effect.</exception>
+    public Task<TransactionResult> CommitAsync(TimeSpan? deadline = null, CancellationToken cancellationToken = default) =>
+        _client.CommitAsync(this, deadline, cancellationToken);
+}
+
+/// <summary>What a transaction did.</summary>
+public sealed record TransactionResult
+{
+    /// <summary>True when all comparisons held and <see cref="Transaction.Then"/> was done; false when <see cref="Transaction.Else"/> was.</summary>
+    public required bool Succeeded { get; init; }
+
+    /// <summary>The version of its writes; the version that was read at, where it wrote nothing.</summary>
+    public Core.Version Version { get; init; }
+
+    /// <summary>A result for each operation that was done, in order.</summary>
+    public required IReadOnlyList<TransactionOperationResult> Results { get; init; }
+}
+
+/// <summary>What one operation of a transaction did; the member that belongs to its kind is not null.</summary>
+public sealed record TransactionOperationResult
+{
+    /// <summary>Of a get.</summary>
+    public GetResult? Get { get; init; }
+
+    /// <summary>Of a put.</summary>
+    public PutResult? Put { get; init; }
+
+    /// <summary>Of a delete.</summary>
+    public DeleteResult? Delete { get; init; }
+}

@@ -1,0 +1,112 @@
+using System.Runtime.CompilerServices;
+using Henge.Client.Grpc;
+using Henge.Core;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Client;
+
+/// <summary>One watch over as many connections as it takes.</summary>
+internal static class WatchLoop
+{
+    public static async IAsyncEnumerable<WatchEvent> RunAsync(
+        GrpcTransport transport, Router router, HengeClientOptions client, WatchOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        WatchProgress progress = new(options);
+        TimeProvider time = client.TimeProvider;
+        long brokenSince = time.GetTimestamp();
+        int failures = 0;
+        string? avoid = null;
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            string address = router.Choose(default, avoid);
+            AttemptFailedException? failure = null;
+            GrpcServerStream<Wire.WatchEvent>? stream = null;
+            try
+            {
+                Wire.WatchRequest request = WireMapping.Watch(options);
+                progress.ApplyTo(request);
+                stream = await transport.ServerStreamAsync(Methods.Watch, address, request, timeout: null, cancellationToken).ConfigureAwait(false);
+                router.OnReached(address);
+            }
+            catch (AttemptFailedException e)
+            {
+                failure = e;
+            }
+
+            if (stream is not null)
+            {
+                using (stream)
+                {
+                    while (true)
+                    {
+                        Wire.WatchEvent? message = null;
+                        try
+                        {
+                            message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+                        }
+                        catch (AttemptFailedException e)
+                        {
+                            failure = e;
+                        }
+
+                        if (message is null)
+                        {
+                            break;
+                        }
+
+                        failures = 0;
+                        if (!progress.Advance(message))
+                        {
+                            continue;
+                        }
+
+                        WatchEvent watchEvent = WireMapping.FromWire(message);
+                        if (watchEvent.Kind != WatchEventKind.Progress || options.Progress)
+                        {
+                            yield return watchEvent;
+                        }
+                    }
+                }
+            }
+
+            if (failures == 0)
+            {
+                brokenSince = time.GetTimestamp();
+            }
+
+            failures++;
+            avoid = address;
+            ThrowIfHopeless(failure, time.GetElapsedTime(brokenSince), options, router, address);
+            double waitMs = Math.Min(client.InitialBackoff.TotalMilliseconds * (1L << Math.Min(failures - 1, 20)), client.MaxBackoff.TotalMilliseconds);
+            await Task.Delay(TimeSpan.FromMilliseconds(waitMs * (0.5 + (Random.Shared.NextDouble() / 2))), time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static void ThrowIfHopeless(AttemptFailedException? failure, TimeSpan broken, WatchOptions options, Router router, string address)
+    {
+        if (failure is null)
+        {
+            // The node ended the stream well, which it does only when it stops: another one goes on.
+            return;
+        }
+
+        if (failure.ConnectionFailed)
+        {
+            router.OnUnreachable(address);
+        }
+
+        bool passing = failure.ConnectionFailed
+            || failure.Code is ErrorCode.Unavailable or ErrorCode.Stopping or ErrorCode.NotLeader or ErrorCode.ResourceExhausted or ErrorCode.DeadlineExceeded
+                or ErrorCode.UnknownOutcome or ErrorCode.Cancelled;
+        if (!passing)
+        {
+            throw ErrorFactory.Create(failure.Code, failure.Message, failure.LeaderHint, failure);
+        }
+
+        if (options.ReconnectTimeout != Timeout.InfiniteTimeSpan && broken >= options.ReconnectTimeout)
+        {
+            throw new UnavailableException($"The watch was cut off for {broken.TotalSeconds:0.0} s: {failure.Message}", failure);
+        }
+    }
+}
