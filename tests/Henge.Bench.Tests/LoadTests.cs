@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using Henge.Bench.Load;
+
+namespace Henge.Bench.Tests;
+
+public sealed class LoadTests
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Percentiles_are_right_to_within_two_percent(int seed)
+    {
+        var random = new Random(seed);
+        var histogram = new LatencyHistogram();
+        long[] values = [.. Enumerable.Range(0, 20_000).Select(_ => (long)Math.Pow(10, random.NextDouble() * 9))];
+        Array.ForEach(values, histogram.Record);
+        Array.Sort(values);
+        foreach (double share in (double[])[0.5, 0.9, 0.99, 0.999, 1])
+        {
+            long exact = values[(int)Math.Ceiling(share * values.Length) - 1];
+            Assert.InRange(histogram.Percentile(share), exact, exact * 1.02 + 1);
+        }
+
+        Assert.Equal(values[^1], histogram.MaxNs);
+    }
+
+    [Fact]
+    public void Merged_histograms_count_as_one()
+    {
+        LatencyHistogram a = new(), b = new();
+        a.Record(10);
+        b.Record(1_000_000);
+        a.Add(b);
+        Assert.Equal(2, a.Count);
+        Assert.InRange(a.Percentile(1), 1_000_000, 1_020_000);
+        Assert.Equal(10, a.Percentile(0.5));
+    }
+
+    [Fact]
+    public void Zipfian_keys_are_skewed_and_uniform_ones_are_not()
+    {
+        static double ShareOfHottest(KeyDistributionKind kind)
+        {
+            var keys = new KeyDistribution(kind, new KeyCounter(10_000), 1);
+            var counts = new long[10_000];
+            for (int i = 0; i < 200_000; i++)
+            {
+                counts[keys.Next()]++;
+            }
+
+            return counts.OrderDescending().Take(100).Sum() / 200_000.0;
+        }
+
+        Assert.InRange(ShareOfHottest(KeyDistributionKind.Uniform), 0.01, 0.03);
+        Assert.InRange(ShareOfHottest(KeyDistributionKind.Zipfian), 0.4, 0.7);
+    }
+
+    [Theory]
+    [InlineData("A", 0.5)]
+    [InlineData("B", 0.95)]
+    [InlineData("F", 0.5)]
+    public void A_workload_has_the_shares_of_its_name(string name, double reads)
+    {
+        Workload workload = Workload.Ycsb(name);
+        var random = new Random(1);
+        Assert.InRange(Enumerable.Range(0, 50_000).Count(_ => workload.Choose(random.NextDouble()) == LoadAction.Read) / 50_000.0, reads - 0.02, reads + 0.02);
+    }
+
+    [Fact]
+    public async Task A_run_does_exactly_the_operations_that_were_asked_for_and_counts_errors_apart()
+    {
+        var target = new DictionaryTarget { FailEvery = 10 };
+        var options = new LoadOptions { Concurrency = 4, Pipeline = 3, Operations = 1_000, Keys = 100, Preload = true, WarmUp = TimeSpan.Zero };
+        LoadResult result = await new LoadRunner(target, options).RunAsync(null, TestContext.Current.CancellationToken);
+        Assert.Equal(1_000, result.Operations + result.Errors);
+        Assert.True(result.Errors > 0);
+        Assert.Equal(0, result.Missing);
+        Assert.Equal(100, target.Data.Count);
+        Assert.Contains("\"operationsPerSecond\"", result.ToJson(), StringComparison.Ordinal);
+        string page = HtmlReport.Create("a <test>", [result]);
+        Assert.Contains("<svg", page, StringComparison.Ordinal);
+        Assert.Contains("a &lt;test&gt;", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_open_loop_counts_latency_from_when_an_operation_was_due()
+    {
+        // One operation stalls until twenty more have become due; a closed loop would show one slow operation, an open one shows all that waited.
+        var target = new DictionaryTarget { StallFirst = true };
+        var options = new LoadOptions { Concurrency = 1, Operations = 20, Rate = 1_000, Keys = 10, WarmUp = TimeSpan.Zero };
+        LoadResult result = await new LoadRunner(target, options).RunAsync(null, TestContext.Current.CancellationToken);
+        Assert.True(result.All.P50Ms > 100, $"p50 was {result.All.P50Ms} ms");
+    }
+
+    private sealed class DictionaryTarget : ILoadTarget, ILoadConnection
+    {
+        private int _calls;
+
+        public int FailEvery { get; init; }
+
+        public bool StallFirst { get; init; }
+
+        public ConcurrentDictionary<string, byte[]> Data { get; } = [];
+
+        public string Name => "dictionary";
+
+        public Task<ILoadConnection> ConnectAsync(int worker, CancellationToken cancellationToken) => Task.FromResult<ILoadConnection>(this);
+
+        public async ValueTask<bool> GetAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken)
+        {
+            await CallAsync();
+            return StallFirst || Data.ContainsKey(Convert.ToHexString(key.Span));
+        }
+
+        public async ValueTask PutAsync(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
+        {
+            if (Data.Count == 100)
+            {
+                await CallAsync();
+            }
+
+            Data[Convert.ToHexString(key.Span)] = value.ToArray();
+        }
+
+        public ValueTask<int> ScanAsync(ReadOnlyMemory<byte> start, int limit, CancellationToken cancellationToken) => ValueTask.FromResult(0);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+        private async ValueTask CallAsync()
+        {
+            int call = Interlocked.Increment(ref _calls);
+            if (StallFirst && call == 1)
+            {
+                // The stall is the subject of the test: 300 ms in which 20 operations become due, a millisecond apart.
+                using var timer = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+                var over = new TaskCompletionSource();
+                await using CancellationTokenRegistration registration = timer.Token.Register(over.SetResult);
+                await over.Task;
+            }
+
+            if (FailEvery > 0 && call % FailEvery == 0)
+            {
+                throw new InvalidOperationException("on purpose");
+            }
+        }
+    }
+}
