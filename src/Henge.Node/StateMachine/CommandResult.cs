@@ -1,0 +1,256 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Node.Api;
+
+namespace Henge.Node.StateMachine;
+
+/// <summary>How a command ended. The numbers are on the wire.</summary>
+public enum CommandStatus : byte
+{
+    /// <summary>It was done.</summary>
+    Ok = 0,
+    /// <summary>Its condition did not hold: nothing was done. <see cref="CommandResult.Version"/> is the version that the key is at.</summary>
+    ConditionFailed = 1,
+    /// <summary>It could not be done: <see cref="CommandResult.Problem"/> says why. Nothing was done.</summary>
+    Failed = 2,
+}
+
+/// <summary>Why a command could not be done. The numbers are on the wire.</summary>
+public enum CommandProblem : byte
+{
+    /// <summary>Nothing is wrong.</summary>
+    None = 0,
+    /// <summary>The value is not an integer of 64 bits in decimal text.</summary>
+    NotAnInteger = 1,
+    /// <summary>The sum is not an integer of 64 bits.</summary>
+    IntegerOverflow = 2,
+    /// <summary>The value is not a finite number in decimal text.</summary>
+    NotANumber = 3,
+    /// <summary>The sum is not finite.</summary>
+    NumberOverflow = 4,
+    /// <summary>The value would be over its limit.</summary>
+    ValueTooLarge = 5,
+    /// <summary>The results of a transaction together are over <see cref="CommandLimits.MaxResultBytes"/>.</summary>
+    ResultTooLarge = 6,
+    /// <summary>The session is not known so far back that a retry could be told from a new request.</summary>
+    SequenceForgotten = 7,
+    /// <summary>There are too many sessions that were used just now.</summary>
+    TooManySessions = 8,
+    /// <summary>This build does not know the command.</summary>
+    UnknownCommand = 9,
+}
+
+/// <summary>
+/// What a command came to. Beside it goes a payload of bytes: the entry before (<see cref="EntryView"/>), the results of a transaction's commands
+/// (<see cref="TxnResultReader"/>), or the text of a number.
+/// </summary>
+/// <param name="Status">How it ended.</param>
+/// <param name="Version">The version of the write; when the condition failed, the version that the key is at (0: does not exist).</param>
+/// <param name="Found">Deletes and reads: the key existed. Transactions: see <see cref="Succeeded"/>.</param>
+/// <param name="Number">The new integer, the new length, or a count, by command.</param>
+/// <param name="Problem">Why it failed.</param>
+public readonly record struct CommandResult(CommandStatus Status, Core.Version Version, bool Found = false, long Number = 0, CommandProblem Problem = CommandProblem.None)
+{
+    private const int FoundFlag = 0x04;
+    private const int NumberFlag = 0x08;
+    private const int ProblemFlag = 0x10;
+
+    private static readonly byte[][] OneByteForms = [.. Enumerable.Range(0, 8).Select(static i => new[] { (byte)i })];
+
+    /// <summary>For transactions: true when all comparisons held and the first branch was done.</summary>
+    public bool Succeeded => Found;
+
+    /// <summary>The code of a failure; None otherwise.</summary>
+    public ErrorCode Error => Problem switch
+    {
+        CommandProblem.None => ErrorCode.None,
+        CommandProblem.NotAnInteger or CommandProblem.IntegerOverflow or CommandProblem.NotANumber or CommandProblem.NumberOverflow => ErrorCode.WrongType,
+        CommandProblem.ValueTooLarge or CommandProblem.ResultTooLarge => ErrorCode.TooLarge,
+        CommandProblem.SequenceForgotten => ErrorCode.SessionExpired,
+        CommandProblem.TooManySessions => ErrorCode.ResourceExhausted,
+        _ => ErrorCode.UnsupportedFormat,
+    };
+
+    /// <summary>A message for the user about a failure; null otherwise.</summary>
+    public string? ErrorMessage => Problem switch
+    {
+        CommandProblem.None => null,
+        CommandProblem.NotAnInteger => "The value is not an integer of 64 bits in decimal text, so it cannot be incremented.",
+        CommandProblem.IntegerOverflow => "The increment would take the value out of the range of 64-bit integers.",
+        CommandProblem.NotANumber => "The value is not a finite number in decimal text, so it cannot be incremented.",
+        CommandProblem.NumberOverflow => "The increment would make the value infinite.",
+        CommandProblem.ValueTooLarge => "The value would be longer than the limit for values.",
+        CommandProblem.ResultTooLarge => "The results of the transaction are too large together. Nothing was done; read fewer or smaller values in it.",
+        CommandProblem.SequenceForgotten =>
+            "The request's sequence number is older than what is kept of this client, so it cannot be told whether it was done before. Begin a new session (a new client id) and check the state.",
+        CommandProblem.TooManySessions => "Too many clients with sessions have written in the last minute. Try again later, or write without a session.",
+        _ => "This command is not known to the cluster's format level. Upgrade all nodes before using it.",
+    };
+
+    /// <summary>
+    /// True for the most usual outcome: done, and nothing more to say than <see cref="Version"/>. Its encoded form may be left out
+    /// (an empty <see cref="Operation.Result"/> decodes to it).
+    /// </summary>
+    public bool IsPlain => Status == CommandStatus.Ok && !Found && Number == 0;
+
+    /// <summary>
+    /// The encoded form, without the version (which goes in <see cref="Operation.Version"/>, and beside it on the wire). Allocates nothing when there is no number, problem or payload.
+    /// </summary>
+    public ReadOnlyMemory<byte> ToMemory(ReadOnlySpan<byte> payload)
+    {
+        int head = Head;
+        if (head < OneByteForms.Length && payload.IsEmpty)
+        {
+            return OneByteForms[head];
+        }
+
+        var bytes = new byte[2 + Varint.MaxBytes + payload.Length];
+        int length = WriteHead(bytes);
+        payload.CopyTo(bytes.AsSpan(length));
+        return bytes.AsMemory(0, length + payload.Length);
+    }
+
+    /// <summary>Appends the encoded form, without the version, to a writer.</summary>
+    public void Write(IBufferWriter<byte> writer, ReadOnlySpan<byte> payload)
+    {
+        Span<byte> span = writer.GetSpan(2 + Varint.MaxBytes + payload.Length);
+        int length = WriteHead(span);
+        payload.CopyTo(span[length..]);
+        writer.Advance(length + payload.Length);
+    }
+
+    /// <summary>Decodes what <see cref="ToMemory"/> made; false when it is not well formed. The payload points into the encoded bytes.</summary>
+    public static bool TryRead(Core.Version version, ReadOnlySpan<byte> encoded, out CommandResult result, out ReadOnlySpan<byte> payload)
+    {
+        result = new CommandResult(CommandStatus.Ok, version);
+        payload = default;
+        if (encoded.IsEmpty)
+        {
+            return true;
+        }
+
+        int head = encoded[0];
+        var reader = new SpanReader(encoded[1..]);
+        ulong zigzag = 0;
+        byte problem = 0;
+        if ((head & 3) > (int)CommandStatus.Failed || head > 0x1F
+            || ((head & NumberFlag) != 0 && !reader.TryReadVarint(out zigzag))
+            || ((head & ProblemFlag) != 0 && !reader.TryReadByte(out problem))
+            || problem > (byte)CommandProblem.UnknownCommand)
+        {
+            return false;
+        }
+
+        result = new CommandResult(
+            (CommandStatus)(head & 3), version, (head & FoundFlag) != 0, (long)(zigzag >> 1) ^ -(long)(zigzag & 1), (CommandProblem)problem);
+        payload = reader.Rest;
+        return true;
+    }
+
+    /// <summary>Decodes the outcome of a completed write. Throws <see cref="HengeException"/> (Internal) when it is not well formed.</summary>
+    public static CommandResult Of(Operation write, out ReadOnlySpan<byte> payload) =>
+        TryRead(write.Version, write.Result.Span, out CommandResult result, out payload)
+            ? result
+            : throw new HengeException(ErrorCode.Internal, "The result of a command is not well formed.");
+
+    private int Head => (int)Status | (Found ? FoundFlag : 0) | (Number != 0 ? NumberFlag : 0) | (Problem != CommandProblem.None ? ProblemFlag : 0);
+
+    private int WriteHead(Span<byte> span)
+    {
+        span[0] = (byte)Head;
+        int at = 1;
+        if (Number != 0)
+        {
+            at += Varint.Write(span[at..], (ulong)((Number << 1) ^ (Number >> 63)));
+        }
+
+        if (Problem != CommandProblem.None)
+        {
+            span[at++] = (byte)Problem;
+        }
+
+        return at;
+    }
+}
+
+/// <summary>An entry as a payload: <c>version varint | expiry in ms varint, 0 for never | value</c>. No payload: there was none.</summary>
+public readonly ref struct EntryView
+{
+    private EntryView(Core.Version version, long expiresAtMs, ReadOnlySpan<byte> value)
+    {
+        Version = version;
+        ExpiresAtMs = expiresAtMs;
+        Value = value;
+    }
+
+    /// <summary>The version that wrote it.</summary>
+    public Core.Version Version { get; }
+
+    /// <summary>When it expires, in milliseconds since the epoch of versions; 0 for never.</summary>
+    public long ExpiresAtMs { get; }
+
+    /// <summary>The value.</summary>
+    public ReadOnlySpan<byte> Value { get; }
+
+    /// <summary>Decodes a payload; false when there is no entry in it.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> payload, out EntryView entry)
+    {
+        entry = default;
+        var reader = new SpanReader(payload);
+        if (!reader.TryReadVarint(out ulong version) || !reader.TryReadVarint(out ulong expiry) || version > Core.Version.MaxValue || expiry > long.MaxValue)
+        {
+            return false;
+        }
+
+        entry = new EntryView(new Core.Version(version), (long)expiry, reader.Rest);
+        return true;
+    }
+
+    internal static void Write(IBufferWriter<byte> writer, Core.Version version, long expiresAtMs, ReadOnlySpan<byte> value)
+    {
+        Span<byte> span = writer.GetSpan((2 * Varint.MaxBytes) + value.Length);
+        int at = Varint.Write(span, version.Value);
+        at += Varint.Write(span[at..], (ulong)expiresAtMs);
+        value.CopyTo(span[at..]);
+        writer.Advance(at + value.Length);
+    }
+}
+
+/// <summary>Walks the results of a transaction's commands: <c>(length varint | version varint | encoded result)*</c>, in the order of the branch that ran.</summary>
+public ref struct TxnResultReader(ReadOnlySpan<byte> payload)
+{
+    private SpanReader _reader = new(payload);
+
+    /// <summary>The result.</summary>
+    public CommandResult Current { get; private set; }
+
+    /// <summary>Its payload.</summary>
+    public ReadOnlySpan<byte> Payload { get; private set; }
+
+    /// <summary>True when the bytes did not make sense.</summary>
+    public bool Damaged { get; private set; }
+
+    /// <summary>Moves to the next result.</summary>
+    public bool MoveNext()
+    {
+        if (_reader.IsEmpty || Damaged)
+        {
+            return false;
+        }
+
+        Damaged = true;
+        if (_reader.TryReadBytes(out ReadOnlySpan<byte> part))
+        {
+            var reader = new SpanReader(part);
+            if (reader.TryReadVarint(out ulong version) && version <= Core.Version.MaxValue
+                && CommandResult.TryRead(new Core.Version(version), reader.Rest, out CommandResult result, out ReadOnlySpan<byte> payload))
+            {
+                Current = result;
+                Payload = payload;
+                Damaged = false;
+            }
+        }
+
+        return !Damaged;
+    }
+}
