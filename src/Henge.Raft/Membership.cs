@@ -83,8 +83,13 @@ public sealed class Membership : IEquatable<Membership>
     public bool IsSingleVoter(NodeId id) => _outgoing.Length == 0 && _voters.Length == 1 && _voters[0] == id;
 
     /// <summary>The membership after a joint one, with the new voters only.</summary>
-    internal Membership LeaveJoint()
+    internal Membership LeaveJoint(bool keepRemoved)
     {
+        if (!keepRemoved)
+        {
+            return new Membership(_voters, _learners);
+        }
+
         List<NodeId> removed = [.. _removed];
         foreach (NodeId id in _outgoing)
         {

@@ -2,157 +2,293 @@ using Henge.Core;
 
 namespace Henge.Raft;
 
-/// <summary>One member of one Raft group. API surface; behaviour follows.</summary>
-public sealed class RaftGroup
+/// <summary>
+/// One member of one Raft group: a deterministic state machine without I/O, clock or threads. Events go in by its methods, effects come out by
+/// <see cref="TakeReady"/>. What the caller owes it is in the manual, README.md beside this file; <see cref="Ready"/> says what to do with what comes out.
+/// </summary>
+/// <remarks>
+/// <para>Not thread-safe: one caller at a time, and never from within another call.</para>
+/// <para>After the Raft paper (Ongaro, Ousterhout: "In search of an understandable consensus algorithm", extended version, 2014) and the thesis
+/// (Ongaro: "Consensus: bridging theory and practice", 2014). PreVote and check-quorum are always on.</para>
+/// </remarks>
+public sealed partial class RaftGroup
 {
+    private readonly RaftOptions _options;
+    private readonly IRandomSource _random;
+    private readonly NodeId _self;
+    private readonly EntryLog _log;
+    private readonly PersistQueue _persist;
+    private readonly MembershipLog _memberships;
     private readonly Ready _ready = new();
 
-    /// <summary>Starts a member from what it has persisted. It begins as a follower; a group's only voter elects itself at its first tick.</summary>
+    // Messages that may leave, until the next Ready takes them.
+    private readonly List<RaftMessage> _outbox = [];
+
+    private NodeId _votedFor;
+    private LogIndex _commit;
+    private ulong _now;
+    private int _electionElapsed;
+    private int _electionTimeout;
+
+    // What the last Ready said, to see what has changed.
+    private (RaftRole Role, NodeId Leader, Term Term) _told;
+    private bool _membershipChanged;
+
+    /// <summary>Starts a member from what it has persisted. It begins as a follower; the only voter of a group elects itself at its first tick.</summary>
+    /// <param name="options">Settings; checked.</param>
+    /// <param name="log">The persisted log; read through once, and later for older entries.</param>
+    /// <param name="restored">The rest of what was persisted.</param>
+    /// <param name="random">Random numbers; should differ from node to node and from start to start.</param>
+    /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>: a setting makes no sense. <see cref="ErrorCode.Corruption"/>: the parts of the
+    /// persisted state do not fit together.</exception>
     public RaftGroup(RaftOptions options, IRaftLog log, RestoredState restored, IRandomSource random)
     {
         options.Validate();
-        Options = options;
-        Membership = restored.Membership;
-        _ = log;
-        _ = random;
+        _options = options;
+        _random = random;
+        _self = options.Self;
+        Require(restored.Applied >= log.CompactedIndex, $"the log begins behind index {log.CompactedIndex}, but the state machine has applied only up to {restored.Applied}");
+        Require(restored.Applied <= log.LastIndex, $"the state machine has applied up to index {restored.Applied}, but the log ends at {log.LastIndex}");
+        Require(restored.MembershipIndex <= restored.Applied, $"the membership is of index {restored.MembershipIndex}, which is beyond the applied {restored.Applied}");
+        Require(restored.HardState.Commit <= log.LastIndex, $"index {restored.HardState.Commit} was committed, but the log ends at {log.LastIndex}: synced data is lost");
+
+        _memberships = new MembershipLog(restored.Membership, restored.MembershipIndex);
+        _log = new EntryLog(log, options.RecentEntriesLimitBytes);
+        _log.Restore(entry =>
+        {
+            if (entry.Kind == EntryKind.Membership && entry.Index > restored.MembershipIndex)
+            {
+                _memberships.Append(entry.Index, DecodeMembership(entry));
+            }
+        });
+        Term = restored.HardState.Term;
+        Require(Term >= _log.LastTerm, $"the log has an entry of term {_log.LastTerm}, but the persisted term is {Term}");
+        _votedFor = restored.HardState.VotedFor;
+        _persist = new PersistQueue(_log.LastIndex);
+        AppliedIndex = restored.Applied;
+        _handedOut = restored.Applied;
+        _commit = restored.HardState.Commit > restored.Applied ? restored.HardState.Commit : restored.Applied;
+        _forwardedReads = new ForwardedReads(random.NextUInt64());
+        // A node with a past may have promised its leader not to help others for a while (leases rest on that); a new one has promised nothing.
+        _refuseVotesUntil = options.LeaseReads && Term > Term.Zero ? (ulong)options.ElectionTimeoutMinTicks : 0;
+        _told = (Role, Leader, Term);
+        _membershipChanged = true;
+        ResetElectionTimer();
     }
 
     /// <summary>The settings.</summary>
-    public RaftOptions Options { get; }
+    public RaftOptions Options => _options;
 
     /// <summary>What this node is at the moment.</summary>
     public RaftRole Role { get; private set; }
 
-    /// <summary>Who leads, as far as this node knows.</summary>
+    /// <summary>Who leads, as far as this node knows; <see cref="NodeId.None"/> when it does not.</summary>
     public NodeId Leader { get; private set; }
 
     /// <summary>The latest term that this node has seen.</summary>
     public Term Term { get; private set; }
 
-    /// <summary>Everything up to here is committed.</summary>
-    public LogIndex CommitIndex { get; private set; }
+    /// <summary>Whom this node voted for in <see cref="Term"/>.</summary>
+    public NodeId VotedFor => _votedFor;
+
+    /// <summary>Everything up to here is committed, as far as this node knows.</summary>
+    public LogIndex CommitIndex => _commit;
 
     /// <summary>Everything up to here is applied, as reported by <see cref="Applied"/>.</summary>
     public LogIndex AppliedIndex { get; private set; }
 
     /// <summary>The last entry of the log, persisted or not.</summary>
-    public LogIndex LastIndex { get; private set; }
+    public LogIndex LastIndex => _log.LastIndex;
 
-    /// <summary>Everything up to here is durable on this node.</summary>
-    public LogIndex PersistedIndex { get; private set; }
+    /// <summary>The term of the entry at <see cref="LastIndex"/>.</summary>
+    public Term LastTerm => _log.LastTerm;
+
+    /// <summary>Everything up to here is durable on this node; 0 while a snapshot is being installed.</summary>
+    public LogIndex PersistedIndex => _persist.PersistedIndex;
 
     /// <summary>Entries up to and including this one are gone from the log.</summary>
-    public LogIndex CompactedIndex { get; private set; }
+    public LogIndex CompactedIndex => _log.CompactedIndex;
 
-    /// <summary>The membership in force.</summary>
-    public Membership Membership { get; private set; }
-
-    /// <summary>True when <see cref="TakeReady"/> has something to say.</summary>
-    public bool HasReady { get; private set; }
-
-    /// <summary>Hands out what is to be done.</summary>
-    public Ready TakeReady()
-    {
-        _ready.Clear();
-        return _ready;
-    }
-
-    /// <summary>Everything in the Ready with this ticket, and in those before it, is durable.</summary>
-    public void Persisted(ulong ticket) => _ = ticket;
-
-    /// <summary>The state machine has applied everything up to an index.</summary>
-    public void Applied(LogIndex index) => AppliedIndex = index;
-
-    /// <summary>A tick of time has passed.</summary>
-    public void Tick() => HasReady = false;
-
-    /// <summary>Starts an election now instead of waiting for the timeout. Ignored by a leader and by a node that has no vote.</summary>
-    public void Campaign() => HasReady = false;
-
-    /// <summary>A message has come from a peer.</summary>
-    public void Receive(RaftMessage message) => _ = message;
-
-    /// <summary>Proposes an entry.</summary>
-    public ProposeResult Propose(ReadOnlyMemory<byte> data)
-    {
-        _ = data;
-        return new ProposeResult(ProposeStatus.NotLeader, default, Term, Leader);
-    }
-
-    /// <summary>Proposes entries: all of them or none.</summary>
-    public ProposeResult Propose(ReadOnlySpan<ReadOnlyMemory<byte>> batch)
-    {
-        _ = batch;
-        return new ProposeResult(ProposeStatus.NotLeader, default, Term, Leader);
-    }
-
-    /// <summary>Asks for a linearizable read; works on leader and followers. Comes out in <see cref="Ready.ReadsGranted"/> or <see cref="Ready.ReadsFailed"/>. Ids are the caller's affair; a batch of reads needs only one.</summary>
-    public void RequestRead(ulong requestId) => _ = requestId;
-
-    /// <summary>Grants a linearizable read at once, under the leader's lease (<see cref="RaftOptions.LeaseReads"/>).</summary>
-    /// <param name="nowTicks">How many ticks have passed since the group was made, by a monotonic clock read just now, whether or not <see cref="Tick"/> has been called for each.</param>
-    /// <param name="index">What must be applied before the read.</param>
-    public bool TryLeaseRead(ulong nowTicks, out LogIndex index)
-    {
-        _ = nowTicks;
-        index = default;
-        return false;
-    }
-
-    /// <summary>Proposes a membership: who shall vote, who shall learn. New voters must have been learners and have caught up.</summary>
-    public MembershipResult ProposeMembership(IEnumerable<NodeId> voters, IEnumerable<NodeId> learners)
-    {
-        _ = voters;
-        _ = learners;
-        return new MembershipResult(MembershipStatus.NotLeader, default, Term, Leader);
-    }
-
-    /// <summary>Hands leadership over to a voter.</summary>
-    public TransferStatus TransferLeadership(NodeId target)
-    {
-        _ = target;
-        return TransferStatus.NotLeader;
-    }
-
-    /// <summary>A snapshot for a peer starts: returns the header to send along with it, or null when the peer no longer needs one.</summary>
-    /// <param name="to">As named in <see cref="Ready.SnapshotsToSend"/>.</param>
-    /// <param name="index">What the snapshot covers: an applied index that is not below <see cref="CompactedIndex"/>.</param>
-    public InstallSnapshot? BeginSnapshot(NodeId to, LogIndex index)
-    {
-        _ = to;
-        _ = index;
-        return null;
-    }
-
-    /// <summary>All of the snapshot has been sent.</summary>
-    public void SnapshotSent(NodeId to) => _ = to;
-
-    /// <summary>The snapshot could not be made or sent.</summary>
-    public void SnapshotFailed(NodeId to) => _ = to;
-
-    /// <summary>Forgets entries up to and including an applied index; the caller drops them from its persisted log after this call.</summary>
-    public void Compact(LogIndex index) => CompactedIndex = index;
-
-    /// <summary>Up to where the log can be compacted without sending a living peer a snapshot.</summary>
-    public LogIndex CompactionHint => AppliedIndex;
-
-    /// <summary>Older entries that were <see cref="LogReadStatus.Pending"/> can be read now.</summary>
-    public void LogAvailable() => HasReady = false;
+    /// <summary>Bytes of recent entries that the group keeps in memory.</summary>
+    public long RecentEntriesBytes => _log.MemoryBytes;
 
     /// <summary>The term of an entry that is still in the log, or of the one at <see cref="CompactedIndex"/>; null for others.</summary>
-    public Term? TermAt(LogIndex index)
+    public Term? TermAt(LogIndex index) => _log.TermAt(index);
+
+    /// <summary>
+    /// A tick of time has passed: call it at a steady rate, and for each tick that was missed (after a pause, calling it a few times is enough unless
+    /// <see cref="RaftOptions.LeaseReads"/> is on).
+    /// </summary>
+    public void Tick()
     {
-        _ = index;
-        return null;
+        _now++;
+        _applyIsPending = false;
+        _forwardedReads.Expire(_now, _ready.PendingReadsFailed);
+        _electionElapsed++;
+        if (Role == RaftRole.Leader)
+        {
+            TickLeader();
+        }
+        else if (Membership.IsSingleVoter(_self))
+        {
+            // Nobody else could lead, so there is nothing to wait for.
+            if (Role == RaftRole.Follower)
+            {
+                Campaign(isTransfer: false);
+            }
+        }
+        else if (_electionElapsed >= _electionTimeout && Membership.IsVoter(_self))
+        {
+            PreCampaign();
+        }
     }
 
-    /// <summary>The membership that was in force as of an applied index: what belongs into a snapshot taken there.</summary>
-    public Membership MembershipAt(LogIndex index)
+    /// <summary>A message has come from a peer. One that is not for this node, or from itself, is ignored.</summary>
+    public void Receive(RaftMessage message)
     {
-        _ = index;
-        return Membership;
+        if (message.To != _self || message.From == _self || message.From.IsNone)
+        {
+            return;
+        }
+
+        if (message is RequestVote vote)
+        {
+            OnRequestVote(vote);
+            return;
+        }
+
+        if (message.Term < Term)
+        {
+            OnOldTerm(message);
+            return;
+        }
+
+        bool isLeaderSpeaking = message is AppendEntries or Raft.Heartbeat or InstallSnapshot;
+        if (message.Term > Term)
+        {
+            // A granted PreVote carries the term that would be; it is nobody's term yet (thesis, section 9.6).
+            if (message is RequestVoteResponse { IsPreVote: true, IsGranted: true })
+            {
+                OnRequestVoteResponse((RequestVoteResponse)message);
+                return;
+            }
+
+            BecomeFollower(message.Term, isLeaderSpeaking ? message.From : NodeId.None);
+        }
+
+        if (isLeaderSpeaking)
+        {
+            Invariant.Check(Role != RaftRole.Leader, "two leaders in one term (Raft paper, figure 3: election safety)");
+            Invariant.Check(Leader.IsNone || Leader == message.From, "two leaders in one term (Raft paper, figure 3: election safety)");
+            if (Role != RaftRole.Follower || Leader != message.From)
+            {
+                BecomeFollower(Term, message.From);
+            }
+
+            _electionElapsed = 0;
+            _refuseVotesUntil = _now + (ulong)_options.ElectionTimeoutMinTicks;
+        }
+
+        switch (message)
+        {
+            case AppendEntries m:
+                OnAppendEntries(m);
+                break;
+            case AppendEntriesResponse m:
+                OnAppendEntriesResponse(m);
+                break;
+            case Heartbeat m:
+                OnHeartbeat(m);
+                break;
+            case HeartbeatResponse m:
+                OnHeartbeatResponse(m);
+                break;
+            case InstallSnapshot m:
+                OnInstallSnapshot(m);
+                break;
+            case RequestVoteResponse m:
+                OnRequestVoteResponse(m);
+                break;
+            case ReadIndexRequest m:
+                OnReadIndexRequest(m);
+                break;
+            case ReadIndexResponse m:
+                OnReadIndexResponse(m);
+                break;
+            case TimeoutNow m:
+                OnTimeoutNow(m);
+                break;
+            default:
+                break;
+        }
     }
 
-    /// <summary>How the leader sees its peers; empty on others.</summary>
-    public void GetPeers(List<PeerStatus> into) => into.Clear();
+    /// <summary>
+    /// A message of an earlier term. A leader of that time must hear that its time is over, even though it speaks of a term long gone: without that, a node
+    /// whose term is ahead, and whom check-quorum keeps from being elected, could never be reached again.
+    /// </summary>
+    private void OnOldTerm(RaftMessage message)
+    {
+        if (message is AppendEntries or Raft.Heartbeat or InstallSnapshot)
+        {
+            _outbox.Add(new AppendEntriesResponse { From = _self, To = message.From, Term = Term, IsRejected = true });
+        }
+    }
+
+    private void BecomeFollower(Term term, NodeId leader)
+    {
+        Invariant.Check(term >= Term, "terms never fall");
+        bool wasFollower = Role == RaftRole.Follower;
+        if (term > Term || leader != Leader || !wasFollower)
+        {
+            FailReads();
+        }
+
+        SetTerm(term);
+        Role = RaftRole.Follower;
+        Leader = leader;
+        LeaveLeadership();
+        if (!wasFollower || !leader.IsNone)
+        {
+            ResetElectionTimer();
+        }
+    }
+
+    private void SetTerm(Term term)
+    {
+        if (term != Term)
+        {
+            Invariant.Check(term > Term, "terms never fall");
+            Term = term;
+            _votedFor = NodeId.None;
+            _persist.HardStateChanged();
+        }
+    }
+
+    private void ResetElectionTimer()
+    {
+        _electionElapsed = 0;
+        ulong range = (ulong)(_options.ElectionTimeoutMaxTicks - _options.ElectionTimeoutMinTicks + 1);
+        _electionTimeout = _options.ElectionTimeoutMinTicks + (int)(_random.NextUInt64() % range);
+    }
+
+    private bool HasBug(RaftBugs bug) => (_options.Bugs & bug) != 0;
+
+    private static Membership DecodeMembership(in Entry entry)
+    {
+        if (!Membership.TryDecode(entry.Data.Span, out Membership? membership))
+        {
+            throw new HengeException(ErrorCode.Corruption, $"The membership at index {entry.Index} of term {entry.Term} cannot be read. Rebuild this replica from its peers.");
+        }
+
+        return membership;
+    }
+
+    private static void Require(bool condition, string what)
+    {
+        if (!condition)
+        {
+            throw new HengeException(ErrorCode.Corruption, $"The persisted state of this group does not fit together: {what}. Rebuild this replica from its peers; do not start it as it is.");
+        }
+    }
 }

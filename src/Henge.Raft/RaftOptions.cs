@@ -66,8 +66,8 @@ public sealed class RaftOptions
     public int LeaseDriftTicks { get; init; } = 2;
 
     /// <summary>
-    /// Whether an id that has left the group may come back. Safe only if the node still has its term and vote from before (and then its data does not
-    /// matter); otherwise it could vote twice in a term. Off by default: ids are never used again (Raft thesis, section 4.4).
+    /// Whether an id that has left the group may come back. Safe only if the node still has its term, its vote and its log from before; otherwise it could vote
+    /// twice in a term, or be credited with entries that it acknowledged and has lost. Off by default: ids are never used again (Raft thesis, section 4.4).
     /// </summary>
     public bool RemovedIdsMayReturn { get; init; }
 

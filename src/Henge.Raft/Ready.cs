@@ -26,6 +26,10 @@ public sealed class Ready
     internal readonly List<ulong> ReadsFailedList = [];
     internal readonly List<NodeId> SnapshotsToSendList = [];
 
+    // Filled while events come in, and shown by the next Ready.
+    internal readonly List<ReadGrant> PendingReadsGranted = [];
+    internal readonly List<ulong> PendingReadsFailed = [];
+
     internal Ready()
     {
     }
@@ -75,6 +79,14 @@ public sealed class Ready
     /// <summary>True when there is nothing to do.</summary>
     public bool IsEmpty => PersistTicket == 0 && MessageList.Count == 0 && CommittedList.Count == 0 && ReadsGrantedList.Count == 0
         && ReadsFailedList.Count == 0 && SnapshotsToSendList.Count == 0 && !RoleChanged && Membership is null;
+
+    internal void TakePendingReads()
+    {
+        ReadsGrantedList.AddRange(PendingReadsGranted);
+        ReadsFailedList.AddRange(PendingReadsFailed);
+        PendingReadsGranted.Clear();
+        PendingReadsFailed.Clear();
+    }
 
     internal void Clear()
     {

@@ -1,0 +1,139 @@
+using Henge.Core;
+
+namespace Henge.Raft;
+
+/// <summary>
+/// What a leader knows of one member. Match is what is certain (durable there and equal), Next is what is sent next; Match is less than Next, always.
+/// </summary>
+/// <remarks>
+/// <list type="bullet">
+/// <item>Probe: the leader does not know where the logs agree; one append, then it waits for an answer or a heartbeat's answer.</item>
+/// <item>Replicate: they agree; appends go out optimistically, Next runs ahead of Match by what is in flight.</item>
+/// <item>Snapshot: the entries that the member needs are gone; nothing is sent until the snapshot is through or has failed.</item>
+/// </list>
+/// </remarks>
+internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long limitBytes)
+{
+    public NodeId Id { get; } = id;
+
+    public PeerState State { get; private set; } = PeerState.Probe;
+
+    public LogIndex Match { get; private set; }
+
+    public LogIndex Next { get; private set; } = next;
+
+    public Inflights Inflights { get; } = new(limitMessages, limitBytes);
+
+    /// <summary>In Probe: one append is on its way, and no more goes until something is heard.</summary>
+    public bool IsProbePaused { get; set; }
+
+    /// <summary>An append is to be sent even if there is nothing to put into it, to find out what the member has.</summary>
+    public bool WantsEmptyAppend { get; set; }
+
+    /// <summary>Heard from since the last check of the quorum.</summary>
+    public bool IsRecentlyActive { get; set; }
+
+    /// <summary>The highest commit index that was sent and that the member could use.</summary>
+    public LogIndex SentCommit { get; set; }
+
+    /// <summary>The latest read number that it answered.</summary>
+    public ulong AckedRead { get; set; }
+
+    /// <summary>The latest tick, as stamped on a heartbeat by the leader, that it answered; 0 for none.</summary>
+    public ulong AckedTick { get; set; }
+
+    /// <summary>In Snapshot: what the snapshot that is being sent covers; 0 before it has begun.</summary>
+    public LogIndex PendingSnapshot { get; set; }
+
+    /// <summary>No snapshot starts before this tick.</summary>
+    public ulong SnapshotNotBefore { get; set; }
+
+    /// <summary>Whether the entries that it needs are being read from disk.</summary>
+    public bool IsWaitingForLog { get; set; }
+
+    public void BecomeProbe()
+    {
+        // After a snapshot that arrived, go on behind it, not from the start.
+        LogIndex after = State == PeerState.Snapshot && PendingSnapshot > Match ? PendingSnapshot : Match;
+        State = PeerState.Probe;
+        PendingSnapshot = default;
+        IsProbePaused = false;
+        Inflights.Clear();
+        Next = after.Next;
+    }
+
+    public void BecomeReplicate()
+    {
+        State = PeerState.Replicate;
+        PendingSnapshot = default;
+        IsProbePaused = false;
+        Inflights.Clear();
+        Next = Match.Next;
+    }
+
+    public void BecomeSnapshot()
+    {
+        State = PeerState.Snapshot;
+        PendingSnapshot = default;
+        IsProbePaused = false;
+        Inflights.Clear();
+    }
+
+    /// <summary>An append with entries up to <paramref name="last"/> has been sent.</summary>
+    public void Sent(LogIndex last, long bytes)
+    {
+        if (State == PeerState.Replicate)
+        {
+            Next = last.Next;
+            Inflights.Add(last, bytes);
+        }
+        else
+        {
+            IsProbePaused = true;
+        }
+    }
+
+    /// <summary>The member has everything up to an index. True when that is news.</summary>
+    public bool Acknowledge(LogIndex index)
+    {
+        IsProbePaused = false;
+        if (Next <= index)
+        {
+            Next = index.Next;
+        }
+
+        if (index <= Match)
+        {
+            return false;
+        }
+
+        Match = index;
+        return true;
+    }
+
+    /// <summary>The member refused an append. False when the refusal is old: something later has answered that question already.</summary>
+    public bool Refused(LogIndex rejected, LogIndex lastPossible)
+    {
+        if (State == PeerState.Replicate)
+        {
+            if (rejected <= Match)
+            {
+                return false;
+            }
+
+            BecomeProbe();
+            return true;
+        }
+
+        // In Probe only one append is under way: the one right before Next.
+        if (State != PeerState.Probe || rejected.Value != Next.Value - 1)
+        {
+            return false;
+        }
+
+        ulong next = Math.Min(rejected.Value, lastPossible.Value + 1);
+        Next = new LogIndex(Math.Max(next, Match.Value + 1));
+        IsProbePaused = false;
+        return true;
+    }
+}

@@ -1,0 +1,253 @@
+using Henge.Core;
+
+namespace Henge.Raft;
+
+// Elections: Raft paper, sections 5.2 and 5.4.1; PreVote: thesis, section 9.6; check-quorum and leader stickiness: thesis, sections 4.2.3 and 6.2.
+public sealed partial class RaftGroup
+{
+    private readonly List<(NodeId Id, bool IsGranted)> _votes = [];
+    private ulong _selfVoteTicket;
+    private ulong _refuseVotesUntil;
+
+    /// <summary>
+    /// Starts an election now instead of waiting for the timeout, for example at the preferred leader of a new group. It asks by PreVote first, so it does not
+    /// disturb a leader that others hear. Ignored by a leader, by a node that hears one, and by a node that has no vote.
+    /// </summary>
+    public void Campaign()
+    {
+        if (IsLeaderAlive || !Membership.IsVoter(_self))
+        {
+            return;
+        }
+
+        if (Membership.IsSingleVoter(_self))
+        {
+            Campaign(isTransfer: false);
+        }
+        else
+        {
+            PreCampaign();
+        }
+    }
+
+    /// <summary>
+    /// A follower that hears its leader does not help anybody to become another, and neither does a leader that hears its majority: so a node that was cut
+    /// off, or was removed, cannot disturb a group that works.
+    /// </summary>
+    /// <remarks>
+    /// Counted from the last message of a leader, and kept when the term rises or the leader is forgotten: a lease rests on this promise (thesis, section 6.4.1).
+    /// </remarks>
+    private bool IsLeaderAlive => Role == RaftRole.Leader || _now < _refuseVotesUntil;
+
+    private void PreCampaign()
+    {
+        // Neither term nor vote change here: that is the point of a PreVote.
+        FailReads();
+        Role = RaftRole.PreCandidate;
+        Leader = NodeId.None;
+        ResetElectionTimer();
+        _votes.Clear();
+        _votes.Add((_self, true));
+        AskForVotes(Term.Next, isPreVote: true, isTransfer: false);
+        CountVotes();
+    }
+
+    private void Campaign(bool isTransfer)
+    {
+        Invariant.Check(Role != RaftRole.Leader, "a leader does not campaign");
+        FailReads();
+        SetTerm(Term.Next);
+        _votedFor = _self;
+        Role = RaftRole.Candidate;
+        Leader = NodeId.None;
+        ResetElectionTimer();
+        _votes.Clear();
+        // The vote for oneself counts, and the others are asked, when term and vote are on disk, and the entries that the candidate boasts of as well.
+        _selfVoteTicket = _persist.CoveringTicket(_log.LastIndex);
+        AskForVotes(Term, isPreVote: false, isTransfer);
+        CountSelfVote();
+    }
+
+    private void AskForVotes(Term term, bool isPreVote, bool isTransfer)
+    {
+        foreach (NodeId id in Membership.All)
+        {
+            if (id == _self || !Membership.IsVoter(id))
+            {
+                continue;
+            }
+
+            RequestVote message = new()
+            {
+                From = _self,
+                To = id,
+                Term = term,
+                IsPreVote = isPreVote,
+                IsTransfer = isTransfer,
+                LastIndex = _log.LastIndex,
+                LastTerm = _log.LastTerm,
+            };
+            if (isPreVote || HasBug(RaftBugs.AckBeforeSync))
+            {
+                _outbox.Add(message);
+            }
+            else
+            {
+                _persist.Hold(message, _log.LastIndex, _outbox);
+            }
+        }
+    }
+
+    private void CountSelfVote()
+    {
+        if (Role == RaftRole.Candidate && (_persist.Done >= _selfVoteTicket || HasBug(RaftBugs.AckBeforeSync)))
+        {
+            RecordVote(_self, true);
+            CountVotes();
+        }
+    }
+
+    private void RecordVote(NodeId id, bool isGranted)
+    {
+        foreach ((NodeId voter, _) in _votes)
+        {
+            if (voter == id)
+            {
+                // The first answer stands; a second one is a copy.
+                return;
+            }
+        }
+
+        _votes.Add((id, isGranted));
+    }
+
+    private void CountVotes()
+    {
+        VoteOutcome outcome = QuorumMath.Outcome(Membership, _votes, static (votes, id) =>
+        {
+            foreach ((NodeId voter, bool isGranted) in votes)
+            {
+                if (voter == id)
+                {
+                    return isGranted;
+                }
+            }
+
+            return null;
+        }, HasBug(RaftBugs.IgnoreOutgoingMajority));
+        if (outcome == VoteOutcome.Won)
+        {
+            if (Role == RaftRole.PreCandidate)
+            {
+                Campaign(isTransfer: false);
+            }
+            else
+            {
+                BecomeLeader();
+            }
+        }
+        else if (outcome == VoteOutcome.Lost)
+        {
+            BecomeFollower(Term, NodeId.None);
+        }
+    }
+
+    private void OnRequestVote(RequestVote m)
+    {
+        if (m.Term > Term)
+        {
+            if (IsLeaderAlive && !m.IsTransfer)
+            {
+                if (m.IsPreVote)
+                {
+                    AnswerVote(m, false);
+                }
+
+                return;
+            }
+
+            if (!m.IsPreVote)
+            {
+                BecomeFollower(m.Term, NodeId.None);
+            }
+        }
+
+        // A question of an earlier term is answered as well: the answer carries the term that the asker has missed. A PreVote that nobody answers
+        // could leave two nodes, one with the later term and one with the later log, waiting for each other for ever.
+        bool isFree = m.IsPreVote ? m.Term > Term : m.Term == Term && _votedFor.IsNone && Leader.IsNone;
+        bool isRepeated = m.Term == Term && _votedFor == m.From && !m.IsPreVote;
+        bool isUpToDate = _log.IsUpToDate(m.LastIndex, m.LastTerm) || HasBug(RaftBugs.VoteForStaleLog);
+        bool isGranted = (isFree || isRepeated || (HasBug(RaftBugs.VoteTwiceInTerm) && m.Term == Term && Role != RaftRole.Leader)) && isUpToDate;
+        if (isGranted && !m.IsPreVote)
+        {
+            Invariant.Check(isRepeated || _votedFor.IsNone || HasBug(RaftBugs.VoteTwiceInTerm), "one vote a term (Raft paper, section 5.2)");
+            if (_votedFor != m.From)
+            {
+                _votedFor = m.From;
+                _persist.HardStateChanged();
+            }
+
+            _electionElapsed = 0;
+        }
+
+        AnswerVote(m, isGranted);
+    }
+
+    private void AnswerVote(RequestVote m, bool isGranted)
+    {
+        RequestVoteResponse answer = new()
+        {
+            From = _self,
+            To = m.From,
+            Term = isGranted ? m.Term : Term,
+            IsPreVote = m.IsPreVote,
+            IsGranted = isGranted,
+        };
+        if (m.IsPreVote || HasBug(RaftBugs.AckBeforeSync))
+        {
+            _outbox.Add(answer);
+        }
+        else
+        {
+            _persist.Hold(answer, _log.LastIndex, _outbox);
+        }
+    }
+
+    private void OnRequestVoteResponse(RequestVoteResponse m)
+    {
+        bool isExpected = m.IsPreVote
+            ? Role == RaftRole.PreCandidate && m.Term == (m.IsGranted ? Term.Next : Term)
+            : Role == RaftRole.Candidate && m.Term == Term;
+        if (isExpected)
+        {
+            RecordVote(m.From, m.IsGranted);
+            CountVotes();
+        }
+    }
+
+    private void BecomeLeader()
+    {
+        Invariant.Check(Role == RaftRole.Candidate, "only a candidate becomes leader");
+        Invariant.Check(_votedFor == _self, "a leader has its own vote");
+        Role = RaftRole.Leader;
+        Leader = _self;
+        ResetElectionTimer();
+        EnterLeadership();
+    }
+
+    /// <summary>A leader that a majority has not answered for a whole election timeout steps down: others may have elected another, and its clients should not wait for it.</summary>
+    private void CheckQuorum()
+    {
+        VoteOutcome outcome = QuorumMath.Outcome(Membership, this, static (group, id) =>
+            id == group._self || (group.ProgressOf(id)?.IsRecentlyActive ?? false));
+        foreach (Progress progress in _progress)
+        {
+            progress.IsRecentlyActive = false;
+        }
+
+        if (outcome != VoteOutcome.Won)
+        {
+            BecomeFollower(Term, NodeId.None);
+        }
+    }
+}
