@@ -14,6 +14,7 @@ internal static partial class LibC
     internal const int ErrorInterrupted = 4;
     internal const int ErrorIo = 5;
     internal const int ErrorAgain = 11;
+    internal const int ErrorAccess = 13;
     internal const int ErrorExists = 17;
     internal const int ErrorCrossDevice = 18;
     internal const int ErrorNotDirectory = 20;
