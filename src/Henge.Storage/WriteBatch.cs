@@ -77,6 +77,35 @@ public sealed class WriteBatch
         Count = 0;
     }
 
+    /// <summary>Gives a version to all entries that have none yet.</summary>
+    internal void Stamp(Core.Version version)
+    {
+        for (int at = 0; at < _length;)
+        {
+            if (_buffer[at] == PositionTag)
+            {
+                at += 13;
+                continue;
+            }
+
+            Span<byte> number = _buffer.AsSpan(at + 5, 8);
+            if (BinaryPrimitives.ReadUInt64LittleEndian(number) == 0)
+            {
+                BinaryPrimitives.WriteUInt64LittleEndian(number, version.Value);
+            }
+
+            bool expiring = _buffer[at] == (byte)EntryKind.PutExpiring;
+            at = Skip(at + 13) + (expiring ? 8 : 0);
+            at = Skip(at);
+        }
+    }
+
+    private int Skip(int at)
+    {
+        Varint.TryRead(_buffer.AsSpan(at, _length - at), out ulong length, out int bytes);
+        return at + bytes + (int)length;
+    }
+
     private int Begin(EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, int rest)
     {
         Reserve(13 + Varint.MaxBytes + key.Length + rest);

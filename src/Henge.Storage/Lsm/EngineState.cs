@@ -1,0 +1,525 @@
+using System.Diagnostics.CodeAnalysis;
+using Henge.Core;
+using Henge.Storage.Files;
+
+namespace Henge.Storage.Lsm;
+
+/// <summary>
+/// What an engine consists of at a moment, and the only place where that changes: memtables are sealed here, edits go to the manifest here, and
+/// readers take their <see cref="SuperVersion"/> here. Thread-safe.
+/// </summary>
+/// <remarks>
+/// Two locks, taken in this order: the install lock for edits (held over the manifest's sync), the gate for memtables and the current super version (never
+/// held over I/O).
+/// </remarks>
+internal sealed class EngineState : IDisposable
+{
+    private readonly object _gate = new();
+    private readonly Lock _install = new();
+    private readonly ManifestState _manifestState;
+    private ManifestFile _manifest;
+    private bool _manifestMustRoll;
+    private SuperVersion? _current;
+    private WriteBuffer _active;
+    private WriteBuffer[] _sealed = [];
+    private LevelSet _levels;
+    private Dictionary<uint, ulong> _durablePositions;
+    private ulong _floor;
+    private ulong _epoch;
+    private int _pressure;
+    private volatile Exception? _failure;
+    private volatile bool _closed;
+
+    public EngineState(EngineParts parts, ManifestFile manifest, ManifestState manifestState, LevelSet levels, WriteBuffer active, WriteBuffer[] sealedBuffers)
+    {
+        Parts = parts;
+        _manifest = manifest;
+        _manifestState = manifestState;
+        _levels = levels;
+        _active = active;
+        _sealed = sealedBuffers;
+        _floor = manifestState.HistoryFloor.Value;
+        _epoch = manifestState.Epoch;
+        _durablePositions = new Dictionary<uint, ulong>(manifestState.Positions);
+        foreach ((uint keyspace, Core.Version version) in manifestState.KeyspaceVersions)
+        {
+            Clocks.Get(keyspace).Raise(version);
+        }
+
+        _current = new SuperVersion(active, sealedBuffers, levels);
+        UpdatePressure();
+    }
+
+    public EngineParts Parts { get; }
+
+    public KeyspaceClocks Clocks { get; } = new();
+
+    /// <summary>Set while a flush or compaction found the disk full.</summary>
+    public volatile bool DiskIsFull;
+
+    /// <summary>What keeps compactions from going on, if anything does.</summary>
+    public volatile Exception? CompactionProblem;
+
+    public WritePressure Pressure => (WritePressure)Volatile.Read(ref _pressure);
+
+    public Core.Version Floor => new(Volatile.Read(ref _floor));
+
+    public bool IsClosed => _closed;
+
+    public ulong GetDurablePosition(uint stream) => Volatile.Read(ref _durablePositions).GetValueOrDefault(stream);
+
+    public IReadOnlyDictionary<uint, ulong> DurablePositions => Volatile.Read(ref _durablePositions);
+
+    public void RaiseFloor(Core.Version floor)
+    {
+        lock (_gate)
+        {
+            if (floor.Value > _floor)
+            {
+                Volatile.Write(ref _floor, floor.Value);
+            }
+        }
+    }
+
+    /// <summary>Throws when the engine is closed, or finished by a failed write.</summary>
+    public void ThrowIfUnusable()
+    {
+        if (_failure is not null || _closed)
+        {
+            ThrowUnusable();
+        }
+    }
+
+    /// <summary>Finishes the engine: what is in memory and what is on the disk may differ from now on, so nothing may be served any more.</summary>
+    public void Fail(Exception error)
+    {
+        lock (_gate)
+        {
+            if (_failure is null)
+            {
+                _failure = error;
+                Parts.Log($"The engine in {Parts.Directory} stops: {error.Message}");
+            }
+
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>The current state, with a reference that goes back by <see cref="StripedReferences.Release"/> and the stripe.</summary>
+    public SuperVersion Acquire(out int stripe)
+    {
+        while (true)
+        {
+            SuperVersion? current = Volatile.Read(ref _current);
+            if (current is null)
+            {
+                ThrowUnusable();
+            }
+
+            if (current.TryRetain(out stripe))
+            {
+                return current;
+            }
+        }
+    }
+
+    /// <summary>The memtable that is written, entered: leave it by <see cref="WriteBuffer.Exit"/>.</summary>
+    public WriteBuffer EnterActive()
+    {
+        while (true)
+        {
+            WriteBuffer active = Volatile.Read(ref _active);
+            if (active.TryEnter())
+            {
+                return active;
+            }
+
+            ThrowIfUnusable();
+        }
+    }
+
+    /// <summary>Seals a memtable that has grown full, if there is room for another; true if so.</summary>
+    public bool SealIfFull(WriteBuffer buffer, ulong logEnd)
+    {
+        lock (_gate)
+        {
+            if (buffer != _active || _closed)
+            {
+                return false;
+            }
+
+            bool seal = _sealed.Length < Parts.Options.MaxSealedMemTables;
+            if (seal)
+            {
+                Seal(logEnd);
+            }
+
+            UpdatePressure();
+            return seal;
+        }
+    }
+
+    /// <summary>As <see cref="SealIfFull"/>, for the memtable that is written; true if it was sealed.</summary>
+    public bool SealFullActive(ulong logEnd)
+    {
+        lock (_gate)
+        {
+            return !_closed && _active.Table.ApproximateBytes >= Parts.Options.EffectiveMemTableBytes && SealIfFull(_active, logEnd);
+        }
+    }
+
+    /// <summary>Seals what is in memory, if anything is; true if so.</summary>
+    public bool SealActive(ulong logEnd)
+    {
+        lock (_gate)
+        {
+            if (_closed || _active.IsEmpty)
+            {
+                return false;
+            }
+
+            Seal(logEnd);
+            UpdatePressure();
+            return true;
+        }
+    }
+
+    /// <summary>Memtables that wait, oldest first.</summary>
+    public WriteBuffer[] GetSealed()
+    {
+        lock (_gate)
+        {
+            return [.. _sealed.Reverse()];
+        }
+    }
+
+    public long MemoryBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _closed ? 0 : _active.Table.ApproximateBytes + _sealed.Sum(static buffer => buffer.Table.ApproximateBytes);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Drops a range: all that is in memory is sealed below a new epoch, and the drop is durable when this returns. Tables that lie wholly in the range go
+    /// at once.
+    /// </summary>
+    public void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper, ulong logEnd)
+    {
+        lock (_install)
+        {
+            ulong epoch;
+            lock (_gate)
+            {
+                epoch = _epoch + 1;
+                _epoch = epoch;
+
+                // Also when it is empty: a batch may be under way in it.
+                Seal(logEnd);
+            }
+
+            var drop = new RangeDrop(epoch, keyspace, lower, upper, logEnd);
+            var edit = new VersionEdit();
+            edit.AddedDrops.Add(drop);
+            if (drop.IsWholeKeyspace)
+            {
+                edit.ForgottenKeyspaces.Add(keyspace);
+                Clocks.Reset(keyspace);
+            }
+
+            for (int level = 0; level < LevelSet.LevelCount; level++)
+            {
+                foreach (TableHandle table in _levels.Levels[level].Where(table => drop.Covers(table.Meta)))
+                {
+                    edit.RemovedTables.Add((level, table.Meta.Number));
+                }
+            }
+
+            InstallLocked(edit, [], []);
+        }
+    }
+
+    /// <summary>
+    /// Makes an edit durable and then visible: opened tables take the place of the flushed memtables and of the tables that the edit removes.
+    /// </summary>
+    public void Install(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
+    {
+        lock (_install)
+        {
+            InstallLocked(edit, opened, flushed);
+        }
+    }
+
+    /// <summary>What the manifest says now, for a checkpoint, with the super version that goes with it.</summary>
+    public (VersionEdit Edit, SuperVersion Version, int Stripe) CaptureManifest()
+    {
+        lock (_install)
+        {
+            SuperVersion version = Acquire(out int stripe);
+            return (_manifestState.ToEdit(), version, stripe);
+        }
+    }
+
+    /// <summary>Waits until a state holds, running background work on this thread when the scheduler has no threads. False when nothing can bring it about.</summary>
+    public bool WaitUntil(Func<bool> condition)
+    {
+        while (true)
+        {
+            lock (_gate)
+            {
+                ThrowIfUnusable();
+                if (condition())
+                {
+                    return true;
+                }
+
+                if (Parts.Scheduler.HasThreads)
+                {
+                    // Woken by each change of state; the timeout is for what changes outside of the gate.
+                    Monitor.Wait(_gate, 100);
+                    continue;
+                }
+            }
+
+            if (!Parts.Scheduler.TryRunOne())
+            {
+                lock (_gate)
+                {
+                    return condition();
+                }
+            }
+        }
+    }
+
+    /// <summary>Wakes those who wait for a change.</summary>
+    public void Pulse()
+    {
+        lock (_gate)
+        {
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Takes no more work; memory is freed when the last reader is done.</summary>
+    public void Dispose()
+    {
+        SuperVersion? last;
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _closed = true;
+            last = _current;
+            Volatile.Write(ref _current, null);
+            Monitor.PulseAll(_gate);
+        }
+
+        lock (_install)
+        {
+            last?.Close();
+            _levels.Release();
+            _manifest.Dispose();
+            _active.Seal();
+            _active.WaitUntilQuiet();
+            _active.Table.Release();
+            foreach (WriteBuffer buffer in _sealed)
+            {
+                buffer.Table.Release();
+            }
+        }
+    }
+
+    private void InstallLocked(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
+    {
+        ThrowIfUnusable();
+        edit.NextFileNumber = Parts.Store.PeekNumber;
+        edit.HistoryFloor = Floor;
+        lock (_gate)
+        {
+            edit.Epoch = _epoch;
+        }
+
+        foreach ((uint keyspace, Core.Version version) in Clocks.All())
+        {
+            if (version > _manifestState.KeyspaceVersions.GetValueOrDefault(keyspace) && flushed.Count > 0)
+            {
+                edit.KeyspaceVersions.Add((keyspace, version));
+            }
+        }
+
+        RetireDrops(edit, opened, flushed);
+        WriteManifest(edit);
+        if (_manifestState.TryApply(edit) is { } problem)
+        {
+            // The manifest on the disk now says something that cannot be.
+            var broken = new HengeException(ErrorCode.Internal, $"An edit of the manifest does not fit: {problem}.");
+            Fail(broken);
+            throw broken;
+        }
+
+        LevelSet old = _levels;
+        _levels = old.With(edit, opened.ToDictionary(static table => table.Meta.Number));
+        Volatile.Write(ref _durablePositions, new Dictionary<uint, ulong>(_manifestState.Positions));
+        lock (_gate)
+        {
+            _sealed = [.. _sealed.Except(flushed)];
+            Publish();
+            UpdatePressure();
+            Monitor.PulseAll(_gate);
+        }
+
+        old.Release();
+        foreach (WriteBuffer buffer in flushed)
+        {
+            buffer.Table.Release();
+        }
+    }
+
+    // A drop is done with when nothing of an earlier epoch is left in its range.
+    private void RetireDrops(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
+    {
+        if (_levels.Drops.Length == 0)
+        {
+            return;
+        }
+
+        ulong oldest;
+        lock (_gate)
+        {
+            oldest = _sealed.Except(flushed).Append(_active).Min(static buffer => buffer.Epoch);
+        }
+
+        var removed = edit.RemovedTables.Select(static item => item.Number).ToHashSet();
+        foreach (RangeDrop drop in _levels.Drops)
+        {
+            bool needed = oldest < drop.Epoch
+                || opened.Any(table => drop.Touches(table.Meta))
+                || edit.AddedTables.Any(item => drop.Touches(item.Table))
+                || _levels.Levels.Any(level => level.Any(table => drop.Touches(table.Meta) && !removed.Contains(table.Meta.Number)));
+            if (!needed)
+            {
+                edit.RetiredDrops.Add(drop.Epoch);
+            }
+        }
+    }
+
+    private void WriteManifest(VersionEdit edit)
+    {
+        if (_manifestMustRoll || _manifest.Length > Parts.Options.ManifestRollBytes)
+        {
+            RollManifest();
+        }
+
+        try
+        {
+            _manifest.Append(edit);
+        }
+        catch (DiskFullException)
+        {
+            // Part of the record may be there, and nothing may follow it: what comes next goes into a new manifest.
+            _manifestMustRoll = true;
+            throw;
+        }
+        catch (Exception error)
+        {
+            Fail(new IOException($"The manifest could not be written: {error.Message}", error));
+            throw;
+        }
+    }
+
+    private void RollManifest()
+    {
+        ulong number = Parts.Store.NextNumber();
+        VersionEdit all = _manifestState.ToEdit();
+        all.NextFileNumber = Parts.Store.PeekNumber;
+        ManifestFile next;
+        try
+        {
+            next = ManifestFile.Create(Parts.Files, Parts.Directory, number, all);
+        }
+        catch (DiskFullException)
+        {
+            Parts.Obsolete.Add(EngineFiles.Manifest(number));
+            throw;
+        }
+        catch (Exception error)
+        {
+            Fail(new IOException($"A new manifest could not be written: {error.Message}", error));
+            throw;
+        }
+
+        try
+        {
+            ManifestFile.SwitchTo(Parts.Files, Parts.Directory, number);
+        }
+        catch (Exception error)
+        {
+            // Which of the two counts after a crash is not known.
+            next.Dispose();
+            if (error is DiskFullException)
+            {
+                Parts.Log("The disk is too full to switch manifests.");
+            }
+
+            Fail(new IOException($"The switch to a new manifest failed: {error.Message}", error));
+            throw;
+        }
+
+        _manifest.Dispose();
+        Parts.Obsolete.Add(EngineFiles.Manifest(_manifest.Number));
+        _manifest = next;
+        _manifestMustRoll = false;
+    }
+
+    private void Seal(ulong logEnd)
+    {
+        WriteBuffer old = _active;
+        _sealed = [old, .. _sealed];
+        Volatile.Write(ref _active, new WriteBuffer(Parts.Options.EffectiveMemTableBytes, _epoch, logEnd));
+        old.Seal();
+        Publish();
+    }
+
+    private void Publish()
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        SuperVersion? old = _current;
+        Volatile.Write(ref _current, new SuperVersion(_active, _sealed, _levels));
+        old?.Close();
+    }
+
+    private void UpdatePressure()
+    {
+        LsmOptions options = Parts.Options;
+        int tables = _levels.Levels[0].Length;
+        bool full = _sealed.Length >= options.MaxSealedMemTables;
+        WritePressure pressure =
+            tables >= options.L0StopTrigger || (full && !_closed && _active.Table.ApproximateBytes >= options.EffectiveMemTableBytes) ? WritePressure.Stop
+            : tables >= options.L0SlowDownTrigger || full ? WritePressure.SlowDown
+            : WritePressure.None;
+        Volatile.Write(ref _pressure, (int)pressure);
+    }
+
+    [DoesNotReturn]
+    private void ThrowUnusable()
+    {
+        if (_failure is { } failure)
+        {
+            throw new IOException($"The engine in {Parts.Directory} has stopped, because a write to the disk failed: {failure.Message} "
+                + "End the process; after a restart the engine recovers everything that was acknowledged.", failure);
+        }
+
+        throw new ObjectDisposedException(nameof(LsmEngine));
+    }
+}

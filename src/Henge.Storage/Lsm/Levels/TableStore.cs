@@ -1,0 +1,69 @@
+using Henge.Storage.Files;
+
+namespace Henge.Storage.Lsm;
+
+/// <summary>Makes, opens and removes table files of one engine. Thread-safe.</summary>
+internal sealed class TableStore(IFileSystem files, string directory, TableOptions options, BlockCache cache, ObsoleteFiles obsolete)
+{
+    private long _nextNumber = 1;
+
+    public TableOptions Options => options;
+
+    /// <summary>The number that the next new file gets.</summary>
+    public ulong PeekNumber => (ulong)Interlocked.Read(ref _nextNumber);
+
+    public ulong NextNumber() => (ulong)Interlocked.Increment(ref _nextNumber) - 1;
+
+    /// <summary>Numbers below this are not given again.</summary>
+    public void ReserveBelow(ulong number)
+    {
+        if (number > PeekNumber)
+        {
+            Interlocked.Exchange(ref _nextNumber, (long)number);
+        }
+    }
+
+    public IFile Create(ulong number) => files.Open(PathOf(number), FileOpenMode.CreateNew);
+
+    public TableHandle Open(TableMeta meta)
+    {
+        string path = PathOf(meta.Number);
+        if (!files.FileExists(path))
+        {
+            throw new Core.HengeException(Core.ErrorCode.Corruption, $"{path} is missing, and the manifest lists it. "
+                + "Put the file back, or restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers; nothing was changed.");
+        }
+
+        IFile file = files.Open(path, FileOpenMode.Read);
+        if (file.Length != meta.Bytes)
+        {
+            long length = file.Length;
+            file.Dispose();
+            throw new Core.HengeException(Core.ErrorCode.Corruption, $"{path} is damaged at offset {Math.Min(length, meta.Bytes)}: it has {length} bytes, and the manifest says {meta.Bytes}. "
+                + "Restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers; nothing was changed.");
+        }
+
+        return new TableHandle(meta, TableReader.Open(file, cache), obsolete);
+    }
+
+    public void SyncNames() => files.SyncDirectory(directory);
+
+    /// <summary>Deletes a file that this process made and no manifest lists.</summary>
+    public void DeleteUnlisted(ulong number)
+    {
+        try
+        {
+            if (files.FileExists(PathOf(number)))
+            {
+                files.Delete(PathOf(number));
+            }
+        }
+        catch (IOException)
+        {
+            // It stays as an unlisted file, which the next start takes away; there is nothing better to do about a disk that fails.
+            obsolete.Add(EngineFiles.Table(number));
+        }
+    }
+
+    private string PathOf(ulong number) => Path.Combine(directory, EngineFiles.Table(number));
+}

@@ -1,0 +1,144 @@
+using Henge.Core;
+
+namespace Henge.Storage.Lsm;
+
+/// <summary>Puts batches into memtables, and keeps the positions and versions that go with them. Thread-safe.</summary>
+internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<ulong> logEnd)
+{
+    [ThreadStatic]
+    private static List<(KeyspaceClocks.Clock Clock, Core.Version Version)>? _raises;
+
+    private readonly Lock _positionsLock = new();
+    private readonly Dictionary<uint, ulong> _positions = new(state.DurablePositions);
+    private readonly HybridClock _clock = new(state.Parts.Options.Time);
+    private long _bytesIn;
+    private ulong _lastStamp;
+
+    public long BytesIn => Interlocked.Read(ref _bytesIn);
+
+    /// <summary>Throws when a batch is not well formed, or has a key or value over its limit.</summary>
+    public void Check(WriteBatch batch)
+    {
+        LsmOptions options = state.Parts.Options;
+        var reader = new WriteBatchReader(batch.Encoded);
+        while (reader.MoveNext())
+        {
+            if (reader.IsPosition)
+            {
+                continue;
+            }
+
+            if (reader.Key.Length > options.MaxKeyBytes)
+            {
+                throw new HengeException(ErrorCode.TooLarge, $"A key has {reader.Key.Length} bytes; the most is {options.MaxKeyBytes}.");
+            }
+
+            if (reader.Value.Length > options.MaxValueBytes)
+            {
+                throw new HengeException(ErrorCode.TooLarge, $"A value has {reader.Value.Length} bytes; the most is {options.MaxValueBytes}.");
+            }
+        }
+
+        if (reader.Damaged)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, "The batch is not well formed, so nothing of it was applied.");
+        }
+    }
+
+    /// <summary>Gives the batch's entries that have no version the next one. Only one caller at a time.</summary>
+    public Core.Version Stamp(WriteBatch batch)
+    {
+        if (_lastStamp == 0)
+        {
+            foreach ((_, Core.Version seen) in state.Clocks.All())
+            {
+                _lastStamp = Math.Max(_lastStamp, seen.Value);
+            }
+        }
+
+        Core.Version version = _clock.NextAfter(new Core.Version(_lastStamp));
+        _lastStamp = version.Value;
+        batch.Stamp(version);
+        return version;
+    }
+
+    /// <summary>Adds the entries to a memtable that was entered; whole, they become visible to iterators.</summary>
+    public void Apply(WriteBatch batch, WriteBuffer buffer)
+    {
+        Apply(batch.Encoded, buffer);
+        Interlocked.Add(ref _bytesIn, batch.ByteCount);
+    }
+
+    /// <summary>As <see cref="Apply(WriteBatch, WriteBuffer)"/>, for a batch from the log; false when it makes no sense.</summary>
+    public bool Apply(ReadOnlySpan<byte> encoded, WriteBuffer buffer)
+    {
+        MemTable table = buffer.Table;
+        List<(KeyspaceClocks.Clock Clock, Core.Version Version)> raises = _raises ??= [];
+        raises.Clear();
+        uint keyspace = 0;
+        Core.Version highest = default;
+        KeyspaceClocks.Clock? clock = null;
+        var reader = new WriteBatchReader(encoded);
+        while (reader.MoveNext())
+        {
+            if (reader.IsPosition)
+            {
+                SetPosition(buffer, reader.Keyspace, reader.Position);
+                continue;
+            }
+
+            if (clock is null || reader.Keyspace != keyspace)
+            {
+                if (clock is not null)
+                {
+                    raises.Add((clock, highest));
+                }
+
+                keyspace = reader.Keyspace;
+                clock = state.Clocks.Get(keyspace);
+                highest = default;
+            }
+
+            highest = reader.Version > highest ? reader.Version : highest;
+            table.Add(reader.Kind, keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
+        }
+
+        if (raises.Count > 0)
+        {
+            raises.Add((clock!, highest));
+            state.Clocks.RaiseTogether(raises);
+        }
+        else
+        {
+            clock?.Raise(highest);
+        }
+
+        return !reader.Damaged;
+    }
+
+    /// <summary>Seals the memtable when it has reached its size, and sees to its flush.</summary>
+    public void SealIfFull(WriteBuffer buffer)
+    {
+        if (buffer.Table.ApproximateBytes >= state.Parts.Options.EffectiveMemTableBytes && state.SealIfFull(buffer, logEnd()))
+        {
+            work.ScheduleFlush();
+        }
+    }
+
+    public ulong GetPosition(uint stream)
+    {
+        lock (_positionsLock)
+        {
+            return _positions.GetValueOrDefault(stream);
+        }
+    }
+
+    private void SetPosition(WriteBuffer buffer, uint stream, ulong position)
+    {
+        buffer.SetPosition(stream, position);
+        lock (_positionsLock)
+        {
+            _positions[stream] = position;
+        }
+    }
+}

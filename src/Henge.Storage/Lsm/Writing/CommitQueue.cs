@@ -1,0 +1,257 @@
+using Henge.Core;
+using Henge.Storage.Files;
+using Henge.Storage.Logs;
+
+namespace Henge.Storage.Lsm;
+
+/// <summary>
+/// Group commit: the first writer leads, takes along all that wait, writes them with one call and syncs once; what comes meanwhile is the next
+/// group. Thread-safe.
+/// </summary>
+internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier applier)
+{
+    private const int MaxGroup = 256;
+
+    [ThreadStatic]
+    private static Ticket? _ticket;
+
+    private readonly object _lock = new();
+    private readonly List<Ticket> _waiting = [];
+    private readonly List<Ticket> _group = [];
+    private bool _hasLeader;
+
+    /// <summary>Returns when the batch is applied, and with <paramref name="sync"/> durable.</summary>
+    public Core.Version Commit(WriteBatch batch, bool sync, bool stamp)
+    {
+        if (batch.ByteCount > log.MaxRecordBytes)
+        {
+            throw new HengeException(ErrorCode.TooLarge,
+                $"The batch has {batch.ByteCount} bytes, and one record of the engine's log takes {log.MaxRecordBytes}. Split it, or set larger LogSegmentBytes.");
+        }
+
+        Ticket ticket = _ticket ??= new Ticket();
+        ticket.Begin(batch, sync, stamp);
+        lock (_lock)
+        {
+            _waiting.Add(ticket);
+            if (_hasLeader)
+            {
+                while (ticket.State == TicketState.Waiting)
+                {
+                    ticket.Sleep(_lock);
+                }
+            }
+            else
+            {
+                _hasLeader = true;
+                ticket.State = TicketState.Leading;
+            }
+
+            if (ticket.State == TicketState.Leading)
+            {
+                TakeGroup();
+            }
+        }
+
+        if (ticket.State == TicketState.Leading)
+        {
+            Lead();
+        }
+
+        return ticket.End();
+    }
+
+    private void TakeGroup()
+    {
+        long bytes = 0;
+        int count = 0;
+        while (count < _waiting.Count && count < MaxGroup)
+        {
+            bytes += _waiting[count].Batch!.ByteCount + 64;
+            if (count > 0 && bytes > log.MaxBatchBytes)
+            {
+                break;
+            }
+
+            count++;
+        }
+
+        _group.AddRange(_waiting[..count]);
+        _waiting.RemoveRange(0, count);
+    }
+
+    private void Lead()
+    {
+        Exception? error = null;
+        try
+        {
+            lock (log.Gate)
+            {
+                Write();
+            }
+        }
+        catch (Exception e)
+        {
+            error = e;
+        }
+
+        lock (_lock)
+        {
+            foreach (Ticket ticket in _group)
+            {
+                ticket.Finish(error);
+            }
+
+            _group.Clear();
+            _hasLeader = _waiting.Count > 0;
+            if (_hasLeader)
+            {
+                _waiting[0].Lead();
+            }
+        }
+    }
+
+    private void Write()
+    {
+        state.ThrowIfUnusable();
+
+        // Entered before the append, so that the log is not truncated over records that are not in a memtable yet.
+        WriteBuffer buffer = state.EnterActive();
+        try
+        {
+            bool sync = false;
+            log.Batch.Clear();
+            foreach (Ticket ticket in _group)
+            {
+                if (ticket.Stamp)
+                {
+                    ticket.Version = applier.Stamp(ticket.Batch!);
+                }
+
+                log.Batch.Add(EngineLog.BatchKind, ticket.Batch!.Encoded);
+                sync |= ticket.Sync;
+            }
+
+            try
+            {
+                log.Append(log.Batch);
+                if (sync)
+                {
+                    log.SyncLocked();
+                }
+            }
+            catch (DiskFullException error)
+            {
+                throw new HengeException(ErrorCode.DiskFull, $"The disk under {state.Parts.Directory} is full, so the batch was not written. Make room and try again.", error);
+            }
+            catch (IOException error)
+            {
+                state.Fail(new IOException($"The engine's log could not be written: {error.Message}", error));
+                throw;
+            }
+
+            foreach (Ticket ticket in _group)
+            {
+                applier.Apply(ticket.Batch!, buffer);
+            }
+
+            applier.SealIfFull(buffer);
+        }
+        finally
+        {
+            buffer.Exit();
+        }
+    }
+
+    private enum TicketState
+    {
+        Waiting,
+        Leading,
+        Done,
+    }
+
+    private sealed class Ticket
+    {
+        private readonly object _wake = new();
+        private bool _woken;
+        private Exception? _error;
+
+        public WriteBatch? Batch { get; private set; }
+
+        public bool Sync { get; private set; }
+
+        public bool Stamp { get; private set; }
+
+        public Core.Version Version { get; set; }
+
+        public TicketState State { get; set; }
+
+        public void Begin(WriteBatch batch, bool sync, bool stamp)
+        {
+            Batch = batch;
+            Sync = sync;
+            Stamp = stamp;
+            Version = default;
+            State = TicketState.Waiting;
+            _error = null;
+            _woken = false;
+        }
+
+        // Called with the queue's lock held, which is given up meanwhile: each waiter sleeps on its own object, so that only who is
+        // done, or leads next, wakes up.
+        public void Sleep(object queueLock)
+        {
+            Monitor.Exit(queueLock);
+            try
+            {
+                lock (_wake)
+                {
+                    while (!_woken)
+                    {
+                        Monitor.Wait(_wake);
+                    }
+
+                    _woken = false;
+                }
+            }
+            finally
+            {
+                Monitor.Enter(queueLock);
+            }
+        }
+
+        public void Finish(Exception? error)
+        {
+            _error = error;
+            State = TicketState.Done;
+            Wake();
+        }
+
+        public void Lead()
+        {
+            State = TicketState.Leading;
+            Wake();
+        }
+
+        public Core.Version End()
+        {
+            Batch = null;
+            return _error switch
+            {
+                null => Version,
+                HengeException e => throw new HengeException(e.Code, e.Message, e),
+                ObjectDisposedException => throw new ObjectDisposedException(nameof(LsmEngine)),
+                _ => throw new IOException(_error.Message, _error),
+            };
+        }
+
+        private void Wake()
+        {
+            lock (_wake)
+            {
+                _woken = true;
+                Monitor.Pulse(_wake);
+            }
+        }
+    }
+}
