@@ -1,3 +1,6 @@
+using System.IO.Compression;
+using System.Runtime.CompilerServices;
+using Henge.Core;
 using Henge.Storage.Files;
 
 namespace Henge.Storage.Lsm;
@@ -7,52 +10,353 @@ namespace Henge.Storage.Lsm;
 /// </summary>
 /// <remarks>
 /// Reference counted: opened with one reference; when the last one goes, its blocks leave the cache and the file is closed.
-/// Iterators hold one each; pinned values hold only their block.
+/// Iterators hold one each; found values hold only their block (and so the cache must be disposed of after the tables).
 /// </remarks>
-internal sealed class TableReader
+internal sealed unsafe class TableReader
 {
+    private readonly IFile _file;
+    private readonly BlockCache _cache;
+    private readonly ulong _fileId;
+    private readonly TableIndex _index;
+    private readonly byte* _filter;
+    private readonly int _filterBytes;
+    private readonly uint _filterBlocks;
+    private readonly int _filterProbes;
+    private readonly ulong _minVersion;
+    private int _references = 1;
+
+    private TableReader(
+        IFile file, BlockCache cache, TableProperties properties, TableIndex index, byte* filter, BlockHandle filterHandle, int filterProbes)
+    {
+        _file = file;
+        _cache = cache;
+        _fileId = cache.NewFileId();
+        Properties = properties;
+        _index = index;
+        _filter = filter;
+        FilterHandle = filterHandle;
+        _filterBytes = filterHandle.Length;
+        _filterBlocks = (uint)(filterHandle.Length / BloomFilter.BlockBytes);
+        _filterProbes = filterProbes;
+        _minVersion = properties.MinVersion.Value;
+    }
+
     /// <summary>
-    /// Opens a table and takes over the file (which is closed when this fails). Damage is a <see cref="Core.HengeException"/> with
-    /// <see cref="Core.ErrorCode.Corruption"/>, an unknown format version one with <see cref="Core.ErrorCode.UnsupportedFormat"/>.
+    /// Opens a table and takes over the file (which is closed when this fails). Damage is a <see cref="HengeException"/> with
+    /// <see cref="ErrorCode.Corruption"/>, an unknown format version one with <see cref="ErrorCode.UnsupportedFormat"/>.
     /// </summary>
-    public static TableReader Open(IFile file, BlockCache cache) => throw new NotSupportedException();
+    public static TableReader Open(IFile file, BlockCache cache)
+    {
+        try
+        {
+            return OpenCore(file, cache);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static TableReader OpenCore(IFile file, BlockCache cache)
+    {
+        long length = file.Length;
+        if (length < TableFormat.HeaderBytes + TableFormat.FooterBytes)
+        {
+            throw TableFormat.Damaged(file.Path, 0, $"a file of {length} bytes is too short for a table");
+        }
+
+        Span<byte> frame = stackalloc byte[TableFormat.FooterBytes];
+        ReadExactly(file, 0, frame[..TableFormat.HeaderBytes]);
+        TableFormat.CheckHeader(frame, file.Path);
+        ReadExactly(file, length - TableFormat.FooterBytes, frame);
+        TableFormat.ReadFooter(frame, length, file.Path, out BlockHandle filter, out BlockHandle index, out BlockHandle properties);
+        TableProperties? decoded = TablePropertiesFormat.Decode(ReadMetaBlock(file, properties), length, out int probes);
+        if (decoded is null || (filter.Length > 0 && probes == 0) || filter.Length % BloomFilter.BlockBytes != 0)
+        {
+            throw TableFormat.Damaged(file.Path, properties.Offset, "the properties make no sense");
+        }
+
+        TableIndex? decodedIndex = TableIndex.Decode(ReadMetaBlock(file, index), filter.Offset, out string? error);
+        if (decodedIndex is null)
+        {
+            throw TableFormat.Damaged(file.Path, index.Offset, error!);
+        }
+
+        byte* filterMemory = null;
+        try
+        {
+            if (decodedIndex.Count != decoded.BlockCount)
+            {
+                throw TableFormat.Damaged(file.Path, index.Offset, $"the index has {decodedIndex.Count} blocks, but the properties say {decoded.BlockCount}");
+            }
+
+            byte[] filterBlock = ReadMetaBlock(file, filter);
+            filterMemory = filter.Length == 0 ? null : OffHeap.AllocateAligned(filter.Length);
+            filterBlock.CopyTo(new Span<byte>(filterMemory, filter.Length));
+            return new TableReader(file, cache, decoded, decodedIndex, filterMemory, filter, probes);
+        }
+        catch
+        {
+            decodedIndex.Free();
+            throw;
+        }
+    }
 
     /// <summary>What the table says about itself.</summary>
-    public TableProperties Properties => throw new NotSupportedException();
+    public TableProperties Properties { get; }
 
     /// <summary>The file's name, for messages.</summary>
-    public string Path => throw new NotSupportedException();
+    public string Path => _file.Path;
 
     /// <summary>Bytes of index and filter that stay in memory while the table is open.</summary>
-    public long PinnedBytes => throw new NotSupportedException();
+    public long PinnedBytes => _index.Bytes + _filterBytes;
+
+    /// <summary>The index.</summary>
+    internal TableIndex Index => _index;
+
+    /// <summary>Where the filter lies.</summary>
+    internal BlockHandle FilterHandle { get; }
 
     /// <summary>False when no version of the key is in the table, by the filter alone.</summary>
-    public bool MayContain(ulong hash) => throw new NotSupportedException();
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool MayContain(ulong hash) => _filterBlocks == 0 || BloomFilter.MayContain(_filter, _filterBlocks, _filterProbes, hash);
+
+    /// <summary>Asks for the filter's line of a key before it is needed: one call for each table that a read may come to hides their misses.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchFilter(ulong hash)
+    {
+        if (_filterBlocks != 0)
+        {
+            BloomFilter.Prefetch(_filter, _filterBlocks, hash);
+        }
+    }
 
     /// <summary>
     /// The newest entry of a key at or below a version, tombstones included. Asks the filter first. A found value pins its block.
     /// Allocates nothing when the block is in the cache.
     /// </summary>
-    public bool TryGet(in LookupKey key, out FoundEntry entry) => throw new NotSupportedException();
+    public bool TryGet(in LookupKey key, out FoundEntry entry)
+    {
+        Unsafe.SkipInit(out entry);
+        if (key.At.Value < _minVersion || !MayContain(key.Hash))
+        {
+            return false;
+        }
+
+        int number = _index.Find(key.Pointer, key.PrefixLength, key.At.Value, 0);
+        if (!_cache.TryPin(_fileId, (ulong)_index.Block(number).Offset, out PinnedBlock block))
+        {
+            block = Load(number, fillCache: true);
+        }
+
+        bool found = BlockFormat.TryFind(block.Data, key, ref entry);
+        if (!found || entry.Kind == EntryKind.Delete)
+        {
+            block.Unpin();
+            entry.Owner = null;
+            return found;
+        }
+
+        entry.Owner = block.Owner;
+        entry.Token = block.Token;
+        return true;
+    }
 
     /// <summary>An iterator; it holds a reference.</summary>
-    public InternalIterator CreateIterator(in TableReadOptions options) => throw new NotSupportedException();
+    public InternalIterator CreateIterator(in TableReadOptions options)
+    {
+        Retain();
+        return new TableIterator(this, options);
+    }
 
     /// <summary>Bytes of the file between two internal keys, about, from the index alone.</summary>
-    public long EstimateBytes(ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper) => throw new NotSupportedException();
+    public long EstimateBytes(ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper) =>
+        Math.Max(0, OffsetOf(upper, afterBlock: true) - OffsetOf(lower, afterBlock: false));
+
+    private long OffsetOf(ReadOnlySpan<byte> internalKey, bool afterBlock)
+    {
+        BlockHandle handle = _index.Block(FindBlock(internalKey)).Handle;
+        return afterBlock ? handle.End : handle.Offset;
+    }
+
+    /// <summary>The block that an internal key belongs to.</summary>
+    internal int FindBlock(ReadOnlySpan<byte> internalKey)
+    {
+        fixed (byte* key = internalKey)
+        {
+            // The trailer's 9 bytes are the slack that comparisons need.
+            return _index.Find(
+                key, internalKey.Length - InternalKey.TrailerBytes, InternalKey.GetVersion(internalKey).Value, internalKey[^1]);
+        }
+    }
+
+    /// <summary>Pins a data block if the cache has it.</summary>
+    internal bool TryPinCached(int number, out PinnedBlock block) =>
+        _cache.TryPin(_fileId, (ulong)_index.Block(number).Offset, out block);
+
+    /// <summary>Reads a data block from the file, checks it, and pins it.</summary>
+    internal PinnedBlock Load(int number, bool fillCache)
+    {
+        BlockHandle handle = _index.Block(number).Handle;
+        int stored = handle.Length + TableFormat.BlockTrailerBytes;
+        byte* data = BlockMemory.Allocate(stored);
+        try
+        {
+            Span<byte> bytes = new(data, stored);
+            ReadExactly(_file, handle.Offset, bytes);
+            return Adopt(ref data, bytes, handle.Offset, fillCache);
+        }
+        catch
+        {
+            BlockMemory.Free(data);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Makes a block of stored bytes that lie in a buffer of the caller's. When they need no decompression and are not to be cached, they are
+    /// used where they lie (<paramref name="inPlace"/>, with nothing pinned): <see cref="BlockMemory.SlackBytes"/> must be readable behind them.
+    /// </summary>
+    internal PinnedBlock LoadFrom(byte* stored, int number, bool fillCache, out bool inPlace)
+    {
+        BlockHandle handle = _index.Block(number).Handle;
+        Span<byte> bytes = new(stored, handle.Length + TableFormat.BlockTrailerBytes);
+        if (!fillCache && bytes[handle.Length] == (byte)BlockCodec.None)
+        {
+            _ = TableFormat.CheckBlock(bytes, handle.Offset, Path);
+            CheckFormat(stored, handle.Length, handle.Offset);
+            inPlace = true;
+            return default;
+        }
+
+        inPlace = false;
+        byte* data = BlockMemory.Allocate(bytes.Length);
+        try
+        {
+            bytes.CopyTo(new Span<byte>(data, bytes.Length));
+            return Adopt(ref data, new Span<byte>(data, bytes.Length), handle.Offset, fillCache);
+        }
+        catch
+        {
+            BlockMemory.Free(data);
+            throw;
+        }
+    }
+
+    /// <summary>Reads stored bytes of neighbouring blocks, not checked yet.</summary>
+    internal void ReadRaw(long offset, Span<byte> target) => ReadExactly(_file, offset, target);
+
+    private PinnedBlock Adopt(ref byte* data, Span<byte> stored, long offset, bool fillCache)
+    {
+        int length = stored.Length - TableFormat.BlockTrailerBytes;
+        BlockCodec codec = TableFormat.CheckBlock(stored, offset, Path);
+        int allocated = stored.Length;
+        if (codec != BlockCodec.None)
+        {
+            byte* raw = Decompress(stored[..length], codec, offset, out length);
+            BlockMemory.Free(data);
+            data = raw;
+            allocated = length;
+        }
+
+        CheckFormat(data, length, offset);
+        return fillCache ? _cache.Insert(_fileId, (ulong)offset, data, allocated) : BlockMemory.PinLoose(data, allocated);
+    }
+
+    private byte* Decompress(ReadOnlySpan<byte> stored, BlockCodec codec, long offset, out int length)
+    {
+        length = stored.Length < sizeof(int) ? -1 : BitConverter.ToInt32(stored);
+        if (codec != BlockCodec.Brotli || length is < 0 or >= TableFormat.MaxBlockBytes)
+        {
+            throw TableFormat.Damaged(Path, offset, $"a block has codec {(byte)codec} and says {length} bytes, which makes no sense to this build");
+        }
+
+        byte* raw = BlockMemory.Allocate(length);
+        if (BrotliDecoder.TryDecompress(stored[sizeof(int)..], new Span<byte>(raw, length), out int written) && written == length)
+        {
+            return raw;
+        }
+
+        BlockMemory.Free(raw);
+        throw TableFormat.Damaged(Path, offset, "a block cannot be decompressed");
+    }
+
+    private void CheckFormat(byte* data, int length, long offset)
+    {
+        if (BlockFormat.Validate(data, length) is { } error)
+        {
+            throw TableFormat.Damaged(Path, offset, error);
+        }
+    }
+
+    private static byte[] ReadMetaBlock(IFile file, BlockHandle handle)
+    {
+        byte[] stored = new byte[handle.Length + TableFormat.BlockTrailerBytes];
+        ReadExactly(file, handle.Offset, stored);
+        BlockCodec codec = TableFormat.CheckBlock(stored, handle.Offset, file.Path);
+        return codec == BlockCodec.None
+            ? stored[..handle.Length]
+            : throw TableFormat.Damaged(file.Path, handle.Offset, $"a block that is never compressed has codec {(byte)codec}");
+    }
+
+    private static void ReadExactly(IFile file, long offset, Span<byte> target)
+    {
+        int read = file.Read(offset, target);
+        if (read != target.Length)
+        {
+            throw TableFormat.Damaged(file.Path, offset, $"the file ends after {read} of {target.Length} bytes");
+        }
+    }
 
     /// <summary>Reads everything, past the cache, and checks checksums, order, counts and filter; throws at the first damage.</summary>
-    public void Verify() => throw new NotSupportedException();
+    public void Verify() => TableInspector.Verify(this);
 
     /// <summary>Writes properties, index and entries readably.</summary>
-    public void Dump(TextWriter output) => throw new NotSupportedException();
+    public void Dump(TextWriter output) => TableInspector.Dump(this, output);
 
     /// <summary>Takes a reference; the caller must hold one, or know that another is held meanwhile.</summary>
-    public void Retain() => throw new NotSupportedException();
+    public void Retain() => Interlocked.Increment(ref _references);
 
     /// <summary>Takes a reference unless the last one has gone.</summary>
-    public bool TryRetain() => throw new NotSupportedException();
+    public bool TryRetain()
+    {
+        int seen = Volatile.Read(ref _references);
+        while (seen > 0)
+        {
+            int now = Interlocked.CompareExchange(ref _references, seen + 1, seen);
+            if (now == seen)
+            {
+                return true;
+            }
+
+            seen = now;
+        }
+
+        return false;
+    }
 
     /// <summary>Gives a reference back.</summary>
-    public void Release() => throw new NotSupportedException();
+    public void Release()
+    {
+        int left = Interlocked.Decrement(ref _references);
+        Invariant.Check(left >= 0, "table released too often");
+        if (left != 0)
+        {
+            return;
+        }
+
+        for (int i = 0; i < _index.Count; i++)
+        {
+            _cache.Drop(_fileId, (ulong)_index.Block(i).Offset);
+        }
+
+        _index.Free();
+        if (_filter != null)
+        {
+            OffHeap.FreeAligned(_filter, _filterBytes);
+        }
+
+        _file.Dispose();
+    }
 }
