@@ -15,7 +15,7 @@ public sealed partial class RaftGroup
     /// </summary>
     public void Campaign()
     {
-        if (IsLeaderAlive || !Membership.IsVoter(_self))
+        if (IsLeaderAlive || !MayCampaign)
         {
             return;
         }
@@ -38,6 +38,13 @@ public sealed partial class RaftGroup
     /// Counted from the last message of a leader, and kept when the term rises or the leader is forgotten: a lease rests on this promise (thesis, section 6.4.1).
     /// </remarks>
     private bool IsLeaderAlive => Role == RaftRole.Leader || _now < _refuseVotesUntil;
+
+    /// <summary>
+    /// Voters may. So may a node that the membership in force no longer counts, until it knows that to be committed (thesis, section 4.2.2): it may be the only one whose log is
+    /// complete enough to be elected and commit it, while the others still wait for its vote. It does not count its own vote then.
+    /// </summary>
+    private bool MayCampaign => Membership.IsVoter(_self)
+        || (_memberships.CurrentIndex > _commit && _memberships.Previous is { } previous && previous.IsVoter(_self));
 
     private void PreCampaign()
     {

@@ -59,7 +59,7 @@ public sealed partial class RaftGroup
 
     private void OnTimeoutNow(TimeoutNow m)
     {
-        if (Role == RaftRole.Follower && Leader == m.From && Membership.IsVoter(_self))
+        if (Role == RaftRole.Follower && Leader == m.From && MayCampaign)
         {
             Campaign(isTransfer: true);
         }

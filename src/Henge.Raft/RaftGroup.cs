@@ -131,13 +131,13 @@ public sealed partial class RaftGroup
         }
         else if (Membership.IsSingleVoter(_self))
         {
-            // Nobody else could lead, so there is nothing to wait for.
-            if (Role == RaftRole.Follower)
+            // Nobody else could win, so there is nothing to wait for, except for the last of a leader that is being removed: its lease may rest on this node.
+            if (Role == RaftRole.Follower && !IsLeaderAlive)
             {
                 Campaign(isTransfer: false);
             }
         }
-        else if (_electionElapsed >= _electionTimeout && Membership.IsVoter(_self))
+        else if (_electionElapsed >= _electionTimeout && MayCampaign)
         {
             PreCampaign();
         }

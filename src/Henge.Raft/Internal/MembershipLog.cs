@@ -15,6 +15,9 @@ internal sealed class MembershipLog(Membership first, LogIndex index)
     /// <summary>Where the current one stands.</summary>
     public LogIndex CurrentIndex => _list[^1].Index;
 
+    /// <summary>The one before the current one; null when that is no longer in the log, and so long committed.</summary>
+    public Membership? Previous => _list.Count > 1 ? _list[^2].Membership : null;
+
     public void Append(LogIndex index, Membership membership)
     {
         Invariant.Check(index > CurrentIndex, "memberships come in log order");

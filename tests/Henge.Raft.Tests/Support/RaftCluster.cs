@@ -1,0 +1,634 @@
+using System.Globalization;
+using System.Text;
+using Henge.Core;
+
+namespace Henge.Raft.Tests;
+
+/// <summary>What may go wrong in a schedule, and how often.</summary>
+internal sealed record Faults
+{
+    public double Drop { get; init; } = 0.05;
+    public double Duplicate { get; init; } = 0.05;
+    public int MaxDelayRounds { get; init; } = 4;
+    public double Crash { get; init; } = 0.01;
+    public double Partition { get; init; } = 0.02;
+    public double Heal { get; init; } = 0.06;
+    public double Transfer { get; init; } = 0.02;
+    public double Campaign { get; init; } = 0.005;
+    public double MembershipChange { get; init; } = 0.02;
+    public double Checkpoint { get; init; } = 0.05;
+    public double Sync { get; init; } = 0.7;
+    public double SkipTick { get; init; } = 0.1;
+}
+
+/// <summary>
+/// A whole group in one thread, from one seed: a network that drops, doubles, delays and cuts, disks that forget what was not synced, nodes that crash and come back.
+/// After every step the properties of the paper's figure 3 are asserted. Messages go through the codec on their way.
+/// </summary>
+internal sealed class RaftCluster
+{
+    private sealed record Flight(ulong DueRound, ulong Order, byte[] Bytes, NodeId From, NodeId To, InstallSnapshot? Snapshot, ulong SnapshotHash);
+
+    private readonly SplitMix64Random _random;
+    private readonly Faults _faults;
+    private readonly RaftBugs _bugs;
+    private readonly bool _leases;
+    private readonly SortedDictionary<NodeId, TestNode> _nodes = [];
+    private readonly List<Flight> _flights = [];
+    private readonly HashSet<(NodeId, NodeId)> _cut = [];
+    private readonly Dictionary<Term, NodeId> _leaders = [];
+    private readonly SortedDictionary<ulong, (Term Term, ulong Hash)> _applied = [];
+    private readonly Dictionary<ulong, LogIndex> _reads = [];
+    private readonly System.Buffers.ArrayBufferWriter<byte> _buffer = new();
+    private ulong _round;
+    private ulong _order;
+    private bool _isCalm;
+    private ulong _nextRead;
+    private ulong _nextData;
+    private ulong _nextId;
+    private readonly StringBuilder? _trace;
+
+    public RaftCluster(ulong seed, int voters, Faults? faults = null, RaftBugs bugs = RaftBugs.None, bool leases = false, bool trace = false)
+    {
+        Seed = seed;
+        _random = new SplitMix64Random(seed);
+        _faults = faults ?? new Faults();
+        _bugs = bugs;
+        _leases = leases;
+        _trace = trace ? new StringBuilder() : null;
+        Membership first = new(Enumerable.Range(1, voters).Select(i => new NodeId((ulong)i)));
+        _nextId = (ulong)voters + 1;
+        foreach (NodeId id in first.Voters)
+        {
+            _nodes.Add(id, new TestNode(id, first, OptionsOf, _random));
+        }
+    }
+
+    public ulong Seed { get; }
+
+    public int Elections => _leaders.Count;
+
+    public int Commits => _applied.Count;
+
+    public int Crashes { get; private set; }
+
+    public int Snapshots { get; private set; }
+
+    public int ReadsGranted { get; private set; }
+
+    public int MembershipChanges { get; private set; }
+
+    public int Transfers { get; private set; }
+
+    public int Truncations { get; private set; }
+
+    public int LeaseReads { get; private set; }
+
+    /// <summary>A hash over all that happened, to compare two runs of one seed.</summary>
+    public ulong TraceHash { get; private set; } = 17;
+
+    public IEnumerable<TestNode> Nodes => _nodes.Values;
+
+    public string Trace => _trace?.ToString() ?? "";
+
+    private RaftOptions OptionsOf(NodeId id) => new()
+    {
+        Self = id,
+        ElectionTimeoutMinTicks = 10,
+        ElectionTimeoutMaxTicks = 20,
+        HeartbeatTicks = 3,
+        AppendLimitBytes = 120,
+        InflightLimitMessages = 3,
+        InflightLimitBytes = 400,
+        UncommittedLimitBytes = 1_000,
+        ApplyLimitBytes = 150,
+        RecentEntriesLimitBytes = 200,
+        PromotionLagEntries = 20,
+        SnapshotRetryTicks = 4,
+        LeaseReads = _leases,
+        LeaseDriftTicks = 1,
+        Bugs = _bugs,
+    };
+
+    private int Next(int bound) => (int)(_random.NextUInt64() % (ulong)bound);
+
+    private bool Chance(double probability) => _random.NextUInt64() < (ulong)(probability * ulong.MaxValue);
+
+    /// <summary>Rounds full of faults, then rounds without any, at whose end everything must agree and work.</summary>
+    public void Run(int hostileRounds)
+    {
+        for (int i = 0; i < hostileRounds; i++)
+        {
+            HostileRound();
+        }
+
+        Converge();
+    }
+
+    public void HostileRound()
+    {
+        _round++;
+        foreach (TestNode node in _nodes.Values)
+        {
+            if (!node.IsUp)
+            {
+                if (Chance(0.1))
+                {
+                    Note($"start {node.Id}");
+                    node.Start();
+                    node.TicksAtStart = _round;
+                }
+
+                continue;
+            }
+
+            if (Chance(_faults.Crash))
+            {
+                int surviving = Next(node.UnsyncedCount + 1);
+                Note($"crash {node.Id} surviving={surviving}");
+                node.Crash(surviving, Next(3));
+                Crashes++;
+                continue;
+            }
+
+            if (!Chance(_faults.SkipTick))
+            {
+                Note($"tick {node.Id}");
+                node.Group!.Tick();
+                Pump(node);
+            }
+        }
+
+        if (Chance(_faults.Partition))
+        {
+            CutSomething();
+        }
+
+        if (_cut.Count > 0 && Chance(_faults.Heal))
+        {
+            Note($"heal");
+            _cut.Clear();
+        }
+
+        for (int i = 0; i < 3; i++)
+        {
+            DoSomething();
+        }
+
+        DeliverDue(_faults.Drop, _faults.Duplicate);
+        CheckLogMatching();
+    }
+
+    /// <summary>Everybody up, no faults: within a bounded time there is a leader, proposals commit everywhere, and all states are equal.</summary>
+    private void Converge()
+    {
+        Note($"converge");
+        _isCalm = true;
+        _cut.Clear();
+        foreach (TestNode node in _nodes.Values)
+        {
+            if (!node.IsUp)
+            {
+                node.Start();
+                node.TicksAtStart = _round;
+            }
+        }
+
+        ulong target = 0;
+        ulong proposedAt = 0;
+        for (int round = 0; round < 400; round++)
+        {
+            _round++;
+            foreach (TestNode node in _nodes.Values)
+            {
+                node.Group!.Tick();
+                Pump(node);
+                while (node.HasUnsynced)
+                {
+                    node.Sync(node.UnsyncedCount);
+                    Pump(node);
+                }
+            }
+
+            DeliverDue(0, 0);
+            CheckLogMatching();
+            TestNode? leader = _nodes.Values.FirstOrDefault(n => n.Group!.Role == RaftRole.Leader);
+            if (leader is null)
+            {
+                continue;
+            }
+
+            if (target == 0 || _round - proposedAt > 100)
+            {
+                ProposeResult result = leader.Group!.Propose(BitConverter.GetBytes(++_nextData));
+                if (result.IsAccepted)
+                {
+                    target = result.Index.Value;
+                    proposedAt = _round;
+                    Pump(leader);
+                }
+
+                continue;
+            }
+
+            bool all = leader.Group!.CommitIndex.Value >= target && !leader.Group.Membership.IsJoint;
+            foreach (NodeId id in leader.Group.Membership.Members)
+            {
+                TestNode member = _nodes[id];
+                all &= member.Group!.AppliedIndex.Value >= target && member.StateHash == leader.StateHash && member.Group.Membership.Equals(leader.Group.Membership);
+            }
+
+            if (all)
+            {
+                return;
+            }
+        }
+
+        throw new InvariantBrokenException("The cluster did not come together again:\n" + Describe());
+    }
+
+    private void DoSomething()
+    {
+        TestNode node = _nodes.Values.ElementAt(Next(_nodes.Count));
+        if (!node.IsUp)
+        {
+            return;
+        }
+
+        RaftGroup group = node.Group!;
+        if (Chance(_faults.Sync))
+        {
+            foreach (TestNode other in _nodes.Values)
+            {
+                if (other.IsUp && other.HasUnsynced && Chance(0.7))
+                {
+                    Note($"sync {other.Id}");
+                    other.Sync(1 + Next(other.UnsyncedCount));
+                    Pump(other);
+                }
+            }
+        }
+
+        if (Chance(0.5))
+        {
+            TestNode? leader = _nodes.Values.FirstOrDefault(n => n.IsUp && n.Group!.Role == RaftRole.Leader && Chance(0.7));
+            if (leader is not null)
+            {
+                ProposeResult result = leader.Group!.Propose(new byte[8 + Next(60)]);
+                Note($"propose {leader.Id} {result}");
+                Pump(leader);
+            }
+        }
+
+        if (Chance(0.3))
+        {
+            // At this moment this much is certainly committed: a linearizable read that starts now must see it.
+            ulong id = ++_nextRead;
+            _reads.Add(id, CommittedNow());
+            Note($"read {node.Id} {id}");
+            group.RequestRead(id);
+            Pump(node);
+        }
+
+        if (_leases && group.TryLeaseRead(_round - node.TicksAtStart, out LogIndex at))
+        {
+            LeaseReads++;
+            Require(at >= CommittedNow(), $"stale lease read at {node.Id}: {at} but {CommittedNow()} was committed");
+        }
+
+        if (Chance(_faults.Checkpoint))
+        {
+            node.Checkpoint(compact: true, keepEntries: (ulong)Next(8));
+        }
+
+        if (Chance(_faults.Campaign))
+        {
+            Note($"campaign {node.Id}");
+            group.Campaign();
+            Pump(node);
+        }
+
+        if (group.Role == RaftRole.Leader && Chance(_faults.Transfer * _nodes.Count))
+        {
+            NodeId target = group.Membership.Voters[Next(group.Membership.Voters.Count)];
+            if (group.TransferLeadership(target) == TransferStatus.Started)
+            {
+                Note($"transfer {node.Id} to {target}");
+                Transfers++;
+                Pump(node);
+            }
+        }
+
+        if (group.Role == RaftRole.Leader && Chance(_faults.MembershipChange * _nodes.Count))
+        {
+            ChangeMembership(node);
+        }
+    }
+
+    private void ChangeMembership(TestNode leader)
+    {
+        Membership now = leader.Group!.Membership;
+        List<NodeId> voters = [.. now.Voters];
+        List<NodeId> learners = [.. now.Learners];
+        NodeId? added = null;
+        switch (Next(4))
+        {
+            case 0 when _nodes.Count < 8:
+                added = new NodeId(_nextId);
+                learners.Add(added.Value);
+                break;
+            case 1 when learners.Count > 0:
+                voters.Add(learners[0]);
+                learners.RemoveAt(0);
+                break;
+            case 2 when voters.Count > 1:
+                voters.RemoveAt(Next(voters.Count));
+                break;
+            case 3 when voters.Count > 1 && learners.Count > 0:
+                voters[Next(voters.Count)] = learners[0];
+                learners.RemoveAt(0);
+                break;
+            default:
+                return;
+        }
+
+        MembershipResult result = leader.Group.ProposeMembership(voters, learners);
+        if (result.IsAccepted)
+        {
+            Note($"membership {leader.Id} {leader.Group.Membership}");
+            MembershipChanges++;
+            if (added is { } id)
+            {
+                _nextId++;
+                _nodes.Add(id, new TestNode(id, new Membership([]), OptionsOf, _random) { TicksAtStart = _round });
+            }
+
+            Pump(leader);
+        }
+    }
+
+    private void CutSomething()
+    {
+        List<NodeId> ids = [.. _nodes.Keys];
+        switch (Next(3))
+        {
+            case 0:
+                // One node, both ways.
+                NodeId alone = ids[Next(ids.Count)];
+                foreach (NodeId id in ids)
+                {
+                    _cut.Add((alone, id));
+                    _cut.Add((id, alone));
+                }
+
+                break;
+            case 1:
+                // Two sides.
+                HashSet<NodeId> side = [.. ids.Where(_ => Chance(0.5))];
+                foreach (NodeId a in ids)
+                {
+                    foreach (NodeId b in ids)
+                    {
+                        if (side.Contains(a) != side.Contains(b))
+                        {
+                            _cut.Add((a, b));
+                        }
+                    }
+                }
+
+                break;
+            default:
+                // One way only.
+                _cut.Add((ids[Next(ids.Count)], ids[Next(ids.Count)]));
+                break;
+        }
+
+        Note($"cut {_cut.Count}");
+    }
+
+    private void DeliverDue(double drop, double duplicate)
+    {
+        for (int guard = 0; guard < 20; guard++)
+        {
+            List<Flight> due = _flights.FindAll(f => f.DueRound <= _round);
+            if (due.Count == 0)
+            {
+                return;
+            }
+
+            _flights.RemoveAll(f => f.DueRound <= _round);
+            for (int i = due.Count - 1; i > 0; i--)
+            {
+                int j = Next(i + 1);
+                (due[i], due[j]) = (due[j], due[i]);
+            }
+
+            foreach (Flight flight in due)
+            {
+                if (flight.Snapshot is not null)
+                {
+                    DeliverSnapshot(flight, drop);
+                    continue;
+                }
+
+                if (_cut.Contains((flight.From, flight.To)) || Chance(drop) || !_nodes.TryGetValue(flight.To, out TestNode? to) || !to.IsUp)
+                {
+                    continue;
+                }
+
+                if (Chance(duplicate))
+                {
+                    _flights.Add(flight with { DueRound = _round + (ulong)Next(30), Order = ++_order });
+                }
+
+                bool ok = RaftMessageCodec.TryDecode(flight.Bytes, out RaftMessage? message, out string? error);
+                Require(ok, error ?? "");
+                Note($"deliver {message}");
+                to.Group!.Receive(message!);
+                Pump(to);
+            }
+        }
+    }
+
+    private void DeliverSnapshot(Flight flight, double drop)
+    {
+        TestNode? leader = _nodes.GetValueOrDefault(flight.From);
+        bool isLost = _cut.Contains((flight.From, flight.To)) || Chance(drop) || !_nodes.TryGetValue(flight.To, out TestNode? to) || !to.IsUp;
+        if (!isLost)
+        {
+            to = _nodes[flight.To];
+            Note($"deliver {flight.Snapshot}");
+            to.Staged[flight.Snapshot!] = flight.SnapshotHash;
+            to.Group!.Receive(flight.Snapshot!);
+            Pump(to);
+        }
+
+        if (leader is { IsUp: true })
+        {
+            if (isLost)
+            {
+                leader.Group!.SnapshotFailed(flight.To);
+            }
+            else
+            {
+                leader.Group!.SnapshotSent(flight.To);
+            }
+
+            Pump(leader);
+        }
+    }
+
+    private void Pump(TestNode node)
+    {
+        RaftGroup group = node.Group!;
+        while (group.HasReady)
+        {
+            Ready ready = group.TakeReady();
+            if (ready.RoleChanged && group.Role == RaftRole.Leader)
+            {
+                CheckNewLeader(node);
+            }
+
+            if (ready.TruncateFrom > LogIndex.Zero)
+            {
+                Truncations++;
+            }
+
+            foreach (RaftMessage message in ready.Messages)
+            {
+                _buffer.ResetWrittenCount();
+                RaftMessageCodec.Encode(message, _buffer);
+                _flights.Add(new Flight(_round + (ulong)Next(_isCalm ? 2 : _faults.MaxDelayRounds + 1), ++_order, _buffer.WrittenSpan.ToArray(), message.From, message.To, null, 0));
+            }
+
+            foreach (ReadGrant grant in ready.ReadsGranted)
+            {
+                ReadsGranted++;
+                Require(_reads.Remove(grant.RequestId, out LogIndex floor), $"read {grant.RequestId} was answered twice");
+                Require(grant.Index >= floor, $"stale read {grant.RequestId} at {node.Id}: {grant.Index}, but {floor} was committed when it was asked");
+            }
+
+            foreach (ulong id in ready.ReadsFailed)
+            {
+                Require(_reads.Remove(id), $"read {id} was answered twice");
+            }
+
+            NodeId[] wanted = ready.SnapshotsToSend.ToArray();
+            node.Handle(ready, OnApply);
+            foreach (NodeId to in wanted)
+            {
+                if (group.BeginSnapshot(to, group.AppliedIndex) is { } header)
+                {
+                    Snapshots++;
+                    _flights.Add(new Flight(_round + (ulong)Next(8), ++_order, [], node.Id, to, header, node.StateHash));
+                }
+            }
+        }
+    }
+
+    private void OnApply(TestNode node, Entry entry, ulong hash)
+    {
+        Note($"apply {node.Id} {entry}");
+        // Figure 3, state machine safety: no two nodes apply different entries at one index.
+        if (_applied.TryGetValue(entry.Index.Value, out (Term Term, ulong Hash) known))
+        {
+            Require(known == (entry.Term, hash), $"{node.Id} applied {entry}, but another node applied term {known.Term} there");
+        }
+        else
+        {
+            _applied.Add(entry.Index.Value, (entry.Term, hash));
+        }
+    }
+
+    private void CheckNewLeader(TestNode node)
+    {
+        RaftGroup group = node.Group!;
+        Note($"leader {node.Id} term={group.Term}");
+        // Figure 3, election safety: at most one leader a term.
+        Require(!_leaders.TryGetValue(group.Term, out NodeId other) || other == node.Id, $"{node.Id} and {other} both lead term {group.Term}");
+        _leaders[group.Term] = node.Id;
+        // Figure 3, leader completeness: everything that was committed in an earlier term is in its log.
+        foreach ((ulong index, (Term term, _)) in _applied)
+        {
+            LogIndex at = new(index);
+            if (term < group.Term && at > group.CompactedIndex)
+            {
+                Require(group.TermAt(at) == term, $"{node.Id} leads term {group.Term} without the committed entry {term}/{index}");
+            }
+        }
+    }
+
+    /// <summary>Figure 3, log matching: if two logs have an entry of the same index and term, they are the same up to there.</summary>
+    private void CheckLogMatching()
+    {
+        TestNode[] up = [.. _nodes.Values.Where(n => n.IsUp)];
+        for (int i = 0; i + 1 < up.Length; i++)
+        {
+            TestNode a = up[i];
+            TestNode b = up[i + 1];
+            ulong first = Math.Max(a.LogCompacted.Value, b.LogCompacted.Value) + 1;
+            ulong last = Math.Min(a.LogCompacted.Value + (ulong)a.Log.Count, b.LogCompacted.Value + (ulong)b.Log.Count);
+            bool mustMatch = false;
+            for (ulong at = last; at >= first && at > 0; at--)
+            {
+                Entry x = a.Log[(int)(at - a.LogCompacted.Value - 1)];
+                Entry y = b.Log[(int)(at - b.LogCompacted.Value - 1)];
+                mustMatch |= x.Term == y.Term;
+                Require(!mustMatch || (x.Term == y.Term && x.Kind == y.Kind && x.Data.Span.SequenceEqual(y.Data.Span)), $"{a.Id} has {x}, {b.Id} has {y}, and they agree after it");
+            }
+        }
+    }
+
+    private LogIndex CommittedNow()
+    {
+        LogIndex max = default;
+        foreach (TestNode node in _nodes.Values)
+        {
+            if (node.IsUp && node.Group!.CommitIndex > max)
+            {
+                max = node.Group.CommitIndex;
+            }
+        }
+
+        return max;
+    }
+
+    private void Require(bool condition, string what)
+    {
+        if (!condition)
+        {
+            throw new InvariantBrokenException($"{what}\n{Describe()}");
+        }
+    }
+
+    private void Note(FormattableString what)
+    {
+        string text = what.ToString(CultureInfo.InvariantCulture);
+        TraceHash = XxHash64.Hash(Encoding.UTF8.GetBytes(text), TraceHash);
+        _trace?.Append(_round).Append(": ").Append(text).Append('\n');
+    }
+
+    private string Describe()
+    {
+        StringBuilder text = new();
+        text.Append(CultureInfo.InvariantCulture, $"seed {Seed}, round {_round}\n");
+        foreach (TestNode node in _nodes.Values)
+        {
+            RaftGroup? g = node.Group;
+            text.Append(node.Id).Append(' ').Append(g is null
+                ? "down"
+                : $"{g.Role} term={g.Term} leader={g.Leader} commit={g.CommitIndex} applied={g.AppliedIndex} last={g.LastTerm}/{g.LastIndex} persisted={g.PersistedIndex} compacted={g.CompactedIndex} {g.Membership}").Append('\n');
+            if (g is { Role: RaftRole.Leader })
+            {
+                List<PeerStatus> peers = [];
+                g.GetPeers(peers);
+                foreach (PeerStatus peer in peers)
+                {
+                    text.Append("    ").Append(peer.ToString()).Append('\n');
+                }
+            }
+        }
+
+        return text.ToString();
+    }
+}
