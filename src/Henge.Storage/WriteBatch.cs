@@ -138,6 +138,9 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
     /// <summary>True when the bytes did not make sense.</summary>
     public bool Damaged { get; private set; }
 
+    /// <summary>Bytes behind the item that it stands on.</summary>
+    public readonly int RemainingBytes => _rest.Length;
+
     /// <summary>True when the item is a position: then only <see cref="Keyspace"/> (the stream) and <see cref="Position"/> count.</summary>
     public bool IsPosition { get; private set; }
 

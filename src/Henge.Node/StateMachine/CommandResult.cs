@@ -38,6 +38,8 @@ public enum CommandProblem : byte
     TooManySessions = 8,
     /// <summary>This build does not know the command.</summary>
     UnknownCommand = 9,
+    /// <summary>A retry of a request that was done, whose result was too large to keep.</summary>
+    ResultForgotten = 10,
 }
 
 /// <summary>
@@ -68,6 +70,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         CommandProblem.ValueTooLarge or CommandProblem.ResultTooLarge => ErrorCode.TooLarge,
         CommandProblem.SequenceForgotten => ErrorCode.SessionExpired,
         CommandProblem.TooManySessions => ErrorCode.ResourceExhausted,
+        CommandProblem.ResultForgotten => ErrorCode.UnknownOutcome,
         _ => ErrorCode.UnsupportedFormat,
     };
 
@@ -84,6 +87,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         CommandProblem.SequenceForgotten =>
             "The request's sequence number is older than what is kept of this client, so it cannot be told whether it was done before. Begin a new session (a new client id) and check the state.",
         CommandProblem.TooManySessions => "Too many clients with sessions have written in the last minute. Try again later, or write without a session.",
+        CommandProblem.ResultForgotten => "The request was done when it came first, but its result was too large to be kept for a retry. Read the keys again.",
         _ => "This command is not known to the cluster's format level. Upgrade all nodes before using it.",
     };
 
@@ -136,7 +140,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         if ((head & 3) > (int)CommandStatus.Failed || head > 0x1F
             || ((head & NumberFlag) != 0 && !reader.TryReadVarint(out zigzag))
             || ((head & ProblemFlag) != 0 && !reader.TryReadByte(out problem))
-            || problem > (byte)CommandProblem.UnknownCommand)
+            || problem > (byte)CommandProblem.ResultForgotten)
         {
             return false;
         }

@@ -1,0 +1,233 @@
+using Henge.Core;
+using Henge.Storage;
+
+namespace Henge.Node.StateMachine;
+
+/// <summary>What a key is at a version: from the open batch, or pinned in the engine. Dispose of it.</summary>
+internal ref struct CurrentEntry
+{
+    private PinnedValue _pin;
+    private bool _pinned;
+
+    public bool Exists { get; private set; }
+
+    /// <summary>The version that wrote it; zero when it does not exist.</summary>
+    public Core.Version Version { get; private set; }
+
+    public long ExpiresAtMs { get; private set; }
+
+    public ReadOnlySpan<byte> Value { get; private set; }
+
+    public static CurrentEntry From(ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs) =>
+        new() { Exists = true, Version = version, ExpiresAtMs = expiresAtMs, Value = value };
+
+    public static CurrentEntry From(PinnedValue pin) =>
+        new() { Exists = true, Version = pin.Version, ExpiresAtMs = pin.ExpiresAtMs, Value = pin.Span, _pin = pin, _pinned = true };
+
+    public void Dispose()
+    {
+        if (_pinned)
+        {
+            _pinned = false;
+            _pin.Dispose();
+        }
+    }
+}
+
+/// <summary>
+/// The writes of the open batch, and the view through them onto the engine: a command sees what earlier commands of the same batch did. Commands of several parts
+/// stage their writes first, so that each key is written once at the command's version and an abandoned command leaves nothing. Not thread-safe.
+/// </summary>
+internal sealed class PendingWrites
+{
+    private readonly IStorageEngine _engine;
+    private readonly uint _keyspace;
+    private readonly uint _system;
+    private readonly BatchIndex _batchIndex;
+    private readonly WriteBatch _stage = new();
+    private readonly BatchIndex _stageIndex;
+    private readonly List<int> _expired = [];
+    private bool _staging;
+
+    public PendingWrites(IStorageEngine engine, ShardId shard)
+    {
+        _engine = engine;
+        _keyspace = SystemKeys.UserKeyspace(shard);
+        _system = SystemKeys.SystemKeyspace(shard);
+        _batchIndex = new BatchIndex(Batch);
+        _stageIndex = new BatchIndex(_stage);
+    }
+
+    /// <summary>What the engine will get.</summary>
+    public WriteBatch Batch { get; } = new(64 * 1024);
+
+    /// <summary>Where in <see cref="Batch"/> the tombstones of expired keys begin, rising.</summary>
+    public List<int> ExpiredOffsets => _expired;
+
+    /// <summary>The earliest moment that was put into the expiry index since <see cref="Clear"/>.</summary>
+    public long EarliestCheckMs { get; private set; } = long.MaxValue;
+
+    /// <summary>The user's key as it is at a version.</summary>
+    public CurrentEntry Get(ReadOnlySpan<byte> key, Core.Version version)
+    {
+        if (_staging && _stageIndex.TryFind(_keyspace, key, out WriteBatchReader staged, out _))
+        {
+            return Visible(staged, version);
+        }
+
+        return GetBelowStage(key, version);
+    }
+
+    /// <summary>Writes a value; one whose time has passed deletes the key instead.</summary>
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs)
+    {
+        if (expiresAtMs != 0 && expiresAtMs <= version.Milliseconds)
+        {
+            using CurrentEntry current = Get(key, version);
+            if (current.Exists)
+            {
+                Delete(key, version);
+            }
+        }
+        else if (_staging)
+        {
+            _stage.Put(_keyspace, key, version, value, expiresAtMs);
+        }
+        else
+        {
+            Emit(key, value, version, expiresAtMs);
+        }
+    }
+
+    /// <summary>Deletes a key that exists: a tombstone always ends a value (the reason of an event is told from that, decision 0071).</summary>
+    public void Delete(ReadOnlySpan<byte> key, Core.Version version) => (_staging ? _stage : Batch).Delete(_keyspace, key, version);
+
+    /// <summary>Deletes a key whose time has come.</summary>
+    public void DeleteExpired(ReadOnlySpan<byte> key, Core.Version version)
+    {
+        _expired.Add(Batch.ByteCount);
+        Batch.Delete(_keyspace, key, version);
+    }
+
+    /// <summary>The newest value of a key even if its time has passed.</summary>
+    public CurrentEntry GetEvenExpired(ReadOnlySpan<byte> key)
+    {
+        if (_batchIndex.TryFind(_keyspace, key, out WriteBatchReader entry, out _))
+        {
+            return entry.Kind == EntryKind.Delete ? default : CurrentEntry.From(entry.Value, entry.Version, entry.ExpiresAtMs);
+        }
+
+        return _engine.TryGet(_keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
+    }
+
+    /// <summary>A record of the shard's own.</summary>
+    public CurrentEntry GetSystem(ReadOnlySpan<byte> key)
+    {
+        if (_batchIndex.TryFind(_system, key, out WriteBatchReader entry, out _))
+        {
+            return entry.Kind == EntryKind.Delete ? default : CurrentEntry.From(entry.Value, entry.Version, 0);
+        }
+
+        return _engine.TryGet(_system, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
+    }
+
+    public void PutSystem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version) => Batch.Put(_system, key, version, value);
+
+    public void DeleteSystem(ReadOnlySpan<byte> key, Core.Version version) => Batch.Delete(_system, key, version);
+
+    /// <summary>Puts a key into the expiry index, to be looked at at a moment. <paramref name="dataVersion"/> is the version that wrote the value.</summary>
+    public void IndexExpiry(ReadOnlySpan<byte> key, long checkAtMs, Core.Version dataVersion, Core.Version version)
+    {
+        byte[]? rented = null;
+        int length = SystemKeys.ExpiryPrefixBytes + key.Length;
+        Span<byte> indexKey = length <= 512 ? stackalloc byte[length] : (rented = System.Buffers.ArrayPool<byte>.Shared.Rent(length)).AsSpan(0, length);
+        SystemKeys.WriteExpiryPrefix(indexKey, checkAtMs);
+        key.CopyTo(indexKey[SystemKeys.ExpiryPrefixBytes..]);
+        Span<byte> value = stackalloc byte[Varint.MaxBytes];
+        PutSystem(indexKey, value[..Varint.Write(value, dataVersion.Value)], version);
+        EarliestCheckMs = Math.Min(EarliestCheckMs, checkAtMs);
+        if (rented is not null)
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    /// <summary>From now on writes are staged.</summary>
+    public void BeginStage()
+    {
+        Invariant.Check(!_staging);
+        _staging = true;
+    }
+
+    /// <summary>Forgets what is staged.</summary>
+    public void AbandonStage()
+    {
+        _stage.Clear();
+        _stageIndex.Clear();
+        _staging = false;
+    }
+
+    /// <summary>Moves what is staged into the batch: the last state of each key, and no tombstone for a key that was not there before.</summary>
+    public void CommitStage(Core.Version version)
+    {
+        Invariant.Check(_staging);
+        var reader = new WriteBatchReader(_stage.Encoded);
+        int offset = 0;
+        while (reader.MoveNext())
+        {
+            bool latest = _stageIndex.TryFind(_keyspace, reader.Key, out _, out int at) && at == offset;
+            offset = _stage.ByteCount - reader.RemainingBytes;
+            if (!latest)
+            {
+                continue;
+            }
+
+            if (reader.Kind != EntryKind.Delete)
+            {
+                Emit(reader.Key, reader.Value, version, reader.ExpiresAtMs);
+                continue;
+            }
+
+            using CurrentEntry before = GetBelowStage(reader.Key, version);
+            if (before.Exists)
+            {
+                Batch.Delete(_keyspace, reader.Key, version);
+            }
+        }
+
+        AbandonStage();
+    }
+
+    /// <summary>Makes it ready for the next batch.</summary>
+    public void Clear()
+    {
+        Batch.Clear();
+        _batchIndex.Clear();
+        _expired.Clear();
+        EarliestCheckMs = long.MaxValue;
+    }
+
+    private static CurrentEntry Visible(scoped in WriteBatchReader entry, Core.Version version) =>
+        entry.Kind == EntryKind.Delete || (entry.ExpiresAtMs != 0 && entry.ExpiresAtMs <= version.Milliseconds)
+            ? default
+            : CurrentEntry.From(entry.Value, entry.Version, entry.ExpiresAtMs);
+
+    private CurrentEntry GetBelowStage(ReadOnlySpan<byte> key, Core.Version version)
+    {
+        if (_batchIndex.TryFind(_keyspace, key, out WriteBatchReader pending, out _))
+        {
+            return Visible(pending, version);
+        }
+
+        return _engine.TryGet(_keyspace, key, ReadPoint.AsOf(version), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
+    }
+
+    private void Emit(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs)
+    {
+        Batch.Put(_keyspace, key, version, value, expiresAtMs);
+        if (expiresAtMs != 0)
+        {
+            IndexExpiry(key, ExpiryIndex.FirstCheck(expiresAtMs, version), version, version);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Storage;
+
+namespace Henge.Node.StateMachine;
+
+/// <summary>What a session knows of a request.</summary>
+internal enum SessionAnswer : byte
+{
+    /// <summary>It is new: do it, then <see cref="SessionTable.Record"/> it.</summary>
+    New,
+    /// <summary>It was done: here is its result again.</summary>
+    Done,
+    /// <summary>It cannot be told.</summary>
+    Forgotten,
+    /// <summary>There is no room for another session.</summary>
+    Full,
+}
+
+/// <summary>
+/// The sessions of a shard: a retried request (same client, same sequence number) takes effect at most once (Raft thesis, section 6.3). Part of the replicated
+/// state: bounds and ends follow from the log alone. Held in memory, and record by record among the shard's own keys. Not thread-safe; for the worker.
+/// </summary>
+internal sealed class SessionTable
+{
+    private const int SessionOverheadBytes = 160;
+    private const int RecordOverheadBytes = 56;
+
+    private readonly SessionLimits _limits;
+    private readonly PendingWrites _writes;
+    private readonly Dictionary<ulong, Session> _sessions = [];
+    private readonly ArrayBufferWriter<byte> _value = new();
+    private Session? _oldest;
+    private Session? _newest;
+    private long _bytes;
+
+    public SessionTable(SessionLimits limits, PendingWrites writes)
+    {
+        Invariant.Check(limits.Window is > 0 and <= 32_768 && limits.MinimumWindow > 0 && limits.MinimumWindow <= limits.Window && limits.IdleMs >= 2);
+        _limits = limits;
+        _writes = writes;
+    }
+
+    public int Count => _sessions.Count;
+
+    /// <summary>Bytes that sessions are counted with.</summary>
+    public long ByteCount => _bytes;
+
+    /// <summary>Ends sessions that were idle too long at a version. Called at the beginning of each entry, so that it depends on the log alone.</summary>
+    public void EndIdle(Core.Version version)
+    {
+        while (_oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs)
+        {
+            // Before the entry's first version, at which the same client may come back; its own records are older still.
+            Remove(oldest, new Core.Version(version.Value - 1));
+        }
+    }
+
+    /// <summary>What is known of a request.</summary>
+    public SessionAnswer Ask(SessionStamp stamp, Core.Version version, out CommandResult result, out ReadOnlySpan<byte> payload)
+    {
+        result = default;
+        payload = default;
+        if (!_sessions.TryGetValue(stamp.ClientId, out Session? session))
+        {
+            return MakeRoom(version) ? SessionAnswer.New : SessionAnswer.Full;
+        }
+
+        int index = session.Find(stamp.Sequence);
+        if (index < 0)
+        {
+            return stamp.Sequence <= session.Forgotten ? SessionAnswer.Forgotten : SessionAnswer.New;
+        }
+
+        ref SessionRecord record = ref session[index];
+        result = record.PayloadLost ? new CommandResult(CommandStatus.Failed, record.Result.Version, Problem: CommandProblem.ResultForgotten) : record.Result;
+        payload = record.Payload;
+        return SessionAnswer.Done;
+    }
+
+    /// <summary>Remembers what a new request came to.</summary>
+    public void Record(SessionStamp stamp, Core.Version version, in CommandResult result, ReadOnlySpan<byte> payload)
+    {
+        if (!_sessions.TryGetValue(stamp.ClientId, out Session? session))
+        {
+            session = new Session(stamp.ClientId);
+            _sessions.Add(stamp.ClientId, session);
+            _bytes += SessionOverheadBytes;
+        }
+        else
+        {
+            Unlink(session);
+        }
+
+        session.LastVersion = version;
+        LinkNewest(session);
+        _bytes -= BytesOf(session);
+        bool keep = payload.Length <= _limits.PayloadBytes;
+        MakeRoomIn(session, keep ? payload.Length : 0, version);
+        var record = new SessionRecord
+        {
+            Sequence = stamp.Sequence,
+            Result = result,
+            Payload = keep && !payload.IsEmpty ? payload.ToArray() : null,
+            PayloadLost = !keep,
+            Slot = session.TakeSlot(),
+        };
+        session.Insert(~session.Find(stamp.Sequence), record);
+        _bytes += BytesOf(session);
+        Write(session, record, version);
+    }
+
+    /// <summary>Takes in what the engine holds. The table must be empty.</summary>
+    public void Load(IStorageEngine engine, ShardId shard)
+    {
+        Invariant.Check(_sessions.Count == 0);
+        using EngineIterator records = engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = SystemKeys.SystemKeyspace(shard),
+            Point = new ReadPoint(Core.Version.Max, 0),
+            Lower = new byte[] { SystemKeys.SessionTag },
+            Upper = new byte[] { SystemKeys.SessionTag + 1 },
+        });
+        Session? session = null;
+        for (records.SeekToFirst(); records.Valid; records.Next())
+        {
+            if (!SystemKeys.TryReadSessionKey(records.Key, out ulong clientId, out ushort slot) || !TryRead(records.Value, slot, out SessionRecord record, out ulong forgotten))
+            {
+                throw new HengeException(ErrorCode.Corruption, $"A session record of shard {shard} is not well formed. The replica must be rebuilt from its peers.");
+            }
+
+            if (session?.ClientId != clientId)
+            {
+                session = new Session(clientId);
+                _sessions.Add(clientId, session);
+            }
+
+            session.LastVersion = records.Version > session.LastVersion ? records.Version : session.LastVersion;
+            session.Forgotten = Math.Max(session.Forgotten, forgotten);
+            session.Insert(~session.Find(record.Sequence), record);
+        }
+
+        foreach (Session loaded in _sessions.Values.OrderBy(static s => s.LastVersion))
+        {
+            loaded.RestoreSlots();
+            LinkNewest(loaded);
+            _bytes += SessionOverheadBytes + BytesOf(loaded);
+        }
+    }
+
+    /// <summary>Forgets everything in memory.</summary>
+    public void Reset()
+    {
+        _sessions.Clear();
+        _oldest = null;
+        _newest = null;
+        _bytes = 0;
+    }
+
+    /// <summary>Takes all that the table holds into a hash, in an order that does not depend on the process.</summary>
+    public void AddTo(ref StateHasher hasher)
+    {
+        foreach (Session session in _sessions.Values.OrderBy(static s => s.ClientId))
+        {
+            hasher.Add(session.ClientId);
+            hasher.Add(session.LastVersion.Value);
+            hasher.Add(session.Forgotten);
+            for (int i = 0; i < session.Count; i++)
+            {
+                ref SessionRecord record = ref session[i];
+                hasher.Add(record.Sequence);
+                hasher.Add(record.Result.Version.Value);
+                hasher.Add(((ulong)record.Result.Number << 8) ^ ((ulong)record.Result.Status << 5) ^ ((ulong)record.Result.Problem << 1) ^ (record.Result.Found ? 1UL : 0));
+                hasher.Add(record.PayloadLost ? 1UL : 0);
+                hasher.Add(record.Payload);
+            }
+        }
+    }
+
+    private static long BytesOf(Session session) => ((long)session.Count * RecordOverheadBytes) + session.PayloadBytes;
+
+    private bool MakeRoom(Core.Version version)
+    {
+        if (_sessions.Count < _limits.Sessions)
+        {
+            return true;
+        }
+
+        if (version.Milliseconds - _oldest!.LastVersion.Milliseconds < _limits.ProtectedMs)
+        {
+            return false;
+        }
+
+        Remove(_oldest, version);
+        return true;
+    }
+
+    // Gives up the lowest sequence numbers until a new result fits. The slot of the last one is the new record's; those of the others are deleted.
+    private void MakeRoomIn(Session session, int payloadBytes, Core.Version version)
+    {
+        int window = _bytes > _limits.TotalBytes ? _limits.MinimumWindow : _limits.Window;
+        int freed = -1;
+        while (session.Count >= window || (session.Count > 0 && session.PayloadBytes + payloadBytes > _limits.SessionPayloadBytes))
+        {
+            if (freed >= 0)
+            {
+                DeleteSlot(session.ClientId, (ushort)freed, version);
+            }
+
+            freed = session.EvictLowest().Slot;
+            session.FreeSlot((ushort)freed);
+        }
+    }
+
+    private void Remove(Session session, Core.Version version)
+    {
+        for (int i = 0; i < session.Count; i++)
+        {
+            DeleteSlot(session.ClientId, session[i].Slot, version);
+        }
+
+        Unlink(session);
+        _sessions.Remove(session.ClientId);
+        _bytes -= SessionOverheadBytes + BytesOf(session);
+    }
+
+    private void DeleteSlot(ulong clientId, ushort slot, Core.Version version)
+    {
+        Span<byte> key = stackalloc byte[SystemKeys.SessionKeyBytes];
+        SystemKeys.WriteSessionKey(key, clientId, slot);
+        _writes.DeleteSystem(key, version);
+    }
+
+    private void Write(Session session, in SessionRecord record, Core.Version version)
+    {
+        Span<byte> key = stackalloc byte[SystemKeys.SessionKeyBytes];
+        SystemKeys.WriteSessionKey(key, session.ClientId, record.Slot);
+        _value.ResetWrittenCount();
+        Span<byte> span = _value.GetSpan((3 * Varint.MaxBytes) + 1);
+        int at = Varint.Write(span, record.Sequence);
+        at += Varint.Write(span[at..], session.Forgotten);
+        at += Varint.Write(span[at..], record.Result.Version.Value);
+        span[at++] = record.PayloadLost ? (byte)1 : (byte)0;
+        _value.Advance(at);
+        record.Result.Write(_value, record.Payload);
+        _writes.PutSystem(key, _value.WrittenSpan, version);
+    }
+
+    private static bool TryRead(ReadOnlySpan<byte> value, ushort slot, out SessionRecord record, out ulong forgotten)
+    {
+        record = default;
+        var reader = new SpanReader(value);
+        if (!reader.TryReadVarint(out ulong sequence) || !reader.TryReadVarint(out forgotten) || !reader.TryReadVarint(out ulong version)
+            || version > Core.Version.MaxValue || !reader.TryReadByte(out byte lost) || lost > 1
+            || !CommandResult.TryRead(new Core.Version(version), reader.Rest, out CommandResult result, out ReadOnlySpan<byte> payload))
+        {
+            forgotten = 0;
+            return false;
+        }
+
+        record.Sequence = sequence;
+        record.Result = result;
+        record.Payload = payload.IsEmpty ? null : payload.ToArray();
+        record.PayloadLost = lost == 1;
+        record.Slot = slot;
+        return true;
+    }
+
+    private void Unlink(Session session)
+    {
+        if (session.Older is { } older)
+        {
+            older.Newer = session.Newer;
+        }
+        else
+        {
+            _oldest = session.Newer;
+        }
+
+        if (session.Newer is { } newer)
+        {
+            newer.Older = session.Older;
+        }
+        else
+        {
+            _newest = session.Older;
+        }
+
+        session.Older = null;
+        session.Newer = null;
+    }
+
+    private void LinkNewest(Session session)
+    {
+        session.Older = _newest;
+        if (_newest is { } newest)
+        {
+            newest.Newer = session;
+        }
+        else
+        {
+            _oldest = session;
+        }
+
+        _newest = session;
+    }
+}

@@ -1,0 +1,329 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Henge.Core;
+using Henge.Node.Watch;
+using Henge.Storage;
+
+namespace Henge.Node.StateMachine;
+
+/// <summary>
+/// The state machine of one replica: applies committed entries to the engine, in log order. The same log gives the same state on every replica, however entries are batched
+/// and wherever it is restarted. Only the shard's worker calls what writes; properties may be read on any thread.
+/// </summary>
+/// <remarks>
+/// Life: <see cref="Open"/> → go on from <see cref="AppliedIndex"/> + 1 with <see cref="ApplyEntry"/> or <see cref="ApplyEmpty"/> for each index, without gap →
+/// <see cref="CommitBatch"/> after as many as fit → only then tell results. The engine must not be written to at this shard's keyspaces by others.
+/// </remarks>
+internal sealed class ShardStateMachine
+{
+    internal const byte RecordFormat = 1;
+    private const int MaxIdlePayloadBytes = 1024 * 1024;
+
+    private readonly IStorageEngine _engine;
+    private readonly HistoryWindow _history;
+    private readonly PendingWrites _writes;
+    private readonly CommandExecutor _executor;
+    private readonly SessionTable _sessions;
+    private readonly ExpiryIndex _expiry;
+    private ArrayBufferWriter<byte> _payload = new();
+    private ulong _appliedIndex;
+    private ulong _lastVersion;
+    private ulong _ownFloor;
+    private int _state;
+    private readonly int _epoch = 0;
+    private LogIndex _batchIndex;
+    private Core.Version _batchVersion;
+
+    private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
+    {
+        Shard = shard;
+        Hub = hub;
+        _engine = engine;
+        _history = history;
+        _writes = new PendingWrites(engine, shard);
+        _executor = new CommandExecutor(_writes);
+        _sessions = new SessionTable(options.Sessions, _writes);
+        _expiry = new ExpiryIndex(engine, shard);
+    }
+
+    /// <summary>The shard.</summary>
+    public ShardId Shard { get; }
+
+    /// <summary>Where events go.</summary>
+    public WatchHub Hub { get; }
+
+    /// <summary>Whether it can serve.</summary>
+    public MachineState State => (MachineState)Volatile.Read(ref _state);
+
+    /// <summary>The last entry in the engine.</summary>
+    public LogIndex AppliedIndex => new(Volatile.Read(ref _appliedIndex));
+
+    /// <summary>The last version in the engine: everything at or below it is there, and nothing more will be written there.</summary>
+    public Core.Version LastVersion => new(Volatile.Read(ref _lastVersion));
+
+    /// <summary>Reads of this shard below this version are refused: the node's floor, or that of the snapshot from which the replica was built.</summary>
+    public Core.Version HistoryFloor => new(Math.Max(_history.Floor.Value, Volatile.Read(ref _ownFloor)));
+
+    /// <summary>The snapshot that was last installed; none by default. For a replica that was stopped between an install and the reset of its log.</summary>
+    public SnapshotMeta InstalledSnapshot { get; private set; }
+
+    /// <summary>True when entries wait for <see cref="CommitBatch"/>.</summary>
+    public bool HasBatch { get; private set; }
+
+    /// <summary>Bytes that wait for <see cref="CommitBatch"/>.</summary>
+    public int BatchBytes => _writes.Batch.ByteCount;
+
+    /// <summary>Nothing is due before this moment, in milliseconds since the epoch of versions; a lower bound.</summary>
+    public long NextDueMs => _expiry.NextDueMs;
+
+    /// <summary>How many sessions there are.</summary>
+    public int SessionCount => _sessions.Count;
+
+    /// <summary>Changes whenever the state is replaced as a whole; odd while it is. Reads compare it before and after.</summary>
+    internal int Epoch => _epoch;
+
+    internal IStorageEngine Engine => _engine;
+
+    /// <summary>Opens the state machine over what the engine holds. Throws <see cref="HengeException"/> (Corruption, UnsupportedFormat).</summary>
+    public static ShardStateMachine Open(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
+    {
+        var machine = new ShardStateMachine(shard, engine, history, hub, options);
+        machine.Restore();
+        return machine;
+    }
+
+    /// <summary>
+    /// Adds a committed entry of commands to the batch (opened when none is). The index must be the next one. Throws <see cref="HengeException"/> (Corruption) for a payload that is not
+    /// an entry: then the replica must stop serving. A command that cannot be decoded is a result, not an error.
+    /// </summary>
+    public void ApplyEntry(LogIndex index, ReadOnlySpan<byte> payload, IApplyObserver? observer)
+    {
+        OpenBatch(index);
+        if (!EntryReader.TryOpen(payload, out EntryReader entry))
+        {
+            throw Damaged(index);
+        }
+
+        Invariant.Check(entry.BaseVersion > _batchVersion, "versions rise in log order");
+        _sessions.EndIdle(entry.BaseVersion);
+        while (entry.MoveNext())
+        {
+            ApplyCommand(index, entry.Index, entry.Command, entry.Version, observer);
+        }
+
+        if (entry.Damaged)
+        {
+            throw Damaged(index);
+        }
+
+        _batchVersion = entry.LastVersion;
+    }
+
+    /// <summary>Adds an entry of Raft's own (an empty one, a configuration) to the batch: it only moves the index.</summary>
+    public void ApplyEmpty(LogIndex index) => OpenBatch(index);
+
+    /// <summary>Hands everything since the last call to the engine as one batch, then to the watchers. Does nothing without a batch.</summary>
+    public void CommitBatch()
+    {
+        if (!HasBatch)
+        {
+            return;
+        }
+
+        if (_batchVersion > LastVersion)
+        {
+            WriteMeta();
+        }
+
+        _writes.Batch.SetPosition(SystemKeys.Stream(Shard), _batchIndex.Value);
+        _engine.Apply(_writes.Batch, sync: false);
+        if (_writes.EarliestCheckMs != long.MaxValue)
+        {
+            _expiry.Added(_writes.EarliestCheckMs);
+        }
+
+        Volatile.Write(ref _lastVersion, _batchVersion.Value);
+        Volatile.Write(ref _appliedIndex, _batchIndex.Value);
+        Hub.Publish(_writes.Batch, _writes.ExpiredOffsets, _batchVersion);
+        _writes.Clear();
+        HasBatch = false;
+    }
+
+    /// <summary>
+    /// Adds commands for keys whose time has come to an entry (for the leader to propose), and returns how many. To be asked again only after they were applied, or lost.
+    /// </summary>
+    /// <param name="nowMs">Milliseconds since the epoch of versions.</param>
+    /// <param name="max">Most commands.</param>
+    /// <param name="entry">The entry.</param>
+    public int CollectDue(long nowMs, int max, EntryBuilder entry)
+    {
+        Invariant.Check(!HasBatch);
+        return State == MachineState.Ready ? _expiry.Collect(nowMs, max, entry) : 0;
+    }
+
+    /// <summary>
+    /// A hash over all that users can see at <see cref="LastVersion"/>, and over the sessions: equal on replicas that have applied the same entries. Reads everything; for
+    /// simulators and checks.
+    /// </summary>
+    public ulong StateHash()
+    {
+        Invariant.Check(!HasBatch);
+        var hasher = default(StateHasher);
+        hasher.Add(LastVersion.Value);
+        using EngineIterator entries = _engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = SystemKeys.UserKeyspace(Shard),
+            Point = ReadPoint.AsOf(LastVersion),
+        });
+        for (entries.SeekToFirst(); entries.Valid; entries.Next())
+        {
+            hasher.Add(entries.Key);
+            hasher.Add(entries.Value);
+            hasher.Add(entries.Version.Value);
+            hasher.Add((ulong)entries.ExpiresAtMs);
+        }
+
+        _sessions.AddTo(ref hasher);
+        return hasher.Value;
+    }
+
+    private void OpenBatch(LogIndex index)
+    {
+        Invariant.Check(State == MachineState.Ready, "a replica applies only to a whole state");
+        if (!HasBatch)
+        {
+            HasBatch = true;
+            _batchIndex = AppliedIndex;
+            _batchVersion = LastVersion;
+        }
+
+        Invariant.Check(index == _batchIndex.Next, "entries are applied in order, without gap");
+        _batchIndex = index;
+    }
+
+    private void ApplyCommand(LogIndex index, int number, ReadOnlySpan<byte> command, Core.Version version, IApplyObserver? observer)
+    {
+        CommandResult result;
+        ReadOnlySpan<byte> payload = default;
+        if (!CommandView.TryRead(command, out CommandView view))
+        {
+            result = new CommandResult(CommandStatus.Failed, version, Problem: CommandProblem.UnknownCommand);
+        }
+        else if (view.IsPlainPut && view.Session.IsNone)
+        {
+            _writes.Put(view.Key, view.Value, version, 0);
+            result = new CommandResult(CommandStatus.Ok, version);
+        }
+        else
+        {
+            result = Execute(view, version, out payload);
+        }
+
+        observer?.OnResult(index, number, result, payload);
+    }
+
+    private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
+    {
+        CommandResult result;
+        if (!view.Session.IsNone)
+        {
+            switch (_sessions.Ask(view.Session, version, out result, out payload))
+            {
+                case SessionAnswer.Done:
+                    return result;
+                case SessionAnswer.Forgotten:
+                    return new CommandResult(CommandStatus.Failed, version, Problem: CommandProblem.SequenceForgotten);
+                case SessionAnswer.Full:
+                    return new CommandResult(CommandStatus.Failed, version, Problem: CommandProblem.TooManySessions);
+            }
+        }
+
+        if (_payload.Capacity > MaxIdlePayloadBytes)
+        {
+            _payload = new ArrayBufferWriter<byte>();
+        }
+
+        _payload.ResetWrittenCount();
+        result = _executor.Execute(view, version, _payload);
+        payload = _payload.WrittenSpan;
+        if (!view.Session.IsNone)
+        {
+            _sessions.Record(view.Session, version, result, payload);
+        }
+
+        return result;
+    }
+
+    private void Restore()
+    {
+        using (CurrentEntry marker = _writes.GetSystem(SystemKeys.Install))
+        {
+            if (marker.Exists)
+            {
+                Volatile.Write(ref _state, (int)MachineState.NeedsSnapshot);
+                return;
+            }
+        }
+
+        _appliedIndex = _engine.GetPosition(SystemKeys.Stream(Shard));
+        ReadRecords();
+        _sessions.Load(_engine, Shard);
+        _expiry.Reset();
+        Hub.Reset(LastVersion);
+    }
+
+    private void ReadRecords()
+    {
+        using CurrentEntry meta = _writes.GetSystem(SystemKeys.Meta);
+        using CurrentEntry snapshot = _writes.GetSystem(SystemKeys.Snapshot);
+        if (meta.Exists)
+        {
+            var reader = new SpanReader(meta.Value);
+            CheckFormat(reader.TryReadByte(out byte format) ? format : (byte)0);
+            if (!reader.TryReadUInt64(out ulong lastVersion) || !reader.IsEmpty || lastVersion > Core.Version.MaxValue)
+            {
+                throw DamagedRecord();
+            }
+
+            _lastVersion = lastVersion;
+        }
+
+        if (snapshot.Exists)
+        {
+            var reader = new SpanReader(snapshot.Value);
+            CheckFormat(reader.TryReadByte(out byte format) ? format : (byte)0);
+            if (!reader.TryReadUInt64(out ulong floor) || !reader.TryReadUInt64(out ulong index) || !reader.TryReadUInt64(out ulong term)
+                || floor > Core.Version.MaxValue)
+            {
+                throw DamagedRecord();
+            }
+
+            _ownFloor = floor;
+            InstalledSnapshot = new SnapshotMeta(new LogIndex(index), new Term(term), reader.Rest.ToArray());
+        }
+    }
+
+    private void CheckFormat(byte format)
+    {
+        if (format != RecordFormat)
+        {
+            throw new HengeException(
+                ErrorCode.UnsupportedFormat, $"A record of shard {Shard} is of format {format}; this build knows {RecordFormat}. Use the build that wrote it, or a newer one.");
+        }
+    }
+
+    // format u8 | last version u64
+    private void WriteMeta()
+    {
+        Span<byte> value = stackalloc byte[9];
+        value[0] = RecordFormat;
+        BinaryPrimitives.WriteUInt64LittleEndian(value[1..], _batchVersion.Value);
+        _writes.PutSystem(SystemKeys.Meta, value, _batchVersion);
+    }
+
+    private HengeException DamagedRecord() =>
+        new(ErrorCode.Corruption, $"A record of shard {Shard} is not well formed. The replica must be rebuilt from its peers.");
+
+    private HengeException Damaged(LogIndex index) =>
+        new(ErrorCode.Corruption, $"Entry {index} of shard {Shard} is not well formed, or of a newer format. The replica must be rebuilt from its peers, or the node upgraded.");
+}
