@@ -106,7 +106,7 @@ public sealed unsafe class TableTests
     public void Every_flipped_byte_is_noticed(int codec)
     {
         Random random = new(5);
-        SortedDictionary<byte[], byte[]> model = Entries.RandomModel(random, 60);
+        SortedDictionary<byte[], byte[]> model = Entries.RandomModel(random, 30);
         byte[] good = Write(model, new TableOptions { BlockBytes = 200, Codec = (BlockCodec)codec }, out _).Bytes;
         using BlockCache cache = new(1 << 20);
         int noticed = 0;

@@ -55,7 +55,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         // Between a third and two thirds of the slots are taken by blocks of the typical size: few groups are full then.
         long wanted = Math.Clamp(capacityBytes / typicalBlockBytes * 3 / 2 / Ways, 1, 1 << 24);
         int groups = (int)BitOperations.RoundUpToPowerOf2((ulong)wanted);
-        int shards = (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((ulong)(capacityBytes / MinShardBytes) / 2 + 1), 1, MaxShards);
+        int shards = 1 << BitOperations.Log2((ulong)Math.Clamp(capacityBytes / MinShardBytes, 1, MaxShards));
         shards = Math.Min(shards, groups);
         _groupShift = 64 - BitOperations.Log2((uint)groups);
         _shardShift = BitOperations.Log2((uint)(groups / shards));
