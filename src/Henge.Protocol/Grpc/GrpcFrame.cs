@@ -103,16 +103,22 @@ public static class GrpcFrame
         try
         {
             message.WriteTo(plain.AsSpan(0, size));
-            using MemoryStream packed = GrpcGzip.Compress(plain.AsSpan(0, size));
-            Span<byte> span = writer.GetSpan((int)packed.Length + PrefixBytes)[..((int)packed.Length + PrefixBytes)];
-            WritePrefix(span, (int)packed.Length, compressed: true);
-            packed.GetBuffer().AsSpan(0, (int)packed.Length).CopyTo(span[PrefixBytes..]);
-            writer.Advance(span.Length);
+            WriteGzip(writer, plain.AsSpan(0, size));
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(plain);
         }
+    }
+
+    /// <summary>Writes prefix and an encoded message, compressed with gzip.</summary>
+    public static void WriteGzip(IBufferWriter<byte> writer, ReadOnlySpan<byte> message)
+    {
+        using MemoryStream packed = GrpcGzip.Compress(message);
+        Span<byte> span = writer.GetSpan((int)packed.Length + PrefixBytes)[..((int)packed.Length + PrefixBytes)];
+        WritePrefix(span, (int)packed.Length, compressed: true);
+        packed.GetBuffer().AsSpan(0, (int)packed.Length).CopyTo(span[PrefixBytes..]);
+        writer.Advance(span.Length);
     }
 
     /// <summary>

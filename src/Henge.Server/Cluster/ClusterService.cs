@@ -1,0 +1,159 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Protocol.Grpc;
+using Henge.Protocol.V1;
+using Henge.Server.Grpc;
+using Henge.Server.Kv;
+
+namespace Henge.Server.Cluster;
+
+/// <summary><c>henge.v1.Cluster</c>: for operators, and for clients that route by themselves. Thread-safe.</summary>
+internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bool tls)
+{
+    public const string Name = "henge.v1.Cluster";
+
+    private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan PeerTimeout = TimeSpan.FromSeconds(2);
+
+    public GrpcService Create() => new(Name, ClusterReflection.Descriptor.Services[0], new Dictionary<string, GrpcMethod>
+    {
+        ["Topology"] = new UnaryMethod<TopologyRequest, TopologyResponse>(TopologyAsync),
+        ["ClusterStatus"] = new UnaryMethod<ClusterStatusRequest, ClusterStatusResponse>(ClusterStatusAsync),
+        ["TransferLeader"] = new UnaryMethod<TransferLeaderRequest, TransferLeaderResponse>(TransferLeaderAsync),
+    });
+
+    private async ValueTask<TopologyResponse> TopologyAsync(TopologyRequest request, ServerCall call)
+    {
+        if (request.NewerThanEpoch > 0 && node.GetTopology().Epoch <= request.NewerThanEpoch)
+        {
+            await WaitForChangeAsync(request.NewerThanEpoch, call.Cancellation);
+        }
+
+        return ToMessage(node.GetTopology());
+    }
+
+    private async Task WaitForChangeAsync(ulong epoch, CancellationToken cancellation)
+    {
+        TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        void OnChanged()
+        {
+            if (node.GetTopology().Epoch > epoch)
+            {
+                changed.TrySetResult();
+            }
+        }
+
+        node.TopologyChanged += OnChanged;
+        try
+        {
+            // It may have changed before the handler was there.
+            OnChanged();
+            await changed.Task.WaitAsync(LongestPoll, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            // Nothing new: the caller gets what there is, and asks again.
+            return;
+        }
+        finally
+        {
+            node.TopologyChanged -= OnChanged;
+        }
+    }
+
+    private async ValueTask<ClusterStatusResponse> ClusterStatusAsync(ClusterStatusRequest request, ServerCall call)
+    {
+        Topology topology = node.GetTopology();
+        NodeId self = node.GetStatus().Id;
+        ClusterStatusResponse response = new();
+        IEnumerable<Task<ClusterStatusResponse.Types.Node>> asked = topology.Nodes.Select(entry => AskAsync(entry, entry.Id == self, call.Cancellation));
+        response.Nodes.AddRange(await Task.WhenAll(asked));
+        return response;
+    }
+
+    private async Task<ClusterStatusResponse.Types.Node> AskAsync(NodeEntry entry, bool self, CancellationToken cancellation)
+    {
+        ClusterStatusResponse.Types.Node answer = new() { NodeId = entry.Name, Address = entry.Address };
+        if (self)
+        {
+            answer.Status = StatusMapper.ToMessage(node);
+            return answer;
+        }
+
+        using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        timeout.CancelAfter(PeerTimeout);
+        try
+        {
+            answer.Status = await peers.GetAsync(entry.Address, tls, timeout.Token);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            answer.Error = $"It did not answer within {PeerTimeout.TotalSeconds:0} s.";
+        }
+        catch (Exception e) when (e is HttpRequestException or GrpcException or IOException or Google.Protobuf.InvalidProtocolBufferException)
+        {
+            answer.Error = e.Message;
+        }
+
+        return answer;
+    }
+
+    private ValueTask<TransferLeaderResponse> TransferLeaderAsync(TransferLeaderRequest request, ServerCall call)
+    {
+        Topology topology = node.GetTopology();
+        NodeId self = node.GetStatus().Id;
+        NodeId to = Find(request.ToNodeId, topology);
+        TransferLeaderResponse response = new();
+        IEnumerable<ShardId> shards = request.Shards.Count > 0
+            ? request.Shards.Select(shard => new ShardId(shard))
+            : topology.Shards.Where(shard => shard.Leader == self).Select(shard => shard.Shard);
+        foreach (ShardId shard in shards)
+        {
+            try
+            {
+                node.TransferLeader(shard, to);
+                response.Transferred++;
+            }
+            catch (HengeException e)
+            {
+                response.Errors.Add($"{shard}: {e.Message}");
+            }
+        }
+
+        return ValueTask.FromResult(response);
+    }
+
+    private static NodeId Find(string name, Topology topology)
+    {
+        foreach (NodeEntry entry in topology.Nodes)
+        {
+            if (entry.Name == name)
+            {
+                return entry.Id;
+            }
+        }
+
+        throw new GrpcException(
+            GrpcStatusCode.InvalidArgument,
+            $"There is no node \"{name}\" in the cluster. There are: {string.Join(", ", topology.Nodes.Select(entry => entry.Name))}.",
+            ErrorCode.InvalidArgument);
+    }
+
+    private static TopologyResponse ToMessage(Topology topology)
+    {
+        TopologyResponse response = new() { ClusterId = topology.ClusterId, Epoch = topology.Epoch, ShardCount = (uint)topology.Shards.Count };
+        foreach (NodeEntry entry in topology.Nodes)
+        {
+            response.Nodes.Add(new NodeInfo { NodeId = entry.Name, Address = entry.Address });
+        }
+
+        foreach (ShardPlacement placement in topology.Shards)
+        {
+            ShardInfo shard = new() { Shard = placement.Shard.Value, LeaderId = StatusMapper.NameOf(placement.Leader, topology), Term = placement.Term.Value };
+            shard.Replicas.AddRange(placement.Replicas.Select(id => StatusMapper.NameOf(id, topology)));
+            response.Shards.Add(shard);
+        }
+
+        return response;
+    }
+}

@@ -1,0 +1,194 @@
+using System.Net;
+using System.Net.Sockets;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Server.Cluster;
+using Henge.Server.Grpc;
+using Henge.Server.Health;
+using Henge.Server.Http;
+using Henge.Server.Kv;
+using Henge.Server.Ports;
+using Henge.Server.Reflection;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Henge.Server;
+
+/// <summary>
+/// The doors of a node: one TCP port that speaks gRPC, HTTP/1.1 and every <see cref="IConnectionProtocol"/> that is added. Start it once, stop it once.
+/// Thread-safe but for that.
+/// </summary>
+public sealed class HengeServer : IAsyncDisposable
+{
+    private readonly DoorOptions _options;
+    private readonly KestrelServer _kestrel;
+    private readonly HengeApplication _application;
+    private readonly HealthState _health = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ServerMetrics _metrics = new();
+    private readonly PortDispatcher _dispatcher;
+    private readonly GrpcServer _grpc;
+    private readonly PeerStatusClient _peers = new();
+    private ListenOptions? _listen;
+
+    /// <summary>Prepares the doors of a node. Nothing listens yet. Throws <see cref="HengeException"/> (Misconfigured) for settings that cannot work.</summary>
+    /// <param name="node">The node behind the doors.</param>
+    /// <param name="options">Where to listen, and limits.</param>
+    /// <param name="protocols">Protocols beside HTTP, in the order in which they are asked.</param>
+    /// <param name="endpoints">HTTP paths beside <c>/healthz</c> and <c>/readyz</c>, in the order in which they are asked.</param>
+    /// <param name="logging">Takes what operators should read; null: nobody does.</param>
+    public HengeServer(
+        IHengeNode node,
+        DoorOptions options,
+        IReadOnlyList<IConnectionProtocol>? protocols = null,
+        IReadOnlyList<IHttpEndpoint>? endpoints = null,
+        ILoggerFactory? logging = null)
+    {
+        _options = options;
+        logging ??= NullLoggerFactory.Instance;
+        ILogger logger = logging.CreateLogger("Henge.Server");
+        _grpc = CreateGrpc(node, logger);
+        _application = new HengeApplication(_grpc, new HttpRouter([new HealthEndpoint(_health), .. endpoints ?? []], logger));
+
+        HandoffEndPoint http2 = new("http2");
+        HandoffEndPoint http1 = new("http1");
+        TlsUpgrade? tls = TlsCertificate.Load(options) is { } loaded ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics) : null;
+        _dispatcher = new PortDispatcher(options.Port, tls, protocols ?? [], http2.Listener, http1.Listener, _metrics);
+
+        KestrelServerOptions kestrel = CreateKestrelOptions(options);
+        kestrel.Listen(http2, listen => listen.Protocols = HttpProtocols.Http2);
+        kestrel.Listen(http1, listen => listen.Protocols = HttpProtocols.Http1);
+        kestrel.Listen(Resolve(options.Address), listen =>
+        {
+            _listen = listen;
+            listen.Run(_dispatcher.RunAsync);
+        });
+        SocketTransportFactory sockets = new(Options.Create(new SocketTransportOptions { Backlog = 1024 }), logging);
+        _kestrel = new KestrelServer(Options.Create(kestrel), new PortTransportFactory(sockets), logging);
+    }
+
+    /// <summary>Where it listens, with the port that the system chose when the setting said 0. After <see cref="StartAsync"/> only.</summary>
+    public IPEndPoint EndPoint => _listen?.IPEndPoint ?? throw new InvalidOperationException("The server has not been started.");
+
+    /// <summary>Connections that are open now.</summary>
+    public int OpenConnections => _dispatcher.Open;
+
+    /// <summary>Begins to listen and to serve. Throws <see cref="HengeException"/> (Misconfigured) when the address cannot be had.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await _kestrel.StartAsync(_application, cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            string reason = (e as SocketException ?? e.InnerException as SocketException ?? e.InnerException?.InnerException as SocketException)?.SocketErrorCode switch
+            {
+                SocketError.AddressAlreadyInUse => "another process listens there. Stop it, or choose another address with --addr",
+                SocketError.AccessDenied => "this user may not listen there. Choose a port above 1023 with --addr",
+                SocketError.AddressNotAvailable => "this machine has no such address. Choose another with --addr",
+                _ when e.InnerException is AddressInUseException => "another process listens there. Stop it, or choose another address with --addr",
+                _ => e.Message,
+            };
+            throw new HengeException(ErrorCode.Misconfigured, $"Cannot listen on {_options.Address}: {reason}.", e);
+        }
+
+        SetProblem(null);
+    }
+
+    /// <summary>Says in health checks why the node does not serve; null: it does.</summary>
+    public void SetProblem(string? problem) => _health.Set(problem);
+
+    /// <summary>
+    /// Stops: takes no new connections, tells callers to go elsewhere, ends streams, lets calls under way finish for at most
+    /// <see cref="DoorOptions.DrainTimeout"/>, and cuts what is left.
+    /// </summary>
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        SetProblem("The node is stopping.");
+        using CancellationTokenSource drain = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        drain.CancelAfter(_options.DrainTimeout);
+        Task stopped = _kestrel.StopAsync(drain.Token);
+        await _stopping.CancelAsync();
+        await stopped;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(new CancellationToken(canceled: true));
+        _kestrel.Dispose();
+        _peers.Dispose();
+        _stopping.Dispose();
+        _metrics.Dispose();
+    }
+
+    private GrpcServer CreateGrpc(IHengeNode node, ILogger logger)
+    {
+        List<GrpcService> services = [];
+        DescriptorIndex? index = null;
+        KvService kv = new(node, _options);
+        services.Add(kv.Create(KvService.Name));
+        services.Add(kv.Create(KvService.SecondName));
+        services.Add(new ClusterService(node, _peers, _options.TlsCertificateFile is { Length: > 0 }).Create());
+        services.Add(new HealthService(_health, () => services.Select(s => s.Name)).Create());
+        services.Add(new ReflectionV1Service(() => index!).Create());
+        services.Add(new ReflectionV1AlphaService(() => index!).Create());
+        index = new DescriptorIndex(services.Select(s => (s.Name, s.Descriptor)));
+        return new GrpcServer(_options.Grpc, services, node, _metrics, logger, _stopping.Token);
+    }
+
+    private static KestrelServerOptions CreateKestrelOptions(DoorOptions options)
+    {
+        KestrelServerOptions kestrel = new()
+        {
+            AddServerHeader = false,
+            // Behind TLS or a proxy the caller's idea of the scheme is its own business.
+            AllowAlternateSchemes = true,
+        };
+        KestrelServerLimits limits = kestrel.Limits;
+        limits.MaxConcurrentConnections = null; // The dispatcher counts, before HTTP begins.
+        limits.MaxRequestBodySize = null; // Streams have no size; messages have their own limit, and HTTP/1.1 endpoints theirs.
+        limits.MaxRequestHeadersTotalSize = options.Http.HeaderBytes;
+        limits.MaxRequestHeaderCount = options.Http.HeaderCount;
+        limits.MaxRequestLineSize = Math.Max(8 * 1024, options.Http.HeaderBytes);
+        limits.KeepAliveTimeout = options.Http.IdleTimeout;
+        limits.RequestHeadersTimeout = options.Http.HeadersTimeout;
+        limits.MinResponseDataRate = null; // It would cut a whole connection for one slow watcher; streams have a bound of their own.
+        limits.Http2.MaxStreamsPerConnection = options.Http.StreamsPerConnection;
+        limits.Http2.InitialConnectionWindowSize = options.Http.ConnectionWindowBytes;
+        limits.Http2.InitialStreamWindowSize = options.Http.StreamWindowBytes;
+        limits.Http2.KeepAlivePingDelay = options.Http.KeepAlivePingDelay;
+        limits.Http2.KeepAlivePingTimeout = options.Http.KeepAlivePingTimeout;
+        return kestrel;
+    }
+
+    private static IPEndPoint Resolve(string address)
+    {
+        if (IPEndPoint.TryParse(address, out IPEndPoint? parsed) && (parsed.Port != 0 || address.EndsWith(":0", StringComparison.Ordinal)))
+        {
+            return parsed;
+        }
+
+        int colon = address.LastIndexOf(':');
+        if (colon <= 0 || !ushort.TryParse(address.AsSpan(colon + 1), out ushort port))
+        {
+            throw new HengeException(ErrorCode.Misconfigured, $"The address \"{address}\" is not HOST:PORT. Write for example 127.0.0.1:7001.");
+        }
+
+        try
+        {
+            IPAddress[] found = Dns.GetHostAddresses(address[..colon]);
+            IPAddress chosen = found.FirstOrDefault(a => a.AddressFamily == AddressFamily.InterNetwork) ?? found[0];
+            return new IPEndPoint(chosen, port);
+        }
+        catch (Exception e) when (e is SocketException or IndexOutOfRangeException or ArgumentException)
+        {
+            throw new HengeException(ErrorCode.Misconfigured, $"The host \"{address[..colon]}\" of the address \"{address}\" cannot be resolved: {e.Message}", e);
+        }
+    }
+}

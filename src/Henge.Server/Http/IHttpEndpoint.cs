@@ -1,0 +1,16 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Henge.Server.Http;
+
+/// <summary>Serves paths over HTTP/1.1 and, where the caller is no gRPC client, over HTTP/2. Thread-safe.</summary>
+public interface IHttpEndpoint
+{
+    /// <summary>True when the path, which begins with a slash, is this endpoint's. Called for each request: quick.</summary>
+    bool Matches(string path);
+
+    /// <summary>
+    /// Answers a request. The body is not bounded by the host: read it with a limit. Exceptions become a 500 with their type only, a
+    /// <see cref="Henge.Core.HengeException"/> the status that fits its code.
+    /// </summary>
+    Task HandleAsync(HttpContext context);
+}

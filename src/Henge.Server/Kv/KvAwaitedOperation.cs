@@ -1,0 +1,32 @@
+using System.Threading.Tasks.Sources;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Server.Grpc;
+
+namespace Henge.Server.Kv;
+
+/// <summary>An operation that async code awaits: barriers of scans, and transactions. Used once.</summary>
+internal sealed class KvAwaitedOperation : Operation, IValueTaskSource
+{
+    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
+
+    /// <summary>Hands the operation to the node. Throws <see cref="HengeException"/> when it fails.</summary>
+    public async ValueTask RunAsync(IHengeNode node)
+    {
+        node.Submit(this);
+        await new ValueTask(this, _core.Version);
+        if (Error != ErrorCode.None)
+        {
+            throw new NotLeaderException(Error, ErrorMessage ?? "The operation failed.", LeaderHint);
+        }
+    }
+
+    void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    protected override void OnCompleted() => _core.SetResult(true);
+}

@@ -1,0 +1,100 @@
+using Google.Protobuf;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Storage;
+
+namespace Henge.Server.Kv;
+
+/// <summary>
+/// Reads pages of a scan straight into encoded ScanResponses, in one buffer that is used for all pages: a scan of any length costs a page of memory. One thread at a time.
+/// </summary>
+internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver
+{
+    /// <summary>The encoded response of the last page.</summary>
+    public OperationBuffer Page { get; } = new();
+
+    /// <summary>True when there is nothing behind the last page, or the request's limit is reached.</summary>
+    public bool Ended { get; private set; }
+
+    /// <summary>The operation that makes sure of the read; run it before the first page, and give its version to <see cref="Begin"/>.</summary>
+    public void LoadBarrier(Operation operation)
+    {
+        operation.Kind = OperationKind.Barrier;
+        operation.AllShards = true;
+        operation.Consistency = plan.Consistency;
+        operation.ReadVersion = plan.Version;
+    }
+
+    /// <summary>The barrier has been passed.</summary>
+    public void Begin(Core.Version readVersion)
+    {
+        if (plan.Version.IsZero)
+        {
+            plan.Version = readVersion;
+        }
+    }
+
+    /// <summary>Reads the next page into <see cref="Page"/>. Throws <see cref="HengeException"/>.</summary>
+    public void ReadPage()
+    {
+        Page.Truncate(0);
+        ScanEnd end = node.Scan(plan.NextPage(node.Limits), this);
+        plan.Advance(end);
+        Ended = !end.More || plan.Remaining == 0;
+        Finish(end.More, count: 0);
+    }
+
+    /// <summary>Counts all there is, page by page, giving the thread back between pages.</summary>
+    public async ValueTask CountAsync(CancellationToken cancellation)
+    {
+        ulong count = 0;
+        while (true)
+        {
+            Page.Truncate(0);
+            ScanEnd end = node.Scan(plan.NextPage(node.Limits), CountingReceiver.Instance);
+            plan.Advance(end);
+            count += (ulong)end.Items;
+            if (!end.More || plan.Remaining == 0)
+            {
+                Ended = true;
+                Finish(end.More, count);
+                return;
+            }
+
+            cancellation.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    void IScanReceiver.OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
+    {
+        ulong ttlMs = KvOperation.TtlRemaining(expiresAtMs, plan.Version, node);
+        int size = ProtoWriter.SizeOfBytes(key.Length) + ProtoWriter.SizeOfBytes(value.Length) + ProtoWriter.SizeOf(version.Value) + ProtoWriter.SizeOf(ttlMs);
+        ProtoWriter writer = new(Page.GetSpan(ProtoWriter.SizeOfMessage(size)));
+        writer.BeginMessage(1, size);
+        writer.Write(1, key);
+        writer.Write(2, value);
+        writer.Write(3, version.Value);
+        writer.Write(4, ttlMs);
+        Page.Advance(writer.Position);
+    }
+
+    private void Finish(bool more, ulong count)
+    {
+        ByteString continuation = more ? plan.Continuation() : ByteString.Empty;
+        ProtoWriter writer = new(Page.GetSpan(ProtoWriter.SizeOfMessage(continuation.Length) + (2 * (1 + Varint.MaxBytes))));
+        writer.Write(2, continuation.Span);
+        writer.Write(3, plan.Version.Value);
+        writer.Write(4, count);
+        Page.Advance(writer.Position);
+    }
+
+    private sealed class CountingReceiver : IScanReceiver
+    {
+        public static CountingReceiver Instance { get; } = new();
+
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
+        {
+        }
+    }
+}

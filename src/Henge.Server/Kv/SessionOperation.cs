@@ -1,0 +1,239 @@
+using Google.Protobuf;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Protocol.V1;
+
+namespace Henge.Server.Kv;
+
+/// <summary>One operation of a session. Pooled by its session.</summary>
+internal sealed class SessionOperation(IHengeNode node, SessionStream session) : KvOperation(node), IThreadPoolWorkItem
+{
+    // Field numbers of SessionOperation and SessionResult, which agree where the kinds do.
+    private const int ErrorField = 7;
+
+    private TxnRequest? _txn;
+    private ScanPager? _scan;
+    private IMessage? _message;
+    private Error? _error;
+    private int _innerBytes;
+    private bool _countOnly;
+
+    /// <summary>The caller's number for it.</summary>
+    public ulong Id { get; set; }
+
+    /// <summary>The next one in the list of what has completed.</summary>
+    public SessionOperation? NextDone { get; set; }
+
+    /// <summary>Bytes of memory that the request took, for the session's bound.</summary>
+    public int RequestBytes { get; private set; }
+
+    /// <summary>What of <see cref="RequestBytes"/> the session counts.</summary>
+    public int Accounted { get; set; }
+
+    /// <summary>Bytes of its SessionResult in the response that is being written.</summary>
+    public int ResultBytes { get; set; }
+
+    /// <summary>Takes one SessionOperation message's content. Throws <see cref="HengeException"/> when it makes no sense.</summary>
+    public void Load(int field, ReadOnlySpan<byte> message)
+    {
+        RequestBytes = message.Length;
+        switch (field)
+        {
+            case 2:
+                LoadGet(message);
+                break;
+            case 3:
+                LoadPut(message);
+                break;
+            case 4:
+                LoadDelete(message);
+                break;
+            case 5:
+                LoadTxn(message);
+                break;
+            case 6:
+                LoadScan(message);
+                break;
+            default:
+                throw KvValidation.Invalid("The operation is empty, or of a kind that this server does not know: set get, put, delete, txn or scan.");
+        }
+    }
+
+    /// <summary>Makes it end with an error without having been submitted.</summary>
+    public void Refuse(ErrorCode code, string message)
+    {
+        Error = code;
+        ErrorMessage = message;
+    }
+
+    /// <summary>After completion: bytes of its SessionResult, head included.</summary>
+    public int Prepare()
+    {
+        _innerBytes = PrepareResponse();
+        if (_innerBytes < 0)
+        {
+            _error = new Error { Code = (uint)Error, Message = ErrorMessage ?? "The operation failed.", LeaderHint = LeaderHint ?? "" };
+            _innerBytes = _error.CalculateSize();
+        }
+
+        return ProtoWriter.SizeOfMessage(MessageBytes);
+    }
+
+    /// <summary>Writes the SessionResult as one of the results of a SessionResponse.</summary>
+    public void WriteResult(Span<byte> destination)
+    {
+        ProtoWriter writer = new(destination);
+        writer.BeginMessage(1, MessageBytes);
+        writer.Write(1, Id);
+        writer.BeginMessage(_error is null ? (int)Request + 2 : ErrorField, _innerBytes);
+        Span<byte> inner = destination.Slice(writer.Position, _innerBytes);
+        if (_error is not null)
+        {
+            _error.WriteTo(inner);
+        }
+        else
+        {
+            WriteResponse(inner);
+        }
+    }
+
+    public override int PrepareResponse()
+    {
+        try
+        {
+            if (Request < KvRequestKind.Txn || Error != ErrorCode.None)
+            {
+                return base.PrepareResponse();
+            }
+
+            if (_scan is not null)
+            {
+                return _scan.Page.Length;
+            }
+
+            _message = TxnCodec.Decode(this, _txn!, Node);
+            return _message.CalculateSize();
+        }
+        catch (HengeException e)
+        {
+            Refuse(e.Code, e.Message);
+        }
+        catch (Exception e)
+        {
+            // One bad operation must not take the others of its stream with it.
+            RefuseUnexpected(e);
+        }
+
+        return -1;
+    }
+
+    public override void WriteResponse(Span<byte> destination)
+    {
+        if (_message is not null)
+        {
+            _message.WriteTo(destination);
+        }
+        else if (_scan is not null)
+        {
+            _scan.Page.Span.CopyTo(destination);
+        }
+        else
+        {
+            base.WriteResponse(destination);
+        }
+    }
+
+    /// <summary>Makes it ready for the next request.</summary>
+    public void Recycle()
+    {
+        _scan?.Page.Clear();
+        _scan = null;
+        _txn = null;
+        _message = null;
+        _error = null;
+        NextDone = null;
+        RequestBytes = 0;
+        Accounted = 0;
+        Release();
+    }
+
+    void IThreadPoolWorkItem.Execute() => _ = ReadPageAsync();
+
+    protected override void OnCompleted()
+    {
+        if (_scan is not null && Error == ErrorCode.None)
+        {
+            // A page is too much work for the thread that finished the barrier.
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+        else
+        {
+            session.Complete(this);
+        }
+    }
+
+    private int MessageBytes => ProtoWriter.SizeOf(Id) + ProtoWriter.SizeOfMessage(_innerBytes);
+
+    private async Task ReadPageAsync()
+    {
+        try
+        {
+            _scan!.Begin(Version);
+            if (_countOnly)
+            {
+                await _scan.CountAsync(CancellationToken.None);
+            }
+            else
+            {
+                _scan.ReadPage();
+            }
+        }
+        catch (HengeException e)
+        {
+            Refuse(e.Code, e.Message);
+        }
+        catch (Exception e)
+        {
+            RefuseUnexpected(e);
+        }
+
+        session.Complete(this);
+    }
+
+    private void RefuseUnexpected(Exception e)
+    {
+        Refuse(ErrorCode.Internal, $"An internal error ({e.GetType().Name}). This is a bug in Henge; the server's log has more.");
+        session.ReportFailure(e);
+    }
+
+    private void LoadTxn(ReadOnlySpan<byte> message)
+    {
+        _txn = Parse(TxnRequest.Parser, message);
+        Request = KvRequestKind.Txn;
+        Kind = OperationKind.Write;
+        LeaderOnly = _txn.LeaderOnly;
+        Key = TxnCodec.Encode(_txn, Buffer, Node.Limits);
+        Command = Buffer.Memory;
+    }
+
+    private void LoadScan(ReadOnlySpan<byte> message)
+    {
+        ScanRequest request = Parse(ScanRequest.Parser, message);
+        Request = KvRequestKind.Scan;
+        _countOnly = request.CountOnly;
+        _scan = new ScanPager(Node, ScanPlan.Create(request, Node));
+        _scan.LoadBarrier(this);
+    }
+
+    private static T Parse<T>(MessageParser<T> parser, ReadOnlySpan<byte> message) where T : IMessage<T>
+    {
+        try
+        {
+            return parser.ParseFrom(message);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw ProtoReader.Malformed(e.Message);
+        }
+    }
+}

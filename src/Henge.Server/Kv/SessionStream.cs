@@ -1,0 +1,386 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Protocol.Grpc;
+using Henge.Server.Grpc;
+
+namespace Henge.Server.Kv;
+
+/// <summary>
+/// One Session call: reads batches of operations, submits each batch as one group, and answers with whatever has completed by the time the last answer was handed to the
+/// connection. No timers: what waits while a flush is under way is the next batch. Bounded in operations and bytes: over the bound it stops reading, and HTTP/2's flow
+/// control stops the caller.
+/// </summary>
+internal sealed class SessionStream
+{
+    private const int MessageBytes = 128 * 1024;
+
+    private readonly IHengeNode _node;
+    private readonly StreamLimits _limits;
+    private readonly ServerCall _call;
+    private readonly AsyncSignal _completed = new();
+    private readonly AsyncSignal _room = new();
+    private readonly Stack<SessionOperation> _pool = new();
+    private readonly List<Operation> _batch = [];
+    private SessionOperation? _done;
+    private int _operations;
+    private int _bytes;
+    private int _hungry;
+    private bool _ended;
+    private bool _gone;
+
+    public SessionStream(IHengeNode node, StreamLimits limits, ServerCall call)
+    {
+        _node = node;
+        _limits = limits;
+        _call = call;
+    }
+
+    /// <summary>Serves the stream until the caller ends it and everything is answered.</summary>
+    public async Task RunAsync()
+    {
+        await _call.SendHeadersAsync();
+        Task writer = WriteAsync();
+        try
+        {
+            await ReadAsync();
+        }
+        finally
+        {
+            // Operations point into memory of this stream until they have completed: none is left behind, whatever happened.
+            Volatile.Write(ref _ended, true);
+            _completed.Set();
+            await writer;
+        }
+    }
+
+    /// <summary>Takes back an operation that has completed. Any thread; quick.</summary>
+    public void Complete(SessionOperation operation)
+    {
+        SessionOperation? head = Volatile.Read(ref _done);
+        while (true)
+        {
+            operation.NextDone = head;
+            SessionOperation? seen = Interlocked.CompareExchange(ref _done, operation, head);
+            if (ReferenceEquals(seen, head))
+            {
+                break;
+            }
+
+            head = seen;
+        }
+
+        if (head is null)
+        {
+            _completed.Set();
+        }
+    }
+
+    /// <summary>Puts an unexpected error into the server's log.</summary>
+    public void ReportFailure(Exception exception) => _call.Server.ReportFailure(_call, exception);
+
+    private async Task ReadAsync()
+    {
+        PipeReader reader = _call.Reader;
+        while (true)
+        {
+            if (!reader.TryRead(out ReadResult read))
+            {
+                read = await reader.ReadAsync(_call.Cancellation);
+            }
+
+            ReadOnlySequence<byte> buffer = read.Buffer;
+            SequencePosition start = buffer.Start;
+            try
+            {
+                while (TryTake(ref buffer, out ReadOnlyMemory<byte> message, out byte[]? rented))
+                {
+                    try
+                    {
+                        await SubmitAsync(message);
+                    }
+                    finally
+                    {
+                        if (rented is not null)
+                        {
+                            ArrayPool<byte>.Shared.Return(rented);
+                        }
+                    }
+
+                    start = buffer.Start;
+                }
+            }
+            finally
+            {
+                reader.AdvanceTo(start, buffer.End);
+            }
+
+            if (read.IsCompleted)
+            {
+                if (!buffer.IsEmpty)
+                {
+                    throw new GrpcException(GrpcStatusCode.Internal, "The message is cut off: the stream ended before the length in its prefix.");
+                }
+
+                return;
+            }
+
+            if (read.IsCanceled)
+            {
+                throw new OperationCanceledException();
+            }
+        }
+    }
+
+    private bool TryTake(ref ReadOnlySequence<byte> buffer, out ReadOnlyMemory<byte> message, out byte[]? rented)
+    {
+        message = default;
+        rented = null;
+        int limitBytes = _call.Server.Limits.MessageBytes;
+        if (!GrpcFrame.TryRead(ref buffer, limitBytes, out ReadOnlySequence<byte> payload, out bool compressed))
+        {
+            return false;
+        }
+
+        if (compressed)
+        {
+            MessageReader.ThrowIfNotNegotiated(_call, compressed);
+            message = GrpcGzip.Decompress(payload, limitBytes);
+        }
+        else if (payload.IsSingleSegment)
+        {
+            message = payload.First;
+        }
+        else
+        {
+            int length = (int)payload.Length;
+            rented = ArrayPool<byte>.Shared.Rent(length);
+            payload.CopyTo(rented);
+            message = rented.AsMemory(0, length);
+        }
+
+        return true;
+    }
+
+    private async ValueTask SubmitAsync(ReadOnlyMemory<byte> message)
+    {
+        int position = 0;
+        while (position < message.Length)
+        {
+            while (!HasRoom)
+            {
+                await WaitForRoomAsync();
+            }
+
+            position += LoadBatch(message.Span[position..]);
+        }
+    }
+
+    private bool HasRoom => Volatile.Read(ref _operations) < _limits.SessionOperations && Volatile.Read(ref _bytes) < _limits.SessionBytes;
+
+    private async ValueTask WaitForRoomAsync()
+    {
+        // The flag first, then the look: the writer looks at the flag after it has made room.
+        Interlocked.Exchange(ref _hungry, 1);
+        if (!HasRoom)
+        {
+            await _room.WaitAsync();
+        }
+    }
+
+    /// <summary>Submits operations until the message or the room ends; returns the bytes of the message that were used.</summary>
+    private int LoadBatch(ReadOnlySpan<byte> message)
+    {
+        ProtoReader reader = new(message);
+        try
+        {
+            while (HasRoom && reader.Read())
+            {
+                if (reader.Field == 1)
+                {
+                    Load(reader.Bytes);
+                }
+            }
+        }
+        finally
+        {
+            if (_batch.Count > 0)
+            {
+                _node.Submit(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_batch));
+                _batch.Clear();
+            }
+        }
+
+        return reader.Position;
+    }
+
+    private void Load(ReadOnlySpan<byte> message)
+    {
+        ulong id = 0;
+        int field = 0;
+        ReadOnlySpan<byte> content = default;
+        ProtoReader reader = new(message);
+        while (reader.Read())
+        {
+            if (reader.Field == 1)
+            {
+                id = reader.Number;
+            }
+            else
+            {
+                field = reader.Field;
+                content = reader.Bytes;
+            }
+        }
+
+        SessionOperation operation = Rent();
+        operation.Id = id;
+        Interlocked.Increment(ref _operations);
+        try
+        {
+            operation.Load(field, content);
+        }
+        catch (HengeException e)
+        {
+            operation.Refuse(e.Code, e.Message);
+            Complete(operation);
+            return;
+        }
+
+        Interlocked.Add(ref _bytes, operation.RequestBytes);
+        operation.Accounted = operation.RequestBytes;
+        _batch.Add(operation);
+    }
+
+    private SessionOperation Rent()
+    {
+        lock (_pool)
+        {
+            if (_pool.TryPop(out SessionOperation? operation))
+            {
+                return operation;
+            }
+        }
+
+        return new SessionOperation(_node, this);
+    }
+
+    private async Task WriteAsync()
+    {
+        while (true)
+        {
+            SessionOperation? list = Reverse(Interlocked.Exchange(ref _done, null));
+            if (list is null)
+            {
+                if (Volatile.Read(ref _ended) && Volatile.Read(ref _operations) == 0)
+                {
+                    return;
+                }
+
+                await _completed.WaitAsync();
+                continue;
+            }
+
+            while (list is not null)
+            {
+                list = WriteMessage(list);
+                if (!_gone)
+                {
+                    await FlushAsync();
+                }
+            }
+        }
+    }
+
+    /// <summary>Writes one SessionResponse from the head of a list, and returns what is left of the list.</summary>
+    private SessionOperation? WriteMessage(SessionOperation first)
+    {
+        int size = 0;
+        int count = 0;
+        int bytes = 0;
+        SessionOperation? end = first;
+        while (end is not null && (size < MessageBytes || count == 0))
+        {
+            end.ResultBytes = end.Prepare();
+            size += end.ResultBytes;
+            bytes += end.Accounted;
+            count++;
+            end = end.NextDone;
+        }
+
+        Span<byte> span = _gone ? default : _call.Writer.GetSpan(GrpcFrame.PrefixBytes + size);
+        if (!_gone)
+        {
+            GrpcFrame.WritePrefix(span, size);
+            span = span.Slice(GrpcFrame.PrefixBytes, size);
+        }
+
+        for (SessionOperation operation = first; !ReferenceEquals(operation, end);)
+        {
+            SessionOperation next = operation.NextDone!;
+            if (!_gone)
+            {
+                operation.WriteResult(span);
+                span = span[operation.ResultBytes..];
+            }
+
+            Return(operation);
+            operation = next;
+        }
+
+        if (!_gone)
+        {
+            _call.Wrote();
+            _call.Writer.Advance(GrpcFrame.PrefixBytes + size);
+        }
+
+        Interlocked.Add(ref _bytes, -bytes);
+        Interlocked.Add(ref _operations, -count);
+        if (Interlocked.Exchange(ref _hungry, 0) == 1)
+        {
+            _room.Set();
+        }
+
+        return end;
+    }
+
+    private async ValueTask FlushAsync()
+    {
+        try
+        {
+            await _call.FlushAsync();
+        }
+        catch (Exception)
+        {
+            // Nobody reads the answers any more; what is under way is still waited for.
+            _gone = true;
+        }
+    }
+
+    private void Return(SessionOperation operation)
+    {
+        operation.Recycle();
+        lock (_pool)
+        {
+            if (_pool.Count < 4096)
+            {
+                _pool.Push(operation);
+            }
+        }
+    }
+
+    private static SessionOperation? Reverse(SessionOperation? list)
+    {
+        SessionOperation? reversed = null;
+        while (list is not null)
+        {
+            SessionOperation? next = list.NextDone;
+            list.NextDone = reversed;
+            reversed = list;
+            list = next;
+        }
+
+        return reversed;
+    }
+}

@@ -1,0 +1,134 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Protocol.Grpc;
+using Henge.Protocol.V1;
+using Henge.Server.Grpc;
+using WatchReason = Henge.Node.Api.WatchReason;
+
+namespace Henge.Server.Kv;
+
+/// <summary>
+/// One Watch call: events are encoded straight into the connection's buffer, a bounded batch at a time, and no more are taken from the node until the
+/// caller has taken those. A slow caller costs one batch; what it has yet to get stays in the node's history.
+/// </summary>
+internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCall call) : IWatchReceiver
+{
+    private static readonly byte[] Put = "PUT"u8.ToArray();
+    private static readonly byte[] Delete = "DELETE"u8.ToArray();
+    private static readonly byte[] Progress = "PROGRESS"u8.ToArray();
+
+    private readonly OperationBuffer _last = new();
+    private readonly AsyncSignal _available = new();
+    private bool _hasLast;
+
+    public async Task RunAsync(WatchRequest request)
+    {
+        WatchQuery query = CreateQuery(request, node.Limits);
+        CancellationToken cancellation = call.Cancellation;
+        using IWatch watch = node.OpenWatch(query, _available.Set);
+        await using CancellationTokenRegistration registration = cancellation.UnsafeRegister(static signal => ((AsyncSignal)signal!).Set(), _available);
+        await call.SendHeadersAsync();
+        if (query.Progress)
+        {
+            // Where the watch begins: a caller whose connection breaks before the first event goes on from here.
+            WriteMark(node.Now, watch.ResumeToken);
+            await call.FlushAsync();
+        }
+
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (watch.TryRead(this, limits.WatchBatchItems, limits.WatchBatchBytes))
+            {
+                WriteLast(watch.ResumeToken);
+                await call.FlushAsync();
+            }
+            else
+            {
+                await _available.WaitAsync();
+            }
+        }
+    }
+
+    void IWatchReceiver.OnEvent(in WatchEventView watchEvent)
+    {
+        // The token says where the whole batch ends, so it belongs to the last event only: each event waits until the next one is there.
+        if (_hasLast)
+        {
+            call.Write(_last.Span);
+        }
+
+        _last.Truncate(0);
+        Encode(watchEvent);
+        _hasLast = true;
+    }
+
+    private static WatchQuery CreateQuery(WatchRequest request, NodeLimits limits)
+    {
+        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(request.KeyPrefix, request.StartKey, request.EndKey, limits);
+        return new WatchQuery
+        {
+            Lower = lower,
+            Upper = upper,
+            Start = request.StartVersion <= Core.Version.MaxValue
+                ? new Core.Version(request.StartVersion)
+                : throw KvValidation.Invalid($"start_version {request.StartVersion} is above {Core.Version.MaxValue}, the largest version there can be."),
+            Resume = request.ResumeToken.Memory,
+            PreviousValues = request.PreviousValues,
+            Progress = request.Progress,
+        };
+    }
+
+    private void WriteMark(Core.Version version, ReadOnlySpan<byte> token)
+    {
+        Encode(new WatchEventView { Reason = WatchReason.Progress, Version = version });
+        _hasLast = true;
+        WriteLast(token);
+    }
+
+    private void WriteLast(ReadOnlySpan<byte> token)
+    {
+        if (!_hasLast)
+        {
+            return;
+        }
+
+        ProtoWriter writer = new(_last.GetSpan(ProtoWriter.SizeOfMessage(token.Length)));
+        writer.Write(7, token);
+        _last.Advance(writer.Position);
+        call.Write(_last.Span);
+        _last.Clear();
+        _hasLast = false;
+    }
+
+    private void Encode(in WatchEventView watchEvent)
+    {
+        byte[] type = watchEvent.Reason switch
+        {
+            WatchReason.Put => Put,
+            WatchReason.Progress => Progress,
+            _ => Delete,
+        };
+        int previous = watchEvent.HasPrevious
+            ? ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.PreviousValue.Length) + ProtoWriter.SizeOf(watchEvent.PreviousVersion.Value)
+            : 0;
+        int size = ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.Value.Length) + ProtoWriter.SizeOfBytes(type.Length) +
+            ProtoWriter.SizeOf(watchEvent.Version.Value) + ProtoWriter.SizeOf((ulong)watchEvent.Reason) + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
+        ProtoWriter writer = new(_last.GetSpan(size));
+        writer.Write(1, watchEvent.Key);
+        writer.Write(2, watchEvent.Value);
+        writer.Write(3, type);
+        writer.Write(4, watchEvent.Version.Value);
+        writer.Write(5, (ulong)watchEvent.Reason);
+        if (watchEvent.HasPrevious)
+        {
+            writer.BeginMessage(6, previous);
+            writer.Write(1, watchEvent.Key);
+            writer.Write(2, watchEvent.PreviousValue);
+            writer.Write(3, watchEvent.PreviousVersion.Value);
+        }
+
+        _last.Advance(writer.Position);
+    }
+}

@@ -1,0 +1,58 @@
+using System.Net;
+
+namespace Henge.Server.Ports;
+
+/// <summary>Counts open connections, by all and by address. Thread-safe.</summary>
+internal sealed class ConnectionCounter(PortLimits limits)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<IPAddress, int> _byAddress = [];
+    private int _open;
+
+    public int Open => Volatile.Read(ref _open);
+
+    public bool TryEnter(EndPoint? remote)
+    {
+        lock (_lock)
+        {
+            if (_open >= limits.Connections)
+            {
+                return false;
+            }
+
+            if (limits.ConnectionsPerAddress > 0 && remote is IPEndPoint ip)
+            {
+                int count = _byAddress.GetValueOrDefault(ip.Address);
+                if (count >= limits.ConnectionsPerAddress)
+                {
+                    return false;
+                }
+
+                _byAddress[ip.Address] = count + 1;
+            }
+
+            _open++;
+            return true;
+        }
+    }
+
+    public void Leave(EndPoint? remote)
+    {
+        lock (_lock)
+        {
+            _open--;
+            if (limits.ConnectionsPerAddress > 0 && remote is IPEndPoint ip)
+            {
+                int count = _byAddress[ip.Address] - 1;
+                if (count == 0)
+                {
+                    _byAddress.Remove(ip.Address);
+                }
+                else
+                {
+                    _byAddress[ip.Address] = count;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
+
+namespace Henge.Server.Ports;
+
+/// <summary>
+/// The first station of every connection of the public port: counts it, ends TLS, looks at its first bytes and hands it to its protocol.
+/// Costs a connection one read; a request nothing.
+/// </summary>
+internal sealed class PortDispatcher(
+    PortLimits limits, TlsUpgrade? tls, IReadOnlyList<IConnectionProtocol> protocols, HandoffListener http2, HandoffListener http1, ServerMetrics metrics)
+{
+    private readonly IConnectionProtocol[] _protocols = [.. protocols];
+    private readonly ConnectionCounter _counter = new(limits);
+
+    /// <summary>Connections that are open now.</summary>
+    public int Open => _counter.Open;
+
+    public async Task RunAsync(ConnectionContext connection)
+    {
+        if (!_counter.TryEnter(connection.RemoteEndPoint))
+        {
+            metrics.ConnectionRefused("limit");
+            connection.Abort(new ConnectionAbortedException("Too many connections."));
+            return;
+        }
+
+        metrics.ConnectionOpened();
+        try
+        {
+            if (tls is null)
+            {
+                await DispatchAsync(connection);
+            }
+            else
+            {
+                await tls.RunAsync(connection, DispatchAsync);
+            }
+        }
+        finally
+        {
+            _counter.Leave(connection.RemoteEndPoint);
+            metrics.ConnectionClosed();
+        }
+    }
+
+    private async Task DispatchAsync(ConnectionContext connection)
+    {
+        (FirstBytesVerdict verdict, int other) = await SniffAsync(connection);
+        switch (verdict)
+        {
+            case FirstBytesVerdict.Http2:
+                await http2.ServeAsync(connection);
+                break;
+            case FirstBytesVerdict.Http1:
+                await http1.ServeAsync(connection);
+                break;
+            case FirstBytesVerdict.Other:
+                await _protocols[other].RunAsync(connection);
+                break;
+            default:
+                await RefuseAsync(connection);
+                break;
+        }
+    }
+
+    private async Task<(FirstBytesVerdict Verdict, int Other)> SniffAsync(ConnectionContext connection)
+    {
+        PipeReader input = connection.Transport.Input;
+        using CancellationTokenSource timeout = new(limits.FirstBytesTimeout);
+        try
+        {
+            while (true)
+            {
+                ReadResult read = await input.ReadAsync(timeout.Token);
+                FirstBytesVerdict verdict = Judge(read.Buffer, out int other);
+                bool undecided = verdict == FirstBytesVerdict.NeedMore && !read.IsCompleted;
+
+                // Nothing is consumed: the protocol reads it all again. What is decided is not marked as examined either, so that its first
+                // read does not wait for more.
+                input.AdvanceTo(read.Buffer.Start, undecided ? read.Buffer.End : read.Buffer.Start);
+                if (!undecided)
+                {
+                    return (read.Buffer.IsEmpty || verdict == FirstBytesVerdict.NeedMore ? FirstBytesVerdict.NeedMore : verdict, other);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested)
+        {
+            metrics.ConnectionRefused("silent");
+        }
+        catch (Exception e) when (e is ConnectionResetException or ConnectionAbortedException or IOException)
+        {
+            metrics.ConnectionRefused("reset");
+        }
+
+        return (FirstBytesVerdict.NeedMore, -1);
+    }
+
+    private FirstBytesVerdict Judge(in ReadOnlySequence<byte> buffer, out int other)
+    {
+        if (buffer.FirstSpan.Length == buffer.Length || buffer.FirstSpan.Length >= PortLimits.SniffBytes)
+        {
+            ReadOnlySpan<byte> first = buffer.FirstSpan;
+            return FirstBytes.Judge(first[..Math.Min(first.Length, PortLimits.SniffBytes)], _protocols, out other);
+        }
+
+        Span<byte> copy = stackalloc byte[PortLimits.SniffBytes];
+        ReadOnlySequence<byte> head = buffer.Slice(0, Math.Min(buffer.Length, PortLimits.SniffBytes));
+        head.CopyTo(copy);
+        return FirstBytes.Judge(copy[..(int)head.Length], _protocols, out other);
+    }
+
+    private async Task RefuseAsync(ConnectionContext connection)
+    {
+        // What was silent or cut off gets no answer: nothing says in which language.
+        try
+        {
+            if (connection.Transport.Input.TryRead(out ReadResult read))
+            {
+                bool spoke = !read.Buffer.IsEmpty;
+                connection.Transport.Input.AdvanceTo(read.Buffer.End);
+                if (spoke)
+                {
+                    metrics.ConnectionRefused("unknown");
+                    await connection.Transport.Output.WriteAsync(
+                        "Henge speaks gRPC (HTTP/2), HTTP/1.1, RESP and JSON lines here; these first bytes are none of them.\r\n"u8.ToArray());
+                }
+            }
+        }
+        catch (Exception e) when (e is ConnectionResetException or ConnectionAbortedException or IOException)
+        {
+            metrics.ConnectionRefused("reset");
+        }
+    }
+}
