@@ -20,7 +20,7 @@ public sealed class LogCrashTests(ITestOutputHelper output)
     {
         int first = Setting("HENGE_LOG_FIRST_SEED", 1);
         int crashes = 0, cuts = 0, lost = 0;
-        for (int seed = first; seed < first + Setting("HENGE_LOG_SEEDS", 300); seed++)
+        for (int seed = first; seed < first + Setting("HENGE_LOG_SEEDS", 150); seed++)
         {
             var world = new LogWorld(seed);
             try
@@ -48,6 +48,9 @@ public sealed class LogCrashTests(ITestOutputHelper output)
 internal sealed class LogWorld(int seed)
 {
     private readonly Random _random = new(seed);
+
+    // Records as large as the log's own marks: then what is left of a cut tail lines up with what is written over it.
+    private readonly bool _aligned = seed % 3 == 0;
     private readonly SimulatedFileSystem _disk = new();
     private readonly List<long> _model = [];
     private readonly Dictionary<long, LogPosition> _positions = [];
@@ -68,7 +71,7 @@ internal sealed class LogWorld(int seed)
     {
         for (int round = 0; round < rounds; round++)
         {
-            _disk.CrashAt = _random.Next(4) == 0 ? null : _disk.OperationCount + 1 + _random.Next(_random.Next(3) == 0 ? 12 : 150);
+            _disk.CrashAt = _random.Next(4) == 0 ? null : _disk.OperationCount + 1 + _random.Next(_aligned ? 30 : _random.Next(3) == 0 ? 12 : 150);
             int failSync = _random.Next(6) == 0 ? _random.Next(1, 20) : int.MaxValue;
             _disk.Faults = op => op.Kind == FileOperationKind.Sync && --failSync == 0 ? FaultDecision.Fail : FaultDecision.None;
             try
@@ -152,14 +155,14 @@ internal sealed class LogWorld(int seed)
     {
         LogBatch batch = log.CreateBatch();
         byte[] buffer = [];
-        for (int step = _random.Next(60); step >= 0; step--)
+        for (int step = _random.Next(_aligned ? 8 : 60); step >= 0; step--)
         {
             switch (_random.Next(20))
             {
                 case < 10:
                     batch.Clear();
                     var numbers = new List<long>();
-                    for (int i = _random.Next(1, 6); i > 0; i--)
+                    for (int i = _random.Next(1, _aligned ? 80 : 6); i > 0; i--)
                     {
                         byte[] payload = MakePayload(_nextNumber, out byte kind);
                         if (batch.Fits(payload.Length))
@@ -235,7 +238,7 @@ internal sealed class LogWorld(int seed)
 
     private byte[] MakePayload(long number, out byte kind)
     {
-        byte[] payload = new byte[8 + (_random.Next(4) == 0 ? _random.Next(5_000) : _random.Next(100))];
+        byte[] payload = new byte[8 + (_aligned ? 0 : _random.Next(4) == 0 ? _random.Next(5_000) : _random.Next(100))];
         BinaryPrimitives.WriteInt64LittleEndian(payload, number);
         new Random((int)number * 31).NextBytes(payload.AsSpan(8));
         kind = (byte)(number % 200);

@@ -1,0 +1,162 @@
+using Henge.Core;
+using Henge.Storage.Files;
+
+namespace Henge.Storage.Logs;
+
+/// <summary>Damage that was found.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="Offset">Where in the file.</param>
+/// <param name="What">What is wrong.</param>
+public sealed record LogDamage(string Path, long Offset, string What)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Path}: offset {Offset}: {What}";
+}
+
+/// <summary>What a check of a log found.</summary>
+/// <param name="Segments">Segment files looked at.</param>
+/// <param name="Records">Good records, the log's own marks not counted.</param>
+/// <param name="RecordBytes">Bytes of these, framing included.</param>
+/// <param name="Damage">All damage; empty if the log is good.</param>
+/// <param name="TornTail">Where the next open will cut a tail that a crash left, and why; null if there is none. Not damage.</param>
+public sealed record LogVerifyReport(int Segments, long Records, long RecordBytes, IReadOnlyList<LogDamage> Damage, string? TornTail)
+{
+    /// <summary>True if nothing is damaged.</summary>
+    public bool IsGood => Damage.Count == 0;
+}
+
+/// <summary>Checks logs that nobody writes to, without changing them: every checksum, every mark, and the chain of segments. Goes on after damage.</summary>
+public static class LogVerify
+{
+    /// <summary>Checks a log's directory, or one segment by itself (whose end then is taken to be where good records end).</summary>
+    /// <exception cref="IOException">There is no such file or directory, or it cannot be read.</exception>
+    public static LogVerifyReport Verify(IFileSystem files, string path)
+    {
+        var run = new Run(files);
+        if (!files.DirectoryExists(path))
+        {
+            run.Check(path, expectedId: null, sealedEnd: null);
+            return run.Report;
+        }
+
+        (string Path, uint Id, LogSegmentHeader? Header)[] segments = [.. files.List(path)
+            .Select(name => LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out uint id) ? (Path.Combine(path, name), id) : (null!, 0u))
+            .Where(static s => s.Item1 is not null)
+            .Select(s => (s.Item1, s.Item2, run.TryReadHeader(s.Item1)))];
+        for (int i = 0; i < segments.Length; i++)
+        {
+            (string segment, uint id, LogSegmentHeader? header) = segments[i];
+            if (i > 0 && header is { } own && own.PreviousId != segments[i - 1].Id)
+            {
+                run.Add(segment, 24, $"segment {own.PreviousId}, which came before it, is missing");
+            }
+
+            bool isLast = i + 1 == segments.Length;
+            LogSegmentHeader? next = isLast ? null : segments[i + 1].Header;
+            run.Check(segment, id, next is { } follower && follower.PreviousId == id ? follower.PreviousEnd : null, isLast);
+        }
+
+        return run.Report;
+    }
+
+    private sealed class Run(IFileSystem files)
+    {
+        private readonly List<LogDamage> _damage = [];
+        private int _segments;
+        private long _records;
+        private long _bytes;
+        private string? _tornTail;
+
+        public LogVerifyReport Report => new(_segments, _records, _bytes, _damage, _tornTail);
+
+        public void Add(string path, long offset, string what) => _damage.Add(new LogDamage(path, offset, what));
+
+        public LogSegmentHeader? TryReadHeader(string path)
+        {
+            using IFile file = files.Open(path, FileOpenMode.Read);
+            try
+            {
+                return LogRecovery.ReadHeader(file, path);
+            }
+            catch (HengeException)
+            {
+                // Check reports it.
+                return null;
+            }
+        }
+
+        public void Check(string path, uint? expectedId, uint? sealedEnd, bool isLast = true)
+        {
+            _segments++;
+            using IFile file = files.Open(path, FileOpenMode.Read);
+            LogSegmentHeader header;
+            try
+            {
+                header = LogRecovery.ReadHeader(file, path);
+            }
+            catch (HengeException e)
+            {
+                Add(path, 0, e.Message);
+                return;
+            }
+
+            if (expectedId is not null && header.Id != expectedId)
+            {
+                Add(path, 12, $"its header says that it is segment {header.Id}; was it renamed or copied?");
+                return;
+            }
+
+            if (sealedEnd > file.Length || sealedEnd < LogFormat.SegmentHeaderBytes)
+            {
+                Add(path, file.Length, $"the next segment says that its records end at {sealedEnd}, and the file does not");
+                return;
+            }
+
+            var reader = new LogSegmentReader(file, header, sealedEnd ?? file.Length);
+            try
+            {
+                CheckRecords(path, reader, sealedEnd, isLast);
+            }
+            catch (HengeException e)
+            {
+                Add(path, reader.Offset, e.Message);
+            }
+        }
+
+        private void CheckRecords(string path, LogSegmentReader reader, uint? sealedEnd, bool isLast)
+        {
+            LogScan found;
+            while ((found = reader.Next()) != LogScan.Nothing)
+            {
+                if (found == LogScan.Record)
+                {
+                    _records++;
+                    _bytes += reader.Payload.Length + LogFormat.RecordHeaderBytes;
+                }
+            }
+
+            if (sealedEnd is { } end)
+            {
+                if (reader.Offset != end)
+                {
+                    Add(path, reader.Offset, $"{reader.Why}; good records should go on to {end}");
+                }
+
+                return;
+            }
+
+            uint highest = 0;
+            string why = reader.Why;
+            bool looksTorn = reader.LooksTorn;
+            long proof = reader.FindProofBehind(ref highest);
+            if (proof >= 0)
+            {
+                Add(path, reader.Offset, $"{why}; the mark at {proof} says that what was here had been synced");
+            }
+            else if (looksTorn && isLast)
+            {
+                _tornTail = $"{path}: offset {reader.Offset}: {why}; nothing after it had been synced";
+            }
+        }
+    }
+}
