@@ -19,6 +19,11 @@ public sealed class HengeClientOptions
     /// <summary>How long making a connection may take. Default: 2 s.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// How long to go on when not one node can be reached at all, which is rather a wrong address than an outage. Default: as long as the deadline allows.
+    /// </summary>
+    public TimeSpan UnreachableTimeout { get; set; } = TimeSpan.MaxValue;
+
     /// <summary>The consistency of reads that do not say so themselves. Default: as the node is set, which is linearizable.</summary>
     public ReadConsistency Consistency { get; set; }
 
@@ -78,6 +83,7 @@ public sealed class HengeClientOptions
         Positive(DefaultDeadline, nameof(DefaultDeadline));
         Positive(AttemptTimeout, nameof(AttemptTimeout));
         Positive(ConnectTimeout, nameof(ConnectTimeout));
+        Positive(UnreachableTimeout, nameof(UnreachableTimeout));
         Positive(InitialBackoff, nameof(InitialBackoff));
         Positive(MaxBackoff, nameof(MaxBackoff));
         Positive(KeepAliveInterval, nameof(KeepAliveInterval));

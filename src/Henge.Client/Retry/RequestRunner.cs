@@ -64,7 +64,8 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
                 router.OnLeaderHint(routingKey.Span, failure.LeaderHint);
             }
 
-            RetryDecision decision = retries.OnFailure(failure, patience - time.GetElapsedTime(start));
+            TimeSpan elapsed = time.GetElapsedTime(start);
+            RetryDecision decision = retries.OnFailure(failure, elapsed, patience - elapsed);
             if (decision.Error is { } error)
             {
                 throw error;

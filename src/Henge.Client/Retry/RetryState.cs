@@ -17,7 +17,10 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     // After this many redirects in a row the nodes disagree about who leads, and waiting helps more than running in circles.
     private const int LimitRedirects = 3;
 
+    private static readonly TimeSpan MostLeastAttempt = TimeSpan.FromMilliseconds(50);
+
     private bool _inDoubt;
+    private bool _reached;
     private int _failures;
     private int _redirects;
     private AttemptFailedException? _last;
@@ -29,10 +32,11 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     public readonly bool InDoubt => _inDoubt;
 
     /// <summary>Decides what comes after a failed attempt.</summary>
-    public RetryDecision OnFailure(AttemptFailedException failure, TimeSpan remaining)
+    public RetryDecision OnFailure(AttemptFailedException failure, TimeSpan elapsed, TimeSpan remaining)
     {
         _last = failure;
         _failures++;
+        _reached |= !(failure.ConnectionFailed && failure.Outcome == AttemptOutcome.NothingDone);
         if (changesState && failure.Outcome == AttemptOutcome.Unknown)
         {
             _inDoubt = true;
@@ -43,7 +47,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
             return new RetryDecision(Final(failure), default, null);
         }
 
-        if (!budget.TryTake())
+        if (!budget.TryTake() || (!_reached && elapsed >= options.UnreachableTimeout))
         {
             return new RetryDecision(Final(failure), default, null);
         }
@@ -56,7 +60,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
 
         _redirects = 0;
         TimeSpan delay = Backoff();
-        return remaining <= delay
+        return remaining - delay < LeastAttempt(elapsed + remaining)
             ? new RetryDecision(Exhausted(), default, null)
             : new RetryDecision(null, delay, null);
     }
@@ -81,7 +85,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     }
 
     private readonly HengeException Final(AttemptFailedException failure) =>
-        _inDoubt && !IsVerdict(failure.Code) ? Unknown(failure) : ErrorFactory.Create(failure.Code, failure.Message, failure.LeaderHint, failure);
+        _inDoubt && !(failure.Outcome == AttemptOutcome.NothingDone && IsVerdict(failure.Code)) ? Unknown(failure) : ErrorFactory.Create(failure.Code, failure.Message, failure.LeaderHint, failure);
 
     private static UnknownOutcomeException Unknown(AttemptFailedException failure) =>
         new($"The write may or may not have taken effect. {failure.Message}", failure);
@@ -102,6 +106,11 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
         ErrorCode.Internal or ErrorCode.Cancelled => failure.ConnectionFailed,
         _ => false,
     };
+
+    /// <summary>
+    /// An attempt that cannot be answered in the time that is left would only turn a clear "nothing was done" into "unknown".
+    /// </summary>
+    private static TimeSpan LeastAttempt(TimeSpan patience) => patience / 10 < MostLeastAttempt ? patience / 10 : MostLeastAttempt;
 
     private readonly TimeSpan Backoff()
     {

@@ -1,0 +1,147 @@
+using System.CommandLine;
+using System.Globalization;
+using Henge.Client;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Cli;
+
+/// <summary><c>henge cluster</c>: for operators.</summary>
+internal static class ClusterCommand
+{
+    public static Command Create(CliContext context, GlobalOptions globals) =>
+        new("cluster", "Look after the cluster.") { Topology(context, globals), TransferLeader(context, globals) };
+
+    private static Command Topology(CliContext context, GlobalOptions globals)
+    {
+        Command command = new("topology", "Show where shards are and who leads them.");
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            using HengeClient client = globals.Connect(parse);
+            Wire.TopologyResponse topology = await client.TopologyAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
+            if (globals.IsJson(parse))
+            {
+                WriteJson(context, topology);
+                return ExitCode.Ok;
+            }
+
+            context.Output.WriteLine($"Cluster: {topology.ClusterId} | Epoch: {topology.Epoch} | Shards: {topology.ShardCount}");
+            context.Output.WriteLine();
+            Table table = new Table("SHARD", "LEADER", "TERM", "REPLICAS").Right(0, 2);
+            foreach (Wire.ShardInfo shard in topology.Shards)
+            {
+                table.Add(
+                    shard.Shard.ToString(CultureInfo.InvariantCulture),
+                    shard.LeaderId.Length > 0 ? shard.LeaderId : "-",
+                    shard.Term.ToString(CultureInfo.InvariantCulture),
+                    string.Join(", ", shard.Replicas));
+            }
+
+            context.Output.Write(table.ToString());
+            return ExitCode.Ok;
+        });
+        return command.WithExamples("henge cluster topology");
+    }
+
+    private static Command TransferLeader(CliContext context, GlobalOptions globals)
+    {
+        Option<string> to = new("--to") { Description = "The node that shall lead.", HelpName = "node", Required = true };
+        Option<string?> from = new("--from") { Description = "Only what this node leads; default: whatever any node leads.", HelpName = "node" };
+        Option<int[]> shards = new("--shard") { Description = "Only this shard; may be repeated.", HelpName = "number", AllowMultipleArgumentsPerToken = true };
+        Command command = new("transfer-leader", "Hand the lead of shards over to another node.") { to, from, shards };
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            string target = parse.GetRequiredValue(to);
+            using HengeClient client = globals.Connect(parse);
+            Wire.TopologyResponse topology = await client.TopologyAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
+            CheckNode(topology, target, "--to");
+            string? source = parse.GetValue(from);
+            if (source is not null)
+            {
+                CheckNode(topology, source, "--from");
+            }
+
+            uint[] wanted = [.. (parse.GetValue(shards) ?? []).Select(s => s >= 0 && s < topology.ShardCount
+                ? (uint)s
+                : throw new UsageException($"There is no shard {s}; the cluster has shards 0 to {topology.ShardCount - 1}."))];
+            uint transferred = 0;
+            List<string> errors = [];
+            foreach (IGrouping<string, Wire.ShardInfo> led in topology.Shards
+                .Where(s => s.LeaderId != target && (source is null || s.LeaderId == source) && (wanted.Length == 0 || wanted.Contains(s.Shard)))
+                .GroupBy(s => s.LeaderId))
+            {
+                string? address = topology.Nodes.FirstOrDefault(n => n.NodeId == led.Key)?.Address;
+                if (address is null)
+                {
+                    errors.Add($"No leader is known of shards {string.Join(", ", led.Select(s => s.Shard))}.");
+                    continue;
+                }
+
+                Wire.TransferLeaderResponse answer = await client
+                    .TransferLeaderAsync(address, target, led.Select(s => (int)s.Shard), cancellationToken).ConfigureAwait(false);
+                transferred += answer.Transferred;
+                errors.AddRange(answer.Errors);
+            }
+
+            if (globals.IsJson(parse))
+            {
+                JsonForm.WriteLine(context.Output, json =>
+                {
+                    json.WriteNumber("transferred", transferred);
+                    json.WriteStartArray("errors");
+                    errors.ForEach(json.WriteStringValue);
+                    json.WriteEndArray();
+                });
+            }
+            else
+            {
+                context.Output.WriteLine($"Transferred: {transferred}");
+                errors.ForEach(e => context.Error.WriteLine("henge: " + e));
+            }
+
+            return errors.Count == 0 ? ExitCode.Ok : ExitCode.No;
+        });
+        return command.WithExamples("henge cluster transfer-leader --to node2", "henge cluster transfer-leader --from node1 --to node3 --shard 4");
+    }
+
+    private static void CheckNode(Wire.TopologyResponse topology, string name, string option)
+    {
+        if (topology.Nodes.All(n => n.NodeId != name))
+        {
+            throw new UsageException($"{option} {name}: there is no such node; the cluster has {string.Join(", ", topology.Nodes.Select(n => n.NodeId))}.");
+        }
+    }
+
+    private static void WriteJson(CliContext context, Wire.TopologyResponse topology) => JsonForm.WriteLine(context.Output, json =>
+    {
+        json.WriteString("cluster", topology.ClusterId);
+        json.WriteNumber("epoch", topology.Epoch);
+        json.WriteStartArray("nodes");
+        foreach (Wire.NodeInfo node in topology.Nodes)
+        {
+            json.WriteStartObject();
+            json.WriteString("id", node.NodeId);
+            json.WriteString("address", node.Address);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("shards");
+        foreach (Wire.ShardInfo shard in topology.Shards)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("shard", shard.Shard);
+            json.WriteString("leader", shard.LeaderId);
+            json.WriteNumber("term", shard.Term);
+            json.WriteStartArray("replicas");
+            foreach (string replica in shard.Replicas)
+            {
+                json.WriteStringValue(replica);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    });
+}

@@ -1,0 +1,68 @@
+using System.CommandLine;
+using Henge.Client;
+
+namespace Henge.Cli;
+
+/// <summary><c>henge history KEY</c>.</summary>
+internal static class HistoryCommand
+{
+    public static Command Create(CliContext context, GlobalOptions globals)
+    {
+        Argument<string> key = new("key") { Description = "The key." };
+        DataOptions data = new();
+        Option<int> limit = new("--limit") { Description = "At most this many versions; 0: all that are kept.", HelpName = "count" };
+        Command command = new("history", "List the versions that a key has had, newest first.") { key, limit, data.Consistency, data.Encoding };
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            ByteEncoding encoding = data.EncodingOf(parse);
+            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), encoding);
+            int most = parse.GetValue(limit);
+            HistoryOptions options = new()
+            {
+                Limit = most >= 0 ? most : throw new UsageException("--limit must not be negative."),
+                Consistency = data.ConsistencyOf(parse),
+            };
+            bool json = globals.IsJson(parse);
+            bool any = false;
+            using HengeClient client = globals.Connect(parse);
+            await foreach (HistoryEntry entry in client.HistoryAsync(keyBytes, options, cancellationToken).ConfigureAwait(false))
+            {
+                any = true;
+                if (json)
+                {
+                    JsonForm.WriteLine(context.Output, j =>
+                    {
+                        j.WriteNumber("version", entry.Version.Value);
+                        j.WriteString("time", TextForm.OfTime(entry.Time));
+                        if (entry.Deleted)
+                        {
+                            j.WriteBoolean("deleted", true);
+                        }
+                        else
+                        {
+                            j.WriteBytes("value", entry.Value.Span);
+                        }
+
+                        if (entry.ExpiresAt is { } expires)
+                        {
+                            j.WriteString("expires", TextForm.OfTime(expires));
+                        }
+                    });
+                    continue;
+                }
+
+                context.Output.Write($"{entry.Version}  {TextForm.OfTime(entry.Time)}  ");
+                context.Output.Write(entry.Deleted ? "(deleted)" : TextForm.OfBytes(entry.Value.Span, encoding));
+                context.Output.WriteLine(entry.ExpiresAt is { } end ? $"  (expires {TextForm.OfTime(end)})" : "");
+            }
+
+            if (!any && !json)
+            {
+                context.Output.WriteLine("(nil)");
+            }
+
+            return any ? ExitCode.Ok : ExitCode.No;
+        });
+        return command.WithExamples("henge history user:1001", "henge history user:1001 --limit 3 --output json");
+    }
+}

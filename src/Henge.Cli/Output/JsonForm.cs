@@ -1,0 +1,51 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Henge.Cli;
+
+/// <summary>JSON lines. Bytes are text where they are UTF-8; otherwise the name gets <c>_base64</c> behind it, so that nothing is lost.</summary>
+internal static class JsonForm
+{
+    // Text goes to a terminal or a file, not into HTML: nothing but what JSON itself wants is escaped.
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes one object and a line end.</summary>
+    public static void WriteLine(OutputWriter output, Action<Utf8JsonWriter> members)
+    {
+        ArrayBufferWriter<byte> buffer = new(256);
+        using (Utf8JsonWriter json = new(buffer, Options))
+        {
+            json.WriteStartObject();
+            members(json);
+            json.WriteEndObject();
+        }
+
+        output.Write(buffer.WrittenSpan);
+        output.Write("\n"u8);
+    }
+
+    /// <summary>A member that is bytes.</summary>
+    public static void WriteBytes(this Utf8JsonWriter json, string name, ReadOnlySpan<byte> bytes)
+    {
+        if (Utf8.IsValid(bytes))
+        {
+            json.WriteString(name, bytes);
+        }
+        else
+        {
+            json.WriteBase64String(name + "_base64", bytes);
+        }
+    }
+
+    /// <summary>The same object as a string, without a line end.</summary>
+    public static string ToText(Action<Utf8JsonWriter> members)
+    {
+        using MemoryStream stream = new();
+        OutputWriter output = new(stream);
+        WriteLine(output, members);
+        output.Flush();
+        return System.Text.Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length - 1);
+    }
+}

@@ -1,0 +1,115 @@
+using System.Text.Json;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Cli;
+
+/// <summary>The state of nodes as one JSON object.</summary>
+internal static class StatusJson
+{
+    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all) => JsonForm.WriteLine(output, json =>
+    {
+        WriteStatus(json, own);
+        if (all is null)
+        {
+            return;
+        }
+
+        json.WriteStartArray("nodes");
+        foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
+        {
+            json.WriteStartObject();
+            json.WriteString("id", node.NodeId);
+            json.WriteString("address", node.Address);
+            if (node.Error.Length > 0)
+            {
+                json.WriteString("error", node.Error);
+            }
+
+            if (node.Status is { } status)
+            {
+                json.WriteStartObject("status");
+                WriteStatus(json, status);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    });
+
+    private static void WriteStatus(Utf8JsonWriter json, Wire.StatusResponse status)
+    {
+        json.WriteString("node", status.NodeId);
+        json.WriteString("role", status.Role);
+        json.WriteNumber("term", status.Term);
+        json.WriteString("leader", status.LeaderId);
+        json.WriteNumber("committed", status.CommittedIndex);
+        json.WriteNumber("applied", status.AppliedIndex);
+        json.WriteStartArray("peers");
+        foreach (string peer in status.Peers)
+        {
+            json.WriteStringValue(peer);
+        }
+
+        json.WriteEndArray();
+        json.WriteString("cluster", status.ClusterId);
+        json.WriteString("address", status.Address);
+        json.WriteString("henge_version", status.Version);
+        json.WriteNumber("uptime_ms", status.UptimeMs);
+        if (status.Engine is { } engine)
+        {
+            json.WriteStartObject("engine");
+            json.WriteString("name", engine.Name);
+            json.WriteNumber("memtable_bytes", engine.MemtableBytes);
+            json.WriteNumber("table_bytes", engine.TableBytes);
+            json.WriteNumber("cache_bytes", engine.CacheBytes);
+            json.WriteNumber("entries", engine.Entries);
+            json.WriteNumber("write_amplification", engine.WriteAmplification);
+            json.WriteStartArray("levels");
+            foreach (Wire.LevelStatus level in engine.Levels)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("level", level.Level);
+                json.WriteNumber("tables", level.Tables);
+                json.WriteNumber("bytes", level.Bytes);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        if (status.Log is { } log)
+        {
+            json.WriteStartObject("log");
+            json.WriteNumber("bytes", log.Bytes);
+            json.WriteNumber("segments", log.Segments);
+            json.WriteNumber("syncs", log.Syncs);
+            json.WriteEndObject();
+        }
+
+        json.WriteStartArray("shards");
+        foreach (Wire.ShardStatus shard in status.Shards)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("shard", shard.Shard);
+            json.WriteString("role", shard.Role);
+            json.WriteNumber("term", shard.Term);
+            json.WriteString("leader", shard.LeaderId);
+            json.WriteNumber("committed", shard.CommittedIndex);
+            json.WriteNumber("applied", shard.AppliedIndex);
+            json.WriteNumber("first", shard.FirstIndex);
+            json.WriteNumber("last", shard.LastIndex);
+            json.WriteNumber("last_version", shard.LastVersion);
+            if (shard.Error.Length > 0)
+            {
+                json.WriteString("error", shard.Error);
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}

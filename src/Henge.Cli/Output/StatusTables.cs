@@ -1,0 +1,82 @@
+using System.Globalization;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Cli;
+
+/// <summary>Nodes and shards as tables.</summary>
+internal static class StatusTables
+{
+    /// <summary>One row for each node.</summary>
+    public static string Nodes(Wire.ClusterStatusResponse all)
+    {
+        Dictionary<uint, ulong> commits = Commits(all);
+        Table table = new Table("NODE", "ADDRESS", "ROLE", "LEADS", "TERM", "COMMITTED", "APPLIED", "LAG", "LOG", "ENGINE", "UP").Right(3, 4, 5, 6, 7, 8, 9, 10);
+        foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
+        {
+            if (node.Status is not { } status)
+            {
+                table.Add(node.NodeId, node.Address, node.Error.Length > 0 ? "down: " + node.Error : "down", "", "", "", "", "", "", "", "");
+                continue;
+            }
+
+            ulong lag = 0;
+            foreach (Wire.ShardStatus shard in status.Shards)
+            {
+                lag += commits.GetValueOrDefault(shard.Shard) is var commit && commit > shard.AppliedIndex ? commit - shard.AppliedIndex : 0;
+            }
+
+            table.Add(
+                status.NodeId,
+                node.Address,
+                status.Role,
+                $"{status.Shards.Count(s => s.Role == "leader")}/{status.Shards.Count}",
+                Number(status.Term),
+                Number(status.CommittedIndex),
+                Number(status.AppliedIndex),
+                Number(lag),
+                status.Log is { } log ? TextForm.OfSize(log.Bytes) : "",
+                status.Engine is { } engine ? TextForm.OfSize(engine.MemtableBytes + engine.TableBytes) : "",
+                TextForm.OfDuration(TimeSpan.FromMilliseconds(status.UptimeMs)));
+        }
+
+        return table.ToString();
+    }
+
+    /// <summary>One row for each shard: as its leader sees it, and how far each node has applied it.</summary>
+    public static string Shards(Wire.ClusterStatusResponse all)
+    {
+        Wire.ClusterStatusResponse.Types.Node[] nodes = [.. all.Nodes.Where(n => n.Status is not null)];
+        Table table = new Table(["SHARD", "LEADER", "TERM", "COMMITTED", "LAST", .. nodes.Select(n => n.NodeId)]);
+        table.Right([0, 2, 3, 4, .. Enumerable.Range(5, nodes.Length)]);
+        foreach (uint shard in nodes.SelectMany(n => n.Status.Shards).Select(s => s.Shard).Distinct().Order())
+        {
+            Wire.ShardStatus?[] replicas = [.. nodes.Select(n => n.Status.Shards.FirstOrDefault(s => s.Shard == shard))];
+            int leading = Array.FindIndex(replicas, r => r?.Role == "leader");
+            Wire.ShardStatus best = leading >= 0 ? replicas[leading]! : replicas.OfType<Wire.ShardStatus>().MaxBy(r => r.CommittedIndex)!;
+            table.Add(
+            [
+                Number(shard),
+                leading >= 0 ? nodes[leading].NodeId : "-",
+                Number(best.Term),
+                Number(best.CommittedIndex),
+                Number(best.LastIndex),
+                .. replicas.Select(r => r is null ? "-" : r.Error.Length > 0 ? "error: " + r.Error : Number(r.AppliedIndex)),
+            ]);
+        }
+
+        return table.ToString();
+    }
+
+    private static Dictionary<uint, ulong> Commits(Wire.ClusterStatusResponse all)
+    {
+        Dictionary<uint, ulong> commits = [];
+        foreach (Wire.ShardStatus shard in all.Nodes.Where(n => n.Status is not null).SelectMany(n => n.Status.Shards))
+        {
+            commits[shard.Shard] = Math.Max(commits.GetValueOrDefault(shard.Shard), shard.CommittedIndex);
+        }
+
+        return commits;
+    }
+
+    private static string Number(ulong number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,175 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Net;
+using Google.Protobuf;
+using Henge.Core;
+using Henge.Protocol.Grpc;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Henge.Client.Tests.Fakes;
+
+/// <summary>A gRPC server whose every answer the test decides. Speaks HTTP/2 on a port of its own.</summary>
+public sealed class FakeNode : IAsyncDisposable
+{
+    private readonly WebApplication _application;
+
+    private FakeNode(WebApplication application) => _application = application;
+
+    /// <summary>Its <c>host:port</c>.</summary>
+    public string Address { get; private set; } = "";
+
+    /// <summary>Paths of all calls, in order of arrival.</summary>
+    public ConcurrentQueue<string> Calls { get; } = [];
+
+    /// <summary>How many calls of a method have come.</summary>
+    public int Count(string method) => Calls.Count(c => c.EndsWith("/" + method, StringComparison.Ordinal));
+
+    public static async Task<FakeNode> StartAsync(Func<FakeCall, Task> handler, int port = 0)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddLogging(l => l.ClearProviders());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
+        {
+            k.Listen(IPAddress.Loopback, port, l => l.Protocols = HttpProtocols.Http2);
+            k.AddServerHeader = false;
+            k.Limits.MinRequestBodyDataRate = null;
+        });
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromMilliseconds(50));
+        WebApplication application = builder.Build();
+        FakeNode node = new(application);
+        application.Run(async http =>
+        {
+            node.Calls.Enqueue(http.Request.Path);
+            http.Response.ContentType = GrpcHeaders.ContentType;
+            FakeCall call = new(http);
+            await handler(call);
+            call.Finish();
+        });
+        await application.StartAsync();
+        node.Address = application.Urls.First().Replace("http://", "", StringComparison.Ordinal);
+        return node;
+    }
+
+    public int Port => int.Parse(Address[(Address.LastIndexOf(':') + 1)..]);
+
+    public async ValueTask DisposeAsync()
+    {
+        using CancellationTokenSource now = new();
+        await now.CancelAsync();
+        await _application.StopAsync(now.Token);
+        await _application.DisposeAsync();
+    }
+}
+
+/// <summary>One call that a <see cref="FakeNode"/> got.</summary>
+public sealed class FakeCall(HttpContext http)
+{
+    private bool _statusSet;
+
+    public HttpContext Http => http;
+
+    public string Method => http.Request.Path.Value!.Split('/')[^1];
+
+    public string? Header(string name) => http.Request.Headers[name].FirstOrDefault();
+
+    /// <summary>The next request message; null at the end.</summary>
+    public async Task<T?> ReadAsync<T>(MessageParser<T> parser)
+        where T : class, IMessage<T>
+    {
+        byte[] prefix = new byte[5];
+        int read = await http.Request.Body.ReadAtLeastAsync(prefix, 5, throwOnEndOfStream: false, http.RequestAborted);
+        if (read == 0)
+        {
+            return null;
+        }
+
+        Assert.Equal(5, read);
+        byte[] message = new byte[BinaryPrimitives.ReadUInt32BigEndian(prefix.AsSpan(1))];
+        await http.Request.Body.ReadExactlyAsync(message, http.RequestAborted);
+        return parser.ParseFrom(message);
+    }
+
+    public async Task WriteAsync(IMessage message)
+    {
+        byte[] framed = new byte[5 + message.CalculateSize()];
+        BinaryPrimitives.WriteUInt32BigEndian(framed.AsSpan(1), (uint)framed.Length - 5);
+        message.WriteTo(framed.AsSpan(5));
+        await WriteRawAsync(framed);
+    }
+
+    public async Task WriteRawAsync(byte[] bytes)
+    {
+        await http.Response.Body.WriteAsync(bytes);
+        await http.Response.Body.FlushAsync();
+    }
+
+    /// <summary>Ends the call with an error, in trailers-only form if nothing was written.</summary>
+    public void Fail(ErrorCode code, string message = "as the test wants it", string? leader = null) =>
+        FailBare(GrpcErrors.ToStatus(code), message, GrpcErrors.ToTrailer(code), leader);
+
+    /// <summary>Ends the call with a status as a stranger would: without Henge's own trailer.</summary>
+    public void FailBare(GrpcStatusCode status, string message, string? fine = null, string? leader = null)
+    {
+        Trail(GrpcHeaders.Status, ((int)status).ToString());
+        Trail(GrpcHeaders.Message, GrpcPercentEncoding.Encode(message));
+        if (fine is not null)
+        {
+            Trail(GrpcHeaders.HengeError, fine);
+        }
+
+        if (leader is not null)
+        {
+            Trail(GrpcHeaders.HengeLeader, leader);
+        }
+
+        _statusSet = true;
+    }
+
+    /// <summary>Breaks the stream off without an answer.</summary>
+    public void Abort()
+    {
+        http.Abort();
+        _statusSet = true;
+    }
+
+    /// <summary>Ends the call without a status, which the protocol forbids.</summary>
+    public void EndWithoutStatus() => _statusSet = true;
+
+    /// <summary>Waits until the client has given up.</summary>
+    public async Task HangAsync()
+    {
+        TaskCompletionSource gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (http.RequestAborted.Register(gone.SetResult))
+        {
+            await gone.Task;
+        }
+
+        _statusSet = true;
+    }
+
+    public void Finish()
+    {
+        if (!_statusSet)
+        {
+            Trail(GrpcHeaders.Status, "0");
+        }
+    }
+
+    private void Trail(string name, string value)
+    {
+        if (http.Response.HasStarted)
+        {
+            http.Response.AppendTrailer(name, value);
+        }
+        else
+        {
+            http.Response.Headers[name] = value;
+        }
+    }
+}
