@@ -15,14 +15,14 @@ public sealed unsafe class BlockCacheTests
     {
         Random random = new(1);
         using BlockCache cache = new(capacity);
-        ulong file = cache.NewFileId();
+        ulong file = cache.NewKeyRange();
         for (int i = 0; i < 20_000; i++)
         {
             ulong offset = (ulong)random.Next(3000);
-            if (!cache.TryPin(file, offset, out PinnedBlock block))
+            if (!cache.TryPin(file + offset, out PinnedBlock block))
             {
                 int length = random.Next(1, blockBytes * 2);
-                block = cache.Insert(file, offset, Fill(length, offset), length);
+                block = cache.Insert(file + offset, Fill(length, offset), length);
             }
 
             Check(block, offset);
@@ -30,7 +30,7 @@ public sealed unsafe class BlockCacheTests
             Assert.InRange(cache.UsedBytes, 0, capacity);
             if (random.Next(50) == 0)
             {
-                cache.Drop(file, (ulong)random.Next(3000));
+                cache.Drop(file + (ulong)random.Next(3000));
             }
         }
 
@@ -38,14 +38,14 @@ public sealed unsafe class BlockCacheTests
     }
 
     [Fact]
-    public void Blocks_of_one_file_are_not_those_of_another()
+    public void Blocks_of_one_table_are_not_those_of_another()
     {
         using BlockCache cache = new(1 << 20);
-        ulong a = cache.NewFileId(), b = cache.NewFileId();
+        ulong a = cache.NewKeyRange(), b = cache.NewKeyRange();
         Assert.NotEqual(a, b);
-        cache.Insert(a, 7, Fill(100, 1), 100).Unpin();
-        Assert.False(cache.TryPin(b, 7, out _));
-        Assert.True(cache.TryPin(a, 7, out PinnedBlock block));
+        cache.Insert(a + 7, Fill(100, 1), 100).Unpin();
+        Assert.False(cache.TryPin(b + 7, out _));
+        Assert.True(cache.TryPin(a + 7, out PinnedBlock block));
         block.Unpin();
     }
 
@@ -53,15 +53,15 @@ public sealed unsafe class BlockCacheTests
     public void A_pinned_block_outlives_its_place_in_the_cache()
     {
         BlockCache cache = new(1 << 20);
-        PinnedBlock block = cache.Insert(1, 5, Fill(5000, 5), 5000);
-        cache.Drop(1, 5);
-        Assert.False(cache.TryPin(1, 5, out _));
+        PinnedBlock block = cache.Insert(5, Fill(5000, 5), 5000);
+        cache.Drop(5);
+        Assert.False(cache.TryPin(5, out _));
         Check(block, 5);
         Assert.NotEqual(0, cache.UsedBytes);
         block.Unpin();
         Assert.Equal(0, cache.UsedBytes);
 
-        block = cache.Insert(1, 6, Fill(5000, 6), 5000);
+        block = cache.Insert(6, Fill(5000, 6), 5000);
         cache.Dispose();
         Check(block, 6);
         block.Unpin();
@@ -74,7 +74,7 @@ public sealed unsafe class BlockCacheTests
         List<PinnedBlock> pinned = [];
         for (ulong i = 0; i < 20; i++)
         {
-            pinned.Add(cache.Insert(1, i, Fill(1000, i), 1000));
+            pinned.Add(cache.Insert(i, Fill(1000, i), 1000));
         }
 
         Assert.InRange(cache.UsedBytes, 5000, 10_000);
@@ -91,11 +91,11 @@ public sealed unsafe class BlockCacheTests
     public void A_block_bigger_than_a_shard_is_served_without_being_kept()
     {
         using BlockCache cache = new(4 << 20);
-        PinnedBlock block = cache.Insert(1, 1, Fill(8 << 20, 1), 8 << 20);
+        PinnedBlock block = cache.Insert(1, Fill(8 << 20, 1), 8 << 20);
         Check(block, 1);
         Assert.Equal(0, cache.UsedBytes);
         block.Unpin();
-        Assert.False(cache.TryPin(1, 1, out _));
+        Assert.False(cache.TryPin(1, out _));
     }
 
     [Fact]
@@ -107,14 +107,14 @@ public sealed unsafe class BlockCacheTests
         {
             // Between two blocks of the scan, a hot one of a hundred is asked for.
             ulong hot = 1_000_000 + (i % 100);
-            if (!cache.TryPin(1, hot, out PinnedBlock block))
+            if (!cache.TryPin(hot, out PinnedBlock block))
             {
                 missed++;
-                block = cache.Insert(1, hot, Fill(4096, hot), 4096);
+                block = cache.Insert(hot, Fill(4096, hot), 4096);
             }
 
             block.Unpin();
-            cache.Insert(1, i, Fill(4096, i), 4096).Unpin();
+            cache.Insert(i, Fill(4096, i), 4096).Unpin();
         }
 
         Assert.InRange(missed, 100, 200);
@@ -138,10 +138,10 @@ public sealed unsafe class BlockCacheTests
                     for (int i = 0; i < 60_000; i++)
                     {
                         ulong offset = (ulong)random.Next(200);
-                        if (!cache.TryPin(1, offset, out PinnedBlock block))
+                        if (!cache.TryPin(offset, out PinnedBlock block))
                         {
                             int length = 100 + ((int)offset * 5);
-                            block = cache.Insert(1, offset, Fill(length, offset), length);
+                            block = cache.Insert(offset, Fill(length, offset), length);
                         }
 
                         Check(block, offset);
@@ -156,7 +156,7 @@ public sealed unsafe class BlockCacheTests
 
                         if (random.Next(20) == 0)
                         {
-                            cache.Drop(1, (ulong)random.Next(200));
+                            cache.Drop((ulong)random.Next(200));
                         }
                     }
 
@@ -179,7 +179,7 @@ public sealed unsafe class BlockCacheTests
         Assert.InRange(cache.UsedBytes, 1, 64_000);
         for (ulong offset = 0; offset < 200; offset++)
         {
-            cache.Drop(1, offset);
+            cache.Drop(offset);
         }
 
         Assert.Equal(0, cache.UsedBytes);

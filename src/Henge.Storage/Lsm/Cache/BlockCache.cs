@@ -39,7 +39,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     private readonly int _slotCount;
     private readonly long _shardBytes;
     private readonly long[] _counters = new long[CounterCells * 8];
-    private long _lastFileId;
+    private long _lastRange;
     private long _occupied = 1;
     private int _disposed;
 
@@ -97,20 +97,23 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     /// <summary>Reads that went to the file, about.</summary>
     public long Misses => SumCounters(1);
 
-    /// <summary>A number for a table's blocks, never given twice.</summary>
-    public ulong NewFileId() => (ulong)Interlocked.Increment(ref _lastFileId);
+    /// <summary>
+    /// Makes the first of 2^32 keys for the blocks of one table: add a block's number. The tables opened since the process began are far
+    /// fewer than would make a key come again.
+    /// </summary>
+    public ulong NewKeyRange() => (ulong)Interlocked.Increment(ref _lastRange) << 32;
 
     /// <summary>Pins a block if it is there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryPin(ulong fileId, ulong offset, out PinnedBlock block)
+    public bool TryPin(ulong key, out PinnedBlock block)
     {
-        ulong hash = Hash(fileId, offset);
+        ulong hash = Hash(key);
         int first = GroupOf(hash) * Ways;
         for (uint candidates = Match(first, TagOf(hash)); candidates != 0; candidates &= candidates - 1)
         {
             Slot* slot = _slots + first + BitOperations.TrailingZeroCount(candidates);
             long state = Interlocked.Increment(ref slot->State);
-            if ((state & Visible) != 0 && slot->FileId == fileId && slot->Offset == offset)
+            if ((state & Visible) != 0 && slot->Key == key)
             {
                 if ((state & Used) == 0)
                 {
@@ -134,10 +137,10 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     /// Gives a block (memory from <see cref="BlockMemory"/>) to the cache and pins it. When another thread was faster, its copy is
     /// pinned and this one freed.
     /// </summary>
-    public PinnedBlock Insert(ulong fileId, ulong offset, byte* data, int length)
+    public PinnedBlock Insert(ulong key, byte* data, int length)
     {
         long charge = BlockMemory.Footprint(length);
-        ulong hash = Hash(fileId, offset);
+        ulong hash = Hash(key);
         int group = GroupOf(hash);
         Shard shard = _shards[group >> _shardShift];
         if (charge > _shardBytes)
@@ -147,7 +150,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
 
         lock (shard.Lock)
         {
-            if (TryPinAgain(group * Ways, TagOf(hash), fileId, offset, out PinnedBlock other))
+            if (TryPinAgain(group * Ways, TagOf(hash), key, out PinnedBlock other))
             {
                 BlockMemory.Free(data);
                 return other;
@@ -159,8 +162,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
             }
 
             Slot* slot = _slots + index;
-            slot->FileId = fileId;
-            slot->Offset = offset;
+            slot->Key = key;
             slot->Data = data;
             slot->Length = length;
             Interlocked.Add(ref shard.UsedBytes, charge);
@@ -174,16 +176,16 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     }
 
     /// <summary>Takes a block out; its memory is freed with its last pin. Nothing happens when it is not there.</summary>
-    public void Drop(ulong fileId, ulong offset)
+    public void Drop(ulong key)
     {
-        ulong hash = Hash(fileId, offset);
+        ulong hash = Hash(key);
         int group = GroupOf(hash);
         lock (_shards[group >> _shardShift].Lock)
         {
             for (uint candidates = Match(group * Ways, TagOf(hash)); candidates != 0; candidates &= candidates - 1)
             {
                 Slot* slot = _slots + (group * Ways) + BitOperations.TrailingZeroCount(candidates);
-                if ((Volatile.Read(ref slot->State) & Visible) != 0 && slot->FileId == fileId && slot->Offset == offset)
+                if ((Volatile.Read(ref slot->State) & Visible) != 0 && slot->Key == key)
                 {
                     Doom(slot);
                 }
@@ -242,13 +244,13 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         }
     }
 
-    private bool TryPinAgain(int first, uint tag, ulong fileId, ulong offset, out PinnedBlock block)
+    private bool TryPinAgain(int first, uint tag, ulong key, out PinnedBlock block)
     {
         for (uint candidates = Match(first, tag); candidates != 0; candidates &= candidates - 1)
         {
             // Under the shard's lock nothing becomes visible or stops being so.
             Slot* slot = _slots + first + BitOperations.TrailingZeroCount(candidates);
-            if ((Volatile.Read(ref slot->State) & Visible) != 0 && slot->FileId == fileId && slot->Offset == offset)
+            if ((Volatile.Read(ref slot->State) & Visible) != 0 && slot->Key == key)
             {
                 Interlocked.Increment(ref slot->State);
                 block = new PinnedBlock(slot->Data, slot->Length, this, (nint)slot);
@@ -387,9 +389,9 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Hash(ulong fileId, ulong offset)
+    private static ulong Hash(ulong key)
     {
-        ulong high = Math.BigMul((offset * 0x9E3779B97F4A7C15) ^ (fileId * 0xD6E8FEB86659FD93), 0xA0761D6478BD642F, out ulong low);
+        ulong high = Math.BigMul(key ^ 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, out ulong low);
         return high ^ low;
     }
 
@@ -414,12 +416,12 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         return sum;
     }
 
-    [StructLayout(LayoutKind.Sequential, Size = 64)]
+    // Half a cache line.
+    [StructLayout(LayoutKind.Sequential, Size = 32)]
     private struct Slot
     {
         public long State;
-        public ulong FileId;
-        public ulong Offset;
+        public ulong Key;
         public byte* Data;
         public int Length;
     }

@@ -31,8 +31,8 @@ internal static unsafe class TableInspector
                     {
                         ReadOnlySpan<byte> key = cursor.Key;
                         Check(table, entries + count == 0 || InternalKey.Compare(last.AsSpan(0, lastLength), key) < 0, indexed.Offset, "keys do not rise");
-                        Check(table, table.FindBlock(key) == i, indexed.Offset, $"the index does not lead to {InternalKey.Describe(key)}");
-                        Check(table, table.MayContain(BloomFilter.Hash(InternalKey.GetPrefix(key))), indexed.Offset, $"the filter does not know {InternalKey.Describe(key)}");
+                        Check(table, table.FindBlock(key) == i, indexed.Offset, "the index does not lead to an entry of this block");
+                        Check(table, table.MayContain(BloomFilter.Hash(InternalKey.GetPrefix(key))), indexed.Offset, "the filter does not know a key of this block");
                         Check(table, InternalKey.GetVersion(key) >= properties.MinVersion && InternalKey.GetVersion(key) <= properties.MaxVersion, indexed.Offset, "a version is outside of what the properties say");
                         maxVersion = Math.Max(maxVersion, InternalKey.GetVersion(key).Value);
                         tombstones += InternalKey.GetKind(key) == EntryKind.Delete ? 1 : 0;

@@ -16,7 +16,7 @@ internal sealed unsafe class TableReader
 {
     private readonly IFile _file;
     private readonly BlockCache _cache;
-    private readonly ulong _fileId;
+    private readonly ulong _cacheKeys;
     private readonly TableIndex _index;
     private readonly byte* _filter;
     private readonly int _filterBytes;
@@ -30,7 +30,7 @@ internal sealed unsafe class TableReader
     {
         _file = file;
         _cache = cache;
-        _fileId = cache.NewFileId();
+        _cacheKeys = cache.NewKeyRange();
         Properties = properties;
         _index = index;
         _filter = filter;
@@ -145,11 +145,12 @@ internal sealed unsafe class TableReader
         }
 
         int number = _index.Find(key.Pointer, key.PrefixLength, key.At.Value, 0);
-        if (!_cache.TryPin(_fileId, (ulong)_index.Block(number).Offset, out PinnedBlock block))
+        if (!_cache.TryPin(_cacheKeys + (uint)number, out PinnedBlock block))
         {
             block = Load(number, fillCache: true);
         }
 
+        BlockFormat.PrefetchKeys(block.Data);
         bool found = BlockFormat.TryFind(block.Data, key, ref entry);
         if (!found || entry.Kind == EntryKind.Delete)
         {
@@ -193,7 +194,7 @@ internal sealed unsafe class TableReader
 
     /// <summary>Pins a data block if the cache has it.</summary>
     internal bool TryPinCached(int number, out PinnedBlock block) =>
-        _cache.TryPin(_fileId, (ulong)_index.Block(number).Offset, out block);
+        _cache.TryPin(_cacheKeys + (uint)number, out block);
 
     /// <summary>Reads a data block from the file, checks it, and pins it.</summary>
     internal PinnedBlock Load(int number, bool fillCache)
@@ -205,7 +206,7 @@ internal sealed unsafe class TableReader
         {
             Span<byte> bytes = new(data, stored);
             ReadExactly(_file, handle.Offset, bytes);
-            return Adopt(ref data, bytes, handle.Offset, fillCache);
+            return Adopt(ref data, bytes, number, fillCache);
         }
         catch
         {
@@ -235,7 +236,7 @@ internal sealed unsafe class TableReader
         try
         {
             bytes.CopyTo(new Span<byte>(data, bytes.Length));
-            return Adopt(ref data, new Span<byte>(data, bytes.Length), handle.Offset, fillCache);
+            return Adopt(ref data, new Span<byte>(data, bytes.Length), number, fillCache);
         }
         catch
         {
@@ -247,8 +248,9 @@ internal sealed unsafe class TableReader
     /// <summary>Reads stored bytes of neighbouring blocks, not checked yet.</summary>
     internal void ReadRaw(long offset, Span<byte> target) => ReadExactly(_file, offset, target);
 
-    private PinnedBlock Adopt(ref byte* data, Span<byte> stored, long offset, bool fillCache)
+    private PinnedBlock Adopt(ref byte* data, Span<byte> stored, int number, bool fillCache)
     {
+        long offset = _index.Block(number).Offset;
         int length = stored.Length - TableFormat.BlockTrailerBytes;
         BlockCodec codec = TableFormat.CheckBlock(stored, offset, Path);
         int allocated = stored.Length;
@@ -261,7 +263,7 @@ internal sealed unsafe class TableReader
         }
 
         CheckFormat(data, length, offset);
-        return fillCache ? _cache.Insert(_fileId, (ulong)offset, data, allocated) : BlockMemory.PinLoose(data, allocated);
+        return fillCache ? _cache.Insert(_cacheKeys + (uint)number, data, allocated) : BlockMemory.PinLoose(data, allocated);
     }
 
     private byte* Decompress(ReadOnlySpan<byte> stored, BlockCodec codec, long offset, out int length)
@@ -348,7 +350,7 @@ internal sealed unsafe class TableReader
 
         for (int i = 0; i < _index.Count; i++)
         {
-            _cache.Drop(_fileId, (ulong)_index.Block(i).Offset);
+            _cache.Drop(_cacheKeys + (uint)i);
         }
 
         _index.Free();
