@@ -6,6 +6,7 @@ namespace Henge.Raft;
 public sealed partial class RaftGroup
 {
     private NodeId _transferTarget;
+    private bool _isTimeoutNowDue;
 
     /// <summary>Whom leadership is being handed over to; <see cref="NodeId.None"/> when it is not.</summary>
     public NodeId TransferTarget => _transferTarget;
@@ -51,11 +52,25 @@ public sealed partial class RaftGroup
         if (Role == RaftRole.Leader && progress.Id == _transferTarget && progress.Match == _log.LastIndex)
         {
             _isLeaseVoid = true;
-            _outbox.Add(new TimeoutNow { From = _self, To = progress.Id, Term = Term });
+            _isTimeoutNowDue = true;
         }
     }
 
-    private void EndTransfer() => _transferTarget = NodeId.None;
+    /// <summary>Last of all messages: what came after it would only be refused by a target that is a candidate by then.</summary>
+    private void SendTimeoutNow()
+    {
+        if (_isTimeoutNowDue)
+        {
+            _isTimeoutNowDue = false;
+            _outbox.Add(new TimeoutNow { From = _self, To = _transferTarget, Term = Term });
+        }
+    }
+
+    private void EndTransfer()
+    {
+        _transferTarget = NodeId.None;
+        _isTimeoutNowDue = false;
+    }
 
     private void OnTimeoutNow(TimeoutNow m)
     {

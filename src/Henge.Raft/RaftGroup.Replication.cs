@@ -229,6 +229,7 @@ public sealed partial class RaftGroup
         }
 
         _isHeartbeatDue = false;
+        SendTimeoutNow();
     }
 
     private void Replicate(Progress progress)

@@ -19,6 +19,9 @@ internal sealed record Faults
     public double Checkpoint { get; init; } = 0.05;
     public double Sync { get; init; } = 0.7;
     public double SkipTick { get; init; } = 0.1;
+    public double CrashLeader { get; init; } = 0.005;
+    public double Start { get; init; } = 0.1;
+    public long AppendLimitBytes { get; init; } = 120;
 }
 
 /// <summary>
@@ -97,7 +100,7 @@ internal sealed class RaftCluster
         ElectionTimeoutMinTicks = 10,
         ElectionTimeoutMaxTicks = 20,
         HeartbeatTicks = 3,
-        AppendLimitBytes = 120,
+        AppendLimitBytes = _faults.AppendLimitBytes,
         InflightLimitMessages = 3,
         InflightLimitBytes = 400,
         UncommittedLimitBytes = 1_000,
@@ -132,7 +135,7 @@ internal sealed class RaftCluster
         {
             if (!node.IsUp)
             {
-                if (Chance(0.1))
+                if (Chance(_faults.Start))
                 {
                     Note($"start {node.Id}");
                     node.Start();
@@ -142,7 +145,7 @@ internal sealed class RaftCluster
                 continue;
             }
 
-            if (Chance(_faults.Crash))
+            if (Chance(node.Group!.Role == RaftRole.Leader ? _faults.Crash + _faults.CrashLeader : _faults.Crash))
             {
                 int surviving = Next(node.UnsyncedCount + 1);
                 Note($"crash {node.Id} surviving={surviving}");
@@ -176,7 +179,20 @@ internal sealed class RaftCluster
         }
 
         DeliverDue(_faults.Drop, _faults.Duplicate);
+        CheckLeases();
         CheckLogMatching();
+    }
+
+    private void CheckLeases()
+    {
+        foreach (TestNode node in _nodes.Values)
+        {
+            if (_leases && node.IsUp && node.Group!.TryLeaseRead(_round - node.TicksAtStart, out LogIndex at))
+            {
+                LeaseReads++;
+                Require(at >= CommittedNow(), $"stale lease read at {node.Id}: {at} but {CommittedNow()} was committed");
+            }
+        }
     }
 
     /// <summary>Everybody up, no faults: within a bounded time there is a leader, proposals commit everywhere, and all states are equal.</summary>
@@ -290,12 +306,6 @@ internal sealed class RaftCluster
             Pump(node);
         }
 
-        if (_leases && group.TryLeaseRead(_round - node.TicksAtStart, out LogIndex at))
-        {
-            LeaseReads++;
-            Require(at >= CommittedNow(), $"stale lease read at {node.Id}: {at} but {CommittedNow()} was committed");
-        }
-
         if (Chance(_faults.Checkpoint))
         {
             node.Checkpoint(compact: true, keepEntries: (ulong)Next(8));
@@ -331,9 +341,9 @@ internal sealed class RaftCluster
         List<NodeId> voters = [.. now.Voters];
         List<NodeId> learners = [.. now.Learners];
         NodeId? added = null;
-        switch (Next(4))
+        switch (Next(5))
         {
-            case 0 when _nodes.Count < 8:
+            case 0 when _nodes.Count < 10:
                 added = new NodeId(_nextId);
                 learners.Add(added.Value);
                 break;
@@ -341,12 +351,16 @@ internal sealed class RaftCluster
                 voters.Add(learners[0]);
                 learners.RemoveAt(0);
                 break;
-            case 2 when voters.Count > 1:
+            case 2 when voters.Count > 2:
                 voters.RemoveAt(Next(voters.Count));
                 break;
             case 3 when voters.Count > 1 && learners.Count > 0:
                 voters[Next(voters.Count)] = learners[0];
                 learners.RemoveAt(0);
+                break;
+            case 4 when learners.Count > 1:
+                // Majorities of before and after need not meet here: the case that joint consensus is for.
+                (voters, learners) = (learners, []);
                 break;
             default:
                 return;
