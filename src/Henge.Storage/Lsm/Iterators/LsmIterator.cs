@@ -366,9 +366,8 @@ internal sealed unsafe class LsmIterator : EngineIterator
 
     private void PinValue(InternalIterator merge)
     {
-        // The block may move when it is pinned, so the value is taken afterwards.
-        IPinOwner owner = merge.Pin(out nint token);
         ReadOnlySpan<byte> value = merge.Value;
+        IPinOwner owner = merge.Pin(out nint token);
         Unpin();
         _value = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(value));
         _valueLength = value.Length;

@@ -1,0 +1,195 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using System.Text.Unicode;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Server.Kv;
+using Henge.Storage;
+using Microsoft.AspNetCore.Connections;
+
+namespace Henge.Server.JsonLines;
+
+/// <summary>One connection: reads a JSON value, does what it says, answers, and so on. What is not JSON ends it with an error that says so.</summary>
+internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNode node)
+{
+    private static readonly TimeSpan SlowClientTimeout = TimeSpan.FromSeconds(60);
+
+    // Text grows by escapes to six times its length at most.
+    private readonly long _requestBytesLimit = ((long)(node.Limits.KeyBytes + node.Limits.ValueBytes) * 6) + 1024;
+    private readonly ArrayBufferWriter<byte> _answer = new();
+
+    public async Task RunAsync()
+    {
+        PipeReader input = connection.Transport.Input;
+        try
+        {
+            while (true)
+            {
+                // Not bound to the connection's end: a client that has closed its sending side still waits for answers.
+                ReadResult read = await input.ReadAsync();
+                ReadOnlySequence<byte> buffer = read.Buffer;
+                bool sound = true;
+                while (sound && TryCut(ref buffer, read.IsCompleted, out ReadOnlySequence<byte> request, out string? error))
+                {
+                    sound = error is null;
+                    await AnswerAsync(request, error);
+                }
+
+                bool tooLong = buffer.Length > _requestBytesLimit;
+                if (sound && tooLong)
+                {
+                    await AnswerAsync(default, $"The request is longer than {_requestBytesLimit} bytes.");
+                }
+
+                input.AdvanceTo(buffer.Start, buffer.End);
+                if (read.IsCompleted || !sound || tooLong)
+                {
+                    return;
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or TimeoutException)
+        {
+            // The other end has gone, or takes nothing: there is nobody to tell.
+            connection.Abort();
+        }
+    }
+
+    /// <summary>Cuts one whole JSON value off the front; with an error when there can be none.</summary>
+    private static bool TryCut(ref ReadOnlySequence<byte> buffer, bool last, out ReadOnlySequence<byte> request, out string? error)
+    {
+        request = default;
+        error = null;
+        var reader = new SequenceReader<byte>(buffer);
+        reader.AdvancePastAny((byte)' ', (byte)'\t', (byte)'\r', (byte)'\n');
+        buffer = buffer.Slice(reader.Position);
+        if (buffer.IsEmpty)
+        {
+            return false;
+        }
+
+        try
+        {
+            var json = new Utf8JsonReader(buffer, isFinalBlock: last, default);
+            if (!json.Read() || !json.TrySkip())
+            {
+                return false;
+            }
+
+            SequencePosition end = buffer.GetPosition(json.BytesConsumed);
+            request = buffer.Slice(0, end);
+            buffer = buffer.Slice(end);
+        }
+        catch (JsonException e)
+        {
+            error = "This is not JSON: " + e.Message;
+            buffer = buffer.Slice(buffer.End);
+        }
+
+        return true;
+    }
+
+    private async ValueTask AnswerAsync(ReadOnlySequence<byte> request, string? error)
+    {
+        _answer.ResetWrittenCount();
+        try
+        {
+            if (error is not null)
+            {
+                throw new HengeException(ErrorCode.InvalidArgument, error);
+            }
+
+            await DoAsync(request.ToArray());
+        }
+        catch (HengeException e)
+        {
+            Write(json => json.WriteString("Err", e.Message));
+        }
+
+        connection.Transport.Output.Write(_answer.WrittenSpan);
+        ValueTask<FlushResult> flush = connection.Transport.Output.FlushAsync();
+        if (!flush.IsCompletedSuccessfully)
+        {
+            await flush.AsTask().WaitAsync(SlowClientTimeout);
+        }
+    }
+
+    private async ValueTask DoAsync(byte[] request)
+    {
+        using JsonDocument document = JsonDocument.Parse(request);
+        JsonElement root = document.RootElement;
+        if (root.ValueKind != JsonValueKind.Object || root.EnumerateObject().Count() != 1)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, "A request is an object with one member: Set, Get or Remove.");
+        }
+
+        JsonProperty action = root.EnumerateObject().First();
+        byte[] key = Text(action.Value, "key");
+        CommandLimits.CheckKey(key, node.Limits);
+        var command = new ArrayBufferWriter<byte>();
+        switch (action.Name)
+        {
+            case "Get":
+                await GetAsync(key);
+                return;
+            case "Set":
+                byte[] value = Text(action.Value, "value");
+                CommandLimits.CheckValue(value, node.Limits);
+                CommandEncoder.Put(command, key, value);
+                break;
+            case "Remove":
+                CommandEncoder.Delete(command, key);
+                break;
+            default:
+                throw new HengeException(ErrorCode.InvalidArgument, $"There is no request '{action.Name}'; there are Set, Get and Remove.");
+        }
+
+        var write = new KvAwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command.WrittenMemory };
+        await write.RunAsync(node);
+        Write(static json => json.WriteNull("Ok"));
+    }
+
+    private async ValueTask GetAsync(byte[] key)
+    {
+        var get = new KvAwaitedOperation { Kind = OperationKind.Get, Key = key };
+        await get.RunAsync(node);
+        if (!node.TryRead(get, out PinnedValue value))
+        {
+            Write(static json => json.WriteNull("Ok"));
+            return;
+        }
+
+        byte[] bytes;
+        using (value)
+        {
+            bytes = value.Span.ToArray();
+        }
+
+        if (!Utf8.IsValid(bytes))
+        {
+            throw new HengeException(ErrorCode.WrongType, "The value is not UTF-8 text, so this protocol cannot carry it; read it by another door.");
+        }
+
+        Write(json => json.WriteString("Ok", bytes));
+    }
+
+    private static byte[] Text(JsonElement parameters, string name) =>
+        parameters.ValueKind == JsonValueKind.Object && parameters.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? System.Text.Encoding.UTF8.GetBytes(value.GetString()!)
+            : throw new HengeException(ErrorCode.InvalidArgument, $"The request needs a member '{name}' that is a string.");
+
+    private void Write(Action<Utf8JsonWriter> write)
+    {
+        _answer.ResetWrittenCount();
+        using (var json = new Utf8JsonWriter(_answer))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+
+        _answer.Write("\n"u8);
+    }
+}

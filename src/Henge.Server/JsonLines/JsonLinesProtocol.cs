@@ -1,0 +1,25 @@
+using Henge.Node.Api;
+using Henge.Server.Ports;
+using Microsoft.AspNetCore.Connections;
+
+namespace Henge.Server.JsonLines;
+
+/// <summary>
+/// JSON over TCP as the Aryavarth articles have it: <c>{"Set":{"key":"a","value":"b"}}</c> is answered by <c>{"Ok":null}</c>. One request after another on a connection, with or
+/// without line ends between them; a client may also close its sending side after one request, as the articles' does.
+/// </summary>
+public sealed class JsonLinesProtocol(IHengeNode node) : IConnectionProtocol
+{
+    /// <inheritdoc/>
+    public string Name => "json";
+
+    /// <inheritdoc/>
+    public bool Matches(ReadOnlySpan<byte> first, out bool needMore)
+    {
+        needMore = false;
+        return first[0] == (byte)'{';
+    }
+
+    /// <inheritdoc/>
+    public Task RunAsync(ConnectionContext connection) => new JsonLinesConnection(connection, node).RunAsync();
+}

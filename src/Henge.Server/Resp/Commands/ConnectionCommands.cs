@@ -1,0 +1,254 @@
+using System.Globalization;
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+
+namespace Henge.Server.Resp.Commands;
+
+/// <summary>Commands about the connection and the server, transactions and subscriptions.</summary>
+internal static class ConnectionCommands
+{
+    private const string Version = "7.0.0";
+
+    public static IEnumerable<RespCommand> All =>
+    [
+        new LocalCommand("ping", -1, Ping),
+        new LocalCommand("echo", 2, static (_, a, w) => w.Bulk(a.Span(1))),
+        new LocalCommand("auth", -2, static (_, _, w) => w.Error(RespErrors.NoPassword)),
+        new LocalCommand("select", 2, Select),
+        new LocalCommand("client", -2, Client),
+        new LocalCommand("command", -1, Command),
+        new LocalCommand("info", -1, Info),
+        new LocalCommand("time", 1, Time),
+        new SlowCommand("hello", -1, Hello),
+        new SlowCommand("quit", -1, static (c, _, w) => Do(() => { c.Quit = true; w.Ok(); })),
+        new SlowCommand("multi", 1, static (c, _, w) => Do(() => c.Transaction.Multi(w))),
+        new SlowCommand("discard", 1, static (c, _, w) => Do(() => c.Transaction.Discard(w))),
+        new SlowCommand("exec", 1, static (c, _, w) => c.Transaction.ExecAsync(w)),
+        new SlowCommand("watch", -2, static (c, a, w) => c.Transaction.WatchAsync(a, w)) { Keys = (1, -1, 1) },
+        new SlowCommand("unwatch", 1, static (c, _, w) => Do(() => { c.Transaction.Unwatch(); w.Ok(); })),
+        new SlowCommand("subscribe", -2, static (c, a, w) => Do(() => c.Subscriptions.Subscribe(a, w, pattern: false))),
+        new SlowCommand("psubscribe", -2, static (c, a, w) => Do(() => c.Subscriptions.Subscribe(a, w, pattern: true))),
+        new SlowCommand("unsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: false))),
+        new SlowCommand("punsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: true))),
+    ];
+
+    private static ValueTask Do(Action action)
+    {
+        action();
+        return ValueTask.CompletedTask;
+    }
+
+    private static void Ping(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        if (arguments.Count > 2)
+        {
+            writer.Error(RespErrors.WrongArity("ping"));
+        }
+        else if (connection.Subscriptions.Count > 0 && writer.Protocol == 2)
+        {
+            writer.Array(2);
+            writer.Bulk("pong");
+            writer.Bulk(arguments.Count == 2 ? arguments.Span(1) : default);
+        }
+        else if (arguments.Count == 2)
+        {
+            writer.Bulk(arguments.Span(1));
+        }
+        else
+        {
+            writer.Raw("+PONG\r\n"u8);
+        }
+    }
+
+    private static void Select(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        if (!arguments.TryInteger(1, out long index))
+        {
+            writer.Error("ERR invalid DB index");
+        }
+        else if (index != 0)
+        {
+            writer.Error("ERR DB index is out of range");
+        }
+        else
+        {
+            writer.Ok();
+        }
+    }
+
+    private static ValueTask Hello(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        int protocol = writer.Protocol;
+        for (int i = 1; i < arguments.Count; i++)
+        {
+            if (i == 1)
+            {
+                if (!arguments.TryInteger(1, out long asked))
+                {
+                    writer.Error("ERR Protocol version is not an integer or out of range");
+                    return ValueTask.CompletedTask;
+                }
+
+                if (asked is not (2 or 3))
+                {
+                    writer.Error("NOPROTO unsupported protocol version");
+                    return ValueTask.CompletedTask;
+                }
+
+                protocol = (int)asked;
+            }
+            else if (arguments.Is(i, "AUTH"u8) && i + 2 < arguments.Count)
+            {
+                writer.Error(RespErrors.NoPassword);
+                return ValueTask.CompletedTask;
+            }
+            else if (arguments.Is(i, "SETNAME"u8) && i + 1 < arguments.Count)
+            {
+                connection.ClientName = arguments.Text(++i);
+            }
+            else
+            {
+                writer.Error($"ERR Syntax error in HELLO option '{arguments.Text(i)}'");
+                return ValueTask.CompletedTask;
+            }
+        }
+
+        writer.Protocol = protocol;
+        writer.Map(7);
+        writer.Bulk("server");
+        writer.Bulk("redis");
+        writer.Bulk("version");
+        writer.Bulk(Version);
+        writer.Bulk("proto");
+        writer.Integer(protocol);
+        writer.Bulk("id");
+        writer.Integer(connection.Id);
+        writer.Bulk("mode");
+        writer.Bulk("standalone");
+        writer.Bulk("role");
+        writer.Bulk("master");
+        writer.Bulk("modules");
+        writer.Array(0);
+        return ValueTask.CompletedTask;
+    }
+
+    private static void Client(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        string about = string.Create(
+            CultureInfo.InvariantCulture, $"id={connection.Id} addr={connection.RemoteAddress} name={connection.ClientName} db=0 resp={writer.Protocol}\n");
+        if (arguments.Is(1, "ID"u8))
+        {
+            writer.Integer(connection.Id);
+        }
+        else if (arguments.Is(1, "GETNAME"u8))
+        {
+            writer.Bulk(connection.ClientName);
+        }
+        else if (arguments.Is(1, "SETNAME"u8) && arguments.Count == 3)
+        {
+            connection.ClientName = arguments.Text(2);
+            writer.Ok();
+        }
+        else if (arguments.Is(1, "SETINFO"u8) || arguments.Is(1, "NO-EVICT"u8) || arguments.Is(1, "NO-TOUCH"u8))
+        {
+            writer.Ok();
+        }
+        else if (arguments.Is(1, "INFO"u8) || arguments.Is(1, "LIST"u8))
+        {
+            writer.Bulk(about);
+        }
+        else
+        {
+            writer.Error($"ERR unknown subcommand '{arguments.Text(1)}'. Try CLIENT ID, INFO, GETNAME or SETNAME.");
+        }
+    }
+
+    private static void Command(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        if (arguments.Count == 1)
+        {
+            Describe(RespCommandTable.All, writer);
+        }
+        else if (arguments.Is(1, "COUNT"u8))
+        {
+            writer.Integer(RespCommandTable.All.Count);
+        }
+        else if (arguments.Is(1, "DOCS"u8))
+        {
+            writer.Map(0);
+        }
+        else if (arguments.Is(1, "INFO"u8))
+        {
+            Describe([.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))], writer);
+        }
+        else if (arguments.Is(1, "LIST"u8))
+        {
+            writer.Array(RespCommandTable.All.Count);
+            foreach (RespCommand command in RespCommandTable.All)
+            {
+                writer.Bulk(command.Name);
+            }
+        }
+        else
+        {
+            writer.Error($"ERR unknown subcommand '{arguments.Text(1)}'. Try COMMAND COUNT, DOCS, INFO or LIST.");
+        }
+    }
+
+    private static void Describe(IReadOnlyList<RespCommand?> commands, RespWriter writer)
+    {
+        writer.Array(commands.Count);
+        foreach (RespCommand? command in commands)
+        {
+            if (command is null)
+            {
+                writer.NullArray();
+                continue;
+            }
+
+            writer.Array(6);
+            writer.Bulk(command.Name);
+            writer.Integer(command.Arity);
+            writer.Array(1);
+            writer.Simple(command.Writes ? "write" : "readonly");
+            writer.Integer(command.Keys.First);
+            writer.Integer(command.Keys.Last);
+            writer.Integer(command.Keys.Step);
+        }
+    }
+
+    private static void Info(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        NodeStatus status = connection.Node.GetStatus();
+        var text = new StringBuilder();
+        bool Wanted(string section) => arguments.Count == 1 || Enumerable.Range(1, arguments.Count - 1).Any(i =>
+            string.Equals(arguments.Text(i), section, StringComparison.OrdinalIgnoreCase) || arguments.Is(i, "ALL"u8) || arguments.Is(i, "EVERYTHING"u8) || arguments.Is(i, "DEFAULT"u8));
+        void Section(string name, params (string Key, object Value)[] lines)
+        {
+            if (Wanted(name))
+            {
+                text.Append(text.Length > 0 ? "\r\n" : "").Append("# ").Append(name).Append("\r\n");
+                foreach ((string key, object value) in lines)
+                {
+                    text.Append(CultureInfo.InvariantCulture, $"{key}:{value}\r\n");
+                }
+            }
+        }
+
+        int leads = status.Shards.Count(s => s.Role == ReplicaRole.Leader);
+        Section("Server", ("redis_version", Version), ("server_name", "henge"), ("redis_mode", "standalone"), ("uptime_in_seconds", status.UptimeMs / 1000), ("node", status.Name));
+        Section("Memory", ("memtable_bytes", status.Engine.MemTableBytes), ("block_cache_bytes", status.Engine.BlockCacheBytes), ("used_memory", Environment.WorkingSet));
+        Section("Persistence", ("loading", 0), ("log_bytes", status.LogBytes), ("log_syncs", status.LogSyncs), ("table_bytes", status.Engine.TableBytes));
+        Section("Replication", ("role", "master"), ("shards", status.Shards.Count), ("shards_led", leads), ("cluster_id", status.ClusterId));
+        writer.Bulk(text.ToString());
+    }
+
+    private static void Time(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        long unixMs = connection.Node.Now.Milliseconds + Core.Version.EpochUnixMs;
+        writer.Array(2);
+        writer.Bulk((unixMs / 1000).ToString(CultureInfo.InvariantCulture));
+        writer.Bulk((unixMs % 1000 * 1000).ToString(CultureInfo.InvariantCulture));
+    }
+}

@@ -1,0 +1,77 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+
+namespace Henge.Server.Resp.Commands;
+
+/// <summary>Commands on keys: DEL, EXISTS, EXPIRE, TTL and their kin.</summary>
+internal static class KeyCommands
+{
+    private static readonly (int, int, int) OneKey = (1, 1, 1);
+    private static readonly (int, int, int) AllKeys = (1, -1, 1);
+
+    public static IEnumerable<RespCommand> All =>
+    [
+        new DeleteCommand("del") { Keys = AllKeys },
+        new DeleteCommand("unlink") { Keys = AllKeys },
+        new ReadCommand("exists", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = AllKeys },
+        new ReadCommand("type", 2, static (_, found, writer) => Simple(writer, found.Exists ? "string" : "none")) { Keys = OneKey },
+        new ReadCommand("ttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1000)) { Keys = OneKey },
+        new ReadCommand("pttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1)) { Keys = OneKey },
+        new WriteCommand("expire", -3, static (a, _, w) => EncodeExpire(a, w, "expire", 1000, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("pexpire", -3, static (a, _, w) => EncodeExpire(a, w, "pexpire", 1, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("expireat", -3, static (a, _, w) => EncodeExpire(a, w, "expireat", 1000, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("pexpireat", -3, static (a, _, w) => EncodeExpire(a, w, "pexpireat", 1, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("persist", 2, EncodePersist, StringCommands.ReplyNumber) { Keys = OneKey },
+    ];
+
+    private static int Simple(RespWriter writer, string text)
+    {
+        writer.Simple(text);
+        return 0;
+    }
+
+    /// <summary>-2: no such key; -1: it does not expire; else what is left, rounded as Redis does.</summary>
+    private static int Remaining(IHengeNode node, FoundEntry found, RespWriter writer, long unitMs)
+    {
+        long leftMs = Math.Max(0, found.ExpiresAtMs - node.Now.Milliseconds);
+        writer.Integer(!found.Exists ? -2 : found.ExpiresAtMs == 0 ? -1 : (leftMs + (unitMs / 2)) / unitMs);
+        return 0;
+    }
+
+    /// <summary>EXPIRE key time [NX | XX | GT | LT]: a time that has passed deletes the key.</summary>
+    private static string? EncodeExpire(RespArguments arguments, IBufferWriter<byte> writer, string name, long unitMs, bool relative)
+    {
+        if (!arguments.TryInteger(2, out long time))
+        {
+            return RespErrors.NotAnInteger;
+        }
+
+        if (time > long.MaxValue / 2000 || time < long.MinValue / 2000)
+        {
+            return RespErrors.InvalidExpiry(name);
+        }
+
+        ExpiryCondition condition = ExpiryCondition.None;
+        if (arguments.Count > 3)
+        {
+            condition = arguments.Is(3, "NX"u8) ? ExpiryCondition.IfNone : arguments.Is(3, "XX"u8) ? ExpiryCondition.IfSome
+                : arguments.Is(3, "GT"u8) ? ExpiryCondition.IfLater : arguments.Is(3, "LT"u8) ? ExpiryCondition.IfEarlier : ExpiryCondition.None;
+            if (condition == ExpiryCondition.None || arguments.Count > 4)
+            {
+                return arguments.Count > 4 ? "ERR NX and XX, GT or LT options at the same time are not compatible" : "ERR Unsupported option " + arguments.Text(3);
+            }
+        }
+
+        Expiry expiry = !relative ? ExpiryArgument.FromUnixMs(time * unitMs) : time > 0 ? Expiry.After(time * unitMs) : Expiry.At(1);
+        CommandEncoder.SetExpiry(writer, arguments.Span(1), expiry, condition);
+        return null;
+    }
+
+    private static string? EncodePersist(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        CommandEncoder.SetExpiry(writer, arguments.Span(1), Expiry.Never);
+        return null;
+    }
+}

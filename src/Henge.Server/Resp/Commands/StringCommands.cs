@@ -1,0 +1,249 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+
+namespace Henge.Server.Resp.Commands;
+
+/// <summary>Commands on the values of keys: GET, SET and their kin.</summary>
+internal static class StringCommands
+{
+    private static readonly (int, int, int) OneKey = (1, 1, 1);
+
+    public static IEnumerable<RespCommand> All =>
+    [
+        new ReadCommand("get", 2, BulkOrNull) { Keys = OneKey },
+        new ReadCommand("mget", -2, BulkOrNull) { AsArray = true, Keys = (1, -1, 1) },
+        new ReadCommand("strlen", 2, static (_, found, writer) => Integer(writer, found.Value.Length)) { Keys = OneKey },
+        new WriteCommand("set", -3, EncodeSet, ReplySet) { Keys = OneKey },
+        new WriteCommand("setnx", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { Condition = PutCondition.IfAbsent }), ReplyOneIfDone) { Keys = OneKey },
+        new WriteCommand("setex", 4, static (a, _, w) => EncodeSetEx(a, w, 1000), ReplyOk) { Keys = OneKey },
+        new WriteCommand("psetex", 4, static (a, _, w) => EncodeSetEx(a, w, 1), ReplyOk) { Keys = OneKey },
+        new WriteCommand("getset", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { ReturnPrevious = true }), ReplyPrevious) { Keys = OneKey },
+        new WriteCommand("getdel", 2, EncodeGetDel, ReplyPrevious) { Keys = OneKey },
+        new WriteCommand("getex", -2, EncodeGetEx, ReplyPrevious) { Keys = OneKey },
+        new WriteCommand("append", 3, EncodeAppend, ReplyNumber) { Keys = OneKey },
+        new WriteCommand("incr", 2, static (a, _, w) => Increment(w, a, 1), ReplyNumber) { Keys = OneKey },
+        new WriteCommand("decr", 2, static (a, _, w) => Increment(w, a, -1), ReplyNumber) { Keys = OneKey },
+        new WriteCommand("incrby", 3, static (a, _, w) => a.TryInteger(2, out long by) ? Increment(w, a, by) : RespErrors.NotAnInteger, ReplyNumber) { Keys = OneKey },
+        new WriteCommand("decrby", 3, EncodeDecrBy, ReplyNumber) { Keys = OneKey },
+        new WriteCommand("incrbyfloat", 3, EncodeIncrByFloat, static (RespArguments _, in CommandResult _, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Bulk(payload)) { Keys = OneKey },
+        new WriteCommand("msetnx", -3, EncodeMSetNx, ReplyOneIfDone) { Keys = (1, -1, 2) },
+    ];
+
+    internal static void ReplyOk(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Ok();
+
+    internal static void ReplyNumber(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Integer(result.Number);
+
+    private static void ReplyOneIfDone(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) =>
+        writer.Integer(result.Status == CommandStatus.Ok ? 1 : 0);
+
+    private static void ReplyPrevious(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer)
+    {
+        if (EntryView.TryRead(payload, out EntryView entry))
+        {
+            writer.Bulk(entry.Value);
+        }
+        else
+        {
+            writer.Null();
+        }
+    }
+
+    private static int BulkOrNull(IHengeNode node, FoundEntry found, RespWriter writer)
+    {
+        if (found.Exists)
+        {
+            writer.Bulk(found.Value);
+        }
+        else
+        {
+            writer.Null();
+        }
+
+        return 0;
+    }
+
+    private static int Integer(RespWriter writer, long value)
+    {
+        writer.Integer(value);
+        return 0;
+    }
+
+    private static string? Put(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, in PutOptions options)
+    {
+        CommandEncoder.Put(writer, key, value, in options);
+        return null;
+    }
+
+    private static string? Increment(IBufferWriter<byte> writer, RespArguments arguments, long by)
+    {
+        CommandEncoder.Increment(writer, arguments.Span(1), by);
+        return null;
+    }
+
+    /// <summary>SET key value [NX|XX] [GET] [EX seconds | PX milliseconds | EXAT time | PXAT time | KEEPTTL].</summary>
+    private static string? EncodeSet(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        if (arguments.Count == 3)
+        {
+            CommandEncoder.Put(writer, arguments.Span(1), arguments.Span(2));
+            return null;
+        }
+
+        PutCondition condition = PutCondition.None;
+        Expiry expiry = Expiry.Never;
+        bool keep = false, get = false;
+        for (int i = 3; i < arguments.Count; i++)
+        {
+            if (arguments.Is(i, "NX"u8) && condition == PutCondition.None)
+            {
+                condition = PutCondition.IfAbsent;
+            }
+            else if (arguments.Is(i, "XX"u8) && condition == PutCondition.None)
+            {
+                condition = PutCondition.IfPresent;
+            }
+            else if (arguments.Is(i, "GET"u8))
+            {
+                get = true;
+            }
+            else if (arguments.Is(i, "KEEPTTL"u8) && expiry.Mode == ExpiryMode.Never)
+            {
+                keep = true;
+            }
+            else if (expiry.Mode == ExpiryMode.Never && !keep && i + 1 < arguments.Count && ExpiryArgument.IsUnit(arguments, i))
+            {
+                if (ExpiryArgument.Read(arguments, i, "set", out expiry) is { } error)
+                {
+                    return error;
+                }
+
+                i++;
+            }
+            else
+            {
+                return RespErrors.Syntax;
+            }
+        }
+
+        return Put(writer, arguments.Span(1), arguments.Span(2), new PutOptions { Condition = condition, Expiry = expiry, KeepExpiry = keep, ReturnPrevious = get });
+    }
+
+    private static void ReplySet(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer)
+    {
+        for (int i = 3; i < arguments.Count; i++)
+        {
+            if (arguments.Is(i, "GET"u8))
+            {
+                ReplyPrevious(arguments, in result, payload, writer);
+                return;
+            }
+        }
+
+        if (result.Status == CommandStatus.Ok)
+        {
+            writer.Ok();
+        }
+        else
+        {
+            writer.Null();
+        }
+    }
+
+    private static string? EncodeSetEx(RespArguments arguments, IBufferWriter<byte> writer, long unitMs)
+    {
+        string name = unitMs == 1 ? "psetex" : "setex";
+        if (!arguments.TryInteger(2, out long time))
+        {
+            return RespErrors.NotAnInteger;
+        }
+
+        return time <= 0 || time > CommandLimits.MaxExpiryMs / unitMs
+            ? RespErrors.InvalidExpiry(name)
+            : Put(writer, arguments.Span(1), arguments.Span(3), new PutOptions { Expiry = Expiry.After(time * unitMs) });
+    }
+
+    private static string? EncodeGetDel(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        CommandEncoder.Delete(writer, arguments.Span(1), returnPrevious: true);
+        return null;
+    }
+
+    /// <summary>GETEX key [EX seconds | PX milliseconds | EXAT time | PXAT time | PERSIST].</summary>
+    private static string? EncodeGetEx(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        Expiry expiry = Expiry.Never;
+        if (arguments.Count == 2)
+        {
+            CommandEncoder.Get(writer, arguments.Span(1));
+            return null;
+        }
+
+        if (arguments.Count == 4 && ExpiryArgument.IsUnit(arguments, 2))
+        {
+            if (ExpiryArgument.Read(arguments, 2, "getex", out expiry) is { } error)
+            {
+                return error;
+            }
+        }
+        else if (arguments.Count != 3 || !arguments.Is(2, "PERSIST"u8))
+        {
+            return RespErrors.Syntax;
+        }
+
+        CommandEncoder.SetExpiry(writer, arguments.Span(1), expiry, returnValue: true);
+        return null;
+    }
+
+    private static string? EncodeAppend(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        CommandEncoder.Append(writer, arguments.Span(1), arguments.Span(2), node.Limits.ValueBytes);
+        return null;
+    }
+
+    private static string? EncodeDecrBy(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer) =>
+        !arguments.TryInteger(2, out long by) ? RespErrors.NotAnInteger
+        : by == long.MinValue ? "ERR decrement would overflow"
+        : Increment(writer, arguments, -by);
+
+    private static string? EncodeIncrByFloat(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        try
+        {
+            CommandEncoder.IncrementFloat(writer, arguments.Span(1), arguments.Span(2));
+            return null;
+        }
+        catch (HengeException)
+        {
+            return RespErrors.NotAFloat;
+        }
+    }
+
+    private static string? EncodeMSetNx(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
+    {
+        if (Pairs(arguments) is not { } pairs)
+        {
+            return RespErrors.WrongArity("msetnx");
+        }
+
+        CommandEncoder.MultiPut(writer, pairs, ifAllAbsent: true);
+        return null;
+    }
+
+    internal static KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>[]? Pairs(RespArguments arguments)
+    {
+        if (arguments.Count % 2 == 0)
+        {
+            return null;
+        }
+
+        var pairs = new KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>[arguments.Count / 2];
+        for (int i = 0; i < pairs.Length; i++)
+        {
+            pairs[i] = new(arguments[1 + (2 * i)], arguments[2 + (2 * i)]);
+        }
+
+        return pairs;
+    }
+}

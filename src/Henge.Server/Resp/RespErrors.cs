@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Text;
+using Henge.Core;
+using Henge.Node.StateMachine;
+
+namespace Henge.Server.Resp;
+
+/// <summary>Errors in Redis's words where Redis has them, so that its clients understand them.</summary>
+internal static class RespErrors
+{
+    public const string Syntax = "ERR syntax error";
+    public const string NotAnInteger = "ERR value is not an integer or out of range";
+    public const string NotAFloat = "ERR value is not a valid float";
+    public const string NestedMulti = "ERR MULTI calls can not be nested";
+    public const string ExecWithoutMulti = "ERR EXEC without MULTI";
+    public const string DiscardWithoutMulti = "ERR DISCARD without MULTI";
+    public const string WatchInsideMulti = "ERR WATCH inside MULTI is not allowed";
+    public const string ExecAborted = "EXECABORT Transaction discarded because of previous errors.";
+    public const string CrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
+    public const string NoPassword =
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+
+    public static string WrongArity(string name) => $"ERR wrong number of arguments for '{name}' command";
+
+    public static string InvalidExpiry(string name) => $"ERR invalid expire time in '{name}' command";
+
+    public static string Unknown(RespArguments arguments)
+    {
+        var text = new StringBuilder("ERR unknown command '").Append(Clip(arguments.Text(0))).Append("', with args beginning with: ");
+        for (int i = 1; i < arguments.Count && text.Length < 128; i++)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"'{Clip(arguments.Text(i))}' ");
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>The reply for an operation that failed.</summary>
+    public static string Of(ErrorCode code, string? message) => code switch
+    {
+        ErrorCode.CrossShard => CrossSlot,
+        ErrorCode.Unavailable or ErrorCode.NotLeader => "CLUSTERDOWN " + message,
+        ErrorCode.DeadlineExceeded => "TRYAGAIN " + message,
+        ErrorCode.UnknownOutcome => "UNKNOWNOUTCOME " + message,
+        ErrorCode.ResourceExhausted => "BUSY " + message,
+        ErrorCode.DiskFull => "MISCONF " + message,
+        ErrorCode.Stopping => "LOADING " + message,
+        _ => "ERR " + message,
+    };
+
+    /// <summary>The reply for a command that the state machine could not do.</summary>
+    public static string Of(in CommandResult result) => result.Problem switch
+    {
+        CommandProblem.NotAnInteger => NotAnInteger,
+        CommandProblem.IntegerOverflow => "ERR increment or decrement would overflow",
+        CommandProblem.NotANumber => NotAFloat,
+        CommandProblem.NumberOverflow => "ERR increment would produce NaN or Infinity",
+        CommandProblem.ValueTooLarge => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        _ => Of(result.Error, result.ErrorMessage),
+    };
+
+    private static string Clip(string text) => text.Length > 64 ? text[..64] : text;
+}

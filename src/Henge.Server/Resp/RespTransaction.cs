@@ -1,0 +1,247 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Server.Resp.Commands;
+
+namespace Henge.Server.Resp;
+
+/// <summary>MULTI, EXEC, DISCARD and WATCH of one connection. A transaction becomes one command of one shard: all of it, at one version, or nothing.</summary>
+internal sealed class RespTransaction(RespConnection connection)
+{
+    private readonly List<(RespCommand Command, RespArguments Arguments)> _queued = [];
+    private readonly List<(byte[] Key, Core.Version Version)> _watched = [];
+    private long _queuedBytes;
+    private bool _aborted;
+
+    /// <summary>True between MULTI and EXEC or DISCARD.</summary>
+    public bool Open { get; private set; }
+
+    /// <summary>True for the commands that are not queued but done.</summary>
+    public static bool RunsInside(RespCommand command) => command.Name is "exec" or "discard" or "multi" or "watch" or "quit" or "reset";
+
+    /// <summary>Takes a command into the transaction; the error to reply, if any, which also dooms the transaction.</summary>
+    public string? Queue(RespCommand? command, RespArguments arguments, string? error)
+    {
+        error ??= command is SlowCommand ? $"ERR '{command.Name}' is not allowed inside a transaction" : null;
+        for (int i = 0; i < arguments.Count; i++)
+        {
+            _queuedBytes += arguments[i].Length;
+        }
+
+        NodeLimits limits = connection.Node.Limits;
+        if (_queued.Count >= limits.TxnOperations || _queuedBytes > limits.CommandBytes)
+        {
+            error ??= $"ERR the transaction is too large: at most {limits.TxnOperations} commands and {limits.CommandBytes} bytes";
+        }
+
+        if (error is null)
+        {
+            _queued.Add((command!, arguments.Copy()));
+        }
+        else
+        {
+            _aborted = true;
+        }
+
+        return error;
+    }
+
+    public void Multi(RespWriter writer)
+    {
+        if (Open)
+        {
+            writer.Error(RespErrors.NestedMulti);
+            return;
+        }
+
+        Open = true;
+        writer.Ok();
+    }
+
+    public void Discard(RespWriter writer)
+    {
+        if (!Open)
+        {
+            writer.Error(RespErrors.DiscardWithoutMulti);
+            return;
+        }
+
+        Close();
+        writer.Ok();
+    }
+
+    public void Unwatch() => _watched.Clear();
+
+    public async ValueTask WatchAsync(RespArguments arguments, RespWriter writer)
+    {
+        if (Open)
+        {
+            writer.Error(RespErrors.WatchInsideMulti);
+            return;
+        }
+
+        if (_watched.Count + arguments.Count - 1 > connection.Node.Limits.TxnOperations)
+        {
+            writer.Error($"ERR too many watched keys: at most {connection.Node.Limits.TxnOperations}");
+            return;
+        }
+
+        for (int i = 1; i < arguments.Count; i++)
+        {
+            byte[] key = arguments[i].ToArray();
+            Operation get = await connection.RunOneAsync(o => (o.Kind, o.Key) = (OperationKind.Get, key));
+            if (get.Error != ErrorCode.None)
+            {
+                writer.Error(RespErrors.Of(get.Error, get.ErrorMessage));
+                return;
+            }
+
+            Core.Version version = default;
+            if (connection.Node.TryRead(get, out Storage.PinnedValue value))
+            {
+                using (value)
+                {
+                    version = value.Version;
+                }
+            }
+
+            _watched.Add((key, version));
+        }
+
+        writer.Ok();
+    }
+
+    public async ValueTask ExecAsync(RespWriter writer)
+    {
+        if (!Open)
+        {
+            writer.Error(RespErrors.ExecWithoutMulti);
+            return;
+        }
+
+        try
+        {
+            if (_aborted)
+            {
+                writer.Error(RespErrors.ExecAborted);
+                return;
+            }
+
+            if (Build(out byte[] command, out byte[] key) is { } error)
+            {
+                writer.Error(error);
+                return;
+            }
+
+            if (key.Length == 0 && command.Length == 0)
+            {
+                // Only commands such as PING: nothing for the node to do.
+                Replies(default, writer);
+                return;
+            }
+
+            Operation write = await connection.RunOneAsync(o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, key, command));
+            Finish(write, writer);
+        }
+        finally
+        {
+            Close();
+        }
+    }
+
+    private string? Build(out byte[] command, out byte[] key)
+    {
+        (command, key) = ([], []);
+        var builder = new TxnBuilder();
+        var scratch = new ArrayBufferWriter<byte>();
+        foreach ((byte[] watched, Core.Version version) in _watched)
+        {
+            builder.CompareVersion(watched, CompareRelation.Equal, version);
+            key = key.Length == 0 ? watched : key;
+        }
+
+        foreach ((RespCommand queued, RespArguments arguments) in _queued)
+        {
+            if (queued is not DataCommand data)
+            {
+                continue;
+            }
+
+            if (data.Queue(arguments, connection.Node, builder.Then, scratch) is { } error)
+            {
+                return error;
+            }
+
+            key = key.Length == 0 ? arguments[1].ToArray() : key;
+        }
+
+        if (builder.Count == 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            var output = new ArrayBufferWriter<byte>();
+            builder.Encode(output);
+            command = output.WrittenSpan.ToArray();
+            CommandLimits.Check(command, connection.Node.Limits);
+            CommandEncoder.ShardOf(command, new Henge.Cluster.ShardMap(connection.Node.GetTopology().Shards.Count));
+            return null;
+        }
+        catch (HengeException e)
+        {
+            return RespErrors.Of(e.Code, e.Message);
+        }
+    }
+
+    private void Finish(Operation write, RespWriter writer)
+    {
+        if (write.Error != ErrorCode.None)
+        {
+            writer.Error(RespErrors.Of(write.Error, write.ErrorMessage));
+            return;
+        }
+
+        CommandResult result = CommandResult.Of(write, out ReadOnlySpan<byte> payload);
+        if (result.Status == CommandStatus.Failed)
+        {
+            writer.Error(RespErrors.Of(in result));
+        }
+        else if (!result.Succeeded)
+        {
+            writer.NullArray();
+        }
+        else
+        {
+            Replies(payload, writer);
+        }
+    }
+
+    private void Replies(ReadOnlySpan<byte> payload, RespWriter writer)
+    {
+        var results = new TxnResultReader(payload);
+        writer.Array(_queued.Count);
+        foreach ((RespCommand queued, RespArguments arguments) in _queued)
+        {
+            if (queued is DataCommand data)
+            {
+                data.ReplyQueued(arguments, connection.Node, ref results, writer);
+            }
+            else
+            {
+                ((LocalCommand)queued).Run(connection, arguments, writer);
+            }
+        }
+    }
+
+    private void Close()
+    {
+        Open = false;
+        _aborted = false;
+        _queuedBytes = 0;
+        _queued.Clear();
+        _watched.Clear();
+    }
+}

@@ -1,0 +1,80 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+using Henge.Core;
+using Henge.Node.Api;
+
+namespace Henge.Server.Rest;
+
+/// <summary>Keys and values as JSON: text where they are UTF-8, base64 under another name where they are not. Pure functions.</summary>
+internal static class RestJson
+{
+    /// <summary>Writes <c>"name": "text"</c>, or <c>"nameBase64": "…"</c> for bytes that are no text.</summary>
+    public static void WriteBytes(Utf8JsonWriter json, string name, ReadOnlySpan<byte> bytes)
+    {
+        if (Utf8.IsValid(bytes))
+        {
+            json.WriteString(name, bytes);
+        }
+        else
+        {
+            json.WriteBase64String(name + "Base64", bytes);
+        }
+    }
+
+    /// <summary>Writes version, its moment, and what is left until expiry, where there is one.</summary>
+    public static void WriteStamp(Utf8JsonWriter json, Core.Version version, long expiresAtMs, IHengeNode node)
+    {
+        json.WriteNumber("version", version.Value);
+        json.WriteString("time", version.ToTime().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
+        if (expiresAtMs != 0)
+        {
+            json.WriteNumber("ttlMs", Math.Max(0, expiresAtMs - node.Now.Milliseconds));
+        }
+    }
+
+    /// <summary>Bytes as a token for URLs (RFC 4648, section 5, without padding).</summary>
+    public static string ToToken(ReadOnlySpan<byte> bytes) => Base64Url.EncodeToString(bytes);
+
+    /// <summary>A token as bytes. Throws <see cref="HengeException"/> (InvalidArgument) that names the parameter.</summary>
+    public static byte[] FromToken(string parameter, string token)
+    {
+        try
+        {
+            return Base64Url.DecodeFromChars(token);
+        }
+        catch (FormatException)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"'{parameter}' is not a token that an earlier answer gave. Send it back as it was.");
+        }
+    }
+
+    /// <summary>
+    /// The bytes that a percent-encoded text stands for (RFC 3986, section 2.1); unlike the framework's decoders it keeps bytes that are no UTF-8, and plus signs.
+    /// </summary>
+    public static byte[] PercentDecode(string text)
+    {
+        byte[] raw = Encoding.UTF8.GetBytes(text), bytes = new byte[raw.Length];
+        int length = 0;
+        for (int i = 0; i < raw.Length; i++)
+        {
+            if (raw[i] != '%')
+            {
+                bytes[length++] = raw[i];
+            }
+            else if (i + 2 < raw.Length && Utf8Parser.TryParse(raw.AsSpan(i + 1, 2), out byte value, out int used, 'x') && used == 2)
+            {
+                bytes[length++] = value;
+                i += 2;
+            }
+            else
+            {
+                throw new HengeException(ErrorCode.InvalidArgument, "A percent sign in the path must be followed by two hexadecimal digits; a percent sign itself is %25.");
+            }
+        }
+
+        return bytes[..length];
+    }
+}
