@@ -1,0 +1,89 @@
+using Henge.Core;
+
+namespace Henge.Raft.Tests;
+
+public sealed class LeaderTransferTests
+{
+    [Fact]
+    public void Leadership_goes_over_at_once_and_past_the_protection_of_the_old_leader()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Tick(1, 5);
+        lab.Settle();
+        Assert.Equal(TransferStatus.Started, lab.Transfer(1, 3));
+        lab.Settle();
+        Assert.Equal(RaftRole.Leader, lab[3].Role);
+        Assert.Equal(new Term(2), lab[3].Term);
+        Assert.Equal(new NodeId(3), lab[1].Leader);
+    }
+
+    [Fact]
+    public void A_target_that_lags_is_brought_up_to_date_first()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        for (int i = 0; i < 10; i++)
+        {
+            lab.Propose(1, $"{i}");
+        }
+
+        lab.Drop(1, 3);
+        lab.Settle(3);
+        lab.Transfer(1, 3);
+        Assert.DoesNotContain(lab.InFlight(1, 3), static m => m is TimeoutNow);
+        lab.Settle();
+        Assert.Equal(RaftRole.Leader, lab[3].Role);
+        Assert.Equal(10, lab.Applied[3].Count);
+    }
+
+    [Fact]
+    public void Proposals_are_refused_meanwhile_and_taken_again_when_the_transfer_is_given_up()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Transfer(1, 3);
+        Assert.Equal(ProposeStatus.Transferring, lab.Propose(1, "a").Status);
+        Assert.Equal(TransferStatus.AlreadyTransferring, lab.Transfer(1, 2));
+        lab.Drop(1, 3);
+        for (int i = 0; i < 15; i++)
+        {
+            lab.Tick(1);
+            lab.Settle(3);
+        }
+
+        Assert.Equal(RaftRole.Leader, lab[1].Role);
+        Assert.Equal(ProposeStatus.Accepted, lab.Propose(1, "a").Status);
+    }
+
+    [Fact]
+    public void A_target_must_be_another_voter()
+    {
+        Lab lab = new([1, 2, 3], [4]);
+        lab.Elect(1);
+        Assert.Equal(TransferStatus.AlreadyLeader, lab.Transfer(1, 1));
+        Assert.Equal(TransferStatus.NotAVoter, lab.Transfer(1, 4));
+        Assert.Equal(TransferStatus.NotAVoter, lab.Transfer(1, 9));
+        Assert.Equal(TransferStatus.NotLeader, lab.Transfer(2, 1));
+    }
+
+    [Fact]
+    public void A_word_of_an_old_leader_to_take_over_is_ignored()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Transfer(1, 2);
+        TimeoutNow late = lab.Last<TimeoutNow>(1, 2);
+        lab.DropAll(1);
+        for (int i = 0; i < 31; i++)
+        {
+            lab.Tick(1);
+        }
+
+        lab.DropAll(1);
+        lab.Elect(3);
+        lab.Receive(2, late);
+        Assert.Equal(RaftRole.Follower, lab[2].Role);
+        Assert.Equal(new NodeId(3), lab[2].Leader);
+    }
+}

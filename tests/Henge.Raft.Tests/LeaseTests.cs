@@ -1,0 +1,116 @@
+using Henge.Core;
+
+namespace Henge.Raft.Tests;
+
+/// <summary>With 15 ticks of shortest election timeout and a drift bound of 2, a lease lasts 11 ticks from the sending of a heartbeat.</summary>
+public sealed class LeaseTests
+{
+    private static Lab Lab(int voters = 3) => new(voters, new RaftOptions { Self = new(1), LeaseReads = true, LeaseDriftTicks = 2 });
+
+    private static Lab WithLease(out ulong now)
+    {
+        Lab lab = Lab();
+        ulong ticks = 0;
+        while (lab[1].Role != RaftRole.Leader)
+        {
+            lab.Tick(1);
+            ticks++;
+            lab.Settle();
+        }
+
+        for (int i = 0; i < 5; i++)
+        {
+            lab.Tick(1);
+            ticks++;
+        }
+
+        lab.Settle();
+        now = ticks;
+        return lab;
+    }
+
+    [Fact]
+    public void A_lease_begins_when_the_heartbeat_was_sent_and_ends_by_the_clock_whether_or_not_ticks_were_delivered()
+    {
+        Lab lab = WithLease(out ulong now);
+        Assert.True(lab[1].TryLeaseRead(now, out LogIndex index));
+        Assert.Equal(new LogIndex(1), index);
+        Assert.True(lab[1].TryLeaseRead(now + 10, out _));
+        // The process was paused: the group has seen no tick, but the clock has moved.
+        Assert.False(lab[1].TryLeaseRead(now + 11, out _));
+        Assert.False(lab[1].TryLeaseRead(now + 1_000_000, out _));
+    }
+
+    [Fact]
+    public void Without_the_option_there_is_no_lease()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Tick(1, 5);
+        lab.Settle();
+        Assert.False(lab[1].TryLeaseRead(0, out _));
+    }
+
+    [Fact]
+    public void There_is_no_lease_before_the_leaders_own_entry_is_committed_and_none_at_a_follower()
+    {
+        Lab lab = Lab();
+        lab.Win(1, 2);
+        lab.Tick(1, 5);
+        lab.Deliver(1, 2);
+        lab.Deliver(2, 1);
+        Assert.False(lab[1].TryLeaseRead(0, out _));
+        Assert.False(lab[2].TryLeaseRead(0, out _));
+    }
+
+    [Fact]
+    public void A_lease_ends_with_the_first_word_of_a_transfer_and_does_not_come_back_in_that_term()
+    {
+        Lab lab = WithLease(out ulong now);
+        lab.Transfer(1, 2);
+        Assert.False(lab[1].TryLeaseRead(now, out _));
+        // The word is lost, or only late: the transfer is given up, but its target may still act on it at any time.
+        lab.Drop(1, 2);
+        for (int i = 0; i < 20; i++)
+        {
+            lab.Tick(1);
+            lab.Settle();
+        }
+
+        Assert.True(lab[1].TransferTarget.IsNone);
+        Assert.Equal(RaftRole.Leader, lab[1].Role);
+        Assert.False(lab[1].TryLeaseRead(now + 20, out _));
+    }
+
+    [Fact]
+    public void A_node_that_restarts_keeps_the_promise_that_it_may_have_made()
+    {
+        Lab lab = WithLease(out _);
+        lab.Crash(2);
+        lab.Start(2);
+        RequestVote vote = new() { From = new(3), To = new(2), Term = new(5), LastIndex = new(99), LastTerm = new(4) };
+        lab.Receive(2, vote);
+        lab.Campaign(2);
+        Assert.Equal(new Term(1), lab[2].Term);
+        Assert.Equal(RaftRole.Follower, lab[2].Role);
+        lab.Tick(2, 14);
+        lab.Receive(2, vote);
+        Assert.Equal(new Term(1), lab[2].Term);
+        lab.Tick(2);
+        lab.Receive(2, vote);
+        Assert.Equal(new Term(5), lab[2].Term);
+    }
+
+    [Fact]
+    public void The_only_voter_always_has_its_lease()
+    {
+        Lab lab = Lab(1);
+        lab.Elect(1);
+        Assert.True(lab[1].TryLeaseRead(1_000_000, out LogIndex index));
+        Assert.Equal(new LogIndex(1), index);
+    }
+
+    [Fact]
+    public void A_drift_bound_that_leaves_no_lease_is_refused() =>
+        Assert.Throws<HengeException>(static () => new RaftOptions { Self = new(1), LeaseReads = true, LeaseDriftTicks = 13 }.Validate());
+}
