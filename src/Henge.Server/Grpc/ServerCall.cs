@@ -196,7 +196,12 @@ internal sealed class ServerCall
     public void Wrote() => _wrote = true;
 
     /// <summary>Sends the headers now, so that the caller knows that its stream is open.</summary>
-    public Task SendHeadersAsync() => Body.StartAsync(CancellationToken.None);
+    public ValueTask SendHeadersAsync()
+    {
+        // Starting the response alone leaves the headers in Kestrel's buffer.
+        _wrote = true;
+        return FlushAsync();
+    }
 
     /// <summary>Sends what was written, and waits while the caller is slow. Throws <see cref="GrpcException"/> when it is too slow or gone.</summary>
     public async ValueTask FlushAsync()

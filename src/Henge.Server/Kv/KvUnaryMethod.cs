@@ -23,8 +23,9 @@ internal sealed class KvUnaryMethod(IHengeNode node, KvRequestKind kind) : GrpcM
                 ReadOnlySequence<byte> buffer = read.Buffer;
                 if (!read.IsCompleted)
                 {
-                    // The message may be there, but not the end of the stream: answering before it would reset the stream.
-                    reader.AdvanceTo(buffer.Start, buffer.End);
+                    // The message may be there, but not the end of the stream: answering before it would reset the stream. What is there counts as
+                    // not examined, so that the next read gives it again at once: it may already be over a limit.
+                    reader.AdvanceTo(buffer.Start);
                     return InvokeSlowAsync(call, operation);
                 }
 

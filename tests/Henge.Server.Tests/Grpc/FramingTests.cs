@@ -1,0 +1,199 @@
+using System.Buffers;
+using Henge.Core;
+using Henge.Protocol.Grpc;
+using Henge.Server.Kv;
+
+namespace Henge.Server.Tests.Grpc;
+
+public sealed class FramingTests
+{
+    [Fact]
+    public void Random_bytes_in_random_pieces_frame_as_a_model_says()
+    {
+        Random random = new(77);
+        for (int round = 0; round < 3000; round++)
+        {
+            byte[] stream = new byte[random.Next(60)];
+            random.NextBytes(stream);
+            if (random.Next(3) > 0)
+            {
+                // Mostly small, mostly good prefixes.
+                for (int at = 0; at + 5 <= stream.Length; at += 5 + stream[at + 4])
+                {
+                    stream[at] = (byte)random.Next(random.Next(10) == 0 ? 3 : 2);
+                    stream[at + 1] = 0;
+                    stream[at + 2] = 0;
+                    stream[at + 3] = (byte)(random.Next(20) == 0 ? 1 : 0);
+                    stream[at + 4] = (byte)random.Next(12);
+                }
+            }
+
+            const int Limit = 10;
+            ReadOnlySequence<byte> buffer = Cut(stream, random);
+            int position = 0;
+            while (true)
+            {
+                (bool bad, bool more, int length) = Model(stream, position, Limit);
+                try
+                {
+                    bool found = GrpcFrame.TryRead(ref buffer, Limit, out ReadOnlySequence<byte> message, out bool compressed);
+                    Assert.False(bad);
+                    Assert.Equal(!more, found);
+                    if (!found)
+                    {
+                        Assert.Equal(stream.Length - position, buffer.Length);
+                        break;
+                    }
+
+                    Assert.Equal(stream.AsSpan(position + 5, length).ToArray(), message.ToArray());
+                    Assert.Equal(stream[position] == 1, compressed);
+                    position += 5 + length;
+                }
+                catch (GrpcException)
+                {
+                    Assert.True(bad);
+                    break;
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Random_bytes_never_make_the_field_reader_leave_its_message()
+    {
+        Random random = new(78);
+        for (int round = 0; round < 20_000; round++)
+        {
+            byte[] message = new byte[random.Next(30)];
+            random.NextBytes(message);
+            ProtoReader reader = new(message);
+            try
+            {
+                while (reader.Read())
+                {
+                    Assert.InRange(reader.Position, 1, message.Length);
+                    Assert.InRange(reader.Field, 1, 0x1FFF_FFFF);
+                }
+
+                Assert.Equal(message.Length, reader.Position);
+            }
+            catch (HengeException e)
+            {
+                Assert.Equal(ErrorCode.InvalidArgument, e.Code);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("plain", "plain")]
+    [InlineData("100%", "100%25")]
+    [InlineData("a\nb", "a%0Ab")]
+    [InlineData("grün ☃", "gr%C3%BCn %E2%98%83")]
+    public void Messages_are_percent_encoded(string message, string encoded)
+    {
+        Assert.Equal(encoded, GrpcPercentEncoding.Encode(message));
+        Assert.Equal(message, GrpcPercentEncoding.Decode(encoded));
+    }
+
+    [Theory]
+    [InlineData("%", "%")]
+    [InlineData("%4", "%4")]
+    [InlineData("%zz", "%zz")]
+    [InlineData("%41%", "A%")]
+    public void Decoding_a_message_never_fails(string encoded, string message) => Assert.Equal(message, GrpcPercentEncoding.Decode(encoded));
+
+    [Fact]
+    public void Every_string_comes_back_from_percent_encoding()
+    {
+        Random random = new(79);
+        for (int round = 0; round < 2000; round++)
+        {
+            string text = new([.. Enumerable.Range(0, random.Next(20)).Select(_ => (char)random.Next(1, 0xD800))]);
+            string encoded = GrpcPercentEncoding.Encode(text);
+            Assert.All(encoded, c => Assert.InRange(c, ' ', '~'));
+            Assert.Equal(text, GrpcPercentEncoding.Decode(encoded));
+        }
+    }
+
+    [Theory]
+    [InlineData("1H", 3_600_000)]
+    [InlineData("2M", 120_000)]
+    [InlineData("3S", 3000)]
+    [InlineData("4m", 4)]
+    [InlineData("1u", 1)]
+    [InlineData("1n", 1)]
+    [InlineData("0m", 0)]
+    [InlineData("99999999H", 86_400_000_000)]
+    public void Timeouts_are_read(string text, long expectedMs)
+    {
+        Assert.True(GrpcTimeout.TryParse(text, out long timeoutMs));
+        Assert.Equal(expectedMs, timeoutMs);
+    }
+
+    [Fact]
+    public void A_timeout_that_was_written_is_read_back_never_shorter()
+    {
+        Random random = new(80);
+        for (int round = 0; round < 5000; round++)
+        {
+            TimeSpan timeout = TimeSpan.FromTicks(random.NextInt64(1, 1L << random.Next(1, 49)));
+            string text = GrpcTimeout.Format(timeout);
+            Assert.InRange(text.Length, 2, 9);
+            Assert.True(GrpcTimeout.TryParse(text, out long timeoutMs), text);
+            Assert.True(timeoutMs >= timeout.TotalMilliseconds, $"{timeout} became {text}");
+        }
+    }
+
+    [Fact]
+    public void Every_error_code_survives_the_way_through_status_and_trailer()
+    {
+        foreach (ErrorCode code in Enum.GetValues<ErrorCode>())
+        {
+            GrpcStatusCode status = GrpcErrors.ToStatus(code);
+            Assert.Equal(code == ErrorCode.None, status == GrpcStatusCode.Ok);
+            Assert.Equal(code, GrpcErrors.ToErrorCode(status, code == ErrorCode.None ? null : GrpcErrors.ToTrailer(code)));
+            Assert.True(Enum.IsDefined(GrpcErrors.ToErrorCode(status, null)));
+        }
+    }
+
+    private static (bool Bad, bool More, int Length) Model(byte[] stream, int position, int limit)
+    {
+        if (stream.Length - position < 5)
+        {
+            return (false, true, 0);
+        }
+
+        uint length = ((uint)stream[position + 1] << 24) | ((uint)stream[position + 2] << 16) | ((uint)stream[position + 3] << 8) | stream[position + 4];
+        return stream[position] > 1 || length > limit ? (true, false, 0) : (false, stream.Length - position - 5 < length, (int)length);
+    }
+
+    private static ReadOnlySequence<byte> Cut(byte[] bytes, Random random)
+    {
+        Segment first = new(ReadOnlyMemory<byte>.Empty, 0);
+        Segment last = first;
+        for (int at = 0; at < bytes.Length;)
+        {
+            int length = Math.Min(random.Next(1, 9), bytes.Length - at);
+            last = last.Append(bytes.AsMemory(at, length));
+            at += length;
+        }
+
+        return new ReadOnlySequence<byte>(first, 0, last, last.Memory.Length);
+    }
+
+    private sealed class Segment : ReadOnlySequenceSegment<byte>
+    {
+        public Segment(ReadOnlyMemory<byte> memory, long index)
+        {
+            Memory = memory;
+            RunningIndex = index;
+        }
+
+        public Segment Append(ReadOnlyMemory<byte> memory)
+        {
+            Segment next = new(memory, RunningIndex + Memory.Length);
+            Next = next;
+            return next;
+        }
+    }
+}
