@@ -80,6 +80,7 @@ internal sealed class DuplexMethod<TRequest, TResponse>(Func<MessageReader<TRequ
         try
         {
             call.AllowSlowRequest();
+            await call.SendHeadersAsync();
             await handler(new MessageReader<TRequest>(call), new MessageWriter<TResponse>(call), call);
             call.Succeed();
         }

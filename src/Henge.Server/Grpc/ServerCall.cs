@@ -260,7 +260,8 @@ internal sealed class ServerCall
             case OperationCanceledException when Server.Stopping.IsCancellationRequested:
                 Fail(ErrorCode.Stopping, "The node is stopping. Go on with another one.");
                 break;
-            case OperationCanceledException when DeadlineMs > 0 && Server.MonotonicMs >= DeadlineMs:
+            case OperationCanceledException when DeadlineMs > 0 && !_features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted.IsCancellationRequested:
+                // Not the clock is asked: the timer may be a hair ahead of it.
                 Fail(ErrorCode.DeadlineExceeded, "The deadline of the call passed.");
                 break;
             case OperationCanceledException:

@@ -1,3 +1,4 @@
+using System.Text;
 using Henge.Server.Health;
 using Microsoft.AspNetCore.Http;
 
@@ -21,9 +22,11 @@ internal sealed class HealthEndpoint(HealthState health) : IHttpEndpoint
         context.Response.StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         context.Response.ContentType = "text/plain; charset=utf-8";
         context.Response.Headers.CacheControl = "no-store";
+        byte[] body = Encoding.UTF8.GetBytes((problem ?? "ok") + "\n");
+        context.Response.ContentLength = body.Length;
         if (HttpMethods.IsGet(context.Request.Method))
         {
-            await context.Response.WriteAsync((problem ?? "ok") + "\n");
+            await context.Response.Body.WriteAsync(body);
         }
     }
 }

@@ -51,6 +51,7 @@ internal sealed class PortDispatcher(
         switch (verdict)
         {
             case FirstBytesVerdict.Http2:
+                TlsUpgrade.ClaimHttp2(connection);
                 await http2.ServeAsync(connection);
                 break;
             case FirstBytesVerdict.Http1:

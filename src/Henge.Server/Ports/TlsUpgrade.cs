@@ -3,8 +3,8 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Henge.Server.Ports;
 
@@ -20,6 +20,15 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
     };
+
+    /// <summary>Kestrel's HTTP/2 insists on ALPN behind TLS; the first bytes have said the same, also for callers without ALPN.</summary>
+    public static void ClaimHttp2(ConnectionContext connection)
+    {
+        if (connection.Features.Get<ITlsConnectionFeature>() is TlsFeature)
+        {
+            connection.Features.Set<ITlsApplicationProtocolFeature>(Http2Feature.Instance);
+        }
+    }
 
     public async Task RunAsync(ConnectionContext connection, Func<ConnectionContext, Task> next)
     {
@@ -57,6 +66,13 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
         public PipeReader Input { get; } = PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true, bufferSize: 16 * 1024));
 
         public PipeWriter Output { get; } = PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true));
+    }
+
+    private sealed class Http2Feature : ITlsApplicationProtocolFeature
+    {
+        public static Http2Feature Instance { get; } = new();
+
+        public ReadOnlyMemory<byte> ApplicationProtocol => SslApplicationProtocol.Http2.Protocol;
     }
 
     /// <summary>Says that the connection is behind TLS, which makes its scheme https. Client certificates are not asked for.</summary>

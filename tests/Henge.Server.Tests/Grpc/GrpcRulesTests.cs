@@ -101,16 +101,6 @@ public sealed class GrpcRulesTests
         Assert.Equal("2", result.HengeError);
     }
 
-    [Fact]
-    public async Task A_length_of_four_gigabytes_takes_no_memory()
-    {
-        await using RunningServer server = await RunningServer.StartAsync();
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        CallResult result = await server.CallAsync(Put, [0, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3]);
-        Assert.Equal(GrpcStatusCode.ResourceExhausted, result.Status);
-        Assert.True(GC.GetTotalAllocatedBytes(precise: true) - before < 10_000_000);
-    }
-
     [Theory]
     [InlineData(new byte[] { }, "none was sent")]
     [InlineData(new byte[] { 0, 0, 0 }, "cut off")]
@@ -165,21 +155,6 @@ public sealed class GrpcRulesTests
         result = await server.CallAsync(Get, GetK, ("grpc-encoding", "gzip"));
         Assert.Equal(0, result.Body[0]);
         Assert.Equal(value, result.Single<GetResponse>().Value.ToByteArray());
-    }
-
-    [Fact]
-    public async Task A_small_message_that_unpacks_to_a_huge_one_is_stopped_at_the_limit()
-    {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Grpc = new GrpcLimits { MessageBytes = 1 << 20 } });
-        byte[] bomb = Gzip(new byte[200 << 20]);
-        Assert.True(bomb.Length < 1 << 20);
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        CallResult result = await server.CallAsync(Put, RunningServer.Frame(bomb, compressed: true), ("grpc-encoding", "gzip"));
-        Assert.Equal(GrpcStatusCode.ResourceExhausted, result.Status);
-        Assert.True(GC.GetTotalAllocatedBytes(precise: true) - before < 20 << 20);
-        result = await server.CallAsync(Put, RunningServer.Frame([1, 2, 3, 4], compressed: true), ("grpc-encoding", "gzip"));
-        Assert.Equal(GrpcStatusCode.InvalidArgument, result.Status);
-        Assert.Contains("not valid gzip", result.Message);
     }
 
     [Fact]
@@ -336,7 +311,7 @@ public sealed class GrpcRulesTests
         }
     }
 
-    private static byte[] Gzip(byte[] plain)
+    internal static byte[] Gzip(byte[] plain)
     {
         using MemoryStream packed = new();
         using (GZipStream gzip = new(packed, CompressionLevel.Optimal, leaveOpen: true))
