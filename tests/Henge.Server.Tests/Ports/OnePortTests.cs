@@ -91,9 +91,11 @@ public sealed class OnePortTests
         string file = Path.GetTempFileName();
         try
         {
-            await File.WriteAllTextAsync(file, CreateCertificate());
+            (string pem, string hash) = CreateCertificate();
+            bool IsOurs(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors) => certificate?.GetCertHashString() == hash;
+            await File.WriteAllTextAsync(file, pem);
             await using RunningServer server = await RunningServer.StartAsync(options: o => o with { TlsCertificateFile = file }, protocols: [new EchoProtocol("echo", "*"u8.ToArray())]);
-            using HttpMessageInvoker http = new(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
+            using HttpMessageInvoker http = new(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsOurs } });
             using HttpRequestMessage request = server.Request("/henge.v1.KVStore/Put", new ByteArrayContent(RunningServer.Frame(new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[300_000]) })));
             request.RequestUri = new Uri($"https://{server.Address}/henge.v1.KVStore/Put");
             using HttpResponseMessage response = await http.SendAsync(request, CancellationToken.None);
@@ -104,7 +106,7 @@ public sealed class OnePortTests
             Assert.Equal("ok\n", await healthy.Content.ReadAsStringAsync());
 
             using TcpClient client = await ConnectAsync(server);
-            using SslStream tls = new(client.GetStream(), false, (_, _, _, _) => true);
+            using SslStream tls = new(client.GetStream(), false, IsOurs);
             await tls.AuthenticateAsClientAsync("localhost");
             await tls.WriteAsync("*2\r\n"u8.ToArray());
             byte[] answer = new byte[9];
@@ -269,12 +271,12 @@ public sealed class OnePortTests
         return Encoding.Latin1.GetString(answer.ToArray());
     }
 
-    private static string CreateCertificate()
+    private static (string Pem, string Hash) CreateCertificate()
     {
         using RSA key = RSA.Create(2048);
         CertificateRequest request = new("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
-        return certificate.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem();
+        return (certificate.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem(), certificate.GetCertHashString());
     }
 
     private sealed class EchoProtocol(string name, byte[] beginning, bool whole = false) : IConnectionProtocol
