@@ -29,6 +29,9 @@ internal sealed class CliApp(CliContext context)
             EnableDefaultExceptionHandler = false,
             Output = text,
             Error = context.Error,
+
+            // Commands stop in their own time once they are asked to: nodes may have to finish what is under way.
+            ProcessTerminationTimeout = TimeSpan.FromMinutes(1),
         };
         int exitCode = await parse.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
         context.Output.Write(text.ToString());
@@ -50,6 +53,9 @@ internal sealed class CliApp(CliContext context)
             TxnCommand.Create(context, globals),
             StatusCommand.Create(context, globals),
             ClusterCommand.Create(context, globals),
+            ImportCommand.Create(context, globals),
+            ExportCommand.Create(context, globals),
+            DevCommand.Create(context, globals),
             CompletionCommand.Create(context, globals),
         };
         globals.AddTo(root);

@@ -18,27 +18,10 @@ public sealed class CliTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _node.DisposeAsync();
 
-    private sealed record Ran(int ExitCode, byte[] Bytes, string Error)
-    {
-        public string Output => Encoding.UTF8.GetString(Bytes);
-    }
+    private Task<Ran> RunAsync(string[] arguments, byte[]? input = null, CancellationToken cancellationToken = default) =>
+        CliRun.RunAsync(_node.Address, arguments, input, cancellationToken);
 
-    private async Task<Ran> RunAsync(string[] arguments, byte[]? input = null, CancellationToken cancellationToken = default)
-    {
-        using MemoryStream output = new();
-        using StringWriter error = new() { NewLine = "\n" };
-        CliContext context = new()
-        {
-            Input = new MemoryStream(input ?? []),
-            Output = new OutputWriter(output),
-            Error = error,
-            Environment = name => name == "HENGE_PEERS" ? _node.Address : null,
-        };
-        int exitCode = await new CliApp(context).RunAsync(arguments, cancellationToken);
-        return new Ran(exitCode, output.ToArray(), error.ToString());
-    }
-
-    private Task<Ran> RunAsync(params string[] arguments) => RunAsync(arguments, null, default);
+    private Task<Ran> RunAsync(params string[] arguments) => CliRun.RunAsync(_node.Address, arguments);
 
     [Fact]
     public async Task Put_and_get_print_what_the_manual_shows()

@@ -1,0 +1,40 @@
+using System.CommandLine;
+
+namespace Henge.Cli;
+
+/// <summary><c>henge dev</c>: a cluster on this machine, one process a node.</summary>
+internal static class DevCommand
+{
+    public static Command Create(CliContext context, GlobalOptions globals)
+    {
+        Option<int> nodes = new("--nodes", "-n") { Description = "How many nodes.", HelpName = "count", DefaultValueFactory = _ => 3 };
+        Option<int> port = new("--port") { Description = "The first node's port; the others follow.", HelpName = "port", DefaultValueFactory = _ => 7001 };
+        Option<string> data = new("--data-dir") { Description = "Where the nodes keep their data and logs.", HelpName = "directory", DefaultValueFactory = _ => "./data" };
+        Option<int?> shards = new("--shards") { Description = "How many shards a new cluster has.", HelpName = "count" };
+        Argument<string[]> extra = new("setting")
+        {
+            Description = "Behind --: settings for every node, as for henge serve.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        Command command = new("dev", "Run a cluster on this machine, one process a node, until Ctrl-C.") { nodes, port, data, shards, extra };
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            int count = parse.GetValue(nodes);
+            int first = parse.GetValue(port);
+            if (count is < 1 or > 9)
+            {
+                throw new UsageException("--nodes must be from 1 to 9.");
+            }
+
+            if (first < 1 || first + count > 65_536)
+            {
+                throw new UsageException("--port must be from 1 to 65535, with room for all nodes.");
+            }
+
+            string[] settings = [.. parse.GetValue(shards) is { } number ? new[] { "--shards", $"{number}" } : [], .. parse.GetValue(extra) ?? []];
+            DevCluster cluster = new(context, count, first, parse.GetRequiredValue(data), settings);
+            return await cluster.RunAsync(cancellationToken).ConfigureAwait(false);
+        });
+        return command.WithExamples("henge dev", "henge dev --nodes 5", "henge dev --data-dir /tmp/henge -- --history 10m");
+    }
+}

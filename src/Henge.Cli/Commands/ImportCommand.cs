@@ -1,0 +1,145 @@
+using System.CommandLine;
+using Henge.Client;
+using Henge.Core;
+
+namespace Henge.Cli;
+
+/// <summary><c>henge import FILE</c>.</summary>
+internal static class ImportCommand
+{
+    public static Command Create(CliContext context, GlobalOptions globals)
+    {
+        Argument<string> file = new("file") { Description = "The file; - reads standard input." };
+        Option<string> format = TransferOptions.Format();
+        Option<int> concurrency = new("--concurrency") { Description = "Puts under way at a time.", HelpName = "count", DefaultValueFactory = _ => 256 };
+        Option<string> prefix = new("--prefix") { Description = "Put this before every key.", HelpName = "prefix", DefaultValueFactory = _ => "" };
+        Option<bool> resume = new("--resume") { Description = "Go on where an import of this file was interrupted." };
+        Option<bool> restart = new("--restart") { Description = "Begin anew although an import of this file was interrupted." };
+        Command command = new("import", "Write all records of a file.") { file, format, prefix, concurrency, resume, restart };
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            string path = parse.GetRequiredValue(file);
+            int puts = parse.GetValue(concurrency);
+            if (puts is < 1 or > 65_536)
+            {
+                throw new UsageException("--concurrency must be from 1 to 65536.");
+            }
+
+            bool isFile = path != "-";
+            using Stream input = isFile ? new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan) : context.Input;
+            Checkpoint start = isFile
+                ? StartOf(path, input, parse.GetValue(resume), parse.GetValue(restart))
+                : new Checkpoint { Offset = 0, Records = 0 };
+            if (isFile)
+            {
+                input.Position = start.Offset;
+            }
+
+            Watermark watermark = new(start.Offset, start.Lines, start.Records);
+            using HengeClient client = globals.Connect(parse, shortLived: false);
+            Importer importer = new(client, TransferOptions.FormatOf(parse.GetValue(format), path), puts, parse.GetValue(prefix) ?? "", watermark);
+            string summary;
+            await using (TransferProgress progress = new(context, "imported", isFile ? input.Length : 0, () =>
+            {
+                (long offset, _, long records) = watermark.Read();
+                return (offset, records);
+            }))
+            {
+                Task import = importer.RunAsync(input, path, start.Offset, start.Lines, cancellationToken);
+                try
+                {
+                    await SaveWhileAsync(import, isFile ? path : null, start, watermark).ConfigureAwait(false);
+                }
+                catch (Exception e) when (isFile && e is HengeException or UsageException or OperationCanceledException)
+                {
+                    Save(path, start, watermark);
+                    await context.Error.WriteLineAsync($"henge: stopped after line {watermark.Read().Lines}; go on with --resume").ConfigureAwait(false);
+                    throw;
+                }
+
+                summary = progress.Summary();
+            }
+
+            if (isFile)
+            {
+                Checkpoint.Delete(path);
+            }
+
+            TransferOptions.WriteEnd(context, globals.IsJson(parse), "imported", watermark.Read().Records, watermark.Read().Offset, summary);
+            return ExitCode.Ok;
+        });
+        return command.WithExamples(
+            "henge import users.jsonl               # lines as {\"key\":\"user:1\",\"value\":\"…\"}",
+            "henge import table.tsv --prefix t:     # lines of key, tab, value",
+            "zcat big.jsonl.gz | henge import - --format jsonl",
+            "henge import users.jsonl --resume      # after an interruption");
+    }
+
+    private static Checkpoint StartOf(string path, Stream input, bool resume, bool restart)
+    {
+        uint head = Checkpoint.HeadCrcOf(input);
+        Checkpoint fresh = new() { Offset = 0, Records = 0, FileBytes = input.Length, HeadCrc = head };
+        if (restart || Checkpoint.Load(path) is not { } old)
+        {
+            return fresh;
+        }
+
+        if (!resume)
+        {
+            throw new UsageException($"An import of {path} stopped after line {old.Lines}. Go on with --resume, or begin anew with --restart.");
+        }
+
+        // A file that grew may be gone on with: what was done is still at its beginning.
+        return old.HeadCrc == head && old.FileBytes <= input.Length && old.Offset <= input.Length
+            ? old with { FileBytes = input.Length }
+            : throw new UsageException($"{path} is not the file any more whose import was interrupted. Begin anew with --restart.");
+    }
+
+    private static async Task SaveWhileAsync(Task import, string? path, Checkpoint start, Watermark watermark)
+    {
+        while (await Task.WhenAny(import, Task.Delay(TimeSpan.FromSeconds(2))).ConfigureAwait(false) != import)
+        {
+            if (path is not null)
+            {
+                Save(path, start, watermark);
+            }
+        }
+
+        await import.ConfigureAwait(false);
+    }
+
+    private static void Save(string path, Checkpoint start, Watermark watermark)
+    {
+        (long offset, long lines, long records) = watermark.Read();
+        (start with { Offset = offset, Lines = lines, Records = records }).Save(path);
+    }
+}
+
+/// <summary>What import and export have in common.</summary>
+internal static class TransferOptions
+{
+    public static Option<string> Format() => GlobalOptions.OneOf("--format", "Form of the lines; auto: by the name's end, .tsv or anything else.", "auto", "jsonl", "tsv");
+
+    public static TransferFormat FormatOf(string? name, string path) => name switch
+    {
+        "jsonl" => TransferFormat.JsonLines,
+        "tsv" => TransferFormat.TabSeparated,
+        _ => path.EndsWith(".tsv", StringComparison.OrdinalIgnoreCase) ? TransferFormat.TabSeparated : TransferFormat.JsonLines,
+    };
+
+    public static void WriteEnd(CliContext context, bool json, string verb, long records, long bytes, string summary)
+    {
+        if (json)
+        {
+            context.Error.WriteLine(JsonForm.ToText(j =>
+            {
+                j.WriteNumber(verb, records);
+                j.WriteNumber("bytes", bytes);
+            }));
+        }
+        else
+        {
+            context.Error.WriteLine($"{verb}: {summary}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using System.Text.Json;
+
+namespace Henge.Cli;
+
+/// <summary>
+/// Records as JSON lines: <c>{"key":"…","value":"…"}</c>, with <c>key_base64</c> or <c>value_base64</c> for what is not text, and <c>ttl_ms</c> for what expires.
+/// A value that is an object, a list, a number or a truth value is taken as its JSON text. Other members are passed over. Pure functions.
+/// </summary>
+internal static class JsonRecord
+{
+    /// <summary>Reads a line. Throws <see cref="FormatException"/> with what is wrong.</summary>
+    public static TransferRecord Parse(ReadOnlySpan<byte> line)
+    {
+        byte[]? key = null;
+        byte[]? value = null;
+        long ttlMs = 0;
+        try
+        {
+            Utf8JsonReader reader = new(line);
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            {
+                throw new FormatException("the line is not a JSON object, such as {\"key\":\"a\",\"value\":\"1\"}");
+            }
+
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                string name = reader.GetString()!;
+                reader.Read();
+                switch (name)
+                {
+                    case "key":
+                        Once(ref key, name, TextOf(ref reader, line, name));
+                        break;
+                    case "key_base64":
+                        Once(ref key, name, Base64Of(ref reader, name));
+                        break;
+                    case "value":
+                        Once(ref value, name, TextOf(ref reader, line, name));
+                        break;
+                    case "value_base64":
+                        Once(ref value, name, Base64Of(ref reader, name));
+                        break;
+                    case "ttl_ms":
+                        ttlMs = reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long ms) && ms >= 0
+                            ? ms
+                            : throw new FormatException("\"ttl_ms\" is not a whole number of milliseconds");
+                        break;
+                    default:
+                        reader.Skip();
+                        break;
+                }
+            }
+
+            if (reader.TokenType != JsonTokenType.EndObject || reader.Read())
+            {
+                throw new FormatException("the line is not one JSON object");
+            }
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException("the line is not valid JSON: " + e.Message, e);
+        }
+
+        return new TransferRecord(
+            key ?? throw new FormatException("there is no \"key\""),
+            value ?? throw new FormatException("there is no \"value\""),
+            ttlMs);
+    }
+
+    /// <summary>Writes a line with its end.</summary>
+    public static void Write(OutputWriter output, in TransferRecord record)
+    {
+        TransferRecord written = record;
+        JsonForm.WriteLine(output, json =>
+        {
+            json.WriteBytes("key", written.Key.Span);
+            json.WriteBytes("value", written.Value.Span);
+            if (written.TtlMs > 0)
+            {
+                json.WriteNumber("ttl_ms", written.TtlMs);
+            }
+        });
+    }
+
+    private static void Once(ref byte[]? target, string name, byte[] value) =>
+        target = target is null ? value : throw new FormatException($"\"{name}\" is given twice");
+
+    private static byte[] TextOf(ref Utf8JsonReader reader, ReadOnlySpan<byte> line, string name)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.String:
+                byte[] text = new byte[reader.ValueSpan.Length];
+                try
+                {
+                    return text[..reader.CopyString(text)];
+                }
+                catch (InvalidOperationException)
+                {
+                    throw new FormatException($"\"{name}\" is not valid text; write {name}_base64 for bytes");
+                }
+
+            case JsonTokenType.Null:
+                throw new FormatException($"\"{name}\" is null");
+            default:
+                if (name == "key")
+                {
+                    throw new FormatException("\"key\" is not text");
+                }
+
+                int start = (int)reader.TokenStartIndex;
+                reader.Skip();
+                return line[start..(int)reader.BytesConsumed].ToArray();
+        }
+    }
+
+    private static byte[] Base64Of(ref Utf8JsonReader reader, string name) =>
+        reader.TokenType == JsonTokenType.String && reader.TryGetBytesFromBase64(out byte[]? bytes)
+            ? bytes
+            : throw new FormatException($"\"{name}\" is not base64");
+}

@@ -1,0 +1,29 @@
+using System.Text;
+using Henge.Cli;
+
+namespace Henge.Client.Tests.Cli;
+
+/// <summary>What a command line came to.</summary>
+internal sealed record Ran(int ExitCode, byte[] Bytes, string Error)
+{
+    public string Output => Encoding.UTF8.GetString(Bytes);
+}
+
+/// <summary>Runs whole command lines in this process.</summary>
+internal static class CliRun
+{
+    public static async Task<Ran> RunAsync(string peers, string[] arguments, byte[]? input = null, CancellationToken cancellationToken = default)
+    {
+        using MemoryStream output = new();
+        using StringWriter error = new() { NewLine = "\n" };
+        CliContext context = new()
+        {
+            Input = new MemoryStream(input ?? []),
+            Output = new OutputWriter(output),
+            Error = error,
+            Environment = name => name == "HENGE_PEERS" ? peers : null,
+        };
+        int exitCode = await new CliApp(context).RunAsync(arguments, cancellationToken);
+        return new Ran(exitCode, output.ToArray(), error.ToString());
+    }
+}
