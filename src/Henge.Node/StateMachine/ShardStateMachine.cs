@@ -30,7 +30,7 @@ internal sealed class ShardStateMachine
     private ulong _lastVersion;
     private ulong _ownFloor;
     private int _state;
-    private readonly int _epoch = 0;
+    private int _epoch;
     private LogIndex _batchIndex;
     private Core.Version _batchVersion;
 
@@ -80,7 +80,7 @@ internal sealed class ShardStateMachine
     public int SessionCount => _sessions.Count;
 
     /// <summary>Changes whenever the state is replaced as a whole; odd while it is. Reads compare it before and after.</summary>
-    internal int Epoch => _epoch;
+    internal int Epoch => Volatile.Read(ref _epoch);
 
     internal IStorageEngine Engine => _engine;
 
@@ -132,7 +132,9 @@ internal sealed class ShardStateMachine
 
         if (_batchVersion > LastVersion)
         {
-            WriteMeta();
+            Span<byte> meta = stackalloc byte[9];
+            WriteMeta(meta, _batchVersion);
+            _writes.PutSystem(SystemKeys.Meta, meta, _batchVersion);
         }
 
         _writes.Batch.SetPosition(SystemKeys.Stream(Shard), _batchIndex.Value);
@@ -185,6 +187,63 @@ internal sealed class ShardStateMachine
 
         _sessions.AddTo(ref hasher);
         return hasher.Value;
+    }
+
+    /// <summary>
+    /// A snapshot of the state at <see cref="AppliedIndex"/>, to be sent to another replica. Called on the worker, between batches; reading it may then happen anywhere.
+    /// </summary>
+    /// <param name="term">The term of the entry at <see cref="AppliedIndex"/>.</param>
+    /// <param name="extra">The replica's own bytes, at most <see cref="SnapshotMeta.MaxExtraBytes"/>.</param>
+    public ShardSnapshotReader CreateSnapshot(Term term, ReadOnlyMemory<byte> extra)
+    {
+        Invariant.Check(!HasBatch && State == MachineState.Ready && extra.Length <= SnapshotMeta.MaxExtraBytes);
+        IEngineSnapshot snapshot = _engine.CreateSnapshot();
+
+        // The floor after the snapshot: what compactions dropped before is below it for sure.
+        return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor);
+    }
+
+    /// <summary>Begins to replace the state by a snapshot; the state stays as it is until the first chunk came. On the worker, between batches.</summary>
+    public ShardSnapshotInstaller BeginInstall()
+    {
+        Invariant.Check(!HasBatch && State != MachineState.Installing);
+        return new ShardSnapshotInstaller(this);
+    }
+
+    internal void EnterInstall()
+    {
+        if ((_epoch & 1) == 0)
+        {
+            Interlocked.Increment(ref _epoch);
+        }
+
+        Volatile.Write(ref _state, (int)MachineState.Installing);
+    }
+
+    internal void AbortInstall() => Volatile.Write(ref _state, (int)MachineState.NeedsSnapshot);
+
+    internal void LeaveInstall()
+    {
+        _sessions.Reset();
+        Volatile.Write(ref _state, (int)MachineState.Ready);
+        Restore();
+        Interlocked.Increment(ref _epoch);
+        Invariant.Check((_epoch & 1) == 0);
+    }
+
+    // format u8 | floor u64 | index u64 | term u64 | extra
+    internal void WriteInstalled(WriteBatch batch, in SnapshotMeta meta, Core.Version lastVersion, Core.Version floor)
+    {
+        var value = new byte[25 + meta.Extra.Length];
+        value[0] = RecordFormat;
+        BinaryPrimitives.WriteUInt64LittleEndian(value.AsSpan(1), floor.Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(value.AsSpan(9), meta.Index.Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(value.AsSpan(17), meta.Term.Value);
+        meta.Extra.Span.CopyTo(value.AsSpan(25));
+        batch.Put(SystemKeys.SystemKeyspace(Shard), SystemKeys.Snapshot, lastVersion, value);
+        Span<byte> last = stackalloc byte[9];
+        WriteMeta(last, lastVersion);
+        batch.Put(SystemKeys.SystemKeyspace(Shard), SystemKeys.Meta, lastVersion, last);
     }
 
     private void OpenBatch(LogIndex index)
@@ -260,6 +319,7 @@ internal sealed class ShardStateMachine
         {
             if (marker.Exists)
             {
+                _epoch = 1;
                 Volatile.Write(ref _state, (int)MachineState.NeedsSnapshot);
                 return;
             }
@@ -313,12 +373,10 @@ internal sealed class ShardStateMachine
     }
 
     // format u8 | last version u64
-    private void WriteMeta()
+    private static void WriteMeta(Span<byte> value, Core.Version version)
     {
-        Span<byte> value = stackalloc byte[9];
         value[0] = RecordFormat;
-        BinaryPrimitives.WriteUInt64LittleEndian(value[1..], _batchVersion.Value);
-        _writes.PutSystem(SystemKeys.Meta, value, _batchVersion);
+        BinaryPrimitives.WriteUInt64LittleEndian(value[1..], version.Value);
     }
 
     private HengeException DamagedRecord() =>

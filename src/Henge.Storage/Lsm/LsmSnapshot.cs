@@ -4,14 +4,14 @@ namespace Henge.Storage.Lsm;
 /// Holds a super version, and with it all that could be read at the time: whatever compactions do meanwhile, the old tables stay until the snapshot is
 /// disposed of (decision 0032).
 /// </summary>
-internal sealed class LsmSnapshot(EngineState state, SuperVersion version, int stripe, KeyspaceClocks clocks) : IEngineSnapshot
+internal sealed class LsmSnapshot(EngineState? state, SuperVersion version, int stripe, KeyspaceClocks clocks) : IEngineSnapshot
 {
     private int _disposed;
 
     public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        state.ThrowIfUnusable();
+        state?.ThrowIfUnusable();
         Core.Version at = clocks.Read(keyspace);
         return LsmEngine.TryGet(version, keyspace, key, point.At > at ? point with { At = at } : point, out value);
     }
@@ -19,7 +19,7 @@ internal sealed class LsmSnapshot(EngineState state, SuperVersion version, int s
     public EngineIterator CreateIterator(in IteratorOptions options)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        state.ThrowIfUnusable();
+        state?.ThrowIfUnusable();
         return LsmEngine.CreateIterator(version, clocks.Read(options.Keyspace), options, static () => { });
     }
 

@@ -1,22 +1,36 @@
-using System.Collections.Immutable;
 using Henge.Core;
+using Henge.Storage.Lsm;
 
 namespace Henge.Storage.Memory;
 
 /// <summary>
-/// An engine without files, for tests, caches and simulations: everything is gone when it is disposed of, and its durable positions are always 0.
-/// Reads work on an immutable tree and so never block; writers take turns. Thread-safe.
+/// An engine without files: one skip list off the managed heap, for tests, caches and simulations. Everything is gone when it is disposed of, and its durable
+/// positions are always 0. Holds up to about 4 GiB. Thread-safe.
 /// </summary>
+/// <remarks>
+/// Reads take no lock. Now and then, whenever it has doubled, the list is copied without what no read can see any more; writers wait for that, readers go on
+/// with the old one.
+/// </remarks>
 public sealed class MemoryEngine : IStorageEngine
 {
-    private readonly Lock _writing = new();
+    private const long FirstCollectionBytes = 4 << 20;
+    private readonly Lock _changing = new();
+    private readonly Lock _positionsLock = new();
     private readonly Dictionary<uint, ulong> _positions = [];
-    private ImmutableSortedSet<MemoryEntry> _entries = ImmutableSortedSet<MemoryEntry>.Empty;
-    private Core.Version _floor;
-    private long _bytes;
+    private readonly KeyspaceClocks _clocks = new();
+    private readonly LevelSet _noTables = LevelSet.Empty();
+    private WriteBuffer _active;
+    private SuperVersion? _current;
+    private ulong _floor;
+    private long _collectAtBytes = FirstCollectionBytes;
     private long _bytesIn;
-    private long _garbage;
-    private bool _disposed;
+
+    /// <summary>Creates an empty engine.</summary>
+    public MemoryEngine()
+    {
+        _active = new WriteBuffer(FirstCollectionBytes, 1, 0);
+        _current = new SuperVersion(_active, [], _noTables);
+    }
 
     /// <inheritdoc/>
     public string Name => "memory";
@@ -35,53 +49,58 @@ public sealed class MemoryEngine : IStorageEngine
     public void Apply(WriteBatch batch, bool sync = true)
     {
         CheckWellFormed(batch);
-        lock (_writing)
+        WriteBuffer buffer = Enter();
+        long bytes;
+        try
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            ImmutableSortedSet<MemoryEntry>.Builder builder = _entries.ToBuilder();
-            var reader = new WriteBatchReader(batch.Encoded);
-            while (reader.MoveNext())
-            {
-                if (reader.IsPosition)
-                {
-                    _positions[reader.Keyspace] = reader.Position;
-                    continue;
-                }
+            Add(batch, buffer);
+            bytes = buffer.Table.ApproximateBytes;
+        }
+        finally
+        {
+            buffer.Exit();
+        }
 
-                var entry = new MemoryEntry(reader.Keyspace, reader.Key, reader.Version, reader.Kind, reader.ExpiresAtMs, reader.Value);
-                if (builder.Remove(entry))
-                {
-                    _bytes -= entry.Bytes;
-                }
-
-                builder.Add(entry);
-                _bytes += entry.Bytes;
-                _garbage++;
-            }
-
-            _bytesIn += batch.ByteCount;
-            Volatile.Write(ref _entries, builder.ToImmutable());
-            if (_garbage > 1024 && _garbage > _entries.Count / 2)
-            {
-                Collect();
-            }
+        if (bytes >= Volatile.Read(ref _collectAtBytes))
+        {
+            Collect(buffer);
         }
     }
 
     /// <inheritdoc/>
-    public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) =>
-        MemoryView.TryGet(Volatile.Read(ref _entries), keyspace, key, point, out value);
+    public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value)
+    {
+        SuperVersion version = Acquire(out int stripe);
+        try
+        {
+            return LsmEngine.TryGet(version, keyspace, key, point, out value);
+        }
+        finally
+        {
+            version.Release(stripe);
+        }
+    }
 
     /// <inheritdoc/>
-    public EngineIterator CreateIterator(in IteratorOptions options) => new MemoryIterator(Volatile.Read(ref _entries), options);
+    public EngineIterator CreateIterator(in IteratorOptions options)
+    {
+        Core.Version at = _clocks.Read(options.Keyspace);
+        SuperVersion version = Acquire(out int stripe);
+        return LsmEngine.CreateIterator(version, at, options, () => version.Release(stripe));
+    }
 
     /// <inheritdoc/>
-    public IEngineSnapshot CreateSnapshot() => new MemoryView(Volatile.Read(ref _entries));
+    public IEngineSnapshot CreateSnapshot()
+    {
+        KeyspaceClocks clocks = _clocks.Copy();
+        SuperVersion version = Acquire(out int stripe);
+        return new LsmSnapshot(null, version, stripe, clocks);
+    }
 
     /// <inheritdoc/>
     public ulong GetPosition(uint stream)
     {
-        lock (_writing)
+        lock (_positionsLock)
         {
             return _positions.GetValueOrDefault(stream);
         }
@@ -90,12 +109,12 @@ public sealed class MemoryEngine : IStorageEngine
     /// <inheritdoc/>
     public ulong GetDurablePosition(uint stream) => 0;
 
-    /// <inheritdoc/>
+    /// <summary>Does nothing: there is nowhere to flush to.</summary>
     public void RequestFlush()
     {
     }
 
-    /// <inheritdoc/>
+    /// <summary>Does nothing: there is nowhere to flush to.</summary>
     public void Flush()
     {
     }
@@ -103,12 +122,11 @@ public sealed class MemoryEngine : IStorageEngine
     /// <inheritdoc/>
     public void SetHistoryFloor(Core.Version floor)
     {
-        lock (_writing)
+        lock (_changing)
         {
-            if (floor > _floor)
+            if (floor.Value > _floor)
             {
-                _floor = floor;
-                _garbage++;
+                Volatile.Write(ref _floor, floor.Value);
             }
         }
     }
@@ -116,41 +134,55 @@ public sealed class MemoryEngine : IStorageEngine
     /// <inheritdoc/>
     public void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper)
     {
-        lock (_writing)
+        if (!upper.IsEmpty && lower.SequenceCompareTo(upper) >= 0)
         {
-            ImmutableSortedSet<MemoryEntry> entries = _entries;
-            int first = MemoryView.LowerBound(entries, MemoryEntry.Before(keyspace, lower));
-            int end = MemoryView.KeyspaceOrKeyEnd(entries, keyspace, upper);
-            ImmutableSortedSet<MemoryEntry>.Builder builder = entries.ToBuilder();
-            for (int i = first; i < end; i++)
-            {
-                builder.Remove(entries[i]);
-                _bytes -= entries[i].Bytes;
-            }
+            return;
+        }
 
-            Volatile.Write(ref _entries, builder.ToImmutable());
+        var drop = new RangeDrop(ulong.MaxValue, keyspace, lower, upper, 0);
+        lock (_changing)
+        {
+            Copy([drop]);
+            if (drop.IsWholeKeyspace)
+            {
+                _clocks.Reset(keyspace);
+            }
         }
     }
 
     /// <summary>Not possible: there are no files to copy.</summary>
+    /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>, always.</exception>
     public void Checkpoint(string directory) =>
         throw new HengeException(ErrorCode.InvalidArgument, "The memory engine keeps nothing on disk, so it has no checkpoint. Use the lsm engine.");
 
     /// <inheritdoc/>
     public EngineStatistics GetStatistics()
     {
-        lock (_writing)
+        lock (_changing)
         {
-            return new EngineStatistics { MemTableBytes = _bytes, BytesIn = _bytesIn, Entries = _entries.Count };
+            ObjectDisposedException.ThrowIf(_current is null, this);
+            return new EngineStatistics
+            {
+                MemTableBytes = _active.Table.ApproximateBytes,
+                BytesIn = Interlocked.Read(ref _bytesIn),
+                Entries = _active.Table.EntryCount,
+            };
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_writing)
+        lock (_changing)
         {
-            _disposed = true;
+            if (_current is { } current)
+            {
+                Volatile.Write(ref _current, null);
+                _active.Seal();
+                _active.WaitUntilQuiet();
+                current.Close();
+                _active.Table.Release();
+            }
         }
     }
 
@@ -167,34 +199,97 @@ public sealed class MemoryEngine : IStorageEngine
         }
     }
 
-    // Drops versions that no read at or above the floor can see.
-    private void Collect()
+    private SuperVersion Acquire(out int stripe)
     {
-        ImmutableSortedSet<MemoryEntry> entries = _entries;
-        ImmutableSortedSet<MemoryEntry>.Builder builder = entries.ToBuilder();
-        MemoryEntry? previous = null;
-        bool covered = false;
-        foreach (MemoryEntry entry in entries)
+        while (true)
         {
-            if (previous is null || !entry.SameKey(previous))
+            SuperVersion? current = Volatile.Read(ref _current);
+            ObjectDisposedException.ThrowIf(current is null, this);
+            if (current.TryRetain(out stripe))
             {
-                covered = false;
+                return current;
+            }
+        }
+    }
+
+    // While the list is being copied its writers wait.
+    private WriteBuffer Enter()
+    {
+        while (true)
+        {
+            WriteBuffer active = Volatile.Read(ref _active);
+            if (active.TryEnter())
+            {
+                return active;
             }
 
-            bool system = (entry.Keyspace & 0x8000_0000) != 0;
-            bool coverable = system || entry.Version <= _floor;
-            bool gone = entry.Kind == EntryKind.Delete || (entry.ExpiresAtMs != 0 && entry.ExpiresAtMs <= _floor.Milliseconds);
-            if (coverable && (covered || gone))
+            lock (_changing)
             {
-                builder.Remove(entry);
-                _bytes -= entry.Bytes;
+                ObjectDisposedException.ThrowIf(_current is null, this);
+            }
+        }
+    }
+
+    private void Add(WriteBatch batch, WriteBuffer buffer)
+    {
+        var raises = new BatchRaises();
+        var reader = new WriteBatchReader(batch.Encoded);
+        while (reader.MoveNext())
+        {
+            if (reader.IsPosition)
+            {
+                lock (_positionsLock)
+                {
+                    _positions[reader.Keyspace] = reader.Position;
+                }
+
+                continue;
             }
 
-            covered |= coverable;
-            previous = entry;
+            raises.See(_clocks, reader.Keyspace, reader.Version);
+            buffer.Table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
         }
 
-        Volatile.Write(ref _entries, builder.ToImmutable());
-        _garbage = 0;
+        raises.Raise(_clocks);
+        Interlocked.Add(ref _bytesIn, batch.ByteCount);
+    }
+
+    private void Collect(WriteBuffer full)
+    {
+        lock (_changing)
+        {
+            if (full == _active && _current is not null)
+            {
+                Copy([]);
+            }
+        }
+    }
+
+    private void Copy(RangeDrop[] drops)
+    {
+        ObjectDisposedException.ThrowIf(_current is null, this);
+        WriteBuffer old = _active;
+        old.Seal();
+        old.WaitUntilQuiet();
+        var fresh = new WriteBuffer(Math.Max(FirstCollectionBytes, old.Table.ApproximateBytes), 1, 0);
+        using (InternalIterator source = new DropFilterIterator(old.Table.CreateIterator(), drops, 1))
+        {
+            var filter = new HistoryFilter(source, new Core.Version(_floor), static _ => true);
+            for (filter.SeekToFirst(); filter.Valid; filter.Next())
+            {
+                InternalKey.Split(filter.Key, out uint keyspace, out ReadOnlySpan<byte> key, out Core.Version version, out EntryKind kind);
+                bool expiring = kind == EntryKind.PutExpiring;
+                ReadOnlySpan<byte> value = filter.Value;
+                long expiresAtMs = expiring ? System.Buffers.Binary.BinaryPrimitives.ReadInt64LittleEndian(value) : 0;
+                fresh.Table.Add(kind, keyspace, key, version, expiring ? value[sizeof(long)..] : value, expiresAtMs);
+            }
+        }
+
+        Volatile.Write(ref _collectAtBytes, Math.Max(FirstCollectionBytes, fresh.Table.ApproximateBytes * 2));
+        SuperVersion before = _current;
+        Volatile.Write(ref _current, new SuperVersion(fresh, [], _noTables));
+        Volatile.Write(ref _active, fresh);
+        before.Close();
+        old.Table.Release();
     }
 }

@@ -366,8 +366,9 @@ internal sealed unsafe class LsmIterator : EngineIterator
 
     private void PinValue(InternalIterator merge)
     {
-        ReadOnlySpan<byte> value = merge.Value;
+        // The block may move when it is pinned, so the value is taken afterwards.
         IPinOwner owner = merge.Pin(out nint token);
+        ReadOnlySpan<byte> value = merge.Value;
         Unpin();
         _value = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(value));
         _valueLength = value.Length;

@@ -5,9 +5,6 @@ namespace Henge.Storage.Lsm;
 /// <summary>Puts batches into memtables, and keeps the positions and versions that go with them. Thread-safe.</summary>
 internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<ulong> logEnd)
 {
-    [ThreadStatic]
-    private static List<(KeyspaceClocks.Clock Clock, Core.Version Version)>? _raises;
-
     private readonly Lock _positionsLock = new();
     private readonly Dictionary<uint, ulong> _positions = new(state.DurablePositions);
     private readonly HybridClock _clock = new(state.Parts.Options.Time);
@@ -73,11 +70,7 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
     public bool Apply(ReadOnlySpan<byte> encoded, WriteBuffer buffer)
     {
         MemTable table = buffer.Table;
-        List<(KeyspaceClocks.Clock Clock, Core.Version Version)> raises = _raises ??= [];
-        raises.Clear();
-        uint keyspace = 0;
-        Core.Version highest = default;
-        KeyspaceClocks.Clock? clock = null;
+        var raises = new BatchRaises();
         var reader = new WriteBatchReader(encoded);
         while (reader.MoveNext())
         {
@@ -87,32 +80,11 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
                 continue;
             }
 
-            if (clock is null || reader.Keyspace != keyspace)
-            {
-                if (clock is not null)
-                {
-                    raises.Add((clock, highest));
-                }
-
-                keyspace = reader.Keyspace;
-                clock = state.Clocks.Get(keyspace);
-                highest = default;
-            }
-
-            highest = reader.Version > highest ? reader.Version : highest;
-            table.Add(reader.Kind, keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
+            raises.See(state.Clocks, reader.Keyspace, reader.Version);
+            table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
         }
 
-        if (raises.Count > 0)
-        {
-            raises.Add((clock!, highest));
-            state.Clocks.RaiseTogether(raises);
-        }
-        else
-        {
-            clock?.Raise(highest);
-        }
-
+        raises.Raise(state.Clocks);
         return !reader.Damaged;
     }
 

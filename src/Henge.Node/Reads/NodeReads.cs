@@ -1,0 +1,160 @@
+using Henge.Cluster;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Node.Watch;
+using Henge.Storage;
+
+namespace Henge.Node.Reads;
+
+/// <summary>
+/// Reads of what a node has applied, on the caller's thread, beside the workers. Whether that is recent enough is the read barrier's matter, before. Thread-safe. Errors are
+/// <see cref="HengeException"/>: HistoryGone, Unavailable (the node does not carry the shard, or is rebuilding it), Corruption.
+/// </summary>
+/// <param name="shards">The cluster's shards.</param>
+/// <param name="machineOf">The state machine of a shard on this node; null when the node does not carry it.</param>
+internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine?> machineOf)
+{
+    private const int CachedPageItems = 1000;
+
+    /// <summary>The value of a key at a point; false when it is not there. Allocates nothing. Dispose of the value.</summary>
+    public static bool TryGet(ShardStateMachine machine, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value)
+    {
+        var guard = new ReadGuard(machine);
+        bool found = machine.Engine.TryGet(SystemKeys.UserKeyspace(machine.Shard), key, point, out value);
+        try
+        {
+            guard.Check(point.At);
+        }
+        catch
+        {
+            value.Dispose();
+            throw;
+        }
+
+        return found;
+    }
+
+    /// <summary>As <see cref="TryGet(ShardStateMachine, ReadOnlySpan{byte}, ReadPoint, out PinnedValue)"/>, for the shard of the key.</summary>
+    public bool TryGet(ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) => TryGet(MachineOf(shards.ShardOf(key)), key, point, out value);
+
+    /// <summary>One page of a range over all shards, as of one version.</summary>
+    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(query.LimitItems, 1, nameof(query));
+        if (!query.Upper.IsEmpty && query.Lower.Span.SequenceCompareTo(query.Upper.Span) >= 0)
+        {
+            return new ScanEnd(0, false, null);
+        }
+
+        using var merge = new ShardMerge(query.Reverse, shards.Count);
+        var range = new KeyRange(query.Lower, query.Upper);
+        if (range.IsOneKey)
+        {
+            Add(merge, shards.ShardOf(query.Lower.Span), query);
+        }
+        else
+        {
+            for (uint s = 0; s < shards.Count; s++)
+            {
+                Add(merge, new ShardId(s), query);
+            }
+        }
+
+        return Page(merge, query, receiver);
+    }
+
+    /// <summary>
+    /// The versions that a key has had, newest first, from one on down to the oldest that is kept: those above the floor, and the value that was there at the
+    /// floor.
+    /// </summary>
+    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
+        ShardStateMachine machine = MachineOf(shards.ShardOf(key.Span));
+        var guard = new ReadGuard(machine);
+        var upper = new byte[key.Length + 1];
+        key.Span.CopyTo(upper);
+        using EngineIterator versions = machine.Engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = SystemKeys.UserKeyspace(machine.Shard),
+            Point = new ReadPoint(newest, 0),
+            Lower = key,
+            Upper = upper,
+            AllVersions = true,
+            FillCache = true,
+        });
+        Core.Version floor = machine.HistoryFloor;
+        guard.Check(newest);
+        int items = 0;
+        for (versions.SeekToFirst(); versions.Valid; versions.Next())
+        {
+            bool atFloor = versions.Version <= floor;
+            if (atFloor && (versions.Kind == EntryKind.Delete || (versions.ExpiresAtMs != 0 && versions.ExpiresAtMs <= floor.Milliseconds)))
+            {
+                break;
+            }
+
+            if (items == limit)
+            {
+                return new ScanEnd(items, true, null);
+            }
+
+            receiver.OnItem(versions.Key, versions.Value, versions.Version, versions.Kind, versions.ExpiresAtMs);
+            items++;
+            if (atFloor)
+            {
+                break;
+            }
+        }
+
+        return new ScanEnd(items, false, null);
+    }
+
+    private static ScanEnd Page(ShardMerge merge, in ScanQuery query, IScanReceiver receiver)
+    {
+        int items = 0;
+        long bytes = 0;
+        byte[] last = [];
+        int lastLength = 0;
+        for (; merge.Current is { } entry; merge.MoveNext())
+        {
+            long size = entry.Key.Length + (query.KeysOnly ? 0L : entry.Value.Length);
+            if (items == query.LimitItems || (items > 0 && bytes + size > query.LimitBytes))
+            {
+                return new ScanEnd(items, true, query.Reverse ? last[..lastLength] : entry.Key.ToArray());
+            }
+
+            receiver.OnItem(entry.Key, query.KeysOnly ? default : entry.Value, entry.Version, entry.Kind, entry.ExpiresAtMs);
+            items++;
+            bytes += size;
+            if (query.Reverse)
+            {
+                // A reverse scan goes on below the last key that it gave.
+                lastLength = entry.Key.Length;
+                last = last.Length >= lastLength ? last : new byte[Math.Max(lastLength, 256)];
+                entry.Key.CopyTo(last);
+            }
+        }
+
+        return new ScanEnd(items, false, null);
+    }
+
+    private void Add(ShardMerge merge, ShardId shard, in ScanQuery query)
+    {
+        ShardStateMachine machine = MachineOf(shard);
+        var guard = new ReadGuard(machine);
+        merge.Add(machine.Engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = SystemKeys.UserKeyspace(shard),
+            Point = ReadPoint.AsOf(query.Version),
+            Lower = query.Lower,
+            Upper = query.Upper,
+            FillCache = query.LimitItems <= CachedPageItems,
+        }));
+        guard.Check(query.Version);
+    }
+
+    private ShardStateMachine MachineOf(ShardId shard) =>
+        machineOf(shard) ?? throw new HengeException(ErrorCode.Unavailable, $"This node does not carry shard {shard}. Ask another node.");
+}

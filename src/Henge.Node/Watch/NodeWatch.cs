@@ -1,0 +1,341 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Storage;
+
+namespace Henge.Node.Watch;
+
+/// <summary>
+/// A watch over the shards of a node: events of each shard in the order of versions, each once; events of one version (a transaction) always together, even over a limit. Within the ring
+/// of recent events it follows the hub; further back it reads history, and comes back.
+/// </summary>
+internal sealed class NodeWatch : IWatch
+{
+    private readonly WatchQuery _query;
+    private readonly KeyRange _range;
+    private readonly WatchOptions _options;
+    private readonly ShardCursor[] _cursors;
+    private readonly Action _onAvailable;
+    private readonly Action _onClosed;
+    private readonly Lock _lock = new();
+    private readonly ArrayBufferWriter<byte> _buffer = new();
+    private int _turn;
+    private int _signalled;
+    private Core.Version _lastMark;
+    private bool _disposed;
+
+    public NodeWatch(
+        WatchQuery query, WatchOptions options, IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards, Action onAvailable, Action onClosed)
+    {
+        _query = query;
+        _options = options;
+        _range = new KeyRange(query.Lower, query.Upper);
+        _onAvailable = onAvailable;
+        _onClosed = onClosed;
+        _cursors = [.. shards.Select(s => new ShardCursor(s.Machine, s.Next, Signal))];
+        foreach (ShardCursor cursor in _cursors)
+        {
+            cursor.Hub.AddReader();
+            if (cursor.Next.IsZero)
+            {
+                // From now on; asked after the hub keeps events, so that none falls between.
+                cursor.Next = cursor.Hub.Published.Next;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public byte[] ResumeToken
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Watch.ResumeToken.Encode([.. _cursors.Select(static c => (c.Machine.Shard, c.Next))]);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryRead(IWatchReceiver receiver, int limitItems, int limitBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(limitItems, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(limitBytes, 1);
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            Volatile.Write(ref _signalled, 0);
+            var budget = new Budget(limitItems, limitBytes);
+            bool unfinished = false;
+            for (int i = 0; i < _cursors.Length && budget.IsLeft; i++)
+            {
+                // Each call begins with another shard, so that a busy one does not starve the rest.
+                unfinished |= !ReadShard(_cursors[(_turn + i) % _cursors.Length], receiver, ref budget);
+            }
+
+            _turn = (_turn + 1) % _cursors.Length;
+            if (!budget.IsLeft)
+            {
+                return true;
+            }
+
+            bool marked = !unfinished && TryMark(receiver);
+            if (budget.IsTouched || marked)
+            {
+                return true;
+            }
+
+            if (unfinished || !WaitForAll())
+            {
+                Signal();
+            }
+
+            return false;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            foreach (ShardCursor cursor in _cursors)
+            {
+                cursor.Hub.RemoveReader(cursor);
+                cursor.Pass?.Dispose();
+                cursor.Pass = null;
+            }
+        }
+
+        _onClosed();
+    }
+
+    // False when there is more work to do for this shard before it is caught up.
+    private bool ReadShard(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    {
+        while (budget.IsLeft)
+        {
+            if (cursor.Pass is not null)
+            {
+                if (!ReadHistory(cursor, receiver, ref budget))
+                {
+                    return false;
+                }
+
+                continue;
+            }
+
+            _buffer.ResetWrittenCount();
+            cursor.SeenPublished = cursor.Hub.Published;
+            Core.Version from = cursor.Next;
+            WatchHub.RingAnswer answer = cursor.Hub.Read(cursor, _range, _buffer, budget.Items, budget.Bytes);
+            if (answer == WatchHub.RingAnswer.Behind)
+            {
+                cursor.Pass = HistoryPass.Begin(cursor.Machine, _options, _range, cursor.Next);
+                continue;
+            }
+
+            GiveRing(cursor, from, receiver, ref budget);
+            if (answer == WatchHub.RingAnswer.CaughtUp)
+            {
+                return cursor.SeenPublished == cursor.Hub.Published;
+            }
+        }
+
+        return false;
+    }
+
+    // False when the pass needs more steps than this call may take.
+    private bool ReadHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    {
+        HistoryPass pass = cursor.Pass!;
+        if (!pass.Collect(_options.HistorySteps))
+        {
+            return false;
+        }
+
+        while (budget.IsLeft && pass.TryGive(receiver, _query.PreviousValues, out Core.Version version, out int items, out int bytes))
+        {
+            cursor.Next = version.Next;
+            budget.Take(items, bytes);
+        }
+
+        if (pass.IsDone)
+        {
+            cursor.Next = cursor.Next > pass.End ? cursor.Next : pass.End;
+            pass.Dispose();
+            cursor.Pass = null;
+        }
+
+        return true;
+    }
+
+    private void GiveRing(ShardCursor cursor, Core.Version from, IWatchReceiver receiver, ref Budget budget)
+    {
+        Core.Version reached = cursor.Next;
+        long position = cursor.RingPosition;
+
+        // Should giving fail, the next call begins again with the version that was not given whole.
+        cursor.Next = from;
+        cursor.RingPosition = 0;
+        ReadOnlySpan<byte> rest = _buffer.WrittenSpan;
+        while (!rest.IsEmpty)
+        {
+            int length = (int)BinaryPrimitives.ReadUInt32LittleEndian(rest);
+            ReadOnlySpan<byte> record = rest[..length];
+            rest = rest[length..];
+            Core.Version version = EventRecord.Version(record);
+            if (version > cursor.Next)
+            {
+                // All events of the versions before were given.
+                cursor.Next = version;
+            }
+
+            budget.Take(1, GiveRecord(cursor, record, receiver));
+        }
+
+        cursor.Next = reached;
+        cursor.RingPosition = position;
+    }
+
+    private int GiveRecord(ShardCursor cursor, ReadOnlySpan<byte> record, IWatchReceiver receiver)
+    {
+        ReadOnlySpan<byte> key = EventRecord.Key(record);
+        ReadOnlySpan<byte> value = EventRecord.Value(record);
+        Core.Version version = EventRecord.Version(record);
+        WatchReason reason = EventRecord.Reason(record);
+        PinnedValue large = default;
+        PinnedValue previous = default;
+        try
+        {
+            if (EventRecord.ByReference(record))
+            {
+                large = ReadLarge(cursor, key, version);
+                value = large.Span;
+            }
+
+            bool had = _query.PreviousValues && TryPrevious(cursor, key, version, reason, out previous);
+            receiver.OnEvent(new WatchEventView
+            {
+                Reason = reason,
+                Key = key,
+                Value = value,
+                Version = version,
+                ExpiresAtMs = EventRecord.ExpiresAtMs(record),
+                HasPrevious = had,
+                PreviousValue = had ? previous.Span : default,
+                PreviousVersion = had ? previous.Version : default,
+            });
+            return key.Length + value.Length + (had ? previous.Span.Length : 0);
+        }
+        finally
+        {
+            large.Dispose();
+            previous.Dispose();
+        }
+    }
+
+    private static PinnedValue ReadLarge(ShardCursor cursor, ReadOnlySpan<byte> key, Core.Version version)
+    {
+        uint keyspace = SystemKeys.UserKeyspace(cursor.Machine.Shard);
+        bool found = cursor.Machine.Engine.TryGet(keyspace, key, new ReadPoint(version, 0), out PinnedValue value);
+        if (found && value.Version == version)
+        {
+            return value;
+        }
+
+        value.Dispose();
+        throw new HengeException(
+            ErrorCode.HistoryGone, $"The value of version {version} is not kept any more: the watch fell too far behind. Read the keys as they are now, and watch from there.");
+    }
+
+    private static bool TryPrevious(ShardCursor cursor, ReadOnlySpan<byte> key, Core.Version version, WatchReason reason, out PinnedValue previous)
+    {
+        ShardStateMachine machine = cursor.Machine;
+        int epoch = machine.Epoch;
+        var before = new Core.Version(version.Value - 1);
+        var point = new ReadPoint(before, reason == WatchReason.Expired ? 0 : version.Milliseconds);
+        if (!machine.Engine.TryGet(SystemKeys.UserKeyspace(machine.Shard), key, point, out previous))
+        {
+            return false;
+        }
+
+        // Below the floor the engine may have dropped just that version, and would give an older one.
+        if ((epoch & 1) == 0 && machine.Epoch == epoch && before >= machine.HistoryFloor)
+        {
+            return true;
+        }
+
+        previous.Dispose();
+        previous = default;
+        return false;
+    }
+
+    private bool TryMark(IWatchReceiver receiver)
+    {
+        if (!_query.Progress)
+        {
+            return false;
+        }
+
+        ulong reached = _cursors.Min(static c => c.Next.Value) - 1;
+        var mark = new Core.Version(reached);
+        if (mark <= _lastMark || (!_lastMark.IsZero && mark.Milliseconds - _lastMark.Milliseconds < _options.ProgressMs))
+        {
+            return false;
+        }
+
+        _lastMark = mark;
+        receiver.OnEvent(new WatchEventView { Reason = WatchReason.Progress, Version = mark });
+        return true;
+    }
+
+    private bool WaitForAll()
+    {
+        foreach (ShardCursor cursor in _cursors)
+        {
+            if (!cursor.Hub.Wait(cursor))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    // At most once between two reads.
+    private void Signal()
+    {
+        if (Interlocked.Exchange(ref _signalled, 1) == 0)
+        {
+            _onAvailable();
+        }
+    }
+
+    /// <summary>What may still be given in one call.</summary>
+    private struct Budget(int items, int bytes)
+    {
+        public int Items { get; private set; } = items;
+
+        public int Bytes { get; private set; } = bytes;
+
+        public bool IsTouched { get; private set; }
+
+        public readonly bool IsLeft => Items > 0 && Bytes > 0;
+
+        public void Take(int items, int bytes)
+        {
+            Items = Math.Max(0, Items - items);
+            Bytes = Math.Max(0, Bytes - bytes);
+            IsTouched |= items > 0;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+using Henge.Cluster;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+
+namespace Henge.Node.Watch;
+
+/// <summary>Opens watches on a node, and bounds their number. Thread-safe.</summary>
+/// <param name="shards">The cluster's shards.</param>
+/// <param name="machineOf">The state machine of a shard on this node; null when the node does not carry it.</param>
+/// <param name="limits">The node's limits.</param>
+/// <param name="options">Bounds of watching.</param>
+internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMachine?> machineOf, NodeLimits limits, WatchOptions options)
+{
+    private int _count;
+
+    /// <summary>How many watches are open.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>
+    /// Opens a watch. Throws <see cref="HengeException"/>: ResourceExhausted over the node's limit, HistoryGone when its start is below history, InvalidArgument for a token or range that makes no sense,
+    /// Unavailable when the node does not carry a shard that it needs.
+    /// </summary>
+    public IWatch Open(WatchQuery query, Action onAvailable)
+    {
+        if (!query.Upper.IsEmpty && query.Lower.Span.SequenceCompareTo(query.Upper.Span) >= 0)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, "The watch's range is empty: its end must be above its start.");
+        }
+
+        List<(ShardStateMachine Machine, Core.Version Next)> positions = Locate(query);
+        foreach ((ShardStateMachine machine, Core.Version next) in positions)
+        {
+            Core.Version floor = machine.HistoryFloor;
+            if (!next.IsZero && next <= floor && next <= machine.LastVersion)
+            {
+                throw new HengeException(
+                    ErrorCode.HistoryGone, $"Events from version {next} on are not all kept any more: history begins after version {floor}. Read the keys as they are now, and watch from there.");
+            }
+        }
+
+        if (Interlocked.Increment(ref _count) > limits.Watches)
+        {
+            Interlocked.Decrement(ref _count);
+            throw new HengeException(ErrorCode.ResourceExhausted, $"This node has {limits.Watches} watches open, which is its limit. Close some, or use another node.");
+        }
+
+        return new NodeWatch(query, options, positions, onAvailable, () => Interlocked.Decrement(ref _count));
+    }
+
+    private List<(ShardStateMachine Machine, Core.Version Next)> Locate(WatchQuery query)
+    {
+        var range = new KeyRange(query.Lower, query.Upper);
+        IEnumerable<ShardId> needed = range.IsOneKey ? [shards.ShardOf(query.Lower.Span)] : Enumerable.Range(0, shards.Count).Select(static s => new ShardId((uint)s));
+        if (query.Resume.IsEmpty)
+        {
+            return [.. needed.Select(s => (MachineOf(s), query.Start))];
+        }
+
+        Dictionary<ShardId, Core.Version> resume = ResumeToken.Decode(query.Resume.Span).ToDictionary(static p => p.Shard, static p => p.Next);
+        return
+        [
+            .. needed.Select(s => (MachineOf(s), resume.TryGetValue(s, out Core.Version next)
+                ? next
+                : throw new HengeException(ErrorCode.InvalidArgument, "The resume token is of a watch on other keys: it does not say where this one stood."))),
+        ];
+    }
+
+    private ShardStateMachine MachineOf(ShardId shard)
+    {
+        ShardStateMachine machine = machineOf(shard)
+            ?? throw new HengeException(ErrorCode.Unavailable, $"This node does not carry shard {shard}, which the watch needs. Ask another node.");
+        return machine.State == MachineState.Ready
+            ? machine
+            : throw new HengeException(ErrorCode.Unavailable, $"Shard {shard} is being rebuilt from a peer on this node. Try again, or ask another node.");
+    }
+}
