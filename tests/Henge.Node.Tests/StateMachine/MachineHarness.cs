@@ -14,6 +14,8 @@ internal sealed class MachineHarness : IApplyObserver
     private readonly StateMachineOptions _options;
     private Core.Version _next;
 
+    static MachineHarness() => Invariant.Failed = static message => throw new InvalidOperationException(message);
+
     public MachineHarness(StateMachineOptions? options = null, IStorageEngine? engine = null, uint shard = 3)
     {
         _options = options ?? StateMachineOptions.Default;

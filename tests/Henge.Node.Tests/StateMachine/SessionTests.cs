@@ -1,0 +1,134 @@
+using Henge.Core;
+using Henge.Node.StateMachine;
+using static Henge.Node.Tests.StateMachine.MachineHarness;
+
+namespace Henge.Node.Tests.StateMachine;
+
+public sealed class SessionTests
+{
+    private static byte[] Increment(ulong client, ulong sequence) => Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence)));
+
+    private static MachineHarness With(SessionLimits limits) => new(new StateMachineOptions { Sessions = limits });
+
+    [Fact]
+    public void A_retry_takes_effect_once_and_gives_the_same_result()
+    {
+        var h = new MachineHarness();
+        CommandResult first = h.Apply(Increment(7, 1));
+        Assert.Equal(first, h.Apply(Increment(7, 1)));
+        h.Reopen();
+        Assert.Equal(first, h.Apply(Increment(7, 1)));
+        Assert.Equal(2, h.Apply(Increment(8, 1)).Number);
+        Assert.Equal("2", h.Get("n"));
+    }
+
+    [Fact]
+    public void A_retry_in_the_same_batch_is_seen()
+    {
+        var h = new MachineHarness();
+        h.Apply(Increment(7, 1), Increment(7, 1), Increment(7, 2), Increment(7, 1));
+        Assert.Equal([1L, 1, 2, 1], h.Results.Select(static r => r.Result.Number));
+    }
+
+    [Fact]
+    public void Failures_and_failed_conditions_are_repeated_too()
+    {
+        var h = new MachineHarness();
+        byte[] put = Put("k", "1", new PutOptions { Condition = PutCondition.IfPresent }, new SessionStamp(7, 1));
+        Assert.Equal(CommandStatus.ConditionFailed, h.Apply(put).Status);
+        h.Apply(Put("k", "0"));
+        Assert.Equal(CommandStatus.ConditionFailed, h.Apply(put).Status);
+        Assert.Equal("0", h.Get("k"));
+    }
+
+    [Fact]
+    public void Requests_may_overtake_each_other_within_the_window()
+    {
+        MachineHarness h = With(new SessionLimits { Window = 4, MinimumWindow = 2 });
+        foreach (ulong sequence in new ulong[] { 5, 2, 9, 3 })
+        {
+            Assert.Equal(CommandStatus.Ok, h.Apply(Increment(7, sequence)).Status);
+        }
+
+        Assert.Equal(1, h.Apply(Increment(7, 5)).Number);
+        Assert.Equal(5, h.Apply(Increment(7, 10)).Number);
+
+        // 2 was given up for 10, so what is at or below it cannot be told.
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 2)).Problem);
+        Assert.Equal(ErrorCode.SessionExpired, h.Apply(Increment(7, 1)).Error);
+        Assert.Equal(4, h.Apply(Increment(7, 3)).Number);
+        Assert.Equal("5", h.Get("n"));
+        h.Reopen();
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 2)).Problem);
+        Assert.Equal(4, h.Apply(Increment(7, 3)).Number);
+        Assert.Equal(6, h.Apply(Increment(7, 4)).Number);
+    }
+
+    [Fact]
+    public void A_session_that_is_idle_too_long_ends_and_its_records_go()
+    {
+        MachineHarness h = With(new SessionLimits { IdleMs = 1000 });
+        h.Apply(Increment(7, 1));
+        h.Apply(Increment(7, 2));
+        Assert.Equal(2, h.CountSystem(SystemKeys.SessionTag));
+        h.NowMs += 2000;
+        Assert.Equal(3, h.Apply(Increment(7, 1)).Number);
+        Assert.Equal((1, 1), (h.Machine.SessionCount, h.CountSystem(SystemKeys.SessionTag)));
+        h.NowMs += 2000;
+        h.Apply(Put("k", "v"));
+        Assert.Equal((0, 0), (h.Machine.SessionCount, h.CountSystem(SystemKeys.SessionTag)));
+    }
+
+    [Fact]
+    public void Too_many_sessions_push_out_the_idle_and_refuse_when_all_are_busy()
+    {
+        MachineHarness h = With(new SessionLimits { Sessions = 3, ProtectedMs = 100 });
+        for (ulong client = 1; client <= 3; client++)
+        {
+            h.Apply(Increment(client, 1));
+        }
+
+        CommandResult refused = h.Apply(Increment(4, 1));
+        Assert.Equal((CommandProblem.TooManySessions, ErrorCode.ResourceExhausted), (refused.Problem, refused.Error));
+        Assert.Equal("3", h.Get("n"));
+        h.NowMs += 100;
+        h.Apply(Increment(1, 2));
+        Assert.Equal(5, h.Apply(Increment(4, 1)).Number);
+        Assert.Equal(3, h.Machine.SessionCount);
+
+        // Client 2 was the one not used for longest.
+        h.NowMs += 200;
+        Assert.Equal(1, h.Apply(Increment(1, 1)).Number);
+        Assert.Equal(6, h.Apply(Increment(2, 1)).Number);
+    }
+
+    [Fact]
+    public void A_large_result_is_not_kept_and_the_retry_says_so()
+    {
+        MachineHarness h = With(new SessionLimits { PayloadBytes = 50, SessionPayloadBytes = 100 });
+        h.Apply(Put("k", new string('x', 60)));
+        byte[] swap = Put("k", "y", new PutOptions { ReturnPrevious = true }, new SessionStamp(7, 1));
+        Assert.True(EntryView.TryRead(h.Apply(swap).Status == CommandStatus.Ok ? h.LastPayload : default, out _));
+        for (int i = 0; i < 2; i++)
+        {
+            CommandResult again = h.Apply(swap);
+            Assert.Equal((CommandStatus.Failed, ErrorCode.UnknownOutcome), (again.Status, again.Error));
+            h.Reopen();
+        }
+    }
+
+    [Fact]
+    public void Payloads_of_a_session_are_bounded()
+    {
+        MachineHarness h = With(new SessionLimits { PayloadBytes = 50, SessionPayloadBytes = 100 });
+        for (ulong i = 1; i <= 10; i++)
+        {
+            h.Apply(Put("k", new string('x', 40), new PutOptions { ReturnPrevious = true }, new SessionStamp(7, i)));
+        }
+
+        Assert.Equal(2, h.CountSystem(SystemKeys.SessionTag));
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Put("k", "z", default, new SessionStamp(7, 8))).Problem);
+        Assert.Equal(CommandStatus.Ok, h.Apply(Put("k", "z", default, new SessionStamp(7, 9))).Status);
+        Assert.Equal(new string('x', 40), h.Get("k"));
+    }
+}
