@@ -94,7 +94,7 @@ internal sealed class CommandExecutor(PendingWrites writes)
 
         if (current.Exists)
         {
-            writes.Delete(command.Key, version);
+            writes.Delete(command.Key, version, current);
         }
 
         return new CommandResult(CommandStatus.Ok, version, Found: current.Exists);
@@ -236,7 +236,7 @@ internal sealed class CommandExecutor(PendingWrites writes)
             using CurrentEntry current = writes.Get(keys.Key, version);
             if (current.Exists)
             {
-                writes.Delete(keys.Key, version);
+                writes.Delete(keys.Key, version, current);
                 count++;
             }
         }
@@ -372,13 +372,12 @@ internal sealed class CommandExecutor(PendingWrites writes)
             return new CommandResult(CommandStatus.Ok, version);
         }
 
-        using CurrentEntry ended = writes.GetEvenExpired(command.Key);
-        bool found = ended.Exists && ended.Version == indexed;
-        if (found)
+        bool ended = writes.IsNewest(command.Key, indexed);
+        if (ended)
         {
             writes.DeleteExpired(command.Key, version);
         }
 
-        return new CommandResult(CommandStatus.Ok, version, Found: found);
+        return new CommandResult(CommandStatus.Ok, version, Found: ended);
     }
 }

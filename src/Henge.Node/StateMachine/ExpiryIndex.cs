@@ -55,7 +55,7 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
     /// Adds commands for up to <paramref name="max"/> due records to an entry, and returns how many there were. What it gives is due until the commands
     /// are applied: ask again only after they were, or were lost.
     /// </summary>
-    public int Collect(long nowMs, int max, EntryBuilder entry)
+    public int Collect(long nowMs, Core.Version floor, int max, EntryBuilder entry)
     {
         if (nowMs < NextDueMs)
         {
@@ -78,8 +78,11 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
         {
             ReadOnlySpan<byte> key = records.Key[SystemKeys.ExpiryPrefixBytes..];
             Core.Version indexed = ReadVersion(records.Value);
+            long checkAtMs = SystemKeys.ReadExpiryTime(records.Key);
             _command.ResetWrittenCount();
-            CommandEncoder.DeleteExpired(_command, key, SystemKeys.ReadExpiryTime(records.Key), Seen(key, indexed, nowMs) ? indexed : Core.Version.Zero);
+
+            // Only where the check comes later than history is long can the value have been collected already.
+            CommandEncoder.DeleteExpired(_command, key, checkAtMs, IsNewest(engine, SystemKeys.UserKeyspace(shard), key, indexed, checkAtMs <= floor.Milliseconds) ? indexed : Core.Version.Zero);
             entry.Add(_command.WrittenSpan);
         }
 
@@ -92,17 +95,36 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
             ? new Core.Version(version)
             : throw new HengeException(ErrorCode.Corruption, "A record of the expiry index is not well formed.");
 
-    // True when the value that the record is about is still the newest of its key, and its time has passed.
-    private bool Seen(ReadOnlySpan<byte> key, Core.Version indexed, long nowMs)
+    /// <summary>
+    /// True when the newest entry of a key is the value of a version. With <paramref name="orCollected"/> also when there is no entry, or only a tombstone that took the value's place: the
+    /// engine forgets values whose time had passed at its history floor.
+    /// </summary>
+    public static bool IsNewest(IStorageEngine engine, uint keyspace, ReadOnlySpan<byte> key, Core.Version dataVersion, bool orCollected)
     {
-        if (!engine.TryGet(SystemKeys.UserKeyspace(shard), key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
+        if (engine.TryGet(keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
+        {
+            bool newest = value.Version == dataVersion;
+            value.Dispose();
+            return newest;
+        }
+
+        if (!orCollected)
         {
             return false;
         }
 
-        bool seen = value.Version == indexed && value.ExpiresAtMs != 0 && value.ExpiresAtMs <= nowMs;
-        value.Dispose();
-        return seen;
+        var upper = new byte[key.Length + 1];
+        key.CopyTo(upper);
+        using EngineIterator entries = engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = keyspace,
+            Point = new ReadPoint(Core.Version.Max, 0),
+            Lower = upper.AsMemory(0, key.Length),
+            Upper = upper,
+            AllVersions = true,
+        });
+        entries.SeekToFirst();
+        return !entries.Valid || entries.Version <= dataVersion;
     }
 
     private static byte[] Bound(long fromMs)

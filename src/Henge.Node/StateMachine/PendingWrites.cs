@@ -47,6 +47,7 @@ internal sealed class PendingWrites
     private readonly WriteBatch _stage = new();
     private readonly BatchIndex _stageIndex;
     private readonly List<int> _expired = [];
+    private byte[] _indexKey = new byte[64];
     private bool _staging;
 
     public PendingWrites(IStorageEngine engine, ShardId shard)
@@ -86,7 +87,7 @@ internal sealed class PendingWrites
             using CurrentEntry current = Get(key, version);
             if (current.Exists)
             {
-                Delete(key, version);
+                Delete(key, version, current);
             }
         }
         else if (_staging)
@@ -100,7 +101,18 @@ internal sealed class PendingWrites
     }
 
     /// <summary>Deletes a key that exists: a tombstone always ends a value (the reason of an event is told from that, decision 0071).</summary>
-    public void Delete(ReadOnlySpan<byte> key, Core.Version version) => (_staging ? _stage : Batch).Delete(_keyspace, key, version);
+    public void Delete(ReadOnlySpan<byte> key, Core.Version version, scoped in CurrentEntry current)
+    {
+        Invariant.Check(current.Exists);
+        if (_staging)
+        {
+            _stage.Delete(_keyspace, key, version);
+        }
+        else
+        {
+            EmitDelete(key, version, current);
+        }
+    }
 
     /// <summary>Deletes a key whose time has come.</summary>
     public void DeleteExpired(ReadOnlySpan<byte> key, Core.Version version)
@@ -109,15 +121,18 @@ internal sealed class PendingWrites
         Batch.Delete(_keyspace, key, version);
     }
 
-    /// <summary>The newest value of a key even if its time has passed.</summary>
-    public CurrentEntry GetEvenExpired(ReadOnlySpan<byte> key)
+    /// <summary>
+    /// For a key that is not visible: true when what is newest of it is the value of a version, whose time has passed (or was, and the engine has collected it
+    /// since: that happens when the deletion comes later than history is long).
+    /// </summary>
+    public bool IsNewest(ReadOnlySpan<byte> key, Core.Version dataVersion)
     {
         if (_batchIndex.TryFind(_keyspace, key, out WriteBatchReader entry, out _))
         {
-            return entry.Kind == EntryKind.Delete ? default : CurrentEntry.From(entry.Value, entry.Version, entry.ExpiresAtMs);
+            return entry.Kind != EntryKind.Delete && entry.Version == dataVersion;
         }
 
-        return _engine.TryGet(_keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
+        return ExpiryIndex.IsNewest(_engine, _keyspace, key, dataVersion, orCollected: true);
     }
 
     /// <summary>A record of the shard's own.</summary>
@@ -138,18 +153,9 @@ internal sealed class PendingWrites
     /// <summary>Puts a key into the expiry index, to be looked at at a moment. <paramref name="dataVersion"/> is the version that wrote the value.</summary>
     public void IndexExpiry(ReadOnlySpan<byte> key, long checkAtMs, Core.Version dataVersion, Core.Version version)
     {
-        byte[]? rented = null;
-        int length = SystemKeys.ExpiryPrefixBytes + key.Length;
-        Span<byte> indexKey = length <= 512 ? stackalloc byte[length] : (rented = System.Buffers.ArrayPool<byte>.Shared.Rent(length)).AsSpan(0, length);
-        SystemKeys.WriteExpiryPrefix(indexKey, checkAtMs);
-        key.CopyTo(indexKey[SystemKeys.ExpiryPrefixBytes..]);
         Span<byte> value = stackalloc byte[Varint.MaxBytes];
-        PutSystem(indexKey, value[..Varint.Write(value, dataVersion.Value)], version);
+        PutSystem(IndexKey(key, checkAtMs), value[..Varint.Write(value, dataVersion.Value)], version);
         EarliestCheckMs = Math.Min(EarliestCheckMs, checkAtMs);
-        if (rented is not null)
-        {
-            System.Buffers.ArrayPool<byte>.Shared.Return(rented);
-        }
     }
 
     /// <summary>From now on writes are staged.</summary>
@@ -191,7 +197,7 @@ internal sealed class PendingWrites
             using CurrentEntry before = GetBelowStage(reader.Key, version);
             if (before.Exists)
             {
-                Batch.Delete(_keyspace, reader.Key, version);
+                EmitDelete(reader.Key, version, before);
             }
         }
 
@@ -205,6 +211,34 @@ internal sealed class PendingWrites
         _batchIndex.Clear();
         _expired.Clear();
         EarliestCheckMs = long.MaxValue;
+    }
+
+    // The record of a value that is deleted goes with it; it is under the first moment, or under the exact one.
+    private void EmitDelete(ReadOnlySpan<byte> key, Core.Version version, scoped in CurrentEntry current)
+    {
+        Batch.Delete(_keyspace, key, version);
+        if (current.ExpiresAtMs != 0)
+        {
+            long first = ExpiryIndex.FirstCheck(current.ExpiresAtMs, current.Version);
+            DeleteSystem(IndexKey(key, first), version);
+            if (first != current.ExpiresAtMs)
+            {
+                DeleteSystem(IndexKey(key, current.ExpiresAtMs), version);
+            }
+        }
+    }
+
+    private ReadOnlySpan<byte> IndexKey(ReadOnlySpan<byte> key, long checkAtMs)
+    {
+        int length = SystemKeys.ExpiryPrefixBytes + key.Length;
+        if (_indexKey.Length < length)
+        {
+            _indexKey = new byte[length * 2];
+        }
+
+        SystemKeys.WriteExpiryPrefix(_indexKey, checkAtMs);
+        key.CopyTo(_indexKey.AsSpan(SystemKeys.ExpiryPrefixBytes));
+        return _indexKey.AsSpan(0, length);
     }
 
     private static CurrentEntry Visible(scoped in WriteBatchReader entry, Core.Version version) =>

@@ -160,7 +160,7 @@ internal sealed class ShardStateMachine
     public int CollectDue(long nowMs, int max, EntryBuilder entry)
     {
         Invariant.Check(!HasBatch);
-        return State == MachineState.Ready ? _expiry.Collect(nowMs, max, entry) : 0;
+        return State == MachineState.Ready ? _expiry.Collect(nowMs, HistoryFloor, max, entry) : 0;
     }
 
     /// <summary>

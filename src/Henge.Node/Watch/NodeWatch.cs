@@ -58,6 +58,18 @@ internal sealed class NodeWatch : IWatch
         }
     }
 
+    /// <summary>True when the last read found nothing more, and nothing was published since.</summary>
+    public bool IsCaughtUp
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Array.TrueForAll(_cursors, static c => c.Pass is null && c.Next > c.Hub.Published);
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public bool TryRead(IWatchReceiver receiver, int limitItems, int limitBytes)
     {
