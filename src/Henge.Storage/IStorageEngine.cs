@@ -78,6 +78,11 @@ public interface IStorageEngine : IDisposable
     /// </summary>
     void SetHistoryFloor(Core.Version floor);
 
+    /// <summary>
+    /// The floor: what was set, or after opening at least what versions were dropped by before. Reads below it may miss versions, or find older ones.
+    /// </summary>
+    Core.Version HistoryFloor { get; }
+
     /// <summary>Removes everything in a range of one keyspace, at all versions, durably and at once. An empty upper bound means the keyspace's end.</summary>
     void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper);
 

@@ -12,7 +12,7 @@ namespace Henge.Node.StateMachine;
 /// </remarks>
 internal sealed class HistoryWindow(IStorageEngine engine)
 {
-    private ulong _floor;
+    private ulong _floor = engine.HistoryFloor.Value;
 
     /// <summary>Reads below this version are refused; at it they still work.</summary>
     public Core.Version Floor => new(Volatile.Read(ref _floor));

@@ -173,6 +173,9 @@ public sealed unsafe class LsmEngine : IStorageEngine
     public void SetHistoryFloor(Core.Version floor) => _state.RaiseFloor(floor);
 
     /// <inheritdoc/>
+    public Core.Version HistoryFloor => _state.Floor;
+
+    /// <inheritdoc/>
     public void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper)
     {
         if (!upper.IsEmpty && lower.SequenceCompareTo(upper) >= 0)

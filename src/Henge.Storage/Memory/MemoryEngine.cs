@@ -120,6 +120,9 @@ public sealed class MemoryEngine : IStorageEngine
     }
 
     /// <inheritdoc/>
+    public Core.Version HistoryFloor => new(Volatile.Read(ref _floor));
+
+    /// <inheritdoc/>
     public void SetHistoryFloor(Core.Version floor)
     {
         lock (_changing)

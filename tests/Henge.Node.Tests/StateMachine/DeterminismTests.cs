@@ -1,6 +1,9 @@
 using Henge.Core;
 using Henge.Node.StateMachine;
+using Henge.Node.Tests.Watch;
 using Henge.Storage;
+using Henge.Storage.Lsm;
+using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.StateMachine;
 
@@ -163,6 +166,69 @@ public sealed class DeterminismTests
             Assert.Equal(string.Join('\n', plain.Results.Select(static r => CommandModel.Describe(r.Result, default) + Convert.ToHexString(r.Payload))),
                 string.Join('\n', later.OrderBy(static p => p.Key).Where(static p => p.Value.Length > 0).Select(static p => p.Value.Replace(" | ", "\n", StringComparison.Ordinal))));
         }
+    }
+
+    [Fact]
+    public void The_same_log_gives_the_same_state_on_a_tree_that_loses_power_again_and_again()
+    {
+        int restarts = 0;
+        for (int seed = 0; seed < Seeds; seed++)
+        {
+            List<byte[]> log = MakeLog(seed, 200, sessions: true, out _);
+            var options = new StateMachineOptions { Sessions = SmallSessions };
+            var plain = new MachineHarness(options);
+            var hashes = new List<ulong>();
+            for (int i = 0; i < log.Count; i++)
+            {
+                plain.Machine.ApplyEntry(new LogIndex((ulong)i + 1), log[i], null);
+                plain.Machine.CommitBatch();
+                hashes.Add(plain.Machine.StateHash());
+            }
+
+            var random = new Random(seed + 2_000_000);
+            var files = new SimulatedFileSystem();
+            LsmEngine engine = WatchPropertyTests.TinyLsm(files);
+            var wild = new MachineHarness(options, engine);
+            for (ulong index = 1; index <= (ulong)log.Count;)
+            {
+                for (int n = random.Next(1, 12); n > 0 && index <= (ulong)log.Count; n--, index++)
+                {
+                    wild.Machine.ApplyEntry(new LogIndex(index), log[(int)index - 1], null);
+                }
+
+                wild.Machine.CommitBatch();
+                switch (random.Next(12))
+                {
+                    case 0:
+                        engine.Flush();
+                        break;
+                    case 1:
+                        wild.History.Advance(new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
+                        engine.Compact();
+                        break;
+                    case 2 or 3:
+                        ulong durable = engine.GetDurablePosition(SystemKeys.Stream(wild.Shard));
+                        engine.Dispose();
+                        files.Crash((CrashMode)random.Next(3), random.Next());
+                        engine = WatchPropertyTests.TinyLsm(files);
+                        wild.Reopen(engine);
+                        restarts++;
+                        Assert.InRange(wild.Machine.AppliedIndex.Value, durable, index - 1);
+                        break;
+                }
+
+                Assert.True(wild.Machine.AppliedIndex.Value < index);
+                index = wild.Machine.AppliedIndex.Value + 1;
+                if (index > 1)
+                {
+                    Assert.True(hashes[(int)index - 2] == wild.Machine.StateHash(), $"seed {seed}: another state at {index - 1}");
+                }
+            }
+
+            engine.Dispose();
+        }
+
+        Assert.True(restarts > Seeds);
     }
 
     private static void Copy(MachineHarness from, IStorageEngine into, StateMachineOptions options, Random random)

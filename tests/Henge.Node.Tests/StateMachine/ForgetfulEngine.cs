@@ -80,6 +80,8 @@ internal sealed class ForgetfulEngine : IStorageEngine
         Flushed?.Invoke();
     }
 
+    public Core.Version HistoryFloor => _engine.HistoryFloor;
+
     public void SetHistoryFloor(Core.Version floor) => Do(true, engine => engine.SetHistoryFloor(floor));
 
     public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) => _engine.TryGet(keyspace, key, point, out value);

@@ -151,7 +151,7 @@ public sealed class SnapshotTests
                     throw new CrashException();
                 }
             };
-            bool completed = false;
+            bool completed;
             try
             {
                 using ShardSnapshotInstaller installer = target.Machine.BeginInstall();
@@ -161,6 +161,7 @@ public sealed class SnapshotTests
             }
             catch (CrashException)
             {
+                completed = false;
             }
 
             engine = engine.Crash(random);

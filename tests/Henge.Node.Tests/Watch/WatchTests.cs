@@ -3,13 +3,20 @@ using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Node.Tests.StateMachine;
 using Henge.Node.Watch;
+using Henge.Storage.Lsm;
+using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.Watch;
 
-public sealed class WatchTests
+public sealed class WatchTests : IDisposable
 {
-    private readonly ShardedHarness _h = new(4);
+    private readonly LsmEngine _engine = WatchPropertyTests.TinyLsm(new SimulatedFileSystem());
+    private readonly ShardedHarness _h;
     private int _signals;
+
+    public WatchTests() => _h = new ShardedHarness(4, engine: _engine);
+
+    public void Dispose() => _engine.Dispose();
 
     private static WatchQuery Prefix(string prefix) => new() { Lower = MachineHarness.Bytes(prefix), Upper = MachineHarness.Bytes(prefix[..^1] + (char)(prefix[^1] + 1)) };
 
@@ -62,11 +69,7 @@ public sealed class WatchTests
         _h.NowMs += 1000;
         Core.Version expired = new(ulong.Parse(events[^1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture));
         _h.History.Advance(new Core.Version(expired.Value - 1));
-        for (int i = 0; i < 3000; i++)
-        {
-            _h.Put("{t}c", "x");
-        }
-
+        _engine.Compact();
         using IWatch late = Open(new WatchQuery { Lower = "{t}a"u8.ToArray(), Upper = "{t}b"u8.ToArray(), Start = expired });
         Assert.Contains("Expired {t}a", Assert.Single(ReadAll(late)), StringComparison.Ordinal);
     }
