@@ -191,6 +191,8 @@ public sealed unsafe class LsmEngine : IStorageEngine
         {
             lock (_log.Gate)
             {
+                // The manifest will name the log's end: after a crash no new record may come to lie below it.
+                SyncLog();
                 DropRangeLocked(keyspace, lower, upper);
             }
         }
@@ -402,6 +404,20 @@ public sealed unsafe class LsmEngine : IStorageEngine
         lock (_log.Gate)
         {
             _state.SealActive(_log.End);
+        }
+    }
+
+    private void SyncLog()
+    {
+        _state.ThrowIfUnusable();
+        try
+        {
+            _log!.SyncLocked();
+        }
+        catch (IOException error)
+        {
+            _state.Fail(new IOException($"The engine's log could not be synced: {error.Message}", error));
+            throw;
         }
     }
 
