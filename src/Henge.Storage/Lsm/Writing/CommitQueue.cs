@@ -73,10 +73,10 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
                 break;
             }
 
+            _group.Add(_waiting[count]);
             count++;
         }
 
-        _group.AddRange(_waiting[..count]);
         _waiting.RemoveRange(0, count);
     }
 
