@@ -20,6 +20,9 @@ internal sealed record Faults
     public double Sync { get; init; } = 0.7;
     public double SkipTick { get; init; } = 0.1;
     public double CrashLeader { get; init; } = 0.005;
+    public double ReadAtLeader { get; init; } = 0.1;
+    /// <summary>How often a change of membership is followed by a cut between the new voters (and the leader) and the others.</summary>
+    public double CutAtChange { get; init; } = 0.02;
     public double Start { get; init; } = 0.1;
     public long AppendLimitBytes { get; init; } = 120;
 }
@@ -296,14 +299,9 @@ internal sealed class RaftCluster
             }
         }
 
-        if (Chance(0.3))
+        if (Chance(group.Role == RaftRole.Leader ? Math.Max(0.3, _faults.ReadAtLeader) : 0.3))
         {
-            // At this moment this much is certainly committed: a linearizable read that starts now must see it.
-            ulong id = ++_nextRead;
-            _reads.Add(id, CommittedNow());
-            Note($"read {node.Id} {id}");
-            group.RequestRead(id);
-            Pump(node);
+            Read(node);
         }
 
         if (Chance(_faults.Checkpoint))
@@ -333,6 +331,16 @@ internal sealed class RaftCluster
         {
             ChangeMembership(node);
         }
+    }
+
+    private void Read(TestNode node)
+    {
+        // At this moment this much is certainly committed: a linearizable read that starts now must see it.
+        ulong id = ++_nextRead;
+        _reads.Add(id, CommittedNow());
+        Note($"read {node.Id} {id}");
+        node.Group!.RequestRead(id);
+        Pump(node);
     }
 
     private void ChangeMembership(TestNode leader)
@@ -377,6 +385,11 @@ internal sealed class RaftCluster
                 _nodes.Add(id, new TestNode(id, new Membership([]), OptionsOf, _random) { TicksAtStart = _round });
             }
 
+            if (Chance(_faults.CutAtChange))
+            {
+                Cut([.. voters, leader.Id]);
+            }
+
             Pump(leader);
         }
     }
@@ -398,18 +411,7 @@ internal sealed class RaftCluster
                 break;
             case 1:
                 // Two sides.
-                HashSet<NodeId> side = [.. ids.Where(_ => Chance(0.5))];
-                foreach (NodeId a in ids)
-                {
-                    foreach (NodeId b in ids)
-                    {
-                        if (side.Contains(a) != side.Contains(b))
-                        {
-                            _cut.Add((a, b));
-                        }
-                    }
-                }
-
+                Cut([.. ids.Where(_ => Chance(0.5))]);
                 break;
             default:
                 // One way only.
@@ -418,6 +420,20 @@ internal sealed class RaftCluster
         }
 
         Note($"cut {_cut.Count}");
+    }
+
+    private void Cut(HashSet<NodeId> side)
+    {
+        foreach (NodeId a in _nodes.Keys)
+        {
+            foreach (NodeId b in _nodes.Keys)
+            {
+                if (side.Contains(a) != side.Contains(b))
+                {
+                    _cut.Add((a, b));
+                }
+            }
+        }
     }
 
     private void DeliverDue(double drop, double duplicate)
