@@ -1,10 +1,12 @@
+using System.Runtime.Intrinsics.X86;
+
 namespace Henge.Storage.Lsm;
 
 /// <summary>A cursor over a memtable's list.</summary>
 internal sealed unsafe class MemTableIterator : InternalIterator
 {
-    // One walk back looks this many levels up (so 4^2 entries on average), and later steps back take from what it passed.
-    private const int BackLevel = 2;
+    // One walk back looks this many levels up (so 2^4 entries on average), and later steps back take from what it passed.
+    private const int BackLevel = 4;
     private const int BackCapacity = 64;
     private readonly MemTable _owner;
     private readonly SkipList _list;
@@ -54,7 +56,7 @@ internal sealed unsafe class MemTableIterator : InternalIterator
             int prefixLength = internalKey.Length - InternalKey.TrailerBytes;
             SkipListNode* node = _list.FindBefore(key, prefixLength, 0);
             SkipListNode* next = SkipListNode.Next(node, 0);
-            while (next != null && SkipListNode.Compare(next, key, prefixLength) <= 0)
+            while (next != null && SkipListNode.Compare(next, key, prefixLength, out _) <= 0)
             {
                 node = next;
                 next = SkipListNode.Next(next, 0);
@@ -65,7 +67,17 @@ internal sealed unsafe class MemTableIterator : InternalIterator
     }
 
     /// <inheritdoc/>
-    public override void Next() => MoveTo(SkipListNode.Next(_node, 0));
+    public override void Next()
+    {
+        SkipListNode* next = SkipListNode.Next(_node, 0);
+        if (Sse.IsSupported && next != null)
+        {
+            // The node after it may come from memory while the caller looks at this one.
+            Sse.Prefetch0((void*)SkipListNode.Next(next, 0));
+        }
+
+        MoveTo(next);
+    }
 
     /// <inheritdoc/>
     public override void Prev()

@@ -1,19 +1,22 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace Henge.Storage.Lsm;
 
 /// <summary>
 /// A skip list (Pugh, 1990) over an arena: nodes are linked in by compare-and-swap from the lowest level up (Fraser, 2004, §4.3, without
-/// deletion), so that many threads add and any number reads without locks. One in four nodes of a level is in the next one.
+/// deletion), so that many threads add and any number reads without locks. Every second node of a level is in the next one: a search then takes one
+/// step forward on a level, and the step that leads too far costs nothing, since hints tell (<see cref="SkipListNode"/>).
 /// </summary>
 internal sealed unsafe class SkipList
 {
-    /// <summary>Enough for 4^14 entries at full speed.</summary>
-    public const int MaxHeight = 14;
+    /// <summary>Enough for 2^24 entries at full speed.</summary>
+    public const int MaxHeight = 24;
 
     private const int SpliceSlots = 4;
+
+    // The hint of a link that leads nowhere: after every key.
+    private const ulong NoNode = ulong.MaxValue;
     private readonly Arena _arena;
     private readonly SkipListNode* _head;
     private readonly byte* _splices;
@@ -28,6 +31,7 @@ internal sealed unsafe class SkipList
         for (int level = 0; level < MaxHeight; level++)
         {
             SkipListNode.Link(_head, level) = 0;
+            SkipListNode.Hint(_head, level) = NoNode;
         }
 
         _splices = OffHeap.AllocateAligned(sizeof(Splice) * SpliceSlots);
@@ -54,7 +58,7 @@ internal sealed unsafe class SkipList
 
     private SkipListNode* Allocate(int prefixLength, int valueLength, int height)
     {
-        int tower = height * sizeof(nint);
+        int tower = height * SkipListNode.LinkBytes;
         int bytes = checked(tower + SkipListNode.HeaderBytes + prefixLength + InternalKey.TrailerBytes + valueLength);
         return (SkipListNode*)(_arena.Allocate(bytes) + tower);
     }
@@ -70,7 +74,7 @@ internal sealed unsafe class SkipList
         mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
         mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
         mixed ^= mixed >> 31;
-        return Math.Min(1 + BitOperations.TrailingZeroCount(mixed) / 2, MaxHeight);
+        return Math.Min(1 + BitOperations.TrailingZeroCount(mixed), MaxHeight);
     }
 
     /// <summary>Links a node in; false, and nothing done, when its key, version and kind are there already.</summary>
@@ -116,20 +120,32 @@ internal sealed unsafe class SkipList
         {
             while (true)
             {
-                nint next = (nint)splice->Next[level];
-                if (level == 0 && next != 0 && SkipListNode.Compare((SkipListNode*)next, key, prefixLength) == 0)
+                SkipListNode* before = (SkipListNode*)(nint)splice->Prev[level];
+                SkipListNode* next = (SkipListNode*)(nint)splice->Next[level];
+                ulong hint = NoNode;
+                if (next != null)
                 {
-                    return false;
+                    if (SkipListNode.Compare(next, key, prefixLength, out int sharedWithNext) == 0 && level == 0)
+                    {
+                        return false;
+                    }
+
+                    hint = SkipListNode.HintOf(SkipListNode.Key(next), SkipListNode.PrefixLength(next), sharedWithNext, 0);
                 }
 
-                Volatile.Write(ref SkipListNode.Link(node, level), next);
-                if (Interlocked.CompareExchange(ref SkipListNode.Link((SkipListNode*)(nint)splice->Prev[level], level), (nint)node, next) == next)
+                SkipListNode.Hint(node, level) = hint;
+                Volatile.Write(ref SkipListNode.Link(node, level), (nint)next);
+                _ = SkipListNode.Compare(before, key, prefixLength, out int shared);
+
+                // Before the link itself: from when a reader can find the new node, no hint may hide it.
+                LowerHint(before, level, SkipListNode.HintOf(key, prefixLength, shared, 0));
+                if (Interlocked.CompareExchange(ref SkipListNode.Link(before, level), (nint)node, (nint)next) == (nint)next)
                 {
                     break;
                 }
 
                 // Another thread was here: look again from where we stood.
-                FindAtLevel(key, prefixLength, (SkipListNode*)(nint)splice->Prev[level], level, splice);
+                FindAtLevel(key, prefixLength, before, level, splice);
             }
         }
 
@@ -141,26 +157,30 @@ internal sealed unsafe class SkipList
         return true;
     }
 
+    private static void LowerHint(SkipListNode* node, int level, ulong hint)
+    {
+        ref ulong place = ref SkipListNode.Hint(node, level);
+        ulong seen = Volatile.Read(ref place);
+        while (seen > hint)
+        {
+            ulong now = Interlocked.CompareExchange(ref place, hint, seen);
+            if (now == seen)
+            {
+                return;
+            }
+
+            seen = now;
+        }
+    }
+
     private void FindSplice(byte* key, int prefixLength, Splice* splice)
     {
         SkipListNode* before = _head;
-        SkipListNode* bound = null;
+        SkipListNode* next = null;
+        ulong target = SkipListNode.HintOf(key, prefixLength, 0, ulong.MaxValue);
         for (int level = Volatile.Read(ref _height) - 1; level >= 0; level--)
         {
-            SkipListNode* next = SkipListNode.Next(before, level);
-            while (next != bound && next != null)
-            {
-                PrefetchStep(next, level);
-                if (SkipListNode.Compare(next, key, prefixLength) >= 0)
-                {
-                    break;
-                }
-
-                before = next;
-                next = SkipListNode.Next(next, level);
-            }
-
-            bound = next;
+            next = Advance(ref before, next, ref target, key, prefixLength, level);
             splice->Prev[level] = (nint)before;
             splice->Next[level] = (nint)next;
         }
@@ -169,7 +189,7 @@ internal sealed unsafe class SkipList
     private static void FindAtLevel(byte* key, int prefixLength, SkipListNode* before, int level, Splice* splice)
     {
         SkipListNode* next = SkipListNode.Next(before, level);
-        while (next != null && SkipListNode.Compare(next, key, prefixLength) < 0)
+        while (next != null && SkipListNode.Compare(next, key, prefixLength, out _) < 0)
         {
             before = next;
             next = SkipListNode.Next(next, level);
@@ -179,33 +199,41 @@ internal sealed unsafe class SkipList
         splice->Next[level] = (nint)next;
     }
 
-    /// <summary>The first node at or after an internal key (with 8 readable bytes after its prefix), or null.</summary>
-    public SkipListNode* FindAtOrAfter(byte* key, int prefixLength)
+    /// <summary>
+    /// Goes forward on one level up to the last node before a key, and returns the node after that. <paramref name="bound"/> is a node that is known to be at
+    /// or after the key; <paramref name="target"/> is the key's hint against <paramref name="before"/>.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static SkipListNode* Advance(
+        ref SkipListNode* before, SkipListNode* bound, ref ulong target, byte* key, int prefixLength, int level)
     {
-        SkipListNode* before = _head;
-        SkipListNode* bound = null;
-        for (int level = Volatile.Read(ref _height) - 1; ; level--)
+        while (true)
         {
+            // The link first: a hint that is read later speaks of this node or of a nearer one.
             SkipListNode* next = SkipListNode.Next(before, level);
-            while (next != bound && next != null)
-            {
-                PrefetchStep(next, level);
-                if (SkipListNode.Compare(next, key, prefixLength) >= 0)
-                {
-                    break;
-                }
-
-                before = next;
-                next = SkipListNode.Next(next, level);
-            }
-
-            if (level == 0)
+            if (next == bound || next == null || Volatile.Read(ref SkipListNode.Hint(before, level)) > target
+                || SkipListNode.Compare(next, key, prefixLength, out int common) >= 0)
             {
                 return next;
             }
 
-            bound = next;
+            before = next;
+            target = SkipListNode.HintOf(key, prefixLength, common, ulong.MaxValue);
         }
+    }
+
+    /// <summary>The first node at or after an internal key (with 8 readable bytes after its prefix), or null.</summary>
+    public SkipListNode* FindAtOrAfter(byte* key, int prefixLength)
+    {
+        SkipListNode* before = _head;
+        SkipListNode* next = null;
+        ulong target = SkipListNode.HintOf(key, prefixLength, 0, ulong.MaxValue);
+        for (int level = Volatile.Read(ref _height) - 1; level >= 0; level--)
+        {
+            next = Advance(ref before, next, ref target, key, prefixLength, level);
+        }
+
+        return next;
     }
 
     /// <summary>
@@ -215,17 +243,11 @@ internal sealed unsafe class SkipList
     public SkipListNode* FindBefore(byte* key, int prefixLength, int lowestLevel)
     {
         SkipListNode* before = _head;
-        SkipListNode* bound = null;
+        SkipListNode* next = null;
+        ulong target = SkipListNode.HintOf(key, prefixLength, 0, ulong.MaxValue);
         for (int level = Math.Max(Volatile.Read(ref _height) - 1, lowestLevel); level >= lowestLevel; level--)
         {
-            SkipListNode* next = SkipListNode.Next(before, level);
-            while (next != bound && next != null && SkipListNode.Compare(next, key, prefixLength) < 0)
-            {
-                before = next;
-                next = SkipListNode.Next(next, level);
-            }
-
-            bound = next;
+            next = Advance(ref before, next, ref target, key, prefixLength, level);
         }
 
         return before;
@@ -244,16 +266,6 @@ internal sealed unsafe class SkipList
         }
 
         return last == _head ? null : last;
-    }
-
-    /// <summary>The line that the next step needs, asked for while this one is compared.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void PrefetchStep(SkipListNode* node, int level)
-    {
-        if (Sse.IsSupported)
-        {
-            Sse.Prefetch0((void*)SkipListNode.Next(node, level));
-        }
     }
 
     /// <summary>Gives back what is not in the arena.</summary>
@@ -280,8 +292,8 @@ internal sealed unsafe class SkipList
         {
             SkipListNode* before = (SkipListNode*)(nint)Prev[level];
             SkipListNode* after = (SkipListNode*)(nint)Next[level];
-            return (before == head || SkipListNode.Compare(before, key, prefixLength) < 0)
-                && (after == null || SkipListNode.Compare(after, key, prefixLength) > 0);
+            return (before == head || SkipListNode.Compare(before, key, prefixLength, out _) < 0)
+                && (after == null || SkipListNode.Compare(after, key, prefixLength, out _) > 0);
         }
     }
 }
