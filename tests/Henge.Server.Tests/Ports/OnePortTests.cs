@@ -239,12 +239,13 @@ public sealed class OnePortTests
 
     private static async Task<string> TalkAsync(RunningServer server, string text, bool slowly = false, int? answerBytes = null)
     {
-        using TcpClient client = await ConnectAsync(server);
-        NetworkStream stream = client.GetStream();
         using MemoryStream answer = new();
         using CancellationTokenSource patience = new(RunningServer.Patience);
         try
         {
+            // A connection that is refused may be gone before it is seen to be there.
+            using TcpClient client = await ConnectAsync(server);
+            NetworkStream stream = client.GetStream();
             byte[] bytes = Encoding.Latin1.GetBytes(text);
             for (int at = 0; at < bytes.Length; at += slowly ? 1 : bytes.Length)
             {
@@ -263,9 +264,9 @@ public sealed class OnePortTests
                 answer.Write(buffer, 0, read);
             }
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException { InnerException: SocketException } or SocketException or InvalidOperationException)
         {
-            Assert.IsType<SocketException>(e.InnerException);
+            return Encoding.Latin1.GetString(answer.ToArray());
         }
 
         return Encoding.Latin1.GetString(answer.ToArray());

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Drives every call of the gRPC API of a real node with stock clients: Debian's python3-grpcio and npm's @grpc/grpc-js.
+# Prints a line for each check and ends with "N passed, N failed"; exits non-zero when anything failed.
+# HENGE_INTEROP_ADDR=HOST:PORT uses a node that runs already, and leaves out the checks of starting and stopping.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+work=$(mktemp -d)
+results=$work/results
+server=
+: >"$results"
+
+cleanup() {
+  [ -n "$server" ] && kill -9 "$server" 2>/dev/null
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+check() { # check NAME CODE [DETAIL]: one result of the script's own.
+  if [ "$2" -eq 0 ]; then echo "ok    $1"; else echo "FAIL  $1  ${3:-}"; fi | tee -a "$results"
+}
+
+finish() {
+  local passed failed
+  passed=$(grep -c '^ok ' "$results")
+  failed=$(grep -c '^FAIL ' "$results")
+  echo
+  echo "$passed passed, $failed failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+  exit
+}
+
+# Debian's packages are for Debian's own Python, whatever else is on the PATH.
+python=/usr/bin/python3
+if ! { "$python" -c 'import grpc' && command -v protoc grpc_python_plugin; } >/dev/null 2>&1; then
+  { apt-get update && apt-get install -y --no-install-recommends python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc; } >"$work/apt.log" 2>&1
+fi
+"$python" -c 'import grpc, google.protobuf' 2>"$work/python.log"
+code=$?
+check 'python3-grpcio is there' $code "$(tail -n 1 "$work/python.log")"
+[ $code -eq 0 ] || finish
+
+# The well-known services get file names of their own: a Python package named grpc must not hide the library.
+mkdir -p "$work/proto" "$work/stubs"
+cp -r proto/henge "$work/proto/"
+cp proto/grpc/health/v1/health.proto "$work/proto/health_v1.proto"
+cp proto/grpc/reflection/v1/reflection.proto "$work/proto/reflection_v1.proto"
+cp proto/grpc/reflection/v1alpha/reflection.proto "$work/proto/reflection_v1alpha.proto"
+# (The protoc in python3-grpc-tools is too old for "optional".)
+(cd "$work/proto" && protoc -I. --plugin=protoc-gen-grpc_python="$(command -v grpc_python_plugin)" --python_out="$work/stubs" --grpc_python_out="$work/stubs" \
+  henge/v1/kv.proto henge/v1/cluster.proto health_v1.proto reflection_v1.proto reflection_v1alpha.proto) >"$work/protoc.log" 2>&1
+code=$?
+check "stubs can be made from the .proto files" $code "$(tail -n 1 "$work/protoc.log")"
+[ $code -eq 0 ] || finish
+
+if [ -n "${HENGE_INTEROP_ADDR:-}" ]; then
+  addr=$HENGE_INTEROP_ADDR
+else
+  port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  addr=127.0.0.1:$port
+  ./henge --version >"$work/build.log" 2>&1 # builds it, so that what follows is not waiting for that
+  ./henge serve --node-id node1 --addr "$addr" --data-dir "$work/data" >"$work/server.log" 2>&1 &
+  server=$!
+  code=1
+  for _ in $(seq 300); do
+    if curl -sf -m 2 "http://$addr/readyz" >/dev/null; then code=0; break; fi
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+  done
+  check 'henge serve becomes ready' $code "$(tail -n 3 "$work/server.log" | tr '\n' ' ')"
+  [ $code -eq 0 ] || finish
+fi
+
+PYTHONPATH="$work/stubs" timeout 80 "$python" eng/interop/client.py "$addr" 2>"$work/python.log" | tee -a "$results"
+code=${PIPESTATUS[0]}
+check 'the Python client came to its end' "$code" "$(tail -n 3 "$work/python.log" | tr '\n' ' ')"
+
+if command -v npm >/dev/null; then
+  mkdir -p "$work/node"
+  cp eng/interop/client.js "$work/node/"
+  (cd "$work/node" && npm init -y && npm install --no-audit --no-fund @grpc/grpc-js @grpc/proto-loader) >"$work/npm.log" 2>&1
+  code=$?
+  check '@grpc/grpc-js is there' $code "$(tail -n 1 "$work/npm.log")"
+  if [ $code -eq 0 ]; then
+    timeout 60 node "$work/node/client.js" "$addr" "$work/proto" 2>"$work/node.log" | tee -a "$results"
+    code=${PIPESTATUS[0]}
+    check 'the Node.js client came to its end' "$code" "$(tail -n 3 "$work/node.log" | tr '\n' ' ')"
+  fi
+else
+  check 'npm is there' 1
+fi
+
+if [ -n "$server" ]; then
+  PYTHONPATH="$work/stubs" timeout 30 "$python" eng/interop/stop.py "$addr" "$server" 2>"$work/stop.log" | tee -a "$results"
+  check 'the stopping check came to its end' "${PIPESTATUS[0]}" "$(tail -n 2 "$work/stop.log" | tr '\n' ' ')"
+  wait "$server"
+  check 'the node exits with 0 after SIGTERM' $?
+  server=
+fi
+
+finish
