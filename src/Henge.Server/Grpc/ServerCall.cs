@@ -52,9 +52,6 @@ internal sealed class ServerCall
     /// <summary>When the caller stops waiting, on the server's monotonic clock in milliseconds; 0: it named no time.</summary>
     public long DeadlineMs { get; private set; }
 
-    /// <summary>The operation of unary calls of the key-value service, made once and used again with the call.</summary>
-    public KvUnaryOperation? KvOperation { get; set; }
-
     /// <summary>Where messages come from.</summary>
     public PipeReader Reader => _reader ??= _features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader;
 

@@ -11,11 +11,13 @@ internal sealed class KvService(IHengeNode node, DoorOptions options)
     public const string Name = "henge.v1.KVStore";
     public const string SecondName = "kvstore.KVStore";
 
+    private readonly KvUnaryPool _pool = new(node);
+
     public GrpcService Create(string name) => new(name, KvReflection.Descriptor.Services[0], new Dictionary<string, GrpcMethod>
     {
-        ["Get"] = new KvUnaryMethod(node, KvRequestKind.Get),
-        ["Put"] = new KvUnaryMethod(node, KvRequestKind.Put),
-        ["Delete"] = new KvUnaryMethod(node, KvRequestKind.Delete),
+        ["Get"] = new KvUnaryMethod(_pool, KvRequestKind.Get),
+        ["Put"] = new KvUnaryMethod(_pool, KvRequestKind.Put),
+        ["Delete"] = new KvUnaryMethod(_pool, KvRequestKind.Delete),
         ["Watch"] = new ServerStreamingMethod<WatchRequest, WatchEvent>((request, _, call) => new WatchStream(node, options.Streams, call).RunAsync(request)),
         ["Scan"] = new ScanMethod(node, streaming: false),
         ["ScanStream"] = new ScanMethod(node, streaming: true),

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Server.Grpc;
 
@@ -10,11 +9,11 @@ namespace Henge.Server.Kv;
 /// Get, Put and Delete as calls of their own: the paths that most requests of stock clients take. Nothing is allocated but one task when the node does not
 /// answer at once.
 /// </summary>
-internal sealed class KvUnaryMethod(IHengeNode node, KvRequestKind kind) : GrpcMethod
+internal sealed class KvUnaryMethod(KvUnaryPool pool, KvRequestKind kind) : GrpcMethod
 {
     public override Task InvokeAsync(ServerCall call)
     {
-        KvUnaryOperation operation = call.KvOperation ??= new KvUnaryOperation(node);
+        KvUnaryOperation operation = pool.Rent();
         try
         {
             PipeReader reader = call.Reader;
@@ -44,7 +43,7 @@ internal sealed class KvUnaryMethod(IHengeNode node, KvRequestKind kind) : GrpcM
         }
         catch (Exception e)
         {
-            operation.Release();
+            operation.GiveBack();
             call.Fail(e);
             return Task.CompletedTask;
         }
@@ -85,7 +84,7 @@ internal sealed class KvUnaryMethod(IHengeNode node, KvRequestKind kind) : GrpcM
         }
         catch (Exception e)
         {
-            operation.Release();
+            operation.GiveBack();
             call.Fail(e);
             return;
         }

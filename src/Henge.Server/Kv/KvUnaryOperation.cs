@@ -5,10 +5,10 @@ using Henge.Server.Grpc;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// A get, put or delete that came as a call of its own. Kept with the pooled call. Whoever completes it only queues it; the answer is written on a thread of the pool,
+/// A get, put or delete that came as a call of its own. Whoever completes it only queues it; the answer is written on a thread of the pool,
 /// and what waits costs one task.
 /// </summary>
-internal sealed class KvUnaryOperation(IHengeNode node) : KvOperation(node), IThreadPoolWorkItem
+internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOperation(node), IThreadPoolWorkItem
 {
     /// <summary>Answers from this size on wait until the caller has taken them, so that slow callers cannot fill the server's memory unnoticed.</summary>
     private const int LargeBytes = 64 * 1024;
@@ -37,6 +37,15 @@ internal sealed class KvUnaryOperation(IHengeNode node) : KvOperation(node), ITh
         TaskCompletionSource done = new();
         _done = done;
         return Interlocked.CompareExchange(ref _state, Waiting, Submitting) == Submitting ? done.Task : FinishAsync();
+    }
+
+    /// <summary>Lets go of everything, and of itself.</summary>
+    public void GiveBack()
+    {
+        Release();
+        _call = null!;
+        _done = null;
+        pool.Return(this);
     }
 
     void IThreadPoolWorkItem.Execute()
@@ -94,7 +103,7 @@ internal sealed class KvUnaryOperation(IHengeNode node) : KvOperation(node), ITh
         }
         finally
         {
-            Release();
+            GiveBack();
         }
 
         return Task.CompletedTask;

@@ -1,0 +1,38 @@
+using System.Collections.Concurrent;
+using Henge.Node.Api;
+
+namespace Henge.Server.Kv;
+
+/// <summary>
+/// Operations for unary calls. Not kept with Kestrel's streams: of those it keeps at most a hundred for each connection, and makes new ones for calls above that. Thread-safe.
+/// </summary>
+internal sealed class KvUnaryPool(IHengeNode node)
+{
+    private const int MostKept = 4096;
+
+    private readonly ConcurrentQueue<KvUnaryOperation> _kept = new();
+    private int _count;
+
+    public KvUnaryOperation Rent()
+    {
+        if (_kept.TryDequeue(out KvUnaryOperation? operation))
+        {
+            Interlocked.Decrement(ref _count);
+            return operation;
+        }
+
+        return new KvUnaryOperation(node, this);
+    }
+
+    public void Return(KvUnaryOperation operation)
+    {
+        if (Interlocked.Increment(ref _count) <= MostKept)
+        {
+            _kept.Enqueue(operation);
+        }
+        else
+        {
+            Interlocked.Decrement(ref _count);
+        }
+    }
+}

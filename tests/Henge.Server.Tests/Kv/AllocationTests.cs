@@ -1,0 +1,104 @@
+using System.Runtime.CompilerServices;
+using Google.Protobuf;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Protocol.V1;
+using Henge.Server.Kv;
+using Henge.Storage;
+
+namespace Henge.Server.Tests.Kv;
+
+public sealed class AllocationTests
+{
+    [Fact]
+    public void An_operation_is_read_submitted_and_answered_without_allocating()
+    {
+        EmptyNode node = new();
+        Plain operation = new(node);
+        byte[] get = new GetRequest { Key = ByteString.CopyFromUtf8("some/key"), Version = 5 }.ToByteArray();
+        byte[] put = new PutRequest { Key = ByteString.CopyFromUtf8("some/key"), Value = ByteString.CopyFrom(new byte[64]), TtlMs = 500, ClientId = 7, Sequence = 9 }.ToByteArray();
+        byte[] delete = new DeleteRequest { Key = ByteString.CopyFromUtf8("some/key"), IfVersion = 3 }.ToByteArray();
+        byte[] answer = new byte[256];
+        for (int i = 0; i < 200; i++)
+        {
+            Round(operation, get, put, delete, answer);
+        }
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 1000; i++)
+        {
+            Round(operation, get, put, delete, answer);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Round(Plain operation, byte[] get, byte[] put, byte[] delete, byte[] answer)
+    {
+        operation.LoadGet(get);
+        Finish(operation, answer);
+        operation.LoadPut(put);
+        Finish(operation, answer);
+        operation.LoadDelete(delete);
+        Finish(operation, answer);
+    }
+
+    private static void Finish(Plain operation, byte[] answer)
+    {
+        operation.Submit();
+        operation.WriteResponse(answer.AsSpan(0, operation.PrepareResponse()));
+        operation.Release();
+    }
+
+    private sealed class Plain(IHengeNode node) : KvOperation(node)
+    {
+        public void Submit() => Node.Submit(this);
+
+        protected override void OnCompleted() => Version = new Core.Version(1234567);
+    }
+
+    /// <summary>Answers everything at once with one value.</summary>
+    private sealed unsafe class EmptyNode : IHengeNode, IPinOwner
+    {
+        private readonly byte* _value = (byte*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(64);
+
+        public NodeLimits Limits { get; } = new();
+
+        public long MonotonicMs => 0;
+
+        public Core.Version Now => new(1UL << 40);
+
+        public Core.Version OldestVersion => default;
+
+        event Action? IHengeNode.TopologyChanged
+        {
+            add => throw new NotSupportedException();
+            remove => throw new NotSupportedException();
+        }
+
+        public void Submit(Operation operation) => operation.Complete();
+
+        public void Submit(ReadOnlySpan<Operation> operations) => throw new NotSupportedException();
+
+        public bool TryRead(Operation get, out PinnedValue value)
+        {
+            value = new PinnedValue(this, 0, _value, 64, new Core.Version(77), long.MaxValue / 2);
+            return true;
+        }
+
+        public void Unpin(nint token) => ArgumentOutOfRangeException.ThrowIfNotEqual(token, 0);
+
+        public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver) => throw new NotSupportedException();
+
+        public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) => throw new NotSupportedException();
+
+        public IWatch OpenWatch(WatchQuery query, Action onAvailable) => throw new NotSupportedException();
+
+        public NodeStatus GetStatus() => throw new NotSupportedException();
+
+        public Topology GetTopology() => throw new NotSupportedException();
+
+        public void TransferLeader(ShardId shard, NodeId to) => throw new NotSupportedException();
+    }
+}
