@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Raft;
 
 namespace Henge.Node.Hosting;
 
@@ -72,10 +73,10 @@ public sealed record NodeOptions
     public int LogKeepEntries { get; init; } = 5_000;
 
     /// <summary>Bytes of one frame to a peer, about.</summary>
-    public int PeerFrameBytes { get; init; } = 1024 * 1024;
+    public int PeerFrameBytes { get; init; } = 64 * 1024;
 
     /// <summary>Bytes of one chunk of a snapshot, about.</summary>
-    public int SnapshotChunkBytes { get; init; } = 256 * 1024;
+    public int SnapshotChunkBytes { get; init; } = 60 * 1024;
 
     /// <summary>Bytes free on the disk below which writes are refused.</summary>
     public long DiskReserveBytes { get; init; } = 64L * 1024 * 1024;
@@ -83,6 +84,16 @@ public sealed record NodeOptions
     /// <summary>Milliseconds between two steps of bringing leaders to their preferred nodes; 0: never.</summary>
     public int BalanceIntervalMs { get; init; } = 2_000;
 
+    /// <summary>Deliberate bugs, for the simulator to prove that it would find them.</summary>
+    internal RaftBugs RaftBugs { get; init; }
+
     /// <summary>Most sessions that a shard remembers.</summary>
     public int SessionLimit { get; init; } = 10_000;
+
+    /// <summary>
+    /// The members with their ids, in order: ids count from 1 in the order of names, so that all nodes agree. Throws <see cref="HengeException"/> (InvalidArgument, Misconfigured) for a
+    /// list that names a node twice, or not this one.
+    /// </summary>
+    public IReadOnlyList<NodeEntry> ListMembers() =>
+        [.. NodeIdentity.MembersOf(this).Select(static (m, i) => new NodeEntry(new NodeId((ulong)i + 1), m.Name, m.Address))];
 }

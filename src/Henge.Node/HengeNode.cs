@@ -1,0 +1,382 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Peers;
+using Henge.Node.Reads;
+using Henge.Node.Replication;
+using Henge.Node.Workers;
+using Henge.Storage;
+
+namespace Henge.Node;
+
+/// <summary>
+/// A node of a cluster; of a cluster of one, too, which is a Raft group with one voter and nothing else. Starts no thread and reads no clock of its own: all
+/// of that comes in through <see cref="NodeEnvironment"/>. Open it, <see cref="Start"/> it, call <see cref="Tick"/> every
+/// <see cref="NodeOptions.TickMs"/>; to end it, <see cref="BeginStop"/>, wait for its call, and dispose of it. Thread-safe.
+/// </summary>
+public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
+{
+    private const int SpaceTicks = 20;
+    private readonly NodeContext _context;
+    private readonly NodeParts _parts;
+    private readonly BarrierCoordinator _barriers;
+    private readonly PeerInbox _inbox;
+    private readonly NodeUpkeep _upkeep;
+    private long _epoch = 1;
+    private long _ticks;
+    private int _stopping;
+    private int _disposed;
+
+    private HengeNode(NodeParts parts)
+    {
+        _parts = parts;
+        _context = parts.Context;
+        _barriers = new BarrierCoordinator(_context);
+        _inbox = new PeerInbox(_context);
+        _upkeep = new NodeUpkeep(parts);
+        _context.LeadershipChanged = OnLeadershipChanged;
+    }
+
+    /// <inheritdoc/>
+    public event Action? TopologyChanged;
+
+    /// <inheritdoc/>
+    public NodeLimits Limits => _context.Options.Limits;
+
+    /// <inheritdoc/>
+    public long MonotonicMs => _context.MonotonicMs;
+
+    /// <inheritdoc/>
+    public Core.Version Now => _context.Clock.Now;
+
+    /// <inheritdoc/>
+    public Core.Version OldestVersion => _context.History.Floor;
+
+    /// <summary>Its settings.</summary>
+    public NodeOptions Options => _context.Options;
+
+    /// <summary>Its number in the cluster.</summary>
+    public NodeId Id => _context.Self;
+
+    /// <summary>The cluster's id.</summary>
+    public string ClusterId => _context.Identity.ClusterId;
+
+    /// <summary>Its parts, for the simulator.</summary>
+    internal NodeParts Parts => _parts;
+
+    /// <summary>
+    /// Opens the data directory and restores everything in it. Throws <see cref="HengeException"/>: Misconfigured (the directory belongs to another node, or to a cluster of
+    /// other nodes), Locked, Corruption, UnsupportedFormat, InvalidArgument (a bad setting).
+    /// </summary>
+    public static HengeNode Open(NodeOptions options, NodeEnvironment environment) => new(NodeOpening.Open(options, environment));
+
+    /// <summary>Begins to take part in the cluster. Call it once.</summary>
+    public void Start()
+    {
+        _context.TickBaseMs = _context.MonotonicMs;
+        _context.Environment.Transport?.Start(this);
+        foreach (Worker worker in _context.Workers)
+        {
+            worker.Post(new WorkerAction(static w => w.Begin()));
+        }
+    }
+
+    /// <summary>Says that time may have passed. How much has is read from the clock.</summary>
+    public void Tick()
+    {
+        if (_context.IsDead || _disposed != 0)
+        {
+            return;
+        }
+
+        foreach (Worker worker in _context.Workers)
+        {
+            worker.SignalTick();
+        }
+
+        if (++_ticks % SpaceTicks == 0)
+        {
+            _context.Log.CheckSpace();
+            _upkeep.Run();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Submit(Operation operation)
+    {
+        if (!Accept(operation, _context.MonotonicMs))
+        {
+            return;
+        }
+
+        if (!_context.TryAdmit(1, operation.Command.Length))
+        {
+            operation.Fail(ErrorCode.ResourceExhausted, "The node has too many operations under way. Try again later, with fewer at a time.");
+            return;
+        }
+
+        Route(operation);
+    }
+
+    /// <inheritdoc/>
+    public void Submit(ReadOnlySpan<Operation> operations)
+    {
+        if (operations.IsEmpty)
+        {
+            return;
+        }
+
+        if (operations.Length == 1)
+        {
+            Submit(operations[0]);
+            return;
+        }
+
+        long bytes = 0;
+        foreach (Operation operation in operations)
+        {
+            bytes += operation.Command.Length;
+        }
+
+        if (!_context.TryAdmit(operations.Length, bytes))
+        {
+            foreach (Operation operation in operations)
+            {
+                operation.Fail(ErrorCode.ResourceExhausted, "The node has too many operations under way. Try again later, with fewer at a time.");
+            }
+
+            return;
+        }
+
+        SubmitAdmitted(operations);
+    }
+
+    /// <inheritdoc/>
+    public bool TryRead(Operation get, out PinnedValue value)
+    {
+        ReadPoint point = get.ReadVersion.IsZero
+            ? new ReadPoint(Core.Version.Max, get.Version.Milliseconds)
+            : ReadPoint.AsOf(get.ReadVersion);
+        return NodeReads.TryGet(_parts.Replicas[(int)get.Shard.Value].Machine, get.Key.Span, point, out value);
+    }
+
+    /// <inheritdoc/>
+    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver) => _parts.Reads.Scan(query, receiver);
+
+    /// <inheritdoc/>
+    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) =>
+        _parts.Reads.History(key, newest, limit, receiver);
+
+    /// <inheritdoc/>
+    public IWatch OpenWatch(WatchQuery query, Action onAvailable) => _parts.Watches.Open(query, onAvailable);
+
+    /// <inheritdoc/>
+    public NodeStatus GetStatus()
+    {
+        var shards = new List<ShardStatus>(_parts.Replicas.Count);
+        foreach (ShardReplica replica in _parts.Replicas)
+        {
+            if (!replica.Shard.IsCatalog)
+            {
+                shards.Add(replica.Status);
+            }
+        }
+
+        return new NodeStatus
+        {
+            ClusterId = ClusterId,
+            Name = _context.Options.Name,
+            Id = _context.Self,
+            Address = _context.AddressOf(_context.Self) ?? "",
+            UptimeMs = _context.MonotonicMs,
+            Shards = shards,
+            EngineName = _context.Engine.Name,
+            Engine = _context.Engine.GetStatistics(),
+            LogBytes = _context.Log.SizeBytes,
+            LogSegments = _context.Log.Segments,
+            LogSyncs = _context.Log.Syncs,
+        };
+    }
+
+    /// <inheritdoc/>
+    public Topology GetTopology()
+    {
+        // The epoch first: what changes while the rest is read makes it out of date, and it is asked for again.
+        ulong epoch = (ulong)Interlocked.Read(ref _epoch);
+        var nodes = new List<NodeEntry>(_context.Members.Count);
+        foreach (MemberInfo member in _context.Members)
+        {
+            nodes.Add(new NodeEntry(member.Id, member.Name, member.Address));
+        }
+
+        var shards = new List<ShardPlacement>(_parts.Replicas.Count);
+        foreach (ShardReplica replica in _parts.Replicas)
+        {
+            if (!replica.Shard.IsCatalog)
+            {
+                shards.Add(new ShardPlacement(replica.Shard, _parts.Placement.ReplicasOf(replica.Shard), replica.Leader, replica.Term));
+            }
+        }
+
+        return new Topology { ClusterId = ClusterId, Epoch = epoch, Nodes = nodes, Shards = shards };
+    }
+
+    /// <inheritdoc/>
+    public void TransferLeader(ShardId shard, NodeId to)
+    {
+        ShardReplica replica = _parts.Replicas.FirstOrDefault(r => r.Shard == shard)
+            ?? throw new HengeException(ErrorCode.InvalidArgument, $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
+        if (_context.AddressOf(to) is null)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"There is no node {to} in the cluster.");
+        }
+
+        if (replica.Leader != _context.Self)
+        {
+            throw new HengeException(
+                ErrorCode.NotLeader, $"This node does not lead {shard}; {(_context.AddressOf(replica.Leader) is { } address ? "its leader is at " + address : "its leader is not known yet")}.");
+        }
+
+        // Whether it works shows in the topology: the leader may have changed by the time the worker gets to it.
+        replica.Worker.Post(new WorkerAction(_ =>
+        {
+            if (replica.TransferLeadership(to) is { } problem)
+            {
+                _context.Note(NodeEventLevel.Warning, $"The leadership was not handed over: {problem}.");
+            }
+        }));
+    }
+
+    /// <summary>
+    /// Refuses new operations, fails those that wait, and calls <paramref name="stopped"/> once nothing runs any more; then dispose of the node. What was
+    /// acknowledged is durable whether or not this is called.
+    /// </summary>
+    public void BeginStop(Action stopped)
+    {
+        if (Interlocked.Exchange(ref _stopping, 1) != 0)
+        {
+            return;
+        }
+
+        _context.IsStopping = true;
+        int missing = _context.Workers.Length;
+        foreach (Worker worker in _context.Workers)
+        {
+            worker.Post(new WorkerAction(w =>
+            {
+                w.Stop();
+                if (Interlocked.Decrement(ref missing) == 0)
+                {
+                    _context.Log.Stop(stopped);
+                }
+            }));
+        }
+    }
+
+    /// <summary>Closes the files. Nothing of the node may be running: see <see cref="BeginStop"/>.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            _parts.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    void IPeerReceiver.OnFrame(ReadOnlySpan<byte> frame)
+    {
+        if (!_context.IsDead && !_context.IsStopping)
+        {
+            _inbox.OnFrame(frame);
+        }
+    }
+
+    /// <inheritdoc/>
+    void IPeerReceiver.OnDisconnected(NodeId peer)
+    {
+        foreach (Worker worker in _context.Workers)
+        {
+            worker.Post(new WorkerAction(w => w.Forwards.OnDisconnected(peer)));
+        }
+    }
+
+    private bool Accept(Operation operation, long nowMs)
+    {
+        operation.Error = ErrorCode.None;
+        if (_context.IsStopping || _context.IsDead)
+        {
+            operation.Fail(ErrorCode.Stopping, "The node is stopping. Ask another one.");
+            return false;
+        }
+
+        if (operation.DeadlineMs == 0)
+        {
+            operation.DeadlineMs = nowMs + _context.Options.DefaultDeadlineMs;
+        }
+        else if (operation.DeadlineMs <= nowMs)
+        {
+            operation.Fail(ErrorCode.DeadlineExceeded, "The deadline had passed before the operation came to the node. Nothing was done.");
+            return false;
+        }
+
+        return true;
+    }
+
+    private void Route(Operation operation)
+    {
+        if (operation.AllShards)
+        {
+            _barriers.Submit(operation);
+            return;
+        }
+
+        operation.Shard = _context.Shards.ShardOf(operation.Key.Span);
+        _context.WorkerOf(operation.Shard).Submit(operation);
+    }
+
+    // One chain for each worker, newest first, as its queue wants it.
+    private void SubmitAdmitted(ReadOnlySpan<Operation> operations)
+    {
+        Worker[] workers = _context.Workers;
+        var newest = System.Buffers.ArrayPool<Operation?>.Shared.Rent(2 * workers.Length);
+        Array.Clear(newest, 0, 2 * workers.Length);
+        long now = _context.MonotonicMs;
+        foreach (Operation operation in operations)
+        {
+            int length = operation.Command.Length;
+            if (!Accept(operation, now))
+            {
+                _context.OnCompleted(1, length);
+                continue;
+            }
+
+            if (operation.AllShards)
+            {
+                Route(operation);
+                continue;
+            }
+
+            operation.Shard = _context.Shards.ShardOf(operation.Key.Span);
+            int worker = (int)(operation.Shard.Value % (uint)workers.Length);
+            operation.Next = newest[worker];
+            newest[worker] = operation;
+            newest[workers.Length + worker] ??= operation;
+        }
+
+        for (int i = 0; i < workers.Length; i++)
+        {
+            if (newest[i] is { } last)
+            {
+                workers[i].Submit(last, newest[workers.Length + i]!);
+            }
+        }
+
+        System.Buffers.ArrayPool<Operation?>.Shared.Return(newest, clearArray: true);
+    }
+
+    private void OnLeadershipChanged()
+    {
+        Interlocked.Increment(ref _epoch);
+        TopologyChanged?.Invoke();
+    }
+}

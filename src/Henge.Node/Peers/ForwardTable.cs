@@ -1,0 +1,217 @@
+using System.Buffers.Binary;
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Replication;
+using Henge.Node.Workers;
+
+namespace Henge.Node.Peers;
+
+/// <summary>
+/// Writes that a worker has sent to leaders on other nodes, and waits for. One hop: the leader never sends them on. A write that was sent is never
+/// sent again, unless the receiver said that it did nothing: it may have taken effect. Belongs to the worker.
+/// </summary>
+/// <remarks>
+/// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | command</c>; reply
+/// <c>id u64 | error u8 | version u64 | result length u32 | result | hint length u16 | hint | message</c>; advance <c>version u64</c>.
+/// </remarks>
+internal sealed class ForwardTable(Worker worker, NodeContext node)
+{
+    private const int SweepTicks = 5;
+    private const int ForwardHeaderBytes = 12;
+    private const int ReplyHeaderBytes = 23;
+    private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
+    private readonly Dictionary<ulong, Operation> _waiting = [];
+    private readonly List<ulong> _ended = [];
+    private ulong _lastId;
+    private int _ticks;
+
+    /// <summary>How many wait.</summary>
+    public int Count => _waiting.Count;
+
+    /// <summary>Sends a write to a leader.</summary>
+    public void Forward(Operation operation, NodeId leader)
+    {
+        PeerFrameBuilder? frame = worker.Links.Begin(leader, PeerRecordKind.Forward, operation.Shard);
+        if (frame is null)
+        {
+            worker.Fail(operation, ErrorCode.Unavailable, $"The leader of {operation.Shard} cannot be reached. Try again.");
+            return;
+        }
+
+        ulong id = ++_lastId;
+        Span<byte> span = frame.GetSpan(ForwardHeaderBytes + operation.Command.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(span, id);
+        BinaryPrimitives.WriteUInt32LittleEndian(span[8..], (uint)Math.Clamp(operation.DeadlineMs - worker.NowMs, 1, int.MaxValue));
+        operation.Command.Span.CopyTo(span[ForwardHeaderBytes..]);
+        frame.Advance(ForwardHeaderBytes + operation.Command.Length);
+        frame.EndRecord();
+        operation.Tag = leader.Value;
+        _waiting.Add(id, operation);
+    }
+
+    /// <summary>Takes a forwarded write in, on the leader's side.</summary>
+    public void OnForward(ShardReplica replica, NodeId from, ReadOnlyMemory<byte> body)
+    {
+        if (body.Length < ForwardHeaderBytes)
+        {
+            return;
+        }
+
+        var write = new RemoteWrite(worker, from)
+        {
+            Kind = OperationKind.Write,
+            LeaderOnly = true,
+            Shard = replica.Shard,
+            RequestId = BinaryPrimitives.ReadUInt64LittleEndian(body.Span),
+            DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body.Span[8..]),
+            Command = body[ForwardHeaderBytes..],
+        };
+        if (node.TryAdmit(1, write.Command.Length))
+        {
+            replica.Add(write);
+        }
+        else
+        {
+            write.Fail(ErrorCode.ResourceExhausted, "The shard's leader has too many operations under way. Try again later.");
+        }
+    }
+
+    /// <summary>Sends the outcome of a forwarded write back.</summary>
+    public void Reply(RemoteWrite write)
+    {
+        PeerFrameBuilder? frame = worker.Links.Begin(write.From, PeerRecordKind.ForwardReply, write.Shard);
+        if (frame is null)
+        {
+            return;
+        }
+
+        byte[] hint = write.LeaderHint is null ? [] : Encoding.UTF8.GetBytes(write.LeaderHint);
+        byte[] message = write.ErrorMessage is null ? [] : Encoding.UTF8.GetBytes(write.ErrorMessage);
+        int size = ReplyHeaderBytes + write.Result.Length + hint.Length + message.Length;
+        Span<byte> span = frame.GetSpan(size);
+        BinaryPrimitives.WriteUInt64LittleEndian(span, write.RequestId);
+        span[8] = (byte)write.Error;
+        BinaryPrimitives.WriteUInt64LittleEndian(span[9..], write.Version.Value);
+        BinaryPrimitives.WriteUInt32LittleEndian(span[17..], (uint)write.Result.Length);
+        write.Result.Span.CopyTo(span[21..]);
+        BinaryPrimitives.WriteUInt16LittleEndian(span[(21 + write.Result.Length)..], (ushort)hint.Length);
+        hint.CopyTo(span[(ReplyHeaderBytes + write.Result.Length)..]);
+        message.CopyTo(span[(ReplyHeaderBytes + write.Result.Length + hint.Length)..]);
+        frame.Advance(size);
+        frame.EndRecord();
+    }
+
+    /// <summary>Takes the outcome of a write that was forwarded.</summary>
+    public void OnReply(ReadOnlySpan<byte> body)
+    {
+        if (body.Length < ReplyHeaderBytes)
+        {
+            return;
+        }
+
+        uint result = BinaryPrimitives.ReadUInt32LittleEndian(body[17..]);
+        if (result > (uint)(body.Length - ReplyHeaderBytes))
+        {
+            return;
+        }
+
+        int hint = BinaryPrimitives.ReadUInt16LittleEndian(body[(21 + (int)result)..]);
+        ReadOnlySpan<byte> rest = body[(ReplyHeaderBytes + (int)result)..];
+        if (hint > rest.Length || !_waiting.Remove(BinaryPrimitives.ReadUInt64LittleEndian(body), out Operation? operation))
+        {
+            return;
+        }
+
+        var error = (ErrorCode)body[8];
+        if (error is ErrorCode.NotLeader && worker.ReplicaOf(operation.Shard) is { } replica)
+        {
+            // It says for sure that nothing was done, so it may be tried again, with whoever leads by then.
+            replica.Retry(operation);
+            return;
+        }
+
+        operation.Version = new Core.Version(BinaryPrimitives.ReadUInt64LittleEndian(body[9..]));
+        operation.Result = result switch
+        {
+            0 => default,
+            1 => OneByte[body[21]],
+            _ => body.Slice(21, (int)result).ToArray(),
+        };
+        if (error != ErrorCode.None)
+        {
+            worker.Fail(operation, error, Encoding.UTF8.GetString(rest[hint..]), hint == 0 ? null : Encoding.UTF8.GetString(rest[..hint]));
+            return;
+        }
+
+        worker.Complete(operation);
+    }
+
+    /// <summary>The stream to a node broke: what was sent there may or may not have been done.</summary>
+    public void OnDisconnected(NodeId peer)
+    {
+        foreach ((ulong id, Operation operation) in _waiting)
+        {
+            if (operation.Tag == peer.Value)
+            {
+                _ended.Add(id);
+            }
+        }
+
+        End("The connection to the shard's leader broke before it answered; the write may or may not have been done.");
+    }
+
+    /// <summary>Gives up what is past its deadline.</summary>
+    public void Tick()
+    {
+        if (++_ticks < SweepTicks)
+        {
+            return;
+        }
+
+        _ticks = 0;
+        foreach ((ulong id, Operation operation) in _waiting)
+        {
+            if (operation.DeadlineMs <= worker.NowMs)
+            {
+                _ended.Add(id);
+            }
+        }
+
+        End("The shard's leader did not answer before the deadline; the write may or may not have been done.");
+    }
+
+    /// <summary>Gives up everything.</summary>
+    public void Stop()
+    {
+        _ended.AddRange(_waiting.Keys);
+        End("The node stopped before the shard's leader answered; the write may or may not have been done.");
+    }
+
+    private void End(string message)
+    {
+        foreach (ulong id in _ended)
+        {
+            if (_waiting.Remove(id, out Operation? operation))
+            {
+                worker.Fail(operation, ErrorCode.UnknownOutcome, message);
+            }
+        }
+
+        _ended.Clear();
+    }
+}
+
+/// <summary>A write that another node forwarded to this one, which leads. It is completed on the shard's worker.</summary>
+internal sealed class RemoteWrite(Worker worker, NodeId from) : Operation
+{
+    /// <summary>Who forwarded it.</summary>
+    public NodeId From { get; } = from;
+
+    /// <summary>The forwarder's number for it.</summary>
+    public ulong RequestId { get; init; }
+
+    /// <inheritdoc/>
+    protected override void OnCompleted() => worker.Forwards.Reply(this);
+}

@@ -1,0 +1,152 @@
+using System.Buffers.Binary;
+using Henge.Core;
+
+namespace Henge.Node.Peers;
+
+/// <summary>What a record of a peer frame is. The numbers are on the wire: never change one.</summary>
+internal enum PeerRecordKind : byte
+{
+    /// <summary>A message of a shard's Raft group.</summary>
+    Raft = 1,
+    /// <summary>A write on its way to the shard's leader.</summary>
+    Forward = 2,
+    /// <summary>The outcome of a forwarded write.</summary>
+    ForwardReply = 3,
+    /// <summary>The receiver does not take the sender for a member; the body is a message for its operator.</summary>
+    Refused = 4,
+    /// <summary>Asks the leader to close a shard's history at a version.</summary>
+    Advance = 5,
+    /// <summary>A piece of a snapshot.</summary>
+    SnapshotChunk = 6,
+    /// <summary>How far a snapshot has come.</summary>
+    SnapshotAck = 7,
+}
+
+/// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>
+/// <param name="Cluster">The first 64 bits of the cluster's id.</param>
+/// <param name="Node">The sender.</param>
+/// <param name="Incarnation">The number that the sender's data directory was given when it was made.</param>
+internal readonly record struct PeerSender(ulong Cluster, NodeId Node, ulong Incarnation);
+
+/// <summary>
+/// The format of what nodes send each other (docs/formats.md, "Peer frames"):
+/// <c>magic u32 | length u32 | crc32c u32 | cluster u64 | from u64 | to u64 | incarnation u64 | records</c>, little-endian; the length counts the
+/// bytes after the checksum and the checksum covers them. A record is <c>kind u8 | shard u32 | length u32 | body</c>.
+/// </summary>
+public static class PeerFrame
+{
+    /// <summary>"HGP" and the version 1.</summary>
+    public const uint Magic = 0x01504748;
+
+    /// <summary>Bytes before what the length counts.</summary>
+    public const int PrefixBytes = 12;
+
+    /// <summary>Bytes before the first record.</summary>
+    public const int HeaderBytes = PrefixBytes + 32;
+
+    /// <summary>Bytes before a record's body.</summary>
+    public const int RecordHeaderBytes = 9;
+
+    /// <summary>The longest frame that is taken.</summary>
+    public const int MaxBytes = 64 * 1024 * 1024;
+
+    /// <summary>
+    /// Tells how long the frame is that begins with these bytes (at least <see cref="PrefixBytes"/>), or why it is none.
+    /// </summary>
+    public static bool TryReadLength(ReadOnlySpan<byte> prefix, out int bytes, out string? error)
+    {
+        bytes = 0;
+        error = null;
+        uint magic = BinaryPrimitives.ReadUInt32LittleEndian(prefix);
+        if (magic != Magic)
+        {
+            error = (magic & 0x00FF_FFFF) == (Magic & 0x00FF_FFFF)
+                ? $"the peer speaks version {magic >> 24} of the peer protocol and this build version {Magic >> 24}: run the same release on all nodes"
+                : "what came is not a peer frame";
+            return false;
+        }
+
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(prefix[4..]);
+        if (length < HeaderBytes - PrefixBytes || length > MaxBytes - PrefixBytes)
+        {
+            error = $"a peer frame says a length of {length} bytes; {MaxBytes} is the most";
+            return false;
+        }
+
+        bytes = PrefixBytes + (int)length;
+        return true;
+    }
+
+    /// <summary>Who says to have sent a frame (of at least <see cref="HeaderBytes"/>). Not checked: for telling which connection belongs to whom.</summary>
+    public static NodeId SenderOf(ReadOnlySpan<byte> frame) => new(BinaryPrimitives.ReadUInt64LittleEndian(frame[20..]));
+
+    /// <summary>Reads and checks a whole frame.</summary>
+    internal static bool TryRead(ReadOnlySpan<byte> frame, out PeerSender sender, out NodeId to, out PeerRecordReader records)
+    {
+        sender = default;
+        to = default;
+        records = default;
+        if (frame.Length < HeaderBytes || !TryReadLength(frame, out int bytes, out _) || bytes != frame.Length
+            || BinaryPrimitives.ReadUInt32LittleEndian(frame[8..]) != Crc32C.Compute(frame[PrefixBytes..]))
+        {
+            return false;
+        }
+
+        sender = new PeerSender(
+            BinaryPrimitives.ReadUInt64LittleEndian(frame[12..]),
+            new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[20..])),
+            BinaryPrimitives.ReadUInt64LittleEndian(frame[36..]));
+        to = new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[28..]));
+        records = new PeerRecordReader(frame[HeaderBytes..]);
+        return true;
+    }
+
+    /// <summary>Walks a frame that <see cref="TryRead"/> has found good.</summary>
+    internal static PeerRecordReader ReadChecked(ReadOnlySpan<byte> frame) => new(frame[HeaderBytes..]);
+}
+
+/// <summary>Walks the records of a frame. Never reads outside of it; bad bytes end the walk with <see cref="Damaged"/>.</summary>
+internal ref struct PeerRecordReader(ReadOnlySpan<byte> records)
+{
+    private ReadOnlySpan<byte> _rest = records;
+
+    /// <summary>True when the bytes did not make sense.</summary>
+    public bool Damaged { get; private set; }
+
+    /// <summary>What the record is.</summary>
+    public PeerRecordKind Kind { get; private set; }
+
+    /// <summary>The shard that it is for.</summary>
+    public ShardId Shard { get; private set; }
+
+    /// <summary>Its body.</summary>
+    public ReadOnlySpan<byte> Body { get; private set; }
+
+    /// <summary>Moves to the next record.</summary>
+    public bool MoveNext()
+    {
+        if (_rest.IsEmpty || Damaged)
+        {
+            return false;
+        }
+
+        if (_rest.Length < PeerFrame.RecordHeaderBytes)
+        {
+            Damaged = true;
+            return false;
+        }
+
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(_rest[5..]);
+        if (length > (uint)(_rest.Length - PeerFrame.RecordHeaderBytes))
+        {
+            Damaged = true;
+            return false;
+        }
+
+        Kind = (PeerRecordKind)_rest[0];
+        Shard = new ShardId(BinaryPrimitives.ReadUInt32LittleEndian(_rest[1..]));
+        Body = _rest.Slice(PeerFrame.RecordHeaderBytes, (int)length);
+        _rest = _rest[(PeerFrame.RecordHeaderBytes + (int)length)..];
+        return true;
+    }
+}

@@ -1,0 +1,163 @@
+using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Node.Replication;
+using Henge.Node.Workers;
+using Henge.Raft;
+
+namespace Henge.Node.Peers;
+
+/// <summary>
+/// Where frames from other nodes arrive: checks who sent them, and hands each worker what is for its shards. Called on the transport's threads.
+/// </summary>
+internal sealed class PeerInbox(NodeContext node)
+{
+    private const int RefusalIntervalMs = 1_000;
+    private readonly long[] _refusedAtMs = new long[node.Members.Count + 1];
+    private long _strangerNotedMs = -RefusalIntervalMs;
+
+    /// <summary>Takes a frame; what is not good is dropped, as if it had been lost.</summary>
+    public void OnFrame(ReadOnlySpan<byte> bytes)
+    {
+        if (!PeerFrame.TryRead(bytes, out PeerSender sender, out NodeId to, out PeerRecordReader records))
+        {
+            return;
+        }
+
+        if (sender.Cluster != node.Identity.ClusterNumber || to != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
+        {
+            OnStranger(sender, to);
+            return;
+        }
+
+        ulong known = node.Incarnations.Of(sender.Node);
+        if (known != 0 && known != sender.Incarnation)
+        {
+            Refuse(sender.Node);
+            return;
+        }
+
+        Dispatch(bytes, sender, records);
+    }
+
+    private void Dispatch(ReadOnlySpan<byte> bytes, PeerSender sender, PeerRecordReader records)
+    {
+        Span<bool> wanted = node.Workers.Length <= 64 ? stackalloc bool[node.Workers.Length] : new bool[node.Workers.Length];
+        wanted.Clear();
+        while (records.MoveNext())
+        {
+            if (records.Kind == PeerRecordKind.Refused)
+            {
+                node.Incarnations.OnRefused(sender.Node, System.Text.Encoding.UTF8.GetString(records.Body));
+            }
+            else
+            {
+                wanted[(int)(records.Shard.Value % (uint)node.Workers.Length)] = true;
+            }
+        }
+
+        if (records.Damaged)
+        {
+            return;
+        }
+
+        byte[]? frame = null;
+        for (int i = 0; i < wanted.Length; i++)
+        {
+            if (wanted[i])
+            {
+                // Entries go on pointing into it for as long as the groups keep them, so it belongs to the collector.
+                frame ??= bytes.ToArray();
+                node.Workers[i].Post(new PeerBatch(sender.Node, frame));
+            }
+        }
+    }
+
+    private void OnStranger(PeerSender sender, NodeId to)
+    {
+        long now = node.MonotonicMs;
+        long last = Interlocked.Read(ref _strangerNotedMs);
+        if (now - last < RefusalIntervalMs || Interlocked.CompareExchange(ref _strangerNotedMs, now, last) != last)
+        {
+            return;
+        }
+
+        node.Note(
+            NodeEventLevel.Error,
+            sender.Cluster != node.Identity.ClusterNumber
+                ? $"A node of another cluster (its id begins with {sender.Cluster:x16}) takes this node, of cluster {node.Identity.ClusterId}, for one of its own. Refused. Give all nodes of a cluster the same list, token and number of shards, and a data directory of their own."
+                : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to the nodes that they name.");
+    }
+
+    private void Refuse(NodeId peer)
+    {
+        long now = node.MonotonicMs;
+        long last = Interlocked.Read(ref _refusedAtMs[peer.Value]);
+        if (last != 0 && now - last < RefusalIntervalMs)
+        {
+            return;
+        }
+
+        Interlocked.Exchange(ref _refusedAtMs[peer.Value], Math.Max(1, now));
+        string name = node.Members[(int)peer.Value - 1].Name;
+        string message = $"The cluster knows {name} by another data directory: the one that it runs with now is empty or a different one. "
+            + $"Start {name} with its old directory. If that is lost, the node must be replaced, since an empty one could break promises that the old one made.";
+        node.Note(NodeEventLevel.Error, message + " Its messages are refused.");
+        var frame = new PeerFrameBuilder(node.Sender, peer);
+        frame.BeginRecord(PeerRecordKind.Refused, ShardId.Catalog);
+        byte[] text = System.Text.Encoding.UTF8.GetBytes(message);
+        text.CopyTo(frame.GetSpan(text.Length));
+        frame.Advance(text.Length);
+        frame.EndRecord();
+        node.Environment.Transport?.Send(peer, frame.Complete());
+    }
+}
+
+/// <summary>A frame on its way to one worker, which takes what is for its shards.</summary>
+internal sealed class PeerBatch(NodeId from, byte[] frame) : WorkerMessage
+{
+    /// <inheritdoc/>
+    public override void Process(Worker worker)
+    {
+        PeerRecordReader records = PeerFrame.ReadChecked(frame);
+        int at = PeerFrame.HeaderBytes;
+        while (records.MoveNext())
+        {
+            ReadOnlyMemory<byte> body = frame.AsMemory(at + PeerFrame.RecordHeaderBytes, records.Body.Length);
+            at += PeerFrame.RecordHeaderBytes + records.Body.Length;
+            if (worker.ReplicaOf(records.Shard) is { } replica)
+            {
+                Take(worker, replica, records.Kind, body);
+            }
+        }
+    }
+
+    private void Take(Worker worker, ShardReplica replica, PeerRecordKind kind, ReadOnlyMemory<byte> body)
+    {
+        switch (kind)
+        {
+            case PeerRecordKind.Raft:
+                if (RaftMessageCodec.TryDecode(body, out RaftMessage? message, out _) && message.From == from)
+                {
+                    replica.Receive(message);
+                }
+
+                break;
+            case PeerRecordKind.Forward:
+                worker.Forwards.OnForward(replica, from, body);
+                break;
+            case PeerRecordKind.ForwardReply:
+                worker.Forwards.OnReply(body.Span);
+                break;
+            case PeerRecordKind.Advance:
+                if (body.Length == 8)
+                {
+                    replica.OnAdvance(new Core.Version(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body.Span)));
+                }
+
+                break;
+            case PeerRecordKind.SnapshotChunk or PeerRecordKind.SnapshotAck:
+                replica.ReceiveSnapshot(from, kind, body);
+                break;
+        }
+    }
+}

@@ -1,0 +1,215 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Workers;
+
+namespace Henge.Node.Replication;
+
+/// <summary>What a <see cref="ShardBarrier"/> asks of its shard.</summary>
+internal enum BarrierPhase
+{
+    /// <summary>Wait until everything acknowledged is applied, and give the version last applied.</summary>
+    Collect,
+    /// <summary>Wait until history is closed at a version.</summary>
+    Close,
+}
+
+/// <summary>One shard's part of a barrier over all shards.</summary>
+internal sealed class ShardBarrier(BarrierCoordinator.Round round) : Operation
+{
+    /// <summary>What is asked.</summary>
+    public BarrierPhase Phase { get; set; }
+
+    /// <inheritdoc/>
+    protected override void OnCompleted() => round.OnPart(this);
+}
+
+/// <summary>
+/// Barriers over all shards: they give the version of one consistent cut. First every shard is read through its own barrier, which gives the
+/// highest version that anything acknowledged can have; then history is closed at that version (or at now, if that is later) wherever it is not closed
+/// yet, so that no later write can come to lie below the cut. Barriers that come while a round is under way share the next one. Thread-safe.
+/// </summary>
+internal sealed class BarrierCoordinator(NodeContext node)
+{
+    private readonly Lock _gate = new();
+    private OperationList _waiting;
+    private bool _underWay;
+
+    /// <summary>Takes a barrier in.</summary>
+    public void Submit(Operation operation)
+    {
+        Round round;
+        lock (_gate)
+        {
+            _waiting.Add(operation);
+            if (_underWay)
+            {
+                return;
+            }
+
+            _underWay = true;
+            round = NextRound();
+        }
+
+        round.Begin();
+    }
+
+    private Round NextRound()
+    {
+        var round = new Round(this, node, _waiting);
+        _waiting = default;
+        return round;
+    }
+
+    private void OnEnded()
+    {
+        Round? next = null;
+        lock (_gate)
+        {
+            if (_waiting.IsEmpty)
+            {
+                _underWay = false;
+            }
+            else
+            {
+                next = NextRound();
+            }
+        }
+
+        next?.Begin();
+    }
+
+    /// <summary>One barrier over all shards, for all operations that waited when it began.</summary>
+    internal sealed class Round
+    {
+        private readonly BarrierCoordinator _coordinator;
+        private readonly NodeContext _node;
+        private readonly ShardBarrier[] _parts;
+        private OperationList _operations;
+        private BarrierPhase _phase;
+        private int _missing;
+
+        public Round(BarrierCoordinator coordinator, NodeContext node, OperationList operations)
+        {
+            _coordinator = coordinator;
+            _node = node;
+            _operations = operations;
+            _parts = new ShardBarrier[node.Shards.Count];
+        }
+
+        /// <summary>Asks every shard.</summary>
+        public void Begin()
+        {
+            // The latest deadline counts, and the weakest wish never does: operations of a round are of one consistency, except stale ones, which
+            // are content with more.
+            long deadline = 0;
+            bool wantsMore = false;
+            for (Operation? o = _operations.First; o is not null; o = o.Next)
+            {
+                deadline = Math.Max(deadline, o.DeadlineMs);
+                wantsMore |= o.Consistency != ReadConsistency.Stale;
+            }
+
+            _missing = _parts.Length;
+            for (uint s = 0; s < _parts.Length; s++)
+            {
+                _parts[s] = new ShardBarrier(this)
+                {
+                    Kind = OperationKind.Barrier,
+                    Phase = BarrierPhase.Collect,
+                    Shard = new ShardId(s),
+                    DeadlineMs = deadline,
+                    Consistency = wantsMore ? ReadConsistency.Linearizable : ReadConsistency.Stale,
+                };
+            }
+
+            Submit();
+        }
+
+        /// <summary>One shard has answered.</summary>
+        public void OnPart(ShardBarrier part)
+        {
+            if (Interlocked.Decrement(ref _missing) > 0)
+            {
+                return;
+            }
+
+            ShardBarrier? failed = Array.Find(_parts, static p => p.Error != ErrorCode.None);
+            if (failed is not null || _phase == BarrierPhase.Close || _parts[0].Consistency == ReadConsistency.Stale)
+            {
+                End(failed);
+                return;
+            }
+
+            Close();
+        }
+
+        private void Close()
+        {
+            Core.Version cut = _node.Clock.Now;
+            foreach (ShardBarrier part in _parts)
+            {
+                cut = part.Version > cut ? part.Version : cut;
+            }
+
+            _phase = BarrierPhase.Close;
+            _missing = _parts.Length;
+            foreach (ShardBarrier part in _parts)
+            {
+                part.Phase = BarrierPhase.Close;
+                part.ReadVersion = cut;
+            }
+
+            Submit();
+        }
+
+        private void Submit()
+        {
+            foreach (ShardBarrier part in _parts)
+            {
+                _node.Admit(1);
+                _node.WorkerOf(part.Shard).Submit(part);
+            }
+        }
+
+        private void End(ShardBarrier? failed)
+        {
+            Core.Version cut = default;
+            foreach (ShardBarrier part in _parts)
+            {
+                cut = part.Version > cut ? part.Version : cut;
+            }
+
+            int count = 0;
+            while (_operations.TakeFirst() is { } operation)
+            {
+                count++;
+                if (failed is not null)
+                {
+                    operation.Fail(failed.Error, failed.ErrorMessage!, failed.LeaderHint);
+                }
+                else if (operation.ReadVersion.IsZero)
+                {
+                    operation.Version = cut;
+                    operation.Complete();
+                }
+                else if (operation.ReadVersion > cut)
+                {
+                    operation.Fail(ErrorCode.InvalidArgument, $"Version {operation.ReadVersion} ({operation.ReadVersion.ToTime():O}) lies in the future. Read at a version that has been.");
+                }
+                else if (operation.ReadVersion < _node.History.Floor)
+                {
+                    operation.Fail(ErrorCode.HistoryGone, $"Version {operation.ReadVersion} is below the history that is kept, which begins at {_node.History.Floor}. Read at that version or a later one.");
+                }
+                else
+                {
+                    operation.Version = operation.ReadVersion;
+                    operation.Complete();
+                }
+            }
+
+            _node.OnCompleted(count, 0);
+            _coordinator.OnEnded();
+        }
+    }
+}

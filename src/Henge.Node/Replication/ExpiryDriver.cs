@@ -1,0 +1,45 @@
+using Henge.Node.StateMachine;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// On the leader: has keys deleted whose time has come, through the log, each on the condition that it is still what was seen. One entry is under way at a
+/// time; readers do not wait for it, since they judge expiry by the version that they read at. Belongs to the shard's worker.
+/// </summary>
+internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machine)
+{
+    private const int IntervalTicks = 5;
+    private const int MaxCommands = 1_000;
+    private const int RepeatTicks = 500;
+    private readonly EntryBuilder _entry = new();
+    private Core.Version _underWay;
+    private long _proposedAtTick;
+
+    /// <summary>Looks now and then; only while the replica leads.</summary>
+    public void Tick(long tick)
+    {
+        if (tick % IntervalTicks != 0 || machine.HasBatch || replica.IsApplyHeld)
+        {
+            return;
+        }
+
+        if (_underWay > machine.LastVersion && tick - _proposedAtTick < RepeatTicks)
+        {
+            return;
+        }
+
+        // A key is only due once its moment has passed for the versions of this shard, too.
+        long now = replica.Node.Clock.Now.Milliseconds;
+        if (machine.NextDueMs > now)
+        {
+            return;
+        }
+
+        _entry.Clear();
+        if (machine.CollectDue(now, MaxCommands, _entry) > 0 && replica.TryPropose(_entry))
+        {
+            _underWay = replica.LastLoggedVersion;
+            _proposedAtTick = tick;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// What a leader does now and then: hand over to the node where the ring would have the leader, once that one has caught up, one shard at a time; and
+/// close the history of a shard that nobody writes to, so that it does not hold back what the node may forget. Belongs to the shard's worker.
+/// </summary>
+internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
+{
+    private const ulong MaxLagEntries = 100;
+    private const int IdleTicks = 1_000;
+    private readonly List<PeerStatus> _peers = [];
+
+    /// <summary>Looks now and then; only while the replica leads.</summary>
+    public void Tick(long tick)
+    {
+        NodeContext node = replica.Node;
+        // Shards take turns: each looks once in a whole round of all of them, a step apart from its neighbours.
+        int interval = node.Options.BalanceIntervalMs / node.Options.TickMs;
+        if (interval > 0 && replica.Preferred != node.Self && !replica.Preferred.IsNone && (tick + ((long)replica.Shard.Value * interval / node.Shards.Count)) % interval == 0)
+        {
+            HandOver();
+        }
+
+        if ((tick + replica.Shard.Value) % IdleTicks == 0)
+        {
+            CloseIdleHistory(node);
+        }
+    }
+
+    private void HandOver()
+    {
+        group.GetPeers(_peers);
+        foreach (PeerStatus peer in _peers)
+        {
+            if (peer.Id == replica.Preferred && peer.IsRecentlyActive && !peer.IsLearner && peer.State == PeerState.Replicate
+                && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value && group.TransferTarget.IsNone)
+            {
+                replica.TransferLeadership(peer.Id);
+            }
+        }
+    }
+
+    private void CloseIdleHistory(NodeContext node)
+    {
+        Core.Version now = node.Clock.Now;
+        long idleMs = Math.Max(60_000, node.Options.HistoryMs / 10);
+        if (!replica.Shard.IsCatalog && now.Milliseconds - replica.LastLoggedVersion.Milliseconds > idleMs)
+        {
+            replica.OnAdvance(now);
+        }
+    }
+}

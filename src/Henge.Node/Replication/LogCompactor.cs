@@ -1,0 +1,71 @@
+using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Node.Log;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// Decides how much of a shard's Raft log can go. Never more than the engine has made durable, since the log is its write-ahead log; and as long as the
+/// node log is small enough, not what a follower may still need. Belongs to the shard's worker.
+/// </summary>
+internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardLog log)
+{
+    private const int IntervalTicks = 20;
+    private bool _underWay;
+
+    /// <summary>Looks now and then.</summary>
+    public void Tick(long tick)
+    {
+        // Shards take turns, so that not all of them look in the same tick.
+        if ((tick + replica.Shard.Value) % IntervalTicks != 0)
+        {
+            return;
+        }
+
+        NodeOptions options = replica.Node.Options;
+        long size = replica.Node.Log.SizeBytes;
+        LogIndex durable = new(Math.Min(replica.Node.Engine.GetDurablePosition(replica.Shard.Value), group.AppliedIndex.Value));
+        if (size > options.LogBudgetBytes / 2)
+        {
+            replica.Node.RequestFlush();
+        }
+
+        LogIndex target = durable;
+        if (size <= options.LogBudgetBytes)
+        {
+            ulong keep = (ulong)options.LogKeepEntries;
+            LogIndex behind = new(group.LastIndex.Value > keep ? group.LastIndex.Value - keep : 0);
+            LogIndex hint = group.CompactionHint;
+            LogIndex kept = size > options.LogBudgetBytes / 2 && hint > behind ? hint : behind;
+            target = kept < target ? kept : target;
+        }
+
+        // A step of a few entries is not worth its record.
+        if (!_underWay && target.Value > log.CompactedIndex.Value + (ulong)Math.Min(64, options.LogKeepEntries / 4) && target <= log.LastIndex)
+        {
+            Compact(target);
+        }
+    }
+
+    private void Compact(LogIndex target)
+    {
+        Term term = log.Locate(target).Term;
+        Membership membership = group.MembershipAt(target);
+        _underWay = true;
+        replica.Worker.Batch.Records.Add(new NodeLogRecord
+        {
+            Kind = NodeLogRecordKind.Base,
+            Shard = replica.Shard,
+            HardState = replica.HardState,
+            Index = target,
+            Term = term,
+            Membership = membership,
+        });
+        group.Compact(target);
+        replica.Worker.MarkDirty(replica);
+    }
+
+    /// <summary>The record of a compaction is durable.</summary>
+    public void OnLogged() => _underWay = false;
+}

@@ -1,0 +1,70 @@
+using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Node.Log;
+using Henge.Node.StateMachine;
+using Henge.Node.Workers;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// Brings a shard's log and state together after a restart. They can only differ where a snapshot was being installed: the engine may have less of it than
+/// the log says (then the snapshot's file is still there), or all of it while the log still ends before it (then the state machine knows what it was of).
+/// </summary>
+internal static class ReplicaRestore
+{
+    /// <summary>Makes them fit, or throws <see cref="HengeException"/> (Corruption).</summary>
+    public static void Reconcile(NodeContext node, Worker worker, ShardLogReplay replay, ShardStateMachine machine, ShardId shard, out LogIndex snapshotOnDisk)
+    {
+        string directory = Path.Combine(node.Options.DataDirectory, "snapshots");
+        ShardLog log = replay.Log;
+        snapshotOnDisk = default;
+        if (machine.State != MachineState.Ready || log.CompactedIndex > machine.AppliedIndex)
+        {
+            InstallSnapshot? header = SnapshotFile.Read(node.Environment.FileSystem, directory, shard, onChunk: null);
+            if (header is null || header.Index < log.CompactedIndex)
+            {
+                throw new HengeException(
+                    ErrorCode.Corruption,
+                    $"The engine has {shard} up to {machine.AppliedIndex}, and its log begins behind {log.CompactedIndex}: what lies between is gone. Data of the engine was lost or replaced. Have the node rebuilt from its peers.");
+            }
+
+            SnapshotReceiver.InstallFrom(node, directory, shard, machine, header);
+            snapshotOnDisk = header.Index;
+        }
+        else
+        {
+            // One that was not needed, or that the engine holds durably by now.
+            SnapshotFile.Delete(node.Environment.FileSystem, directory, shard);
+        }
+
+        SnapshotMeta installed = machine.InstalledSnapshot;
+        if (!installed.IsNone && installed.Index > log.CompactedIndex)
+        {
+            Invariant.Check(machine.AppliedIndex == installed.Index, "nothing is applied behind a snapshot before the log says that it was installed");
+            if (!Membership.TryDecode(installed.Extra.Span, out Membership? membership))
+            {
+                throw new HengeException(ErrorCode.Corruption, $"The membership in the snapshot of {shard} cannot be read. Have the node rebuilt from its peers.");
+            }
+
+            log.Reset(installed.Index, installed.Term, membership);
+            worker.Batch.Records.Add(new NodeLogRecord
+            {
+                Kind = NodeLogRecordKind.Base,
+                Shard = shard,
+                Reset = true,
+                HardState = replay.HardState,
+                Index = installed.Index,
+                Term = installed.Term,
+                Membership = membership,
+            });
+        }
+
+        if (machine.AppliedIndex > log.LastIndex)
+        {
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"The engine has {shard} up to {machine.AppliedIndex}, and its log ends at {log.LastIndex}: the log was lost or replaced. Nothing was changed. Restore the directory, or have the node rebuilt from its peers.");
+        }
+    }
+}

@@ -1,0 +1,587 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Log;
+using Henge.Node.Peers;
+using Henge.Node.StateMachine;
+using Henge.Node.Workers;
+using Henge.Raft;
+using Henge.Storage;
+using EntryKind = Henge.Raft.EntryKind;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except for
+/// <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
+/// </summary>
+internal sealed class ShardReplica
+{
+    private const int MaxRoundsAtOnce = 32;
+    private readonly RaftGroup _group;
+    private readonly ShardLog _log;
+    private readonly ShardStateMachine _machine;
+    private readonly WriteQueue _writes;
+    private readonly ReadQueue _reads;
+    private readonly VersionWaiters _versions;
+    private readonly List<Entry> _toApply = [];
+    private readonly ShardStatusPublisher _status;
+    private readonly LogCompactor _compactor;
+    private readonly SnapshotSender _sender;
+    private readonly SnapshotReceiver _receiver;
+    private readonly ExpiryDriver _expiry;
+    private readonly LeaderUpkeep _leadership;
+    private HardState _hardState;
+    private ulong _leader;
+    private ulong _term;
+    private ulong _appliedVersion;
+
+    /// <summary>Restores a replica from the engine and the node log.</summary>
+    public ShardReplica(Worker worker, NodeContext node, ShardId shard, ShardLogReplay replay, ShardStateMachine machine, Membership membership)
+    {
+        Worker = worker;
+        Node = node;
+        Shard = shard;
+        _log = replay.Log;
+        _machine = machine;
+        _hardState = replay.HardState;
+        var firstPass = new VersionScan(_log);
+        _group = new RaftGroup(
+            RaftSettings.Of(node),
+            firstPass,
+            new RestoredState
+            {
+                HardState = replay.HardState,
+                Membership = _log.CompactedMembership ?? membership,
+                MembershipIndex = _log.CompactedIndex,
+                Applied = machine.AppliedIndex,
+            },
+            new SplitMix64Random(node.Environment.Seed ^ (((ulong)shard.Value + 1) * 0x9E37_79B9_7F4A_7C15)));
+        Core.Version lastVersion = firstPass.LastVersion > machine.LastVersion ? firstPass.LastVersion : machine.LastVersion;
+        _writes = new WriteQueue(this, _group, lastVersion);
+        _reads = new ReadQueue(this, _group);
+        _versions = new VersionWaiters(this);
+        _status = new ShardStatusPublisher(this, _group);
+        _compactor = new LogCompactor(this, _group, _log);
+        _sender = new SnapshotSender(this, _group, machine);
+        _receiver = new SnapshotReceiver(this, machine);
+        _expiry = new ExpiryDriver(this, machine);
+        _leadership = new LeaderUpkeep(this, _group);
+        _appliedVersion = machine.LastVersion.Value;
+        _term = _group.Term.Value;
+    }
+
+    /// <summary>Which shard.</summary>
+    public ShardId Shard { get; }
+
+    /// <summary>The worker that it belongs to.</summary>
+    public Worker Worker { get; }
+
+    /// <summary>The node that it belongs to.</summary>
+    public NodeContext Node { get; }
+
+    /// <summary>For the worker: it is in the list of those to look after.</summary>
+    public bool IsDirty { get; set; }
+
+    /// <summary>Its group, for tests and status.</summary>
+    public RaftGroup Group => _group;
+
+    /// <summary>Its state machine.</summary>
+    public ShardStateMachine Machine => _machine;
+
+    /// <summary>The leader that it knows of. Thread-safe.</summary>
+    public NodeId Leader => new(Volatile.Read(ref _leader));
+
+    /// <summary>Its term. Thread-safe.</summary>
+    public Term Term => new(Volatile.Read(ref _term));
+
+    /// <summary>The version last applied. Thread-safe.</summary>
+    public Core.Version AppliedVersion => new(Volatile.Read(ref _appliedVersion));
+
+    /// <summary>Its state a moment ago. Thread-safe.</summary>
+    public ShardStatus Status => _status.Latest;
+
+    /// <summary>The term of the entry that is being applied.</summary>
+    public Term ApplyingTerm { get; private set; }
+
+    /// <summary>Term and vote as last handed to the log.</summary>
+    public HardState HardState => _hardState with { Commit = _group.CommitIndex };
+
+    /// <summary>Ticks since the group was made, by a clock read now.</summary>
+    public ulong NowTicks => Node.NowTicks;
+
+    /// <summary>True while committed entries wait for the engine.</summary>
+    public bool IsApplyHeld => _toApply.Count > 0;
+
+    /// <summary>The highest version in the log.</summary>
+    public Core.Version LastLoggedVersion => _writes.LastLoggedVersion;
+
+    /// <summary>The address of the leader when it is known and another node.</summary>
+    public string? LeaderAddress => _group.Leader.IsNone || _group.Leader == Node.Self ? null : Node.AddressOf(_group.Leader);
+
+    /// <summary>The node on which the ring would have the leader.</summary>
+    public NodeId Preferred { get; init; }
+
+    /// <summary>Begins to take part.</summary>
+    public void Begin()
+    {
+        if (Preferred == Node.Self)
+        {
+            _group.Campaign();
+        }
+
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Takes an operation in.</summary>
+    public void Add(Operation operation)
+    {
+        if (operation.Kind == OperationKind.Write)
+        {
+            if (operation.LeaderOnly && _group.Role != RaftRole.Leader && !_group.Leader.IsNone)
+            {
+                FailNotLeader(operation);
+                return;
+            }
+
+            _writes.Add(operation);
+        }
+        else
+        {
+            AddRead(operation);
+        }
+
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>A write that certainly was not done waits for a leader again.</summary>
+    public void Retry(Operation operation)
+    {
+        _writes.AddHeld(operation);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Fails an operation that wanted the leader.</summary>
+    public void FailNotLeader(Operation operation) => Worker.Fail(
+        operation, ErrorCode.NotLeader, $"This node does not lead {Shard}; {(LeaderAddress is { } address ? "its leader is at " + address : "its leader is not known yet")}.", LeaderAddress);
+
+    /// <summary>Takes a message of the group in.</summary>
+    public void Receive(RaftMessage message)
+    {
+        if (message is InstallSnapshot snapshot)
+        {
+            // A header comes with its data only, never by itself.
+            _ = snapshot;
+            return;
+        }
+
+        _group.Receive(message);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Takes a record about snapshots in.</summary>
+    public void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body)
+    {
+        if (kind == PeerRecordKind.SnapshotChunk)
+        {
+            _receiver.OnChunk(from, body);
+        }
+        else
+        {
+            _sender.OnAck(from, body.Span);
+        }
+
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Gives the header of a complete snapshot to the group.</summary>
+    public void Offer(InstallSnapshot header)
+    {
+        _group.Receive(header);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Another node asks that history be closed at a version.</summary>
+    public void OnAdvance(Core.Version version)
+    {
+        _writes.AdvanceTo(version);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Has the leader close history at a version.</summary>
+    public void AskToAdvance(Core.Version version)
+    {
+        if (_group.Role == RaftRole.Leader)
+        {
+            _writes.AdvanceTo(version);
+            Worker.MarkDirty(this);
+        }
+        else if (!_group.Leader.IsNone && Worker.Links.Begin(_group.Leader, PeerRecordKind.Advance, Shard) is { } frame)
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(8), version.Value);
+            frame.Advance(8);
+            frame.EndRecord();
+        }
+    }
+
+    /// <summary>A record that it gave to the node log is durable.</summary>
+    public void OnLogged(in NodeLogRecord record, in EntryLocation location)
+    {
+        switch (record.Kind)
+        {
+            case NodeLogRecordKind.Entry:
+                Invariant.Check(_log.Add(record.Entry.Index, location), "entries are written without a gap");
+                break;
+            case NodeLogRecordKind.Moved:
+                _log.Move(record.Entry.Index, location);
+                break;
+            case NodeLogRecordKind.Truncate:
+                _log.Truncate(record.Index);
+                break;
+            case NodeLogRecordKind.Base when record.Reset:
+                _log.Reset(record.Index, record.Term, record.Membership!);
+                break;
+            case NodeLogRecordKind.Base:
+                _log.Compact(record.Index, record.Term, record.Membership!);
+                _compactor.OnLogged();
+                break;
+        }
+    }
+
+    /// <summary>Everything up to a ticket is durable.</summary>
+    public void OnPersisted(ulong ticket)
+    {
+        _group.Persisted(ticket);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>A tick of time has passed.</summary>
+    public void Tick(long tick)
+    {
+        _group.Tick();
+        _writes.Release();
+        _reads.Release();
+        if (!_writes.IsEmpty)
+        {
+            _writes.Expire(Worker.NowMs);
+        }
+
+        if (!_reads.IsEmpty)
+        {
+            _reads.Expire(Worker.NowMs);
+        }
+
+        _versions.Tick(Worker.NowMs);
+        _sender.Tick();
+        _receiver.Tick();
+        if (_group.Role == RaftRole.Leader)
+        {
+            _expiry.Tick(tick);
+            _leadership.Tick(tick);
+        }
+
+        _compactor.Tick(tick);
+        _status.Tick(tick);
+        if (_group.HasReady || !_writes.IsEmpty || _reads.CanStart || _toApply.Count > 0)
+        {
+            Worker.MarkDirty(this);
+        }
+    }
+
+    /// <summary>Does what there is to do.</summary>
+    public void Process()
+    {
+        for (int i = 0; i < MaxRoundsAtOnce; i++)
+        {
+            _writes.Start();
+            _reads.Start();
+            ApplyWaiting();
+            if (!_group.HasReady)
+            {
+                return;
+            }
+
+            Handle(_group.TakeReady());
+        }
+
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
+    public void OnReadable(Operation operation)
+    {
+        Core.Version applied = _machine.LastVersion;
+        if (operation is ShardBarrier { Phase: BarrierPhase.Collect })
+        {
+            operation.Version = applied;
+            Worker.Complete(operation);
+            return;
+        }
+
+        Core.Version now = Node.Clock.Now;
+        Core.Version wanted = operation.ReadVersion;
+        if (wanted.IsZero)
+        {
+            operation.Version = now > applied ? now : applied;
+            if (operation.Kind == OperationKind.Get)
+            {
+                Worker.Complete(operation);
+                return;
+            }
+        }
+        else
+        {
+            if (wanted < _machine.HistoryFloor)
+            {
+                Worker.Fail(operation, ErrorCode.HistoryGone, $"Version {wanted} is below the history that is kept, which begins at {_machine.HistoryFloor} ({_machine.HistoryFloor.ToTime():O}). Read at that version or a later one, or keep a longer history.");
+                return;
+            }
+
+            if (wanted > now && wanted > applied)
+            {
+                Worker.Fail(operation, ErrorCode.InvalidArgument, $"Version {wanted} ({wanted.ToTime():O}) lies in the future; it is {now} now. Read at a version that has been.");
+                return;
+            }
+
+            operation.Version = wanted;
+        }
+
+        if (operation.Version <= applied || operation.Consistency == ReadConsistency.Stale)
+        {
+            Worker.Complete(operation);
+        }
+        else
+        {
+            _versions.Add(operation);
+        }
+    }
+
+    /// <summary>A snapshot lies on disk from before the start; it goes once the engine holds its contents durably.</summary>
+    public void OnSnapshotFound(LogIndex index) => _receiver.Found(index);
+
+    /// <summary>Proposes commands of the node's own, when it leads; they are not answered.</summary>
+    public bool TryPropose(EntryBuilder entry) => _writes.TryPropose(entry);
+
+    /// <summary>Hands leadership over. Null when that has begun, else why not.</summary>
+    public string? TransferLeadership(NodeId to)
+    {
+        TransferStatus status = _group.TransferLeadership(to);
+        Worker.MarkDirty(this);
+        return status switch
+        {
+            TransferStatus.Started or TransferStatus.AlreadyLeader => null,
+            TransferStatus.NotLeader => $"this node does not lead {Shard}",
+            TransferStatus.NotAVoter => $"{to} has no vote in {Shard}",
+            _ => $"{Shard} is being handed over already",
+        };
+    }
+
+    /// <summary>Fails everything that waits.</summary>
+    public void Stop()
+    {
+        const string Message = "The node is stopping.";
+        _writes.FailAll(ErrorCode.Stopping, Message);
+        _reads.FailAll(ErrorCode.Stopping, Message);
+        _versions.FailAll(ErrorCode.Stopping, Message);
+        _sender.Stop();
+        _receiver.Stop();
+    }
+
+    private void AddRead(Operation operation)
+    {
+        if (operation.Consistency == ReadConsistency.Default)
+        {
+            operation.Consistency = Node.Options.Reads;
+        }
+
+        if (operation is ShardBarrier { Phase: BarrierPhase.Close })
+        {
+            operation.Version = operation.ReadVersion;
+            if (operation.Version <= _machine.LastVersion)
+            {
+                Worker.Complete(operation);
+            }
+            else
+            {
+                _versions.Add(operation);
+            }
+        }
+        else if (operation.Consistency == ReadConsistency.Stale)
+        {
+            OnReadable(operation);
+        }
+        else if (operation.LeaderOnly && _group.Role != RaftRole.Leader && !_group.Leader.IsNone)
+        {
+            FailNotLeader(operation);
+        }
+        else
+        {
+            _reads.Add(operation);
+        }
+    }
+
+    private void Handle(Ready ready)
+    {
+        foreach (RaftMessage message in ready.Messages)
+        {
+            Worker.Links.Send(Shard, message);
+        }
+
+        if (ready.PersistTicket != 0)
+        {
+            Persist(ready);
+        }
+
+        if (ready.RoleChanged)
+        {
+            OnRoleChanged();
+        }
+
+        foreach (NodeId peer in ready.SnapshotsToSend)
+        {
+            _sender.Begin(peer);
+        }
+
+        foreach (ReadGrant grant in ready.ReadsGranted)
+        {
+            _reads.OnGranted(grant);
+        }
+
+        foreach (ulong failed in ready.ReadsFailed)
+        {
+            _reads.OnFailed(failed);
+        }
+
+        if (!ready.Committed.IsEmpty)
+        {
+            _toApply.AddRange(ready.Committed);
+            ApplyWaiting();
+        }
+
+        _reads.Serve();
+        _status.MarkChanged();
+    }
+
+    private void Persist(Ready ready)
+    {
+        NodeLogBatch batch = Worker.Batch;
+        if (ready.Snapshot is { } snapshot)
+        {
+            Install(snapshot, ready.HardState);
+            batch = Worker.Batch;
+        }
+        else if (ready.HardState is { } state)
+        {
+            _hardState = state;
+            batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, Shard = Shard, HardState = state });
+        }
+
+        if (ready.TruncateFrom > LogIndex.Zero)
+        {
+            batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.Truncate, Shard = Shard, Index = ready.TruncateFrom });
+        }
+
+        foreach (Entry entry in ready.Entries)
+        {
+            batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Shard = Shard, Entry = entry });
+            _writes.OnLogged(entry);
+        }
+
+        batch.Tickets.Add((this, ready.PersistTicket));
+    }
+
+    private void Install(InstallSnapshot snapshot, HardState? state)
+    {
+        _hardState = state ?? _hardState;
+        _receiver.Install(snapshot);
+        _writes.OnSnapshot(snapshot.Index);
+        _toApply.Clear();
+        PublishApplied();
+        Worker.Batch.Records.Add(new NodeLogRecord
+        {
+            Kind = NodeLogRecordKind.Base,
+            Shard = Shard,
+            Reset = true,
+            HardState = _hardState with { Commit = snapshot.Index },
+            Index = snapshot.Index,
+            Term = snapshot.IndexTerm,
+            Membership = snapshot.Membership,
+        });
+    }
+
+    // An engine that is too far behind would block the worker, and with it other shards: what is committed waits here instead, and Raft hands
+    // out no more until it is applied.
+    private void ApplyWaiting()
+    {
+        if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop)
+        {
+            return;
+        }
+
+        foreach (Entry entry in _toApply)
+        {
+            ApplyingTerm = entry.Term;
+            if (entry.Kind == EntryKind.Normal)
+            {
+                _machine.ApplyEntry(entry.Index, entry.Data.Span, _writes);
+            }
+            else
+            {
+                _machine.ApplyEmpty(entry.Index);
+            }
+
+            _writes.OnApplied(entry.Index, entry.Term);
+        }
+
+        LogIndex last = _toApply[^1].Index;
+        _toApply.Clear();
+        _machine.CommitBatch();
+        PublishApplied();
+        _group.Applied(last);
+        _writes.Answer();
+        _versions.Serve(_machine.LastVersion);
+        _reads.Serve();
+    }
+
+    private void PublishApplied() => Volatile.Write(ref _appliedVersion, _machine.LastVersion.Value);
+
+    private void OnRoleChanged()
+    {
+        _writes.Release();
+        _reads.Release();
+        bool changed = _leader != _group.Leader.Value || _term != _group.Term.Value;
+        Volatile.Write(ref _leader, _group.Leader.Value);
+        Volatile.Write(ref _term, _group.Term.Value);
+        if (changed)
+        {
+            Node.LeadershipChanged?.Invoke();
+        }
+    }
+
+    /// <summary>Sees the versions in a log while the group reads it for the first time.</summary>
+    private sealed class VersionScan(ShardLog log) : IRaftLog
+    {
+        public Core.Version LastVersion { get; private set; }
+
+        public LogIndex CompactedIndex => log.CompactedIndex;
+
+        public Term CompactedTerm => log.CompactedTerm;
+
+        public LogIndex LastIndex => log.LastIndex;
+
+        public LogReadStatus Read(LogIndex from, LogIndex last, long limitBytes, List<Entry> into)
+        {
+            int start = into.Count;
+            LogReadStatus status = log.Read(from, last, limitBytes, into);
+            for (int i = start; i < into.Count; i++)
+            {
+                if (into[i].Kind == EntryKind.Normal && EntryReader.TryGetLastVersion(into[i].Data.Span, out Core.Version version) && version > LastVersion)
+                {
+                    LastVersion = version;
+                }
+            }
+
+            return status;
+        }
+    }
+}

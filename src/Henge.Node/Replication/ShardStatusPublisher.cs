@@ -1,0 +1,73 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// Makes a picture of a shard's state now and then, so that any thread can read it while only the worker touches the group. Belongs to the worker,
+/// except <see cref="Latest"/>.
+/// </summary>
+internal sealed class ShardStatusPublisher
+{
+    private const int IntervalTicks = 5;
+    private readonly ShardReplica _replica;
+    private readonly RaftGroup _group;
+    private readonly List<PeerStatus> _peers = [];
+    private ShardStatus _latest;
+    private bool _changed = true;
+
+    /// <summary>Publishes the first picture.</summary>
+    public ShardStatusPublisher(ShardReplica replica, RaftGroup group)
+    {
+        _replica = replica;
+        _group = group;
+        _latest = Make();
+    }
+
+    /// <summary>The latest picture. Thread-safe.</summary>
+    public ShardStatus Latest => Volatile.Read(ref _latest);
+
+    /// <summary>Something is other than in the latest picture.</summary>
+    public void MarkChanged() => _changed = true;
+
+    /// <summary>Publishes at the next tick that is due, when something has changed.</summary>
+    public void Tick(long tick)
+    {
+        if (_changed && tick % IntervalTicks == 0)
+        {
+            _changed = false;
+            Volatile.Write(ref _latest, Make());
+        }
+    }
+
+    private ShardStatus Make()
+    {
+        _group.GetPeers(_peers);
+        var peers = new PeerProgress[_peers.Count];
+        for (int i = 0; i < peers.Length; i++)
+        {
+            PeerStatus peer = _peers[i];
+            peers[i] = new PeerProgress(peer.Id, peer.Match, peer.State.ToString(), peer.IsLearner, peer.IsRecentlyActive);
+        }
+
+        return new ShardStatus
+        {
+            Shard = _replica.Shard,
+            Role = _group.Role switch
+            {
+                RaftRole.Leader => ReplicaRole.Leader,
+                RaftRole.Candidate or RaftRole.PreCandidate => ReplicaRole.Candidate,
+                _ => _group.Membership.IsLearner(_replica.Node.Self) ? ReplicaRole.Learner : ReplicaRole.Follower,
+            },
+            Term = _group.Term,
+            Leader = _group.Leader,
+            First = _group.CompactedIndex.Next,
+            Last = _group.LastIndex,
+            Committed = _group.CommitIndex,
+            Applied = _group.AppliedIndex,
+            LastVersion = _replica.AppliedVersion,
+            Peers = peers,
+        };
+    }
+}

@@ -1,0 +1,160 @@
+using System.Buffers.Binary;
+using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Node.Peers;
+using Henge.Node.StateMachine;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// Takes a shard's snapshot in: into a file first, so that nothing of the present state is touched before all of it is here, checked and durable and
+/// the group wants it. Belongs to the shard's worker.
+/// </summary>
+internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine machine)
+{
+    private const int ForgetTicks = 2_000;
+    private readonly string _directory = Path.Combine(replica.Node.Options.DataDirectory, "snapshots");
+    private SnapshotFile? _file;
+    private InstallSnapshot? _header;
+    private NodeId _from;
+    private ulong _id;
+    private uint _next;
+    private int _quietTicks;
+    private LogIndex _onDisk;
+
+    /// <summary>A chunk has come.</summary>
+    public void OnChunk(NodeId from, ReadOnlyMemory<byte> body)
+    {
+        if (body.Length < SnapshotSender.ChunkHeaderBytes)
+        {
+            return;
+        }
+
+        ReadOnlySpan<byte> span = body.Span;
+        ulong id = BinaryPrimitives.ReadUInt64LittleEndian(span);
+        uint sequence = BinaryPrimitives.ReadUInt32LittleEndian(span[8..]);
+        ReadOnlyMemory<byte> bytes = body[SnapshotSender.ChunkHeaderBytes..];
+        if (sequence == 0 && (from != _from || id != _id || _next == 0))
+        {
+            Begin(from, id, bytes);
+        }
+        else if (from == _from && id == _id && sequence == _next && _file is not null)
+        {
+            _next++;
+            _quietTicks = 0;
+            if (span[12] == 0)
+            {
+                _file.Append(bytes.Span);
+            }
+            else
+            {
+                Complete();
+            }
+        }
+
+        if (from == _from && id == _id)
+        {
+            Acknowledge(ok: true);
+        }
+    }
+
+    /// <summary>The group takes the snapshot that was offered: installs it.</summary>
+    public void Install(InstallSnapshot snapshot)
+    {
+        InstallFrom(replica.Node, _directory, replica.Shard, machine, snapshot);
+        _onDisk = snapshot.Index;
+    }
+
+    /// <summary>Installs a shard's complete snapshot from its file.</summary>
+    public static InstallSnapshot InstallFrom(NodeContext node, string directory, ShardId shard, ShardStateMachine machine, InstallSnapshot? expected)
+    {
+        using ShardSnapshotInstaller installer = machine.BeginInstall();
+        InstallSnapshot? header = SnapshotFile.Read(node.Environment.FileSystem, directory, shard, installer.Write);
+        Invariant.Check(header is not null && (expected is null || (header.Index == expected.Index && header.IndexTerm == expected.IndexTerm)), "the snapshot that was offered is on disk");
+        Invariant.Check(installer.HasAll, "a snapshot is offered when all of it has come");
+        installer.Complete();
+        node.Note(NodeEventLevel.Information, $"Installed a snapshot of {shard} as of {header.Index}.");
+        return header;
+    }
+
+    /// <summary>Deletes what is not needed any more.</summary>
+    public void Tick()
+    {
+        if (_file is not null && ++_quietTicks > ForgetTicks)
+        {
+            Abandon();
+        }
+
+        if (_onDisk > LogIndex.Zero && replica.Node.Engine.GetDurablePosition(SystemKeys.Stream(replica.Shard)) >= _onDisk.Value)
+        {
+            SnapshotFile.Delete(replica.Node.Environment.FileSystem, _directory, replica.Shard);
+            _onDisk = default;
+        }
+    }
+
+    /// <summary>A snapshot lies on disk from before the start.</summary>
+    public void Found(LogIndex index) => _onDisk = index;
+
+    /// <summary>Gives up what is under way.</summary>
+    public void Stop() => Abandon();
+
+    private void Begin(NodeId from, ulong id, ReadOnlyMemory<byte> encoded)
+    {
+        Abandon();
+        if (!RaftMessageCodec.TryDecode(encoded.ToArray(), out RaftMessage? message, out _) || message is not InstallSnapshot header || header.Term < replica.Group.Term)
+        {
+            return;
+        }
+
+        _from = from;
+        _id = id;
+        if (_onDisk > LogIndex.Zero)
+        {
+            // The one before is not durable in the engine yet, and its file must not be lost before it is.
+            replica.Node.RequestFlush();
+            Acknowledge(ok: false);
+            return;
+        }
+
+        _header = header;
+        _file = SnapshotFile.Create(replica.Node.Environment.FileSystem, _directory, replica.Shard, encoded.Span);
+        _next = 1;
+        _quietTicks = 0;
+    }
+
+    private void Complete()
+    {
+        _file!.Complete(replica.Node.Environment.FileSystem, _directory, replica.Shard);
+        _file = null;
+        replica.Offer(_header!);
+    }
+
+    private void Abandon()
+    {
+        if (_file is { } file)
+        {
+            file.Dispose();
+            replica.Node.Environment.FileSystem.Delete(file.Path);
+            _file = null;
+        }
+
+        _header = null;
+        _next = 0;
+    }
+
+    private void Acknowledge(bool ok)
+    {
+        if (replica.Worker.Links.Begin(_from, PeerRecordKind.SnapshotAck, replica.Shard) is not { } frame)
+        {
+            return;
+        }
+
+        Span<byte> span = frame.GetSpan(SnapshotSender.ChunkHeaderBytes);
+        BinaryPrimitives.WriteUInt64LittleEndian(span, _id);
+        BinaryPrimitives.WriteUInt32LittleEndian(span[8..], _next);
+        span[12] = ok ? (byte)1 : (byte)0;
+        frame.Advance(SnapshotSender.ChunkHeaderBytes);
+        frame.EndRecord();
+    }
+}

@@ -1,0 +1,282 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Log;
+using Henge.Node.Peers;
+using Henge.Node.Replication;
+
+namespace Henge.Node.Workers;
+
+/// <summary>
+/// Drives the shards that belong to it: takes what waits (messages, log completions, operations, ticks), lets each shard that has something to do
+/// do it once for all of it, and sends off what came of it: one batch to the node log, one frame to each peer. Only <see cref="Post"/>,
+/// <see cref="Submit(Operation)"/> and <see cref="SignalTick"/> may be called from other threads.
+/// </summary>
+internal sealed class Worker : IWorkItem
+{
+    private const int MaxTicksAtOnce = 4;
+
+    private readonly NodeContext _node;
+    private readonly OperationQueue _operations = new();
+    private readonly WorkerMessageQueue _messages = new();
+    private readonly Dictionary<ShardId, ShardReplica> _replicas = [];
+    private readonly List<ShardReplica> _inOrder = [];
+    private readonly List<ShardReplica> _dirty = [];
+    private readonly Stack<NodeLogBatch> _freeBatches = new();
+    private NodeLogBatch _batch;
+    private int _scheduled;
+    private int _tickSignalled;
+    private long _ticked;
+    private long _logBatches;
+    private long _logBatchesDone;
+    private int _completed;
+    private long _completedBytes;
+
+    /// <summary>Creates a worker without shards.</summary>
+    public Worker(NodeContext node, int index)
+    {
+        _node = node;
+        Index = index;
+        _batch = new NodeLogBatch(this);
+        Links = new PeerLinks(node);
+        Forwards = new ForwardTable(this, node);
+    }
+
+    /// <summary>Its number, and the lane on which it runs.</summary>
+    public int Index { get; }
+
+    /// <summary>The monotonic clock as of the beginning of this run.</summary>
+    public long NowMs { get; private set; }
+
+    /// <summary>What this worker has to send to each peer.</summary>
+    public PeerLinks Links { get; }
+
+    /// <summary>What this worker has forwarded to leaders on other nodes.</summary>
+    public ForwardTable Forwards { get; }
+
+    /// <summary>The batch that the current run fills.</summary>
+    public NodeLogBatch Batch => _batch;
+
+    /// <summary>Batches that came back from the node log and are in the indexes. Thread-safe.</summary>
+    public long LogBatchesDone => Volatile.Read(ref _logBatchesDone);
+
+    /// <summary>Its shards, in order.</summary>
+    public IReadOnlyList<ShardReplica> Replicas => _inOrder;
+
+    /// <summary>Adds a shard, before the worker first runs.</summary>
+    public void Add(ShardReplica replica)
+    {
+        _replicas.Add(replica.Shard, replica);
+        _inOrder.Add(replica);
+    }
+
+    /// <summary>The replica of a shard; null when it is not this worker's.</summary>
+    public ShardReplica? ReplicaOf(ShardId shard) => _replicas.GetValueOrDefault(shard);
+
+    /// <summary>Hands the worker an operation that is routed to one of its shards. Thread-safe.</summary>
+    public void Submit(Operation operation)
+    {
+        _operations.Push(operation);
+        Wake();
+    }
+
+    /// <summary>Hands the worker a chain of operations, linked from the newest to the oldest. Thread-safe.</summary>
+    public void Submit(Operation newest, Operation oldest)
+    {
+        _operations.PushChain(newest, oldest);
+        Wake();
+    }
+
+    /// <summary>Hands the worker a message. Thread-safe.</summary>
+    public void Post(WorkerMessage message)
+    {
+        _messages.Push(message);
+        Wake();
+    }
+
+    /// <summary>Says that time may have passed. Thread-safe.</summary>
+    public void SignalTick()
+    {
+        Volatile.Write(ref _tickSignalled, 1);
+        Wake();
+    }
+
+    /// <summary>Has a replica looked after before this run ends.</summary>
+    public void MarkDirty(ShardReplica replica)
+    {
+        if (!replica.IsDirty)
+        {
+            replica.IsDirty = true;
+            _dirty.Add(replica);
+        }
+    }
+
+    /// <summary>Completes an operation that went well.</summary>
+    public void Complete(Operation operation)
+    {
+        Count(operation);
+        operation.Complete();
+    }
+
+    /// <summary>Completes an operation with an error.</summary>
+    public void Fail(Operation operation, ErrorCode error, string message, string? leaderHint = null)
+    {
+        Count(operation);
+        operation.Fail(error, message, leaderHint);
+    }
+
+    /// <summary>Takes a batch back that was written.</summary>
+    public void Recycle(NodeLogBatch batch)
+    {
+        Volatile.Write(ref _logBatchesDone, batch.Number);
+        _freeBatches.Push(batch);
+    }
+
+    /// <summary>Begins to take part: where this node should lead, it runs for election at once, so that leaders are where they belong.</summary>
+    public void Begin()
+    {
+        foreach (ShardReplica replica in _inOrder)
+        {
+            replica.Begin();
+        }
+    }
+
+    /// <summary>Fails everything that waits.</summary>
+    public void Stop()
+    {
+        foreach (ShardReplica replica in _inOrder)
+        {
+            replica.Stop();
+        }
+
+        Forwards.Stop();
+    }
+
+    /// <inheritdoc/>
+    public void Run()
+    {
+        if (!_node.IsDead)
+        {
+            try
+            {
+                RunOnce();
+            }
+            catch (Exception e)
+            {
+                _node.Fatal($"Worker {Index} failed: {e.Message}", e);
+            }
+        }
+
+        Interlocked.Exchange(ref _scheduled, 0);
+        if (!_node.IsDead && (!_messages.IsEmpty || !_operations.IsEmpty || Volatile.Read(ref _tickSignalled) != 0))
+        {
+            Wake();
+        }
+    }
+
+    private void RunOnce()
+    {
+        NowMs = _node.MonotonicMs;
+        for (WorkerMessage? message = _messages.TakeAll(); message is not null;)
+        {
+            WorkerMessage? next = message.Next;
+            message.Next = null;
+            message.Process(this);
+            message = next;
+        }
+
+        for (Operation? operation = _operations.TakeAll(); operation is not null;)
+        {
+            Operation? next = operation.Next;
+            operation.Next = null;
+            Route(operation);
+            operation = next;
+        }
+
+        if (Volatile.Read(ref _tickSignalled) != 0)
+        {
+            Volatile.Write(ref _tickSignalled, 0);
+            Tick();
+        }
+
+        // Looking after one replica may make another one dirty, so the list can grow meanwhile.
+        for (int i = 0; i < _dirty.Count; i++)
+        {
+            _dirty[i].IsDirty = false;
+            _dirty[i].Process();
+        }
+
+        _dirty.Clear();
+        if (!_batch.IsEmpty)
+        {
+            NodeLogBatch full = _batch;
+            _batch = _freeBatches.Count > 0 ? _freeBatches.Pop() : new NodeLogBatch(this);
+            full.Number = ++_logBatches;
+            _node.Log.Submit(full);
+        }
+
+        Links.Flush();
+        if (_completed > 0)
+        {
+            _node.OnCompleted(_completed, _completedBytes);
+            _completed = 0;
+            _completedBytes = 0;
+        }
+    }
+
+    private void Route(Operation operation)
+    {
+        if (_node.IsStopping)
+        {
+            Fail(operation, ErrorCode.Stopping, "The node is stopping. Ask another one.");
+        }
+        else if (_replicas.TryGetValue(operation.Shard, out ShardReplica? replica))
+        {
+            replica.Add(operation);
+        }
+        else
+        {
+            Fail(operation, ErrorCode.Internal, $"Shard {operation.Shard} is not carried by worker {Index}.");
+        }
+    }
+
+    private void Tick()
+    {
+        long due = (long)_node.NowTicks - _ticked;
+        if (due <= 0)
+        {
+            return;
+        }
+
+        // After a pause ticks come in small groups, so that the messages that waited meanwhile are heard before anybody runs for election.
+        int ticks = (int)Math.Min(due, MaxTicksAtOnce);
+        _ticked += ticks;
+        for (int i = 0; i < ticks; i++)
+        {
+            foreach (ShardReplica replica in _inOrder)
+            {
+                replica.Tick(_ticked - ticks + i + 1);
+            }
+        }
+
+        Forwards.Tick();
+        if (due > ticks)
+        {
+            Volatile.Write(ref _tickSignalled, 1);
+        }
+    }
+
+    private void Count(Operation operation)
+    {
+        _completed++;
+        _completedBytes += operation.Command.Length;
+    }
+
+    private void Wake()
+    {
+        if (Interlocked.Exchange(ref _scheduled, 1) == 0)
+        {
+            _node.Environment.Workers.Schedule(Index, this);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+using System.Net;
+using System.Net.Sockets;
+using Henge.Core;
+using Henge.Node.Peers;
+
+namespace Henge.Server.Peers;
+
+/// <summary>
+/// The connection on which this node sends to one peer. A frame goes straight into the socket on the sender's own thread while the socket takes it; what it
+/// does not take waits in a buffer that a task empties. While there is no connection frames are dropped, since Raft would only repeat them. Thread-safe.
+/// </summary>
+internal sealed class PeerConnection(NodeId peer, string address, PeerTransportOptions options) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private IPeerReceiver? _receiver;
+    private Socket? _socket;
+    private byte[] _waiting = new byte[64 * 1024];
+    private byte[] _leaving = new byte[64 * 1024];
+    private int _waitingBytes;
+    private bool _pumping;
+
+    public void Start(IPeerReceiver receiver)
+    {
+        _receiver = receiver;
+        _ = Task.Run(ConnectLoopAsync);
+    }
+
+    public bool Send(ReadOnlySpan<byte> frame)
+    {
+        lock (_gate)
+        {
+            if (_socket is not { } socket)
+            {
+                return false;
+            }
+
+            int sent = 0;
+            if (_waitingBytes == 0 && !_pumping)
+            {
+                sent = socket.Send(frame, SocketFlags.None, out SocketError error);
+                if (error is not (SocketError.Success or SocketError.WouldBlock))
+                {
+                    Break(socket);
+                    return false;
+                }
+
+                if (error == SocketError.WouldBlock)
+                {
+                    sent = 0;
+                }
+
+                if (sent == frame.Length)
+                {
+                    return true;
+                }
+            }
+
+            // A frame of which a part has left has to be completed, whatever the limit says.
+            int rest = frame.Length - sent;
+            if (sent == 0 && (long)_waitingBytes + rest > options.QueueBytes)
+            {
+                return false;
+            }
+
+            if (_waiting.Length - _waitingBytes < rest)
+            {
+                Array.Resize(ref _waiting, (int)Math.Min(int.MaxValue, Math.Max(2L * _waiting.Length, (long)_waitingBytes + rest)));
+            }
+
+            frame[sent..].CopyTo(_waiting.AsSpan(_waitingBytes));
+            _waitingBytes += rest;
+            if (!_pumping)
+            {
+                _pumping = true;
+                _ = Task.Run(() => PumpAsync(socket));
+            }
+
+            return true;
+        }
+    }
+
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        lock (_gate)
+        {
+            if (_socket is { } socket)
+            {
+                Break(socket);
+            }
+        }
+    }
+
+    private async Task PumpAsync(Socket socket)
+    {
+        while (true)
+        {
+            int count;
+            lock (_gate)
+            {
+                count = _waitingBytes;
+                if (count == 0 || _socket != socket)
+                {
+                    _pumping = false;
+                    return;
+                }
+
+                (_waiting, _leaving) = (_leaving, _waiting);
+                _waitingBytes = 0;
+            }
+
+            try
+            {
+                ReadOnlyMemory<byte> rest = _leaving.AsMemory(0, count);
+                while (!rest.IsEmpty)
+                {
+                    rest = rest[await socket.SendAsync(rest, SocketFlags.None, _stopping.Token).ConfigureAwait(false)..];
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+            {
+                lock (_gate)
+                {
+                    _pumping = false;
+                    Break(socket);
+                }
+
+                return;
+            }
+        }
+    }
+
+    private async Task ConnectLoopAsync()
+    {
+        int delayMs = options.RetryMinMs;
+        byte[] nothing = new byte[1];
+        while (!_stopping.IsCancellationRequested)
+        {
+            Socket? socket = await ConnectAsync().ConfigureAwait(false);
+            if (socket is not null)
+            {
+                delayMs = options.RetryMinMs;
+                lock (_gate)
+                {
+                    _waitingBytes = 0;
+                    _socket = socket;
+                }
+
+                await WaitForEndAsync(socket, nothing).ConfigureAwait(false);
+                lock (_gate)
+                {
+                    Break(socket);
+                }
+
+                _receiver?.OnDisconnected(peer);
+            }
+
+            try
+            {
+                await Task.Delay(delayMs, _stopping.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            delayMs = Math.Min(2 * delayMs, options.RetryMaxMs);
+        }
+    }
+
+    private async Task<Socket?> ConnectAsync()
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+            timeout.CancelAfter(options.ConnectTimeoutMs);
+            int colon = address.LastIndexOf(':');
+            string host = address[..colon].Trim('[', ']');
+            int port = int.Parse(address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
+            EndPoint endPoint = IPAddress.TryParse(host, out IPAddress? ip) ? new IPEndPoint(ip, port) : new DnsEndPoint(host, port);
+            await socket.ConnectAsync(endPoint, timeout.Token).ConfigureAwait(false);
+            socket.Blocking = false;
+            return socket;
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            socket.Dispose();
+            return null;
+        }
+    }
+
+    // The peer never sends anything on this connection, so a read ends when the connection does.
+    private async Task WaitForEndAsync(Socket socket, byte[] buffer)
+    {
+        try
+        {
+            await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, _stopping.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            // However it ended, it ended.
+            return;
+        }
+    }
+
+    private void Break(Socket socket)
+    {
+        if (_socket == socket)
+        {
+            _socket = null;
+            _waitingBytes = 0;
+        }
+
+        socket.Dispose();
+    }
+}

@@ -1,0 +1,148 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Henge.Core;
+using Henge.Node;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Workers;
+using Henge.Server.Peers;
+using Henge.Storage;
+using Henge.Storage.Files;
+using Henge.Storage.Lsm;
+using Henge.Storage.Memory;
+
+namespace Henge.Server.Runtime;
+
+/// <summary>How the host runs a node.</summary>
+public sealed record NodeHostOptions
+{
+    /// <summary>The node's own settings.</summary>
+    public required NodeOptions Node { get; init; }
+
+    /// <summary>The engine: <c>lsm</c> or <c>memory</c>.</summary>
+    public string Engine { get; init; } = "lsm";
+
+    /// <summary>Memory of the engine, in bytes.</summary>
+    public long EngineMemoryBytes { get; init; } = 512L * 1024 * 1024;
+
+    /// <summary>How workers run: <c>pool</c>, <c>pinned</c>, <c>queue</c> or <c>thread</c>.</summary>
+    public string Scheduler { get; init; } = "pool";
+
+    /// <summary>Takes messages for operators; null for none.</summary>
+    public INodeEvents? Events { get; init; }
+
+    /// <summary>Ends the process at fatal errors; null for the default, which writes the message to standard error and kills the process.</summary>
+    public IFatalErrorHandler? Fatal { get; init; }
+}
+
+/// <summary>Gives a node threads, clock, disk and network, and runs it. Dispose of it to stop the node.</summary>
+public sealed class NodeHost : IDisposable
+{
+    private readonly IWorkScheduler _workers;
+    private readonly LaneScheduler _logWriter;
+    private readonly Ticker _ticker;
+    private int _disposed;
+
+    private NodeHost(HengeNode node, PeerTransport? transport, IWorkScheduler workers, LaneScheduler logWriter)
+    {
+        Node = node;
+        Transport = transport;
+        _workers = workers;
+        _logWriter = logWriter;
+        node.Start();
+        _ticker = new Ticker(node.Options.TickMs, node.Tick);
+    }
+
+    /// <summary>The node.</summary>
+    public HengeNode Node { get; }
+
+    /// <summary>The way to the other nodes, to which the port hands peers' connections; null in a cluster of one.</summary>
+    public PeerTransport? Transport { get; }
+
+    /// <summary>Opens the data directory and begins to take part in the cluster. Throws what <see cref="HengeNode.Open"/> throws.</summary>
+    public static NodeHost Start(NodeHostOptions options)
+    {
+        int workers = options.Node.Workers > 0 ? options.Node.Workers : Environment.ProcessorCount;
+        NodeOptions node = options.Node with { Workers = workers };
+        IReadOnlyList<NodeEntry> members = node.ListMembers();
+        NodeEntry self = members.First(m => m.Name == node.Name);
+        PeerTransport? transport = members.Count > 1 ? new PeerTransport(self.Id, members) : null;
+        IWorkScheduler scheduler = options.Scheduler switch
+        {
+            "pool" => new PoolScheduler(),
+            "pinned" => new LaneScheduler("henge-worker", workers, pinned: true),
+            "queue" => new SharedQueueScheduler("henge-worker", workers),
+            "thread" => new ThreadPerItemScheduler(),
+            _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no scheduler '{options.Scheduler}'; there are pool, pinned, queue and thread."),
+        };
+        var logWriter = new LaneScheduler("henge-log", 1, pinned: false);
+        try
+        {
+            var files = new PosixFileSystem();
+            return new NodeHost(
+                HengeNode.Open(node, new NodeEnvironment
+                {
+                    Time = TimeProvider.System,
+                    FileSystem = files,
+                    OpenEngine = directory => OpenEngine(options, files, directory),
+                    Transport = transport,
+                    Workers = scheduler,
+                    LogWriter = logWriter,
+                    Fatal = options.Fatal ?? new KillingFatalErrorHandler(),
+                    Events = options.Events,
+                    Seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
+                }),
+                transport,
+                scheduler,
+                logWriter);
+        }
+        catch
+        {
+            logWriter.Dispose();
+            (scheduler as IDisposable)?.Dispose();
+            transport?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Stops the node: fails what waits, ends its threads, closes its files. Blocks until that is done.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        _ticker.Dispose();
+        Transport?.Dispose();
+        using var stopped = new ManualResetEventSlim(false);
+        Node.BeginStop(stopped.Set);
+        stopped.Wait(TimeSpan.FromSeconds(10));
+        (_workers as IDisposable)?.Dispose();
+        _logWriter.Dispose();
+        Node.Dispose();
+    }
+
+    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory) => options.Engine switch
+    {
+        "lsm" => LsmEngine.Open(new LsmOptions { Directory = directory, FileSystem = files, WriteAheadLog = false, MemoryBytes = options.EngineMemoryBytes }),
+        "memory" => new MemoryEngine(),
+        _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
+    };
+}
+
+/// <summary>Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds.</summary>
+internal sealed class KillingFatalErrorHandler : IFatalErrorHandler
+{
+    public void Fatal(string message, Exception? cause)
+    {
+        Console.Error.WriteLine("henge: fatal: " + message);
+        if (cause is not null)
+        {
+            Console.Error.WriteLine(cause);
+        }
+
+        Console.Error.Flush();
+        Process.GetCurrentProcess().Kill();
+    }
+}

@@ -1,0 +1,36 @@
+namespace Henge.Server.Runtime;
+
+/// <summary>Calls something at a steady rate from a thread of its own, which a busy thread pool cannot hold up. Calls that would be late are not made up for.</summary>
+internal sealed class Ticker : IDisposable
+{
+    private readonly ManualResetEventSlim _stop = new(false);
+    private readonly Thread _thread;
+
+    public Ticker(int intervalMs, Action onTick)
+    {
+        _thread = new Thread(() =>
+        {
+            while (!_stop.Wait(intervalMs))
+            {
+                onTick();
+            }
+        })
+        {
+            Name = "henge-ticker",
+            IsBackground = true,
+            Priority = ThreadPriority.AboveNormal,
+        };
+        _thread.Start();
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        if (Thread.CurrentThread != _thread)
+        {
+            _thread.Join();
+        }
+
+        _stop.Dispose();
+    }
+}

@@ -1,0 +1,185 @@
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Replication;
+using Henge.Storage;
+using Henge.Storage.Lsm;
+using Henge.Storage.Memory;
+using Henge.Testing.Files;
+
+namespace Henge.Node.Tests.Clusters;
+
+/// <summary>One node of a harness: its disk and its clocks outlive the process that runs on them.</summary>
+public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) : IFatalErrorHandler, INodeEvents, IDisposable
+{
+    private const string Directory = "/data";
+    private readonly StepScheduler _workers = new(cluster.Random);
+    private readonly StepScheduler _logWriter = new(cluster.Random);
+    private readonly StepBackground _background = new(cluster.Random);
+    private int _starts;
+
+    public string Name => name;
+
+    public NodeId Id => id;
+
+    public HarnessTime Time { get; } = new();
+
+    public SimulatedFileSystem Files { get; private set; } = new();
+
+    public HengeNode? Node { get; private set; }
+
+    public HengeNode Running => Node ?? throw new InvalidOperationException($"{name} does not run");
+
+    public string? FatalMessage { get; private set; }
+
+    public List<string> Notes { get; } = [];
+
+    public bool IsPaused { get; set; }
+
+    public bool IsRunning => Node is not null;
+
+    public StepScheduler LogWriter => _logWriter;
+
+    public void Start()
+    {
+        _starts++;
+        FatalMessage = null;
+        Node = HengeNode.Open(cluster.OptionsOf(name) with { DataDirectory = Directory }, new NodeEnvironment
+        {
+            Time = Time,
+            FileSystem = Files,
+            OpenEngine = OpenEngine,
+            Transport = cluster.Network.Attach(id),
+            Workers = _workers,
+            LogWriter = _logWriter,
+            Fatal = this,
+            Events = this,
+            Seed = cluster.Seed + (id.Value << 8) + ((ulong)_starts << 32),
+        });
+        Node.Start();
+    }
+
+    /// <summary>The machine stops at once and loses of its unsynced data what the mode says.</summary>
+    public void Crash(CrashMode mode = CrashMode.LoseRandomPart)
+    {
+        _workers.Clear();
+        _logWriter.Clear();
+        _background.Clear();
+        cluster.Network.Detach(id);
+        Files.PowerOff();
+        Files.Crash(mode, cluster.Random.Next());
+        Node = null;
+    }
+
+    public void Stop()
+    {
+        bool stopped = false;
+        Running.BeginStop(() => stopped = true);
+        cluster.Settle();
+        Assert.True(stopped, "the node did not stop");
+        Running.Dispose();
+        cluster.Network.Detach(id);
+        _workers.Clear();
+        _logWriter.Clear();
+        _background.Clear();
+        Node = null;
+    }
+
+    public void Dispose() => _background.Dispose();
+
+    public void LoseDisk() => Files = new SimulatedFileSystem();
+
+    public void Tick()
+    {
+        _background.Tick();
+        Node?.Tick();
+    }
+
+    public bool RunOne() => !IsPaused && Node is not null && (_workers.RunOne() | _logWriter.RunOne() | _background.RunOne());
+
+    internal ShardReplica Replica(uint shard) => Running.Parts.Replicas[(int)shard];
+
+    public string? Read(HarnessOperation get)
+    {
+        if (!Running.TryRead(get, out PinnedValue value))
+        {
+            return null;
+        }
+
+        using (value)
+        {
+            return Encoding.UTF8.GetString(value.Span);
+        }
+    }
+
+    public void Fatal(string message, Exception? cause)
+    {
+        FatalMessage = message + (cause is null ? "" : " " + cause);
+    }
+
+    public void Note(NodeEventLevel level, string message) => Notes.Add($"{level}: {message}");
+
+    private IStorageEngine OpenEngine(string directory) => cluster.UseMemoryEngine
+        ? new MemoryEngine()
+        : LsmEngine.Open(cluster.EngineOptions with { Directory = directory, FileSystem = Files, Scheduler = _background, WriteAheadLog = false });
+}
+
+/// <summary>Runs the engine's background work step by step.</summary>
+public sealed class StepBackground(Random random) : IBackgroundScheduler
+{
+    private readonly Dictionary<BackgroundKind, Queue<Action>> _jobs = [];
+
+    private readonly Queue<(BackgroundKind Kind, Action Job)> _later = new();
+
+    public bool HasThreads => false;
+
+    public void Schedule(BackgroundKind kind, Action job)
+    {
+        if (!_jobs.TryGetValue(kind, out Queue<Action>? queue))
+        {
+            _jobs.Add(kind, queue = new Queue<Action>());
+        }
+
+        queue.Enqueue(job);
+    }
+
+    public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action job) => _later.Enqueue((kind, job));
+
+    /// <summary>Time has passed: what was put off may run.</summary>
+    public void Tick()
+    {
+        while (_later.TryDequeue(out (BackgroundKind Kind, Action Job) later))
+        {
+            Schedule(later.Kind, later.Job);
+        }
+    }
+
+    public bool TryRunOne() => RunOne();
+
+    public void Pause(TimeSpan time)
+    {
+    }
+
+    public bool RunOne()
+    {
+        Queue<Action>[] waiting = [.. _jobs.OrderBy(static j => j.Key).Select(static j => j.Value).Where(static q => q.Count > 0)];
+        if (waiting.Length == 0)
+        {
+            return false;
+        }
+
+        waiting[random.Next(waiting.Length)].Dequeue()();
+        return true;
+    }
+
+    public void Clear()
+    {
+        _jobs.Clear();
+        _later.Clear();
+    }
+
+    public void Dispose()
+    {
+    }
+}
