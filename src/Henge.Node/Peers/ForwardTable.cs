@@ -24,7 +24,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
     private readonly Dictionary<ulong, Operation> _waiting = [];
     private readonly List<ulong> _ended = [];
-    private ulong _lastId;
+    // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
+    private ulong _lastId = new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64();
     private int _ticks;
 
     /// <summary>How many wait.</summary>

@@ -119,6 +119,10 @@ internal sealed class ShardReplica
     /// <summary>The address of the leader when it is known and another node.</summary>
     public string? LeaderAddress => _group.Leader.IsNone || _group.Leader == Node.Self ? null : Node.AddressOf(_group.Leader);
 
+    /// <inheritdoc/>
+    public override string ToString() =>
+        $"{Shard} {_group.Role} t{_group.Term} l{_group.Leader} [{_group.CompactedIndex}..{_group.LastIndex}] p{_group.PersistedIndex} c{_group.CommitIndex} a{_group.AppliedIndex}, sends {_sender}, receives {_receiver}";
+
     /// <summary>The node on which the ring would have the leader.</summary>
     public NodeId Preferred { get; init; }
 
@@ -494,7 +498,7 @@ internal sealed class ShardReplica
     {
         _hardState = state ?? _hardState;
         _receiver.Install(snapshot);
-        _writes.OnSnapshot(snapshot.Index);
+        _writes.OnSnapshot(snapshot.Index, _machine.LastVersion);
         _toApply.Clear();
         PublishApplied();
         Worker.Batch.Records.Add(new NodeLogRecord

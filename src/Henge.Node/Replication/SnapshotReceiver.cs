@@ -23,6 +23,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private int _quietTicks;
     private LogIndex _onDisk;
 
+    /// <inheritdoc/>
+    public override string ToString() => _file is null ? $"idle, {_onDisk} on disk" : $"{_id:x} from {_from}: {_next} chunks, {_onDisk} on disk";
+
     /// <summary>A chunk has come.</summary>
     public void OnChunk(NodeId from, ReadOnlyMemory<byte> body)
     {
@@ -55,7 +58,12 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
         if (from == _from && id == _id)
         {
-            Acknowledge(ok: true);
+            Acknowledge(from, id, ok: true);
+        }
+        else if (sequence > 0)
+        {
+            // The middle of something whose beginning is not here, most likely since this node was started anew: it has to come from the beginning.
+            Acknowledge(from, id, ok: false);
         }
     }
 
@@ -113,7 +121,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         {
             // The one before is not durable in the engine yet, and its file must not be lost before it is.
             replica.Node.RequestFlush();
-            Acknowledge(ok: false);
+            _next = 0;
+            _id = 0;
+            Acknowledge(from, id, ok: false);
             return;
         }
 
@@ -143,15 +153,15 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         _next = 0;
     }
 
-    private void Acknowledge(bool ok)
+    private void Acknowledge(NodeId to, ulong id, bool ok)
     {
-        if (replica.Worker.Links.Begin(_from, PeerRecordKind.SnapshotAck, replica.Shard) is not { } frame)
+        if (replica.Worker.Links.Begin(to, PeerRecordKind.SnapshotAck, replica.Shard) is not { } frame)
         {
             return;
         }
 
         Span<byte> span = frame.GetSpan(SnapshotSender.ChunkHeaderBytes);
-        BinaryPrimitives.WriteUInt64LittleEndian(span, _id);
+        BinaryPrimitives.WriteUInt64LittleEndian(span, id);
         BinaryPrimitives.WriteUInt32LittleEndian(span[8..], _next);
         span[12] = ok ? (byte)1 : (byte)0;
         frame.Advance(SnapshotSender.ChunkHeaderBytes);

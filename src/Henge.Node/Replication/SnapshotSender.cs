@@ -19,7 +19,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     internal const int ChunkHeaderBytes = 13;
     private const int Window = 4;
     private const int RepeatTicks = 50;
-    private const int GiveUpTicks = 1_000;
+    private const int GiveUpTicks = 300;
     private readonly Queue<NodeId> _wanted = new();
     private readonly Queue<(uint Sequence, byte[] Bytes, bool Last)> _underWay = new();
     private ShardSnapshotReader? _reader;
@@ -31,6 +31,9 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     private bool _allRead;
     private int _quietTicks;
     private int _silentTicks;
+
+    /// <inheritdoc/>
+    public override string ToString() => _header is null ? $"idle, {_wanted.Count} wait" : $"{_id:x} to {_to}: {_next} chunks sent, {_underWay.Count} not acknowledged, silent for {_silentTicks} ticks";
 
     /// <summary>A follower needs a snapshot.</summary>
     public void Begin(NodeId to)

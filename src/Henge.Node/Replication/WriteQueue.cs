@@ -156,9 +156,10 @@ internal sealed class WriteQueue : IApplyObserver
         }
     }
 
-    /// <summary>A snapshot took the place of everything up to an index: what was under way there may or may not be in it.</summary>
-    public void OnSnapshot(LogIndex index)
+    /// <summary>A snapshot took the place of everything up to an index and a version: what was under way there may or may not be in it.</summary>
+    public void OnSnapshot(LogIndex index, Core.Version lastVersion)
     {
+        _lastVersion = lastVersion > _lastVersion ? lastVersion : _lastVersion;
         while (_pending.Count > 0 && _pending.Oldest.Index <= index)
         {
             FailOldest("The shard's state came from another node while the write was under way; it may or may not have been done.");
@@ -216,7 +217,12 @@ internal sealed class WriteQueue : IApplyObserver
 
     private void FailOldest(string message)
     {
-        ref PendingEntry entry = ref _pending.Oldest;
+        Fail(ref _pending.Oldest, message);
+        _pending.RemoveOldest();
+    }
+
+    private void Fail(ref PendingEntry entry, string message)
+    {
         for (int i = 0; i < entry.Count; i++)
         {
             if (entry.Operations[i] is { } operation)
@@ -224,8 +230,6 @@ internal sealed class WriteQueue : IApplyObserver
                 _replica.Worker.Fail(operation, ErrorCode.UnknownOutcome, message);
             }
         }
-
-        _pending.RemoveOldest();
     }
 
     private void Forward()
@@ -298,8 +302,19 @@ internal sealed class WriteQueue : IApplyObserver
             entry.EarliestDeadlineMs = Math.Min(entry.EarliestDeadlineMs, operation.DeadlineMs);
         }
 
+        FailReplaced(entry.Index);
         _pending.Add(entry);
         return true;
+    }
+
+    // Entries of an earlier leadership of this node that were cut off its log since. Another node may still have them, and lead with them one day.
+    private void FailReplaced(LogIndex from)
+    {
+        while (_pending.Count > 0 && _pending[_pending.Count - 1].Index >= from)
+        {
+            Fail(ref _pending[_pending.Count - 1], "The shard's leader changed while the write was under way; it may or may not have been done.");
+            _pending.RemoveNewest();
+        }
     }
 
     private void ProposeAdvance()

@@ -143,5 +143,5 @@ public sealed class ClusterHarness
 
     public string Describe() => string.Join('\n', Nodes.Select(n => n.Node is null
         ? $"{n.Name}: down {n.FatalMessage}"
-        : $"{n.Name}: {n.FatalMessage} " + string.Join("; ", n.Running.Parts.Replicas.Select(r => $"{r.Shard} {r.Group.Role} t{r.Group.Term} l{r.Group.Leader} [{r.Group.CompactedIndex}..{r.Group.LastIndex}] p{r.Group.PersistedIndex} c{r.Group.CommitIndex} a{r.Group.AppliedIndex}"))));
+        : $"{n.Name}: {n.FatalMessage}\n  " + string.Join("\n  ", n.Running.Parts.Replicas) + "\n    " + string.Join("\n    ", n.Notes.TakeLast(8))));
 }
