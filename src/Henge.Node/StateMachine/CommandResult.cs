@@ -59,6 +59,9 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
 
     private static readonly byte[][] OneByteForms = [.. Enumerable.Range(0, 8).Select(static i => new[] { (byte)i })];
 
+    private static readonly byte[][] ProblemForms =
+        [.. Enumerable.Range(0, (int)CommandProblem.ResultForgotten + 1).Select(static p => new[] { (byte)((int)CommandStatus.Failed | ProblemFlag), (byte)p })];
+
     /// <summary>For transactions: true when all comparisons held and the first branch was done.</summary>
     public bool Succeeded => Found;
 
@@ -98,7 +101,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
     public bool IsPlain => Status == CommandStatus.Ok && !Found && Number == 0;
 
     /// <summary>
-    /// The encoded form, without the version (which goes in <see cref="Operation.Version"/>, and beside it on the wire). Allocates nothing when there is no number, problem or payload.
+    /// The encoded form, without the version (which goes in <see cref="Operation.Version"/>, and beside it on the wire). Allocates nothing when there is no number or payload.
     /// </summary>
     public ReadOnlyMemory<byte> ToMemory(ReadOnlySpan<byte> payload)
     {
@@ -106,6 +109,11 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         if (head < OneByteForms.Length && payload.IsEmpty)
         {
             return OneByteForms[head];
+        }
+
+        if (head == ProblemForms[0][0] && payload.IsEmpty)
+        {
+            return ProblemForms[(int)Problem];
         }
 
         var bytes = new byte[2 + Varint.MaxBytes + payload.Length];

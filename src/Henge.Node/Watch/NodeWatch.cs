@@ -34,15 +34,10 @@ internal sealed class NodeWatch : IWatch
         _range = new KeyRange(query.Lower, query.Upper);
         _onAvailable = onAvailable;
         _onClosed = onClosed;
-        _cursors = [.. shards.Select(s => new ShardCursor(s.Machine, s.Next, Signal))];
+        _cursors = [.. shards.Select(s => new ShardCursor(s.Machine, s.Next, _range, query.Progress, Signal))];
         foreach (ShardCursor cursor in _cursors)
         {
-            cursor.Hub.AddReader();
-            if (cursor.Next.IsZero)
-            {
-                // From now on; asked after the hub keeps events, so that none falls between.
-                cursor.Next = cursor.Hub.Published.Next;
-            }
+            cursor.Hub.AddReader(cursor);
         }
     }
 
@@ -53,7 +48,7 @@ internal sealed class NodeWatch : IWatch
         {
             lock (_lock)
             {
-                return Watch.ResumeToken.Encode([.. _cursors.Select(static c => (c.Machine.Shard, c.Next))]);
+                return Watch.ResumeToken.Encode([.. _cursors.Select(static c => (c.Machine.Shard, c.Hub.PositionOf(c)))]);
             }
         }
     }
@@ -65,7 +60,7 @@ internal sealed class NodeWatch : IWatch
         {
             lock (_lock)
             {
-                return Array.TrueForAll(_cursors, static c => c.Pass is null && c.Next > c.Hub.Published);
+                return Array.TrueForAll(_cursors, static c => c.Pass is null && c.Hub.PositionOf(c) > c.Hub.Published);
             }
         }
     }
@@ -84,7 +79,8 @@ internal sealed class NodeWatch : IWatch
             for (int i = 0; i < _cursors.Length && budget.IsLeft; i++)
             {
                 // Each call begins with another shard, so that a busy one does not starve the rest.
-                unfinished |= !ReadShard(_cursors[(_turn + i) % _cursors.Length], receiver, ref budget);
+                ShardCursor cursor = _cursors[(_turn + i) % _cursors.Length];
+                unfinished |= !cursor.Hub.IsWaiting(cursor) && !ReadShard(cursor, receiver, ref budget);
             }
 
             _turn = (_turn + 1) % _cursors.Length;
@@ -118,7 +114,7 @@ internal sealed class NodeWatch : IWatch
                 return;
             }
 
-            _disposed = true;
+            Volatile.Write(ref _disposed, true);
             foreach (ShardCursor cursor in _cursors)
             {
                 cursor.Hub.RemoveReader(cursor);
@@ -298,7 +294,7 @@ internal sealed class NodeWatch : IWatch
             return false;
         }
 
-        ulong reached = _cursors.Min(static c => c.Next.Value) - 1;
+        ulong reached = _cursors.Min(static c => c.Hub.PositionOf(c).Value) - 1;
         var mark = new Core.Version(reached);
         if (mark <= _lastMark || (!_lastMark.IsZero && mark.Milliseconds - _lastMark.Milliseconds < _options.ProgressMs))
         {
@@ -326,7 +322,7 @@ internal sealed class NodeWatch : IWatch
     // At most once between two reads.
     private void Signal()
     {
-        if (Interlocked.Exchange(ref _signalled, 1) == 0)
+        if (!Volatile.Read(ref _disposed) && Interlocked.Exchange(ref _signalled, 1) == 0)
         {
             _onAvailable();
         }

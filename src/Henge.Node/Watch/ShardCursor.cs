@@ -3,15 +3,27 @@ using Henge.Node.StateMachine;
 
 namespace Henge.Node.Watch;
 
-/// <summary>Where a watch stands in one shard. Used by the watch's reader, but for <see cref="IsWaiting"/>, which the hub's lock guards.</summary>
-internal sealed class ShardCursor(ShardStateMachine machine, Core.Version next, Action wake)
+/// <summary>
+/// Where a watch stands in one shard. Its reader uses it; but while <see cref="IsWaiting"/>, which the hub's lock guards, it is the hub's.
+/// </summary>
+internal sealed class ShardCursor
 {
-    public ShardStateMachine Machine { get; } = machine;
+    private readonly Action _wake;
+
+    public ShardCursor(ShardStateMachine machine, Core.Version next, in KeyRange range, bool everyPublication, Action wake)
+    {
+        Machine = machine;
+        Next = next;
+        (WaitKind, WaitHash, WaitPrefixLength) = WaitIndex.Classify(range, everyPublication);
+        _wake = wake;
+    }
+
+    public ShardStateMachine Machine { get; }
 
     public WatchHub Hub => Machine.Hub;
 
-    /// <summary>Everything below this version was given.</summary>
-    public Core.Version Next { get; set; } = next;
+    /// <summary>Everything below this version was given, or is not of the range.</summary>
+    public Core.Version Next { get; set; }
 
     /// <summary>Where to go on in the hub's ring.</summary>
     public long RingPosition { get; set; }
@@ -22,11 +34,26 @@ internal sealed class ShardCursor(ShardStateMachine machine, Core.Version next, 
     /// <summary>A pass over history that is under way.</summary>
     public HistoryPass? Pass { get; set; }
 
-    /// <summary>True while the hub has it among those to be woken.</summary>
+    /// <summary>True while the hub has it among those to be woken: nothing of its range was published since it began to wait.</summary>
     public bool IsWaiting { get; set; }
 
-    /// <summary>Where among them; guarded like <see cref="IsWaiting"/>.</summary>
-    public int WaitIndex { get; set; }
+    /// <summary>How it is found.</summary>
+    public WaitKind WaitKind { get; }
 
-    public void Wake() => wake();
+    /// <summary>Under which hash.</summary>
+    public ulong WaitHash { get; }
+
+    /// <summary>Length of the prefix.</summary>
+    public int WaitPrefixLength { get; }
+
+    /// <summary>Where the <see cref="WaitIndex"/> has it.</summary>
+    public List<ShardCursor>? WaitList { get; set; }
+
+    /// <summary>At which place of <see cref="WaitList"/>.</summary>
+    public int WaitAt { get; set; }
+
+    /// <summary>At which place of the hub's readers.</summary>
+    public int ReaderAt { get; set; }
+
+    public void Wake() => _wake();
 }

@@ -15,10 +15,11 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
     private readonly WatchOptions _options = options ?? WatchOptions.Default;
     private readonly Lock _lock = new();
     private EventRing? _ring;
-    private List<ShardCursor> _waiting = [];
-    private List<ShardCursor> _woken = [];
+    private readonly List<ShardCursor> _readers = [];
+    private readonly WaitIndex _waiting = new();
+    private readonly List<ShardCursor> _woken = [];
     private ulong _published;
-    private int _readers;
+    private int _readerCount;
 
     /// <summary>How much a reader of the ring found.</summary>
     internal enum RingAnswer : byte
@@ -38,7 +39,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
     public Core.Version Published => new(Volatile.Read(ref _published));
 
     /// <summary>How many read it.</summary>
-    public int Readers => Volatile.Read(ref _readers);
+    public int Readers => Volatile.Read(ref _readerCount);
 
     /// <summary>Takes the events of a batch that the engine has applied, and wakes those who wait. Worker only.</summary>
     /// <param name="batch">The batch; only the shard's user keyspace counts.</param>
@@ -51,27 +52,22 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
             return;
         }
 
-        if (Volatile.Read(ref _readers) == 0)
-        {
-            // A reader that comes now takes the lock, and finds the ring empty from what is published on.
-            lock (_lock)
-            {
-                if (_readers == 0)
-                {
-                    Volatile.Write(ref _published, last.Value);
-                    return;
-                }
-            }
-        }
-
         lock (_lock)
         {
-            Append(batch, expiredOffsets);
+            if (_readerCount > 0)
+            {
+                // Who waits has been given everything before this batch.
+                Core.Version before = Published;
+                long position = _ring!.Head;
+                Append(batch, expiredOffsets);
+                _waiting.TakePublications(_woken);
+                LetGo(before.Next, position);
+            }
+
             Volatile.Write(ref _published, last.Value);
-            TakeWaiting();
         }
 
-        WakeTaken();
+        Wake();
     }
 
     /// <summary>The state was replaced, or opened, as of a version: what readers need from before, they read from history. Worker only.</summary>
@@ -79,24 +75,38 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
     {
         lock (_lock)
         {
+            Core.Version before = Published;
             _ring?.Clear(last.Next);
+            foreach (ShardCursor cursor in _readers)
+            {
+                if (cursor.IsWaiting)
+                {
+                    _waiting.Remove(cursor);
+                    _woken.Add(cursor);
+                }
+            }
+
+            LetGo(before.Next, 0);
             Volatile.Write(ref _published, last.Value);
-            TakeWaiting();
         }
 
-        WakeTaken();
+        Wake();
     }
 
-    /// <summary>Somebody begins to read.</summary>
-    public void AddReader()
+    /// <summary>Somebody begins to read: at the cursor's version, or from now on when that is zero.</summary>
+    public void AddReader(ShardCursor cursor)
     {
         lock (_lock)
         {
-            if (_readers++ == 0)
+            cursor.ReaderAt = _readers.Count;
+            _readers.Add(cursor);
+            if (_readerCount++ == 0)
             {
-                _ring ??= new EventRing(_options.RingBytes);
+                _ring = new EventRing(_options.RingBytes);
                 _ring.Clear(Published.Next);
             }
+
+            cursor.Next = cursor.Next.IsZero ? Published.Next : cursor.Next;
         }
     }
 
@@ -107,17 +117,27 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
         {
             if (cursor.IsWaiting)
             {
-                ShardCursor moved = _waiting[^1];
-                _waiting[cursor.WaitIndex] = moved;
-                moved.WaitIndex = cursor.WaitIndex;
-                _waiting.RemoveAt(_waiting.Count - 1);
+                _waiting.Remove(cursor);
                 cursor.IsWaiting = false;
             }
 
-            if (--_readers == 0)
+            ShardCursor moved = _readers[^1];
+            _readers[cursor.ReaderAt] = moved;
+            moved.ReaderAt = cursor.ReaderAt;
+            _readers.RemoveAt(_readers.Count - 1);
+            if (--_readerCount == 0)
             {
                 _ring = null;
             }
+        }
+    }
+
+    /// <summary>Everything below this version was given to the cursor's reader, or is not of its range.</summary>
+    public Core.Version PositionOf(ShardCursor cursor)
+    {
+        lock (_lock)
+        {
+            return cursor.IsWaiting && Published.Next > cursor.Next ? Published.Next : cursor.Next;
         }
     }
 
@@ -167,7 +187,16 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
         }
     }
 
-    /// <summary>Waits for the next publication; false when there is something already.</summary>
+    /// <summary>True while the cursor waits: there is nothing for its reader.</summary>
+    public bool IsWaiting(ShardCursor cursor)
+    {
+        lock (_lock)
+        {
+            return cursor.IsWaiting;
+        }
+    }
+
+    /// <summary>Waits for something of the cursor's range; false when something was published since its reader looked.</summary>
     public bool Wait(ShardCursor cursor)
     {
         lock (_lock)
@@ -183,7 +212,6 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
             }
 
             cursor.IsWaiting = true;
-            cursor.WaitIndex = _waiting.Count;
             _waiting.Add(cursor);
             return true;
         }
@@ -195,6 +223,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
         var reader = new WriteBatchReader(batch.Encoded);
         int offset = 0;
         int expired = 0;
+        bool any = false;
         while (reader.MoveNext())
         {
             if (!reader.IsPosition && reader.Keyspace == keyspace)
@@ -204,26 +233,33 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
                 WatchReason reason = reader.Kind != EntryKind.Delete ? WatchReason.Put : isExpired ? WatchReason.Expired : WatchReason.Delete;
                 bool byReference = reader.Value.Length > _options.InlineValueBytes;
                 _ring!.Add(reason, reader.Version, reader.Key, byReference ? default : reader.Value, reader.ExpiresAtMs, byReference);
+                _waiting.TakeMatching(reader.Key, _woken);
+                any = true;
             }
 
             offset = batch.ByteCount - reader.RemainingBytes;
         }
 
+        if (any)
+        {
+            _waiting.TakeEvents(_woken);
+        }
+
         Invariant.Check(expired == expiredOffsets.Count && !reader.Damaged);
     }
 
-    private void TakeWaiting()
+    private void LetGo(Core.Version next, long position)
     {
-        foreach (ShardCursor cursor in _waiting)
+        foreach (ShardCursor cursor in _woken)
         {
             cursor.IsWaiting = false;
+            cursor.Next = cursor.Next > next ? cursor.Next : next;
+            cursor.RingPosition = position;
         }
-
-        // Only the worker takes, so the other list is empty and its own until the next time.
-        (_waiting, _woken) = (_woken, _waiting);
     }
 
-    private void WakeTaken()
+    // Outside of the lock. Only the worker wakes, so the list is its own.
+    private void Wake()
     {
         foreach (ShardCursor cursor in _woken)
         {
