@@ -9,7 +9,7 @@ internal sealed class CliApp(CliContext context)
     /// <summary>Runs one command line; returns the exit code.</summary>
     public async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {
-        RootCommand root = Build();
+        RootCommand root = Build(arguments);
 
         // Keys may begin with @, which would otherwise name a file of arguments.
         ParseResult parse = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -39,8 +39,11 @@ internal sealed class CliApp(CliContext context)
         return exitCode;
     }
 
-    private RootCommand Build()
+    private RootCommand Build(IReadOnlyList<string> arguments)
     {
+        // The server's settings are only read when they can be asked for.
+        bool suggest = arguments.Count > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
+        bool serve = arguments.Any(a => a is "serve" || (suggest && a.Contains("serve", StringComparison.Ordinal)));
         GlobalOptions globals = new(context);
         RootCommand root = new("Henge: a distributed, strongly consistent key-value store.")
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Henge.Client.Grpc;
@@ -24,6 +25,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private readonly RequestRunner _runner;
     private readonly RetryBudget _budget;
     private readonly WriteLanes _lanes = new();
+    private readonly SessionDispatcher? _sessions;
     private bool _disposed;
 
     /// <summary>Makes a client; connects to nothing until the first call.</summary>
@@ -38,6 +40,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         _budget = new RetryBudget(options.RetryBudget, options.TimeProvider);
         _follower = new TopologyFollower(_transport, _router, options);
         _runner = new RequestRunner(_transport, _router, _budget, options);
+        _sessions = options.UseSessions ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, options) : null;
     }
 
     /// <summary>Makes a client that begins with these nodes, each <c>host:port</c>.</summary>
@@ -47,23 +50,145 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
     /// <summary>Reads one key, now or as of a version or a time.</summary>
     /// <exception cref="HistoryGoneException">The version or time lies below the retained history.</exception>
-    public async ValueTask<GetResult> GetAsync(ReadOnlyMemory<byte> key, GetOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<GetResult> GetAsync(ReadOnlyMemory<byte> key, GetOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= GetOptions.Default;
+        _ = WireMapping.TimeOf(options);
+        if (!TryRent(SessionCallKind.Get, key.Length, cancellationToken, out SessionCall? call))
+        {
+            return GetUnaryAsync(key, options, cancellationToken);
+        }
+
+        call.Key = key;
+        return Start(call, options);
+    }
+
+    /// <inheritdoc cref="GetAsync(ReadOnlyMemory{byte}, GetOptions?, CancellationToken)"/>
+    public ValueTask<GetResult> GetAsync(string key, GetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        options ??= GetOptions.Default;
+        _ = WireMapping.TimeOf(options);
+        if (!TryRent(SessionCallKind.Get, key.Length, cancellationToken, out SessionCall? call))
+        {
+            return GetUnaryAsync(Utf8(key), options, cancellationToken);
+        }
+
+        call.RentTexts(key, null);
+        return Start(call, options);
+    }
+
+    /// <summary>Writes one key, if its condition holds.</summary>
+    /// <exception cref="UnknownOutcomeException">The write may or may not have taken effect.</exception>
+    public ValueTask<PutResult> PutAsync(
+        ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= PutOptions.Default;
+        if (!TryRent(SessionCallKind.Put, (long)key.Length + value.Length, cancellationToken, out SessionCall? call))
+        {
+            return PutUnaryAsync(key, value, options, cancellationToken);
+        }
+
+        call.Key = key;
+        call.Value = value;
+        return Start(call, options);
+    }
+
+    /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
+    public ValueTask<PutResult> PutAsync(string key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        options ??= PutOptions.Default;
+        if (!TryRent(SessionCallKind.Put, (long)key.Length + value.Length, cancellationToken, out SessionCall? call))
+        {
+            return PutUnaryAsync(Utf8(key), value, options, cancellationToken);
+        }
+
+        call.RentTexts(key, null);
+        call.Value = value;
+        return Start(call, options);
+    }
+
+    /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
+    public ValueTask<PutResult> PutAsync(string key, string value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(value);
+        options ??= PutOptions.Default;
+        if (!TryRent(SessionCallKind.Put, (long)key.Length + value.Length, cancellationToken, out SessionCall? call))
+        {
+            return PutUnaryAsync(Utf8(key), Utf8(value), options, cancellationToken);
+        }
+
+        call.RentTexts(key, value);
+        return Start(call, options);
+    }
+
+    /// <summary>Deletes one key, if its condition holds.</summary>
+    /// <exception cref="UnknownOutcomeException">The delete may or may not have taken effect.</exception>
+    public ValueTask<DeleteResult> DeleteAsync(ReadOnlyMemory<byte> key, DeleteOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= DeleteOptions.Default;
+        if (!TryRent(SessionCallKind.Delete, key.Length, cancellationToken, out SessionCall? call))
+        {
+            return DeleteUnaryAsync(key, options, cancellationToken);
+        }
+
+        call.Key = key;
+        call.DeleteOptions = options;
+        call.Lane = _lanes.Rent();
+        short token = call.Version;
+        _sessions!.Start(call, options.Deadline);
+        return new ValueTask<DeleteResult>(call, token);
+    }
+
+    /// <inheritdoc cref="DeleteAsync(ReadOnlyMemory{byte}, DeleteOptions?, CancellationToken)"/>
+    public ValueTask<DeleteResult> DeleteAsync(string key, DeleteOptions? options = null, CancellationToken cancellationToken = default) =>
+        DeleteAsync(Utf8(key), options, cancellationToken);
+
+    private bool TryRent(SessionCallKind kind, long bytes, CancellationToken cancellationToken, [NotNullWhen(true)] out SessionCall? call)
+    {
+        ThrowIfDisposed();
+        cancellationToken.ThrowIfCancellationRequested();
+        _follower.StartIf(_options.RouteToLeaders);
+        if (_sessions is not { IsSupported: true } || bytes > SessionDispatcher.LimitBytes)
+        {
+            call = null;
+            return false;
+        }
+
+        call = _sessions.Rent();
+        call.Kind = kind;
+        call.CancellationToken = cancellationToken;
+        return true;
+    }
+
+    private ValueTask<GetResult> Start(SessionCall call, GetOptions options)
+    {
+        call.GetOptions = options;
+        short token = call.Version;
+        _sessions!.Start(call, options.Deadline);
+        return new ValueTask<GetResult>(call, token);
+    }
+
+    private ValueTask<PutResult> Start(SessionCall call, PutOptions options)
+    {
+        call.PutOptions = options;
+        call.Lane = _lanes.Rent();
+        short token = call.Version;
+        _sessions!.Start(call, options.Deadline);
+        return new ValueTask<PutResult>(call, token);
+    }
+
+    private async ValueTask<GetResult> GetUnaryAsync(ReadOnlyMemory<byte> key, GetOptions options, CancellationToken cancellationToken)
+    {
         Wire.GetRequest request = WireMapping.Get(key, options, _options);
         return WireMapping.FromWire(await RunAsync(Methods.Get, request, key, options, cancellationToken).ConfigureAwait(false));
     }
 
-    /// <inheritdoc cref="GetAsync(ReadOnlyMemory{byte}, GetOptions?, CancellationToken)"/>
-    public ValueTask<GetResult> GetAsync(string key, GetOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetAsync(Utf8(key), options, cancellationToken);
-
-    /// <summary>Writes one key, if its condition holds.</summary>
-    /// <exception cref="UnknownOutcomeException">The write may or may not have taken effect.</exception>
-    public async ValueTask<PutResult> PutAsync(
-        ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    private async ValueTask<PutResult> PutUnaryAsync(
+        ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, PutOptions options, CancellationToken cancellationToken)
     {
-        options ??= PutOptions.Default;
         Wire.PutRequest request = WireMapping.Put(key, value, options);
         WriteLane lane = _lanes.Rent();
         try
@@ -78,19 +203,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
-    public ValueTask<PutResult> PutAsync(string key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default) =>
-        PutAsync(Utf8(key), value, options, cancellationToken);
-
-    /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
-    public ValueTask<PutResult> PutAsync(string key, string value, PutOptions? options = null, CancellationToken cancellationToken = default) =>
-        PutAsync(Utf8(key), Utf8(value), options, cancellationToken);
-
-    /// <summary>Deletes one key, if its condition holds.</summary>
-    /// <exception cref="UnknownOutcomeException">The delete may or may not have taken effect.</exception>
-    public async ValueTask<DeleteResult> DeleteAsync(ReadOnlyMemory<byte> key, DeleteOptions? options = null, CancellationToken cancellationToken = default)
+    private async ValueTask<DeleteResult> DeleteUnaryAsync(ReadOnlyMemory<byte> key, DeleteOptions options, CancellationToken cancellationToken)
     {
-        options ??= DeleteOptions.Default;
         Wire.DeleteRequest request = WireMapping.Delete(key, options);
         WriteLane lane = _lanes.Rent();
         try
@@ -105,21 +219,34 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <inheritdoc cref="DeleteAsync(ReadOnlyMemory{byte}, DeleteOptions?, CancellationToken)"/>
-    public ValueTask<DeleteResult> DeleteAsync(string key, DeleteOptions? options = null, CancellationToken cancellationToken = default) =>
-        DeleteAsync(Utf8(key), options, cancellationToken);
-
     /// <summary>Begins a transaction; nothing is sent before <see cref="Transaction.CommitAsync"/>.</summary>
     public Transaction Transaction() => new(this);
 
     internal async Task<TransactionResult> CommitAsync(Transaction transaction, TimeSpan? deadline, CancellationToken cancellationToken)
     {
+        if (deadline is { } patience && patience <= TimeSpan.Zero)
+        {
+            throw new ArgumentOutOfRangeException(nameof(deadline), patience, "A deadline is more than zero; leave it null for the client's default.");
+        }
+
         Wire.TxnRequest request = WireMapping.Txn(transaction);
         ReadOnlyMemory<byte> key =
             transaction.Compares.Count > 0 ? transaction.Compares[0].Key
             : transaction.ThenOperations.Count > 0 ? transaction.ThenOperations[0].Key
             : transaction.ElseOperations.Count > 0 ? transaction.ElseOperations[0].Key
             : throw new ArgumentException("The transaction is empty; add comparisons or operations before committing it.", nameof(transaction));
+        if (TryRent(SessionCallKind.Txn, request.CalculateSize(), cancellationToken, out SessionCall? call))
+        {
+            call.Lane = _lanes.Rent();
+            request.ClientId = call.Lane.ClientId;
+            request.Sequence = call.Lane.Sequence;
+            call.Key = key;
+            call.Txn = request;
+            short token = call.Version;
+            _sessions!.Start(call, deadline);
+            return await new ValueTask<TransactionResult>(call, token).ConfigureAwait(false);
+        }
+
         WriteLane lane = _lanes.Rent();
         try
         {
@@ -322,6 +449,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
         _disposed = true;
         _follower.Dispose();
+        _sessions?.Dispose();
         _transport.Dispose();
     }
 

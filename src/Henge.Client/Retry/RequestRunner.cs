@@ -3,12 +3,17 @@ using Henge.Client.Grpc;
 
 namespace Henge.Client;
 
+/// <summary>An attempt that failed before a request came to <see cref="RequestRunner"/>.</summary>
+/// <param name="Failure">How.</param>
+/// <param name="Address">Where.</param>
+internal readonly record struct PriorFailure(AttemptFailedException Failure, string Address);
+
 /// <summary>Carries one unary request through routing, attempts and retries to an answer or an error that says what is known. Thread-safe.</summary>
 internal sealed class RequestRunner(GrpcTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
 {
     /// <summary>
     /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes effect at most
-    /// once; reads always are. Throws <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
+    /// once; reads always are. <paramref name="prior"/> is an attempt that was made elsewhere and failed. Throws <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
     /// </summary>
     public async Task<TResponse> RunAsync<TResponse>(
         GrpcMethod<TResponse> method,
@@ -17,46 +22,52 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
         bool repeatable,
         TimeSpan? deadline,
         CancellationToken cancellationToken,
-        string? address = null)
+        string? address = null,
+        long? startedAt = null,
+        PriorFailure? prior = null)
         where TResponse : class, IMessage<TResponse>
     {
         TimeProvider time = options.TimeProvider;
-        long start = time.GetTimestamp();
+        long start = startedAt ?? time.GetTimestamp();
         TimeSpan patience = deadline ?? options.DefaultDeadline;
         RetryState retries = new(options, budget, method.ChangesState, repeatable);
         bool fixedAddress = address is not null;
-        string? failed = null;
+        AttemptFailedException? failure = prior?.Failure;
+        string? target = prior?.Address;
         while (true)
         {
-            TimeSpan remaining = patience - time.GetElapsedTime(start);
-            if (remaining <= TimeSpan.Zero)
+            cancellationToken.ThrowIfCancellationRequested();
+            if (failure is null)
             {
-                throw retries.Exhausted();
-            }
-
-            string target = address ?? router.Choose(routingKey.Span, failed);
-            AttemptFailedException failure;
-            try
-            {
-                TimeSpan timeout = remaining < options.AttemptTimeout ? remaining : options.AttemptTimeout;
-                TResponse response = await transport.UnaryAsync(method, target, request, timeout, cancellationToken).ConfigureAwait(false);
-                router.OnReached(target);
-                if (RedirectOf(request, response, target) is not { } redirect)
+                TimeSpan remaining = patience - time.GetElapsedTime(start);
+                if (remaining <= TimeSpan.Zero)
                 {
-                    budget.OnSuccess();
-                    return response;
+                    throw retries.Exhausted();
                 }
 
-                failure = redirect;
-            }
-            catch (AttemptFailedException e)
-            {
-                failure = e;
+                // The node that failed last is asked again only when there is no other.
+                target = address ?? router.Choose(routingKey.Span, target);
+                try
+                {
+                    TimeSpan timeout = remaining < options.AttemptTimeout ? remaining : options.AttemptTimeout;
+                    TResponse response = await transport.UnaryAsync(method, target, request, timeout, cancellationToken).ConfigureAwait(false);
+                    router.OnReached(target);
+                    failure = RedirectOf(request, response, target);
+                    if (failure is null)
+                    {
+                        budget.OnSuccess();
+                        return response;
+                    }
+                }
+                catch (AttemptFailedException e)
+                {
+                    failure = e;
+                }
             }
 
             if (failure.ConnectionFailed)
             {
-                router.OnUnreachable(target);
+                router.OnUnreachable(target!);
             }
 
             if (failure.Code == Core.ErrorCode.NotLeader)
@@ -71,7 +82,7 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
                 throw error;
             }
 
-            failed = target;
+            failure = null;
             if (!fixedAddress)
             {
                 address = decision.Address;

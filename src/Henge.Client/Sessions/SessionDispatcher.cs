@@ -1,0 +1,268 @@
+using System.Collections.Concurrent;
+using Henge.Client.Grpc;
+using Henge.Core;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Client;
+
+/// <summary>
+/// Sends operations over sessions, straight to the leaders of their keys, and what fails on to <see cref="RequestRunner"/>, which retries it by unary calls
+/// under the same sequence number. So the fast path knows nothing of retries, and there is one place that decides about them. Thread-safe.
+/// </summary>
+internal sealed class SessionDispatcher : IDisposable
+{
+    private static readonly TimeSpan SweepPeriod = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>Larger requests go as unary calls: copying them would hold up the small ones.</summary>
+    public const int LimitBytes = 256 * 1024;
+
+    /// <summary>After this many sweeps without calls there are none until the next call.</summary>
+    private const int LimitIdleSweeps = 80;
+
+    private const int LimitPooledCalls = 16_384;
+
+    private readonly GrpcTransport _transport;
+    private readonly Router _router;
+    private readonly RequestRunner _runner;
+    private readonly RetryBudget _budget;
+    private readonly WriteLanes _lanes;
+    private readonly HengeClientOptions _options;
+    private readonly ConcurrentDictionary<string, NodeSessions> _nodes = [];
+    private readonly ConcurrentQueue<SessionCall> _pool = [];
+    private readonly ITimer _timer;
+    private int _pooled;
+    private int _idleSweeps = LimitIdleSweeps;
+    private volatile bool _unsupported;
+    private volatile bool _disposed;
+
+    public SessionDispatcher(GrpcTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, HengeClientOptions options)
+    {
+        _transport = transport;
+        _router = router;
+        _runner = runner;
+        _budget = budget;
+        _lanes = lanes;
+        _options = options;
+        _timer = options.TimeProvider.CreateTimer(static s => ((SessionDispatcher)s!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>False when the nodes do not know sessions.</summary>
+    public bool IsSupported => !_unsupported;
+
+    public SessionCall Rent()
+    {
+        if (_pool.TryDequeue(out SessionCall? call))
+        {
+            Interlocked.Decrement(ref _pooled);
+            return call;
+        }
+
+        return new SessionCall(this);
+    }
+
+    public void Return(SessionCall call)
+    {
+        if (Volatile.Read(ref _pooled) < LimitPooledCalls)
+        {
+            Interlocked.Increment(ref _pooled);
+            _pool.Enqueue(call);
+        }
+    }
+
+    public void Return(WriteLane lane) => _lanes.Return(lane);
+
+    public WriteLane RentLane() => _lanes.Rent();
+
+    /// <summary>Sends a call. It completes in any case; what is thrown here was thrown before it began.</summary>
+    public void Start(SessionCall call, TimeSpan? deadline)
+    {
+        call.StartedAt = _options.TimeProvider.GetTimestamp();
+        call.Patience = deadline ?? _options.DefaultDeadline;
+        if (Volatile.Read(ref _idleSweeps) >= LimitIdleSweeps)
+        {
+            Volatile.Write(ref _idleSweeps, 0);
+            _timer.Change(SweepPeriod, SweepPeriod);
+        }
+
+        string address = _router.Choose(call.Key.Span, null);
+        NodeSessions sessions = _nodes.TryGetValue(address, out NodeSessions? known)
+            ? known
+            : _nodes.GetOrAdd(address, static (a, d) => new NodeSessions(d, a), this);
+        call.ObserveCancellation();
+        if (sessions.Current().TrySubmit(call) is { } refused)
+        {
+            OnFailure(call, refused, address);
+        }
+        else if (call.CancellationToken.IsCancellationRequested)
+        {
+            // The token may have spoken before there was a stream to take the call out of.
+            call.Cancel();
+        }
+    }
+
+    private SessionStream Open(string address)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, typeof(HengeClient));
+        return new SessionStream(this, _transport, _options, address);
+    }
+
+    public void OnReached(string address) => _router.OnReached(address);
+
+    public void OnSuccess(SessionCall call, string address)
+    {
+        // An unconditional put cannot fail its condition (see RequestRunner).
+        if (call is { Kind: SessionCallKind.Put, PutResult.Succeeded: false, PutOptions.IfVersion: null })
+        {
+            OnFailure(call, new AttemptFailedException(ErrorCode.NotLeader, $"{address} does not lead the key's shard.", AttemptOutcome.NothingDone), address);
+            return;
+        }
+
+        _budget.OnSuccess();
+        call.Complete();
+    }
+
+    public void OnBroken(SessionStream stream, AttemptFailedException failure)
+    {
+        if (failure.Code == ErrorCode.UnsupportedFormat)
+        {
+            _unsupported = true;
+        }
+
+        if (failure.ConnectionFailed && !_disposed)
+        {
+            _router.OnUnreachable(stream.Address);
+        }
+    }
+
+    /// <summary>The attempt over the session failed: what follows is not hot.</summary>
+    public void OnFailure(SessionCall call, AttemptFailedException failure, string address) => _ = RecoverAsync(call, failure, address);
+
+    private async Task RecoverAsync(SessionCall call, AttemptFailedException failure, string address)
+    {
+        // Off the thread that reads answers.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(HengeClient));
+
+            // A node without sessions is no failure of the request: it is asked again in the other way.
+            PriorFailure? prior = failure.Code == ErrorCode.UnsupportedFormat && _unsupported ? null : new PriorFailure(failure, address);
+            switch (call.Kind)
+            {
+                case SessionCallKind.Get:
+                    Wire.GetRequest get = WireMapping.Get(call.Key, call.GetOptions!, _options);
+                    call.GetResult = WireMapping.FromWire(await RunAsync(Methods.Get, get, call, prior).ConfigureAwait(false));
+                    break;
+                case SessionCallKind.Put:
+                    Wire.PutRequest put = WireMapping.Put(call.Key, call.Value, call.PutOptions!);
+                    put.ClientId = call.Lane!.ClientId;
+                    put.Sequence = call.Lane.Sequence;
+                    call.PutResult = WireMapping.FromWire(await RunAsync(Methods.Put, put, call, prior).ConfigureAwait(false));
+                    break;
+                case SessionCallKind.Delete:
+                    Wire.DeleteRequest delete = WireMapping.Delete(call.Key, call.DeleteOptions!);
+                    delete.ClientId = call.Lane!.ClientId;
+                    delete.Sequence = call.Lane.Sequence;
+                    call.DeleteResult = WireMapping.FromWire(await RunAsync(Methods.Delete, delete, call, prior).ConfigureAwait(false));
+                    break;
+                default:
+                    call.TxnResult = WireMapping.FromWire(await RunAsync(Methods.Txn, call.Txn!, call, prior).ConfigureAwait(false));
+                    break;
+            }
+
+            call.Complete();
+        }
+        catch (Exception e)
+        {
+            call.Fail(e);
+        }
+    }
+
+    private Task<TResponse> RunAsync<TResponse>(GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, SessionCall call, PriorFailure? prior)
+        where TResponse : class, Google.Protobuf.IMessage<TResponse> =>
+        _runner.RunAsync(method, request, call.Key, repeatable: true, call.Patience, call.CancellationToken, startedAt: call.StartedAt, prior: prior);
+
+    private void Sweep()
+    {
+        long now = _options.TimeProvider.GetTimestamp();
+        bool busy = false;
+        foreach (NodeSessions node in _nodes.Values)
+        {
+            busy |= node.Sweep(now);
+        }
+
+        if (busy)
+        {
+            Volatile.Write(ref _idleSweeps, 0);
+        }
+        else if (Interlocked.Increment(ref _idleSweeps) == LimitIdleSweeps)
+        {
+            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    public void Dispose()
+    {
+        _disposed = true;
+        _timer.Dispose();
+        foreach (NodeSessions node in _nodes.Values)
+        {
+            node.Close();
+        }
+    }
+
+    /// <summary>The streams to one node, used in turn.</summary>
+    private sealed class NodeSessions(SessionDispatcher dispatcher, string address)
+    {
+        private readonly SessionStream?[] _streams = new SessionStream?[dispatcher._options.SessionsPerNode];
+        private int _turn;
+
+        public SessionStream Current()
+        {
+            int index = _streams.Length == 1 ? 0 : (int)((uint)Interlocked.Increment(ref _turn) % (uint)_streams.Length);
+            SessionStream? stream = Volatile.Read(ref _streams[index]);
+            return stream is { IsBroken: false } ? stream : Replace(index, stream);
+        }
+
+        private SessionStream Replace(int index, SessionStream? broken)
+        {
+            lock (_streams)
+            {
+                if (!ReferenceEquals(_streams[index], broken) && _streams[index] is { IsBroken: false } other)
+                {
+                    return other;
+                }
+
+                SessionStream fresh = dispatcher.Open(address);
+                Volatile.Write(ref _streams[index], fresh);
+                return fresh;
+            }
+        }
+
+        public bool Sweep(long now)
+        {
+            bool busy = false;
+            for (int i = 0; i < _streams.Length; i++)
+            {
+                if (Volatile.Read(ref _streams[i]) is { } stream)
+                {
+                    stream.Sweep(now);
+                    busy |= stream.IsBusy;
+                }
+            }
+
+            return busy;
+        }
+
+        public void Close()
+        {
+            lock (_streams)
+            {
+                foreach (SessionStream? stream in _streams)
+                {
+                    stream?.Close();
+                }
+            }
+        }
+    }
+}
