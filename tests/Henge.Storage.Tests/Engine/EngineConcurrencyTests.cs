@@ -1,0 +1,231 @@
+using System.Buffers.Binary;
+using Henge.Core;
+using Henge.Storage;
+using Henge.Storage.Lsm;
+using Henge.Testing.Files;
+
+namespace Henge.Storage.Tests;
+
+/// <summary>Writers, readers, flushes and compactions on threads of their own.</summary>
+public sealed class EngineConcurrencyTests
+{
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Readers_beside_writers_flushes_and_compactions_see_whole_batches_only(bool log)
+    {
+        var files = new SimulatedFileSystem();
+        using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { WriteAheadLog = log, MemTableBytes = 32 << 10, MemoryBytes = 1 << 20 });
+        const int Writers = 3;
+        const int Batches = 1500;
+        long done = 0;
+        var threads = new List<Thread>();
+        var errors = new List<Exception>();
+        for (int w = 0; w < Writers; w++)
+        {
+            uint keyspace = (uint)w + 1;
+            threads.Add(Start(errors, () => Write(engine, keyspace, Batches), () => Interlocked.Increment(ref done)));
+        }
+
+        for (int r = 0; r < 2; r++)
+        {
+            int seed = r;
+            threads.Add(Start(errors, () =>
+            {
+                var random = new Random(seed);
+                while (Interlocked.Read(ref done) < Writers)
+                {
+                    CheckScan(engine, (uint)random.Next(Writers) + 1, random.Next(2) == 0);
+                    CheckSnapshot(engine, Writers);
+                }
+            }));
+        }
+
+        threads.ForEach(static thread => thread.Join());
+        Assert.Empty(errors);
+        for (uint keyspace = 1; keyspace <= Writers; keyspace++)
+        {
+            Assert.Equal((ulong)Batches, CheckScan(engine, keyspace, backward: false));
+            Assert.Equal((ulong)Batches, engine.GetPosition(keyspace));
+        }
+
+        engine.Dispose();
+        Assert.Empty(StorageVerifier.Verify(files, "/db").Problems);
+    }
+
+    [Fact]
+    public void Many_writers_share_one_sync()
+    {
+        var files = new SimulatedFileSystem();
+        using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { MemTableBytes = 1 << 20, MemoryBytes = 64 << 20, LogSegmentBytes = 1 << 20 });
+        const int Writers = 8;
+        const int Each = 300;
+
+        // A sync that takes a while, as on a disk: writers gather behind it.
+        files.Faults = static operation =>
+        {
+            if (operation.Kind == FileOperationKind.Sync)
+            {
+                Thread.SpinWait(20_000);
+            }
+
+            return FaultDecision.None;
+        };
+        long before = files.Statistics.Syncs;
+        var errors = new List<Exception>();
+        List<Thread> threads = [.. Enumerable.Range(0, Writers).Select(w => Start(errors, () =>
+        {
+            var batch = new WriteBatch();
+            for (int i = 0; i < Each; i++)
+            {
+                batch.Clear();
+                byte[] key = [(byte)w, (byte)(i >> 8), (byte)i];
+                batch.Put(1, key, default, key);
+                engine.Write(batch);
+            }
+        }))];
+        threads.ForEach(static thread => thread.Join());
+        Assert.Empty(errors);
+        long syncs = files.Statistics.Syncs - before;
+        Assert.True(syncs < Writers * Each / 2, $"{syncs} syncs for {Writers * Each} writes.");
+        using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = 1, Point = new ReadPoint(Core.Version.Max, 0) });
+        int count = 0;
+        for (iterator.SeekToFirst(); iterator.Valid; iterator.Next())
+        {
+            count++;
+        }
+
+        Assert.Equal(Writers * Each, count);
+    }
+
+    [Fact]
+    public void An_engine_can_be_closed_in_the_middle_of_background_work()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            var files = new SimulatedFileSystem();
+            LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files));
+            Write(engine, 1, 100 + round * 20);
+            engine.Dispose();
+            Assert.Throws<ObjectDisposedException>(() => engine.CreateSnapshot());
+            using LsmEngine again = LsmEngine.Open(TinyOptions.Create(files));
+            Assert.Equal((ulong)(100 + round * 20), CheckScan(again, 1, backward: false));
+        }
+    }
+
+    // Each batch gives all ten keys the same value: a reader that sees two values has seen half a batch.
+    private static void Write(LsmEngine engine, uint keyspace, int batches)
+    {
+        var batch = new WriteBatch();
+        byte[] value = new byte[60];
+        for (int i = 1; i <= batches; i++)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(value, i);
+            batch.Clear();
+            for (int k = 0; k < 10; k++)
+            {
+                batch.Put(keyspace, [(byte)k, (byte)(k * 7)], new Core.Version((ulong)i), value);
+            }
+
+            batch.Put(keyspace | 0x8000_0000, "last"u8, new Core.Version((ulong)i), value);
+            batch.SetPosition(keyspace, (ulong)i);
+            engine.Apply(batch, sync: false);
+            if (i % 100 == 0)
+            {
+                engine.SetHistoryFloor(new Core.Version((ulong)Math.Max(0, i - 400)));
+            }
+        }
+    }
+
+    private static ulong CheckScan(LsmEngine engine, uint keyspace, bool backward)
+    {
+        using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
+        return Check(iterator, backward);
+    }
+
+    private static void CheckSnapshot(LsmEngine engine, int keyspaces)
+    {
+        using IEngineSnapshot snapshot = engine.CreateSnapshot();
+        for (uint keyspace = 1; keyspace <= keyspaces; keyspace++)
+        {
+            var options = new IteratorOptions { Keyspace = keyspace, Point = new ReadPoint(Core.Version.Max, 0) };
+            using EngineIterator iterator = snapshot.CreateIterator(options);
+            ulong seen = Check(iterator, backward: false);
+
+            // Batches over two keyspaces are whole as well.
+            bool found = snapshot.TryGet(keyspace | 0x8000_0000, "last"u8, new ReadPoint(Core.Version.Max, 0), out PinnedValue value);
+            Assert.Equal(seen != 0, found);
+            if (found)
+            {
+                using (value)
+                {
+                    Assert.Equal(seen, value.Version.Value);
+                }
+            }
+        }
+    }
+
+    private static ulong Check(EngineIterator iterator, bool backward)
+    {
+        ulong version = 0;
+        int count = 0;
+        for (Start(); iterator.Valid; Step())
+        {
+            Assert.True(version == 0 || version == iterator.Version.Value, $"Saw versions {version} and {iterator.Version} at once.");
+            version = iterator.Version.Value;
+            Assert.Equal((int)version, BinaryPrimitives.ReadInt32LittleEndian(iterator.Value));
+            count++;
+        }
+
+        Assert.True(count is 0 or 10, $"Saw {count} keys.");
+        return version;
+
+        void Start()
+        {
+            if (backward)
+            {
+                iterator.SeekToLast();
+            }
+            else
+            {
+                iterator.SeekToFirst();
+            }
+        }
+
+        void Step()
+        {
+            if (backward)
+            {
+                iterator.Prev();
+            }
+            else
+            {
+                iterator.Next();
+            }
+        }
+    }
+
+    private static Thread Start(List<Exception> errors, Action work, Action? after = null)
+    {
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                work();
+            }
+            catch (Exception error)
+            {
+                lock (errors)
+                {
+                    errors.Add(error);
+                }
+            }
+            finally
+            {
+                after?.Invoke();
+            }
+        });
+        thread.Start();
+        return thread;
+    }
+}
