@@ -45,22 +45,59 @@ public static class StorageVerifier
     public static VerifyReport Verify(string directory, Action<VerifyProgress>? progress = null) =>
         Verify(PosixFileSystem.Instance, directory, progress);
 
-    /// <summary>Checks a directory.</summary>
-    /// <exception cref="HengeException"><see cref="ErrorCode.Locked"/>: a process has the engine open. <see cref="ErrorCode.InvalidArgument"/>: there is no such directory.</exception>
+    /// <summary>Checks a directory: an engine's, a log's, or one that holds these below it (a node's data directory).</summary>
+    /// <exception cref="HengeException"><see cref="ErrorCode.Locked"/>: a process has it open. <see cref="ErrorCode.InvalidArgument"/>: there is nothing to check.</exception>
     public static VerifyReport Verify(IFileSystem files, string directory, Action<VerifyProgress>? progress = null)
     {
         if (!files.DirectoryExists(directory))
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"There is no directory {directory}. Name the directory of an engine.");
+            throw new HengeException(ErrorCode.InvalidArgument, $"There is no directory {directory}. Name the directory of an engine, or a node's data directory.");
         }
 
-        if (!files.FileExists(Path.Combine(directory, EngineFiles.Current)) && !files.List(directory).Any(static name => EngineFiles.IsTable(name, out _)))
+        var reports = new List<VerifyReport>();
+        Visit(files, directory, depth: 0, progress, reports);
+        if (reports.Count == 0)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"{directory} holds no engine: there is no {EngineFiles.Current} in it. Name the directory of an engine.");
+            throw new HengeException(ErrorCode.InvalidArgument,
+                $"{directory} holds no engine and no log: neither {EngineFiles.Current} nor a segment is in it or below it. Name the directory of an engine, or a node's data directory.");
         }
 
-        using IDisposable held = files.Lock(Path.Combine(directory, EngineFiles.Lock));
-        return new Run(files, directory, progress).Go();
+        return new VerifyReport
+        {
+            Problems = [.. reports.SelectMany(static report => report.Problems)],
+            Notes = [.. reports.SelectMany(static report => report.Notes)],
+            Tables = reports.Sum(static report => report.Tables),
+            Entries = reports.Sum(static report => report.Entries),
+            TableBytes = reports.Sum(static report => report.TableBytes),
+            LogRecords = reports.Sum(static report => report.LogRecords),
+        };
+    }
+
+    private static void Visit(IFileSystem files, string directory, int depth, Action<VerifyProgress>? progress, List<VerifyReport> reports)
+    {
+        IReadOnlyList<string> names = files.List(directory);
+        bool isEngine = names.Any(static name => name == EngineFiles.Current || EngineFiles.IsTable(name, out _));
+        bool isLog = names.Any(static name => LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out _));
+        using IDisposable? held = isEngine || names.Contains(EngineFiles.Lock) ? files.Lock(Path.Combine(directory, EngineFiles.Lock)) : null;
+        if (isEngine)
+        {
+            reports.Add(new Run(files, directory, progress).Go());
+        }
+        else if (isLog)
+        {
+            var run = new Run(files, directory, progress);
+            run.VerifyLog(directory, state: null, batches: false);
+            reports.Add(run.Report([]));
+        }
+
+        foreach (string name in names.Where(name => depth < 3 && !(isEngine && name == EngineFiles.LogDirectory)))
+        {
+            string path = Path.Combine(directory, name);
+            if (files.DirectoryExists(path))
+            {
+                Visit(files, path, depth + 1, progress, reports);
+            }
+        }
     }
 
     private sealed class Run(IFileSystem files, string directory, Action<VerifyProgress>? progress)
@@ -87,18 +124,20 @@ public static class StorageVerifier
                 }
             }
 
-            Try(() => VerifyLog(state));
+            VerifyLog(Path.Combine(directory, EngineFiles.LogDirectory), state, batches: true);
             NoteUnlisted(tables);
-            return new VerifyReport
-            {
-                Problems = _problems,
-                Notes = _notes,
-                Tables = tables.Length,
-                Entries = _entries,
-                TableBytes = total,
-                LogRecords = _logRecords,
-            };
+            return Report(tables);
         }
+
+        public VerifyReport Report(TableMeta[] tables) => new()
+        {
+            Problems = _problems,
+            Notes = _notes,
+            Tables = tables.Length,
+            Entries = _entries,
+            TableBytes = tables.Sum(static table => table.Bytes),
+            LogRecords = _logRecords,
+        };
 
         private T? Try<T>(Func<T> check)
         {
@@ -166,18 +205,38 @@ public static class StorageVerifier
             }
         }
 
-        private bool VerifyLog(ManifestState? state)
+        /// <summary>Checks a log; with <paramref name="batches"/>, also that its records are batches and reach up to what the manifest says.</summary>
+        public void VerifyLog(string path, ManifestState? state, bool batches)
         {
-            string path = Path.Combine(directory, EngineFiles.LogDirectory);
             if (!files.DirectoryExists(path))
             {
-                return true;
+                return;
             }
 
+            LogVerifyReport? report = Try(() => LogVerify.Verify(files, path));
+            if (report is null)
+            {
+                return;
+            }
+
+            _problems.AddRange(report.Damage.Select(static damage => damage.ToString()));
+            _logRecords += report.Records;
+            if (report.TornTail is { } torn)
+            {
+                _notes.Add(torn);
+            }
+
+            if (batches && report.IsGood)
+            {
+                Try(() => VerifyBatches(path, state));
+            }
+        }
+
+        private bool VerifyBatches(string path, ManifestState? state)
+        {
             using var recovery = new LogRecovery(files, path);
             LogRecoveryReport report = recovery.Run((position, kind, payload) =>
             {
-                _logRecords++;
                 var reader = new WriteBatchReader(payload);
                 while (reader.MoveNext())
                 {
@@ -188,11 +247,6 @@ public static class StorageVerifier
                     _problems.Add($"The log in {path} has a record at {position} that is no batch.");
                 }
             });
-            if (report.CutTail is { } cut)
-            {
-                _notes.Add(cut);
-            }
-
             if (state is not null && state.LogFloor != 0 && report.End.Value < state.LogFloor)
             {
                 throw Damage(path, $"the log ends at {report.End}, and the manifest says that it went on to {LogPosition.FromValue(state.LogFloor)}");

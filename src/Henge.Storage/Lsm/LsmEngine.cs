@@ -362,12 +362,14 @@ public sealed unsafe class LsmEngine : IStorageEngine
     {
         _work.ScheduleFlush();
         _work.ScheduleCompaction();
+        bool admitted = false;
         bool moved = _state.WaitUntil(() =>
         {
             SealWhenRoom();
-            return _state.Pressure != WritePressure.Stop || _state.DiskIsFull || _state.CompactionProblem is not null;
+            admitted = _state.Pressure != WritePressure.Stop;
+            return admitted || _state.DiskIsFull || _state.CompactionProblem is not null;
         });
-        if (_state.Pressure != WritePressure.Stop)
+        if (admitted)
         {
             return;
         }

@@ -334,6 +334,37 @@ public sealed class EngineBehaviourTests
         Assert.Contains("L0StopTrigger", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Every_file_can_be_printed_readably()
+    {
+        using LsmEngine engine = Open(out InlineScheduler scheduler, out SimulatedFileSystem files);
+        Put(engine, "apple", 1, "red");
+        engine.Flush();
+        engine.DropRange(5, "a"u8, "b"u8);
+        Put(engine, "pear", 2, "green");
+        engine.Dispose();
+        string Dump(string path)
+        {
+            using var output = new StringWriter();
+            StorageDumper.Dump(files, path, output);
+            return output.ToString();
+        }
+
+        Assert.Contains("MANIFEST-", "MANIFEST-" + Dump("/db/CURRENT"), StringComparison.Ordinal);
+        string manifest = Dump("/db/" + files.List("/db").Single(static name => EngineFiles.IsManifest(name, out _)));
+        Assert.Contains("add L0", manifest, StringComparison.Ordinal);
+        Assert.Contains("drop of 5/['a', 'b')", manifest, StringComparison.Ordinal);
+        Assert.Contains("'apple'", Dump("/db/" + files.List("/db").First(static name => EngineFiles.IsTable(name, out _))), StringComparison.Ordinal);
+        Assert.Contains("put 1/'pear'@2 5 bytes", string.Concat(files.List("/db/log").Where(static name => name.EndsWith(".log", StringComparison.Ordinal)).Select(name => Dump("/db/log/" + name))), StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Dump("/db/LOCK")).Code);
+
+        VerifyReport report = StorageVerifier.Verify(files, "/");
+        Assert.Empty(report.Problems);
+        Assert.Equal(1, report.Tables);
+        Assert.True(report.LogRecords > 0);
+        scheduler.Clear();
+    }
+
     private static LsmEngine Open(out InlineScheduler scheduler) => Open(out scheduler, out _);
 
     private static LsmEngine Open(out InlineScheduler scheduler, out SimulatedFileSystem files)

@@ -17,7 +17,7 @@ public sealed class EngineConcurrencyTests
         var files = new SimulatedFileSystem();
         using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { WriteAheadLog = log, MemTableBytes = 32 << 10, MemoryBytes = 1 << 20 });
         const int Writers = 3;
-        const int Batches = 1500;
+        const int Batches = 600;
         long done = 0;
         var threads = new List<Thread>();
         var errors = new List<Exception>();
@@ -101,7 +101,7 @@ public sealed class EngineConcurrencyTests
     [Fact]
     public void An_engine_can_be_closed_in_the_middle_of_background_work()
     {
-        for (int round = 0; round < 20; round++)
+        for (int round = 0; round < 8; round++)
         {
             var files = new SimulatedFileSystem();
             LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files));
