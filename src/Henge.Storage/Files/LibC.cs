@@ -6,8 +6,10 @@ namespace Henge.Storage.Files;
 /// <summary>The system calls that the BCL does not offer, or whose errors it hides. Numbers are Linux's; used only after a check of the platform.</summary>
 internal static partial class LibC
 {
+    // O_DIRECTORY is left out on purpose: its number differs between processors. These do not.
     internal const int OpenReadOnly = 0;
-    internal const int OpenDirectory = 0x10000;
+    internal const int OpenReadWrite = 2;
+    internal const int OpenCreate = 0x40;
     internal const int OpenCloseOnExec = 0x80000;
 
     internal const int ErrorNoEntry = 2;
@@ -42,7 +44,7 @@ internal static partial class LibC
     internal static partial int FLock(SafeFileHandle file, int operation);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int Open(string path, int flags);
+    internal static partial int Open(string path, int flags, int permissions);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     internal static partial int Close(int descriptor);

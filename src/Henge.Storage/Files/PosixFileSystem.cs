@@ -11,6 +11,9 @@ namespace Henge.Storage.Files;
 /// </summary>
 public sealed class PosixFileSystem : IFileSystem
 {
+    // rw-r--r--, less what the umask takes.
+    private const int LockFilePermissions = 0x1A4;
+
     /// <summary>The one there needs to be.</summary>
     public static PosixFileSystem Instance { get; } = new();
 
@@ -90,7 +93,7 @@ public sealed class PosixFileSystem : IFileSystem
     {
         if (OperatingSystem.IsLinux())
         {
-            int descriptor = LibC.Open(path, LibC.OpenReadOnly | LibC.OpenDirectory | LibC.OpenCloseOnExec);
+            int descriptor = LibC.Open(path, LibC.OpenReadOnly | LibC.OpenCloseOnExec, 0);
             Check(descriptor, "open for a sync the directory", path);
             int result = LibC.FSync(descriptor);
             int errno = result == 0 ? 0 : Marshal.GetLastPInvokeError();
@@ -124,24 +127,28 @@ public sealed class PosixFileSystem : IFileSystem
     /// <inheritdoc/>
     public IDisposable Lock(string path)
     {
-        // FileShare.None would lock as well, but can be switched off by an environment variable, and cannot tell "held" from other errors.
-        bool useFlock = OperatingSystem.IsLinux();
-        SafeFileHandle handle;
-        try
+        if (!OperatingSystem.IsLinux())
         {
-            handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, useFlock ? FileShare.ReadWrite : FileShare.None);
-        }
-        catch (IOException e) when (!useFlock && e is not (FileNotFoundException or DirectoryNotFoundException))
-        {
-            throw Held(path);
-        }
-        catch (Exception e) when (FileErrors.IsFileError(e))
-        {
-            // The BCL itself takes a shared lock when it opens a file, and says so when that conflicts with ours.
-            throw useFlock && e.HResult == LibC.ErrorAgain ? Held(path) : FileErrors.FromException("open the lock file", path, e);
+            try
+            {
+                return File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException e) when (e is not (FileNotFoundException or DirectoryNotFoundException))
+            {
+                throw Held(path);
+            }
+            catch (Exception e) when (FileErrors.IsFileError(e))
+            {
+                throw FileErrors.FromException("open the lock file", path, e);
+            }
         }
 
-        if (useFlock && LibC.FLock(handle, LibC.LockExclusive | LibC.LockNonBlocking) != 0)
+        // The BCL's own lock can be switched off by an environment variable, does not tell "held" from other errors, and would be taken shared
+        // first: two processes that start at once could then both fail.
+        int descriptor = LibC.Open(path, LibC.OpenReadWrite | LibC.OpenCreate | LibC.OpenCloseOnExec, LockFilePermissions);
+        Check(descriptor, "open the lock file", path);
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (LibC.FLock(handle, LibC.LockExclusive | LibC.LockNonBlocking) != 0)
         {
             int errno = Marshal.GetLastPInvokeError();
             handle.Dispose();

@@ -19,6 +19,7 @@ internal static class LogFormat
 
     // The header has a page of its own, so that no append ever rewrites the block that it is in.
     internal const int SegmentHeaderBytes = 4096;
+    internal const int MaxSegmentBytes = 1 << 30;
     internal const int RecordHeaderBytes = 13;
     internal const int MarkPayloadBytes = 8;
     internal const int MarkBytes = RecordHeaderBytes + MarkPayloadBytes;

@@ -81,6 +81,10 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
                 try
                 {
                     header = ReadHeader(file, path);
+                    if (file.Length > LogFormat.MaxSegmentBytes)
+                    {
+                        throw LogErrors.Damage(path, LogFormat.MaxSegmentBytes, $"with {file.Length} bytes it is larger than a segment can be");
+                    }
                 }
                 catch
                 {

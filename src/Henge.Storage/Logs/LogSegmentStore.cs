@@ -43,11 +43,19 @@ internal sealed class LogSegmentStore(IFileSystem files, string directory, Segme
             file.Sync();
         }
 
-        spares.RemoveAt(spares.Count - 1);
         string path = Path.Combine(directory, LogFormat.SegmentName(id));
         files.Rename(sparePath, path);
-        files.SyncDirectory(directory);
-        return new LogSegment(files.Open(path, FileOpenMode.ReadWrite), header);
+        spares.RemoveAt(spares.Count - 1);
+        try
+        {
+            files.SyncDirectory(directory);
+            return new LogSegment(files.Open(path, FileOpenMode.ReadWrite), header);
+        }
+        catch (DiskFullException e)
+        {
+            // Now it has changed something: this must not look like an error after which one can go on.
+            throw new IOException(e.Message, e);
+        }
     }
 
     /// <summary>Turns a segment into a spare, or deletes it, durably.</summary>
@@ -55,17 +63,34 @@ internal sealed class LogSegmentStore(IFileSystem files, string directory, Segme
     {
         segment.Dispose();
         string path = Path.Combine(directory, LogFormat.SegmentName(segment.Id));
-        if (spares.Count < options.MaxSpareSegments)
-        {
-            files.Rename(path, Path.Combine(directory, LogFormat.SpareName(segment.Id)));
-            files.SyncDirectory(directory);
-            spares.Add(segment.Id);
-        }
-        else
+        if (!TryKeepAsSpare(path, segment.Id))
         {
             files.Delete(path);
-            files.SyncDirectory(directory);
         }
+
+        files.SyncDirectory(directory);
+    }
+
+    private bool TryKeepAsSpare(string path, uint id)
+    {
+        // A crash can leave a spare of an id that another file then becomes the segment of.
+        if (spares.Count >= options.MaxSpareSegments || spares.Contains(id))
+        {
+            return false;
+        }
+
+        try
+        {
+            files.Rename(path, Path.Combine(directory, LogFormat.SpareName(id)));
+        }
+        catch (DiskFullException)
+        {
+            // The directory itself wants to grow. Deleting is the way out of a full disk and must work on one.
+            return false;
+        }
+
+        spares.Add(id);
+        return true;
     }
 
     /// <summary>Writes zeros behind what is about to be written, and says up to where.</summary>

@@ -106,6 +106,12 @@ public static class LogVerify
                 return;
             }
 
+            if (file.Length > LogFormat.MaxSegmentBytes)
+            {
+                Add(path, LogFormat.MaxSegmentBytes, $"with {file.Length} bytes it is larger than a segment can be");
+                return;
+            }
+
             if (sealedEnd > file.Length || sealedEnd < LogFormat.SegmentHeaderBytes)
             {
                 Add(path, file.Length, $"the next segment says that its records end at {sealedEnd}, and the file does not");

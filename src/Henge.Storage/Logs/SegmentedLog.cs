@@ -216,6 +216,12 @@ public sealed class SegmentedLog : IDisposable
         {
             _current.File.Sync();
         }
+        catch (DiskFullException e)
+        {
+            // Noticed too late (some file systems only find room when they write back): what is durable is not known any more.
+            Fail(e);
+            throw new IOException(e.Message, e);
+        }
         catch (Exception e)
         {
             Fail(e);
@@ -373,7 +379,7 @@ public sealed class SegmentedLog : IDisposable
         _markedEnd = _end;
         _incarnation = 0;
         _seed = LogFormat.Seed(segment.Header.Salt, 0);
-        _capacity = Math.Min(segment.File.Length, 1L << 30);
+        _capacity = segment.File.Length;
         _zeroedEnd = isFresh ? _end : (uint)_capacity;
         _newIncarnationDue = false;
     }

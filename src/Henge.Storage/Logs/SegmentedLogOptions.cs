@@ -38,7 +38,7 @@ public sealed record SegmentedLogOptions
 
     internal void Validate()
     {
-        Require(SegmentBytes is >= 16 << 10 and <= 1 << 30, nameof(SegmentBytes), SegmentBytes, "between 16 KiB and 1 GiB");
+        Require(SegmentBytes is >= 16 << 10 and <= LogFormat.MaxSegmentBytes, nameof(SegmentBytes), SegmentBytes, "between 16 KiB and 1 GiB");
         Require(MaxRecordBytes > 0, nameof(MaxRecordBytes), MaxRecordBytes, "positive");
         Require(MaxSpareSegments >= 0, nameof(MaxSpareSegments), MaxSpareSegments, "0 or more");
         Require(ZeroAheadBytes >= 0, nameof(ZeroAheadBytes), ZeroAheadBytes, "0 or more");

@@ -66,30 +66,31 @@ public sealed class LogSegmentLifeTests : LogTestBase
     {
         // Whoever chooses values may know the format and the next segment ids, but not the salt.
         byte[] forged = new byte[LogFormat.RecordHeaderBytes + 1];
-        byte[] payload = new byte[12_000];
-        int at = 0;
-        for (uint id = 2; at + forged.Length <= payload.Length; id = id == 5 ? 2 : id + 1)
+        LogFormat.WriteRecordHeader(forged, LogFormat.Seed(0, 0), segmentId: 3, kind: 7);
+        byte[] payload = [.. Enumerable.Repeat(forged, 800).SelectMany(static f => f)];
+        for (int fill = 0; fill < forged.Length; fill++)
         {
-            LogFormat.WriteRecordHeader(forged, LogFormat.Seed(0, 0), id, 7);
-            forged.CopyTo(payload, at);
-            at += forged.Length;
-        }
-
-        SegmentedLog log = Open();
-        log.Append(1, payload);
-        log.StartNewSegment();
-        log.TruncateFront(log.End);
-        for (int fill = 0; fill < 2 * forged.Length; fill++)
-        {
-            log.Append(1, new byte[fill]);
-            log.Sync();
-            SimulatedFileSystem crashed = Disk.CrashClone(CrashMode.LoseAllUnsynced, 0);
-            SegmentedLog.Open(crashed, Dir, Options, (_, kind, _) => Assert.NotEqual(7, kind)).Dispose();
+            var disk = new SimulatedFileSystem();
+            SegmentedLog log = SegmentedLog.Open(disk, Dir, Options, static (_, _, _) => { });
+            log.Append(1, payload);
             log.StartNewSegment();
             log.TruncateFront(log.End);
-        }
+            log.Append(1, []);
+            log.StartNewSegment();
+            log.TruncateFront(log.End);
 
-        log.Dispose();
+            // Segment 3 lies where the value was. One of these lengths ends exactly where a forged record begins.
+            log.Append(1, new byte[fill]);
+            log.Sync();
+            disk.Crash(CrashMode.LoseAllUnsynced, 0);
+            int records = 0;
+            SegmentedLog.Open(disk, Dir, Options, (_, kind, _) =>
+            {
+                records++;
+                Assert.Equal(1, kind);
+            }).Dispose();
+            Assert.Equal(1, records);
+        }
     }
 
     [Fact]
@@ -119,6 +120,64 @@ public sealed class LogSegmentLifeTests : LogTestBase
         Open().Dispose();
         Assert.Equal("1:there is room again", Found[^1]);
         Assert.DoesNotContain(Found, static f => f.Contains('y', StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_spare_that_a_crash_left_under_a_later_id_does_no_harm()
+    {
+        using (SegmentedLog first = Open())
+        {
+            AppendSynced(first, "first");
+            first.StartNewSegment();
+        }
+
+        Disk.WriteAllBytes(Dir + "/0000000003.free", new byte[16 * 1024]);
+        using SegmentedLog log = Open();
+        for (int i = 0; i < 12; i++)
+        {
+            if (i < 6)
+            {
+                log.TruncateFront(log.End);
+            }
+
+            AppendSynced(log, $"{i}");
+            log.StartNewSegment();
+        }
+    }
+
+    [Fact]
+    public void Segments_can_be_dropped_when_the_directory_has_no_room_for_a_name()
+    {
+        using SegmentedLog log = Open();
+        AppendSynced(log, "one");
+        log.StartNewSegment();
+        Disk.Faults = static op => op.Kind == FileOperationKind.Rename ? FaultDecision.DiskFull : FaultDecision.None;
+        log.TruncateFront(log.End);
+        Assert.Equal(["0000000002.log"], Disk.List(Dir));
+        Assert.Throws<DiskFullException>(() => log.Append(1, new byte[20]).ToString() + RollOver(log));
+        Assert.Throws<DiskFullException>(() => RollOver(log));
+        Disk.Faults = null;
+        RollOver(log);
+        AppendSynced(log, "two");
+    }
+
+    private static string RollOver(SegmentedLog log)
+    {
+        log.StartNewSegment();
+        return log.End.ToString();
+    }
+
+    [Theory]
+    [InlineData(FileOperationKind.Sync)]
+    [InlineData(FileOperationKind.SyncDirectory)]
+    public void A_sync_that_finds_no_room_finishes_the_log_and_does_not_look_like_a_refusal(FileOperationKind kind)
+    {
+        using SegmentedLog log = Open();
+        log.Append(1, "one"u8);
+        Disk.Faults = op => op.Kind == kind ? FaultDecision.DiskFull : FaultDecision.None;
+        Assert.IsNotType<DiskFullException>(Assert.ThrowsAny<IOException>(log.StartNewSegment));
+        Disk.Faults = null;
+        Assert.Contains("finished", Assert.Throws<IOException>(() => log.Append(1, "two"u8)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
