@@ -9,6 +9,9 @@ public sealed record GrpcLimits
     /// <summary>Most calls under way at a time, streams included. Over it: RESOURCE_EXHAUSTED.</summary>
     public int Calls { get; init; } = 100_000;
 
+    /// <summary>Most bytes of messages above 64 KiB that are on their way, in and out, of all callers together. Over it: RESOURCE_EXHAUSTED.</summary>
+    public long MessageMemoryBytes { get; init; } = 1024L * 1024 * 1024;
+
     /// <summary>How long a stream may wait for a caller that takes nothing. Over it, the stream is cut.</summary>
     public TimeSpan StalledStreamTimeout { get; init; } = TimeSpan.FromMinutes(2);
 }

@@ -28,6 +28,7 @@ internal sealed class GrpcServer
         GrpcLimits limits, IEnumerable<GrpcService> services, IHengeNode node, ServerMetrics metrics, ILogger logger, CancellationToken stopping)
     {
         Limits = limits;
+        Budget = new MessageBudget(limits.MessageMemoryBytes);
         Stopping = stopping;
         _node = node;
         _metrics = metrics;
@@ -43,6 +44,9 @@ internal sealed class GrpcServer
     }
 
     public GrpcLimits Limits { get; }
+
+    /// <summary>Memory of large messages.</summary>
+    public MessageBudget Budget { get; }
 
     /// <summary>Fires when the server has waited long enough for calls to end by themselves.</summary>
     public CancellationToken Stopping { get; }

@@ -14,37 +14,75 @@ internal static class MessageReader
     {
         PipeReader reader = call.Reader;
         T? message = null;
-        while (true)
+        int reserved = 0;
+        try
         {
-            if (!reader.TryRead(out ReadResult read))
+            while (true)
             {
-                read = await reader.ReadAsync(call.Cancellation);
-            }
-
-            ReadOnlySequence<byte> buffer = read.Buffer;
-            try
-            {
-                if (message is null && TryParse(call, ref buffer, out T? parsed))
+                if (!reader.TryRead(out ReadResult read))
                 {
-                    message = parsed;
+                    read = await reader.ReadAsync(call.Cancellation);
                 }
 
-                ThrowIfWrongCount(message is not null, buffer, read.IsCompleted);
-            }
-            finally
-            {
-                reader.AdvanceTo(buffer.Start, buffer.End);
-            }
+                ReadOnlySequence<byte> buffer = read.Buffer;
+                try
+                {
+                    if (message is null && TryParse(call, ref buffer, out T? parsed))
+                    {
+                        message = parsed;
+                    }
 
-            if (read.IsCompleted)
-            {
-                return message!;
-            }
+                    ThrowIfWrongCount(message is not null, buffer, read.IsCompleted);
+                    Reserve(call, buffer, ref reserved);
+                }
+                finally
+                {
+                    reader.AdvanceTo(buffer.Start, buffer.End);
+                }
 
-            if (read.IsCanceled)
-            {
-                throw new OperationCanceledException();
+                if (read.IsCompleted)
+                {
+                    return message!;
+                }
+
+                ThrowIfCanceled(read);
             }
+        }
+        finally
+        {
+            call.Server.Budget.GiveBack(reserved);
+        }
+    }
+
+    /// <summary>Takes room for a large message that has begun to arrive, before more of it is kept. Give it back when it has been read.</summary>
+    public static void Reserve(ServerCall call, in ReadOnlySequence<byte> buffer, ref int reserved)
+    {
+        if (reserved == 0 && buffer.Length >= GrpcFrame.PrefixBytes)
+        {
+            Span<byte> prefix = stackalloc byte[GrpcFrame.PrefixBytes];
+            buffer.Slice(0, GrpcFrame.PrefixBytes).CopyTo(prefix);
+            int length = GrpcFrame.ReadPrefix(prefix, call.Server.Limits.MessageBytes, out _);
+            if (length > MessageBudget.FreeBytes)
+            {
+                call.Server.Budget.Take(length);
+                reserved = length;
+            }
+        }
+    }
+
+    public static void ThrowIfCutOff(in ReadOnlySequence<byte> rest)
+    {
+        if (!rest.IsEmpty)
+        {
+            throw new GrpcException(GrpcStatusCode.Internal, "The message is cut off: the stream ended before the length in its prefix.");
+        }
+    }
+
+    public static void ThrowIfCanceled(in ReadResult read)
+    {
+        if (read.IsCanceled)
+        {
+            throw new OperationCanceledException();
         }
     }
 
@@ -96,41 +134,49 @@ internal readonly struct MessageReader<T>(ServerCall call) where T : class, IMes
     public async ValueTask<T?> ReadAsync()
     {
         PipeReader reader = call.Reader;
-        while (true)
+        int reserved = 0;
+        try
         {
-            if (!reader.TryRead(out ReadResult read))
+            while (true)
             {
-                read = await reader.ReadAsync(call.Cancellation);
-            }
+                if (!reader.TryRead(out ReadResult read))
+                {
+                    read = await reader.ReadAsync(call.Cancellation);
+                }
 
-            ReadOnlySequence<byte> buffer = read.Buffer;
-            T? message = null;
-            bool found = false;
-            try
-            {
-                found = MessageReader.TryParse(call, ref buffer, out message);
-            }
-            finally
-            {
-                reader.AdvanceTo(buffer.Start, found ? buffer.Start : buffer.End);
-            }
+                ReadOnlySequence<byte> buffer = read.Buffer;
+                T? message = null;
+                bool found = false;
+                try
+                {
+                    found = MessageReader.TryParse(call, ref buffer, out message);
+                    if (!found)
+                    {
+                        MessageReader.Reserve(call, buffer, ref reserved);
+                    }
+                }
+                finally
+                {
+                    reader.AdvanceTo(buffer.Start, found ? buffer.Start : buffer.End);
+                }
 
-            if (found)
-            {
-                return message;
-            }
+                if (found)
+                {
+                    return message;
+                }
 
-            if (read.IsCompleted)
-            {
-                return buffer.IsEmpty
-                    ? null
-                    : throw new GrpcException(GrpcStatusCode.Internal, "The message is cut off: the stream ended before the length in its prefix.");
-            }
+                if (read.IsCompleted)
+                {
+                    MessageReader.ThrowIfCutOff(buffer);
+                    return null;
+                }
 
-            if (read.IsCanceled)
-            {
-                throw new OperationCanceledException();
+                MessageReader.ThrowIfCanceled(read);
             }
+        }
+        finally
+        {
+            call.Server.Budget.GiveBack(reserved);
         }
     }
 }

@@ -41,10 +41,10 @@ public sealed record HttpLimits
     public int StreamsPerConnection { get; init; } = 1024;
 
     /// <summary>Flow-control window of a connection, in bytes: what its callers may have sent and the server not yet read.</summary>
-    public int ConnectionWindowBytes { get; init; } = 4 * 1024 * 1024;
+    public int ConnectionWindowBytes { get; init; } = 1024 * 1024;
 
     /// <summary>Flow-control window of a stream, in bytes.</summary>
-    public int StreamWindowBytes { get; init; } = 1024 * 1024;
+    public int StreamWindowBytes { get; init; } = 768 * 1024;
 
     /// <summary>Most bytes of a request's headers.</summary>
     public int HeaderBytes { get; init; } = 32 * 1024;

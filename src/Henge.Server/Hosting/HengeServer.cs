@@ -74,6 +74,9 @@ public sealed class HengeServer : IAsyncDisposable
     /// <summary>Where it listens, with the port that the system chose when the setting said 0. After <see cref="StartAsync"/> only.</summary>
     public IPEndPoint EndPoint => _listen?.IPEndPoint ?? throw new InvalidOperationException("The server has not been started.");
 
+    /// <summary>The gRPC part, for tests.</summary>
+    internal GrpcServer Grpc => _grpc;
+
     /// <summary>Connections that are open now.</summary>
     public int OpenConnections => _dispatcher.Open;
 

@@ -61,6 +61,11 @@ public static class ServerSettings
                 $"limit-command-bytes ({SettingValue.FormatSize(limits.CommandBytes)}) has no room for one key and value ({SettingValue.FormatSize(limits.KeyBytes)} + {SettingValue.FormatSize(limits.ValueBytes)} + 1KiB). Raise the one or lower the others.");
         }
 
+        if (options.Door.TlsCertificateFile is { Length: > 0 } && options.Node.Cluster.Count > 1)
+        {
+            throw Wrong("tls-cert is set, and cluster names several nodes. Nodes do not speak TLS to each other yet: leave out tls-cert, or let a tunnel carry the traffic.");
+        }
+
         if (options.Node.Cluster.Count > 0 && !options.Node.Cluster.Any(member => member.Name == options.Node.Name))
         {
             throw Wrong(
@@ -142,6 +147,8 @@ public static class ServerSettings
     private static IEnumerable<Setting> OfGrpc() =>
     [
         OfDoor("limit-message-bytes", "SIZE", "Longest gRPC message.", Size(Door.Grpc.MessageBytes), (o, v) => o with { Grpc = o.Grpc with { MessageBytes = Bytes(v, 1024, 1 << 30) } }),
+        OfDoor("limit-message-memory", "SIZE", "Most memory of large messages on their way, of all callers together.", Size(Door.Grpc.MessageMemoryBytes),
+            (o, v) => o with { Grpc = o.Grpc with { MessageMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
         OfDoor("limit-calls", "N", "Most gRPC calls under way, streams included.", $"{Door.Grpc.Calls}", (o, v) => o with { Grpc = o.Grpc with { Calls = SettingValue.Number(v, 1, 100_000_000) } }),
         OfDoor("stalled-stream-timeout", "DURATION", "How long a stream waits for a caller that takes nothing.", Text(Door.Grpc.StalledStreamTimeout),
             (o, v) => o with { Grpc = o.Grpc with { StalledStreamTimeout = Period(v, 0.1, 86_400) } }),

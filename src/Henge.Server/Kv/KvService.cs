@@ -72,6 +72,7 @@ internal sealed class ScanMethod(IHengeNode node, bool streaming) : GrpcMethod
     public override async Task InvokeAsync(ServerCall call)
     {
         ScanPager? pager = null;
+        long reserved = 0;
         try
         {
             ScanRequest request = await MessageReader.ReadSingleAsync<ScanRequest>(call);
@@ -80,6 +81,11 @@ internal sealed class ScanMethod(IHengeNode node, bool streaming) : GrpcMethod
             pager.LoadBarrier(barrier);
             await barrier.RunAsync(node);
             pager.Begin(barrier.Version);
+
+            // One page in the pager, and its copy on the way to the caller.
+            long pages = 2L * node.Limits.ScanPageBytes;
+            call.Server.Budget.Take(pages);
+            reserved = pages;
             if (request.CountOnly)
             {
                 await pager.CountAsync(call.Cancellation);
@@ -106,6 +112,7 @@ internal sealed class ScanMethod(IHengeNode node, bool streaming) : GrpcMethod
         finally
         {
             pager?.Page.Clear();
+            call.Server.Budget.GiveBack(reserved);
         }
     }
 }

@@ -53,6 +53,7 @@ internal sealed class KvUnaryMethod(KvUnaryPool pool, KvRequestKind kind) : Grpc
 
     private async Task InvokeSlowAsync(ServerCall call, KvUnaryOperation operation)
     {
+        int reserved = 0;
         try
         {
             PipeReader reader = call.Reader;
@@ -65,6 +66,7 @@ internal sealed class KvUnaryMethod(KvUnaryPool pool, KvRequestKind kind) : Grpc
                 {
                     loaded = loaded || TryLoad(call, operation, ref buffer);
                     MessageReader.ThrowIfWrongCount(loaded, buffer, read.IsCompleted);
+                    MessageReader.Reserve(call, buffer, ref reserved);
                 }
                 finally
                 {
@@ -76,10 +78,7 @@ internal sealed class KvUnaryMethod(KvUnaryPool pool, KvRequestKind kind) : Grpc
                     break;
                 }
 
-                if (read.IsCanceled)
-                {
-                    throw new OperationCanceledException();
-                }
+                MessageReader.ThrowIfCanceled(read);
             }
         }
         catch (Exception e)
@@ -87,6 +86,11 @@ internal sealed class KvUnaryMethod(KvUnaryPool pool, KvRequestKind kind) : Grpc
             operation.GiveBack();
             call.Fail(e);
             return;
+        }
+        finally
+        {
+            // The node has bounds of its own for what it is given.
+            call.Server.Budget.GiveBack(reserved);
         }
 
         await operation.SubmitAsync(call);

@@ -10,9 +10,6 @@ namespace Henge.Server.Kv;
 /// </summary>
 internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOperation(node), IThreadPoolWorkItem
 {
-    /// <summary>Answers from this size on wait until the caller has taken them, so that slow callers cannot fill the server's memory unnoticed.</summary>
-    private const int LargeBytes = 64 * 1024;
-
     private const int Submitting = 0;
     private const int Waiting = 1;
     private const int Done = 2;
@@ -88,10 +85,17 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOp
             }
             else
             {
-                call.Write(this, size);
-                if (size >= LargeBytes)
+                // Large answers are counted until the caller has taken them, so that slow callers cannot fill the server's memory.
+                bool large = size > MessageBudget.FreeBytes;
+                if (large)
                 {
-                    return FlushLargeAsync(call);
+                    call.Server.Budget.Take(size);
+                }
+
+                call.Write(this, size);
+                if (large)
+                {
+                    return FlushLargeAsync(call, size);
                 }
 
                 call.Succeed();
@@ -109,7 +113,7 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOp
         return Task.CompletedTask;
     }
 
-    private static async Task FlushLargeAsync(ServerCall call)
+    private static async Task FlushLargeAsync(ServerCall call, int size)
     {
         try
         {
@@ -119,6 +123,10 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOp
         catch (Exception e)
         {
             call.Fail(e);
+        }
+        finally
+        {
+            call.Server.Budget.GiveBack(size);
         }
     }
 }

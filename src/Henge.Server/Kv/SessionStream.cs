@@ -83,53 +83,47 @@ internal sealed class SessionStream
     private async Task ReadAsync()
     {
         PipeReader reader = _call.Reader;
-        while (true)
+        int reserved = 0;
+        try
         {
-            if (!reader.TryRead(out ReadResult read))
+            while (true)
             {
-                read = await reader.ReadAsync(_call.Cancellation);
-            }
-
-            ReadOnlySequence<byte> buffer = read.Buffer;
-            SequencePosition start = buffer.Start;
-            try
-            {
-                while (TryTake(ref buffer, out ReadOnlyMemory<byte> message, out byte[]? rented))
+                if (!reader.TryRead(out ReadResult read))
                 {
-                    try
-                    {
-                        await SubmitAsync(message);
-                    }
-                    finally
-                    {
-                        if (rented is not null)
-                        {
-                            ArrayPool<byte>.Shared.Return(rented);
-                        }
-                    }
-
-                    start = buffer.Start;
-                }
-            }
-            finally
-            {
-                reader.AdvanceTo(start, buffer.End);
-            }
-
-            if (read.IsCompleted)
-            {
-                if (!buffer.IsEmpty)
-                {
-                    throw new GrpcException(GrpcStatusCode.Internal, "The message is cut off: the stream ended before the length in its prefix.");
+                    read = await reader.ReadAsync(_call.Cancellation);
                 }
 
-                return;
-            }
+                ReadOnlySequence<byte> buffer = read.Buffer;
+                SequencePosition start = buffer.Start;
+                try
+                {
+                    while (TryTake(ref buffer, out ReadOnlyMemory<byte> message, out byte[]? rented))
+                    {
+                        await SubmitAsync(message, rented);
+                        start = buffer.Start;
+                        _call.Server.Budget.GiveBack(reserved);
+                        reserved = 0;
+                    }
 
-            if (read.IsCanceled)
-            {
-                throw new OperationCanceledException();
+                    MessageReader.Reserve(_call, buffer, ref reserved);
+                }
+                finally
+                {
+                    reader.AdvanceTo(start, buffer.End);
+                }
+
+                if (read.IsCompleted)
+                {
+                    MessageReader.ThrowIfCutOff(buffer);
+                    return;
+                }
+
+                MessageReader.ThrowIfCanceled(read);
             }
+        }
+        finally
+        {
+            _call.Server.Budget.GiveBack(reserved);
         }
     }
 
@@ -163,17 +157,27 @@ internal sealed class SessionStream
         return true;
     }
 
-    private async ValueTask SubmitAsync(ReadOnlyMemory<byte> message)
+    private async ValueTask SubmitAsync(ReadOnlyMemory<byte> message, byte[]? rented)
     {
-        int position = 0;
-        while (position < message.Length)
+        try
         {
-            while (!HasRoom)
+            int position = 0;
+            while (position < message.Length)
             {
-                await WaitForRoomAsync();
-            }
+                while (!HasRoom)
+                {
+                    await WaitForRoomAsync();
+                }
 
-            position += LoadBatch(message.Span[position..]);
+                position += LoadBatch(message.Span[position..]);
+            }
+        }
+        finally
+        {
+            if (rented is not null)
+            {
+                ArrayPool<byte>.Shared.Return(rented);
+            }
         }
     }
 

@@ -67,6 +67,12 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
 
     public Version OldestVersion { get; set; }
 
+    /// <summary>So many shards have no leader.</summary>
+    public int Leaderless { get; set; }
+
+    /// <summary>The trouble of the first shard.</summary>
+    public string? ShardError { get; set; }
+
     public event Action? TopologyChanged;
 
     public void Submit(Operation operation) => Submit([operation]);
@@ -242,7 +248,7 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
         Address = "127.0.0.1:1",
         UptimeMs = 5,
         EngineName = "fake",
-        Shards = [.. Enumerable.Range(0, 4).Select(i => new ShardStatus { Shard = new ShardId((uint)i), Role = ReplicaRole.Leader, Term = new Term(3), Leader = new NodeId(1), Committed = new LogIndex(7), Applied = new LogIndex(7) })],
+        Shards = [.. Enumerable.Range(0, 4).Select(i => new ShardStatus { Shard = new ShardId((uint)i), Role = ReplicaRole.Leader, Term = new Term(3), Leader = new NodeId(1), Committed = new LogIndex(7), Applied = new LogIndex(7), Error = i == 0 ? ShardError : null })],
     };
 
     public Topology GetTopology() => new()
@@ -250,7 +256,7 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
         ClusterId = "fake",
         Epoch = Volatile.Read(ref _epoch),
         Nodes = [new NodeEntry(new NodeId(1), "node1", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "node2", "127.0.0.1:9")],
-        Shards = [.. Enumerable.Range(0, 4).Select(i => new ShardPlacement(new ShardId((uint)i), [new NodeId(1), new NodeId(2)], new NodeId(1), new Term(3)))],
+        Shards = [.. Enumerable.Range(0, 4).Select(i => new ShardPlacement(new ShardId((uint)i), [new NodeId(1), new NodeId(2)], i < Leaderless ? NodeId.None : new NodeId(1), new Term(3)))],
     };
 
     public void ChangeTopology()

@@ -311,6 +311,16 @@ public sealed class GrpcRulesTests
         }
     }
 
+    internal static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        DateTime end = DateTime.UtcNow + RunningServer.Patience;
+        while (!await condition())
+        {
+            Assert.True(DateTime.UtcNow < end, "The condition did not come true.");
+            await Task.Delay(5);
+        }
+    }
+
     internal static byte[] Gzip(byte[] plain)
     {
         using MemoryStream packed = new();

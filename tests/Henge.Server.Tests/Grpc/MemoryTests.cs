@@ -1,4 +1,6 @@
+using Google.Protobuf;
 using Henge.Protocol.Grpc;
+using Henge.Protocol.V1;
 using Henge.Server.Grpc;
 using Henge.Server.Tests.Fakes;
 
@@ -10,6 +12,37 @@ namespace Henge.Server.Tests.Grpc;
 public sealed class MemoryTests
 {
     private const string Put = "/henge.v1.KVStore/Put";
+
+    [Fact]
+    public async Task Large_messages_of_all_callers_together_are_bounded_and_small_ones_pass()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Grpc = o.Grpc with { MessageMemoryBytes = 1 << 20 } });
+        byte[] halfAMegabyte = [0, 0, 8, 0, 0, 10, 1, (byte)'k', 18];
+        using CancellationTokenSource end = new();
+        List<Task<HttpResponseMessage>> open = [];
+        for (int i = 0; i < 2; i++)
+        {
+            open.Add(server.Http.SendAsync(server.Request(Put, new EndlessContent(halfAMegabyte)), end.Token));
+        }
+
+        PutRequest large = new() { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[600_000]) };
+        await GrpcRulesTests.Until(() => server.Server.Grpc.Budget.TakenBytes == 1 << 20);
+        CallResult refused = await server.CallAsync(Put, large);
+        Assert.Equal((GrpcStatusCode.ResourceExhausted, "8"), (refused.Status, refused.HengeError));
+        await server.CallAsync<PutResponse>(Put, new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[60_000]) });
+        CallResult scan = await server.CallAsync("/henge.v1.KVStore/Scan", new ScanRequest());
+        Assert.Equal(GrpcStatusCode.ResourceExhausted, scan.Status);
+        await end.CancelAsync();
+        foreach (Task<HttpResponseMessage> call in open)
+        {
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+        }
+
+        await GrpcRulesTests.UntilAsync(async () => (await server.CallAsync(Put, large)).Status == GrpcStatusCode.Ok);
+        await server.CallAsync<ScanResponse>("/henge.v1.KVStore/Scan", new ScanRequest());
+        await GrpcRulesTests.Until(() => server.Server.Grpc.Budget.TakenBytes == 0);
+        await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
+    }
 
     [Fact]
     public async Task A_length_of_four_gigabytes_takes_no_memory()

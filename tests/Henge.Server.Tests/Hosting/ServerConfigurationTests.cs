@@ -105,6 +105,7 @@ public sealed class ServerConfigurationTests
     public void Settings_that_do_not_go_together_are_refused()
     {
         Assert.Contains("limit-message-bytes", Error(("limit-message-bytes", "1MiB")));
+        Assert.Contains("tls-cert", Error(("tls-cert", "x.pem"), ("node-id", "a"), ("cluster", "a=h:1,b=h:2")));
         Assert.Contains("limit-command-bytes", Error(("limit-value-bytes", "16MiB")));
         Assert.Contains("not in the list of cluster", Error(("node-id", "x"), ("cluster", "a=h:1,b=h:2")));
     }

@@ -1,0 +1,104 @@
+using System.Globalization;
+using Henge.Core;
+using Henge.Node.Api;
+
+namespace Henge.Server;
+
+/// <summary>
+/// Keeps the answer of health checks true: a node serves when it knows a leader of each shard and none of its replicas is in trouble. Looks at each change of the topology, and
+/// every so often. Dispose of it before the server.
+/// </summary>
+public sealed class ReadinessMonitor : IAsyncDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+
+    private readonly IHengeNode _node;
+    private readonly Action<string?> _changed;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly SemaphoreSlim _look = new(0, 1);
+    private readonly Task _loop;
+
+    /// <summary>Begins to look.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="changed">Told the first problem there is, and null when there is none: once at the beginning, and again when it changes.</param>
+    public ReadinessMonitor(IHengeNode node, Action<string?> changed)
+    {
+        _node = node;
+        _changed = changed;
+        node.TopologyChanged += OnTopologyChanged;
+        _loop = RunAsync();
+    }
+
+    /// <summary>Why a node does not serve everything; null when it does.</summary>
+    public static string? FindProblem(IHengeNode node)
+    {
+        Topology topology = node.GetTopology();
+        int leaderless = 0;
+        foreach (ShardPlacement shard in topology.Shards)
+        {
+            leaderless += shard.Leader.IsNone ? 1 : 0;
+        }
+
+        if (leaderless > 0)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"{leaderless} of {topology.Shards.Count} shards have no leader that this node knows of. Is a majority of the nodes running?");
+        }
+
+        foreach (ShardStatus shard in node.GetStatus().Shards)
+        {
+            if (shard.Error is { } error)
+            {
+                return $"Shard {shard.Shard}: {error}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _node.TopologyChanged -= OnTopologyChanged;
+        await _stopping.CancelAsync();
+        await _loop;
+        _stopping.Dispose();
+    }
+
+    private void OnTopologyChanged()
+    {
+        try
+        {
+            _look.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // A look is due already.
+            return;
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        // Not on the thread that starts the server, which the node may be waiting for.
+        await Task.Yield();
+        string? last = "";
+        while (!_stopping.IsCancellationRequested)
+        {
+            string? problem = FindProblem(_node);
+            if (problem != last)
+            {
+                last = problem;
+                _changed(problem);
+            }
+
+            try
+            {
+                await _look.WaitAsync(Interval, _stopping.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+}
