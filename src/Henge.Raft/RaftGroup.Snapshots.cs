@@ -8,10 +8,11 @@ public sealed partial class RaftGroup
     private readonly List<NodeId> _snapshotsWanted = [];
 
     /// <summary>
-    /// A snapshot for a peer begins: returns the header to send along with its data, or null when the peer needs none any more (then nothing is to be sent, and nothing reported).
+    /// A snapshot for a peer begins: returns the header to send along with its data. Null when the peer needs none any more, or when the log has been compacted beyond
+    /// the snapshot meanwhile, so that it would lead nowhere (another one is asked for then); in both cases nothing is to be sent, and nothing reported.
     /// </summary>
     /// <param name="to">As named in <see cref="Ready.SnapshotsToSend"/>.</param>
-    /// <param name="index">What the snapshot covers: an applied index, not below <see cref="CompactedIndex"/>.</param>
+    /// <param name="index">What the snapshot covers: an applied index.</param>
     public InstallSnapshot? BeginSnapshot(NodeId to, LogIndex index)
     {
         if (Role != RaftRole.Leader || ProgressOf(to) is not { State: PeerState.Snapshot } progress)
@@ -19,7 +20,13 @@ public sealed partial class RaftGroup
             return null;
         }
 
-        Invariant.Check(index <= AppliedIndex && _log.TermAt(index) is not null, "a snapshot covers what is applied, and not less than what is compacted");
+        Invariant.Check(index <= AppliedIndex, "a snapshot covers what is applied");
+        if (_log.TermAt(index) is not { } indexTerm)
+        {
+            EndSnapshot(to, isSent: false);
+            return null;
+        }
+
         progress.PendingSnapshot = index;
         return new InstallSnapshot
         {
@@ -27,7 +34,7 @@ public sealed partial class RaftGroup
             To = to,
             Term = Term,
             Index = index,
-            IndexTerm = _log.TermAt(index)!.Value,
+            IndexTerm = indexTerm,
             Membership = MembershipAt(index),
         };
     }

@@ -171,6 +171,20 @@ public sealed class SnapshotTests
     }
 
     [Fact]
+    public void A_snapshot_that_the_log_has_left_behind_is_not_begun_and_a_newer_one_is_asked_for()
+    {
+        Lab lab = Behind(retryTicks: 5);
+        Assert.Null(lab[1].BeginSnapshot(new(3), new(2)));
+        for (int i = 0; i < 20; i++)
+        {
+            lab.Tick(1);
+            lab.Settle();
+        }
+
+        Assert.Equal(2, lab.SnapshotsWanted.Count);
+    }
+
+    [Fact]
     public void Entries_behind_a_snapshot_go_out_as_soon_as_it_is_acknowledged()
     {
         Lab lab = Behind();
