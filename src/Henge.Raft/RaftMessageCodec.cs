@@ -176,7 +176,7 @@ public static class RaftMessageCodec
                     Entry[]? entries = ReadEntries(ref r, prev, prevTerm, term);
                     if (entries is null)
                     {
-                        error = "Raft message: the entries of AppendEntries are cut short, too many, too large, or of impossible terms.";
+                        error = "Raft message: the entries of AppendEntries are cut short, too many, too large, of impossible terms, or name a membership that cannot be read.";
                         return false;
                     }
 
@@ -262,7 +262,14 @@ public static class RaftMessageCodec
             }
 
             term += distance;
-            entries[i] = new Entry(new LogIndex(prev.Value + 1 + (ulong)i), new Term(term), (EntryKind)kind, r.Bytes((int)length));
+            ReadOnlyMemory<byte> data = r.Bytes((int)length);
+            // A membership that cannot be read must never get into a log.
+            if (kind == (byte)EntryKind.Membership && !Membership.TryDecode(data.Span, out _))
+            {
+                return null;
+            }
+
+            entries[i] = new Entry(new LogIndex(prev.Value + 1 + (ulong)i), new Term(term), (EntryKind)kind, data);
         }
 
         return entries;

@@ -30,7 +30,13 @@ public sealed class CodecTests
                         at += Number(random) % (term.Value - at + 1);
                         byte[] data = new byte[random.NextUInt64() % 50];
                         data.AsSpan().Fill((byte)random.NextUInt64());
-                        entries[i] = new Entry(new(prev.Value + 1 + (ulong)i), new(at), (EntryKind)(random.NextUInt64() % 3), data);
+                        EntryKind kind = (EntryKind)(random.NextUInt64() % 3);
+                        if (kind == EntryKind.Membership)
+                        {
+                            data = new Membership([new(1), new(2 + (Number(random) / 2))]).Encode();
+                        }
+
+                        entries[i] = new Entry(new(prev.Value + 1 + (ulong)i), new(at), kind, data);
                     }
 
                     return new AppendEntries { From = from, To = to, Term = term, PrevIndex = prev, PrevTerm = prevTerm, Commit = new(Number(random)), Entries = entries };
@@ -168,6 +174,14 @@ public sealed class CodecTests
     {
         TimeoutNow message = new() { From = NodeId.None, To = new(1), Term = new(1) };
         Assert.False(RaftMessageCodec.TryDecode(Encode(message), out _, out _));
+    }
+
+    [Fact]
+    public void An_entry_with_a_membership_that_cannot_be_read_is_refused()
+    {
+        byte[] bytes = Encode(new AppendEntries { From = new(1), To = new(2), Term = new(1), Entries = new[] { new Entry(new(1), new(1), EntryKind.Membership, new byte[] { 9, 9 }) } });
+        Assert.False(RaftMessageCodec.TryDecode(bytes, out _, out string? error));
+        Assert.Contains("membership", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -220,6 +220,22 @@ public sealed class ReplicationTests
     }
 
     [Fact]
+    public void One_sync_of_many_appends_is_acknowledged_once()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        for (int i = 0; i < 10; i++)
+        {
+            lab.Propose(1, $"{i}");
+        }
+
+        lab.Deliver(1, 2);
+        lab.Sync(2);
+        AppendEntriesResponse answer = Assert.IsType<AppendEntriesResponse>(Assert.Single(lab.InFlight(2, 1)));
+        Assert.Equal(new LogIndex(11), answer.Index);
+    }
+
+    [Fact]
     public void A_heartbeat_carries_no_commit_index_beyond_what_the_follower_is_known_to_have()
     {
         Lab lab = new(3);

@@ -152,11 +152,22 @@ internal sealed class PersistQueue
 
         _inFlight.RemoveRange(0, count);
         Done = Math.Max(Done, ticket);
+        int released = outbox.Count;
         while (_held.TryPeek(out Held held) && held.Ticket <= Done)
         {
             _held.Dequeue();
             // What was said in an earlier term is of no use to anyone any more.
-            if (held.Message.Term >= currentTerm)
+            if (held.Message.Term < currentTerm)
+            {
+                continue;
+            }
+
+            // One sync often ends the wait of many acknowledgements in a row: the last one says it all.
+            if (outbox.Count > released && Supersedes(held.Message, outbox[^1]))
+            {
+                outbox[^1] = held.Message;
+            }
+            else
             {
                 outbox.Add(held.Message);
             }
@@ -164,4 +175,8 @@ internal sealed class PersistQueue
 
         return snapshot;
     }
+
+    private static bool Supersedes(RaftMessage later, RaftMessage earlier) =>
+        later is AppendEntriesResponse { IsRejected: false } a && earlier is AppendEntriesResponse { IsRejected: false } b
+        && a.To == b.To && a.Term == b.Term && a.Index >= b.Index;
 }
