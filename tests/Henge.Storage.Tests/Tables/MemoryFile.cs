@@ -6,6 +6,7 @@ namespace Henge.Storage.Tests;
 internal sealed class MemoryFile(byte[]? contents = null) : IFile
 {
     private byte[] _bytes = contents ?? [];
+    private int _reads;
 
     public string Path => "memory.sst";
 
@@ -15,14 +16,14 @@ internal sealed class MemoryFile(byte[]? contents = null) : IFile
 
     public int Syncs { get; private set; }
 
-    public int Reads { get; private set; }
+    public int Reads => Volatile.Read(ref _reads);
 
     public byte[] Bytes => _bytes;
 
     public int Read(long offset, Span<byte> buffer)
     {
         Assert.False(Disposed);
-        Reads++;
+        Interlocked.Increment(ref _reads);
         int count = (int)Math.Clamp(_bytes.Length - offset, 0, buffer.Length);
         _bytes.AsSpan((int)Math.Min(offset, _bytes.Length), count).CopyTo(buffer);
         return count;

@@ -316,6 +316,56 @@ public sealed unsafe class TableTests
         cache.Dispose();
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3000)]
+    [InlineData(1 << 20)]
+    public void Threads_read_one_table_through_a_cache_that_evicts_all_the_time(int cacheBytes)
+    {
+        SortedDictionary<byte[], byte[]> model = Entries.RandomModel(new Random(12), 800);
+        byte[][] keys = [.. model.Keys];
+        BlockCache cache = new(cacheBytes, 300);
+        TableReader table = TableReader.Open(Write(model, new TableOptions { BlockBytes = 300 }, out _), cache);
+        Exception? failure = null;
+        Thread[] threads = new Thread[4];
+        for (int t = 0; t < threads.Length; t++)
+        {
+            int seed = t;
+            threads[t] = new Thread(() =>
+            {
+                try
+                {
+                    Random random = new(seed);
+                    byte* buffer = stackalloc byte[LookupKey.BufferBytes(Entries.MaxKeyBytes)];
+                    using InternalIterator iterator = table.CreateIterator(new TableReadOptions { FillCache = seed % 2 == 0 });
+                    Entries.CheckWalks(iterator, model, random, seeks: 100);
+                    for (int i = 0; i < 4000; i++)
+                    {
+                        byte[] key = keys[random.Next(keys.Length)];
+                        Version at = InternalKey.GetVersion(key);
+                        LookupKey lookup = new(buffer, InternalKey.GetKeyspace(key), InternalKey.GetKey(key), at);
+                        Entries.CheckFound(table.TryGet(lookup, out FoundEntry found), found, model, keys, InternalKey.GetKeyspace(key), InternalKey.GetKey(key), at);
+                    }
+                }
+                catch (Exception e)
+                {
+                    failure = e;
+                }
+            });
+            threads[t].Start();
+        }
+
+        foreach (Thread thread in threads)
+        {
+            thread.Join();
+        }
+
+        Assert.Null(failure);
+        table.Release();
+        Assert.Equal(0, cache.UsedBytes);
+        cache.Dispose();
+    }
+
     [Fact]
     public void Bytes_between_keys_are_estimated_from_the_index()
     {

@@ -10,16 +10,16 @@ internal static unsafe partial class OffHeap
 {
     private const int HugePageBytes = 2 << 20;
     private const int MadvHugePage = 14;
-    private static long s_liveBytes;
+    private static long _liveBytes;
 
     /// <summary>Bytes that are allocated now.</summary>
-    public static long LiveBytes => Volatile.Read(ref s_liveBytes);
+    public static long LiveBytes => Volatile.Read(ref _liveBytes);
 
     /// <summary>Takes memory, aligned to 16 bytes, not cleared.</summary>
     public static byte* Allocate(long bytes)
     {
         byte* pointer = (byte*)NativeMemory.Alloc((nuint)bytes);
-        Interlocked.Add(ref s_liveBytes, bytes);
+        Interlocked.Add(ref _liveBytes, bytes);
         return pointer;
     }
 
@@ -27,7 +27,7 @@ internal static unsafe partial class OffHeap
     public static void Free(byte* pointer, long bytes)
     {
         NativeMemory.Free(pointer);
-        Interlocked.Add(ref s_liveBytes, -bytes);
+        Interlocked.Add(ref _liveBytes, -bytes);
     }
 
     /// <summary>
@@ -44,7 +44,7 @@ internal static unsafe partial class OffHeap
             _ = Madvise(pointer, (nuint)bytes, MadvHugePage);
         }
 
-        Interlocked.Add(ref s_liveBytes, bytes);
+        Interlocked.Add(ref _liveBytes, bytes);
         return pointer;
     }
 
@@ -52,7 +52,7 @@ internal static unsafe partial class OffHeap
     public static void FreeAligned(byte* pointer, long bytes)
     {
         NativeMemory.AlignedFree(pointer);
-        Interlocked.Add(ref s_liveBytes, -bytes);
+        Interlocked.Add(ref _liveBytes, -bytes);
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]

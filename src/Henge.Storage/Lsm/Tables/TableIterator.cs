@@ -226,6 +226,7 @@ internal sealed unsafe class TableIterator : InternalIterator
             data = Read(block);
         }
 
+        BlockFormat.PrefetchKeys(data);
         _block = block;
         _cursor.Open(data);
         return true;
