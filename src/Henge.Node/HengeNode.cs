@@ -4,6 +4,7 @@ using Henge.Node.Hosting;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
 using Henge.Node.Replication;
+using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Storage;
 
@@ -319,7 +320,33 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             return false;
         }
 
-        return true;
+        return operation.Kind != OperationKind.Write || IsOnOneShard(operation);
+    }
+
+    // A command of several keys is applied by one shard: a key of another one would be written where no reader looks for it. So no door is trusted with this.
+    private bool IsOnOneShard(Operation operation)
+    {
+        ReadOnlySpan<byte> command = operation.Command.Span;
+        if (command.IsEmpty || (CommandKind)command[0] is not (CommandKind.Txn or CommandKind.MultiPut or CommandKind.MultiDelete))
+        {
+            return true;
+        }
+
+        try
+        {
+            if (CommandEncoder.ShardOf(command, _context.Shards) == _context.Shards.ShardOf(operation.Key.Span))
+            {
+                return true;
+            }
+
+            operation.Fail(ErrorCode.CrossShard, "The key that the transaction was sent under lies on another shard than its own keys.");
+        }
+        catch (HengeException e)
+        {
+            operation.Fail(e.Code, e.Message);
+        }
+
+        return false;
     }
 
     private void Route(Operation operation)

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.StateMachine;
 using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.Clusters;
@@ -100,6 +101,43 @@ public sealed class SingleNodeTests
         {
             HarnessOperation put = cluster.Complete(node, HarnessOperation.Put($"b{i}", "2"));
             Assert.True(put.Version > barrier.Version);
+        }
+    }
+
+    [Fact]
+    public void A_transaction_over_several_shards_is_refused_and_changes_nothing()
+    {
+        var cluster = new ClusterHarness(1);
+        HarnessNode node = cluster.Nodes[0];
+        cluster.RunUntilLed();
+        foreach (bool alone in new[] { true, false })
+        {
+            var transaction = new TxnBuilder();
+            string[] keys = [.. Enumerable.Range(0, 16).Select(static i => $"key{i}")];
+            foreach (string key in keys)
+            {
+                transaction.Then.Add(HarnessOperation.Put(key, "x").Command.Span);
+            }
+
+            var command = new System.Buffers.ArrayBufferWriter<byte>();
+            transaction.Encode(command);
+            var operation = new HarnessOperation { Kind = OperationKind.Write, Key = "key0"u8.ToArray(), Command = command.WrittenMemory };
+            HarnessOperation put = HarnessOperation.Put("beside", "y");
+            if (alone)
+            {
+                node.Running.Submit(operation);
+                node.Running.Submit(put);
+            }
+            else
+            {
+                node.Running.Submit([operation, put]);
+            }
+
+            cluster.RunUntil(() => operation.IsDone && put.IsDone);
+            Assert.Equal((ErrorCode.CrossShard, 1), (operation.Error, operation.Completions));
+            Assert.Contains("braces", operation.ErrorMessage);
+            Assert.Equal(ErrorCode.None, put.Error);
+            Assert.All(keys, key => Assert.Null(cluster.Get(node, key)));
         }
     }
 }
