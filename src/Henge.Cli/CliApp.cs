@@ -41,9 +41,9 @@ internal sealed class CliApp(CliContext context)
 
     private RootCommand Build(IReadOnlyList<string> arguments)
     {
-        // The server's settings are only read when they can be asked for.
+        // What needs other libraries is only built when it can be asked for.
         bool suggest = arguments.Count > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
-        bool serve = arguments.Any(a => a is "serve" || (suggest && a.Contains("serve", StringComparison.Ordinal)));
+        bool Wanted(string name) => arguments.Any(a => a == name || (suggest && a.Contains(name, StringComparison.Ordinal)));
         GlobalOptions globals = new(context);
         RootCommand root = new("Henge: a distributed, strongly consistent key-value store.")
         {
@@ -59,6 +59,9 @@ internal sealed class CliApp(CliContext context)
             ImportCommand.Create(context, globals),
             ExportCommand.Create(context, globals),
             DevCommand.Create(context, globals),
+            ServeCommand.Create(context, globals, Wanted("serve")),
+            StorageCommand.Create(context, globals),
+            BenchCommand.Create(context, globals, Wanted("bench")),
             CompletionCommand.Create(context, globals),
         };
         globals.AddTo(root);

@@ -112,14 +112,18 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             output.WriteLine($"  {_nodes[i].Name}  {AddressOf(i)}  pid {_nodes[i].Id}  data {Path.Combine(dataDirectory, _nodes[i].Name)}  log {_nodes[i].LogPath}");
         }
 
-        string peers = count == 1 && firstPort == 7001 ? "" : $"--peers {Peers} ";
         string henge = CommandName();
         output.WriteLine();
         output.WriteLine("Try in another terminal:");
-        output.WriteLine($"  {henge} {peers}put user:1001 '{{\"name\":\"Alice\"}}'");
-        output.WriteLine($"  {henge} {peers}get user:1001");
-        output.WriteLine($"  {henge} {peers}watch --prefix user:");
-        output.WriteLine($"  {henge} {peers}status --watch");
+        if (count > 1 || firstPort != 7001)
+        {
+            output.WriteLine($"  export HENGE_PEERS={Peers}");
+        }
+
+        output.WriteLine($"  {henge} put user:1001 '{{\"name\":\"Alice\"}}'");
+        output.WriteLine($"  {henge} get user:1001");
+        output.WriteLine($"  {henge} watch --prefix user:");
+        output.WriteLine($"  {henge} status --watch");
         if (count > 1)
         {
             output.WriteLine($"  kill -9 {_nodes[0].Id}          # then read and write on: {count / 2 + 1} of {count} are enough");

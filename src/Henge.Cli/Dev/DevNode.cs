@@ -16,7 +16,7 @@ internal sealed partial class DevNode : IDisposable
     {
         Name = name;
         LogPath = logPath;
-        CommandLine = string.Join(' ', arguments);
+        CommandLine = string.Join(' ', arguments.Select(Quote));
         Id = process.Id;
         _process = process;
         _log = log;
@@ -107,6 +107,12 @@ internal sealed partial class DevNode : IDisposable
             _process.Kill();
         }
     }
+
+    /// <summary>An argument as a shell takes it.</summary>
+    private static string Quote(string argument) =>
+        argument.Length > 0 && argument.All(c => char.IsAsciiLetterOrDigit(c) || "-_./:=,@+".Contains(c, StringComparison.Ordinal))
+            ? argument
+            : "'" + argument.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 
     private async Task FollowAsync()
     {

@@ -1,0 +1,280 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Henge.Bench.Engine;
+using Henge.Bench.Load;
+using Henge.Bench.Targets;
+
+namespace Henge.Cli;
+
+/// <summary><c>henge bench</c>: puts a load on a cluster or on a peer of ours, or runs db_bench's workloads on the engine.</summary>
+internal static class BenchCommand
+{
+    public static Command Create(CliContext context, GlobalOptions globals, bool wanted)
+    {
+        Command command = new("bench", "Measure throughput and latency.");
+        if (wanted)
+        {
+            AddLoad(command, context, globals);
+            command.Add(EngineBenchCommand.Create(context, globals));
+        }
+
+        return command.WithExamples(
+            "henge bench --operations 1000000 --concurrency 64 --value-size 256 --read-ratio 0.8",
+            "henge bench --target grpc:// --concurrency 64 --read-ratio 0",
+            "henge bench --target redis://127.0.0.1:6379 --pipeline 16",
+            "henge bench --workload A --duration 30s --rate 20000 --html report.html",
+            "henge bench engine --benchmarks fillrandom,readrandom --num 1000000");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void AddLoad(Command command, CliContext context, GlobalOptions globals)
+    {
+        Option<string> target = new("--target")
+        {
+            Description = "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://. Without addresses: --peers.",
+            HelpName = "url",
+            DefaultValueFactory = _ => "henge://",
+        };
+        Option<long?> operations = new("--operations") { Description = "How many operations. [default: 1000000, or until --duration is over]", HelpName = "count" };
+        Option<string?> duration = new("--duration") { Description = "How long, in place of --operations.", HelpName = "time" };
+        Option<string> warmUp = new("--warm-up") { Description = "Not measured, before the start.", HelpName = "time", DefaultValueFactory = _ => "1s" };
+        Option<int> concurrency = new("--concurrency") { Description = "Workers, each with --pipeline operations under way.", HelpName = "count", DefaultValueFactory = _ => 64 };
+        Option<int> pipeline = new("--pipeline") { Description = "Operations that each worker keeps under way.", HelpName = "count", DefaultValueFactory = _ => 1 };
+        Option<int> valueSize = new("--value-size") { Description = "Bytes of a value.", HelpName = "bytes", DefaultValueFactory = _ => 64 };
+        Option<long> keys = new("--keys") { Description = "Keys that there are.", HelpName = "count", DefaultValueFactory = _ => 100_000 };
+        Option<double> readRatio = new("--read-ratio") { Description = "Share of reads, from 0 to 1.", HelpName = "share", DefaultValueFactory = _ => 0.8 };
+        Option<string> distribution = GlobalOptions.OneOf("--distribution", "How keys are chosen.", "uniform", "zipfian", "sequential", "latest");
+        Option<string?> workload = new("--workload") { Description = "A workload of YCSB, A to F, in place of --read-ratio and --distribution.", HelpName = "name" };
+        Option<double> rate = new("--rate") { Description = "Operations a second, in an open loop without coordinated omission; 0: as fast as answers come.", HelpName = "count" };
+        Option<bool> preload = new("--preload") { Description = "Write all keys once before the start." };
+        Option<int> streams = new("--streams") { Description = "Sessions to each node, with henge://.", HelpName = "count", DefaultValueFactory = _ => 2 };
+        Option<string> consistency = GlobalOptions.OneOf("--consistency", "How reads are made sure of.", "default", "linearizable", "lease", "stale");
+        Option<int> seed = new("--seed") { Description = "Seed of keys and mix.", HelpName = "number", DefaultValueFactory = _ => 1 };
+        Option<string?> html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "file" };
+        Option<int[]> processes = new("--server-pid") { Description = "Tell the CPU time of this local process beside the figures; may be repeated.", HelpName = "pid" };
+        foreach (Option option in (Option[])[
+            target, operations, duration, warmUp, concurrency, pipeline, valueSize, keys, readRatio, distribution, workload, rate, preload, streams, consistency,
+            seed, html, processes])
+        {
+            command.Add(option);
+        }
+
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            double reads = parse.GetValue(readRatio);
+            if (reads is not (>= 0 and <= 1))
+            {
+                throw new UsageException("--read-ratio must be from 0 to 1.");
+            }
+
+            KeyDistributionKind kind = parse.GetValue(distribution) switch
+            {
+                "zipfian" => KeyDistributionKind.Zipfian,
+                "sequential" => KeyDistributionKind.Sequential,
+                "latest" => KeyDistributionKind.Latest,
+                _ => KeyDistributionKind.Uniform,
+            };
+            LoadOptions options = new()
+            {
+                Concurrency = parse.GetValue(concurrency),
+                Pipeline = parse.GetValue(pipeline),
+                Operations = parse.GetValue(operations) ?? (parse.GetValue(duration) is null ? 1_000_000 : 0),
+                Duration = Durations.Parse(parse.GetValue(duration) ?? "10s"),
+                WarmUp = Durations.Parse(parse.GetRequiredValue(warmUp)),
+                Rate = parse.GetValue(rate),
+                ValueBytes = parse.GetValue(valueSize),
+                Keys = parse.GetValue(keys),
+                Preload = parse.GetValue(preload),
+                Workload = parse.GetValue(workload) is { } name ? Workload.Ycsb(name) : Workload.FromRatio(reads, kind),
+                Seed = parse.GetValue(seed),
+            };
+            options.Validate();
+            Client.ReadConsistency made = parse.GetValue(consistency) switch
+            {
+                "linearizable" => Client.ReadConsistency.Linearizable,
+                "lease" => Client.ReadConsistency.Lease,
+                "stale" => Client.ReadConsistency.Stale,
+                _ => Client.ReadConsistency.Default,
+            };
+            ILoadTarget measured = TargetOf(parse.GetRequiredValue(target), globals.PeerList(parse), made, parse.GetValue(streams));
+            await using (measured.ConfigureAwait(false))
+            {
+                return await RunAsync(context, globals.IsJson(parse), measured, options, parse.GetValue(html), parse.GetValue(processes) ?? [], cancellationToken)
+                    .ConfigureAwait(false);
+            }
+        });
+    }
+
+    private static async Task<int> RunAsync(
+        CliContext context, bool json, ILoadTarget target, LoadOptions options, string? html, int[] processes, CancellationToken cancellationToken)
+    {
+        LoadRunner runner = new(target, options) { ServerProcesses = processes };
+        LoadResult result = await runner.RunAsync(new LiveLine(context), cancellationToken).ConfigureAwait(false);
+        LiveLine.Clear(context);
+        if (json)
+        {
+            context.Output.WriteLine(result.ToJson());
+        }
+        else
+        {
+            Write(context, result);
+        }
+
+        if (html is not null)
+        {
+            await File.WriteAllTextAsync(html, HtmlReport.Create("Henge bench: " + target.Name, [result]), cancellationToken).ConfigureAwait(false);
+        }
+
+        return result.Operations > 0 || result.Errors == 0 ? ExitCode.Ok : ExitCode.Unavailable;
+    }
+
+    private static void Write(CliContext context, LoadResult result)
+    {
+        string F(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+        context.Output.WriteLine($"Target: {result.Target} | Workload: {result.Workload} | Workers: {result.Concurrency} x {result.Pipeline} | Values: {result.ValueBytes} B");
+        context.Output.WriteLine($"Operations: {F(result.Operations, "#,0")} in {F(result.Seconds, "0.0")} s = {F(result.OperationsPerSecond, "#,0")}/s | Errors: {F(result.Errors, "#,0")} | Not found: {F(result.Missing, "#,0")}");
+        if (result.ServerCpuSeconds > 0)
+        {
+            context.Output.WriteLine($"Server CPU: {F(result.ServerCpuSeconds, "0.0")} s = {F(result.ServerCpuSeconds * 1e6 / Math.Max(1, result.Operations), "0.0")} us for an operation");
+        }
+
+        context.Output.WriteLine();
+        Table table = new Table("", "COUNT", "MEAN ms", "P50", "P95", "P99", "P99.9", "MAX").Right(1, 2, 3, 4, 5, 6, 7);
+        foreach ((string name, LatencySummary latency) in ((string, LatencySummary)[])[("reads", result.Reads), ("writes", result.Writes), ("all", result.All)])
+        {
+            if (latency.Count > 0)
+            {
+                table.Add(
+                    name, F(latency.Count, "#,0"), F(latency.MeanMs, "0.000"), F(latency.P50Ms, "0.000"), F(latency.P95Ms, "0.000"), F(latency.P99Ms, "0.000"),
+                    F(latency.P999Ms, "0.000"), F(latency.MaxMs, "0.000"));
+            }
+        }
+
+        context.Output.Write(table.ToString());
+        foreach ((string message, long count) in result.ErrorMessages)
+        {
+            context.Output.WriteLine($"{F(count, "#,0")} x {message}");
+        }
+    }
+
+    private static ILoadTarget TargetOf(string url, string[] peers, Client.ReadConsistency consistency, int streams)
+    {
+        int colon = url.IndexOf("://", StringComparison.Ordinal);
+        string scheme = colon > 0 ? url[..colon] : "";
+        string[] addresses = colon > 0 ? url[(colon + 3)..].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) : [];
+        addresses = addresses.Length > 0 ? addresses : peers;
+        return scheme switch
+        {
+            "henge" => new HengeTarget(addresses, sessions: true, consistency, streams),
+            "grpc" => new HengeTarget(addresses, sessions: false, consistency),
+            "redis" => new RedisTarget([.. addresses.Select(HostAndPort)]),
+            _ => throw new UsageException($"--target {url} is not a target; write henge://, grpc:// or redis://host:port."),
+        };
+    }
+
+    private static (string Host, int Port) HostAndPort(string address)
+    {
+        string parsed = Client.PeerAddress.Parse(address);
+        int colon = parsed.LastIndexOf(':');
+        return (parsed[..colon].Trim('[', ']'), int.Parse(parsed.AsSpan(colon + 1), CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>One line on the terminal that says how far it is.</summary>
+    private sealed class LiveLine(CliContext context) : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value)
+        {
+            if (context.ErrorIsTerminal)
+            {
+                context.Error.Write(string.Create(
+                    CultureInfo.InvariantCulture, $"\r{value.Phase} {value.Share:P0}  {value.Operations:#,0} operations  {value.OperationsPerSecond:#,0}/s  {value.Errors:#,0} errors\u001b[K"));
+                context.Error.Flush();
+            }
+        }
+
+        public static void Clear(CliContext context)
+        {
+            if (context.ErrorIsTerminal)
+            {
+                context.Error.Write("\r\u001b[K");
+            }
+        }
+    }
+}
+
+/// <summary><c>henge bench engine</c>: db_bench's workloads, under its names.</summary>
+internal static class EngineBenchCommand
+{
+    public static Command Create(CliContext context, GlobalOptions globals)
+    {
+        EngineBenchOptions defaults = new() { Directory = "" };
+        Option<string> directory = new("--db") { Description = "An empty directory for the data.", HelpName = "directory", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "henge-bench-engine") };
+        Option<string> benchmarks = new("--benchmarks") { Description = "Workloads, in order: " + string.Join(",", EngineBenchOptions.AllBenchmarks) + ".", HelpName = "names", DefaultValueFactory = _ => string.Join(",", EngineBenchOptions.AllBenchmarks) };
+        Option<long> num = new("--num") { Description = "Entries.", HelpName = "count", DefaultValueFactory = _ => defaults.Num };
+        Option<long> reads = new("--reads") { Description = "Reads of the read workloads; -1: as many as entries.", HelpName = "count", DefaultValueFactory = _ => defaults.Reads };
+        Option<int> keySize = new("--key-size") { Description = "Bytes of a key.", HelpName = "bytes", DefaultValueFactory = _ => defaults.KeyBytes };
+        Option<int> valueSize = new("--value-size") { Description = "Bytes of a value.", HelpName = "bytes", DefaultValueFactory = _ => defaults.ValueBytes };
+        Option<int> threads = new("--threads") { Description = "Threads of the read workloads.", HelpName = "count", DefaultValueFactory = _ => defaults.Threads };
+        Option<int> seed = new("--seed") { Description = "Seed of keys.", HelpName = "number", DefaultValueFactory = _ => defaults.Seed };
+        Option<int> seekNexts = new("--seek-nexts") { Description = "Steps behind each seek.", HelpName = "count", DefaultValueFactory = _ => defaults.SeekNexts };
+        Option<long> memory = new("--memory") { Description = "Memory for memtables and cache, in bytes.", HelpName = "bytes", DefaultValueFactory = _ => defaults.MemoryBytes };
+        Option<bool> sync = new("--sync") { Description = "Sync every write." };
+        Option<bool> noLog = new("--disable-wal") { Description = "Write no log, as under Raft." };
+        Option<int> bloom = new("--bloom-bits") { Description = "Bits a key of the Bloom filters.", HelpName = "count", DefaultValueFactory = _ => defaults.BloomBits };
+        Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "memory");
+        Option<bool> existing = new("--use-existing-db") { Description = "Go on with the data that is there." };
+        Command command = new("engine", "Run db_bench's workloads on the storage engine.")
+        {
+            directory, benchmarks, num, reads, keySize, valueSize, threads, seed, seekNexts, memory, sync, noLog, bloom, engine, existing,
+        };
+        command.Do(context, globals, (parse, _) =>
+        {
+            EngineBenchOptions options = new()
+            {
+                Directory = parse.GetRequiredValue(directory),
+                Benchmarks = parse.GetRequiredValue(benchmarks).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+                Num = parse.GetValue(num),
+                Reads = parse.GetValue(reads),
+                KeyBytes = parse.GetValue(keySize),
+                ValueBytes = parse.GetValue(valueSize),
+                Threads = parse.GetValue(threads),
+                Seed = parse.GetValue(seed),
+                SeekNexts = parse.GetValue(seekNexts),
+                MemoryBytes = parse.GetValue(memory),
+                Sync = parse.GetValue(sync),
+                DisableLog = parse.GetValue(noLog),
+                BloomBits = parse.GetValue(bloom),
+                Engine = parse.GetRequiredValue(engine),
+                UseExisting = parse.GetValue(existing),
+            };
+            bool json = globals.IsJson(parse);
+            List<EngineBenchResult> results = [];
+            using EngineBench bench = new(options);
+            if (!json)
+            {
+                context.Output.WriteLine(EngineBenchReport.Header);
+                context.Output.Flush();
+            }
+
+            bench.Run(
+                result =>
+                {
+                    results.Add(result);
+                    if (!json)
+                    {
+                        context.Output.WriteLine(EngineBenchReport.Line(result));
+                        context.Output.Flush();
+                    }
+                },
+                note => context.Error.WriteLine(note));
+            if (json)
+            {
+                context.Output.WriteLine(EngineBenchReport.ToJson(results));
+            }
+
+            return Task.FromResult(ExitCode.Ok);
+        });
+        return command.WithExamples("henge bench engine --num 1000000 --benchmarks fillseq,readrandom,readseq");
+    }
+}

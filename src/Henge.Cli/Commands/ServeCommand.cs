@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Runtime.CompilerServices;
+using Henge.Server;
+
+namespace Henge.Cli;
+
+/// <summary><c>henge serve</c>.</summary>
+internal static class ServeCommand
+{
+    /// <summary>
+    /// The command with all settings of a node, or, where <paramref name="wanted"/> is false, only its name: other commands need not load the server to start.
+    /// </summary>
+    public static Command Create(CliContext context, GlobalOptions globals, bool wanted)
+    {
+        Command command = new("serve", "Run a node.");
+        if (wanted)
+        {
+            AddSettings(command, context, globals);
+        }
+
+        return command.WithExamples(
+            "henge serve --node-id node1 --addr 127.0.0.1:7001 --data-dir ./data/node1",
+            "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir /var/lib/henge --cluster node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001",
+            "henge serve --config henge.json",
+            "",
+            "Every setting is also read from the environment (HENGE_NODE_ID for --node-id) and from the file that --config names;",
+            "the command line wins over the environment, and that over the file.");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void AddSettings(Command command, CliContext context, GlobalOptions globals)
+    {
+        Option<string?> config = new("--config") { Description = "Read settings from this JSON file.", HelpName = "FILE" };
+        command.Add(config);
+        List<(string Name, Option<string?> Option)> settings = [];
+        foreach (Setting setting in ServerSettings.All)
+        {
+            Option<string?> option = new("--" + setting.Name) { Description = $"{setting.Description} [default: {setting.Default}]", HelpName = setting.Form };
+            settings.Add((setting.Name, option));
+            command.Add(option);
+        }
+
+        command.Do(context, globals, (parse, cancellationToken) =>
+        {
+            Dictionary<string, string> given = [];
+            foreach ((string name, Option<string?> option) in settings)
+            {
+                if (parse.GetValue(option) is { } value)
+                {
+                    given[name] = value;
+                }
+            }
+
+            return RunAsync(context, ServerConfiguration.Load(given, parse.GetValue(config)), cancellationToken);
+        });
+    }
+
+    private static async Task<int> RunAsync(CliContext context, ServerOptions options, CancellationToken cancellationToken)
+    {
+        using LineLogging logging = new(context.Error);
+        HengeHost host = await HengeHost.StartAsync(options, logging, cancellationToken).ConfigureAwait(false);
+        await using (host.ConfigureAwait(false))
+        {
+            context.Output.WriteLine($"{options.Node.Name} listens on {host.Server.EndPoint}, data in {options.Node.DataDirectory}. Ctrl-C stops it.");
+            context.Output.Flush();
+            try
+            {
+                await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                context.Output.WriteLine("Stopping ...");
+                context.Output.Flush();
+            }
+        }
+
+        return ExitCode.Ok;
+    }
+}

@@ -1,0 +1,112 @@
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Server.JsonLines;
+using Henge.Server.Peers;
+using Henge.Server.Ports;
+using Henge.Server.Resp;
+using Henge.Server.Rest;
+using Henge.Server.Runtime;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Henge.Server;
+
+/// <summary>
+/// A whole node with all its doors: what <c>henge serve</c> runs, for whoever wants it inside a process of his own. Start it once; dispose of it to stop it.
+/// </summary>
+public sealed partial class HengeHost : IAsyncDisposable
+{
+    private readonly NodeHost _node;
+    private readonly HengeServer _server;
+    private readonly ILogger _logger;
+    private bool _disposed;
+
+    private HengeHost(NodeHost node, HengeServer server, ILogger logger)
+    {
+        _node = node;
+        _server = server;
+        _logger = logger;
+    }
+
+    /// <summary>The node.</summary>
+    public IHengeNode Node => _node.Node;
+
+    /// <summary>The port.</summary>
+    public HengeServer Server => _server;
+
+    /// <summary>
+    /// Opens the data directory, begins to take part in the cluster, and listens. Throws <see cref="Core.HengeException"/> with what to do about it: a directory
+    /// that is held, damaged or another node's, a list that does not fit, an address that cannot be had.
+    /// </summary>
+    public static async Task<HengeHost> StartAsync(ServerOptions options, ILoggerFactory? logging = null, CancellationToken cancellationToken = default)
+    {
+        logging ??= NullLoggerFactory.Instance;
+        ILogger logger = logging.CreateLogger("Henge");
+        NodeHost node = NodeHost.Start(new NodeHostOptions
+        {
+            Node = options.Node with { Address = options.AdvertisedAddress.Length > 0 ? options.AdvertisedAddress : options.Door.Address },
+            Engine = options.Engine == EngineKind.Memory ? "memory" : "lsm",
+            EngineMemoryBytes = options.MemoryBytes,
+            Scheduler = options.Scheduler switch
+            {
+                SchedulerKind.Pinned => "pinned",
+                SchedulerKind.Queue => "queue",
+                SchedulerKind.Thread => "thread",
+                _ => "pool",
+            },
+            Events = new Events(logger),
+        });
+        try
+        {
+            List<IConnectionProtocol> protocols = [new RespProtocol(node.Node), new JsonLinesProtocol(node.Node)];
+            if (node.Transport is { } transport)
+            {
+                protocols.Insert(0, new PeerProtocol(transport, logger));
+            }
+
+            HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging);
+            await server.StartAsync(cancellationToken).ConfigureAwait(false);
+            return new HengeHost(node, server, logger);
+        }
+        catch
+        {
+            node.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes no new callers, lets calls under way end, stops the node, closes its files.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        await _server.StopAsync().ConfigureAwait(false);
+        await _server.DisposeAsync().ConfigureAwait(false);
+        _node.Dispose();
+        LogStopped(_logger);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stopped.")]
+    private static partial void LogStopped(ILogger logger);
+
+    private sealed partial class Events(ILogger logger) : INodeEvents
+    {
+        public void Note(NodeEventLevel level, string message) => LogNote(
+            logger,
+            level switch
+            {
+                NodeEventLevel.Debug => LogLevel.Debug,
+                NodeEventLevel.Warning => LogLevel.Warning,
+                NodeEventLevel.Error => LogLevel.Error,
+                _ => LogLevel.Information,
+            },
+            message);
+
+        [LoggerMessage(Message = "{Message}")]
+        private static partial void LogNote(ILogger logger, LogLevel level, string message);
+    }
+}
