@@ -76,7 +76,7 @@ public sealed partial class RaftGroup
         ready.PersistTicket = _persist.Issue(last, out bool withHardState);
         if (withHardState && !HasBug(RaftBugs.ForgetHardState))
         {
-            ready.HardState = new HardState(Term, _votedFor, _commit < last ? _commit : last);
+            ready.HardState = new HardState(Term, _votedFor, DurableCommitIndex);
         }
     }
 

@@ -94,6 +94,12 @@ public sealed partial class RaftGroup
     /// <summary>Everything up to here is committed, as far as this node knows.</summary>
     public LogIndex CommitIndex => _commit;
 
+    /// <summary>
+    /// What of <see cref="CommitIndex"/> is durable on this node: the commit index to write down, if the caller writes one by itself. One that is beyond the persisted entries would, after a
+    /// crash, look like entries that were lost.
+    /// </summary>
+    public LogIndex DurableCommitIndex => _commit < _persist.PersistedIndex ? _commit : _persist.PersistedIndex;
+
     /// <summary>Everything up to here is applied, as reported by <see cref="Applied"/>.</summary>
     public LogIndex AppliedIndex { get; private set; }
 

@@ -103,6 +103,21 @@ public sealed class CommitTests
     }
 
     [Fact]
+    public void A_hard_state_never_speaks_of_entries_that_are_written_along_with_it()
+    {
+        // The write may be torn between the two, and what was never durable must not look like something that was lost.
+        Lab lab = new(3);
+        Entry[] entries = [.. Enumerable.Range(1, 5).Select(static i => new Entry(new((ulong)i), new(1), EntryKind.Normal, new byte[1]))];
+        lab[1].Receive(new AppendEntries { From = new(2), To = new(1), Term = new(1), Commit = new(5), Entries = entries });
+        Ready ready = lab[1].TakeReady();
+        Assert.Equal(new LogIndex(5), lab[1].CommitIndex);
+        Assert.Equal(5, ready.Entries.Length);
+        Assert.Equal(LogIndex.Zero, ready.HardState!.Value.Commit);
+        lab[1].Persisted(ready.PersistTicket);
+        Assert.Equal(new LogIndex(5), lab[1].DurableCommitIndex);
+    }
+
+    [Fact]
     public void A_log_with_a_later_term_than_the_persisted_one_is_refused()
     {
         MemoryRaftLog log = new();

@@ -105,7 +105,7 @@ internal sealed class ShardReplica
     public Term ApplyingTerm { get; private set; }
 
     /// <summary>Term and vote as last handed to the log.</summary>
-    public HardState HardState => _hardState with { Commit = _group.CommitIndex };
+    public HardState HardState => _hardState with { Commit = _group.DurableCommitIndex };
 
     /// <summary>Ticks since the group was made, by a clock read now.</summary>
     public ulong NowTicks => Node.NowTicks;

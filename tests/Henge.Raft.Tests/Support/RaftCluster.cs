@@ -152,7 +152,7 @@ internal sealed class RaftCluster
             {
                 int surviving = Next(node.UnsyncedCount + 1);
                 Note($"crash {node.Id} surviving={surviving}");
-                node.Crash(surviving, Next(3));
+                node.Crash(surviving, Next(4) - 1);
                 Crashes++;
                 continue;
             }

@@ -80,16 +80,16 @@ internal sealed class TestNode
 
     /// <summary>
     /// The process dies: of what was not synced, the first <paramref name="survivingWrites"/> writes have reached the disk all the same, and of the one after
-    /// them, if it is not a snapshot, the hard state and <paramref name="survivingEntries"/> entries.
+    /// them, if it is not a snapshot, the hard state and <paramref name="survivingEntries"/> entries (-1: nothing).
     /// </summary>
-    public void Crash(int survivingWrites, int survivingEntries = 0)
+    public void Crash(int survivingWrites, int survivingEntries = -1)
     {
         for (int i = 0; i < survivingWrites && _unsynced.Count > 0; i++)
         {
             Persist(_unsynced.Dequeue());
         }
 
-        if (survivingEntries > 0 && _unsynced.TryDequeue(out Write? torn) && torn.Snapshot is null)
+        if (survivingEntries >= 0 && _unsynced.TryDequeue(out Write? torn) && torn.Snapshot is null)
         {
             Persist(torn with { Entries = torn.Entries[..Math.Min(survivingEntries, torn.Entries.Length)] });
         }
