@@ -26,6 +26,9 @@ internal sealed class SessionTable
     private const int SessionOverheadBytes = 160;
     private const int RecordOverheadBytes = 56;
 
+    // So that many sessions that end at once do not hold up one entry.
+    private const int MaxEndsAnEntry = 64;
+
     private readonly SessionLimits _limits;
     private readonly PendingWrites _writes;
     private readonly Dictionary<ulong, Session> _sessions = [];
@@ -49,7 +52,7 @@ internal sealed class SessionTable
     /// <summary>Ends sessions that were idle too long at a version. Called at the beginning of each entry, so that it depends on the log alone.</summary>
     public void EndIdle(Core.Version version)
     {
-        while (_oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs)
+        for (int i = 0; i < MaxEndsAnEntry && _oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs; i++)
         {
             // Before the entry's first version, at which the same client may come back; its own records are older still.
             Remove(oldest, new Core.Version(version.Value - 1));

@@ -19,10 +19,12 @@ internal sealed class HistoryPass : IDisposable
     private readonly record struct Found(ulong Version, int KeyAt, int KeyLength, EntryKind Kind);
 
     private readonly ShardStateMachine _machine;
-    private readonly WatchOptions _options;
-    private readonly IEngineSnapshot _snapshot;
-    private readonly EngineIterator _entries;
+    private readonly HistoryBudget _budget;
+    private readonly int _epoch;
     private readonly Core.Version _from;
+    private readonly int _limitKeyBytes;
+    private IEngineSnapshot? _snapshot;
+    private EngineIterator? _entries;
     private List<Found> _found = [];
     private byte[] _keys = new byte[1024];
     private int _keysLength;
@@ -30,16 +32,19 @@ internal sealed class HistoryPass : IDisposable
     private int _next;
     private int _limitEvents;
     private bool _started;
+    private bool _disposed;
 
-    private HistoryPass(ShardStateMachine machine, WatchOptions options, IEngineSnapshot snapshot, EngineIterator entries, Core.Version from, Core.Version end)
+    private HistoryPass(
+        ShardStateMachine machine, HistoryBudget budget, int epoch, IEngineSnapshot snapshot, EngineIterator entries, Core.Version from, Core.Version end)
     {
         _machine = machine;
-        _options = options;
+        _budget = budget;
+        _epoch = epoch;
         _snapshot = snapshot;
         _entries = entries;
         _from = from;
         _end = end;
-        _limitEvents = options.HistoryEvents;
+        (_limitEvents, _limitKeyBytes) = budget.Enter();
     }
 
     /// <summary>True when all events of the pass are known, and can be given.</summary>
@@ -54,7 +59,7 @@ internal sealed class HistoryPass : IDisposable
     /// <summary>
     /// Begins a pass. Throws <see cref="HengeException"/>: HistoryGone when events from the version on may be missing; Unavailable while the state is being replaced.
     /// </summary>
-    public static HistoryPass Begin(ShardStateMachine machine, WatchOptions options, KeyRange range, Core.Version from)
+    public static HistoryPass Begin(ShardStateMachine machine, HistoryBudget budget, KeyRange range, Core.Version from)
     {
         int epoch = machine.Epoch;
         Core.Version last = machine.LastVersion;
@@ -82,11 +87,10 @@ internal sealed class HistoryPass : IDisposable
             if (from <= floor && !floor.IsZero)
             {
                 entries.Dispose();
-                throw new HengeException(
-                    ErrorCode.HistoryGone, $"Events from version {from} on are not all kept any more: history begins after version {floor}. Read the keys as they are now, and watch from there.");
+                throw Gone(from, floor);
             }
 
-            return new HistoryPass(machine, options, snapshot, entries, from, last.Next);
+            return new HistoryPass(machine, budget, epoch, snapshot, entries, from, last.Next);
         }
         catch
         {
@@ -95,16 +99,28 @@ internal sealed class HistoryPass : IDisposable
         }
     }
 
-    /// <summary>Collects for some steps; true when it is finished.</summary>
+    /// <summary>The error of a watch that needs events which may be missing.</summary>
+    public static HengeException Gone(Core.Version from, Core.Version floor) => new(
+        ErrorCode.HistoryGone, $"Events from version {from} on are not all kept any more: history begins after version {floor}. Read the keys as they are now, and watch from there.");
+
+    /// <summary>True when the state was replaced since the pass began: what it collected may be of another past, so it must begin again.</summary>
+    public bool IsStale => _machine.Epoch != _epoch;
+
+    /// <summary>Collects for some steps; true when it is finished. From then on the pass holds nothing of the engine's.</summary>
     public bool Collect(int steps)
     {
+        if (IsCollected)
+        {
+            return true;
+        }
+
         if (!_started)
         {
-            _entries.SeekToFirst();
+            _entries!.SeekToFirst();
             _started = true;
         }
 
-        for (; steps > 0 && _entries.Valid; steps--, _entries.Next())
+        for (; steps > 0 && _entries!.Valid; steps--, _entries.Next())
         {
             if (_entries.Version >= _from && _entries.Version < _end)
             {
@@ -112,16 +128,20 @@ internal sealed class HistoryPass : IDisposable
             }
         }
 
-        if (!IsCollected && !_entries.Valid)
+        if (!_entries!.Valid)
         {
             _found.Sort(static (a, b) => a.Version.CompareTo(b.Version));
             IsCollected = true;
+            LetGo();
         }
 
         return IsCollected;
     }
 
-    /// <summary>Gives the events of the next version; false when there are no more. The version goes out whole.</summary>
+    /// <summary>
+    /// Gives the events of the next version; false when there are no more. The version goes out whole. Throws <see cref="HengeException"/> (HistoryGone) when values have been collected
+    /// since: the reader was too slow.
+    /// </summary>
     public bool TryGive(IWatchReceiver receiver, bool previousValues, out Core.Version version, out int items, out int bytes)
     {
         items = 0;
@@ -133,58 +153,90 @@ internal sealed class HistoryPass : IDisposable
         }
 
         version = new Core.Version(_found[_next].Version);
-        for (; _next < _found.Count && _found[_next].Version == version.Value; _next++)
+        int next = _next;
+        for (; next < _found.Count && _found[next].Version == version.Value; next++)
         {
-            bytes += Give(_found[_next], receiver, previousValues);
+            bytes += Give(_found[next], receiver, previousValues);
             items++;
         }
 
+        _next = next;
         return true;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _entries.Dispose();
-        _snapshot.Dispose();
+        if (!_disposed)
+        {
+            _disposed = true;
+            LetGo();
+            _budget.Leave();
+        }
+    }
+
+    private void LetGo()
+    {
+        _entries?.Dispose();
+        _snapshot?.Dispose();
+        _entries = null;
+        _snapshot = null;
     }
 
     private int Give(in Found found, IWatchReceiver receiver, bool previousValues)
     {
-        ReadOnlySpan<byte> key = _keys.AsSpan(found.KeyAt, found.KeyLength);
+        ReadOnlySpan<byte> key = Key(found);
         var version = new Core.Version(found.Version);
-        uint keyspace = SystemKeys.UserKeyspace(_machine.Shard);
         var before = new Core.Version(version.Value - 1);
-        if (found.Kind != EntryKind.Delete)
+        bool isPut = found.Kind != EntryKind.Delete;
+        PinnedValue value = default;
+        bool there = !isPut || (TryGet(key, new ReadPoint(version, 0), out value) && value.Version == version);
+        WatchReason reason = WatchReason.Put;
+        PinnedValue previous = default;
+        bool had = false;
+        if (!isPut)
         {
-            if (!_snapshot.TryGet(keyspace, key, new ReadPoint(version, 0), out PinnedValue value) || value.Version != version)
+            had = TryGet(key, new ReadPoint(before, version.Milliseconds), out previous);
+            reason = had ? WatchReason.Delete : WatchReason.Expired;
+        }
+
+        if (previousValues && !had)
+        {
+            // The value that ended by itself is not visible at the moment of its end.
+            had = TryGet(key, new ReadPoint(before, reason == WatchReason.Expired ? 0 : version.Milliseconds), out previous);
+        }
+
+        try
+        {
+            // After the reads: above the floor nothing had been collected when they were done.
+            Core.Version floor = _machine.HistoryFloor;
+            if (version <= floor)
+            {
+                throw Gone(version, floor);
+            }
+
+            if (IsStale)
+            {
+                throw new HengeException(ErrorCode.Unavailable, $"Shard {_machine.Shard} is being rebuilt from a peer on this node. Try again.");
+            }
+
+            if (!there)
             {
                 throw new HengeException(ErrorCode.Corruption, $"Version {version} of a key of shard {_machine.Shard} was there, and cannot be read. Run the storage check on this node.");
             }
 
-            bool had = TryPrevious(previousValues, keyspace, key, new ReadPoint(before, version.Milliseconds), out PinnedValue previous);
-            receiver.OnEvent(View(WatchReason.Put, key, value.Span, version, value.ExpiresAtMs, had, previous));
-            int size = key.Length + value.Span.Length + previous.Span.Length;
+            receiver.OnEvent(View(reason, key, value.Span, version, value.ExpiresAtMs, had && previousValues, previous));
+            return key.Length + value.Span.Length + (previousValues ? previous.Span.Length : 0);
+        }
+        finally
+        {
             value.Dispose();
             previous.Dispose();
-            return size;
         }
-
-        bool visible = _snapshot.TryGet(keyspace, key, new ReadPoint(before, version.Milliseconds), out PinnedValue ended);
-        if (visible)
-        {
-            receiver.OnEvent(View(WatchReason.Delete, key, default, version, 0, previousValues, ended));
-        }
-        else
-        {
-            bool had = TryPrevious(previousValues, keyspace, key, new ReadPoint(before, 0), out ended);
-            receiver.OnEvent(View(WatchReason.Expired, key, default, version, 0, had, ended));
-        }
-
-        int deletedSize = key.Length + ended.Span.Length;
-        ended.Dispose();
-        return deletedSize;
     }
+
+    private bool TryGet(ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) =>
+        _machine.Engine.TryGet(SystemKeys.UserKeyspace(_machine.Shard), key, point, out value);
 
     private static WatchEventView View(
         WatchReason reason, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, bool hasPrevious, in PinnedValue previous) => new()
@@ -198,12 +250,6 @@ internal sealed class HistoryPass : IDisposable
             PreviousValue = hasPrevious ? previous.Span : default,
             PreviousVersion = hasPrevious ? previous.Version : default,
         };
-
-    private bool TryPrevious(bool wanted, uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue previous)
-    {
-        previous = default;
-        return wanted && _snapshot.TryGet(keyspace, key, point, out previous);
-    }
 
     private void Add(Core.Version version, ReadOnlySpan<byte> key, EntryKind kind)
     {
@@ -222,7 +268,7 @@ internal sealed class HistoryPass : IDisposable
         }
 
         _found.Add(new Found(version.Value, at, key.Length, kind));
-        if (_found.Count > _limitEvents || (_keysLength > _options.HistoryKeyBytes && _found.Count > _limitEvents / 1024))
+        if (_found.Count > _limitEvents || (_keysLength > _limitKeyBytes && _found.Count > _limitEvents / 1024))
         {
             Halve();
         }

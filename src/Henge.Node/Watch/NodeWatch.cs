@@ -16,21 +16,24 @@ internal sealed class NodeWatch : IWatch
     private readonly WatchQuery _query;
     private readonly KeyRange _range;
     private readonly WatchOptions _options;
+    private readonly HistoryBudget _budget;
     private readonly ShardCursor[] _cursors;
     private readonly Action _onAvailable;
     private readonly Action _onClosed;
     private readonly Lock _lock = new();
     private readonly ArrayBufferWriter<byte> _buffer = new();
+    private ShardCursor? _inHistory;
     private int _turn;
     private int _signalled;
     private Core.Version _lastMark;
     private bool _disposed;
 
     public NodeWatch(
-        WatchQuery query, WatchOptions options, IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards, Action onAvailable, Action onClosed)
+        WatchQuery query, WatchOptions options, HistoryBudget budget, IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards, Action onAvailable, Action onClosed)
     {
         _query = query;
         _options = options;
+        _budget = budget;
         _range = new KeyRange(query.Lower, query.Upper);
         _onAvailable = onAvailable;
         _onClosed = onClosed;
@@ -75,6 +78,13 @@ internal sealed class NodeWatch : IWatch
             ObjectDisposedException.ThrowIf(_disposed, this);
             Volatile.Write(ref _signalled, 0);
             var budget = new Budget(limitItems, limitBytes);
+            if (!CollectHistory())
+            {
+                // While it collects, nothing else goes out: a caller that is held up by its own client must not hold the engine's memory.
+                Signal();
+                return false;
+            }
+
             bool unfinished = false;
             for (int i = 0; i < _cursors.Length && budget.IsLeft; i++)
             {
@@ -131,13 +141,9 @@ internal sealed class NodeWatch : IWatch
     {
         while (budget.IsLeft)
         {
-            if (cursor.Pass is not null)
+            if (_inHistory == cursor)
             {
-                if (!ReadHistory(cursor, receiver, ref budget))
-                {
-                    return false;
-                }
-
+                GiveHistory(cursor, receiver, ref budget);
                 continue;
             }
 
@@ -147,7 +153,19 @@ internal sealed class NodeWatch : IWatch
             WatchHub.RingAnswer answer = cursor.Hub.Read(cursor, _range, _buffer, budget.Items, budget.Bytes);
             if (answer == WatchHub.RingAnswer.Behind)
             {
-                cursor.Pass = HistoryPass.Begin(cursor.Machine, _options, _range, cursor.Next);
+                if (_inHistory is not null || budget.IsTouched)
+                {
+                    // One shard at a time, and in a call of its own.
+                    return false;
+                }
+
+                cursor.Pass = HistoryPass.Begin(cursor.Machine, _budget, _range, cursor.Next);
+                _inHistory = cursor;
+                if (!CollectHistory())
+                {
+                    return false;
+                }
+
                 continue;
             }
 
@@ -161,15 +179,26 @@ internal sealed class NodeWatch : IWatch
         return false;
     }
 
-    // False when the pass needs more steps than this call may take.
-    private bool ReadHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    // False when the pass that is under way needs more steps.
+    private bool CollectHistory()
     {
-        HistoryPass pass = cursor.Pass!;
-        if (!pass.Collect(_options.HistorySteps))
+        if (_inHistory is not { Pass: { } pass })
         {
-            return false;
+            return true;
         }
 
+        if (pass.IsStale)
+        {
+            EndHistory();
+            return true;
+        }
+
+        return pass.Collect(_options.HistorySteps);
+    }
+
+    private void GiveHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    {
+        HistoryPass pass = cursor.Pass!;
         while (budget.IsLeft && pass.TryGive(receiver, _query.PreviousValues, out Core.Version version, out int items, out int bytes))
         {
             cursor.Next = version.Next;
@@ -179,11 +208,15 @@ internal sealed class NodeWatch : IWatch
         if (pass.IsDone)
         {
             cursor.Next = cursor.Next > pass.End ? cursor.Next : pass.End;
-            pass.Dispose();
-            cursor.Pass = null;
+            EndHistory();
         }
+    }
 
-        return true;
+    private void EndHistory()
+    {
+        _inHistory!.Pass!.Dispose();
+        _inHistory.Pass = null;
+        _inHistory = null;
     }
 
     private void GiveRing(ShardCursor cursor, Core.Version from, IWatchReceiver receiver, ref Budget budget)

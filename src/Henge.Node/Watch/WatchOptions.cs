@@ -15,10 +15,13 @@ internal sealed record WatchOptions
     public int SliceBytes { get; init; } = 64 * 1024;
 
     /// <summary>Events that a reader of history collects in one pass over the engine.</summary>
-    public int HistoryEvents { get; init; } = 65_536;
+    public int HistoryEvents { get; init; } = 32_768;
 
     /// <summary>Bytes of keys that a reader of history collects in one pass over the engine.</summary>
-    public int HistoryKeyBytes { get; init; } = 4 * 1024 * 1024;
+    public int HistoryKeyBytes { get; init; } = 2 * 1024 * 1024;
+
+    /// <summary>Bytes that are shared by all who read history at the same time; each takes an even smaller part the later it comes.</summary>
+    public long HistoryTotalBytes { get; init; } = 32 * 1024 * 1024;
 
     /// <summary>Entries that a reader of history looks at before it lets its caller do something else.</summary>
     public int HistorySteps { get; init; } = 20_000;

@@ -12,7 +12,11 @@ namespace Henge.Node.Watch;
 /// <param name="options">Bounds of watching.</param>
 internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMachine?> machineOf, NodeLimits limits, WatchOptions options)
 {
+    private readonly HistoryBudget _budget = new(options);
     private int _count;
+
+    /// <summary>How many read history just now.</summary>
+    public int HistoryReaders => _budget.Active;
 
     /// <summary>How many watches are open.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -34,8 +38,7 @@ internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMach
             Core.Version floor = machine.HistoryFloor;
             if (!next.IsZero && next <= floor && next <= machine.LastVersion)
             {
-                throw new HengeException(
-                    ErrorCode.HistoryGone, $"Events from version {next} on are not all kept any more: history begins after version {floor}. Read the keys as they are now, and watch from there.");
+                throw HistoryPass.Gone(next, floor);
             }
         }
 
@@ -45,7 +48,7 @@ internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMach
             throw new HengeException(ErrorCode.ResourceExhausted, $"This node has {limits.Watches} watches open, which is its limit. Close some, or use another node.");
         }
 
-        return new NodeWatch(query, options, positions, onAvailable, () => Interlocked.Decrement(ref _count));
+        return new NodeWatch(query, options, _budget, positions, onAvailable, () => Interlocked.Decrement(ref _count));
     }
 
     private List<(ShardStateMachine Machine, Core.Version Next)> Locate(WatchQuery query)

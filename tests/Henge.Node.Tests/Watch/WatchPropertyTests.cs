@@ -71,6 +71,7 @@ public sealed class WatchPropertyTests : IApplyObserver
                 HistoryEvents = random.Next(2, 60),
                 HistoryKeyBytes = random.Next(20, 400),
                 HistorySteps = random.Next(1, 300),
+                HistoryTotalBytes = random.Next(100, 20_000),
             };
             var twin = new ShardedHarness(Shards);
             using IStorageEngine engine = loseHistory ? TinyLsm(new SimulatedFileSystem()) : new MemoryEngine();
@@ -157,6 +158,7 @@ public sealed class WatchPropertyTests : IApplyObserver
             }
 
             Assert.All(h.Machines, static m => Assert.Equal(0, m.Hub.Readers));
+            Assert.Equal(0, h.Watches.HistoryReaders);
         }
 
         Assert.True(complete > seeds / 2 && (gone > 0) == loseHistory, $"{complete} complete, {gone} gone");
