@@ -124,8 +124,8 @@ public readonly record struct SessionStamp(ulong ClientId, ulong Sequence)
     /// <summary>No session: a retry may take effect twice.</summary>
     public static SessionStamp None => default;
 
-    /// <summary>True without a session.</summary>
-    public bool IsNone => ClientId == 0;
+    /// <summary>True without a session: one of both numbers is 0.</summary>
+    public bool IsNone => ClientId == 0 || Sequence == 0;
 }
 
 /// <summary>How <see cref="CommandKind.Put"/> writes.</summary>

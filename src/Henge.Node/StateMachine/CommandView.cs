@@ -84,7 +84,7 @@ internal ref struct CommandView
         var reader = new SpanReader(command[2..]);
         if ((_flags & SessionFlag) != 0)
         {
-            if (nested || Kind == CommandKind.DeleteExpired || !reader.TryReadUInt64(out ulong client) || !reader.TryReadUInt64(out ulong sequence) || client == 0)
+            if (nested || Kind == CommandKind.DeleteExpired || !reader.TryReadUInt64(out ulong client) || !reader.TryReadUInt64(out ulong sequence) || client == 0 || sequence == 0)
             {
                 return false;
             }

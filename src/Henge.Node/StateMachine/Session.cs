@@ -9,6 +9,8 @@ internal struct SessionRecord
     public CommandResult Result;
     public byte[]? Payload;
     public bool PayloadLost;
+
+    /// <summary>Which of the session's chunks in the engine holds it; <see cref="Session.Unwritten"/> until the batch is committed.</summary>
     public ushort Slot;
 }
 
@@ -18,10 +20,13 @@ internal struct SessionRecord
 /// </summary>
 internal sealed class Session(ulong clientId)
 {
+    public const ushort Unwritten = ushort.MaxValue;
+
     private SessionRecord[] _records = new SessionRecord[4];
     private int _first;
-    private Stack<ushort>? _freeSlots;
-    private int _slots;
+
+    // How many records each chunk still has; a chunk without any is free to be written again.
+    private readonly List<ushort> _liveInSlot = [];
 
     public ulong ClientId { get; } = clientId;
 
@@ -34,6 +39,9 @@ internal sealed class Session(ulong clientId)
     public int Count { get; private set; }
 
     public int PayloadBytes { get; set; }
+
+    /// <summary>Records that are not in the engine yet.</summary>
+    public int UnwrittenCount { get; set; }
 
     public Session? Older { get; set; }
 
@@ -90,38 +98,51 @@ internal sealed class Session(ulong clientId)
         PayloadBytes += record.Payload?.Length ?? 0;
     }
 
-    /// <summary>Gives up the lowest sequence number and returns what it was.</summary>
-    public SessionRecord EvictLowest()
+    /// <summary>Gives up the lowest sequence number.</summary>
+    public void EvictLowest()
     {
-        SessionRecord record = this[0];
-        this[0] = default;
+        ref SessionRecord record = ref this[0];
+        Forgotten = record.Sequence;
+        PayloadBytes -= record.Payload?.Length ?? 0;
+        if (record.Slot == Unwritten)
+        {
+            UnwrittenCount--;
+        }
+        else
+        {
+            _liveInSlot[record.Slot]--;
+        }
+
+        record = default;
         _first = (_first + 1) & (_records.Length - 1);
         Count--;
-        PayloadBytes -= record.Payload?.Length ?? 0;
-        Forgotten = record.Sequence;
-        return record;
     }
 
-    public ushort TakeSlot() => _freeSlots is { Count: > 0 } ? _freeSlots.Pop() : checked((ushort)_slots++);
+    /// <summary>Slots that were ever used.</summary>
+    public int SlotCount => _liveInSlot.Count;
 
-    public void FreeSlot(ushort slot) => (_freeSlots ??= new Stack<ushort>()).Push(slot);
-
-    /// <summary>After loading: which slots are free follows from those in use.</summary>
-    public void RestoreSlots()
+    /// <summary>A slot whose chunk may be overwritten, or a new one, now with so many records.</summary>
+    public ushort TakeSlot(int records)
     {
-        var used = new SortedSet<ushort>();
-        for (int i = 0; i < Count; i++)
+        int slot = _liveInSlot.IndexOf(0);
+        if (slot < 0)
         {
-            used.Add(this[i].Slot);
+            slot = _liveInSlot.Count;
+            _liveInSlot.Add(0);
         }
 
-        _slots = used.Count == 0 ? 0 : used.Max + 1;
-        for (int slot = _slots - 1; slot >= 0; slot--)
+        _liveInSlot[slot] = checked((ushort)records);
+        return checked((ushort)slot);
+    }
+
+    /// <summary>After loading: a chunk that is there, with so many records that still count.</summary>
+    public void RestoreSlot(ushort slot, int records)
+    {
+        while (_liveInSlot.Count <= slot)
         {
-            if (!used.Contains((ushort)slot))
-            {
-                FreeSlot((ushort)slot);
-            }
+            _liveInSlot.Add(0);
         }
+
+        _liveInSlot[slot] = checked((ushort)records);
     }
 }

@@ -32,7 +32,9 @@ internal sealed class SessionTable
     private readonly SessionLimits _limits;
     private readonly PendingWrites _writes;
     private readonly Dictionary<ulong, Session> _sessions = [];
+    private readonly List<Session> _unwritten = [];
     private readonly ArrayBufferWriter<byte> _value = new();
+    private readonly ArrayBufferWriter<byte> _result = new();
     private Session? _oldest;
     private Session? _newest;
     private long _bytes;
@@ -99,18 +101,39 @@ internal sealed class SessionTable
         LinkNewest(session);
         _bytes -= BytesOf(session);
         bool keep = payload.Length <= _limits.PayloadBytes;
-        MakeRoomIn(session, keep ? payload.Length : 0, version);
+        MakeRoomIn(session, keep ? payload.Length : 0);
+        if (session.UnwrittenCount++ == 0)
+        {
+            _unwritten.Add(session);
+        }
+
         var record = new SessionRecord
         {
             Sequence = stamp.Sequence,
             Result = result,
             Payload = keep && !payload.IsEmpty ? payload.ToArray() : null,
             PayloadLost = !keep,
-            Slot = session.TakeSlot(),
+            Slot = Session.Unwritten,
         };
         session.Insert(~session.Find(stamp.Sequence), record);
         _bytes += BytesOf(session);
-        Write(session, record, version);
+    }
+
+    /// <summary>
+    /// Puts what was recorded since the last call into the batch: one chunk for each session, so that many requests of one client cost one small write. How results are spread over chunks
+    /// is each replica's own affair; what counts is which there are.
+    /// </summary>
+    public void Flush()
+    {
+        foreach (Session session in _unwritten)
+        {
+            if (session.UnwrittenCount > 0)
+            {
+                WriteChunk(session);
+            }
+        }
+
+        _unwritten.Clear();
     }
 
     /// <summary>Takes in what the engine holds. The table must be empty.</summary>
@@ -127,9 +150,9 @@ internal sealed class SessionTable
         Session? session = null;
         for (records.SeekToFirst(); records.Valid; records.Next())
         {
-            if (!SystemKeys.TryReadSessionKey(records.Key, out ulong clientId, out ushort slot) || !TryRead(records.Value, slot, out SessionRecord record, out ulong forgotten))
+            if (!SystemKeys.TryReadSessionKey(records.Key, out ulong clientId, out ushort slot) || slot == Session.Unwritten)
             {
-                throw new HengeException(ErrorCode.Corruption, $"A session record of shard {shard} is not well formed. The replica must be rebuilt from its peers.");
+                throw Damaged(shard);
             }
 
             if (session?.ClientId != clientId)
@@ -139,13 +162,23 @@ internal sealed class SessionTable
             }
 
             session.LastVersion = records.Version > session.LastVersion ? records.Version : session.LastVersion;
-            session.Forgotten = Math.Max(session.Forgotten, forgotten);
-            session.Insert(~session.Find(record.Sequence), record);
+            session.RestoreSlot(slot, 0);
+            if (!TryReadChunk(records.Value, slot, session))
+            {
+                throw Damaged(shard);
+            }
         }
 
         foreach (Session loaded in _sessions.Values.OrderBy(static s => s.LastVersion))
         {
-            loaded.RestoreSlots();
+            // Chunks may still hold what was given up since they were written.
+            ulong forgotten = loaded.Forgotten;
+            while (loaded.Count > 0 && loaded[0].Sequence <= forgotten)
+            {
+                loaded.EvictLowest();
+            }
+
+            loaded.Forgotten = forgotten;
             LinkNewest(loaded);
             _bytes += SessionOverheadBytes + BytesOf(loaded);
         }
@@ -155,6 +188,7 @@ internal sealed class SessionTable
     public void Reset()
     {
         _sessions.Clear();
+        _unwritten.Clear();
         _oldest = null;
         _newest = null;
         _bytes = 0;
@@ -198,33 +232,29 @@ internal sealed class SessionTable
         return true;
     }
 
-    // Gives up the lowest sequence numbers until a new result fits. The slot of the last one is the new record's; those of the others are deleted.
-    private void MakeRoomIn(Session session, int payloadBytes, Core.Version version)
+    // Gives up the lowest sequence numbers until a new result fits.
+    private void MakeRoomIn(Session session, int payloadBytes)
     {
         int window = _bytes > _limits.TotalBytes ? _limits.MinimumWindow : _limits.Window;
-        int freed = -1;
         while (session.Count >= window || (session.Count > 0 && session.PayloadBytes + payloadBytes > _limits.SessionPayloadBytes))
         {
-            if (freed >= 0)
-            {
-                DeleteSlot(session.ClientId, (ushort)freed, version);
-            }
-
-            freed = session.EvictLowest().Slot;
-            session.FreeSlot((ushort)freed);
+            session.EvictLowest();
         }
     }
 
     private void Remove(Session session, Core.Version version)
     {
-        for (int i = 0; i < session.Count; i++)
+        for (int slot = 0; slot < session.SlotCount; slot++)
         {
-            DeleteSlot(session.ClientId, session[i].Slot, version);
+            DeleteSlot(session.ClientId, (ushort)slot, version);
         }
 
         Unlink(session);
         _sessions.Remove(session.ClientId);
         _bytes -= SessionOverheadBytes + BytesOf(session);
+
+        // It may still be among those to be written.
+        session.UnwrittenCount = 0;
     }
 
     private void DeleteSlot(ulong clientId, ushort slot, Core.Version version)
@@ -234,40 +264,82 @@ internal sealed class SessionTable
         _writes.DeleteSystem(key, version);
     }
 
-    private void Write(Session session, in SessionRecord record, Core.Version version)
+    // highest forgotten sequence varint | (sequence varint | version varint | payload lost u8 | length varint | result)*
+    private void WriteChunk(Session session)
     {
-        Span<byte> key = stackalloc byte[SystemKeys.SessionKeyBytes];
-        SystemKeys.WriteSessionKey(key, session.ClientId, record.Slot);
+        ushort slot = session.TakeSlot(session.UnwrittenCount);
         _value.ResetWrittenCount();
-        Span<byte> span = _value.GetSpan((3 * Varint.MaxBytes) + 1);
-        int at = Varint.Write(span, record.Sequence);
-        at += Varint.Write(span[at..], session.Forgotten);
-        at += Varint.Write(span[at..], record.Result.Version.Value);
-        span[at++] = record.PayloadLost ? (byte)1 : (byte)0;
-        _value.Advance(at);
-        record.Result.Write(_value, record.Payload);
-        _writes.PutSystem(key, _value.WrittenSpan, version);
+        _value.Advance(Varint.Write(_value.GetSpan(Varint.MaxBytes), session.Forgotten));
+
+        // Most often the newest ones; those that came late are further down.
+        for (int i = session.Count - 1, left = session.UnwrittenCount; left > 0; i--)
+        {
+            ref SessionRecord record = ref session[i];
+            if (record.Slot != Session.Unwritten)
+            {
+                continue;
+            }
+
+            left--;
+            record.Slot = slot;
+            _result.ResetWrittenCount();
+            record.Result.Write(_result, record.Payload);
+            Span<byte> span = _value.GetSpan((3 * Varint.MaxBytes) + 1 + _result.WrittenCount);
+            int at = Varint.Write(span, record.Sequence);
+            at += Varint.Write(span[at..], record.Result.Version.Value);
+            span[at++] = record.PayloadLost ? (byte)1 : (byte)0;
+            at += Varint.Write(span[at..], (ulong)_result.WrittenCount);
+            _result.WrittenSpan.CopyTo(span[at..]);
+            _value.Advance(at + _result.WrittenCount);
+        }
+
+        session.UnwrittenCount = 0;
+        Span<byte> key = stackalloc byte[SystemKeys.SessionKeyBytes];
+        SystemKeys.WriteSessionKey(key, session.ClientId, slot);
+        _writes.PutSystem(key, _value.WrittenSpan, session.LastVersion);
     }
 
-    private static bool TryRead(ReadOnlySpan<byte> value, ushort slot, out SessionRecord record, out ulong forgotten)
+    private static bool TryReadChunk(ReadOnlySpan<byte> value, ushort slot, Session session)
     {
-        record = default;
         var reader = new SpanReader(value);
-        if (!reader.TryReadVarint(out ulong sequence) || !reader.TryReadVarint(out forgotten) || !reader.TryReadVarint(out ulong version)
-            || version > Core.Version.MaxValue || !reader.TryReadByte(out byte lost) || lost > 1
-            || !CommandResult.TryRead(new Core.Version(version), reader.Rest, out CommandResult result, out ReadOnlySpan<byte> payload))
+        if (!reader.TryReadVarint(out ulong forgotten))
         {
-            forgotten = 0;
             return false;
         }
 
-        record.Sequence = sequence;
-        record.Result = result;
-        record.Payload = payload.IsEmpty ? null : payload.ToArray();
-        record.PayloadLost = lost == 1;
-        record.Slot = slot;
+        session.Forgotten = Math.Max(session.Forgotten, forgotten);
+        int count = 0;
+        for (; !reader.IsEmpty; count++)
+        {
+            if (!reader.TryReadVarint(out ulong sequence) || !reader.TryReadVarint(out ulong version) || version > Core.Version.MaxValue
+                || !reader.TryReadByte(out byte lost) || lost > 1 || !reader.TryReadBytes(out ReadOnlySpan<byte> encoded)
+                || !CommandResult.TryRead(new Core.Version(version), encoded, out CommandResult result, out ReadOnlySpan<byte> payload))
+            {
+                return false;
+            }
+
+            int index = session.Find(sequence);
+            if (index >= 0 || count == ushort.MaxValue)
+            {
+                return false;
+            }
+
+            session.Insert(~index, new SessionRecord
+            {
+                Sequence = sequence,
+                Result = result,
+                Payload = payload.IsEmpty ? null : payload.ToArray(),
+                PayloadLost = lost == 1,
+                Slot = slot,
+            });
+        }
+
+        session.RestoreSlot(slot, count);
         return true;
     }
+
+    private static HengeException Damaged(ShardId shard) =>
+        new(ErrorCode.Corruption, $"A session record of shard {shard} is not well formed. The replica must be rebuilt from its peers.");
 
     private void Unlink(Session session)
     {

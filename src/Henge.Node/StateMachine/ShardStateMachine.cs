@@ -130,6 +130,7 @@ internal sealed class ShardStateMachine
             return;
         }
 
+        _sessions.Flush();
         if (_batchVersion > LastVersion)
         {
             Span<byte> meta = stackalloc byte[9];

@@ -42,7 +42,7 @@ public sealed class DecoderFuzzTests
         int understood = 0;
         for (int i = 0; i < 30_000; i++)
         {
-            byte[] bytes = Mutate(random, CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp(3, (ulong)i) : default).Bytes);
+            byte[] bytes = Mutate(random, CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp(3, (ulong)i + 1) : default).Bytes);
             if (CommandView.TryRead(bytes, out CommandView view))
             {
                 understood++;

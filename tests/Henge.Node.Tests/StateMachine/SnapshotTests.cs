@@ -16,7 +16,7 @@ public sealed class SnapshotTests
         for (int i = 0; i < 200; i++)
         {
             h.NowMs += random.Next(1000);
-            h.Apply(CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp((ulong)random.Next(1, 4), (ulong)i) : default).Bytes);
+            h.Apply(CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp((ulong)random.Next(1, 4), (ulong)i + 1) : default).Bytes);
         }
 
         h.Apply(Put("large", new string('x', 100_000)));
