@@ -20,7 +20,7 @@ public sealed class LogCrashTests(ITestOutputHelper output)
     {
         int first = Setting("HENGE_LOG_FIRST_SEED", 1);
         int crashes = 0, cuts = 0, lost = 0;
-        for (int seed = first; seed < first + Setting("HENGE_LOG_SEEDS", 150); seed++)
+        for (int seed = first; seed < first + Setting("HENGE_LOG_SEEDS", 100); seed++)
         {
             var world = new LogWorld(seed);
             try

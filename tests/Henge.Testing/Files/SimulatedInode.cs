@@ -14,6 +14,7 @@ internal sealed class SimulatedInode : SimulatedNode
     private readonly List<byte[]?> _pages = [];
     private readonly SortedDictionary<int, DirtyPage> _dirty = [];
     private long _durableLength;
+    private int _doomed;
 
     private sealed class DirtyPage(byte[]? durable)
     {
@@ -104,9 +105,16 @@ internal sealed class SimulatedInode : SimulatedNode
 
     internal void Sync()
     {
-        foreach (int page in _dirty.Where(static p => !p.Value.Doomed).Select(static p => p.Key).ToArray())
+        if (_doomed == 0)
         {
-            _dirty.Remove(page);
+            _dirty.Clear();
+        }
+        else
+        {
+            foreach (int page in _dirty.Where(static p => !p.Value.Doomed).Select(static p => p.Key).ToArray())
+            {
+                _dirty.Remove(page);
+            }
         }
 
         _durableLength = Length;
@@ -116,10 +124,11 @@ internal sealed class SimulatedInode : SimulatedNode
     {
         foreach (DirtyPage page in _dirty.Values)
         {
-            if (random.Next(2) == 0)
+            if (!page.Doomed && random.Next(2) == 0)
             {
                 page.Doomed = true;
                 page.Between = null;
+                _doomed++;
             }
         }
     }
@@ -147,6 +156,7 @@ internal sealed class SimulatedInode : SimulatedNode
         Length = Math.Max(Length, length);
         SetLength(length);
         _dirty.Clear();
+        _doomed = 0;
         _durableLength = Length;
     }
 
@@ -167,7 +177,7 @@ internal sealed class SimulatedInode : SimulatedNode
 
     internal SimulatedInode Clone()
     {
-        var copy = new SimulatedInode { Length = Length, _durableLength = _durableLength };
+        var copy = new SimulatedInode { Length = Length, _durableLength = _durableLength, _doomed = _doomed };
         copy._pages.AddRange(_pages.Select(static p => (byte[]?)p?.Clone()));
         foreach ((int index, DirtyPage page) in _dirty)
         {
@@ -214,7 +224,12 @@ internal sealed class SimulatedInode : SimulatedNode
             return;
         }
 
-        dirty.Doomed = false;
+        if (dirty.Doomed)
+        {
+            dirty.Doomed = false;
+            _doomed--;
+        }
+
         if ((dirty.Between ??= []).Count < RememberedVersions)
         {
             dirty.Between.Add((byte[]?)_pages[page]?.Clone());
