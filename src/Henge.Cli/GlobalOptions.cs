@@ -27,12 +27,27 @@ internal sealed class GlobalOptions
         Recursive = true,
     };
 
+    public Option<bool> Tls { get; } = new("--tls")
+    {
+        Description = "Speak TLS with the nodes (or set HENGE_TLS=1).",
+        Recursive = true,
+    };
+
+    public Option<string?> TlsCa { get; } = new("--tls-ca")
+    {
+        Description = "Trust certificates signed by these (PEM), in place of the machine's roots (or set HENGE_TLS_CA). Means --tls.",
+        HelpName = "file",
+        Recursive = true,
+    };
+
     /// <summary>Adds them to the root, from where all commands inherit them.</summary>
     public void AddTo(Command root)
     {
         root.Add(Peers);
         root.Add(Output);
         root.Add(TimeoutText);
+        root.Add(Tls);
+        root.Add(TlsCa);
     }
 
     /// <summary>True with <c>--output json</c>.</summary>
@@ -70,6 +85,16 @@ internal sealed class GlobalOptions
             UseSessions = !shortLived,
             UnreachableTimeout = TimeSpan.FromSeconds(2),
         };
+        string? ca = parse.GetValue(TlsCa) ?? _context.Environment("HENGE_TLS_CA");
+        if (!string.IsNullOrEmpty(ca))
+        {
+            options.Tls = TlsTrust.Only(ca);
+        }
+        else if (parse.GetValue(Tls) || _context.Environment("HENGE_TLS") is "1" or "true")
+        {
+            options.Tls = new();
+        }
+
         if (Timeout(parse) is { } timeout)
         {
             options.DefaultDeadline = timeout;

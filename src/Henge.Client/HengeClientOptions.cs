@@ -13,8 +13,11 @@ public sealed class HengeClientOptions
     /// <summary>How long a request may take with all its retries, when it does not say so itself. Default: 10 s.</summary>
     public TimeSpan DefaultDeadline { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long one attempt may take before another node is asked. Default: 3 s.</summary>
-    public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(3);
+    /// <summary>
+    /// How long one attempt may take before another node is asked. Default: 1 s: longer than an election, shorter than anybody's patience. Writes are repeated
+    /// under their sequence number, so that an attempt given up too early does no harm.
+    /// </summary>
+    public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long making a connection may take. Default: 2 s.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);

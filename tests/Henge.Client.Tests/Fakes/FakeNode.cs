@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using Henge.Core;
 using Henge.Protocol.Grpc;
@@ -30,13 +31,20 @@ public sealed class FakeNode : IAsyncDisposable
     /// <summary>How many calls of a method have come.</summary>
     public int Count(string method) => Calls.Count(c => c.EndsWith("/" + method, StringComparison.Ordinal));
 
-    public static async Task<FakeNode> StartAsync(Func<FakeCall, Task> handler, int port = 0)
+    public static async Task<FakeNode> StartAsync(Func<FakeCall, Task> handler, int port = 0, X509Certificate2? certificate = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddLogging(l => l.ClearProviders());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(k =>
         {
-            k.Listen(IPAddress.Loopback, port, l => l.Protocols = HttpProtocols.Http2);
+            k.Listen(IPAddress.Loopback, port, l =>
+            {
+                l.Protocols = HttpProtocols.Http2;
+                if (certificate is not null)
+                {
+                    l.UseHttps(certificate);
+                }
+            });
             k.AddServerHeader = false;
             k.Limits.MinRequestBodyDataRate = null;
         });
@@ -52,7 +60,7 @@ public sealed class FakeNode : IAsyncDisposable
             call.Finish();
         });
         await application.StartAsync();
-        node.Address = application.Urls.First().Replace("http://", "", StringComparison.Ordinal);
+        node.Address = application.Urls.First().Split("://")[1];
         return node;
     }
 
