@@ -1,1 +1,114 @@
-return 0;
+using System.Diagnostics;
+using System.Globalization;
+using Henge.Core;
+using Henge.Simulation;
+using Henge.Simulation.World;
+
+// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] | --seed S [--trace] | --canaries [--canary NAME]
+Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
+return Campaign.Run(args);
+
+/// <summary>The command line of the simulator.</summary>
+internal static class Campaign
+{
+    public static int Run(string[] args)
+    {
+        string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
+        Canary canary = Option("--canary") is { } name ? Enum.Parse<Canary>(name, ignoreCase: true) : Canary.None;
+        if (Option("--seed") is { } seed)
+        {
+            return Replay(ulong.Parse(seed, CultureInfo.InvariantCulture), canary, args.Contains("--trace"));
+        }
+
+        if (args.Contains("--canaries"))
+        {
+            return RunCanaries();
+        }
+
+        int seeds = int.Parse(Option("--seeds") ?? "100", CultureInfo.InvariantCulture);
+        ulong from = ulong.Parse(Option("--from") ?? "1", CultureInfo.InvariantCulture);
+        return RunMany(from, seeds, canary);
+    }
+
+    private static int Replay(ulong seed, Canary canary, bool trace)
+    {
+        SimResult result = SimRun.Run(seed, canary, trace);
+        if (trace)
+        {
+            Console.WriteLine(result.Trace);
+        }
+
+        Console.WriteLine($"seed {seed}: {(result.Failure is null ? "ok" : "FAILED: " + result.Failure)}");
+        Console.WriteLine($"trace hash {result.TraceHash:x16}, {result.Events} events in {result.VirtualMs / 1000.0:F1} virtual seconds");
+        return result.Failure is null ? 0 : 1;
+    }
+
+    private static int RunMany(ulong from, int seeds, Canary canary)
+    {
+        var watch = Stopwatch.StartNew();
+        var statistics = new SimStatistics();
+        var gate = new Lock();
+        long virtualMs = 0, events = 0, done = 0;
+        SimResult? failed = null;
+        Parallel.For(0, seeds, (i, state) =>
+        {
+            SimResult result = SimRun.Run(from + (ulong)i, canary);
+            lock (gate)
+            {
+                virtualMs += result.VirtualMs;
+                events += result.Events;
+                statistics.Add(result.Statistics);
+                done++;
+                if (result.Failure is not null && (failed is null || result.Seed < failed.Seed))
+                {
+                    failed = result;
+                    state.Stop();
+                }
+
+                if (done % 500 == 0)
+                {
+                    Console.Error.WriteLine($"{done} of {seeds} seeds, {watch.Elapsed.TotalSeconds:F0} s");
+                }
+            }
+        });
+
+        if (failed is not null)
+        {
+            Console.WriteLine($"seed {failed.Seed} FAILED: {failed.Failure}");
+            Console.WriteLine($"replay: dotnet run -c Release --project tests/Henge.Simulation -- --seed {failed.Seed} --trace{(canary == Canary.None ? "" : " --canary " + canary)}");
+            Console.WriteLine($"{done} seeds ran in {watch.Elapsed.TotalSeconds:F1} s");
+            return 1;
+        }
+
+        Console.WriteLine($"{"seeds",-28}{seeds,14:N0}");
+        Console.WriteLine($"{"simulated hours",-28}{virtualMs / 3_600_000.0,14:F2}");
+        Console.WriteLine($"{"events",-28}{events,14:N0}");
+        foreach ((string name, long count) in statistics.All())
+        {
+            Console.WriteLine($"{name,-28}{count,14:N0}");
+        }
+
+        Console.WriteLine($"{"seconds",-28}{watch.Elapsed.TotalSeconds,14:F1}");
+        string[] missing = [.. statistics.Missing()];
+        if (missing.Length > 0 && seeds >= 200)
+        {
+            Console.WriteLine("These never happened, so nothing is known about them: " + string.Join(", ", missing));
+            return 1;
+        }
+
+        return 0;
+    }
+
+    private static int RunCanaries()
+    {
+        int missed = 0;
+        foreach (Canary canary in Enum.GetValues<Canary>().Where(static c => c != Canary.None))
+        {
+            int found = CanaryHunt.Find(canary, out string? how);
+            missed += found < 0 ? 1 : 0;
+            Console.WriteLine(found < 0 ? $"{canary,-28} NOT FOUND within {canary.Budget()} seeds" : $"{canary,-28} found by seed {found,4}: {how}");
+        }
+
+        return missed == 0 ? 0 : 1;
+    }
+}

@@ -87,6 +87,9 @@ public sealed record NodeOptions
     /// <summary>Deliberate bugs, for the simulator to prove that it would find them.</summary>
     internal RaftBugs RaftBugs { get; init; }
 
+    /// <summary>Deliberate bugs of the node itself, for the same end.</summary>
+    internal NodeBugs Bugs { get; init; }
+
     /// <summary>Most sessions that a shard remembers.</summary>
     public int SessionLimit { get; init; } = 10_000;
 

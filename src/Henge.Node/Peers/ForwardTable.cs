@@ -25,7 +25,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private readonly Dictionary<ulong, Operation> _waiting = [];
     private readonly List<ulong> _ended = [];
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
-    private ulong _lastId = new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64();
+    private ulong _lastId = new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64() << ForwardWindow.CounterBits;
+    private readonly ForwardWindow _taken = new();
     private int _ticks;
 
     /// <summary>How many wait.</summary>
@@ -55,7 +56,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     /// <summary>Takes a forwarded write in, on the leader's side.</summary>
     public void OnForward(ShardReplica replica, NodeId from, ReadOnlyMemory<byte> body)
     {
-        if (body.Length < ForwardHeaderBytes)
+        if (body.Length < ForwardHeaderBytes || !_taken.TryTake(from, BinaryPrimitives.ReadUInt64LittleEndian(body.Span)))
         {
             return;
         }

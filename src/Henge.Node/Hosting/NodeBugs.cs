@@ -1,0 +1,23 @@
+namespace Henge.Node.Hosting;
+
+/// <summary>
+/// Deliberate bugs of the node (those of consensus are <see cref="Raft.RaftBugs"/>), for the simulator to prove that it would find them. Never set outside of it.
+/// </summary>
+[Flags]
+internal enum NodeBugs
+{
+    /// <summary>The real thing.</summary>
+    None = 0,
+    /// <summary>A snapshot leaves out who has written what, so that a retry after it takes effect again.</summary>
+    DropSessionsFromSnapshot = 1 << 0,
+    /// <summary>Retries are not recognized.</summary>
+    ForgetSessions = 1 << 1,
+    /// <summary>A watch that goes from history to live events loses the first of these.</summary>
+    LoseWatchEventAtSeam = 1 << 2,
+    /// <summary>A write is acknowledged when it is proposed.</summary>
+    AnswerBeforeCommit = 1 << 3,
+    /// <summary>A new leader gives versions by its clock alone.</summary>
+    ReuseVersion = 1 << 4,
+    /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>
+    SkipScanBarrier = 1 << 5,
+}

@@ -1,0 +1,64 @@
+using Henge.Core;
+
+namespace Henge.Node.Peers;
+
+/// <summary>
+/// Which forwarded writes have been taken in already: a transport may repeat a frame, and a write without a session must not take effect twice for that. A request's number is
+/// <c>stream (24 bits, random for each start of a sending worker) | counter (40 bits)</c>; of each stream the last 65,536 numbers are remembered, as a sliding window of bits
+/// (the idea of IPsec's replay protection, RFC 4303 appendix A2). What is older counts as repeated. Belongs to a worker.
+/// </summary>
+internal sealed class ForwardWindow
+{
+    /// <summary>Bits of the counter.</summary>
+    public const int CounterBits = 40;
+
+    private const int Bits = 65_536;
+    private const int Streams = 64;
+    private readonly Dictionary<(NodeId From, ulong Stream), Window> _windows = [];
+    private readonly Queue<(NodeId From, ulong Stream)> _order = new();
+
+    /// <summary>True for the first time that a number comes; false for a repetition.</summary>
+    public bool TryTake(NodeId from, ulong request)
+    {
+        (NodeId, ulong) key = (from, request >> CounterBits);
+        if (!_windows.TryGetValue(key, out Window? window))
+        {
+            if (_order.Count == Streams)
+            {
+                _windows.Remove(_order.Dequeue());
+            }
+
+            _windows.Add(key, window = new Window());
+            _order.Enqueue(key);
+        }
+
+        return window.TryTake((long)(request & ((1UL << CounterBits) - 1)));
+    }
+
+    private sealed class Window
+    {
+        private readonly ulong[] _seen = new ulong[Bits / 64];
+        private long _highest = -1;
+
+        public bool TryTake(long counter)
+        {
+            if (counter > _highest)
+            {
+                // What the window moves over is forgotten; a jump over all of it forgets everything.
+                for (long i = Math.Max(_highest + 1, counter - Bits + 1); i <= counter; i++)
+                {
+                    _seen[(i % Bits) >> 6] &= ~(1UL << (int)(i & 63));
+                }
+
+                _highest = counter;
+            }
+            else if (counter <= _highest - Bits || (_seen[(counter % Bits) >> 6] >> (int)(counter & 63) & 1) != 0)
+            {
+                return false;
+            }
+
+            _seen[(counter % Bits) >> 6] |= 1UL << (int)(counter & 63);
+            return true;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using Henge.Node.Hosting;
+using Henge.Raft;
+
+namespace Henge.Simulation;
+
+/// <summary>Deliberate bugs. A campaign that does not find each of them proves nothing.</summary>
+public enum Canary
+{
+    None,
+    VoteTwiceInTerm,
+    CommitOlderTermByCounting,
+    AckBeforeSync,
+    SkipReadBarrier,
+    ForgetHardState,
+    VoteForStaleLog,
+    CommitBeyondMatch,
+    ReadBeforeOwnEntry,
+    KeepConflictingEntry,
+    ApplyBeforeCommit,
+    DropSessionsFromSnapshot,
+    ForgetSessions,
+    LoseWatchEventAtSeam,
+    AnswerBeforeCommit,
+    ReuseVersion,
+    SkipScanBarrier,
+}
+
+/// <summary>Which switch a canary is.</summary>
+internal static class Canaries
+{
+    public static bool IsRaft(this Canary canary) => Enum.TryParse<RaftBugs>(canary.ToString(), out _);
+
+    public static RaftBugs RaftBug(this Canary canary) => Enum.Parse<RaftBugs>(canary.ToString());
+
+    public static NodeBugs NodeBug(this Canary canary) => Enum.TryParse(canary.ToString(), out NodeBugs bug) ? bug : NodeBugs.None;
+
+    /// <summary>Within how many seeds it must be found.</summary>
+    public static int Budget(this Canary canary) => canary switch
+    {
+        Canary.CommitOlderTermByCounting or Canary.KeepConflictingEntry or Canary.ReadBeforeOwnEntry or Canary.ForgetHardState or Canary.VoteTwiceInTerm => 300,
+        _ => 100,
+    };
+}

@@ -1,0 +1,195 @@
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Simulation.Clients;
+using Henge.Simulation.World;
+using Henge.Storage;
+
+namespace Henge.Simulation.Checking;
+
+/// <summary>What must hold when the world has come to rest: the cluster's own history is held against everything that clients saw.</summary>
+internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOnlyList<SimWatcher> watchers)
+{
+    /// <summary>One write as the cluster remembers it; value 0 is a deletion.</summary>
+    private readonly record struct Event(ulong Version, long Value);
+
+    private readonly SortedDictionary<string, List<Event>> _truth = new(StringComparer.Ordinal);
+
+    /// <summary>Throws <see cref="SimulationException"/> at the first thing that is wrong.</summary>
+    public void Run()
+    {
+        CompareStates();
+        ReadTruth();
+        CheckWrites();
+        CheckReads();
+        CheckScans();
+        CheckPast();
+        CheckWatchers();
+        foreach ((string key, List<KeyOperation> operations) in history.Keys)
+        {
+            if (LinearizabilityChecker.Check(operations) is { } problem)
+            {
+                throw new SimulationException($"{key} is not linearizable: {problem}");
+            }
+        }
+    }
+
+    private void CompareStates()
+    {
+        for (int shard = 0; shard < cluster.Shards; shard++)
+        {
+            ulong[] hashes = [.. cluster.Nodes.Select(n => n.Node!.Parts.Replicas[shard].Machine.StateHash())];
+            if (hashes.Distinct().Count() > 1)
+            {
+                throw new SimulationException($"shard {shard}: equal applied index, different states: {string.Join(", ", hashes)}");
+            }
+        }
+    }
+
+    private void ReadTruth()
+    {
+        foreach (byte[] key in cluster.Keys)
+        {
+            string name = Encoding.ASCII.GetString(key);
+            List<Event>? first = null;
+            foreach (SimNode node in cluster.Nodes)
+            {
+                var collector = new Collector();
+                node.Node!.History(key, Core.Version.Max, int.MaxValue, collector);
+                collector.Events.Reverse();
+                if (first is not null && !first.SequenceEqual(collector.Events))
+                {
+                    throw new SimulationException($"{name}: nodes remember different histories.");
+                }
+
+                first = collector.Events;
+            }
+
+            _truth[name] = first!;
+        }
+
+        foreach (IGrouping<long, long> value in _truth.Values.SelectMany(static t => t).Where(static e => e.Value != 0).Select(static e => e.Value).GroupBy(static v => v))
+        {
+            if (value.Count() > 1)
+            {
+                throw new SimulationException($"value {value.Key} was written {value.Count()} times, so a retry took effect twice: " + string.Join(", ", _truth.SelectMany(t => t.Value.Where(e => e.Value == value.Key).Select(e => $"{t.Key} at {e.Version}"))));
+            }
+
+            if (history.Refused.Contains(value.Key))
+            {
+                throw new SimulationException($"value {value.Key} is there, and the cluster had said that nothing was done.");
+            }
+        }
+    }
+
+    private void CheckWrites()
+    {
+        foreach ((string key, List<KeyOperation> operations) in history.Keys)
+        {
+            List<Event> truth = _truth[key];
+            foreach (KeyOperation operation in operations)
+            {
+                bool writes = operation.Action is KeyAction.Write or KeyAction.WriteIf;
+                if (operation.Outcome != KeyOutcome.Ok || !writes)
+                {
+                    continue;
+                }
+
+                int at = truth.FindIndex(e => e.Version == operation.Version);
+                if (at < 0 || truth[at].Value != operation.Value)
+                {
+                    throw new SimulationException($"{key}: an acknowledged write is lost: {operation}");
+                }
+
+                ulong before = at > 0 && truth[at - 1].Value != 0 ? truth[at - 1].Version : 0;
+                if (operation.Action == KeyAction.WriteIf && before != operation.Condition)
+                {
+                    throw new SimulationException($"{key}: a write on a condition followed version {before}: {operation}");
+                }
+            }
+        }
+    }
+
+    private void CheckReads()
+    {
+        foreach ((string key, List<KeyOperation> operations) in history.Keys)
+        {
+            foreach (KeyOperation read in operations.Where(static o => o is { Action: KeyAction.Read, Outcome: KeyOutcome.Ok } && o.Value != 0))
+            {
+                if (!_truth[key].Contains(new Event(read.Version, read.Value)))
+                {
+                    throw new SimulationException($"{key}: a read saw what never was: {read}");
+                }
+            }
+        }
+    }
+
+    /// <summary>A scan is one cut through all shards: exactly what was there at its version, with all that had been acknowledged before it began.</summary>
+    private void CheckScans()
+    {
+        foreach (ScanRecord scan in history.Scans)
+        {
+            foreach ((string key, List<Event> truth) in _truth)
+            {
+                Event expected = At(truth, scan.Version);
+                (long value, ulong version) = scan.Found.GetValueOrDefault(key);
+                if (value != expected.Value || (value != 0 && version != expected.Version))
+                {
+                    throw new SimulationException($"a scan as of {scan.Version} saw {key} = {value} at {version}; it was {expected.Value} at {expected.Version}.");
+                }
+
+                foreach (KeyOperation write in history.Keys.GetValueOrDefault(key, []).Where(static o => o is { Outcome: KeyOutcome.Ok, Action: KeyAction.Write or KeyAction.WriteIf }))
+                {
+                    if ((write.Return < scan.Call && write.Version > scan.Version) || (write.Call > scan.Return && write.Version <= scan.Version))
+                    {
+                        throw new SimulationException($"a scan as of {scan.Version} ({scan.Call}..{scan.Return}) is on the wrong side of a write of {key}: {write}");
+                    }
+                }
+            }
+        }
+    }
+
+    private void CheckPast()
+    {
+        foreach (PastRead read in history.PastReads)
+        {
+            Event expected = At(_truth[read.Key], read.At);
+            if (expected.Value != read.Value || (read.Value != 0 && expected.Version != read.Version))
+            {
+                throw new SimulationException($"{read.Key} as of {read.At} was read as {read.Value} at {read.Version}; it was {expected.Value} at {expected.Version}.");
+            }
+        }
+    }
+
+    private static Event At(List<Event> truth, ulong version) => truth.LastOrDefault(e => e.Version <= version);
+
+    private void CheckWatchers()
+    {
+        for (int i = 0; i < watchers.Count; i++)
+        {
+            if (watchers[i].LostHistory)
+            {
+                continue;
+            }
+
+            foreach ((string key, List<Event> truth) in _truth)
+            {
+                List<Event> seen = [.. watchers[i].Seen.GetValueOrDefault(key, []).Select(static e => new Event(e.Version, e.Value))];
+                if (!seen.SequenceEqual(truth))
+                {
+                    int at = seen.Zip(truth).TakeWhile(static p => p.First == p.Second).Count();
+                    throw new SimulationException(
+                        $"watcher {i} of {key}: saw {seen.Count} events of {truth.Count}; the first difference is event {at}: saw {(at < seen.Count ? seen[at] : null)}, was {(at < truth.Count ? truth[at] : null)}.");
+                }
+            }
+        }
+    }
+
+    private sealed class Collector : IScanReceiver
+    {
+        public List<Event> Events { get; } = [];
+
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
+            Events.Add(new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value)));
+    }
+}

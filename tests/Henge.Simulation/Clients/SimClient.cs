@@ -1,0 +1,398 @@
+using System.Buffers;
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Simulation.Checking;
+using Henge.Simulation.World;
+using Henge.Storage;
+using Version = Henge.Core.Version;
+
+namespace Henge.Simulation.Clients;
+
+/// <summary>
+/// One client in a closed loop: chooses an operation, sends it to any node, and takes note of what came of it. Writes with a session are repeated with the same sequence
+/// after an unknown outcome; without one they are left unknown.
+/// </summary>
+internal sealed class SimClient(int number, SimCluster cluster, SimHistory history)
+{
+    private const long GiveUpMs = 4_000;
+    private const int MaxAttempts = 6;
+    private readonly SimRandom _random = cluster.World.Random.Fork();
+    private readonly Dictionary<string, ulong> _seen = new(StringComparer.Ordinal);
+    private readonly ulong _clientId = (ulong)number + 1;
+    private ulong _sequence;
+
+    private SimWorld World => cluster.World;
+
+    /// <summary>True while an operation is under way.</summary>
+    public bool Busy { get; private set; }
+
+    /// <summary>Begins.</summary>
+    public void Start() => World.AfterMs(_random.Next(50), Next);
+
+    private void Next()
+    {
+        if (cluster.ClientsStop)
+        {
+            return;
+        }
+
+        Busy = true;
+        cluster.Statistics.Operations++;
+        byte[] key = cluster.Keys[_random.Next(cluster.Keys.Count)];
+        int choice = _random.Next(100);
+        if (choice < 35)
+        {
+            Read(key);
+        }
+        else if (choice < 88)
+        {
+            Write(key, choice);
+        }
+        else if (choice < 94)
+        {
+            new SimScan(this, cluster, history, _random).Begin();
+        }
+        else
+        {
+            PastOrStaleRead(key, stale: choice >= 97);
+        }
+    }
+
+    /// <summary>The operation is over: the next one comes after a short rest.</summary>
+    public void Done()
+    {
+        Busy = false;
+        World.After(_random.Between(100_000, cluster.RestNs), Next);
+    }
+
+    /// <summary>Runs an operation on a node; the end is called once: with the operation, or null when nothing was heard in time.</summary>
+    public void Run(SimNode node, Action<SimOperation> fill, Action<SimOperation?> end)
+    {
+        bool ended = false;
+        void End(SimOperation? operation)
+        {
+            if (!ended)
+            {
+                ended = true;
+                end(operation);
+            }
+        }
+
+        var operation = new SimOperation(o => World.After(_random.Between(10_000, 200_000), () => End(o)));
+        fill(operation);
+        World.AfterMs(GiveUpMs, () => End(null));
+        node.Plan(_random.Between(10_000, 200_000), "submit", () =>
+        {
+            operation.DeadlineMs = node.Node!.MonotonicMs + _random.Between(50, 3_000);
+            node.Node.Submit(operation);
+        });
+    }
+
+    /// <summary>A node that runs, if there is one.</summary>
+    public SimNode? AnyNode() => cluster.AnyNode(_random);
+
+    private void Read(byte[] key)
+    {
+        if (AnyNode() is not { } node)
+        {
+            Done();
+            return;
+        }
+
+        long call = history.Instant();
+        int epoch = node.Epoch;
+        Run(node, o => (o.Kind, o.Key) = (OperationKind.Get, key), get =>
+        {
+            // The value is read on the caller's own thread, some time after the barrier was passed.
+            if (get is null || get.Error != ErrorCode.None || node.Epoch != epoch || node.Node is null || node.IsPaused)
+            {
+                cluster.Statistics.Errors++;
+                Done();
+                return;
+            }
+
+            node.Guard("read", () =>
+            {
+                (long value, ulong version) = Value(node, get);
+                history.Add(key, new KeyOperation { Client = number, Action = KeyAction.Read, Call = call, Return = history.Instant(), Value = value, Version = version, Outcome = KeyOutcome.Ok });
+                _seen[Encoding.ASCII.GetString(key)] = version;
+            });
+            Done();
+        });
+    }
+
+    private void PastOrStaleRead(byte[] key, bool stale)
+    {
+        ulong at = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key));
+        if (AnyNode() is not { } node || (at == 0 && !stale))
+        {
+            Done();
+            return;
+        }
+
+        int epoch = node.Epoch;
+        Run(node, o =>
+        {
+            (o.Kind, o.Key) = (OperationKind.Get, key);
+            o.Consistency = stale ? ReadConsistency.Stale : ReadConsistency.Default;
+            o.ReadVersion = stale ? default : new Version(at + (ulong)_random.Next(2));
+        },
+        get =>
+        {
+            if (get is { Error: ErrorCode.None } && node.Epoch == epoch && node.Node is not null && !node.IsPaused)
+            {
+                node.Guard("read", () =>
+                {
+                    (long value, ulong version) = Value(node, get);
+                    if (stale)
+                    {
+                        cluster.Statistics.StaleReads++;
+                    }
+                    else
+                    {
+                        history.PastReads.Add(new PastRead(Encoding.ASCII.GetString(key), get.ReadVersion.Value, value, version));
+                    }
+                });
+            }
+
+            Done();
+        });
+    }
+
+    private static (long Value, ulong Version) Value(SimNode node, SimOperation get)
+    {
+        if (!node.Node!.TryRead(get, out PinnedValue pinned))
+        {
+            return (0, 0);
+        }
+
+        using (pinned)
+        {
+            return (SimValue.NumberOf(pinned.Span), pinned.Version.Value);
+        }
+    }
+
+    private void Write(byte[] key, int choice)
+    {
+        var write = new WriteIntent { Key = key, Call = history.Instant(), Value = ++history.LastValue, Condition = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key)) };
+        bool session = _random.PerMille(800);
+        SessionStamp stamp = session ? new SessionStamp(_clientId, ++_sequence) : default;
+        byte[] value = SimValue.Create(write.Value, _random);
+        var command = new ArrayBufferWriter<byte>();
+        if (choice < 60)
+        {
+            write.Action = KeyAction.Write;
+            CommandEncoder.Put(command, key, value, default, stamp);
+        }
+        else if (choice < 70)
+        {
+            write.Action = KeyAction.WriteIf;
+            CommandEncoder.Put(command, key, value, new PutOptions { Condition = PutCondition.IfVersion, IfVersion = new Version(write.Condition) }, stamp);
+        }
+        else if (choice < 77)
+        {
+            (write.Action, write.Value) = (KeyAction.Delete, 0);
+            CommandEncoder.Delete(command, key, null, false, stamp);
+        }
+        else if (choice < 80 && write.Condition != 0)
+        {
+            (write.Action, write.Value) = (KeyAction.DeleteIf, 0);
+            CommandEncoder.Delete(command, key, new Version(write.Condition), false, stamp);
+        }
+        else
+        {
+            write.Other = cluster.SiblingOf(key);
+            write.OtherValue = ++history.LastValue;
+            write.Action = KeyAction.WriteIf;
+            cluster.Statistics.Transactions++;
+            EncodeTransaction(command, write, value, stamp);
+        }
+
+        write.Command = command.WrittenSpan.ToArray();
+        write.Repeatable = session;
+        Attempt(write);
+    }
+
+    private void EncodeTransaction(ArrayBufferWriter<byte> command, WriteIntent write, byte[] value, SessionStamp stamp)
+    {
+        var builder = new TxnBuilder();
+        builder.CompareVersion(write.Key, CompareRelation.Equal, new Version(write.Condition));
+        void Add(TxnBranch branch, Action<ArrayBufferWriter<byte>> encode)
+        {
+            var part = new ArrayBufferWriter<byte>();
+            encode(part);
+            branch.Add(part.WrittenSpan);
+        }
+
+        Add(builder.Then, w => CommandEncoder.Put(w, write.Key, value));
+        Add(builder.Then, w => CommandEncoder.Put(w, write.Other!, SimValue.Create(write.OtherValue, _random)));
+        Add(builder.Otherwise, w => CommandEncoder.Get(w, write.Key));
+        Add(builder.Otherwise, w => CommandEncoder.Get(w, write.Other!));
+        builder.Encode(command, stamp);
+    }
+
+    private void Attempt(WriteIntent write)
+    {
+        if (AnyNode() is not { } node)
+        {
+            World.AfterMs(100, () => Again(write, unknown: false));
+            return;
+        }
+
+        write.Attempts++;
+        Run(node, o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, write.Key, write.Command), o =>
+        {
+            ErrorCode error = o?.Error ?? ErrorCode.UnknownOutcome;
+            World.Note("outcome", number, (ulong)error, o?.Version.Value ?? 0);
+            switch (error)
+            {
+                case ErrorCode.None:
+                    Conclude(write, o!);
+                    break;
+                case ErrorCode.SessionExpired:
+                    // It was done, or not; the table has forgotten.
+                    GiveUp(write, unknown: true);
+                    break;
+                case ErrorCode.UnknownOutcome or ErrorCode.Cancelled or ErrorCode.Internal:
+                    Again(write, unknown: true);
+                    break;
+                default:
+                    Again(write, unknown: false);
+                    break;
+            }
+        });
+    }
+
+    private void Again(WriteIntent write, bool unknown)
+    {
+        write.MaybeDone |= unknown;
+        if ((write.MaybeDone && !write.Repeatable) || write.Attempts >= MaxAttempts || cluster.ClientsStop)
+        {
+            GiveUp(write, write.MaybeDone);
+            return;
+        }
+
+        cluster.Statistics.Retries++;
+        World.AfterMs(_random.Between(1, 200), () => Attempt(write));
+    }
+
+    private void GiveUp(WriteIntent write, bool unknown)
+    {
+        if (unknown)
+        {
+            cluster.Statistics.Unknown++;
+            Add(write, write.Key, write.Action, write.Value, KeyOutcome.Unknown, 0);
+            if (write.Other is not null)
+            {
+                Add(write, write.Other, KeyAction.Write, write.OtherValue, KeyOutcome.Unknown, 0);
+            }
+        }
+        else
+        {
+            // The cluster said that nothing was done: it will be held to that.
+            cluster.Statistics.Errors++;
+            history.Refused.Add(write.Value);
+            history.Refused.Add(write.OtherValue);
+        }
+
+        Done();
+    }
+
+    private void Conclude(WriteIntent write, SimOperation operation)
+    {
+        CommandResult result = CommandResult.Of(operation, out ReadOnlySpan<byte> payload);
+        if (result.Status == CommandStatus.Failed)
+        {
+            if (result.Error is ErrorCode.SessionExpired or ErrorCode.ResourceExhausted)
+            {
+                GiveUp(write, result.Error == ErrorCode.SessionExpired);
+                return;
+            }
+
+            throw new SimulationException($"A write failed with {result.Problem}.");
+        }
+
+        if (write.Other is not null)
+        {
+            ConcludeTransaction(write, result, payload);
+        }
+        else
+        {
+            bool failed = result.Status == CommandStatus.ConditionFailed;
+            Add(write, write.Key, write.Action, write.Value, failed ? KeyOutcome.ConditionFailed : KeyOutcome.Ok, result.Version.Value);
+            _seen[Encoding.ASCII.GetString(write.Key)] = write.Value == 0 && !failed ? 0 : result.Version.Value;
+        }
+
+        Done();
+    }
+
+    private void ConcludeTransaction(WriteIntent write, CommandResult result, ReadOnlySpan<byte> payload)
+    {
+        if (result.Succeeded)
+        {
+            Add(write, write.Key, KeyAction.WriteIf, write.Value, KeyOutcome.Ok, result.Version.Value);
+            Add(write, write.Other!, KeyAction.Write, write.OtherValue, KeyOutcome.Ok, result.Version.Value);
+            _seen[Encoding.ASCII.GetString(write.Key)] = result.Version.Value;
+            return;
+        }
+
+        var results = new TxnResultReader(payload);
+        foreach (byte[] key in (byte[][])[write.Key, write.Other!])
+        {
+            if (!results.MoveNext())
+            {
+                throw new SimulationException("A transaction came back without the results of its branch.");
+            }
+
+            (long value, ulong version) = results.Current.Found && EntryView.TryRead(results.Payload, out EntryView entry)
+                ? (SimValue.NumberOf(entry.Value), entry.Version.Value)
+                : (0L, 0UL);
+            Add(write, key, KeyAction.Read, value, KeyOutcome.Ok, version);
+            _seen[Encoding.ASCII.GetString(key)] = version;
+            if (key == write.Key && version == write.Condition)
+            {
+                throw new SimulationException($"A transaction's comparison failed, and the key is at the version that was asked for, {version}.");
+            }
+        }
+    }
+
+    private void Add(WriteIntent write, byte[] key, KeyAction action, long value, KeyOutcome outcome, ulong version) =>
+        history.Add(key, new KeyOperation
+        {
+            Client = number,
+            Action = action,
+            Call = write.Call,
+            Return = history.Instant(),
+            Value = value,
+            Condition = write.Condition,
+            Outcome = outcome,
+            Version = version,
+        });
+
+    private sealed class WriteIntent
+    {
+        public required byte[] Key { get; init; }
+
+        public required long Call { get; init; }
+
+        public KeyAction Action { get; set; }
+
+        public long Value { get; set; }
+
+        public ulong Condition { get; init; }
+
+        public byte[]? Other { get; set; }
+
+        public long OtherValue { get; set; }
+
+        public byte[] Command { get; set; } = [];
+
+        public bool Repeatable { get; set; }
+
+        public bool MaybeDone { get; set; }
+
+        public int Attempts { get; set; }
+    }
+}

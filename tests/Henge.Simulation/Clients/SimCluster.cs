@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Text;
+using Henge.Cluster;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Raft;
+using Henge.Simulation.World;
+using Henge.Storage.Lsm;
+
+namespace Henge.Simulation.Clients;
+
+/// <summary>What a run is made of, drawn from its seed: how many nodes, how tiny the limits, so that rare paths are common.</summary>
+internal sealed class SimCluster
+{
+    private readonly List<SimNode> _nodes = [];
+
+    public SimCluster(SimWorld world, SimStatistics statistics, Canary canary)
+    {
+        World = world;
+        Statistics = statistics;
+        Canary = canary;
+        SimRandom random = world.Random.Fork();
+        int nodes = random.Next(10) switch { 0 => 1, < 7 => 3, _ => 5 };
+        if (canary != Canary.None)
+        {
+            nodes = Math.Max(3, nodes);
+        }
+
+        Shards = 1 + random.Next(3);
+        RestNs = random.Pick<long>([2_000_000, 10_000_000, 40_000_000]);
+        Network = new SimNetwork(world, statistics);
+        ClusterMember[] members = [.. Enumerable.Range(1, nodes).Select(i => new ClusterMember("node" + i.ToString(CultureInfo.InvariantCulture), $"10.0.0.{i}:7000"))];
+        NodeLimits limits = new() { KeyBytes = 64, ValueBytes = 2048, CommandBytes = 8 * 1024 };
+        int keep = random.Pick<int>([0, 5, 50, 500]);
+        long budget = random.Pick<long>([48 * 1024, 128 * 1024, 1024 * 1024]);
+        int workers = 1 + random.Next(2);
+        int entryBytes = random.Pick<int>([1, 512, 8 * 1024]);
+        int memTable = random.Pick<int>([16 * 1024, 64 * 1024, 512 * 1024]);
+        int block = random.Pick<int>([64, 256, 4096]);
+        int sessions = random.Pick<int>([3, 100]);
+        for (int i = 0; i < nodes; i++)
+        {
+            var options = new NodeOptions
+            {
+                Name = members[i].Name,
+                Cluster = members,
+                DataDirectory = "/data",
+                Shards = Shards,
+                Limits = limits,
+                Workers = workers,
+                EntryBytes = entryBytes,
+                LogSegmentBytes = 32 * 1024,
+                LogBudgetBytes = budget,
+                LogCacheBytes = random.Pick<long>([1, 16 * 1024, 1024 * 1024]),
+                LogKeepEntries = keep,
+                SnapshotChunkBytes = 1024,
+                PeerFrameBytes = random.Pick<int>([1024, 64 * 1024]),
+                DiskReserveBytes = 0,
+                BalanceIntervalMs = random.Pick<int>([0, 500, 2000]),
+                DefaultDeadlineMs = 2_000,
+                SessionLimit = Math.Max(sessions, 100),
+                RaftBugs = (RaftBugs)(canary.IsRaft() ? (int)canary.RaftBug() : 0),
+                Bugs = canary.NodeBug(),
+            };
+            var node = new SimNode(i, world, Network, statistics, options, _ => new LsmOptions
+            {
+                Directory = "/data/engine",
+                MemoryBytes = 4 << 20,
+                MemTableBytes = memTable,
+                BlockBytes = block,
+                TargetTableBytes = 16 * 1024,
+                LevelBaseBytes = 32 * 1024,
+                LevelMultiplier = 4,
+                L0CompactionTrigger = 2,
+            });
+            _nodes.Add(node);
+            Network.Add(node);
+        }
+
+        MakeKeys(random);
+    }
+
+    public SimWorld World { get; }
+
+    public SimStatistics Statistics { get; }
+
+    public Canary Canary { get; }
+
+    public SimNetwork Network { get; }
+
+    public int Shards { get; }
+
+    /// <summary>How long clients rest between operations, at most.</summary>
+    public long RestNs { get; }
+
+    public IReadOnlyList<SimNode> Nodes => _nodes;
+
+    /// <summary>Keys that clients use; they come in pairs on one shard.</summary>
+    public IReadOnlyList<byte[]> Keys { get; private set; } = [];
+
+    /// <summary>Clients begin nothing new.</summary>
+    public bool ClientsStop { get; set; }
+
+    /// <summary>The other key of a pair.</summary>
+    public byte[] SiblingOf(byte[] key)
+    {
+        int index = Keys.ToList().IndexOf(key);
+        return Keys[index ^ 1];
+    }
+
+    /// <summary>A node that runs; null when none does.</summary>
+    public SimNode? AnyNode(SimRandom random)
+    {
+        SimNode node = random.Pick(_nodes);
+        return node.Node is not null ? node : _nodes.FirstOrDefault(static n => n.Node is not null && !n.IsPaused);
+    }
+
+    /// <summary>True when every shard has exactly one leader that all nodes know.</summary>
+    public bool IsSettled()
+    {
+        if (_nodes.Any(static n => n.Node is null))
+        {
+            return false;
+        }
+
+        for (int shard = 0; shard < Shards; shard++)
+        {
+            int at = shard;
+            List<ShardStatus> statuses = [.. _nodes.Select(n => n.Node!.GetStatus().Shards[at])];
+            if (statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1 || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void MakeKeys(SimRandom random)
+    {
+        var map = new ShardMap(Shards);
+        var keys = new List<byte[]>();
+        int pairs = Math.Max(Shards, 2 + random.Next(6));
+        for (int i = 0; keys.Count < 2 * pairs; i++)
+        {
+            // Every shard gets some.
+            byte[] tag = Encoding.ASCII.GetBytes($"{{t{i}}}");
+            if (map.ShardOf(tag).Value == keys.Count / 2 % Shards)
+            {
+                keys.Add([.. tag, (byte)'a']);
+                keys.Add([.. tag, (byte)'b']);
+            }
+        }
+
+        Keys = keys;
+    }
+}

@@ -1,0 +1,46 @@
+using System.Text;
+using Henge.Simulation.Checking;
+
+namespace Henge.Simulation.Clients;
+
+/// <summary>A scan as its client saw it.</summary>
+internal sealed record ScanRecord(long Call, long Return, ulong Version, SortedDictionary<string, (long Value, ulong Version)> Found, bool IsNow);
+
+/// <summary>A read as of a version in the past.</summary>
+internal sealed record PastRead(string Key, ulong At, long Value, ulong Version);
+
+/// <summary>Everything that clients did and saw.</summary>
+internal sealed class SimHistory
+{
+    private long _instant;
+
+    /// <summary>Operations by key.</summary>
+    public SortedDictionary<string, List<KeyOperation>> Keys { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Scans of all keys.</summary>
+    public List<ScanRecord> Scans { get; } = [];
+
+    /// <summary>Reads of the past.</summary>
+    public List<PastRead> PastReads { get; } = [];
+
+    /// <summary>Writes that the cluster said were not done: their values must never be seen.</summary>
+    public HashSet<long> Refused { get; } = [];
+
+    /// <summary>The last number of a value.</summary>
+    public long LastValue { get; set; }
+
+    /// <summary>A number for "now" that rises with each call, so that two things at one virtual instant still have an order.</summary>
+    public long Instant() => ++_instant;
+
+    /// <summary>Takes note of an operation.</summary>
+    public void Add(ReadOnlySpan<byte> key, KeyOperation operation)
+    {
+        string name = Encoding.ASCII.GetString(key);
+        if (!Keys.TryGetValue(name, out List<KeyOperation>? list))
+        {
+            Keys.Add(name, list = []);
+        }
+
+        list.Add(operation);
+    }
+}

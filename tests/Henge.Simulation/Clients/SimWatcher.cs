@@ -1,0 +1,140 @@
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Simulation.World;
+
+namespace Henge.Simulation.Clients;
+
+/// <summary>
+/// Watches everything from the beginning, through whichever node is there: reads at its own pace, and goes on elsewhere with the token when its node dies or on a whim. What
+/// it has seen in the end must be the whole history, each event once, in order.
+/// </summary>
+internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceiver
+{
+    private readonly SimRandom _random = cluster.World.Random.Fork();
+    private IWatch? _watch;
+    private SimNode? _node;
+    private int _epoch;
+    private byte[] _token = [];
+
+    /// <summary>Events by key, in the order in which they came: version, reason, value number.</summary>
+    public SortedDictionary<string, List<(ulong Version, WatchReason Reason, long Value)>> Seen { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>True when history was gone: then only order and uniqueness can be checked.</summary>
+    public bool LostHistory { get; private set; }
+
+    /// <summary>Begins.</summary>
+    public void Start() => cluster.World.AfterMs(_random.Next(200), Turn);
+
+    /// <summary>Reads everything that there is on one node, in the end.</summary>
+    public void Drain(SimNode node)
+    {
+        Close();
+        Open(node);
+        while (_watch is not null && Read(node, 1_000))
+        {
+            // As long as there is more.
+        }
+    }
+
+    public void OnEvent(in WatchEventView watchEvent)
+    {
+        if (watchEvent.Reason == WatchReason.Progress)
+        {
+            return;
+        }
+
+        string key = Encoding.ASCII.GetString(watchEvent.Key);
+        if (!Seen.TryGetValue(key, out List<(ulong Version, WatchReason Reason, long Value)>? events))
+        {
+            Seen.Add(key, events = []);
+        }
+
+        if (events.Count > 0 && events[^1].Version >= watchEvent.Version.Value)
+        {
+            throw new SimulationException($"Watcher {number}: {key} came at version {watchEvent.Version} after {events[^1].Version}: repeated, or out of order.");
+        }
+
+        cluster.Statistics.WatchEvents++;
+        events.Add((watchEvent.Version.Value, watchEvent.Reason, watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value) : 0));
+    }
+
+    private void Turn()
+    {
+        if (cluster.ClientsStop)
+        {
+            return;
+        }
+
+        if (_node is null || _node.Epoch != _epoch || _node.Node is null || _random.PerMille(20))
+        {
+            Close();
+            if (cluster.AnyNode(_random) is { } node)
+            {
+                Open(node);
+            }
+        }
+        else if (!_node.IsPaused)
+        {
+            Read(_node, 1 + _random.Next(20));
+        }
+
+        cluster.World.AfterMs(_random.PerMille(50) ? _random.Next(3_000) : _random.Next(60), Turn);
+    }
+
+    private void Open(SimNode node)
+    {
+        node.Guard("watch", () =>
+        {
+            try
+            {
+                cluster.Statistics.WatchResumes += _token.Length > 0 ? 1 : 0;
+                _watch = node.Node!.OpenWatch(new WatchQuery { Start = new Core.Version(1), Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, static () => { });
+                (_node, _epoch) = (node, node.Epoch);
+            }
+            catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
+            {
+                Lose();
+            }
+        });
+    }
+
+    private bool Read(SimNode node, int items)
+    {
+        bool any = false;
+        node.Guard("watch", () =>
+        {
+            try
+            {
+                any = _watch!.TryRead(this, items, 64 * 1024);
+                _token = _watch.ResumeToken;
+            }
+            catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
+            {
+                Lose();
+            }
+        });
+        return any;
+    }
+
+    private void Lose()
+    {
+        cluster.Statistics.HistoryGone++;
+        LostHistory = true;
+        _token = [];
+        Seen.Clear();
+        Close();
+    }
+
+    private void Close()
+    {
+        // A watch of a node that is gone is gone with it.
+        if (_node is not null && _node.Epoch == _epoch && _node.Node is not null)
+        {
+            _watch?.Dispose();
+        }
+
+        _watch = null;
+        _node = null;
+    }
+}

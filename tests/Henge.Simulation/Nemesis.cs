@@ -1,0 +1,228 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Simulation.Clients;
+using Henge.Simulation.World;
+using Henge.Testing.Files;
+
+namespace Henge.Simulation;
+
+/// <summary>Makes things go wrong, at random, any number of them at once; and in the end makes them right again.</summary>
+internal sealed class Nemesis(SimCluster cluster)
+{
+    private readonly SimRandom _random = cluster.World.Random.Fork();
+    private bool _over;
+
+    private SimWorld World => cluster.World;
+
+    private SimStatistics Statistics => cluster.Statistics;
+
+    /// <summary>Begins.</summary>
+    public void Start()
+    {
+        NetworkFaults faults = cluster.Network.Faults;
+        faults.LossPerMille = _random.Pick<int>([0, 0, 5, 30]);
+        faults.DuplicatePerMille = _random.Pick<int>([0, 0, 5, 50]);
+        faults.ReorderPerMille = _random.Pick<int>([0, 0, 5, 50]);
+        faults.DelayNs = _random.Pick<long>([100_000, 500_000, 3_000_000]);
+        World.AfterMs(_random.Between(200, 1500), Turn);
+    }
+
+    /// <summary>Ends all faults and starts what is down.</summary>
+    public void Stop()
+    {
+        _over = true;
+        NetworkFaults faults = cluster.Network.Faults;
+        (faults.LossPerMille, faults.DuplicatePerMille, faults.ReorderPerMille, faults.DelayNs) = (0, 0, 0, 500_000);
+        cluster.Network.Heal();
+        foreach (SimNode node in cluster.Nodes)
+        {
+            (node.Clock.SkewMs, node.DiskDelayNs, node.FailNextSync, node.Files.CapacityBytes) = (node.Clock.SkewMs, 300_000, false, long.MaxValue);
+            node.Clock.SetDrift(0);
+            node.Files.CrashAt = null;
+            node.Resume();
+            if (node.Node is null)
+            {
+                Statistics.Restarts++;
+                node.Start();
+            }
+        }
+    }
+
+    private void Turn()
+    {
+        if (_over)
+        {
+            return;
+        }
+
+        SimNode node = _random.Pick(cluster.Nodes);
+        switch (_random.Next(14))
+        {
+            case 0:
+                Partition();
+                break;
+            case 1:
+                OneWay(node);
+                break;
+            case 2:
+                Partial();
+                break;
+            case 3 or 4:
+                Crash(node);
+                break;
+            case 5:
+                node.Files.CrashAt = node.Files.OperationCount + _random.Between(1, 60);
+                break;
+            case 6:
+                Statistics.Pauses++;
+                node.Pause(_random.Between(20, 2_500));
+                break;
+            case 7:
+                Statistics.ClockJumps++;
+                node.Clock.SkewMs += _random.Between(-20_000, 20_000);
+                break;
+            case 8:
+                Statistics.ClockDrifts++;
+                node.Clock.SetDrift((int)_random.Between(-100_000, 100_000));
+                break;
+            case 9:
+                Statistics.SlowDisks++;
+                node.DiskDelayNs = _random.Pick<long>([300_000, 20_000_000, 200_000_000]);
+                break;
+            case 10:
+                node.FailNextSync = true;
+                break;
+            case 11:
+                Fill(node);
+                break;
+            case 12:
+                Transfer(node);
+                break;
+            default:
+                CrashAll();
+                break;
+        }
+
+        World.AfterMs(_random.Between(30, 900), Turn);
+    }
+
+    private void Partition()
+    {
+        Statistics.Partitions++;
+        int inside = 1 + _random.Next(Math.Max(1, cluster.Nodes.Count - 1));
+        int[] order = [.. cluster.Nodes.Select(static n => n.Index).OrderBy(_ => _random.NextUInt64())];
+        foreach (int a in order[..inside])
+        {
+            foreach (int b in order[inside..])
+            {
+                cluster.Network.Cut(a, b);
+                cluster.Network.Cut(b, a);
+            }
+        }
+
+        HealLater();
+    }
+
+    private void OneWay(SimNode node)
+    {
+        Statistics.OneWayPartitions++;
+        bool outward = _random.PerMille(500);
+        foreach (SimNode other in cluster.Nodes)
+        {
+            if (other != node)
+            {
+                cluster.Network.Cut(outward ? node.Index : other.Index, outward ? other.Index : node.Index);
+            }
+        }
+
+        HealLater();
+    }
+
+    private void Partial()
+    {
+        Statistics.PartialPartitions++;
+        int a = _random.Next(cluster.Nodes.Count), b = _random.Next(cluster.Nodes.Count);
+        if (a != b)
+        {
+            cluster.Network.Cut(a, b);
+            cluster.Network.Cut(b, a);
+        }
+
+        HealLater();
+    }
+
+    private void HealLater() => World.AfterMs(_random.Between(100, 4_000), cluster.Network.Heal);
+
+    private void Crash(SimNode node)
+    {
+        if (node.Node is null)
+        {
+            return;
+        }
+
+        CrashMode mode = Mode();
+        node.Crash(mode);
+        node.RestartLater();
+    }
+
+    /// <summary>The power of the whole room.</summary>
+    private void CrashAll()
+    {
+        if (!_random.PerMille(400))
+        {
+            return;
+        }
+
+        foreach (SimNode node in cluster.Nodes)
+        {
+            Crash(node);
+        }
+    }
+
+    private CrashMode Mode()
+    {
+        switch (_random.Next(3))
+        {
+            case 0:
+                Statistics.CrashesLosingAll++;
+                return CrashMode.LoseAllUnsynced;
+            case 1:
+                Statistics.CrashesLosingNone++;
+                return CrashMode.KeepAll;
+            default:
+                Statistics.CrashesLosingPart++;
+                return CrashMode.LoseRandomPart;
+        }
+    }
+
+    private void Fill(SimNode node)
+    {
+        Statistics.FullDisks++;
+        node.Files.CapacityBytes = node.Files.UsedBytes + _random.Next(40_000);
+        World.AfterMs(_random.Between(200, 3_000), () => node.Files.CapacityBytes = long.MaxValue);
+    }
+
+    private void Transfer(SimNode node)
+    {
+        if (node.Node is null || node.IsPaused || cluster.Nodes.Count == 1)
+        {
+            return;
+        }
+
+        var shard = new ShardId((uint)_random.Next(cluster.Shards));
+        var to = new NodeId((ulong)_random.Next(cluster.Nodes.Count) + 1);
+        node.Guard("transfer", () =>
+        {
+            try
+            {
+                node.Node.TransferLeader(shard, to);
+                Statistics.LeaderTransfers++;
+            }
+            catch (HengeException e) when (e.Code is ErrorCode.NotLeader or ErrorCode.InvalidArgument)
+            {
+                // Only leaders can hand over; the wish was made to somebody else.
+                World.Note("no-transfer", node.Index);
+            }
+        });
+    }
+}

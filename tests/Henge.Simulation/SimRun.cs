@@ -1,0 +1,130 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Simulation.Checking;
+using Henge.Simulation.Clients;
+using Henge.Simulation.World;
+
+namespace Henge.Simulation;
+
+/// <summary>How a run ended.</summary>
+internal sealed record SimResult(ulong Seed, string? Failure, ulong TraceHash, long VirtualMs, long Events, SimStatistics Statistics, string Trace);
+
+/// <summary>One seed: a cluster under faults for some virtual seconds, then peace, then the checks.</summary>
+internal static class SimRun
+{
+    private const long SettleMs = 60_000;
+
+    /// <summary>Runs a seed.</summary>
+    public static SimResult Run(ulong seed, Canary canary = Canary.None, bool trace = false)
+    {
+        var world = new SimWorld(seed, trace);
+        var statistics = new SimStatistics();
+        string? failure = null;
+        SimCluster? cluster = null;
+        try
+        {
+            cluster = new SimCluster(world, statistics, canary);
+            Play(world, cluster);
+        }
+        catch (SimulationException e)
+        {
+            failure = e.InnerException is null ? e.Message : e.Message + "\n" + e.InnerException;
+            world.Say("FAILURE", () => e.Message);
+        }
+        finally
+        {
+            foreach (SimNode node in cluster?.Nodes ?? [])
+            {
+                node.Files.PowerOff();
+                try
+                {
+                    node.Node?.Dispose();
+                }
+                catch (Exception e) when (e is IOException or HengeException)
+                {
+                    world.Note("disposed", node.Index);
+                }
+            }
+        }
+
+        return new SimResult(seed, failure, world.TraceHash, world.NowMs, world.Events, statistics, trace ? world.TraceText() : "");
+    }
+
+    private static void Play(SimWorld world, SimCluster cluster)
+    {
+        var history = new SimHistory();
+        var nemesis = new Nemesis(cluster);
+        SimRandom random = world.Random.Fork();
+        SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
+        SimWatcher[] watchers = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(i => new SimWatcher(i, cluster))];
+        foreach (SimNode node in cluster.Nodes)
+        {
+            world.AfterMs(random.Next(30), node.Start);
+        }
+
+        Array.ForEach(clients, static c => c.Start());
+        Array.ForEach(watchers, static w => w.Start());
+        nemesis.Start();
+        world.RunUntil(random.Between(4_000, 15_000));
+
+        // Peace: from here on the cluster has to come to rest by itself, and to serve.
+        nemesis.Stop();
+        world.RunUntil(world.NowMs + 1_000);
+        cluster.ClientsStop = true;
+        world.RunUntil(world.NowMs + SettleMs, () => Array.TrueForAll(clients, static c => !c.Busy));
+        ProveProgress(world, cluster);
+        if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
+        {
+            throw new SimulationException("The faults are over, and after a virtual minute the cluster still has not come to rest: " + Describe(cluster));
+        }
+
+        foreach (SimWatcher watcher in watchers)
+        {
+            watcher.Drain(random.Pick(cluster.Nodes));
+        }
+
+        Count(cluster);
+        new FinalCheck(cluster, history, watchers).Run();
+    }
+
+    /// <summary>After the faults every shard must take a write by every node, soon.</summary>
+    private static void ProveProgress(SimWorld world, SimCluster cluster)
+    {
+        var client = new SimClient(1_000, cluster, new SimHistory());
+        foreach (SimNode node in cluster.Nodes)
+        {
+            foreach (byte[] key in cluster.Keys)
+            {
+                long deadline = world.NowMs + SettleMs;
+                bool done = false;
+                while (!done && world.NowMs < deadline)
+                {
+                    bool ended = false;
+                    client.Run(node, o => (o.Kind, o.Key) = (OperationKind.Get, key), o => (ended, done) = (true, o?.Error == ErrorCode.None));
+                    world.RunUntil(deadline, () => ended);
+                }
+
+                if (!done)
+                {
+                    throw new SimulationException($"The faults are over, and node {node.Index} still cannot read after a virtual minute: " + Describe(cluster));
+                }
+            }
+        }
+    }
+
+    private static void Count(SimCluster cluster)
+    {
+        foreach (SimNode node in cluster.Nodes)
+        {
+            foreach (ShardStatus shard in node.Node!.GetStatus().Shards)
+            {
+                cluster.Statistics.Elections += (long)shard.Term.Value;
+                cluster.Statistics.LogTruncations += shard.First.Value > 1 ? 1 : 0;
+            }
+        }
+    }
+
+    private static string Describe(SimCluster cluster) => string.Join("; ", cluster.Nodes.Select(n => n.Node is null
+        ? $"node {n.Index} is down"
+        : $"node {n.Index}: " + string.Join(", ", n.Node.GetStatus().Shards.Select(static s => $"{s.Shard} {s.Role} term {s.Term} leader {s.Leader} last {s.Last} commit {s.Committed} applied {s.Applied} {s.Error}"))));
+}

@@ -1,0 +1,116 @@
+using Henge.Core;
+using Henge.Node.Peers;
+
+namespace Henge.Simulation.World;
+
+/// <summary>What the network does to frames.</summary>
+public sealed class NetworkFaults
+{
+    /// <summary>Frames in a thousand that are lost.</summary>
+    public int LossPerMille { get; set; }
+
+    /// <summary>Frames in a thousand that come twice.</summary>
+    public int DuplicatePerMille { get; set; }
+
+    /// <summary>Frames in a thousand that are late, and so come after later ones.</summary>
+    public int ReorderPerMille { get; set; }
+
+    /// <summary>The longest usual delay.</summary>
+    public long DelayNs { get; set; } = 500_000;
+
+    /// <summary>How late a late frame can be.</summary>
+    public long LateNs { get; set; } = 300_000_000;
+}
+
+/// <summary>Carries frames between the nodes, badly.</summary>
+internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
+{
+    private readonly SimRandom _random = world.Random.Fork();
+    private readonly List<SimNode> _nodes = [];
+    private readonly HashSet<(int From, int To)> _cut = [];
+
+    /// <summary>What goes wrong.</summary>
+    public NetworkFaults Faults { get; } = new();
+
+    /// <summary>True when any way is cut.</summary>
+    public bool IsCut => _cut.Count > 0;
+
+    /// <summary>Adds a node.</summary>
+    public void Add(SimNode node) => _nodes.Add(node);
+
+    /// <summary>Cuts one way.</summary>
+    public void Cut(int from, int to)
+    {
+        if (_cut.Add((from, to)))
+        {
+            world.Note("cut", from, (ulong)to);
+        }
+    }
+
+    /// <summary>Opens all ways.</summary>
+    public void Heal()
+    {
+        _cut.Clear();
+        world.Note("heal", -1);
+    }
+
+    /// <summary>The way of one incarnation of a node to the others.</summary>
+    public IPeerTransport CreateTransport(SimNode node) => new Transport(this, node, node.Epoch);
+
+    private bool Send(SimNode from, NodeId to, ReadOnlySpan<byte> frame)
+    {
+        int index = (int)to.Value - 1;
+        if (index < 0 || index >= _nodes.Count)
+        {
+            throw new SimulationException($"A frame was sent to {to}, which does not exist.");
+        }
+
+        if (_cut.Contains((from.Index, index)))
+        {
+            statistics.Cut++;
+            return true;
+        }
+
+        if (_random.PerMille(Faults.LossPerMille))
+        {
+            statistics.Lost++;
+            return true;
+        }
+
+        byte[] copy = frame.ToArray();
+        Deliver(from, _nodes[index], copy);
+        if (_random.PerMille(Faults.DuplicatePerMille))
+        {
+            statistics.Duplicated++;
+            Deliver(from, _nodes[index], copy);
+        }
+
+        return true;
+    }
+
+    private void Deliver(SimNode from, SimNode to, byte[] frame)
+    {
+        long delay = _random.Between(20_000, Math.Max(20_000, Faults.DelayNs));
+        if (_random.PerMille(Faults.ReorderPerMille))
+        {
+            statistics.Reordered++;
+            delay += _random.Between(1_000_000, Faults.LateNs);
+        }
+
+        statistics.Frames++;
+        world.After(delay, () =>
+        {
+            if (!_cut.Contains((from.Index, to.Index)))
+            {
+                to.Receive(frame);
+            }
+        });
+    }
+
+    private sealed class Transport(SimNetwork network, SimNode node, int epoch) : IPeerTransport
+    {
+        public void Start(IPeerReceiver receiver) => node.SetReceiver(receiver);
+
+        public bool Send(NodeId to, ReadOnlySpan<byte> frame) => epoch != node.Epoch || network.Send(node, to, frame);
+    }
+}

@@ -1,0 +1,372 @@
+using Henge.Core;
+using Henge.Node;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.Peers;
+using Henge.Node.Workers;
+using Henge.Storage;
+using Henge.Storage.Lsm;
+using Henge.Testing.Files;
+
+namespace Henge.Simulation.World;
+
+/// <summary>One simulated machine: its disk, its clocks, and the real node that runs on it while it is up.</summary>
+internal sealed class SimNode : IFatalErrorHandler, INodeEvents
+{
+    private readonly SimWorld _world;
+    private readonly SimNetwork _network;
+    private readonly SimStatistics _statistics;
+    private readonly SimRandom _random;
+    private readonly NodeOptions _options;
+    private readonly Func<SimNode, LsmOptions> _engine;
+    private readonly List<Action> _held = [];
+    private IPeerReceiver? _receiver;
+    private bool _running;
+    private CrashMode? _crashWhenDone;
+
+    public SimNode(int index, SimWorld world, SimNetwork network, SimStatistics statistics, NodeOptions options, Func<SimNode, LsmOptions> engine)
+    {
+        Index = index;
+        _world = world;
+        _network = network;
+        _statistics = statistics;
+        _options = options;
+        _engine = engine;
+        _random = world.Random.Fork();
+        Clock = new SimClock(world);
+        Files = new SimulatedFileSystem { Faults = OnFileOperation };
+    }
+
+    /// <summary>Its number, from 0; its node id is one more.</summary>
+    public int Index { get; }
+
+    /// <summary>Rises with each crash: what was planned before does not happen any more.</summary>
+    public int Epoch { get; private set; }
+
+    /// <summary>Its disk.</summary>
+    public SimulatedFileSystem Files { get; }
+
+    /// <summary>Its clocks.</summary>
+    public SimClock Clock { get; }
+
+    /// <summary>The node; null while it is down.</summary>
+    public HengeNode? Node { get; private set; }
+
+    /// <summary>True while it stands still.</summary>
+    public bool IsPaused { get; private set; }
+
+    /// <summary>The next sync of the node log fails.</summary>
+    public bool FailNextSync { get; set; }
+
+    /// <summary>Longest time that a write to the log takes.</summary>
+    public long DiskDelayNs { get; set; } = 300_000;
+
+    /// <summary>Starts the machine. A mere crash is never a reason not to start: so any error is a finding.</summary>
+    public void Start()
+    {
+        if (Node is not null)
+        {
+            return;
+        }
+
+        FailNextSync = false;
+
+        _world.Note("start", Index, (ulong)Epoch);
+        var background = new SimBackground(this);
+        var lane = new Scheduler(this, 20_000);
+        var environment = new NodeEnvironment
+        {
+            Time = Clock,
+            FileSystem = Files,
+            OpenEngine = directory => LsmEngine.Open(_engine(this) with { Directory = directory, FileSystem = Files, Scheduler = background, WriteAheadLog = false, Time = Clock, NewLogSalt = _random.NextUInt64 }),
+            Transport = _network.CreateTransport(this),
+            Workers = lane,
+            LogWriter = new DiskScheduler(this),
+            Fatal = this,
+            Events = this,
+            Seed = _random.NextUInt64(),
+        };
+        Guard("open", () =>
+        {
+            Node = HengeNode.Open(_options, environment);
+            Node.Start();
+        });
+        if (Node is not null)
+        {
+            Tick(Epoch);
+        }
+    }
+
+    /// <summary>Stops the machine at once; what of the unsynced state survives depends on the mode.</summary>
+    public void Crash(CrashMode mode)
+    {
+        if (_running)
+        {
+            // In the middle of a step of its own: the step ends first, with a disk that is already off.
+            Files.PowerOff();
+            _crashWhenDone = mode;
+            return;
+        }
+
+        _world.Note("crash", Index, (ulong)mode);
+        Epoch++;
+        Files.PowerOff();
+        HengeNode? node = Node;
+        Node = null;
+        _receiver = null;
+        IsPaused = false;
+        _held.Clear();
+        try
+        {
+            // Only memory is given back: the disk is off already.
+            node?.Dispose();
+        }
+        catch (Exception e) when (e is IOException or HengeException)
+        {
+            _world.Note("disposed", Index);
+        }
+
+        Files.Crash(mode, _random.Next(int.MaxValue));
+        FailNextSync = false;
+    }
+
+    /// <summary>Stands still for some time, as under SIGSTOP or in a virtual machine that is moved: clocks go on.</summary>
+    public void Pause(long ms)
+    {
+        if (Node is null || IsPaused)
+        {
+            return;
+        }
+
+        int epoch = Epoch;
+        IsPaused = true;
+        _world.Note("pause", Index, (ulong)ms);
+        _world.AfterMs(ms, () =>
+        {
+            if (epoch == Epoch)
+            {
+                Resume();
+            }
+        });
+    }
+
+    /// <summary>Goes on with everything that waited.</summary>
+    public void Resume()
+    {
+        if (!IsPaused)
+        {
+            return;
+        }
+
+        IsPaused = false;
+        _world.Note("resume", Index);
+        Action[] held = [.. _held];
+        _held.Clear();
+        foreach (Action action in held)
+        {
+            _world.After(0, action);
+        }
+    }
+
+    /// <summary>Plans a step of this incarnation of the node.</summary>
+    public void Plan(long delayNs, string what, Action step)
+    {
+        int epoch = Epoch;
+        void Run()
+        {
+            if (epoch != Epoch || Node is null)
+            {
+                return;
+            }
+
+            if (IsPaused)
+            {
+                _held.Add(Run);
+                return;
+            }
+
+            _world.Note(what, Index);
+            Guard(what, step);
+        }
+
+        _world.After(delayNs, Run);
+    }
+
+    /// <summary>Runs something in the node's name: an error that only its broken disk explains is a crash, any other a finding.</summary>
+    public void Guard(string what, Action step)
+    {
+        bool nested = _running;
+        _running = true;
+        try
+        {
+            step();
+        }
+        catch (SimulationException)
+        {
+            throw;
+        }
+        catch (Exception) when (Files.IsDown)
+        {
+            _crashWhenDone ??= CrashMode.LoseRandomPart;
+        }
+        catch (Exception e)
+        {
+            throw new SimulationException($"node {Index}: unexpected {e.GetType().Name} while it did '{what}': {e.Message}", e);
+        }
+        finally
+        {
+            _running = nested;
+        }
+
+        if (!_running && (_crashWhenDone is not null || Files.IsDown))
+        {
+            CrashMode mode = _crashWhenDone ?? CrashMode.LoseRandomPart;
+            _crashWhenDone = null;
+            if (Files.IsDown)
+            {
+                _statistics.CrashesInWrite++;
+            }
+
+            Crash(mode);
+            RestartLater();
+        }
+    }
+
+    /// <summary>Starts again after a while.</summary>
+    public void RestartLater() => _world.AfterMs(_random.Between(5, 3000), () =>
+    {
+        if (Node is null)
+        {
+            _statistics.Restarts++;
+            Start();
+        }
+    });
+
+    /// <summary>A frame has come.</summary>
+    public void Receive(byte[] frame)
+    {
+        if (Node is not null)
+        {
+            Plan(0, "frame", () => _receiver?.OnFrame(frame));
+        }
+    }
+
+    internal void SetReceiver(IPeerReceiver receiver) => _receiver = receiver;
+
+    void IFatalErrorHandler.Fatal(string message, Exception? cause)
+    {
+        _world.Say("fatal", () => $"node {Index}: {message} ({cause?.Message})");
+        if (cause is not IOException && cause is not HengeException { InnerException: IOException } && !Files.IsDown)
+        {
+            throw new SimulationException($"node {Index} ended itself: {message}", cause);
+        }
+
+        // A failed sync: the process ends, the machine lives.
+        Files.PowerOff();
+        _crashWhenDone ??= CrashMode.KeepAll;
+    }
+
+    void INodeEvents.Note(NodeEventLevel level, string message) => _world.Say("log", () => $"node {Index} {level}: {message}");
+
+    private void Tick(int epoch)
+    {
+        if (epoch != Epoch || Node is null)
+        {
+            return;
+        }
+
+        Plan(0, "tick", Node.Tick);
+        _world.AfterMs(_options.TickMs, () => Tick(epoch));
+    }
+
+    private FaultDecision OnFileOperation(FileOperation operation)
+    {
+        // A disk that fails while the node starts is only a later start; what is of interest is a failure under load.
+        if (FailNextSync && Node is not null && operation.Kind == FileOperationKind.Sync && operation.Path.Contains("/log", StringComparison.Ordinal))
+        {
+            FailNextSync = false;
+            _statistics.FailedDisks++;
+            return FaultDecision.Fail;
+        }
+
+        return FaultDecision.None;
+    }
+
+    /// <summary>Workers: each lane's work is a step soon after.</summary>
+    private sealed class Scheduler(SimNode node, long delayNs) : IWorkScheduler
+    {
+        private readonly int _epoch = node.Epoch;
+
+        public void Schedule(int lane, IWorkItem item)
+        {
+            if (_epoch == node.Epoch)
+            {
+                node.Plan(node._random.Between(0, delayNs), "work", item.Run);
+            }
+        }
+    }
+
+    /// <summary>The log's writer: its step takes as long as the disk does.</summary>
+    private sealed class DiskScheduler(SimNode node) : IWorkScheduler
+    {
+        private readonly int _epoch = node.Epoch;
+
+        public void Schedule(int lane, IWorkItem item)
+        {
+            if (_epoch == node.Epoch)
+            {
+                node.Plan(node._random.Between(50_000, node.DiskDelayNs), "disk", item.Run);
+            }
+        }
+    }
+
+    /// <summary>Flushes and compactions: one step each, one after another.</summary>
+    private sealed class SimBackground(SimNode node) : IBackgroundScheduler
+    {
+        private readonly Queue<Action> _jobs = new();
+        private readonly int _epoch = node.Epoch;
+
+        public bool HasThreads => false;
+
+        public void Schedule(BackgroundKind kind, Action job) => ScheduleAfter(node._random.Between(100_000, 20_000_000), job);
+
+        public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action job) => ScheduleAfter((long)(delay.TotalMilliseconds * 1e6), job);
+
+        public bool TryRunOne()
+        {
+            if (!_jobs.TryDequeue(out Action? job))
+            {
+                return false;
+            }
+
+            job();
+            return true;
+        }
+
+        public void Pause(TimeSpan time)
+        {
+            // Rates are kept by real time only.
+        }
+
+        public void Dispose() => _jobs.Clear();
+
+        private void ScheduleAfter(long delayNs, Action job)
+        {
+            if (_epoch != node.Epoch)
+            {
+                return;
+            }
+
+            // Opening schedules before the node is there; then the queue alone remembers, and the next step takes it along.
+            _jobs.Enqueue(job);
+            int epoch = _epoch;
+            node._world.After(delayNs, () =>
+            {
+                if (epoch == node.Epoch && node.Node is not null)
+                {
+                    node.Plan(0, "background", () => TryRunOne());
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,30 @@
+namespace Henge.Simulation.World;
+
+/// <summary>How often what happened. A campaign fails when a kind of fault never did.</summary>
+internal sealed class SimStatistics
+{
+    public long Frames, Lost, Duplicated, Reordered, Cut;
+    public long Partitions, OneWayPartitions, PartialPartitions;
+    public long CrashesLosingAll, CrashesLosingNone, CrashesLosingPart, CrashesInWrite;
+    public long Restarts, Pauses, ClockJumps, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
+    public long LeaderTransfers, MembershipChanges, Elections, SnapshotsInstalled, LogTruncations, TornTails;
+    public long Operations, Unknown, Errors, Retries, Scans, Transactions, WatchEvents, WatchResumes, HistoryGone, StaleReads;
+
+    /// <summary>All counters with their names.</summary>
+    public IEnumerable<(string Name, long Count)> All() =>
+        typeof(SimStatistics).GetFields().Select(f => (f.Name, (long)f.GetValue(this)!));
+
+    /// <summary>Takes in another's.</summary>
+    public void Add(SimStatistics other)
+    {
+        foreach (System.Reflection.FieldInfo field in typeof(SimStatistics).GetFields())
+        {
+            field.SetValue(this, (long)field.GetValue(this)! + (long)field.GetValue(other)!);
+        }
+    }
+
+    /// <summary>The faults that a whole campaign must have seen.</summary>
+    public IEnumerable<string> Missing() => All()
+        .Where(c => c.Count == 0 && c.Name is not (nameof(Errors) or nameof(HistoryGone)))
+        .Select(c => c.Name);
+}
