@@ -18,13 +18,15 @@ public sealed partial class HengeHost : IAsyncDisposable
 {
     private readonly NodeHost _node;
     private readonly HengeServer _server;
+    private readonly ReadinessMonitor _readiness;
     private readonly ILogger _logger;
     private bool _disposed;
 
-    private HengeHost(NodeHost node, HengeServer server, ILogger logger)
+    private HengeHost(NodeHost node, HengeServer server, ReadinessMonitor readiness, ILogger logger)
     {
         _node = node;
         _server = server;
+        _readiness = readiness;
         _logger = logger;
     }
 
@@ -42,9 +44,10 @@ public sealed partial class HengeHost : IAsyncDisposable
     {
         logging ??= NullLoggerFactory.Instance;
         ILogger logger = logging.CreateLogger("Henge");
+        options = ServerAddresses.Resolve(options);
         NodeHost node = NodeHost.Start(new NodeHostOptions
         {
-            Node = options.Node with { Address = options.AdvertisedAddress.Length > 0 ? options.AdvertisedAddress : options.Door.Address },
+            Node = options.Node,
             Engine = options.Engine == EngineKind.Memory ? "memory" : "lsm",
             EngineMemoryBytes = options.MemoryBytes,
             Scheduler = options.Scheduler switch
@@ -65,8 +68,30 @@ public sealed partial class HengeHost : IAsyncDisposable
             }
 
             HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging);
-            await server.StartAsync(cancellationToken).ConfigureAwait(false);
-            return new HengeHost(node, server, logger);
+            ReadinessMonitor readiness = new(node.Node, problem =>
+            {
+                server.SetProblem(problem);
+                if (problem is null)
+                {
+                    LogReady(logger);
+                }
+                else
+                {
+                    LogNotReady(logger, problem);
+                }
+            });
+            try
+            {
+                await server.StartAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                await readiness.DisposeAsync().ConfigureAwait(false);
+                await server.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+
+            return new HengeHost(node, server, readiness, logger);
         }
         catch
         {
@@ -84,11 +109,18 @@ public sealed partial class HengeHost : IAsyncDisposable
         }
 
         _disposed = true;
+        await _readiness.DisposeAsync().ConfigureAwait(false);
         await _server.StopAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         _node.Dispose();
         LogStopped(_logger);
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Ready: every shard has a leader.")]
+    private static partial void LogReady(ILogger logger);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Not ready: {Problem}")]
+    private static partial void LogNotReady(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Stopped.")]
     private static partial void LogStopped(ILogger logger);

@@ -80,7 +80,7 @@ public sealed class HengeServer : IAsyncDisposable
     /// <summary>Connections that are open now.</summary>
     public int OpenConnections => _dispatcher.Open;
 
-    /// <summary>Begins to listen and to serve. Throws <see cref="HengeException"/> (Misconfigured) when the address cannot be had.</summary>
+    /// <summary>Begins to listen and to serve; health checks say that it does, unless <see cref="SetProblem"/> was called before. Throws <see cref="HengeException"/> (Misconfigured) when the address cannot be had.</summary>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
         try
@@ -100,7 +100,7 @@ public sealed class HengeServer : IAsyncDisposable
             throw new HengeException(ErrorCode.Misconfigured, $"Cannot listen on {_options.Address}: {reason}.", e);
         }
 
-        SetProblem(null);
+        _health.SetIfUntold(null);
     }
 
     /// <summary>Says in health checks why the node does not serve; null: it does.</summary>

@@ -17,6 +17,7 @@ public sealed class ReadinessMonitor : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _look = new(0, 1);
     private readonly Task _loop;
+    private int _disposed;
 
     /// <summary>Begins to look.</summary>
     /// <param name="node">The node.</param>
@@ -58,6 +59,11 @@ public sealed class ReadinessMonitor : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         _node.TopologyChanged -= OnTopologyChanged;
         await _stopping.CancelAsync();
         await _loop;
