@@ -8,16 +8,28 @@ cd "$(dirname "$0")/.." || exit 1
 work=$(mktemp -d)
 results=$work/results
 server=
+others=()
 : >"$results"
 
 cleanup() {
-  [ -n "$server" ] && kill -9 "$server" 2>/dev/null
+  for pid in $server "${others[@]}"; do kill -9 "$pid" && wait "$pid"; done 2>/dev/null
   rm -rf "$work"
 }
 trap cleanup EXIT
 
 check() { # check NAME CODE [DETAIL]: one result of the script's own.
   if [ "$2" -eq 0 ]; then echo "ok    $1"; else echo "FAIL  $1  ${3:-}"; fi | tee -a "$results"
+}
+
+free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+is_ready() { # is_ready ADDR PID: waits until a node says that it serves, or has ended.
+  for _ in $(seq 300); do
+    if curl -sf -m 2 "http://$1/readyz" >/dev/null; then return 0; fi
+    kill -0 "$2" 2>/dev/null || return 1
+    sleep 0.1
+  done
+  return 1
 }
 
 finish() {
@@ -56,17 +68,12 @@ check "stubs can be made from the .proto files" $code "$(tail -n 1 "$work/protoc
 if [ -n "${HENGE_INTEROP_ADDR:-}" ]; then
   addr=$HENGE_INTEROP_ADDR
 else
-  port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  addr=127.0.0.1:$port
+  addr=127.0.0.1:$(free_port)
   ./henge --version >"$work/build.log" 2>&1 # builds it, so that what follows is not waiting for that
   ./henge serve --node-id node1 --addr "$addr" --data-dir "$work/data" >"$work/server.log" 2>&1 &
   server=$!
-  code=1
-  for _ in $(seq 300); do
-    if curl -sf -m 2 "http://$addr/readyz" >/dev/null; then code=0; break; fi
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-  done
+  is_ready "$addr" "$server"
+  code=$?
   check 'henge serve becomes ready' $code "$(tail -n 3 "$work/server.log" | tr '\n' ' ')"
   [ $code -eq 0 ] || finish
 fi
@@ -96,6 +103,22 @@ if [ -n "$server" ]; then
   wait "$server"
   check 'the node exits with 0 after SIGTERM' $?
   server=
+
+  # Once more against one of three: what it does not lead, it forwards.
+  a1=127.0.0.1:$(free_port) a2=127.0.0.1:$(free_port) a3=127.0.0.1:$(free_port)
+  i=0
+  for a in $a1 $a2 $a3; do
+    i=$((i + 1))
+    ./henge serve --node-id "node$i" --addr "$a" --data-dir "$work/data-$i" --cluster "node1=$a1,node2=$a2,node3=$a3" >"$work/node$i.log" 2>&1 &
+    others+=($!)
+  done
+  is_ready "$a2" "${others[1]}"
+  code=$?
+  check 'three nodes become ready' $code "$(tail -n 3 "$work/node2.log" | tr '\n' ' ')"
+  if [ $code -eq 0 ]; then
+    PYTHONPATH="$work/stubs" timeout 80 "$python" eng/interop/client.py "$a2" 'python, three nodes' 2>"$work/python.log" | tee -a "$results"
+    check 'the Python client of three nodes came to its end' "${PIPESTATUS[0]}" "$(tail -n 3 "$work/python.log" | tr '\n' ' ')"
+  fi
 fi
 
 finish

@@ -1,4 +1,4 @@
-"""Drives every call of Henge's gRPC API with the stock Python client. One line for each check; usage: client.py HOST:PORT."""
+"""Drives every call of Henge's gRPC API with the stock Python client. One line for each check; usage: client.py HOST:PORT [NAME]."""
 
 import concurrent.futures
 import os
@@ -19,6 +19,7 @@ import reflection_v1alpha_pb2 as reflection_alpha
 import reflection_v1alpha_pb2_grpc
 
 ADDRESS = sys.argv[1]
+NAME = sys.argv[2] if len(sys.argv) > 2 else "python"
 OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
 PATIENCE = 15
 TAG = f"py{os.getpid()}:"
@@ -37,11 +38,11 @@ def check(name):
         begin = time.monotonic()
         try:
             function()
-            print(f"ok    python: {name}", flush=True)
+            print(f"ok    {NAME}: {name}", flush=True)
         except Exception as e:  # a failed check must not end the others
             failures += 1
             detail = str(e).replace("\n", " ")[:300] or type(e).__name__
-            print(f"FAIL  python: {name}  [{time.monotonic() - begin:.1f} s] {type(e).__name__}: {detail}", flush=True)
+            print(f"FAIL  {NAME}: {name}  [{time.monotonic() - begin:.1f} s] {type(e).__name__}: {detail}", flush=True)
         return function
 
     return run
@@ -299,9 +300,11 @@ def _():
     status = store.NodeStatus(kv.StatusRequest())
     expect(status.node_id and status.role == "leader" and status.term > 0 and len(status.shards) > 0, str(status)[:200])
     topology = cluster.Topology(cluster_pb2.TopologyRequest())
-    expect(topology.shard_count == len(topology.shards) > 0 and topology.nodes[0].node_id == status.node_id)
+    names = [node.node_id for node in topology.nodes]
+    expect(topology.shard_count == len(topology.shards) > 0 and status.node_id in names)
+    expect(all(shard.leader_id in names and shard.replicas for shard in topology.shards), str(topology)[:300])
     nodes = cluster.ClusterStatus(cluster_pb2.ClusterStatusRequest()).nodes
-    expect(nodes[0].status.node_id == status.node_id and not nodes[0].error)
+    expect([node.status.node_id for node in nodes] == names and not any(node.error for node in nodes), str(nodes)[:300])
     expect_error(lambda: cluster.TransferLeader(cluster_pb2.TransferLeaderRequest(to_node_id="nobody")), grpc.StatusCode.INVALID_ARGUMENT, "nobody", henge=1)
 
 
@@ -355,7 +358,8 @@ def _():
 
 @check("deadlines end unary calls and streams")
 def _():
-    expect_error(lambda: store.Get(kv.GetRequest(key=key("a")), timeout=0), grpc.StatusCode.DEADLINE_EXCEEDED)
+    waiting = cluster_pb2.TopologyRequest(newer_than_epoch=1 << 60)
+    expect_error(lambda: cluster.Topology(waiting, timeout=0.3), grpc.StatusCode.DEADLINE_EXCEEDED)
     expect_error(lambda: next(store.Watch(kv.WatchRequest(key_prefix=key("none")), timeout=0.2)), grpc.StatusCode.DEADLINE_EXCEEDED)
     expect_error(lambda: next(store.Session(iter(queue.Queue().get, None), timeout=0.2)), grpc.StatusCode.DEADLINE_EXCEEDED)
 
