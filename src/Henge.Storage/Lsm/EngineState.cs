@@ -346,9 +346,13 @@ internal sealed class EngineState : IDisposable
             edit.Epoch = _epoch;
         }
 
-        foreach ((uint keyspace, Core.Version version) in Clocks.All())
+        // What the flushed memtables bring, and not what the clocks show by now: after a crash without a log of the engine's own, a clock that is ahead of
+        // the data would let snapshots see what is applied again behind them. Nor more than the clocks show: a drop has set them back.
+        foreach ((uint keyspace, Core.Version newest) in flushed.SelectMany(static buffer => buffer.GetVersions()))
         {
-            if (version > _manifestState.KeyspaceVersions.GetValueOrDefault(keyspace) && flushed.Count > 0)
+            Core.Version shown = Clocks.Read(keyspace);
+            Core.Version version = newest < shown ? newest : shown;
+            if (version > _manifestState.KeyspaceVersions.GetValueOrDefault(keyspace))
             {
                 edit.KeyspaceVersions.Add((keyspace, version));
             }

@@ -253,7 +253,7 @@ public sealed class MemoryEngine : IStorageEngine
             buffer.Table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
         }
 
-        raises.Raise(_clocks);
+        raises.Raise(_clocks, buffer: null);
         Interlocked.Add(ref _bytesIn, batch.ByteCount);
     }
 

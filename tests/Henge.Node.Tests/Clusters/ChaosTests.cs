@@ -224,7 +224,7 @@ public sealed class ChaosTests
 
                 foreach (HarnessNode node in _cluster.Nodes)
                 {
-                    writer.Check(_cluster.Get(node, writer.Key) ?? "", writer.SureLength, $"the last read of {writer.Key} at {node.Name}");
+                    writer.Check(_cluster.Get(node, writer.Key) ?? "", writer.SureLength, $"the last read of {writer.Key} at {node.Name} {_cluster.Describe()}");
                 }
             }
 

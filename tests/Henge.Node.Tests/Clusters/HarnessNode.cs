@@ -63,6 +63,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
     /// <summary>The machine stops at once and loses of its unsynced data what the mode says.</summary>
     public void Crash(CrashMode mode = CrashMode.LoseRandomPart)
     {
+        Notes.Add($"{Time.NowMs} crash {mode}");
         _workers.Clear();
         _logWriter.Clear();
         _background.Clear();
@@ -118,7 +119,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
         FatalMessage = message + (cause is null ? "" : " " + cause);
     }
 
-    public void Note(NodeEventLevel level, string message) => Notes.Add($"{level}: {message}");
+    public void Note(NodeEventLevel level, string message) => Notes.Add($"{Time.NowMs} {level}: {message}");
 
     private IStorageEngine OpenEngine(string directory) => cluster.UseMemoryEngine
         ? new MemoryEngine()

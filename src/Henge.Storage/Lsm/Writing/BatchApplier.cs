@@ -84,7 +84,7 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
             table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
         }
 
-        raises.Raise(state.Clocks);
+        raises.Raise(state.Clocks, buffer);
         return !reader.Damaged;
     }
 

@@ -4,9 +4,9 @@ namespace Henge.Storage.Lsm;
 internal struct BatchRaises
 {
     [ThreadStatic]
-    private static List<(KeyspaceClocks.Clock Clock, Core.Version Version)>? _spare;
+    private static List<(uint Keyspace, KeyspaceClocks.Clock Clock, Core.Version Version)>? _spare;
 
-    private List<(KeyspaceClocks.Clock Clock, Core.Version Version)>? _earlier;
+    private List<(uint Keyspace, KeyspaceClocks.Clock Clock, Core.Version Version)>? _earlier;
     private KeyspaceClocks.Clock? _clock;
     private uint _keyspace;
     private Core.Version _highest;
@@ -24,7 +24,7 @@ internal struct BatchRaises
                     _earlier.Clear();
                 }
 
-                _earlier.Add((_clock, _highest));
+                _earlier.Add((_keyspace, _clock, _highest));
             }
 
             _keyspace = keyspace;
@@ -37,17 +37,23 @@ internal struct BatchRaises
         }
     }
 
-    /// <summary>Makes the batch visible to iterators and snapshots.</summary>
-    public readonly void Raise(KeyspaceClocks clocks)
+    /// <summary>Makes the batch visible to iterators and snapshots, and has its buffer, if there is one, remember what a flush will make durable of each clock.</summary>
+    public readonly void Raise(KeyspaceClocks clocks, WriteBuffer? buffer)
     {
         if (_earlier is not null)
         {
-            _earlier.Add((_clock!, _highest));
+            _earlier.Add((_keyspace, _clock!, _highest));
+            foreach ((uint keyspace, _, Core.Version version) in _earlier)
+            {
+                buffer?.RaiseVersion(keyspace, version);
+            }
+
             clocks.RaiseTogether(_earlier);
         }
-        else
+        else if (_clock is not null)
         {
-            _clock?.Raise(_highest);
+            buffer?.RaiseVersion(_keyspace, _highest);
+            _clock.Raise(_highest);
         }
     }
 }

@@ -30,11 +30,11 @@ internal sealed class KeyspaceClocks
     }
 
     /// <summary>Makes a batch over several keyspaces visible to snapshots in one instant.</summary>
-    public void RaiseTogether(List<(Clock Clock, Core.Version Version)> raises)
+    public void RaiseTogether(List<(uint Keyspace, Clock Clock, Core.Version Version)> raises)
     {
         lock (_togetherLock)
         {
-            foreach ((Clock clock, Core.Version version) in raises)
+            foreach ((_, Clock clock, Core.Version version) in raises)
             {
                 clock.Raise(version);
             }

@@ -11,6 +11,7 @@ internal sealed class WriteBuffer(long capacityBytes, ulong epoch, ulong logStar
     private const int ClosedBit = 1 << 30;
     private readonly Lock _lock = new();
     private readonly Dictionary<uint, ulong> _positions = [];
+    private readonly Dictionary<uint, Core.Version> _versions = [];
     private int _writers;
 
     public MemTable Table { get; } = new(capacityBytes);
@@ -65,6 +66,27 @@ internal sealed class WriteBuffer(long capacityBytes, ulong epoch, ulong logStar
         lock (_lock)
         {
             return [.. _positions];
+        }
+    }
+
+    /// <summary>Notes the newest version of a keyspace that a batch brings.</summary>
+    public void RaiseVersion(uint keyspace, Core.Version version)
+    {
+        lock (_lock)
+        {
+            if (version > _versions.GetValueOrDefault(keyspace))
+            {
+                _versions[keyspace] = version;
+            }
+        }
+    }
+
+    /// <summary>The newest version of each keyspace in here.</summary>
+    public List<KeyValuePair<uint, Core.Version>> GetVersions()
+    {
+        lock (_lock)
+        {
+            return [.. _versions];
         }
     }
 
