@@ -53,6 +53,9 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
     /// <summary>Segments in use. Thread-safe.</summary>
     public int Segments => (int)(_log.End.SegmentId - _log.First.SegmentId) + 1;
 
+    /// <summary>The oldest segment. Thread-safe.</summary>
+    public long FirstSegment => _log.First.SegmentId;
+
     /// <summary>The largest data that an entry can have.</summary>
     public int MaxEntryBytes => Math.Min(_log.MaxRecordBytes, _log.MaxBatchBytes) - NodeLogRecord.EntryHeaderBytes - 64;
 

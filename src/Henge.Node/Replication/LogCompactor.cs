@@ -12,6 +12,9 @@ namespace Henge.Node.Replication;
 internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardLog log)
 {
     private const int IntervalTicks = 20;
+    private const int MaxMovedEntries = 1_000;
+    private const long MaxMovedBytes = 64 * 1024;
+    private readonly List<Entry> _moved = [];
     private bool _underWay;
 
     /// <summary>Looks now and then.</summary>
@@ -46,6 +49,37 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         {
             Compact(target);
         }
+        else if (!_underWay && size > options.LogBudgetBytes && log.OldestSegment == replica.Node.Log.FirstSegment)
+        {
+            Move();
+        }
+    }
+
+    // The shard's entries cannot go, and few as they are they hold the oldest segment of all: they are written again at the end. Only when all
+    // of its entries are durable: one that is still under way would come to lie before those that are moved.
+    private void Move()
+    {
+        ulong count = log.LastIndex.Value - log.CompactedIndex.Value;
+        if (count is 0 or > MaxMovedEntries || log.LastIndex != group.LastIndex || group.PersistedIndex != group.LastIndex)
+        {
+            return;
+        }
+
+        _moved.Clear();
+        log.Read(log.CompactedIndex.Next, log.LastIndex, MaxMovedBytes, _moved);
+        if ((ulong)_moved.Count < count)
+        {
+            return;
+        }
+
+        _underWay = true;
+        foreach (Entry entry in _moved)
+        {
+            replica.Worker.Batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Shard = replica.Shard, Entry = entry });
+        }
+
+        _moved.Clear();
+        replica.Worker.MarkDirty(replica);
     }
 
     private void Compact(LogIndex target)
@@ -66,6 +100,6 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         replica.Worker.MarkDirty(replica);
     }
 
-    /// <summary>The record of a compaction is durable.</summary>
+    /// <summary>The records of a compaction or a move are durable.</summary>
     public void OnLogged() => _underWay = false;
 }

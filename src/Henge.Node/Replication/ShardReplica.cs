@@ -238,6 +238,7 @@ internal sealed class ShardReplica
                 break;
             case NodeLogRecordKind.Moved:
                 _log.Move(record.Entry.Index, location);
+                _compactor.OnLogged();
                 break;
             case NodeLogRecordKind.Truncate:
                 _log.Truncate(record.Index);

@@ -89,6 +89,9 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public void Dispose() => _background.Dispose();
 
+    /// <summary>Runs on another node's disk.</summary>
+    public void Share(HarnessNode other) => Files = other.Files;
+
     public void LoseDisk() => Files = new SimulatedFileSystem();
 
     public void Tick()

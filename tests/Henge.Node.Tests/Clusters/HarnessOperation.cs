@@ -32,6 +32,22 @@ public sealed class HarnessOperation : Operation
     public static HarnessOperation Get(string key, ReadConsistency consistency = ReadConsistency.Default) =>
         new() { Kind = OperationKind.Get, Key = Encoding.UTF8.GetBytes(key), Consistency = consistency };
 
+    public static HarnessOperation PutFor(string key, string value, long milliseconds)
+    {
+        var writer = new ArrayBufferWriter<byte>();
+        byte[] bytes = Encoding.UTF8.GetBytes(key);
+        CommandEncoder.Put(writer, bytes, Encoding.UTF8.GetBytes(value), new PutOptions { Expiry = Expiry.After(milliseconds) });
+        return new HarnessOperation { Kind = OperationKind.Write, Key = bytes, Command = writer.WrittenMemory };
+    }
+
+    public static HarnessOperation Delete(string key)
+    {
+        var writer = new ArrayBufferWriter<byte>();
+        byte[] bytes = Encoding.UTF8.GetBytes(key);
+        CommandEncoder.Delete(writer, bytes);
+        return new HarnessOperation { Kind = OperationKind.Write, Key = bytes, Command = writer.WrittenMemory };
+    }
+
     public static HarnessOperation Barrier() => new() { Kind = OperationKind.Barrier, AllShards = true };
 
     protected override void OnCompleted() => Completions++;
