@@ -42,10 +42,17 @@ internal sealed class Incarnations(NodeContext node)
         }
         else if (own != node.Identity.Incarnation)
         {
-            node.Fatal(
-                $"The cluster knows {node.Options.Name} by another data directory than '{node.Options.DataDirectory}'. Start it with its old directory; if that is lost, the node must be replaced.", null);
+            node.Fatal(MessageFor(node.Options.Name), null);
         }
     }
+
+    /// <summary>What the operator of a node should know that runs with another directory than the cluster knows.</summary>
+    public static string MessageFor(string name) =>
+        $"The cluster knows {name} by another data directory: the one that it runs with now is empty or a different one. "
+        + $"Start {name} with its old directory. If that is lost, the node must be replaced, since an empty one could break promises that the old one made.";
+
+    /// <summary>Another member takes this node to run with another directory.</summary>
+    public void OnMistaken(NodeId by) => OnRefused(by, MessageFor(node.Options.Name));
 
     /// <summary>Another member does not take this node for who it says it is.</summary>
     public void OnRefused(NodeId by, string message)

@@ -57,8 +57,11 @@ public sealed record NodeOptions
     /// <summary>The deadline of operations that name none.</summary>
     public int DefaultDeadlineMs { get; init; } = 5_000;
 
-    /// <summary>Bytes of commands in one Raft entry; one command is always let in.</summary>
-    public int EntryBytes { get; init; } = 512 * 1024;
+    /// <summary>
+    /// Bytes of commands in one Raft entry; one command is always let in. With <see cref="PeerFrameBytes"/> below what .NET takes for a large object
+    /// (85,000 bytes), which only full collections give back.
+    /// </summary>
+    public int EntryBytes { get; init; } = 32 * 1024;
 
     /// <summary>Bytes of one segment of the node log.</summary>
     public int LogSegmentBytes { get; init; } = 64 * 1024 * 1024;
@@ -73,7 +76,7 @@ public sealed record NodeOptions
     public int LogKeepEntries { get; init; } = 5_000;
 
     /// <summary>Bytes of one frame to a peer, about.</summary>
-    public int PeerFrameBytes { get; init; } = 64 * 1024;
+    public int PeerFrameBytes { get; init; } = 48 * 1024;
 
     /// <summary>Bytes of one chunk of a snapshot, about.</summary>
     public int SnapshotChunkBytes { get; init; } = 60 * 1024;

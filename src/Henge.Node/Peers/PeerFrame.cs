@@ -28,9 +28,14 @@ internal enum PeerRecordKind : byte
 /// <param name="Incarnation">The number that the sender's data directory was given when it was made.</param>
 internal readonly record struct PeerSender(ulong Cluster, NodeId Node, ulong Incarnation);
 
+/// <summary>Whom a frame is for.</summary>
+/// <param name="Node">The receiver.</param>
+/// <param name="Incarnation">The data directory that the sender takes it to run with; 0 when it does not know.</param>
+internal readonly record struct PeerReceiver(NodeId Node, ulong Incarnation);
+
 /// <summary>
 /// The format of what nodes send each other (docs/formats.md, "Peer frames"):
-/// <c>magic u32 | length u32 | crc32c u32 | cluster u64 | from u64 | to u64 | incarnation u64 | records</c>, little-endian; the length counts the
+/// <c>magic u32 | length u32 | crc32c u32 | cluster u64 | from u64 | to u64 | incarnation u64 | receiver's incarnation u64 | records</c>, little-endian; the length counts the
 /// bytes after the checksum and the checksum covers them. A record is <c>kind u8 | shard u32 | length u32 | body</c>.
 /// </summary>
 public static class PeerFrame
@@ -42,7 +47,7 @@ public static class PeerFrame
     public const int PrefixBytes = 12;
 
     /// <summary>Bytes before the first record.</summary>
-    public const int HeaderBytes = PrefixBytes + 32;
+    public const int HeaderBytes = PrefixBytes + 40;
 
     /// <summary>Bytes before a record's body.</summary>
     public const int RecordHeaderBytes = 9;
@@ -81,7 +86,7 @@ public static class PeerFrame
     public static NodeId SenderOf(ReadOnlySpan<byte> frame) => new(BinaryPrimitives.ReadUInt64LittleEndian(frame[20..]));
 
     /// <summary>Reads and checks a whole frame.</summary>
-    internal static bool TryRead(ReadOnlySpan<byte> frame, out PeerSender sender, out NodeId to, out PeerRecordReader records)
+    internal static bool TryRead(ReadOnlySpan<byte> frame, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records)
     {
         sender = default;
         to = default;
@@ -96,7 +101,7 @@ public static class PeerFrame
             BinaryPrimitives.ReadUInt64LittleEndian(frame[12..]),
             new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[20..])),
             BinaryPrimitives.ReadUInt64LittleEndian(frame[36..]));
-        to = new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[28..]));
+        to = new PeerReceiver(new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[28..])), BinaryPrimitives.ReadUInt64LittleEndian(frame[44..]));
         records = new PeerRecordReader(frame[HeaderBytes..]);
         return true;
     }

@@ -44,7 +44,8 @@ internal sealed class PeerFrameBuilder : IBufferWriter<byte>
         _buffer.AsSpan(_recordStart + 5), (uint)(_length - _recordStart - PeerFrame.RecordHeaderBytes));
 
     /// <summary>Completes the frame and gives it, valid until the builder is used again.</summary>
-    public ReadOnlySpan<byte> Complete()
+    /// <param name="receiverIncarnation">The data directory that the receiver is taken to run with; 0 when it is not known.</param>
+    public ReadOnlySpan<byte> Complete(ulong receiverIncarnation)
     {
         Span<byte> frame = _buffer.AsSpan(0, _length);
         BinaryPrimitives.WriteUInt32LittleEndian(frame, PeerFrame.Magic);
@@ -53,6 +54,7 @@ internal sealed class PeerFrameBuilder : IBufferWriter<byte>
         BinaryPrimitives.WriteUInt64LittleEndian(frame[20..], _sender.Node.Value);
         BinaryPrimitives.WriteUInt64LittleEndian(frame[28..], _to.Value);
         BinaryPrimitives.WriteUInt64LittleEndian(frame[36..], _sender.Incarnation);
+        BinaryPrimitives.WriteUInt64LittleEndian(frame[44..], receiverIncarnation);
         BinaryPrimitives.WriteUInt32LittleEndian(frame[8..], Crc32C.Compute(frame[PeerFrame.PrefixBytes..]));
         return frame;
     }

@@ -18,14 +18,14 @@ internal sealed class PeerInbox(NodeContext node)
     /// <summary>Takes a frame; what is not good is dropped, as if it had been lost.</summary>
     public void OnFrame(ReadOnlySpan<byte> bytes)
     {
-        if (!PeerFrame.TryRead(bytes, out PeerSender sender, out NodeId to, out PeerRecordReader records))
+        if (!PeerFrame.TryRead(bytes, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records))
         {
             return;
         }
 
-        if (sender.Cluster != node.Identity.ClusterNumber || to != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
+        if (sender.Cluster != node.Identity.ClusterNumber || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
         {
-            OnStranger(sender, to);
+            OnStranger(sender, to.Node);
             return;
         }
 
@@ -33,6 +33,13 @@ internal sealed class PeerInbox(NodeContext node)
         if (known != 0 && known != sender.Incarnation)
         {
             Refuse(sender.Node);
+            return;
+        }
+
+        if (to.Incarnation != 0 && to.Incarnation != node.Identity.Incarnation)
+        {
+            // Before anything in the frame is looked at: its sender counts on what the old directory had.
+            node.Incarnations.OnMistaken(sender.Node);
             return;
         }
 
@@ -98,9 +105,7 @@ internal sealed class PeerInbox(NodeContext node)
         }
 
         Interlocked.Exchange(ref _refusedAtMs[peer.Value], Math.Max(1, now));
-        string name = node.Members[(int)peer.Value - 1].Name;
-        string message = $"The cluster knows {name} by another data directory: the one that it runs with now is empty or a different one. "
-            + $"Start {name} with its old directory. If that is lost, the node must be replaced, since an empty one could break promises that the old one made.";
+        string message = Catalog.Incarnations.MessageFor(node.Members[(int)peer.Value - 1].Name);
         node.Note(NodeEventLevel.Error, message + " Its messages are refused.");
         var frame = new PeerFrameBuilder(node.Sender, peer);
         frame.BeginRecord(PeerRecordKind.Refused, ShardId.Catalog);
@@ -108,7 +113,7 @@ internal sealed class PeerInbox(NodeContext node)
         text.CopyTo(frame.GetSpan(text.Length));
         frame.Advance(text.Length);
         frame.EndRecord();
-        node.Environment.Transport?.Send(peer, frame.Complete());
+        node.Environment.Transport?.Send(peer, frame.Complete(receiverIncarnation: 0));
     }
 }
 

@@ -69,7 +69,7 @@ internal sealed class PeerLinks
 
     private void Flush(NodeId to, PeerFrameBuilder builder)
     {
-        _node.Environment.Transport?.Send(to, builder.Complete());
+        _node.Environment.Transport?.Send(to, builder.Complete(_node.Incarnations.Of(to)));
         builder.Clear();
     }
 }

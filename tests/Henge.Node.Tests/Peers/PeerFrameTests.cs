@@ -14,9 +14,9 @@ public sealed class PeerFrameTests
         Assert.True(PeerFrame.TryReadLength(frame, out int bytes, out _));
         Assert.Equal(frame.Length, bytes);
         Assert.Equal(new NodeId(2), PeerFrame.SenderOf(frame));
-        Assert.True(PeerFrame.TryRead(frame, out PeerSender sender, out NodeId to, out PeerRecordReader records));
+        Assert.True(PeerFrame.TryRead(frame, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records));
         Assert.Equal(Sender, sender);
-        Assert.Equal(new NodeId(3), to);
+        Assert.Equal(new PeerReceiver(new NodeId(3), 77), to);
         Assert.True(records.MoveNext());
         Assert.Equal((PeerRecordKind.Raft, new ShardId(7), 3), (records.Kind, records.Shard, records.Body.Length));
         Assert.True(records.MoveNext());
@@ -97,6 +97,6 @@ public sealed class PeerFrameTests
         builder.EndRecord();
         builder.BeginRecord(PeerRecordKind.Forward, ShardId.Catalog);
         builder.EndRecord();
-        return builder.Complete().ToArray();
+        return builder.Complete(77).ToArray();
     }
 }
