@@ -35,8 +35,7 @@ internal sealed class CliApp(CliContext context)
         };
         int exitCode = await parse.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
         context.Output.Write(text.ToString());
-        context.Output.Flush();
-        return exitCode;
+        return context.Flush(json: false, exitCode);
     }
 
     private RootCommand Build(IReadOnlyList<string> arguments)

@@ -6,7 +6,8 @@ namespace Henge.Cli;
 /// <summary>What a command sees of the world. Tests make their own.</summary>
 internal sealed class CliContext
 {
-    public required Stream Input { get; init; }
+    /// <summary>Opens standard input; only commands that read it do.</summary>
+    public required Func<Stream> OpenInput { get; init; }
 
     public required OutputWriter Output { get; init; }
 
@@ -36,7 +37,7 @@ internal sealed class CliContext
             string hint = e is UnavailableException { InnerException: AttemptFailedException { Outcome: AttemptOutcome.NothingDone, ConnectionFailed: true } }
                 ? " Is a node running there? Start some with: henge dev"
                 : "";
-            return Fail(json, ExitCode.Of(e.Code), e.Code.ToString(), e.Message + hint);
+            return Fail(json, ExitCode.Of(e.Code), e.Code.ToString(), (hint.Length > 0 && !e.Message.EndsWith('.') ? e.Message + "." : e.Message) + hint);
         }
         catch (UsageException e)
         {
@@ -48,10 +49,31 @@ internal sealed class CliContext
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            Output.Flush();
-            return ExitCode.Interrupted;
+            return Flush(json, ExitCode.Interrupted);
+        }
+        catch (ReaderGoneException)
+        {
+            return ExitCode.ReaderGone;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Fail(json, ExitCode.File, "File", e.Message);
+        }
+    }
+
+    /// <summary>Writes what waits to be written; returns the exit code given, or that of what went wrong with writing.</summary>
+    public int Flush(bool json, int exitCode)
+    {
+        try
+        {
+            Output.Flush();
+            return exitCode;
+        }
+        catch (ReaderGoneException)
+        {
+            return ExitCode.ReaderGone;
+        }
+        catch (IOException e)
         {
             return Fail(json, ExitCode.File, "File", e.Message);
         }
@@ -60,14 +82,10 @@ internal sealed class CliContext
     /// <summary>Writes an error and returns its exit code.</summary>
     public int Fail(bool json, int exitCode, string code, string message)
     {
-        try
+        int flushed = Flush(json, exitCode);
+        if (flushed != exitCode)
         {
-            Output.Flush();
-        }
-        catch (IOException)
-        {
-            // Whoever read our output is gone; the error below is all that is left to say.
-            return ExitCode.File;
+            return flushed;
         }
 
         Error.WriteLine(json

@@ -1,12 +1,13 @@
+using System.Text;
 using Henge.Cli;
 
-using Stream output = Console.OpenStandardOutput();
-using Stream input = Console.OpenStandardInput();
+using Stream output = StandardStreams.Output();
+using StreamWriter error = new(StandardStreams.Error(), new UTF8Encoding(false)) { AutoFlush = true };
 CliContext context = new()
 {
-    Input = input,
+    OpenInput = StandardStreams.Input,
     Output = new OutputWriter(output),
-    Error = Console.Error,
+    Error = error,
     OutputIsTerminal = !Console.IsOutputRedirected,
     ErrorIsTerminal = !Console.IsErrorRedirected,
 };

@@ -26,7 +26,7 @@ internal static class ImportCommand
             }
 
             bool isFile = path != "-";
-            using Stream input = isFile ? new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan) : context.Input;
+            using Stream input = isFile ? new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan) : context.OpenInput();
             Checkpoint start = isFile
                 ? StartOf(path, input, parse.GetValue(resume), parse.GetValue(restart))
                 : new Checkpoint { Offset = 0, Records = 0 };

@@ -93,9 +93,10 @@ internal static class PutCommand
 
     private static async Task<byte[]> ReadInputAsync(CliContext context, CancellationToken cancellationToken)
     {
+        using Stream input = context.OpenInput();
         using MemoryStream whole = new();
         byte[] chunk = new byte[64 * 1024];
-        for (int read; (read = await context.Input.ReadAsync(chunk, cancellationToken).ConfigureAwait(false)) > 0;)
+        for (int read; (read = await input.ReadAsync(chunk, cancellationToken).ConfigureAwait(false)) > 0;)
         {
             if (whole.Length + read > LimitInputBytes)
             {

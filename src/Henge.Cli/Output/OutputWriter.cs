@@ -7,6 +7,7 @@ internal sealed class OutputWriter(Stream stream)
 {
     private readonly byte[] _buffer = new byte[16 * 1024];
     private int _used;
+    private bool _broken;
 
     public void Write(string text)
     {
@@ -28,7 +29,7 @@ internal sealed class OutputWriter(Stream stream)
             Flush();
             if (bytes.Length >= _buffer.Length)
             {
-                stream.Write(bytes);
+                Send(bytes);
                 return;
             }
         }
@@ -45,8 +46,25 @@ internal sealed class OutputWriter(Stream stream)
 
     public void Flush()
     {
-        stream.Write(_buffer, 0, _used);
+        int used = _used;
         _used = 0;
-        stream.Flush();
+        Send(_buffer.AsSpan(0, used));
+        if (!_broken)
+        {
+            stream.Flush();
+        }
+    }
+
+    private void Send(ReadOnlySpan<byte> bytes)
+    {
+        // What failed once is told of once; the rest of the way out must not fail again.
+        if (_broken || bytes.IsEmpty)
+        {
+            return;
+        }
+
+        _broken = true;
+        stream.Write(bytes);
+        _broken = false;
     }
 }

@@ -78,7 +78,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
             return Unknown(_last);
         }
 
-        string message = $"{_last.Message} (after {_failures} {(_failures == 1 ? "attempt" : "attempts")}; the deadline has passed)";
+        string message = $"{_last.Message.TrimEnd('.')} ({_failures} {(_failures == 1 ? "attempt" : "attempts")}; the deadline has passed).";
         return _last.Code is ErrorCode.DeadlineExceeded
             ? new DeadlineExceededException(message, _last)
             : ErrorFactory.Create(_last.Code, message, _last.LeaderHint, _last);

@@ -18,7 +18,7 @@ internal static class CliRun
         using StringWriter error = new() { NewLine = "\n" };
         CliContext context = new()
         {
-            Input = new MemoryStream(input ?? []),
+            OpenInput = () => new MemoryStream(input ?? []),
             Output = new OutputWriter(output),
             Error = error,
             Environment = name => name == "HENGE_PEERS" ? peers : null,
