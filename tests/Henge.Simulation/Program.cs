@@ -4,7 +4,7 @@ using Henge.Core;
 using Henge.Simulation;
 using Henge.Simulation.World;
 
-// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] | --seed S [--trace] | --canaries [--canary NAME]
+// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--keep-going] | --seed S [--trace] | --canaries [--canary NAME]
 Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 return Campaign.Run(args);
 
@@ -27,7 +27,7 @@ internal static class Campaign
 
         int seeds = int.Parse(Option("--seeds") ?? "100", CultureInfo.InvariantCulture);
         ulong from = ulong.Parse(Option("--from") ?? "1", CultureInfo.InvariantCulture);
-        return RunMany(from, seeds, canary);
+        return RunMany(from, seeds, canary, args.Contains("--keep-going"));
     }
 
     private static int Replay(ulong seed, Canary canary, bool trace)
@@ -43,12 +43,12 @@ internal static class Campaign
         return result.Failure is null ? 0 : 1;
     }
 
-    private static int RunMany(ulong from, int seeds, Canary canary)
+    private static int RunMany(ulong from, int seeds, Canary canary, bool keepGoing)
     {
         var watch = Stopwatch.StartNew();
         var statistics = new SimStatistics();
         var gate = new Lock();
-        long virtualMs = 0, events = 0, done = 0;
+        long virtualMs = 0, events = 0, done = 0, failures = 0;
         SimResult? failed = null;
         Parallel.For(0, seeds, (i, state) =>
         {
@@ -59,10 +59,18 @@ internal static class Campaign
                 events += result.Events;
                 statistics.Add(result.Statistics);
                 done++;
-                if (result.Failure is not null && (failed is null || result.Seed < failed.Seed))
+                if (result.Failure is not null)
                 {
-                    failed = result;
-                    state.Stop();
+                    failures++;
+                    failed = failed is null || result.Seed < failed.Seed ? result : failed;
+                    if (keepGoing)
+                    {
+                        Console.WriteLine($"seed {result.Seed} FAILED: {result.Failure}");
+                    }
+                    else
+                    {
+                        state.Stop();
+                    }
                 }
 
                 if (done % 500 == 0)
@@ -76,7 +84,7 @@ internal static class Campaign
         {
             Console.WriteLine($"seed {failed.Seed} FAILED: {failed.Failure}");
             Console.WriteLine($"replay: dotnet run -c Release --project tests/Henge.Simulation -- --seed {failed.Seed} --trace{(canary == Canary.None ? "" : " --canary " + canary)}");
-            Console.WriteLine($"{done} seeds ran in {watch.Elapsed.TotalSeconds:F1} s");
+            Console.WriteLine($"{done} seeds ran, {failures} failed, in {watch.Elapsed.TotalSeconds:F1} s");
             return 1;
         }
 

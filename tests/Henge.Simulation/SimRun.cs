@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Raft;
 using Henge.Simulation.Checking;
 using Henge.Simulation.Clients;
 using Henge.Simulation.World;
@@ -126,5 +127,12 @@ internal static class SimRun
 
     private static string Describe(SimCluster cluster) => string.Join("; ", cluster.Nodes.Select(n => n.Node is null
         ? $"node {n.Index} is down"
-        : $"node {n.Index}: " + string.Join(", ", n.Node.GetStatus().Shards.Select(static s => $"{s.Shard} {s.Role} term {s.Term} leader {s.Leader} last {s.Last} commit {s.Committed} applied {s.Applied} {s.Error}"))));
+        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Replicas.Select(static r => $"{r} {r.Status.Error}{Peers(r.Group)}"))));
+
+    private static string Peers(RaftGroup group)
+    {
+        var peers = new List<PeerStatus>();
+        group.GetPeers(peers);
+        return string.Concat(peers.Select(static p => $" ({p})"));
+    }
 }

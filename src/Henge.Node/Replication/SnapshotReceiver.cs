@@ -15,6 +15,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 {
     private const int ForgetTicks = 2_000;
     private readonly string _directory = Path.Combine(replica.Node.Options.DataDirectory, "snapshots");
+    private readonly (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere)[] _early = new (ReadOnlyMemory<byte>, bool, bool)[SnapshotSender.Window];
     private SnapshotFile? _file;
     private InstallSnapshot? _header;
     private NodeId _from;
@@ -42,18 +43,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         {
             Begin(from, id, bytes);
         }
-        else if (from == _from && id == _id && sequence == _next && _file is not null)
+        else if (from == _from && id == _id && _file is not null && sequence >= _next && sequence - _next < SnapshotSender.Window)
         {
-            _next++;
-            _quietTicks = 0;
-            if (span[12] == 0)
-            {
-                _file.Append(bytes.Span);
-            }
-            else
-            {
-                Complete();
-            }
+            Take(sequence, bytes, last: span[12] != 0);
         }
 
         if (from == _from && id == _id)
@@ -133,6 +125,30 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         _quietTicks = 0;
     }
 
+    private void Take(uint sequence, ReadOnlyMemory<byte> bytes, bool last)
+    {
+        // Chunks that overtook others wait for them: dropped, they would cost the whole pause after which the sender repeats.
+        _early[sequence % SnapshotSender.Window] = (bytes, last, true);
+        ref (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere) next = ref _early[_next % SnapshotSender.Window];
+        while (next.IsHere && _file is not null)
+        {
+            (bytes, last) = (next.Bytes, next.Last);
+            next = default;
+            _next++;
+            _quietTicks = 0;
+            if (last)
+            {
+                Complete();
+            }
+            else
+            {
+                _file.Append(bytes.Span);
+            }
+
+            next = ref _early[_next % SnapshotSender.Window];
+        }
+    }
+
     private void Complete()
     {
         _file!.Complete(replica.Node.Environment.FileSystem, _directory, replica.Shard);
@@ -151,6 +167,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
         _header = null;
         _next = 0;
+        Array.Clear(_early);
     }
 
     private void Acknowledge(NodeId to, ulong id, bool ok)

@@ -17,7 +17,7 @@ namespace Henge.Node.Replication;
 internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, ShardStateMachine machine)
 {
     internal const int ChunkHeaderBytes = 13;
-    private const int Window = 4;
+    internal const int Window = 4;
     private const int RepeatTicks = 50;
     private const int GiveUpTicks = 300;
     private readonly Queue<NodeId> _wanted = new();
@@ -134,8 +134,9 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             _quietTicks = 0;
             replica.Node.Note(NodeEventLevel.Information, $"Sends {_to} a snapshot of {replica.Shard} as of {applied}.");
             byte[] encoded = new byte[RaftMessageCodec.MaxEncodedSize(header)];
+
+            // Alone, until it is acknowledged: data that overtook it would look like the middle of something whose beginning was lost, and be refused.
             Add(encoded.AsSpan(0, RaftMessageCodec.Encode(header, encoded)).ToArray(), last: false);
-            Pump();
         }
     }
 
