@@ -136,7 +136,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
         call.Key = key;
         call.DeleteOptions = options;
-        call.Lane = _lanes.Rent();
+        call.Number = _lanes.Rent();
         short token = call.Version;
         _sessions!.Start(call, options.Deadline);
         return new ValueTask<DeleteResult>(call, token);
@@ -174,7 +174,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private ValueTask<PutResult> Start(SessionCall call, PutOptions options)
     {
         call.PutOptions = options;
-        call.Lane = _lanes.Rent();
+        call.Number = _lanes.Rent();
         short token = call.Version;
         _sessions!.Start(call, options.Deadline);
         return new ValueTask<PutResult>(call, token);
@@ -190,32 +190,32 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, PutOptions options, CancellationToken cancellationToken)
     {
         Wire.PutRequest request = WireMapping.Put(key, value, options);
-        WriteLane lane = _lanes.Rent();
+        WriteNumber number = _lanes.Rent();
         try
         {
-            request.ClientId = lane.ClientId;
-            request.Sequence = lane.Sequence;
+            request.ClientId = number.ClientId;
+            request.Sequence = number.Sequence;
             return WireMapping.FromWire(await RunAsync(Methods.Put, request, key, options, cancellationToken).ConfigureAwait(false));
         }
         finally
         {
-            _lanes.Return(lane);
+            _lanes.Return(number);
         }
     }
 
     private async ValueTask<DeleteResult> DeleteUnaryAsync(ReadOnlyMemory<byte> key, DeleteOptions options, CancellationToken cancellationToken)
     {
         Wire.DeleteRequest request = WireMapping.Delete(key, options);
-        WriteLane lane = _lanes.Rent();
+        WriteNumber number = _lanes.Rent();
         try
         {
-            request.ClientId = lane.ClientId;
-            request.Sequence = lane.Sequence;
+            request.ClientId = number.ClientId;
+            request.Sequence = number.Sequence;
             return WireMapping.FromWire(await RunAsync(Methods.Delete, request, key, options, cancellationToken).ConfigureAwait(false));
         }
         finally
         {
-            _lanes.Return(lane);
+            _lanes.Return(number);
         }
     }
 
@@ -237,9 +237,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             : throw new ArgumentException("The transaction is empty; add comparisons or operations before committing it.", nameof(transaction));
         if (TryRent(SessionCallKind.Txn, request.CalculateSize(), cancellationToken, out SessionCall? call))
         {
-            call.Lane = _lanes.Rent();
-            request.ClientId = call.Lane.ClientId;
-            request.Sequence = call.Lane.Sequence;
+            call.Number = _lanes.Rent();
+            request.ClientId = call.Number.ClientId;
+            request.Sequence = call.Number.Sequence;
             call.Key = key;
             call.Txn = request;
             short token = call.Version;
@@ -247,16 +247,16 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             return await new ValueTask<TransactionResult>(call, token).ConfigureAwait(false);
         }
 
-        WriteLane lane = _lanes.Rent();
+        WriteNumber number = _lanes.Rent();
         try
         {
-            request.ClientId = lane.ClientId;
-            request.Sequence = lane.Sequence;
+            request.ClientId = number.ClientId;
+            request.Sequence = number.Sequence;
             return WireMapping.FromWire(await RunAsync(Methods.Txn, request, key, deadline, cancellationToken).ConfigureAwait(false));
         }
         finally
         {
-            _lanes.Return(lane);
+            _lanes.Return(number);
         }
     }
 

@@ -30,7 +30,7 @@ public sealed class SessionCodecTests
                 Key = Random(random, 300),
                 Value = Random(random, 300),
                 Id = Number(random) | 1,
-                Lane = new WriteLane(Number(random)) { Sequence = Number(random) },
+                Number = new WriteNumber(new WriteLane(Number(random)), Number(random)),
             };
             Core.Version? condition = random.Next(2) == 0 ? null : new Core.Version(random.Next(3) == 0 ? 0 : Number(random) >> 11);
             Wire.SessionOperation expected = new() { Id = call.Id };
@@ -51,14 +51,14 @@ public sealed class SessionCodecTests
                         TimeToLive = random.Next(2) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1, int.MaxValue)),
                     };
                     expected.Put = WireMapping.Put(call.Key, call.Value, call.PutOptions);
-                    expected.Put.ClientId = call.Lane.ClientId;
-                    expected.Put.Sequence = call.Lane.Sequence;
+                    expected.Put.ClientId = call.Number.ClientId;
+                    expected.Put.Sequence = call.Number.Sequence;
                     break;
                 case SessionCallKind.Delete:
                     call.DeleteOptions = new DeleteOptions { IfVersion = condition, ReturnPrevious = random.Next(2) == 0 };
                     expected.Delete = WireMapping.Delete(call.Key, call.DeleteOptions);
-                    expected.Delete.ClientId = call.Lane.ClientId;
-                    expected.Delete.Sequence = call.Lane.Sequence;
+                    expected.Delete.ClientId = call.Number.ClientId;
+                    expected.Delete.Sequence = call.Number.Sequence;
                     break;
                 default:
                     expected.Txn = call.Txn = new Wire.TxnRequest { ClientId = 7, Compare = { new Wire.Compare { Key = WireMapping.Bytes(call.Key), Exists = true } } };

@@ -6,8 +6,14 @@ public sealed record ScanOptions : ReadOptions
     private readonly long _limit;
     private readonly int _pageSize;
 
-    /// <summary>Which keys.</summary>
+    /// <summary>Which keys; default: all.</summary>
     public KeyRange Range { get; init; }
+
+    /// <summary>Short for a <see cref="Range"/> of the keys that begin with this text (UTF-8).</summary>
+    public string Prefix
+    {
+        init => Range = KeyRange.Prefix(value);
+    }
 
     /// <summary>From the last key to the first.</summary>
     public bool Reverse { get; init; }

@@ -3,8 +3,14 @@ namespace Henge.Client;
 /// <summary>What a watch can say.</summary>
 public sealed record WatchOptions
 {
-    /// <summary>Which keys.</summary>
+    /// <summary>Which keys; default: all.</summary>
     public KeyRange Range { get; init; }
+
+    /// <summary>Short for a <see cref="Range"/> of the keys that begin with this text (UTF-8).</summary>
+    public string Prefix
+    {
+        init => Range = KeyRange.Prefix(value);
+    }
 
     /// <summary>Events with this version and later; zero: from now on.</summary>
     public Core.Version StartVersion { get; init; }

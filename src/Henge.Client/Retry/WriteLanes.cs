@@ -1,32 +1,72 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 
 namespace Henge.Client;
 
+/// <summary>The number under which the cluster remembers a write.</summary>
+/// <param name="Lane">Where it is from; null: nowhere.</param>
+/// <param name="Sequence">The number itself.</param>
+internal readonly record struct WriteNumber(WriteLane? Lane, ulong Sequence)
+{
+    /// <summary>The client id that it belongs to.</summary>
+    public ulong ClientId => Lane?.ClientId ?? 0;
+}
+
 /// <summary>
-/// Numbers for writes, so that a retry takes effect at most once: each lane is a client id of its own and carries one write at a time, with rising sequence
-/// numbers. So the cluster need only remember the last number of each id, whatever order concurrent writes arrive in (Raft thesis, section 6.3).
-/// Thread-safe.
+/// Numbers for writes, so that a retry takes effect at most once (Raft thesis, section 6.3). Each lane is a client id of its own with rising numbers, and gives
+/// none that is <see cref="WriteLane.Span"/> or more above the oldest of its writes under way: so a write that is retried is overtaken by few of its own id,
+/// whatever the others do, and the cluster still remembers it (docs/decisions/0060). Thread-safe.
 /// </summary>
 internal sealed class WriteLanes
 {
-    private readonly ConcurrentQueue<WriteLane> _free = [];
+    private readonly Lock _lock = new();
 
-    /// <summary>Takes a lane for one write and gives it its next number.</summary>
-    public WriteLane Rent()
+    // The lane that was used last is used next: few lanes, and those warm.
+    private readonly Stack<WriteLane> _withRoom = [];
+
+    /// <summary>Lanes that have been made.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Takes a number for one write.</summary>
+    public WriteNumber Rent()
     {
-        if (!_free.TryDequeue(out WriteLane? lane))
+        lock (_lock)
         {
-            lane = new WriteLane(NewClientId());
-        }
+            if (!_withRoom.TryPeek(out WriteLane? lane))
+            {
+                lane = new WriteLane(NewClientId());
+                Count++;
+                _withRoom.Push(lane);
+            }
 
-        lane.Sequence++;
-        return lane;
+            ulong sequence = lane.Take();
+            if (!lane.HasRoom)
+            {
+                _withRoom.Pop();
+            }
+
+            return new WriteNumber(lane, sequence);
+        }
     }
 
-    /// <summary>Gives a lane back once its write has ended, however it ended.</summary>
-    public void Return(WriteLane lane) => _free.Enqueue(lane);
+    /// <summary>Gives a number back once its write has ended, however it ended. Once for each number.</summary>
+    public void Return(WriteNumber number)
+    {
+        if (number.Lane is not { } lane)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            bool had = lane.HasRoom;
+            lane.End(number.Sequence);
+            if (!had && lane.HasRoom)
+            {
+                _withRoom.Push(lane);
+            }
+        }
+    }
 
     private static ulong NewClientId()
     {
@@ -42,12 +82,38 @@ internal sealed class WriteLanes
     }
 }
 
-/// <summary>One lane: see <see cref="WriteLanes"/>. Used by one write at a time.</summary>
+/// <summary>One lane: see <see cref="WriteLanes"/>, whose lock guards it.</summary>
 internal sealed class WriteLane(ulong clientId)
 {
+    /// <summary>How far the newest number may be above the oldest under way: as many results as the cluster keeps of an id at the very least.</summary>
+    public const int Span = 16;
+
+    // Bit i: the number _oldest + i is under way. The lowest bit is set whenever any is.
+    private uint _underWay;
+    private ulong _oldest = 1;
+    private ulong _next = 1;
+
     /// <summary>The id under which the cluster remembers it; random, never 0.</summary>
     public ulong ClientId => clientId;
 
-    /// <summary>The number of the write under way.</summary>
-    public ulong Sequence { get; set; }
+    /// <summary>True when it can give another number.</summary>
+    public bool HasRoom => _next - _oldest < Span;
+
+    /// <summary>Gives the next number.</summary>
+    public ulong Take()
+    {
+        _underWay |= 1u << (int)(_next - _oldest);
+        return _next++;
+    }
+
+    /// <summary>A number's write has ended.</summary>
+    public void End(ulong sequence)
+    {
+        _underWay &= ~(1u << (int)(sequence - _oldest));
+        while (_oldest < _next && (_underWay & 1) == 0)
+        {
+            _underWay >>= 1;
+            _oldest++;
+        }
+    }
 }

@@ -43,7 +43,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
 
     public Wire.TxnRequest? Txn { get; set; }
 
-    public WriteLane? Lane { get; set; }
+    public WriteNumber Number { get; set; }
 
     public TimeSpan Patience { get; set; }
 
@@ -145,10 +145,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
 
     private void Reset()
     {
-        if (Lane is { } lane)
-        {
-            dispatcher.Return(lane);
-        }
+        dispatcher.Return(Number);
 
         _rented = null;
         _exception = null;
@@ -159,7 +156,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
         PutOptions = null;
         DeleteOptions = null;
         Txn = null;
-        Lane = null;
+        Number = default;
         CancellationToken = default;
         Stream = null;
         GetResult = default;

@@ -69,9 +69,7 @@ internal sealed class SessionDispatcher : IDisposable
         }
     }
 
-    public void Return(WriteLane lane) => _lanes.Return(lane);
-
-    public WriteLane RentLane() => _lanes.Rent();
+    public void Return(WriteNumber number) => _lanes.Return(number);
 
     /// <summary>Sends a call. It completes in any case; what is thrown here was thrown before it began.</summary>
     public void Start(SessionCall call, TimeSpan? deadline)
@@ -155,14 +153,14 @@ internal sealed class SessionDispatcher : IDisposable
                     break;
                 case SessionCallKind.Put:
                     Wire.PutRequest put = WireMapping.Put(call.Key, call.Value, call.PutOptions!);
-                    put.ClientId = call.Lane!.ClientId;
-                    put.Sequence = call.Lane.Sequence;
+                    put.ClientId = call.Number.ClientId;
+                    put.Sequence = call.Number.Sequence;
                     call.PutResult = WireMapping.FromWire(await RunAsync(Methods.Put, put, call, prior).ConfigureAwait(false));
                     break;
                 case SessionCallKind.Delete:
                     Wire.DeleteRequest delete = WireMapping.Delete(call.Key, call.DeleteOptions!);
-                    delete.ClientId = call.Lane!.ClientId;
-                    delete.Sequence = call.Lane.Sequence;
+                    delete.ClientId = call.Number.ClientId;
+                    delete.Sequence = call.Number.Sequence;
                     call.DeleteResult = WireMapping.FromWire(await RunAsync(Methods.Delete, delete, call, prior).ConfigureAwait(false));
                     break;
                 default:

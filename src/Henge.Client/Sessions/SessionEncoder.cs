@@ -23,14 +23,14 @@ internal static class SessionEncoder
             + WireSize.Number(WireMapping.TtlMs(call.PutOptions!))
             + (call.PutOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
             + (call.PutOptions.ReturnPrevious ? 2 : 0)
-            + WireSize.Number(call.Lane!.ClientId)
-            + WireSize.Number(call.Lane.Sequence)
+            + WireSize.Number(call.Number.ClientId)
+            + WireSize.Number(call.Number.Sequence)
             + (call.PutOptions.KeepTimeToLive ? 2 : 0),
         SessionCallKind.Delete => WireSize.Bytes(call.Key.Length)
             + (call.DeleteOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
             + (call.DeleteOptions.ReturnPrevious ? 2 : 0)
-            + WireSize.Number(call.Lane!.ClientId)
-            + WireSize.Number(call.Lane.Sequence),
+            + WireSize.Number(call.Number.ClientId)
+            + WireSize.Number(call.Number.Sequence),
         _ => call.Txn!.CalculateSize(),
     };
 
@@ -63,8 +63,8 @@ internal static class SessionEncoder
                 }
 
                 writer.Number(6, put.ReturnPrevious ? 1u : 0);
-                writer.Number(8, call.Lane!.ClientId);
-                writer.Number(9, call.Lane.Sequence);
+                writer.Number(8, call.Number.ClientId);
+                writer.Number(9, call.Number.Sequence);
                 writer.Number(10, put.KeepTimeToLive ? 1u : 0);
                 break;
             case SessionCallKind.Delete:
@@ -76,8 +76,8 @@ internal static class SessionEncoder
                 }
 
                 writer.Number(3, delete.ReturnPrevious ? 1u : 0);
-                writer.Number(5, call.Lane!.ClientId);
-                writer.Number(6, call.Lane.Sequence);
+                writer.Number(5, call.Number.ClientId);
+                writer.Number(6, call.Number.Sequence);
                 break;
             default:
                 call.Txn!.WriteTo(writer.Take(size));
