@@ -40,6 +40,9 @@ internal sealed class Session(ulong clientId)
 
     public int PayloadBytes { get; set; }
 
+    /// <summary>True when something about it is not in the engine yet.</summary>
+    public bool IsDirty { get; set; }
+
     /// <summary>Records that are not in the engine yet.</summary>
     public int UnwrittenCount { get; set; }
 
@@ -102,7 +105,7 @@ internal sealed class Session(ulong clientId)
     public void EvictLowest()
     {
         ref SessionRecord record = ref this[0];
-        Forgotten = record.Sequence;
+        Forgotten = Math.Max(Forgotten, record.Sequence);
         PayloadBytes -= record.Payload?.Length ?? 0;
         if (record.Slot == Unwritten)
         {

@@ -101,21 +101,25 @@ internal sealed class SessionTable
         LinkNewest(session);
         _bytes -= BytesOf(session);
         bool keep = payload.Length <= _limits.PayloadBytes;
-        MakeRoomIn(session, keep ? payload.Length : 0);
-        if (session.UnwrittenCount++ == 0)
+        if (!session.IsDirty)
         {
+            session.IsDirty = true;
             _unwritten.Add(session);
         }
 
-        var record = new SessionRecord
+        if (MakeRoomIn(session, stamp.Sequence, keep ? payload.Length : 0))
         {
-            Sequence = stamp.Sequence,
-            Result = result,
-            Payload = keep && !payload.IsEmpty ? payload.ToArray() : null,
-            PayloadLost = !keep,
-            Slot = Session.Unwritten,
-        };
-        session.Insert(~session.Find(stamp.Sequence), record);
+            session.UnwrittenCount++;
+            session.Insert(~session.Find(stamp.Sequence), new SessionRecord
+            {
+                Sequence = stamp.Sequence,
+                Result = result,
+                Payload = keep && !payload.IsEmpty ? payload.ToArray() : null,
+                PayloadLost = !keep,
+                Slot = Session.Unwritten,
+            });
+        }
+
         _bytes += BytesOf(session);
     }
 
@@ -127,8 +131,9 @@ internal sealed class SessionTable
     {
         foreach (Session session in _unwritten)
         {
-            if (session.UnwrittenCount > 0)
+            if (session.IsDirty)
             {
+                session.IsDirty = false;
                 WriteChunk(session);
             }
         }
@@ -232,14 +237,23 @@ internal sealed class SessionTable
         return true;
     }
 
-    // Gives up the lowest sequence numbers until a new result fits.
-    private void MakeRoomIn(Session session, int payloadBytes)
+    // Gives up the lowest sequence numbers until a new result fits. When the new one is itself the lowest, it is the one that is given up: done, and not to be told from a
+    // retry later. So all that is kept is above all that was ever given up.
+    private bool MakeRoomIn(Session session, ulong sequence, int payloadBytes)
     {
         int window = _bytes > _limits.TotalBytes ? _limits.MinimumWindow : _limits.Window;
         while (session.Count >= window || (session.Count > 0 && session.PayloadBytes + payloadBytes > _limits.SessionPayloadBytes))
         {
+            if (session[0].Sequence > sequence)
+            {
+                session.Forgotten = Math.Max(session.Forgotten, sequence);
+                return false;
+            }
+
             session.EvictLowest();
         }
+
+        return true;
     }
 
     private void Remove(Session session, Core.Version version)
@@ -254,7 +268,7 @@ internal sealed class SessionTable
         _bytes -= SessionOverheadBytes + BytesOf(session);
 
         // It may still be among those to be written.
-        session.UnwrittenCount = 0;
+        session.IsDirty = false;
     }
 
     private void DeleteSlot(ulong clientId, ushort slot, Core.Version version)

@@ -25,6 +25,7 @@ internal sealed class EngineState : IDisposable
     private LevelSet _levels;
     private Dictionary<uint, ulong> _durablePositions;
     private ulong _floor;
+    private ulong _requestedFloor;
     private ulong _epoch;
     private int _pressure;
     private volatile Exception? _failure;
@@ -39,6 +40,7 @@ internal sealed class EngineState : IDisposable
         _active = active;
         _sealed = sealedBuffers;
         _floor = manifestState.HistoryFloor.Value;
+        _requestedFloor = _floor;
         _epoch = manifestState.Epoch;
         _durablePositions = new Dictionary<uint, ulong>(manifestState.Positions);
         foreach ((uint keyspace, Core.Version version) in manifestState.KeyspaceVersions)
@@ -62,7 +64,14 @@ internal sealed class EngineState : IDisposable
 
     public WritePressure Pressure => (WritePressure)Volatile.Read(ref _pressure);
 
+    /// <summary>
+    /// What versions may be dropped by: the floor that was asked for when the last memtable that is durable now was sealed. An owner that replays its log from the durable position
+    /// executes commands again, and must find what they found: nothing that was still visible there may be gone.
+    /// </summary>
     public Core.Version Floor => new(Volatile.Read(ref _floor));
+
+    /// <summary>What was asked for.</summary>
+    public Core.Version RequestedFloor => new(Volatile.Read(ref _requestedFloor));
 
     public bool IsClosed => _closed;
 
@@ -74,9 +83,13 @@ internal sealed class EngineState : IDisposable
     {
         lock (_gate)
         {
-            if (floor.Value > _floor)
+            if (floor.Value > _requestedFloor)
             {
-                Volatile.Write(ref _floor, floor.Value);
+                Volatile.Write(ref _requestedFloor, floor.Value);
+                if (_active.IsEmpty && _sealed.Length == 0)
+                {
+                    Volatile.Write(ref _floor, floor.Value);
+                }
             }
         }
     }
@@ -373,6 +386,11 @@ internal sealed class EngineState : IDisposable
         Volatile.Write(ref _durablePositions, new Dictionary<uint, ulong>(_manifestState.Positions));
         lock (_gate)
         {
+            foreach (WriteBuffer buffer in flushed)
+            {
+                _floor = Math.Max(_floor, buffer.FloorAtSeal);
+            }
+
             _sealed = [.. _sealed.Except(flushed)];
             Publish();
             UpdatePressure();
@@ -485,6 +503,7 @@ internal sealed class EngineState : IDisposable
     private void Seal(ulong logEnd)
     {
         WriteBuffer old = _active;
+        old.FloorAtSeal = _requestedFloor;
         _sealed = [old, .. _sealed];
         Volatile.Write(ref _active, new WriteBuffer(Parts.Options.EffectiveMemTableBytes, _epoch, logEnd));
         old.Seal();

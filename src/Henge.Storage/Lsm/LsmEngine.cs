@@ -173,7 +173,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
     public void SetHistoryFloor(Core.Version floor) => _state.RaiseFloor(floor);
 
     /// <inheritdoc/>
-    public Core.Version HistoryFloor => _state.Floor;
+    public Core.Version HistoryFloor => _state.RequestedFloor;
 
     /// <inheritdoc/>
     public void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper)

@@ -82,7 +82,7 @@ internal sealed class ForgetfulEngine : IStorageEngine
 
     public Core.Version HistoryFloor => _engine.HistoryFloor;
 
-    public void SetHistoryFloor(Core.Version floor) => Do(true, engine => engine.SetHistoryFloor(floor));
+    public void SetHistoryFloor(Core.Version floor) => Do(false, engine => engine.SetHistoryFloor(floor));
 
     public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) => _engine.TryGet(keyspace, key, point, out value);
 

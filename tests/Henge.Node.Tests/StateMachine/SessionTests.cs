@@ -91,6 +91,31 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public void A_request_that_comes_later_than_the_window_reaches_is_done_once_and_then_forgotten()
+    {
+        MachineHarness h = With(new SessionLimits { Window = 4, MinimumWindow = 2 });
+        foreach (ulong sequence in new ulong[] { 5, 6, 7, 8 })
+        {
+            h.Apply(Increment(7, sequence));
+        }
+
+        Assert.Equal(5, h.Apply(Increment(7, 2)).Number);
+        for (int i = 0; i < 2; i++)
+        {
+            // It had no room among higher ones, and took none of theirs.
+            Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 2)).Problem);
+            Assert.Equal([1L, 2, 3, 4], new ulong[] { 5, 6, 7, 8 }.Select(s => h.Apply(Increment(7, s)).Number));
+            h.Reopen();
+        }
+
+        // What was given up stays given up, whatever comes in between.
+        Assert.Equal(6, h.Apply(Increment(7, 9)).Number);
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 4)).Problem);
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 5)).Problem);
+        Assert.Equal("6", h.Get("n"));
+    }
+
+    [Fact]
     public void A_session_that_is_idle_too_long_ends_and_its_records_go()
     {
         MachineHarness h = With(new SessionLimits { IdleMs = 1000 });
