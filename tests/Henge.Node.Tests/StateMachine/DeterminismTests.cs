@@ -189,7 +189,8 @@ public sealed class DeterminismTests
 
             var random = new Random(seed + 2_000_000);
             var files = new SimulatedFileSystem();
-            LsmEngine engine = WatchPropertyTests.TinyLsm(files);
+            var scheduler = new InlineScheduler();
+            LsmEngine engine = WatchPropertyTests.TinyLsm(files, scheduler);
             var wild = new MachineHarness(options, engine);
             for (ulong index = 1; index <= (ulong)log.Count;)
             {
@@ -206,13 +207,22 @@ public sealed class DeterminismTests
                         break;
                     case 1:
                         wild.History.Advance(new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
-                        engine.Compact();
+                        if (random.Next(2) == 0)
+                        {
+                            engine.Compact();
+                        }
+
+                        break;
+                    case 4 or 5 or 6:
+                        // The background's turn: it flushes and compacts what has been sealed, and leaves the newest in memory.
+                        scheduler.RunAll();
                         break;
                     case 2 or 3:
                         ulong durable = engine.GetDurablePosition(SystemKeys.Stream(wild.Shard));
                         engine.Dispose();
                         files.Crash((CrashMode)random.Next(3), random.Next());
-                        engine = WatchPropertyTests.TinyLsm(files);
+                        scheduler = new InlineScheduler();
+                        engine = WatchPropertyTests.TinyLsm(files, scheduler);
                         wild.Reopen(engine);
                         restarts++;
                         Assert.InRange(wild.Machine.AppliedIndex.Value, durable, index - 1);

@@ -43,14 +43,14 @@ public sealed class WatchPropertyTests : IApplyObserver
     public void With_loss_of_history_a_reader_is_told_and_never_skips() => Run(loseHistory: true, Seeds);
 
     /// <summary>An engine as under Raft, so small that everything it does happens often.</summary>
-    internal static LsmEngine TinyLsm(SimulatedFileSystem files) => LsmEngine.Open(new LsmOptions
+    internal static LsmEngine TinyLsm(SimulatedFileSystem files, InlineScheduler? scheduler = null) => LsmEngine.Open(new LsmOptions
     {
         Directory = "/data",
         FileSystem = files,
-        Scheduler = new InlineScheduler(),
+        Scheduler = scheduler ?? new InlineScheduler(),
         WriteAheadLog = false,
         MemoryBytes = 256 * 1024,
-        MemTableBytes = 8 * 1024,
+        MemTableBytes = 4 * 1024,
         BlockBytes = 256,
         TargetTableBytes = 4096,
         LevelBaseBytes = 16 * 1024,
