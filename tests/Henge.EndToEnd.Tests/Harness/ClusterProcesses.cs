@@ -1,0 +1,228 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Henge.Client;
+using Henge.Cluster;
+using Henge.Core;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.EndToEnd.Tests.Harness;
+
+/// <summary>A cluster of processes on this machine, whose data is removed with it. Nodes count from 0.</summary>
+public sealed class ClusterProcesses : IAsyncDisposable
+{
+    /// <summary>Shards of each cluster: enough for several leaders, few enough for small machines.</summary>
+    public const int Shards = 4;
+
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(2) };
+    private static int _nextPort = 20_000 + Random.Shared.Next(10_000);
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("henge-e2e-");
+    private readonly HengeProcess?[] _processes;
+    private readonly CancellationToken _cancel;
+
+    /// <summary>Chooses addresses; starts nothing.</summary>
+    /// <param name="nodes">How many nodes.</param>
+    /// <param name="cancel">Ends every wait.</param>
+    public ClusterProcesses(int nodes, CancellationToken cancel)
+    {
+        _processes = new HengeProcess?[nodes];
+        _cancel = cancel;
+        Addresses = [.. Enumerable.Range(0, nodes).Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort()}"))];
+    }
+
+    /// <summary>Where the nodes listen.</summary>
+    public IReadOnlyList<string> Addresses { get; }
+
+    /// <summary>All nodes.</summary>
+    public IEnumerable<int> All => Enumerable.Range(0, _processes.Length);
+
+    /// <summary>A node's data directory.</summary>
+    public string DataDirectory(int node) => Path.Combine(_directory.FullName, NameOf(node));
+
+    /// <summary>The process of a node that has been started.</summary>
+    public HengeProcess this[int node] => _processes[node] ?? throw new InvalidOperationException($"Node {node} has not been started.");
+
+    /// <summary>The command line of a node, with other settings behind.</summary>
+    public string[] ArgumentsOf(int node, params string[] more)
+    {
+        string members = string.Join(',', All.Select(n => $"{NameOf(n)}={Addresses[n]}"));
+        return
+        [
+            "serve", "--node-id", NameOf(node), "--addr", Addresses[node], "--data-dir", DataDirectory(node), "--shards", Shards.ToString(CultureInfo.InvariantCulture),
+            "--memory", "64MiB", .. (_processes.Length > 1 ? new[] { "--cluster", members } : []), .. more,
+        ];
+    }
+
+    /// <summary>Starts nodes, without waiting for them.</summary>
+    public void Start(params IEnumerable<int> nodes)
+    {
+        foreach (int node in nodes)
+        {
+            _processes[node]?.Dispose();
+            _processes[node] = HengeProcess.Start(ArgumentsOf(node));
+        }
+    }
+
+    /// <summary>Ends nodes at once.</summary>
+    public void Kill(params IEnumerable<int> nodes)
+    {
+        foreach (int node in nodes)
+        {
+            this[node].Kill();
+        }
+    }
+
+    /// <summary>Waits until nodes say that they serve every shard.</summary>
+    public async Task WaitReadyAsync(params IEnumerable<int> nodes)
+    {
+        foreach (int node in nodes)
+        {
+            await UntilAsync($"{NameOf(node)} is ready", () => IsReadyAsync(node));
+        }
+    }
+
+    /// <summary>Starts all nodes and waits until they serve.</summary>
+    public async Task StartAllAsync()
+    {
+        Start(All);
+        await WaitReadyAsync(All);
+    }
+
+    /// <summary>Whether a node says that it serves every shard.</summary>
+    public async Task<bool> IsReadyAsync(int node)
+    {
+        if (this[node].HasExited)
+        {
+            throw new InvalidOperationException($"{NameOf(node)} has ended.\n{Report()}");
+        }
+
+        try
+        {
+            using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Addresses[node]}/readyz"), _cancel);
+            return answer.StatusCode == HttpStatusCode.OK;
+        }
+        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Looks again and again until something holds; the test's time limit bounds it.</summary>
+    public async Task UntilAsync(string what, Func<Task<bool>> holds)
+    {
+        using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(25));
+        try
+        {
+            while (!await holds())
+            {
+                await timer.WaitForNextTickAsync(_cancel);
+            }
+        }
+        catch (OperationCanceledException) when (_cancel.IsCancellationRequested)
+        {
+            throw new TimeoutException($"The time is up, and still it is not so that {what}.\n{Report()}");
+        }
+    }
+
+    /// <summary>A client of these nodes; all when none is named.</summary>
+    public HengeClient Client(HengeClientOptions? options = null, params int[] nodes)
+    {
+        options ??= new HengeClientOptions();
+        options.Peers = [.. (nodes.Length == 0 ? All : nodes).Select(n => Addresses[n])];
+        return new HengeClient(options);
+    }
+
+    /// <summary>The shard of a key.</summary>
+    public static int ShardOf(string key) => (int)new ShardMap(Shards).ShardOf(System.Text.Encoding.UTF8.GetBytes(key)).Value;
+
+    /// <summary>Waits until one of these nodes leads a key's shard, says so itself, and all of them agree; gives it.</summary>
+    public async Task<int> LeaderAsync(string key, params int[] nodes)
+    {
+        int[] asked = nodes.Length == 0 ? [.. All] : nodes;
+        int leader = -1;
+        using HengeClient client = Client(new HengeClientOptions { RouteToLeaders = false, DefaultDeadline = TimeSpan.FromSeconds(2) }, asked);
+        await UntilAsync($"the nodes {string.Join(", ", asked.Select(NameOf))} agree on one of them as the leader of {key}", async () =>
+        {
+            HashSet<string> told = [];
+            foreach (int node in asked)
+            {
+                try
+                {
+                    Wire.TopologyResponse topology = await client.TopologyAsync(Addresses[node], _cancel);
+                    told.Add(topology.Shards.First(s => s.Shard == ShardOf(key)).LeaderId);
+                }
+                catch (HengeException)
+                {
+                    return false;
+                }
+            }
+
+            leader = told.Count == 1 ? Array.FindIndex([.. All], n => NameOf(n) == told.First()) : -1;
+            return asked.Contains(leader);
+        });
+        return leader;
+    }
+
+    /// <summary>A node's state.</summary>
+    public async Task<Wire.StatusResponse> StatusAsync(int node)
+    {
+        using HengeClient client = Client(new HengeClientOptions { RouteToLeaders = false }, node);
+        return await client.NodeStatusAsync(Addresses[node], _cancel);
+    }
+
+    /// <summary>Waits until all nodes have applied everything that any has.</summary>
+    public Task WaitEqualAsync() => UntilAsync("all nodes have applied the same", async () =>
+    {
+        List<string> states = [];
+        foreach (int node in All)
+        {
+            Wire.StatusResponse status = await StatusAsync(node);
+            states.Add(string.Join(' ', status.Shards.OrderBy(static s => s.Shard).Select(static s => $"{s.Shard}:{s.AppliedIndex}={s.LastIndex}")));
+        }
+
+        return states.Distinct().Count() == 1;
+    });
+
+    /// <summary>What the nodes have printed, for messages of failures.</summary>
+    public string Report() => string.Join('\n', All.Where(n => _processes[n] is not null).Select(n => $"--- {NameOf(n)} ({(this[n].HasExited ? "ended" : "runs")})\n{this[n].Printed}"));
+
+    /// <summary>Ends all nodes and removes their data.</summary>
+    public ValueTask DisposeAsync()
+    {
+        if (TestContext.Current.TestState is { Result: TestResult.Failed })
+        {
+            TestContext.Current.TestOutputHelper?.WriteLine(Report());
+        }
+
+        foreach (HengeProcess? process in _processes)
+        {
+            process?.Dispose();
+        }
+
+        _directory.Delete(recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A port that nobody listens on, below those that systems give to outgoing connections: a node that is down for a while must find it free again.</summary>
+    public static int FreePort()
+    {
+        while (true)
+        {
+            int port = Interlocked.Increment(ref _nextPort);
+            try
+            {
+                using TcpListener probe = new(IPAddress.Loopback, port);
+                probe.Start();
+                return port;
+            }
+            catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
+            {
+                continue;
+            }
+        }
+    }
+
+    /// <summary>A node's name.</summary>
+    public static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"n{node + 1}");
+}

@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using Henge.Client;
+using Henge.Core;
+using Henge.EndToEnd.Tests.Harness;
+
+namespace Henge.EndToEnd.Tests;
+
+/// <summary>Three processes, of which too many or just few enough are gone.</summary>
+public sealed class MajorityTests
+{
+    [Fact]
+    public async Task Without_a_majority_writes_fail_in_time_and_with_it_again_everything_is_there()
+    {
+        using CancellationTokenSource limit = Rounds.Limit();
+        await using ClusterProcesses cluster = new(3, limit.Token);
+        await cluster.StartAllAsync();
+        using HengeClient client = cluster.Client();
+        PutResult first = await client.PutAsync("kept", "before", cancellationToken: limit.Token);
+
+        cluster.Kill(1, 2);
+        await cluster.UntilAsync("the one that is left knows that it cannot serve", async () => !await cluster.IsReadyAsync(0));
+        bool refused;
+        using (HengeClient left = cluster.Client(null, 0))
+        {
+            Stopwatch watch = Stopwatch.StartNew();
+            TimeSpan patience = TimeSpan.FromSeconds(2);
+            HengeException error = await Assert.ThrowsAnyAsync<HengeException>(
+                async () => await left.PutAsync("refused", "never", new PutOptions { Deadline = patience }, limit.Token));
+
+            // An attempt that the client gave up before the node had answered leaves it in doubt, which it must say; anything else it said must be true.
+            Assert.True(error is UnavailableException or UnknownOutcomeException, error.ToString());
+            refused = error is UnavailableException;
+            Assert.InRange(watch.Elapsed, TimeSpan.Zero, patience + TimeSpan.FromSeconds(3));
+
+            GetResult stale = await left.GetAsync("kept", new GetOptions { Consistency = ReadConsistency.Stale }, limit.Token);
+            Assert.Equal(("before", first.Version), (stale.Text, stale.Version));
+        }
+
+        cluster.Start(1, 2);
+        await cluster.WaitReadyAsync(cluster.All);
+        PutResult second = await client.PutAsync("also kept", "after", cancellationToken: limit.Token);
+        Assert.True(second.Succeeded);
+
+        cluster.Kill(cluster.All);
+        await cluster.StartAllAsync();
+        GetResult one = await client.GetAsync("kept", cancellationToken: limit.Token);
+        GetResult two = await client.GetAsync("also kept", cancellationToken: limit.Token);
+        Assert.Equal(("before", first.Version), (one.Text, one.Version));
+        Assert.Equal(("after", second.Version), (two.Text, two.Version));
+        Assert.False(refused && (await client.GetAsync("refused", cancellationToken: limit.Token)).Found);
+    }
+
+    [Fact]
+    public async Task A_follower_that_was_away_catches_up()
+    {
+        using CancellationTokenSource limit = Rounds.Limit();
+        await using ClusterProcesses cluster = new(3, limit.Token);
+        await cluster.StartAllAsync();
+        int leader = await cluster.LeaderAsync("{away}");
+        int follower = cluster.All.First(n => n != leader);
+        using HengeClient client = cluster.Client();
+        cluster.Kill(follower);
+        for (int i = 0; i < 100; i++)
+        {
+            await client.PutAsync($"{{away}}:{i}", $"value {i}", cancellationToken: limit.Token);
+        }
+
+        cluster.Start(follower);
+        await cluster.WaitReadyAsync(follower);
+        await cluster.WaitEqualAsync();
+        using HengeClient own = cluster.Client(new HengeClientOptions { RouteToLeaders = false, Consistency = ReadConsistency.Stale }, follower);
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.Equal($"value {i}", (await own.GetAsync($"{{away}}:{i}", cancellationToken: limit.Token)).Text);
+        }
+    }
+}
