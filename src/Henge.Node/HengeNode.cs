@@ -85,7 +85,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <summary>Says that time may have passed. How much has is read from the clock.</summary>
     public void Tick()
     {
-        if (_context.IsDead || _disposed != 0)
+        if (_context.IsDead || _context.IsStopping)
         {
             return;
         }

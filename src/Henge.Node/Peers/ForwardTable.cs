@@ -23,6 +23,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private const int ReplyHeaderBytes = 23;
     private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
     private readonly Dictionary<ulong, Operation> _waiting = [];
+    private readonly List<ulong>[] _inFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
     private readonly List<ulong> _ended = [];
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
     private ulong _lastId = new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64() << ForwardWindow.CounterBits;
@@ -51,6 +52,25 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         frame.EndRecord();
         operation.Tag = leader.Value;
         _waiting.Add(id, operation);
+        _inFrame[leader.Value].Add(id);
+    }
+
+    /// <summary>A frame was handed to the transport. When it was not taken, the writes in it certainly did not leave, and wait for a leader again.</summary>
+    public void OnFlushed(NodeId to, bool sent)
+    {
+        List<ulong> ids = _inFrame[to.Value];
+        if (!sent)
+        {
+            foreach (ulong id in ids)
+            {
+                if (_waiting.Remove(id, out Operation? operation))
+                {
+                    worker.ReplicaOf(operation.Shard)!.Retry(operation);
+                }
+            }
+        }
+
+        ids.Clear();
     }
 
     /// <summary>Takes a forwarded write in, on the leader's side.</summary>

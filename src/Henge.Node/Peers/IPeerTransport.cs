@@ -13,7 +13,7 @@ public interface IPeerTransport
 
     /// <summary>
     /// Takes a copy of a frame to send. Never blocks: false when the frame was dropped, because the peer cannot be reached or too many bytes
-    /// wait for it. Frames of one caller's thread to one peer leave in order.
+    /// wait for it; then nothing of it has left or will. Frames of one caller's thread to one peer leave in order.
     /// </summary>
     bool Send(NodeId to, ReadOnlySpan<byte> frame);
 }

@@ -27,6 +27,9 @@ internal sealed class PeerLinks
         }
     }
 
+    /// <summary>Told after each frame whether the transport took it; false means that nothing of it has left.</summary>
+    public Action<NodeId, bool>? Flushed { get; set; }
+
     /// <summary>Adds a message of a shard's group.</summary>
     public void Send(ShardId shard, RaftMessage message)
     {
@@ -69,7 +72,8 @@ internal sealed class PeerLinks
 
     private void Flush(NodeId to, PeerFrameBuilder builder)
     {
-        _node.Environment.Transport?.Send(to, builder.Complete(_node.Incarnations.Of(to)));
+        bool sent = _node.Environment.Transport?.Send(to, builder.Complete(_node.Incarnations.Of(to))) == true;
         builder.Clear();
+        Flushed?.Invoke(to, sent);
     }
 }

@@ -24,6 +24,7 @@ internal sealed class Worker : IWorkItem
     private readonly List<ShardReplica> _dirty = [];
     private readonly Stack<NodeLogBatch> _freeBatches = new();
     private NodeLogBatch _batch;
+    private bool _closed;
     private int _scheduled;
     private int _tickSignalled;
     private long _ticked;
@@ -40,6 +41,7 @@ internal sealed class Worker : IWorkItem
         _batch = new NodeLogBatch(this);
         Links = new PeerLinks(node);
         Forwards = new ForwardTable(this, node);
+        Links.Flushed = Forwards.OnFlushed;
     }
 
     /// <summary>Its number, and the lane on which it runs.</summary>
@@ -141,9 +143,10 @@ internal sealed class Worker : IWorkItem
         }
     }
 
-    /// <summary>Fails everything that waits.</summary>
+    /// <summary>Fails everything that waits, and does nothing more from then on: engine and log may be closed under it.</summary>
     public void Stop()
     {
+        _closed = true;
         foreach (ShardReplica replica in _inOrder)
         {
             replica.Stop();
@@ -181,8 +184,18 @@ internal sealed class Worker : IWorkItem
         {
             WorkerMessage? next = message.Next;
             message.Next = null;
-            message.Process(this);
+            if (!_closed)
+            {
+                message.Process(this);
+            }
+
             message = next;
+        }
+
+        if (_closed)
+        {
+            RefuseRest();
+            return;
         }
 
         for (Operation? operation = _operations.TakeAll(); operation is not null;)
@@ -221,6 +234,18 @@ internal sealed class Worker : IWorkItem
             _node.OnCompleted(_completed, _completedBytes);
             _completed = 0;
             _completedBytes = 0;
+        }
+    }
+
+    private void RefuseRest()
+    {
+        Volatile.Write(ref _tickSignalled, 0);
+        for (Operation? operation = _operations.TakeAll(); operation is not null;)
+        {
+            Operation? next = operation.Next;
+            operation.Next = null;
+            Fail(operation, ErrorCode.Stopping, "The node is stopping. Ask another one.");
+            operation = next;
         }
     }
 

@@ -12,6 +12,7 @@ public sealed class PeerListener : IDisposable
 {
     private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stopping = new();
+    private PeerTransport? _transport;
 
     /// <summary>Listens; port 0 for any that is free.</summary>
     public PeerListener(IPEndPoint endPoint)
@@ -23,8 +24,14 @@ public sealed class PeerListener : IDisposable
     /// <summary>Where it listens.</summary>
     public IPEndPoint EndPoint => (IPEndPoint)_listener.LocalEndpoint;
 
-    /// <summary>Begins to hand connections to a transport.</summary>
-    public void Start(PeerTransport transport) => _ = Task.Run(() => AcceptAsync(transport));
+    /// <summary>Begins to hand connections to a transport, or from now on to another one.</summary>
+    public void Start(PeerTransport transport)
+    {
+        if (Interlocked.Exchange(ref _transport, transport) is null)
+        {
+            _ = Task.Run(AcceptAsync);
+        }
+    }
 
     /// <summary>Closes the port and all connections.</summary>
     public void Dispose()
@@ -33,7 +40,7 @@ public sealed class PeerListener : IDisposable
         _listener.Dispose();
     }
 
-    private async Task AcceptAsync(PeerTransport transport)
+    private async Task AcceptAsync()
     {
         while (!_stopping.IsCancellationRequested)
         {
@@ -47,7 +54,7 @@ public sealed class PeerListener : IDisposable
                 return;
             }
 
-            _ = ServeAsync(socket, transport);
+            _ = ServeAsync(socket, Volatile.Read(ref _transport)!);
         }
     }
 

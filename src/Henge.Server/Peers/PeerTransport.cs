@@ -13,6 +13,7 @@ namespace Henge.Server.Peers;
 public sealed class PeerTransport : IPeerTransport, IDisposable
 {
     private readonly Dictionary<NodeId, PeerConnection> _connections = [];
+    private readonly CancellationTokenSource _stopping = new();
     private IPeerReceiver? _receiver;
 
     /// <summary>Makes the transport of one of the members to the others; connects when started.</summary>
@@ -48,11 +49,12 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     {
         NodeId peer = NodeId.None;
         byte[] large = [];
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel, _stopping.Token);
         try
         {
             while (true)
             {
-                ReadResult result = await reader.ReadAsync(cancel).ConfigureAwait(false);
+                ReadResult result = await reader.ReadAsync(ending.Token).ConfigureAwait(false);
                 ReadOnlySequence<byte> buffer = result.Buffer;
                 long needed = PeerFrame.PrefixBytes;
                 while (TryTake(ref buffer, ref large, ref peer, ref needed, out string? error))
@@ -88,9 +90,10 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Closes all connections: those to peers, and those from them that are being read.</summary>
     public void Dispose()
     {
+        _stopping.Cancel();
         foreach (PeerConnection connection in _connections.Values)
         {
             connection.Dispose();

@@ -126,6 +126,24 @@ public sealed class ThreeNodeTests
     }
 
     [Fact]
+    public void A_write_that_could_not_be_sent_waits_for_a_leader_and_is_not_unknown()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+        uint shard = new Henge.Cluster.ShardMap(4).ShardOf("a"u8).Value;
+        HarnessNode leader = cluster.LeaderOf(shard)!;
+        HarnessNode other = cluster.Nodes.First(n => n != leader);
+        cluster.Network.Isolate(other.Id, cluster.Nodes.Select(static n => n.Id));
+        HarnessOperation put = HarnessOperation.Put("a", "1");
+        other.Running.Submit(put);
+        cluster.Run(300);
+        Assert.False(put.IsDone, put.ToString());
+        cluster.Network.Heal();
+        cluster.RunUntil(() => put.IsDone);
+        Assert.Equal(ErrorCode.None, put.Error);
+    }
+
+    [Fact]
     public void A_retry_takes_effect_once_over_changes_of_leader()
     {
         var cluster = new ClusterHarness(3);
