@@ -153,6 +153,9 @@ public sealed unsafe class LsmEngine : IStorageEngine
         _state.ThrowIfUnusable();
         SealActive();
         WriteBuffer[] waiting = _state.GetSealed();
+
+        // There may be room since the last try, and the next of its own accord is a while away: this one counts.
+        _state.DiskIsFull = false;
         _work.ScheduleFlush();
         bool done = _state.WaitUntil(() => _state.DiskIsFull || !_state.GetSealed().Intersect(waiting).Any());
         if (!done || _state.GetSealed().Intersect(waiting).Any())

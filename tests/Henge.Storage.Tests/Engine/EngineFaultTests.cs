@@ -122,6 +122,20 @@ public sealed class EngineFaultTests
     }
 
     [Fact]
+    public void A_flush_tries_a_disk_that_was_full_anew()
+    {
+        var files = new SimulatedFileSystem();
+        using var scheduler = new InlineScheduler();
+        using var engine = LsmEngine.Open(TinyOptions.Create(files, scheduler) with { WriteAheadLog = false });
+        Put(engine, "a", 1, "x");
+        files.CapacityBytes = files.UsedBytes;
+        Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(engine.Flush).Code);
+        files.CapacityBytes = long.MaxValue;
+        engine.Flush();
+        Assert.Equal("x", Get(engine, "a"));
+    }
+
+    [Fact]
     public void A_flipped_bit_anywhere_is_reported_and_nothing_wrong_is_ever_read()
     {
         int reported = 0;
