@@ -56,6 +56,15 @@ public sealed class LinearizabilityCheckerTests
         Assert.Contains("was told with versions", LinearizabilityChecker.Check([Op(KeyAction.Write, 1, 2, 7, 70), Op(KeyAction.Read, 3, 4, 7, 71)]), StringComparison.Ordinal);
     }
 
+    /// <summary>A write whose client never heard of its version can be named by a condition: the version then comes from the cluster's own history.</summary>
+    [Fact]
+    public void A_condition_may_name_the_version_of_a_write_of_unknown_outcome()
+    {
+        KeyOperation[] history = [Op(KeyAction.Write, 1, 2, 7, 0, outcome: KeyOutcome.Unknown), Op(KeyAction.WriteIf, 3, 4, 8, 80, condition: 70)];
+        Assert.Null(LinearizabilityChecker.Check(history, [KeyValuePair.Create(7L, 70UL)]));
+        Assert.NotNull(LinearizabilityChecker.Check(history, [KeyValuePair.Create(7L, 60UL)]));
+    }
+
     /// <summary>Histories made from a true order are accepted; with one read changed to a value that was overwritten before it began they are refused.</summary>
     [Theory]
     [InlineData(1)]

@@ -27,7 +27,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         CheckWatchers();
         foreach ((string key, List<KeyOperation> operations) in history.Keys)
         {
-            if (LinearizabilityChecker.Check(operations) is { } problem)
+            if (LinearizabilityChecker.Check(operations, _truth[key].Where(static e => e.Value != 0).Select(static e => KeyValuePair.Create(e.Value, e.Version))) is { } problem)
             {
                 throw new SimulationException($"{key} is not linearizable: {problem}");
             }

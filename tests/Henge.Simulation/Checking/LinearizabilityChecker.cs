@@ -16,7 +16,18 @@ public sealed class LinearizabilityChecker
         _operations = [.. operations.Where(o => !(o.Outcome == KeyOutcome.Unknown && o.Action == KeyAction.Read)).OrderBy(o => o.Call)];
 
     /// <summary>Null when the history is linearizable; else what stands in the way.</summary>
-    public static string? Check(IEnumerable<KeyOperation> operations) => new LinearizabilityChecker(operations).Run();
+    /// <param name="operations">All operations on the key.</param>
+    /// <param name="versions">Versions by value, where they are known otherwise than from operations: a write of unknown outcome is told no version, and conditions name it all the same.</param>
+    public static string? Check(IEnumerable<KeyOperation> operations, IEnumerable<KeyValuePair<long, ulong>>? versions = null)
+    {
+        var checker = new LinearizabilityChecker(operations);
+        foreach ((long value, ulong version) in versions ?? [])
+        {
+            checker._versionOfValue[value] = version;
+        }
+
+        return checker.Run();
+    }
 
     private string? Run()
     {

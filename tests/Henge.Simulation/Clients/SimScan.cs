@@ -54,7 +54,7 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
         }
 
         bool more = false, gone = false;
-        node.Guard("scan", () =>
+        bool finished = node.Guard("scan", () =>
         {
             try
             {
@@ -70,7 +70,11 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
                 gone = true;
             }
         });
-        if (gone)
+        if (!finished)
+        {
+            client.Done();
+        }
+        else if (gone)
         {
             cluster.Statistics.HistoryGone++;
             client.Done();

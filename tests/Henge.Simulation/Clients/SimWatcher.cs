@@ -12,6 +12,9 @@ namespace Henge.Simulation.Clients;
 internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceiver
 {
     private readonly SimRandom _random = cluster.World.Random.Fork();
+
+    // What came of a read that broke off lies behind the token, and comes again: it counts only together with the token.
+    private readonly List<(string Key, ulong Version, WatchReason Reason, long Value)> _came = [];
     private IWatch? _watch;
     private SimNode? _node;
     private int _epoch;
@@ -44,19 +47,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             return;
         }
 
-        string key = Encoding.ASCII.GetString(watchEvent.Key);
-        if (!Seen.TryGetValue(key, out List<(ulong Version, WatchReason Reason, long Value)>? events))
-        {
-            Seen.Add(key, events = []);
-        }
-
-        if (events.Count > 0 && events[^1].Version >= watchEvent.Version.Value)
-        {
-            throw new SimulationException($"Watcher {number}: {key} came at version {watchEvent.Version} after {events[^1].Version}: repeated, or out of order.");
-        }
-
-        cluster.Statistics.WatchEvents++;
-        events.Add((watchEvent.Version.Value, watchEvent.Reason, watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value) : 0));
+        _came.Add((Encoding.ASCII.GetString(watchEvent.Key), watchEvent.Version.Value, watchEvent.Reason, watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value) : 0));
     }
 
     private void Turn()
@@ -102,12 +93,14 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     private bool Read(SimNode node, int items)
     {
         bool any = false;
+        _came.Clear();
         node.Guard("watch", () =>
         {
             try
             {
                 any = _watch!.TryRead(this, items, 64 * 1024);
                 _token = _watch.ResumeToken;
+                _came.ForEach(Take);
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
@@ -115,6 +108,22 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
         });
         return any;
+    }
+
+    private void Take((string Key, ulong Version, WatchReason Reason, long Value) came)
+    {
+        if (!Seen.TryGetValue(came.Key, out List<(ulong Version, WatchReason Reason, long Value)>? events))
+        {
+            Seen.Add(came.Key, events = []);
+        }
+
+        if (events.Count > 0 && events[^1].Version >= came.Version)
+        {
+            throw new SimulationException($"Watcher {number}: {came.Key} came at version {came.Version} after {events[^1].Version}: repeated, or out of order.");
+        }
+
+        cluster.Statistics.WatchEvents++;
+        events.Add((came.Version, came.Reason, came.Value));
     }
 
     private void Lose()

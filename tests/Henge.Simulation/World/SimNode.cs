@@ -5,6 +5,7 @@ using Henge.Node.Hosting;
 using Henge.Node.Peers;
 using Henge.Node.Workers;
 using Henge.Storage;
+using Henge.Storage.Files;
 using Henge.Storage.Lsm;
 using Henge.Testing.Files;
 
@@ -61,7 +62,9 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     /// <summary>Longest time that a write to the log takes.</summary>
     public long DiskDelayNs { get; set; } = 300_000;
 
-    /// <summary>Starts the machine. A mere crash is never a reason not to start: so any error is a finding.</summary>
+    /// <summary>
+    /// Starts the machine. A mere crash is never a reason not to start: so any error is a finding, except that a disk without a byte to spare holds a start up until there is room.
+    /// </summary>
     public void Start()
     {
         if (Node is not null)
@@ -192,14 +195,18 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         _world.After(delayNs, Run);
     }
 
-    /// <summary>Runs something in the node's name: an error that only its broken disk explains is a crash, any other a finding.</summary>
-    public void Guard(string what, Action step)
+    /// <summary>
+    /// Runs something in the node's name: an error that only its broken disk explains is a crash, any other a finding. False when it broke off: then nothing that it found counts.
+    /// </summary>
+    public bool Guard(string what, Action step)
     {
         bool nested = _running;
+        bool finished = false;
         _running = true;
         try
         {
             step();
+            finished = true;
         }
         catch (SimulationException)
         {
@@ -208,6 +215,12 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         catch (Exception) when (Files.IsDown)
         {
             _crashWhenDone ??= CrashMode.LoseRandomPart;
+        }
+        catch (Exception e) when (what == "open" && IsOfFullDisk(e))
+        {
+            // Every start writes a manifest. The reserve that a node keeps for that is none here, so that full disks are really full.
+            _world.Say("full", () => $"node {Index} cannot start: {e.Message}");
+            _crashWhenDone ??= CrashMode.KeepAll;
         }
         catch (Exception e)
         {
@@ -230,6 +243,8 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
             Crash(mode);
             RestartLater();
         }
+
+        return finished;
     }
 
     /// <summary>Starts again after a while.</summary>
@@ -256,17 +271,25 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     void IFatalErrorHandler.Fatal(string message, Exception? cause)
     {
         _world.Say("fatal", () => $"node {Index}: {message} ({cause?.Message})");
-        if (cause is not IOException && cause is not HengeException { InnerException: IOException } && !Files.IsDown)
+        if (cause is not IOException && cause is not HengeException { InnerException: IOException } && !Files.IsDown && !IsOfFullDisk(cause))
         {
             throw new SimulationException($"node {Index} ended itself: {message}", cause);
         }
 
-        // A failed sync: the process ends, the machine lives.
+        // A failed sync, or a disk that filled up in the middle of the installation of a snapshot: the process ends, the machine lives.
         Files.PowerOff();
         _crashWhenDone ??= CrashMode.KeepAll;
     }
 
-    void INodeEvents.Note(NodeEventLevel level, string message) => _world.Say("log", () => $"node {Index} {level}: {message}");
+    void INodeEvents.Note(NodeEventLevel level, string message)
+    {
+        _statistics.SnapshotsInstalled += message.StartsWith("Installed a snapshot", StringComparison.Ordinal) ? 1 : 0;
+        _statistics.TornTails += message.Contains("torn record", StringComparison.Ordinal) ? 1 : 0;
+        _world.Say("log", () => $"node {Index} {level}: {message}");
+    }
+
+    // Only while the nemesis holds the disk full does that explain anything.
+    private bool IsOfFullDisk(Exception? e) => Files.CapacityBytes != long.MaxValue && e is (DiskFullException or HengeException { Code: ErrorCode.DiskFull });
 
     private void Tick(int epoch)
     {
