@@ -77,6 +77,40 @@ public sealed class StartAndStopTests
         Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
     }
 
+    [Fact]
+    public async Task A_node_whose_data_directory_was_emptied_is_refused_by_the_others()
+    {
+        using CancellationTokenSource limit = Rounds.Limit();
+        await using ClusterProcesses cluster = new(3, limit.Token);
+        await cluster.StartAllAsync();
+
+        // The others know a directory once it has been written into the catalog, which nothing shows from outside. One that is emptied before that is
+        // as good as new; emptied again, it is not.
+        int? code = null;
+        for (int attempt = 0; attempt < 3 && code is null; attempt++)
+        {
+            cluster.Kill(2);
+            Directory.Delete(cluster.DataDirectory(2), recursive: true);
+            cluster.Start(2);
+            using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
+            patience.CancelAfter(TimeSpan.FromSeconds(15));
+            try
+            {
+                code = await cluster[2].WaitForExitAsync(patience.Token);
+            }
+            catch (TimeoutException) when (!limit.IsCancellationRequested)
+            {
+                continue;
+            }
+        }
+
+        Assert.True(code is not (null or 0), cluster.Report());
+        Assert.Contains("n3 by another data directory", cluster[2].Printed, StringComparison.Ordinal);
+        Assert.Contains("with its old directory", cluster[2].Printed, StringComparison.Ordinal);
+        using HengeClient client = cluster.Client();
+        Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
+    }
+
     private static async Task RefusedAsync(string[] arguments, CancellationToken cancel, params string[] told)
     {
         using HengeProcess process = HengeProcess.Start(arguments);

@@ -187,14 +187,11 @@ public sealed class ClusterProcesses : IAsyncDisposable
     /// <summary>What the nodes have printed, for messages of failures.</summary>
     public string Report() => string.Join('\n', All.Where(n => _processes[n] is not null).Select(n => $"--- {NameOf(n)} ({(this[n].HasExited ? "ended" : "runs")})\n{this[n].Printed}"));
 
-    /// <summary>Ends all nodes and removes their data.</summary>
+    /// <summary>Ends all nodes, leaves what they printed with the test, and removes their data.</summary>
     public ValueTask DisposeAsync()
     {
-        if (TestContext.Current.TestState is { Result: TestResult.Failed })
-        {
-            TestContext.Current.TestOutputHelper?.WriteLine(Report());
-        }
-
+        // Whether the test has failed is not known yet; runners show this when it has.
+        TestContext.Current.TestOutputHelper?.WriteLine(Report());
         foreach (HengeProcess? process in _processes)
         {
             process?.Dispose();

@@ -76,7 +76,8 @@ public sealed class Recorder
     {
         foreach ((string key, ConcurrentQueue<KeyOperation> operations) in _keys)
         {
-            Assert.True(LinearizabilityChecker.Check(operations) is not { } problem, $"{key} is not linearizable: {LinearizabilityChecker.Check(operations)}");
+            string? problem = LinearizabilityChecker.Check(operations);
+            Assert.True(problem is null, $"{key} is not linearizable: {problem}");
         }
     }
 
