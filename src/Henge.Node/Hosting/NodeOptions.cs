@@ -70,7 +70,7 @@ public sealed record NodeOptions
     public long LogBudgetBytes { get; init; } = 512L * 1024 * 1024;
 
     /// <summary>Bytes of recent log entries kept in memory for replication, by the whole node.</summary>
-    public long LogCacheBytes { get; init; } = 64L * 1024 * 1024;
+    public long LogCacheBytes { get; init; } = 16L * 1024 * 1024;
 
     /// <summary>Entries kept behind the durable position, so that a follower that was away shortly needs no snapshot.</summary>
     public int LogKeepEntries { get; init; } = 5_000;

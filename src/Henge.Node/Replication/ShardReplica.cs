@@ -113,6 +113,9 @@ internal sealed class ShardReplica
     /// <summary>True while committed entries wait for the engine.</summary>
     public bool IsApplyHeld => _toApply.Count > 0;
 
+    /// <summary>The first segment of the node log that has an entry of this shard. Thread-safe.</summary>
+    public long OldestLogSegment => _log.OldestSegment;
+
     /// <summary>The highest version in the log.</summary>
     public Core.Version LastLoggedVersion => _writes.LastLoggedVersion;
 

@@ -38,6 +38,7 @@ public sealed record NodeHostOptions
 /// <summary>Gives a node threads, clock, disk and network, and runs it. Dispose of it to stop the node.</summary>
 public sealed class NodeHost : IDisposable
 {
+    private const int AloneTickMs = 40;
     private readonly IWorkScheduler _workers;
     private readonly LaneScheduler _logWriter;
     private readonly Ticker _ticker;
@@ -50,7 +51,9 @@ public sealed class NodeHost : IDisposable
         _workers = workers;
         _logWriter = logWriter;
         node.Start();
-        _ticker = new Ticker(node.Options.TickMs, node.Tick);
+
+        // Ticks that are due are counted by the clock, so calls may be fewer: a node that has no peers to hear from need not wake up so often.
+        _ticker = new Ticker(transport is null ? Math.Max(node.Options.TickMs, AloneTickMs) : node.Options.TickMs, node.Tick);
     }
 
     /// <summary>The node.</summary>

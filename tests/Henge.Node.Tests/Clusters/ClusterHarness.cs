@@ -15,8 +15,9 @@ public sealed class ClusterHarness
     private readonly Func<NodeOptions, NodeOptions> _configure;
     private long _nowMs;
 
-    public ClusterHarness(int nodes, ulong seed = 1, Func<NodeOptions, NodeOptions>? configure = null, bool start = true)
+    public ClusterHarness(int nodes, ulong seed = 1, Func<NodeOptions, NodeOptions>? configure = null, bool start = true, bool useMemoryEngine = false)
     {
+        UseMemoryEngine = useMemoryEngine;
         Seed = seed;
         Random = new Random((int)seed);
         Network = new HarnessNetwork(Random);
@@ -42,7 +43,7 @@ public sealed class ClusterHarness
 
     public IReadOnlyList<HarnessNode> Nodes { get; }
 
-    public bool UseMemoryEngine { get; set; }
+    public bool UseMemoryEngine { get; }
 
     public LsmOptions EngineOptions { get; set; } = new() { Directory = "", MemTableBytes = 64 * 1024, MemoryBytes = 8 << 20 };
 

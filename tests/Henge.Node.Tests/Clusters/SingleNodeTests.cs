@@ -140,4 +140,31 @@ public sealed class SingleNodeTests
             Assert.All(keys, key => Assert.Null(cluster.Get(node, key)));
         }
     }
+
+    [Fact]
+    public void A_small_log_that_holds_the_oldest_segment_is_written_again_at_the_end()
+    {
+        // An engine without durability lets no entry go, so only moving them can help.
+        var cluster = new ClusterHarness(1, configure: static o => o with { LogSegmentBytes = 32 * 1024, LogBudgetBytes = 64 * 1024, Limits = new NodeLimits { CommandBytes = 8 * 1024 } }, useMemoryEngine: true);
+        HarnessNode node = cluster.Nodes[0];
+        cluster.Run(1_000);
+        for (int i = 0; i < 300; i++)
+        {
+            cluster.Put(node, $"k{i}", new string('v', 500));
+        }
+
+        cluster.Run(1_000);
+        Replication.ShardReplica catalog = node.Running.Parts.Replicas[^1];
+        Assert.True(catalog.Shard.IsCatalog && catalog.Group.LastIndex > LogIndex.Zero);
+        Assert.True(catalog.OldestLogSegment > node.Running.Parts.Context.Log.FirstSegment, "the catalog's entries were not moved");
+        node.Crash(CrashMode.LoseAllUnsynced);
+        node.Start();
+        for (int i = 0; i < 300; i++)
+        {
+            Assert.Equal(new string('v', 500), cluster.Get(node, $"k{i}"));
+        }
+
+        cluster.RunUntil(() => node.Running.Parts.Context.Incarnations.Of(node.Id) != 0);
+        Assert.Null(node.FatalMessage);
+    }
 }
