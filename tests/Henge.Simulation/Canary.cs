@@ -20,7 +20,6 @@ public enum Canary
     DropSessionsFromSnapshot,
     ForgetSessions,
     LoseWatchEventAtSeam,
-    AnswerBeforeCommit,
     ReuseVersion,
     SkipScanBarrier,
 }

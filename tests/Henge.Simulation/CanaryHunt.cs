@@ -9,7 +9,8 @@ internal static class CanaryHunt
         for (int seed = 1; seed <= canary.Budget(); seed++)
         {
             SimResult result = SimRun.Run((ulong)seed, canary);
-            if (result.Failure is not null)
+            // What fails without the bug as well has not found the bug.
+            if (result.Failure is not null && SimRun.Run((ulong)seed).Failure is null)
             {
                 how = result.Failure.Split('\n')[0];
                 how = how.Length > 120 ? how[..120] + "…" : how;

@@ -14,8 +14,6 @@ internal enum NodeBugs
     ForgetSessions = 1 << 1,
     /// <summary>A watch that goes from history to live events loses the first of these.</summary>
     LoseWatchEventAtSeam = 1 << 2,
-    /// <summary>A write is acknowledged when it is proposed.</summary>
-    AnswerBeforeCommit = 1 << 3,
     /// <summary>A new leader gives versions by its clock alone.</summary>
     ReuseVersion = 1 << 4,
     /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>

@@ -93,7 +93,7 @@ internal static class NodeOpening
         foreach (ShardId shard in shards)
         {
             Membership membership = shard.IsCatalog ? everyone : new Membership(placement.ReplicasOf(shard));
-            ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default);
+            ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default with { Bugs = options.Bugs });
             Worker worker = context.WorkerOf(shard);
             ReplicaRestore.Reconcile(context, worker, found[shard], machine, shard, out LogIndex snapshotOnDisk);
             var replica = new ShardReplica(worker, context, shard, found[shard], machine, membership) { Preferred = placement.PreferredLeaderOf(shard) };

@@ -38,6 +38,14 @@ internal sealed class BarrierCoordinator(NodeContext node)
     /// <summary>Takes a barrier in.</summary>
     public void Submit(Operation operation)
     {
+        if ((node.Options.Bugs & NodeBugs.SkipScanBarrier) != 0)
+        {
+            operation.Version = node.Clock.Now;
+            node.OnCompleted(1, operation.Command.Length);
+            operation.Complete();
+            return;
+        }
+
         Round round;
         lock (_gate)
         {

@@ -250,7 +250,7 @@ internal sealed class WriteQueue : IApplyObserver
     /// <summary>Proposes commands of the node's own, which nobody waits for.</summary>
     public bool TryPropose(EntryBuilder entry)
     {
-        Core.Version version = _replica.Node.Clock.NextAfter(_lastVersion);
+        Core.Version version = NextVersion();
         if (_hold || !_group.Propose(entry.ToArray(version)).IsAccepted)
         {
             return false;
@@ -260,6 +260,10 @@ internal sealed class WriteQueue : IApplyObserver
         _replica.Worker.MarkDirty(_replica);
         return true;
     }
+
+    private Core.Version NextVersion() => (_replica.Node.Options.Bugs & Hosting.NodeBugs.ReuseVersion) == 0
+        ? _replica.Node.Clock.NextAfter(_lastVersion)
+        : _replica.Node.Clock.Now;
 
     private bool ProposeOne()
     {
@@ -272,7 +276,7 @@ internal sealed class WriteQueue : IApplyObserver
             count++;
         }
 
-        Core.Version version = _replica.Node.Clock.NextAfter(_lastVersion);
+        Core.Version version = NextVersion();
         ProposeResult result = _group.Propose(_builder.ToArray(version));
         if (!result.IsAccepted)
         {

@@ -33,4 +33,7 @@ internal sealed record StateMachineOptions
 
     /// <summary>Bounds of the session table.</summary>
     public SessionLimits Sessions { get; init; } = SessionLimits.Default;
+
+    /// <summary>Deliberate bugs, for the simulator only.</summary>
+    public Hosting.NodeBugs Bugs { get; init; }
 }

@@ -49,6 +49,9 @@ internal sealed class ShardSnapshotReader : IDisposable
         Frame(SnapshotFormat.HeaderRecord);
     }
 
+    /// <summary>A deliberate bug, for the simulator only: leaves out who has written what.</summary>
+    internal bool WithoutSessions { get; init; }
+
     /// <summary>What it is a snapshot of.</summary>
     public SnapshotMeta Meta { get; }
 
@@ -145,7 +148,7 @@ internal sealed class ShardSnapshotReader : IDisposable
             {
                 Keyspace = SystemKeys.SystemKeyspace(_shard),
                 Point = new ReadPoint(Core.Version.Max, 0),
-                Lower = new byte[] { SystemKeys.SessionTag },
+                Lower = new byte[] { WithoutSessions ? SystemKeys.ExpiryTag : SystemKeys.SessionTag },
                 Upper = new byte[] { SystemKeys.ExpiryTag + 1 },
             });
             _iterator.SeekToFirst();

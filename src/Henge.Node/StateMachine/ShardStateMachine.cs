@@ -36,6 +36,7 @@ internal sealed class ShardStateMachine
 
     private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
     {
+        Bugs = options.Bugs;
         Shard = shard;
         Hub = hub;
         _engine = engine;
@@ -78,6 +79,9 @@ internal sealed class ShardStateMachine
 
     /// <summary>How many sessions there are.</summary>
     public int SessionCount => _sessions.Count;
+
+    /// <summary>Deliberate bugs, for the simulator only.</summary>
+    internal Hosting.NodeBugs Bugs { get; }
 
     /// <summary>Changes whenever the state is replaced as a whole; odd while it is. Reads compare it before and after.</summary>
     internal int Epoch => Volatile.Read(ref _epoch);
@@ -201,7 +205,10 @@ internal sealed class ShardStateMachine
         IEngineSnapshot snapshot = _engine.CreateSnapshot();
 
         // The floor after the snapshot: what compactions dropped before is below it for sure.
-        return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor);
+        return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor)
+        {
+            WithoutSessions = (Bugs & Hosting.NodeBugs.DropSessionsFromSnapshot) != 0,
+        };
     }
 
     /// <summary>Begins to replace the state by a snapshot; the state stays as it is until the first chunk came. On the worker, between batches.</summary>
@@ -285,7 +292,7 @@ internal sealed class ShardStateMachine
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
     {
         CommandResult result;
-        if (!view.Session.IsNone)
+        if (!view.Session.IsNone && (Bugs & Hosting.NodeBugs.ForgetSessions) == 0)
         {
             switch (_sessions.Ask(view.Session, version, out result, out payload))
             {

@@ -208,6 +208,11 @@ internal sealed class NodeWatch : IWatch
         if (pass.IsDone)
         {
             cursor.Next = cursor.Next > pass.End ? cursor.Next : pass.End;
+            if ((cursor.Machine.Bugs & Hosting.NodeBugs.LoseWatchEventAtSeam) != 0)
+            {
+                cursor.Next = new Core.Version(cursor.Next.Value + (1 << Core.Version.CounterBits));
+            }
+
             EndHistory();
         }
     }

@@ -1,0 +1,49 @@
+using System.Globalization;
+using Henge.Core;
+using Henge.Simulation.World;
+
+namespace Henge.Simulation.Tests;
+
+/// <summary>A small campaign for each run of the tests; the large ones are run by hand (docs/simulation.md). HENGE_SIM_SEEDS says how many seeds.</summary>
+public sealed class SimulationTests
+{
+    static SimulationTests() => Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
+
+    private static int Seeds => int.TryParse(Environment.GetEnvironmentVariable("HENGE_SIM_SEEDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int seeds) ? seeds : 60;
+
+    [Fact]
+    public void Clusters_under_faults_never_answer_wrongly_and_come_to_rest()
+    {
+        string?[] failures = new string?[Seeds];
+        Parallel.For(0, Seeds, i => failures[i] = SimRun.Run((ulong)i + 1).Failure is { } failure ? $"seed {i + 1}: {failure}" : null);
+        Assert.Empty(failures.Where(static f => f is not null));
+    }
+
+    [Theory]
+    [InlineData(7)]
+    [InlineData(8)]
+    public void The_same_seed_gives_the_same_run_twice(int seed)
+    {
+        SimResult first = SimRun.Run((ulong)seed), second = SimRun.Run((ulong)seed);
+        Assert.Equal(first.TraceHash, second.TraceHash);
+        Assert.Equal(first.Events, second.Events);
+    }
+
+    /// <summary>A campaign that does not find deliberate bugs proves nothing.</summary>
+    [Theory]
+    [InlineData(Canary.VoteTwiceInTerm)]
+    [InlineData(Canary.CommitOlderTermByCounting)]
+    [InlineData(Canary.AckBeforeSync)]
+    [InlineData(Canary.SkipReadBarrier)]
+    [InlineData(Canary.ForgetHardState)]
+    [InlineData(Canary.VoteForStaleLog)]
+    [InlineData(Canary.CommitBeyondMatch)]
+    [InlineData(Canary.KeepConflictingEntry)]
+    [InlineData(Canary.ApplyBeforeCommit)]
+    [InlineData(Canary.DropSessionsFromSnapshot)]
+    [InlineData(Canary.ForgetSessions)]
+    [InlineData(Canary.LoseWatchEventAtSeam)]
+    [InlineData(Canary.ReuseVersion)]
+    [InlineData(Canary.SkipScanBarrier)]
+    public void A_deliberate_bug_is_found(Canary canary) => Assert.True(CanaryHunt.Find(canary, out _) > 0, $"{canary} was not found within {canary.Budget()} seeds.");
+}
