@@ -135,7 +135,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
                 (long value, ulong version) = scan.Found.GetValueOrDefault(key);
                 if (value != expected.Value || (value != 0 && version != expected.Version))
                 {
-                    throw new SimulationException($"a scan as of {scan.Version} saw {key} = {value} at {version}; it was {expected.Value} at {expected.Version}.");
+                    throw new SimulationException($"a scan ({scan.Call}..{scan.Return}) as of {scan.Version} saw {key} = {value} at {version}; it was {expected.Value} at {expected.Version}: {history.Keys.GetValueOrDefault(key, []).FirstOrDefault(o => o.Value == expected.Value)}");
                 }
 
                 foreach (KeyOperation write in history.Keys.GetValueOrDefault(key, []).Where(static o => o is { Outcome: KeyOutcome.Ok, Action: KeyAction.Write or KeyAction.WriteIf }))
