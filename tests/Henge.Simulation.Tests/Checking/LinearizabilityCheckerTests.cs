@@ -45,6 +45,15 @@ public sealed class LinearizabilityCheckerTests
     }
 
     [Fact]
+    public void A_condition_may_meet_the_version_of_a_write_that_nobody_saw_but_only_then()
+    {
+        KeyOperation unknown = Op(KeyAction.Write, 1, 0, 7, outcome: KeyOutcome.Unknown);
+        Assert.Null(LinearizabilityChecker.Check([unknown, Op(KeyAction.WriteIf, 2, 3, 8, 80, condition: 70)]));
+        Assert.NotNull(LinearizabilityChecker.Check([Op(KeyAction.WriteIf, 2, 3, 8, 80, condition: 70)]));
+        Assert.NotNull(LinearizabilityChecker.Check([unknown, Op(KeyAction.Read, 2, 3, 7, 71), Op(KeyAction.WriteIf, 4, 5, 8, 80, condition: 70)]));
+    }
+
+    [Fact]
     public void Two_winners_of_one_condition_are_found()
     {
         Assert.NotNull(LinearizabilityChecker.Check([Op(KeyAction.WriteIf, 1, 9, 7, 70, condition: 0), Op(KeyAction.WriteIf, 2, 8, 8, 80, condition: 0)]));

@@ -137,16 +137,17 @@ public sealed class LinearizabilityChecker
                 after = default;
                 return true;
             default:
-                ulong current = state.Value == 0 ? 0 : _versionOfValue.GetValueOrDefault(state.Value, ulong.MaxValue);
-                bool holds = current == operation.Condition;
+                // Nobody may have told the version of a write of unknown outcome: then it can be any that is not another value's.
+                bool unseen = state.Value != 0 && !_versionOfValue.ContainsKey(state.Value);
+                ulong current = state.Value == 0 ? 0 : _versionOfValue.GetValueOrDefault(state.Value);
                 if (operation.Outcome == KeyOutcome.ConditionFailed)
                 {
-                    return !holds && (operation.Version == current || current == ulong.MaxValue);
+                    return unseen ? !_versionOfValue.ContainsValue(operation.Version) : current != operation.Condition && operation.Version == current;
                 }
 
                 // A condition of unknown outcome that does not hold changes nothing: leaving the operation out says the same.
                 after = operation.Action == KeyAction.WriteIf ? new State(operation.Value) : default;
-                return holds;
+                return unseen ? operation.Condition != 0 && !_versionOfValue.ContainsValue(operation.Condition) : current == operation.Condition;
         }
     }
 
