@@ -19,6 +19,7 @@ try
             case "benchmarks": options = options with { Benchmarks = value.Split(',') }; break;
             case "num": options = options with { Num = Number() }; break;
             case "reads": options = options with { Reads = Number() }; break;
+            case "writes": options = options with { Writes = Number() }; break;
             case "key_size": options = options with { KeyBytes = (int)Number() }; break;
             case "value_size": options = options with { ValueBytes = (int)Number() }; break;
             case "threads": options = options with { Threads = (int)Number() }; break;

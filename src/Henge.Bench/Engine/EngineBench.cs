@@ -205,17 +205,18 @@ public sealed class EngineBench : IDisposable
         {
             try
             {
+                long writes = _options.Writes < 0 ? _options.Num : _options.Writes;
                 long reads = _options.Reads < 0 ? _options.Num : _options.Reads;
                 switch (name)
                 {
                     case "fillseq":
-                        Write(_options.Num, sequential: true, _options.Sync);
+                        Write(writes, sequential: true, _options.Sync);
                         break;
                     case "fillrandom" or "overwrite":
-                        Write(_options.Num, sequential: false, _options.Sync);
+                        Write(writes, sequential: false, _options.Sync);
                         break;
                     case "fillsync":
-                        Write(Math.Max(1, _options.Num / 1000), sequential: false, sync: true);
+                        Write(_options.Writes < 0 ? Math.Max(1, _options.Num / 1000) : writes, sequential: false, sync: true);
                         break;
                     case "readwhilewriting" when isWriter:
                         Write(long.MaxValue, sequential: false, _options.Sync);

@@ -21,6 +21,9 @@ public sealed record EngineBenchOptions
     /// <summary>Reads for each thread; -1 for <see cref="Num"/>.</summary>
     public long Reads { get; init; } = -1;
 
+    /// <summary>Writes for each thread; -1 for <see cref="Num"/>, or for fillsync a thousandth of it.</summary>
+    public long Writes { get; init; } = -1;
+
     /// <summary>Bytes of a key, from 8 to 1024.</summary>
     public int KeyBytes { get; init; } = 16;
 
