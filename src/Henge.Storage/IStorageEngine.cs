@@ -29,6 +29,9 @@ public readonly record struct ReadPoint(Core.Version At, long NowMs)
 /// which batches are applied; between keyspaces there is no order.
 /// </summary>
 /// <remarks>
+/// Two rules for those who apply batches: a batch holds at most one entry for a key and version (of two, the tombstone would count), and
+/// versions of one key are applied oldest first, or in one batch: an engine looks into its newest parts first, and stops at the first version that fits.
+/// After <see cref="DropRange"/> versions may begin again lower. Replay after a restart begins right after <see cref="GetDurablePosition"/>.
 /// Reads never block and may run on any thread beside writers. <see cref="Apply"/> may be called from several threads at once, for
 /// different keyspaces. Errors are <see cref="HengeException"/> with <see cref="ErrorCode.Corruption"/> (naming file and offset) and
 /// <see cref="IOException"/>. An engine whose log or manifest could not be synced is finished: every later call throws, and the
@@ -215,6 +218,9 @@ public sealed record EngineStatistics
 
     /// <summary>Bytes that flushes and compactions wrote since the engine was opened.</summary>
     public long BytesWritten { get; init; }
+
+    /// <summary>Bytes written to tables for each byte that came in; 0 before anything did.</summary>
+    public double WriteAmplification => BytesIn == 0 ? 0 : (double)BytesWritten / BytesIn;
 
     /// <summary>Bytes of the block cache in use.</summary>
     public long BlockCacheBytes { get; init; }

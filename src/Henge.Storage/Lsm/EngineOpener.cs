@@ -30,8 +30,6 @@ internal static class EngineOpener
     private sealed class Run
     {
         private readonly EngineParts _parts;
-        private readonly List<WriteBuffer> _buffers = [];
-
         public Run(LsmOptions options, IFileSystem files, IBackgroundScheduler scheduler)
         {
             var cache = new BlockCache(options.BlockCacheBytes);
@@ -44,17 +42,19 @@ internal static class EngineOpener
             EngineLog? log = null;
             LevelSet? levels = null;
             ManifestFile? manifest = null;
+            ReplayTarget? replay = null;
             try
             {
                 ManifestState found = ReadManifest(out bool torn, out ulong? oldManifest);
                 levels = OpenTables(found);
-                (log, List<byte[]> records, List<ulong> positions) = OpenLog(found);
+                replay = new ReplayTarget(found, _parts.Options.EffectiveMemTableBytes);
+                log = OpenLog(found, replay);
                 manifest = WriteManifest(found);
-                EngineState state = CreateState(manifest, found, levels, log, positions);
+                List<WriteBuffer> buffers = replay.Finish(log?.End ?? 0);
+                var state = new EngineState(_parts, manifest, found, levels, replay.Clocks, buffers);
                 var work = new BackgroundWork(state, log);
                 EngineLog? own = log;
                 var applier = new BatchApplier(state, work, () => own?.End ?? 0);
-                Replay(state, applier, records, positions);
                 if (!torn)
                 {
                     DeleteLeftovers(found, manifest.Number);
@@ -74,6 +74,7 @@ internal static class EngineOpener
                 manifest?.Dispose();
                 log?.Dispose();
                 levels?.Release();
+                replay?.Free();
                 _parts.Cache.Dispose();
                 throw;
             }
@@ -145,15 +146,13 @@ internal static class EngineOpener
             return LevelSet.Empty().With(edit, opened);
         }
 
-        private (EngineLog? Log, List<byte[]> Records, List<ulong> Positions) OpenLog(ManifestState found)
+        private EngineLog? OpenLog(ManifestState found, ReplayTarget replay)
         {
             LsmOptions options = _parts.Options;
             string directory = Path.Combine(options.Directory, EngineFiles.LogDirectory);
-            var records = new List<byte[]>();
-            var positions = new List<ulong>();
             if (!options.WriteAheadLog && (!_parts.Files.DirectoryExists(directory) || _parts.Files.List(directory).Count == 0))
             {
-                return (null, records, positions);
+                return null;
             }
 
             var logOptions = new SegmentedLogOptions
@@ -169,11 +168,7 @@ internal static class EngineOpener
                     throw new HengeException(ErrorCode.UnsupportedFormat, $"The engine's log in {directory} has a record of kind {kind} at {position}, which this build does not know.");
                 }
 
-                if (position.Value >= found.LogFloor)
-                {
-                    records.Add(payload.ToArray());
-                    positions.Add(position.Value);
-                }
+                replay.Add(position, payload, directory);
             });
             try
             {
@@ -182,7 +177,7 @@ internal static class EngineOpener
                     _parts.Log($"The end of the engine's log was torn by a crash and was cut: {cut}");
                 }
 
-                CheckLog(log, found, directory, records.Count);
+                CheckLog(log, found, directory, replay.Batches);
             }
             catch
             {
@@ -193,13 +188,13 @@ internal static class EngineOpener
             if (!options.WriteAheadLog)
             {
                 log.Dispose();
-                return (null, records, positions);
+                return null;
             }
 
-            return (new EngineLog(log), records, positions);
+            return new EngineLog(log);
         }
 
-        private void CheckLog(SegmentedLog log, ManifestState found, string directory, int recordCount)
+        private void CheckLog(SegmentedLog log, ManifestState found, string directory, long recordCount)
         {
             if (!_parts.Options.WriteAheadLog && recordCount > 0)
             {
@@ -236,67 +231,6 @@ internal static class EngineOpener
                 manifest.Dispose();
                 throw;
             }
-        }
-
-        private EngineState CreateState(ManifestFile manifest, ManifestState found, LevelSet levels, EngineLog? log, List<ulong> positions)
-        {
-            // Records from before a drop go to a memtable of an earlier epoch than those from after it.
-            long capacity = _parts.Options.EffectiveMemTableBytes;
-            ulong epoch = 0;
-            foreach (ulong position in positions)
-            {
-                ulong at = EpochAt(found, position);
-                if (_buffers.Count == 0 || at != epoch)
-                {
-                    epoch = at;
-                    _buffers.Add(new WriteBuffer(capacity, epoch, position));
-                }
-            }
-
-            if (_buffers.Count == 0 || epoch != found.Epoch)
-            {
-                _buffers.Add(new WriteBuffer(capacity, found.Epoch, log?.End ?? 0));
-            }
-
-            WriteBuffer[] older = [.. _buffers.Take(_buffers.Count - 1).Reverse()];
-            return new EngineState(_parts, manifest, found, levels, _buffers[^1], older);
-        }
-
-        private void Replay(EngineState state, BatchApplier applier, List<byte[]> records, List<ulong> positions)
-        {
-            int at = 0;
-            for (int i = 0; i < records.Count; i++)
-            {
-                while (at + 1 < _buffers.Count && positions[i] >= _buffers[at + 1].LogStart)
-                {
-                    at++;
-                }
-
-                if (!applier.Apply(records[i], _buffers[at]))
-                {
-                    throw new HengeException(ErrorCode.Corruption, $"The engine's log in {_parts.Directory} has a batch at {LogPosition.FromValue(positions[i])} that makes no sense, though its checksum is right. "
-                        + "It was written by a faulty build.");
-                }
-            }
-
-            for (int i = 0; i + 1 < _buffers.Count; i++)
-            {
-                _buffers[i].Seal();
-            }
-        }
-
-        private static ulong EpochAt(ManifestState found, ulong position)
-        {
-            ulong epoch = found.Drops.Count == 0 ? found.Epoch : 0;
-            foreach (RangeDrop drop in found.Drops.Values)
-            {
-                if (drop.LogPosition <= position)
-                {
-                    epoch = Math.Max(epoch, drop.Epoch);
-                }
-            }
-
-            return epoch;
         }
 
         // The manifest was read whole, so what it does not list is what a crash left behind: outputs of jobs that did not end, and files that were

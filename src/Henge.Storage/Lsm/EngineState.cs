@@ -31,14 +31,15 @@ internal sealed class EngineState : IDisposable
     private volatile Exception? _failure;
     private volatile bool _closed;
 
-    public EngineState(EngineParts parts, ManifestFile manifest, ManifestState manifestState, LevelSet levels, WriteBuffer active, WriteBuffer[] sealedBuffers)
+    public EngineState(EngineParts parts, ManifestFile manifest, ManifestState manifestState, LevelSet levels, KeyspaceClocks clocks, List<WriteBuffer> buffers)
     {
         Parts = parts;
         _manifest = manifest;
         _manifestState = manifestState;
         _levels = levels;
-        _active = active;
-        _sealed = sealedBuffers;
+        Clocks = clocks;
+        _active = buffers[^1];
+        _sealed = [.. buffers.Take(buffers.Count - 1).Reverse()];
         _floor = manifestState.HistoryFloor.Value;
         _requestedFloor = _floor;
         _epoch = manifestState.Epoch;
@@ -48,13 +49,13 @@ internal sealed class EngineState : IDisposable
             Clocks.Get(keyspace).Raise(version);
         }
 
-        _current = new SuperVersion(active, sealedBuffers, levels);
+        _current = new SuperVersion(_active, _sealed, levels);
         UpdatePressure();
     }
 
     public EngineParts Parts { get; }
 
-    public KeyspaceClocks Clocks { get; } = new();
+    public KeyspaceClocks Clocks { get; }
 
     /// <summary>Set while a flush or compaction found the disk full.</summary>
     public volatile bool DiskIsFull;
@@ -79,11 +80,22 @@ internal sealed class EngineState : IDisposable
 
     public IReadOnlyDictionary<uint, ulong> DurablePositions => Volatile.Read(ref _durablePositions);
 
-    public void RaiseFloor(Core.Version floor)
+    /// <summary>Positions of batches that are in memory, oldest first.</summary>
+    public IEnumerable<KeyValuePair<uint, ulong>> GetPositionsInMemory()
     {
         lock (_gate)
         {
-            if (floor.Value > _requestedFloor)
+            return [.. _sealed.Reverse().Append(_active).SelectMany(static buffer => buffer.GetPositions())];
+        }
+    }
+
+    /// <summary>Moves the history floor up; false when it is there already.</summary>
+    public bool RaiseFloor(Core.Version floor)
+    {
+        lock (_gate)
+        {
+            bool higher = floor.Value > _requestedFloor;
+            if (higher)
             {
                 Volatile.Write(ref _requestedFloor, floor.Value);
                 if (_active.IsEmpty && _sealed.Length == 0)
@@ -91,6 +103,8 @@ internal sealed class EngineState : IDisposable
                     Volatile.Write(ref _floor, floor.Value);
                 }
             }
+
+            return higher;
         }
     }
 

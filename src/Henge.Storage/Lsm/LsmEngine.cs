@@ -15,6 +15,7 @@ namespace Henge.Storage.Lsm;
 public sealed unsafe class LsmEngine : IStorageEngine
 {
     private const int StackKeyBytes = 512;
+    private const long FloorStepMs = 10_000;
     private readonly EngineState _state;
     private readonly BackgroundWork _work;
     private readonly BatchApplier _applier;
@@ -23,6 +24,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
     private readonly IDisposable _lock;
     private readonly IBackgroundScheduler? _ownScheduler;
     private readonly Lock _stampLock = new();
+    private long _floorLookedAtMs;
     private int _disposed;
 
     internal LsmEngine(EngineState state, BackgroundWork work, BatchApplier applier, EngineLog? log, IDisposable directoryLock, IBackgroundScheduler? ownScheduler)
@@ -173,7 +175,15 @@ public sealed unsafe class LsmEngine : IStorageEngine
     }
 
     /// <inheritdoc/>
-    public void SetHistoryFloor(Core.Version floor) => _state.RaiseFloor(floor);
+    public void SetHistoryFloor(Core.Version floor)
+    {
+        // Each time that much history has gone, tables may have become worth rewriting.
+        if (_state.RaiseFloor(floor) && floor.Milliseconds - Volatile.Read(ref _floorLookedAtMs) >= FloorStepMs)
+        {
+            Volatile.Write(ref _floorLookedAtMs, floor.Milliseconds);
+            _work.ScheduleCompaction();
+        }
+    }
 
     /// <inheritdoc/>
     public Core.Version HistoryFloor => _state.RequestedFloor;

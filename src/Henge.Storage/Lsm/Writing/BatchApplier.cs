@@ -3,20 +3,36 @@ using Henge.Core;
 namespace Henge.Storage.Lsm;
 
 /// <summary>Puts batches into memtables, and keeps the positions and versions that go with them. Thread-safe.</summary>
-internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<ulong> logEnd)
+internal sealed class BatchApplier
 {
+    private readonly EngineState _state;
+    private readonly BackgroundWork _work;
+    private readonly Func<ulong> _logEnd;
     private readonly Lock _positionsLock = new();
-    private readonly Dictionary<uint, ulong> _positions = new(state.DurablePositions);
-    private readonly HybridClock _clock = new(state.Parts.Options.Time);
+    private readonly Dictionary<uint, ulong> _positions;
+    private readonly HybridClock _clock;
     private long _bytesIn;
     private ulong _lastStamp;
+
+    public BatchApplier(EngineState state, BackgroundWork work, Func<ulong> logEnd)
+    {
+        _state = state;
+        _work = work;
+        _logEnd = logEnd;
+        _clock = new HybridClock(state.Parts.Options.Time);
+        _positions = new Dictionary<uint, ulong>(state.DurablePositions);
+        foreach ((uint stream, ulong position) in state.GetPositionsInMemory())
+        {
+            _positions[stream] = position;
+        }
+    }
 
     public long BytesIn => Interlocked.Read(ref _bytesIn);
 
     /// <summary>Throws when a batch is not well formed, or has a key or value over its limit.</summary>
     public void Check(WriteBatch batch)
     {
-        LsmOptions options = state.Parts.Options;
+        LsmOptions options = _state.Parts.Options;
         var reader = new WriteBatchReader(batch.Encoded);
         while (reader.MoveNext())
         {
@@ -47,7 +63,7 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
     {
         if (_lastStamp == 0)
         {
-            foreach ((_, Core.Version seen) in state.Clocks.All())
+            foreach ((_, Core.Version seen) in _state.Clocks.All())
             {
                 _lastStamp = Math.Max(_lastStamp, seen.Value);
             }
@@ -62,12 +78,12 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
     /// <summary>Adds the entries to a memtable that was entered; whole, they become visible to iterators.</summary>
     public void Apply(WriteBatch batch, WriteBuffer buffer)
     {
-        Apply(batch.Encoded, buffer);
+        Apply(batch.Encoded, buffer, _state.Clocks, this);
         Interlocked.Add(ref _bytesIn, batch.ByteCount);
     }
 
-    /// <summary>As <see cref="Apply(WriteBatch, WriteBuffer)"/>, for a batch from the log; false when it makes no sense.</summary>
-    public bool Apply(ReadOnlySpan<byte> encoded, WriteBuffer buffer)
+    /// <summary>Adds the entries to a memtable, and raises the clocks when all are in it; false when the bytes make no sense.</summary>
+    public static bool Apply(ReadOnlySpan<byte> encoded, WriteBuffer buffer, KeyspaceClocks clocks, BatchApplier? applier)
     {
         MemTable table = buffer.Table;
         var raises = new BatchRaises();
@@ -76,24 +92,25 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
         {
             if (reader.IsPosition)
             {
-                SetPosition(buffer, reader.Keyspace, reader.Position);
+                buffer.SetPosition(reader.Keyspace, reader.Position);
+                applier?.SetPosition(reader.Keyspace, reader.Position);
                 continue;
             }
 
-            raises.See(state.Clocks, reader.Keyspace, reader.Version);
+            raises.See(clocks, reader.Keyspace, reader.Version);
             table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
         }
 
-        raises.Raise(state.Clocks, buffer);
+        raises.Raise(clocks, buffer);
         return !reader.Damaged;
     }
 
     /// <summary>Seals the memtable when it has reached its size, and sees to its flush.</summary>
     public void SealIfFull(WriteBuffer buffer)
     {
-        if (buffer.Table.ApproximateBytes >= state.Parts.Options.EffectiveMemTableBytes && state.SealIfFull(buffer, logEnd()))
+        if (buffer.Table.ApproximateBytes >= _state.Parts.Options.EffectiveMemTableBytes && _state.SealIfFull(buffer, _logEnd()))
         {
-            work.ScheduleFlush();
+            _work.ScheduleFlush();
         }
     }
 
@@ -105,9 +122,8 @@ internal sealed class BatchApplier(EngineState state, BackgroundWork work, Func<
         }
     }
 
-    private void SetPosition(WriteBuffer buffer, uint stream, ulong position)
+    private void SetPosition(uint stream, ulong position)
     {
-        buffer.SetPosition(stream, position);
         lock (_positionsLock)
         {
             _positions[stream] = position;
