@@ -32,7 +32,8 @@ internal sealed class ShardLogReplay(ShardLog log)
                 log.Add(index, location);
                 break;
             case NodeLogRecordKind.Moved:
-                if (record.Entry.Index > log.LastIndex.Next)
+                // Entries of before may still stand, in a segment that another shard holds, when those before them are gone: what was moved is the whole log.
+                if (record.Entry.Index > log.LastIndex.Next || (!_baseIsKnown && record.Entry.Index <= log.CompactedIndex))
                 {
                     BeginAt(record.Entry.Index);
                 }

@@ -87,6 +87,19 @@ public sealed class ShardLogReplayTests
     }
 
     [Fact]
+    public void A_moved_log_replaces_an_entry_that_another_shards_segment_kept()
+    {
+        // Entry 1 and its first move were in segments that are gone; entry 2 is still there; then both were moved.
+        var replay = new ShardLogReplay(new ShardLog(new ShardId(0), new NoReader()));
+        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(2, 1) }, new EntryLocation(new Term(1), new LogPosition(6, 1), 30));
+        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(1, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 1), 30));
+        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(2, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 2), 30));
+        Assert.Null(replay.Check());
+        Assert.Equal(2UL, replay.Log.LastIndex.Value);
+        Assert.Equal(8L, replay.Log.OldestSegment);
+    }
+
+    [Fact]
     public void The_last_hard_state_counts()
     {
         Take(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(3), new NodeId(1), default) });
