@@ -52,6 +52,15 @@ internal sealed class ShardLogReplay(ShardLog log)
         }
     }
 
+    /// <summary>A term is known that was never written: the replica is in it, and has not voted.</summary>
+    public void RaiseTerm(Term term)
+    {
+        if (term > HardState.Term)
+        {
+            HardState = HardState with { Term = term, VotedFor = default };
+        }
+    }
+
     /// <summary>Says what does not fit after the last record; null when all does.</summary>
     public string? Check() => _baseIsKnown
         ? null

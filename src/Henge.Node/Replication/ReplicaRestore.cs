@@ -47,6 +47,8 @@ internal static class ReplicaRestore
                 throw new HengeException(ErrorCode.Corruption, $"The membership in the snapshot of {shard} cannot be read. Have the node rebuilt from its peers.");
             }
 
+            // The term may have come with the snapshot, and not have been written yet. Whoever voted in it has written it.
+            replay.RaiseTerm(installed.Term);
             log.Reset(installed.Index, installed.Term, membership);
             worker.Batch.Records.Add(new NodeLogRecord
             {

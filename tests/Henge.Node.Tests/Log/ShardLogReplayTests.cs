@@ -109,6 +109,16 @@ public sealed class ShardLogReplayTests
     }
 
     [Fact]
+    public void A_term_is_only_raised_and_a_vote_of_an_older_one_is_forgotten()
+    {
+        Take(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(5)) });
+        _replay.RaiseTerm(new Term(3));
+        Assert.Equal(new HardState(new Term(3), new NodeId(1), new LogIndex(5)), _replay.HardState);
+        _replay.RaiseTerm(new Term(7));
+        Assert.Equal(new HardState(new Term(7), default, new LogIndex(5)), _replay.HardState);
+    }
+
+    [Fact]
     public void The_index_keeps_to_a_model_over_random_work()
     {
         var random = new Random(3);
