@@ -10,6 +10,7 @@ namespace Henge.Node.Log;
 internal sealed class ShardLogReplay(ShardLog log)
 {
     private bool _baseIsKnown = true;
+    private NodeLogRecord _lastBase;
 
     /// <summary>The index that is being rebuilt.</summary>
     public ShardLog Log => log;
@@ -69,6 +70,7 @@ internal sealed class ShardLogReplay(ShardLog log)
     private void TakeBase(in NodeLogRecord record)
     {
         HardState = record.HardState;
+        _lastBase = record;
         if (record.Reset || log.LastIndex == log.CompactedIndex)
         {
             if (record.Reset || !_baseIsKnown || record.Index >= log.CompactedIndex)
@@ -93,6 +95,14 @@ internal sealed class ShardLogReplay(ShardLog log)
 
     private void BeginAt(LogIndex first)
     {
+        // A base may stand before the moved entries that it belongs to, and behind a newer one that hid where they begin.
+        if (_lastBase.Kind == NodeLogRecordKind.Base && _lastBase.Index.Next == first)
+        {
+            log.Reset(_lastBase.Index, _lastBase.Term, _lastBase.Membership!);
+            _baseIsKnown = true;
+            return;
+        }
+
         log.Reset(new LogIndex(first.Value - 1), Term.Zero, null);
         _baseIsKnown = first.Value == 1;
     }

@@ -100,6 +100,19 @@ public sealed class ShardLogReplayTests
     }
 
     [Fact]
+    public void A_base_between_a_kept_entry_and_the_moved_log_counts()
+    {
+        var replay = new ShardLogReplay(new ShardLog(new ShardId(0), new NoReader()));
+        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(9, 1) }, new EntryLocation(new Term(1), new LogPosition(6, 1), 30));
+        replay.Take(BaseRecord(7, 1, reset: false), default);
+        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(8, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 1), 30));
+        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(9, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 2), 30));
+        Assert.Null(replay.Check());
+        Assert.Equal(7UL, replay.Log.CompactedIndex.Value);
+        Assert.Equal(9UL, replay.Log.LastIndex.Value);
+    }
+
+    [Fact]
     public void The_last_hard_state_counts()
     {
         Take(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(3), new NodeId(1), default) });
