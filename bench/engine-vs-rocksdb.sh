@@ -52,12 +52,12 @@ for round in $(seq "$rounds"); do
     if [[ $workloads == *readrandom* ]]; then
         # The load is done by one thread each, the reads by two.
         db_bench --db="$dir/rocksdb" --num="$num" --seed=1 --key_size=16 --value_size=100 --compression_type=none --bloom_bits=10 --benchmarks=fillrandom >/dev/null 2>&1
-        db_bench --use_existing_db=1 --db="$dir/rocksdb" --num="$num" --threads=2 --seed=1 --key_size=16 --value_size=100 --compression_type=none --bloom_bits=10 \
+        db_bench --use_existing_db=1 --db="$dir/rocksdb" --num="$num" --threads=2 --seed=9 --key_size=16 --value_size=100 --compression_type=none --bloom_bits=10 \
             --cache_size=1073741824 --checksum_type=1 --benchmarks=readrandom 2>/dev/null |
             tr '\r' '\n' | awk '/ops\/sec/ { for (i = 2; i <= NF; i++) if ($i == "ops/sec") print "rocksdb", $1 "(2)", $(i - 1) }' >>"$results"
         rm -rf "$dir/rocksdb"
-        "$henge" --db="$dir/henge" --num="$num" --benchmarks=fillrandom >/dev/null
-        "$henge" --db="$dir/henge" --use_existing_db=1 --num="$num" --threads=2 --benchmarks=readrandom --output=json |
+        "$henge" --db="$dir/henge" --num="$num" --seed=1 --memory=1073741824 --benchmarks=fillrandom >/dev/null
+        "$henge" --db="$dir/henge" --use_existing_db=1 --num="$num" --threads=2 --seed=9 --memory=1073741824 --benchmarks=readrandom --output=json |
             awk -F'[:,]' '/"name"/ { gsub(/[ "]/, "", $2); name = $2 } /"operationsPerSecond"/ { print "henge", name "(2)", $2 + 0 }' >>"$results"
         rm -rf "$dir/henge"
     fi

@@ -17,6 +17,7 @@ public sealed class EngineBench : IDisposable
     private readonly EngineBenchOptions _options;
     private readonly byte[] _values;
     private IStorageEngine? _engine;
+    private int _threadsStarted;
 
     /// <summary>Prepares a run.</summary>
     /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>: an option makes no sense.</exception>
@@ -187,7 +188,9 @@ public sealed class EngineBench : IDisposable
         private readonly byte[] _key = new byte[bench._options.KeyBytes];
         private readonly WriteBatch _batch = new(bench._options.ValueBytes + bench._options.KeyBytes + 64);
         private readonly LsmEngine? _lsm = engine as LsmEngine;
-        private ulong _random = (ulong)(bench._options.Seed + index * 1000) * 0x9E3779B97F4A7C15 + 1;
+
+        // As in db_bench, each thread of each workload draws from a seed of its own: reads must not repeat the very order of the writes before them.
+        private ulong _random = (ulong)(bench._options.Seed + bench._threadsStarted++) * 0xD1342543DE82EF95 + 1;
         private ulong _version;
         private volatile bool _stop;
 
