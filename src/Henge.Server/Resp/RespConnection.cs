@@ -258,7 +258,7 @@ internal sealed class RespConnection
                 return Stop.Full;
             }
 
-            if (command is SlowCommand && command.Fits(arguments.Count) && (!Transaction.Open || RespTransaction.RunsInside(command)))
+            if (command is SlowCommand && command.Fits(arguments.Count) && (!Transaction.Open || RespTransaction.RunsInside(command)) && Subscriptions.Refuse(command) is null)
             {
                 slow = command;
                 return Stop.Slow;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.StateMachine;
 
 namespace Henge.Server.Resp;
@@ -11,6 +12,7 @@ internal static class RespErrors
     public const string Syntax = "ERR syntax error";
     public const string NotAnInteger = "ERR value is not an integer or out of range";
     public const string NotAFloat = "ERR value is not a valid float";
+    public const string NotFinite = "ERR increment would produce NaN or Infinity";
     public const string NestedMulti = "ERR MULTI calls can not be nested";
     public const string ExecWithoutMulti = "ERR EXEC without MULTI";
     public const string DiscardWithoutMulti = "ERR DISCARD without MULTI";
@@ -19,6 +21,8 @@ internal static class RespErrors
     public const string CrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
     public const string NoPassword =
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+
+    public const string WrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
 
     public static string WrongArity(string name) => $"ERR wrong number of arguments for '{name}' command";
 
@@ -35,7 +39,14 @@ internal static class RespErrors
         return text.ToString();
     }
 
-    /// <summary>The reply for an operation that failed.</summary>
+    /// <summary>The reply for an operation that failed. A write that the state machine refused says why in its result, by number, so that Redis's words can be found for it.</summary>
+    public static string Of(Operation failed) =>
+        failed.Kind == OperationKind.Write && !failed.Result.IsEmpty
+        && CommandResult.TryRead(failed.Version, failed.Result.Span, out CommandResult result, out _) && result.Problem != CommandProblem.None
+            ? Of(in result)
+            : Of(failed.Error, failed.ErrorMessage);
+
+    /// <summary>The reply for an error and its message.</summary>
     public static string Of(ErrorCode code, string? message) => code switch
     {
         ErrorCode.CrossShard => CrossSlot,
@@ -54,7 +65,7 @@ internal static class RespErrors
         CommandProblem.NotAnInteger => NotAnInteger,
         CommandProblem.IntegerOverflow => "ERR increment or decrement would overflow",
         CommandProblem.NotANumber => NotAFloat,
-        CommandProblem.NumberOverflow => "ERR increment would produce NaN or Infinity",
+        CommandProblem.NumberOverflow => NotFinite,
         CommandProblem.ValueTooLarge => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
         _ => Of(result.Error, result.ErrorMessage),
     };

@@ -43,7 +43,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
 
     /// <summary>In RESP2 a connection with subscriptions may do little else; the error, if so.</summary>
     public string? Refuse(RespCommand command) =>
-        Count > 0 && connection.Writer.Protocol == 2 && command.Name is not "ping"
+        Count > 0 && connection.Writer.Protocol == 2 && command.Name is not ("ping" or "subscribe" or "psubscribe" or "unsubscribe" or "punsubscribe" or "quit")
             ? $"ERR Can't execute '{command.Name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
             : null;
 

@@ -10,6 +10,9 @@ namespace Henge.Server.Resp;
 internal sealed class RespTransaction(RespConnection connection)
 {
     private readonly List<(RespCommand Command, RespArguments Arguments)> _queued = [];
+
+    /// <summary>What is wrong with the arguments of queued commands, by their place: as in Redis such a command fails alone, when its turn comes.</summary>
+    private readonly Dictionary<int, string> _mistakes = [];
     private readonly List<(byte[] Key, Core.Version Version)> _watched = [];
     private long _queuedBytes;
     private bool _aborted;
@@ -161,16 +164,18 @@ internal sealed class RespTransaction(RespConnection connection)
             key = key.Length == 0 ? watched : key;
         }
 
-        foreach ((RespCommand queued, RespArguments arguments) in _queued)
+        for (int i = 0; i < _queued.Count; i++)
         {
+            (RespCommand queued, RespArguments arguments) = _queued[i];
             if (queued is not DataCommand data)
             {
                 continue;
             }
 
-            if (data.Queue(arguments, connection.Node, builder.Then, scratch) is { } error)
+            if (data.Queue(arguments, connection.Node, builder.Then, scratch) is { } mistake)
             {
-                return error;
+                _mistakes[i] = mistake;
+                continue;
             }
 
             key = key.Length == 0 ? arguments[1].ToArray() : key;
@@ -200,7 +205,7 @@ internal sealed class RespTransaction(RespConnection connection)
     {
         if (write.Error != ErrorCode.None)
         {
-            writer.Error(RespErrors.Of(write.Error, write.ErrorMessage));
+            writer.Error(RespErrors.Of(write));
             return;
         }
 
@@ -223,9 +228,14 @@ internal sealed class RespTransaction(RespConnection connection)
     {
         var results = new TxnResultReader(payload);
         writer.Array(_queued.Count);
-        foreach ((RespCommand queued, RespArguments arguments) in _queued)
+        for (int i = 0; i < _queued.Count; i++)
         {
-            if (queued is DataCommand data)
+            (RespCommand queued, RespArguments arguments) = _queued[i];
+            if (_mistakes.TryGetValue(i, out string? mistake))
+            {
+                writer.Error(mistake);
+            }
+            else if (queued is DataCommand data)
             {
                 data.ReplyQueued(arguments, connection.Node, ref results, writer);
             }
@@ -242,6 +252,7 @@ internal sealed class RespTransaction(RespConnection connection)
         _aborted = false;
         _queuedBytes = 0;
         _queued.Clear();
+        _mistakes.Clear();
         _watched.Clear();
     }
 }

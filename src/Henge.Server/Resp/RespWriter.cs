@@ -80,6 +80,22 @@ internal sealed class RespWriter(IBufferWriter<byte> output)
     /// <summary>A bulk string of text.</summary>
     public void Bulk(string value) => Bulk(Encoding.UTF8.GetBytes(value));
 
+    /// <summary>A text for people: verbatim in RESP3, a bulk string in RESP2.</summary>
+    public void Verbatim(string value)
+    {
+        if (Protocol != 3)
+        {
+            Bulk(value);
+            return;
+        }
+
+        byte[] text = Encoding.UTF8.GetBytes(value);
+        Number((byte)'=', text.Length + 4);
+        Raw("txt:"u8);
+        Raw(text);
+        Raw("\r\n"u8);
+    }
+
     /// <summary>The head of an array of <paramref name="count"/> replies that follow.</summary>
     public void Array(int count) => Number((byte)'*', count);
 

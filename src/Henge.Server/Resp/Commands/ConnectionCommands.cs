@@ -14,7 +14,7 @@ internal static class ConnectionCommands
     [
         new LocalCommand("ping", -1, Ping),
         new LocalCommand("echo", 2, static (_, a, w) => w.Bulk(a.Span(1))),
-        new LocalCommand("auth", -2, static (_, _, w) => w.Error(RespErrors.NoPassword)),
+        new LocalCommand("auth", -2, static (_, a, w) => w.Error(a.Count switch { 2 => RespErrors.NoPassword, 3 => RespErrors.WrongPassword, _ => RespErrors.Syntax })),
         new LocalCommand("select", 2, Select),
         new LocalCommand("client", -2, Client),
         new LocalCommand("command", -1, Command),
@@ -65,7 +65,7 @@ internal static class ConnectionCommands
     {
         if (!arguments.TryInteger(1, out long index))
         {
-            writer.Error("ERR invalid DB index");
+            writer.Error(RespErrors.NotAnInteger);
         }
         else if (index != 0)
         {
@@ -100,7 +100,7 @@ internal static class ConnectionCommands
             }
             else if (arguments.Is(i, "AUTH"u8) && i + 2 < arguments.Count)
             {
-                writer.Error(RespErrors.NoPassword);
+                writer.Error(RespErrors.WrongPassword);
                 return ValueTask.CompletedTask;
             }
             else if (arguments.Is(i, "SETNAME"u8) && i + 1 < arguments.Count)
@@ -143,7 +143,14 @@ internal static class ConnectionCommands
         }
         else if (arguments.Is(1, "GETNAME"u8))
         {
-            writer.Bulk(connection.ClientName);
+            if (connection.ClientName.Length == 0)
+            {
+                writer.Null();
+            }
+            else
+            {
+                writer.Bulk(connection.ClientName);
+            }
         }
         else if (arguments.Is(1, "SETNAME"u8) && arguments.Count == 3)
         {
@@ -156,7 +163,7 @@ internal static class ConnectionCommands
         }
         else if (arguments.Is(1, "INFO"u8) || arguments.Is(1, "LIST"u8))
         {
-            writer.Bulk(about);
+            writer.Verbatim(about);
         }
         else
         {
@@ -203,7 +210,7 @@ internal static class ConnectionCommands
         {
             if (command is null)
             {
-                writer.NullArray();
+                writer.Null();
                 continue;
             }
 
@@ -241,7 +248,7 @@ internal static class ConnectionCommands
         Section("Memory", ("memtable_bytes", status.Engine.MemTableBytes), ("block_cache_bytes", status.Engine.BlockCacheBytes), ("used_memory", Environment.WorkingSet));
         Section("Persistence", ("loading", 0), ("log_bytes", status.LogBytes), ("log_syncs", status.LogSyncs), ("table_bytes", status.Engine.TableBytes));
         Section("Replication", ("role", "master"), ("shards", status.Shards.Count), ("shards_led", leads), ("cluster_id", status.ClusterId));
-        writer.Bulk(text.ToString());
+        writer.Verbatim(text.ToString());
     }
 
     private static void Time(RespConnection connection, RespArguments arguments, RespWriter writer)

@@ -54,19 +54,47 @@ internal static class KeyCommands
         }
 
         ExpiryCondition condition = ExpiryCondition.None;
-        if (arguments.Count > 3)
+        for (int i = 3; i < arguments.Count; i++)
         {
-            condition = arguments.Is(3, "NX"u8) ? ExpiryCondition.IfNone : arguments.Is(3, "XX"u8) ? ExpiryCondition.IfSome
-                : arguments.Is(3, "GT"u8) ? ExpiryCondition.IfLater : arguments.Is(3, "LT"u8) ? ExpiryCondition.IfEarlier : ExpiryCondition.None;
-            if (condition == ExpiryCondition.None || arguments.Count > 4)
+            ExpiryCondition more = arguments.Is(i, "NX"u8) ? ExpiryCondition.IfNone : arguments.Is(i, "XX"u8) ? ExpiryCondition.IfSome
+                : arguments.Is(i, "GT"u8) ? ExpiryCondition.IfLater : arguments.Is(i, "LT"u8) ? ExpiryCondition.IfEarlier : ExpiryCondition.None;
+            if (more == ExpiryCondition.None)
             {
-                return arguments.Count > 4 ? "ERR NX and XX, GT or LT options at the same time are not compatible" : "ERR Unsupported option " + arguments.Text(3);
+                return "ERR Unsupported option " + arguments.Text(i);
+            }
+
+            if (Combine(ref condition, more) is { } error)
+            {
+                return error;
             }
         }
 
         Expiry expiry = !relative ? ExpiryArgument.FromUnixMs(time * unitMs) : time > 0 ? Expiry.After(time * unitMs) : Expiry.At(1);
         CommandEncoder.SetExpiry(writer, arguments.Span(1), expiry, condition);
         return null;
+    }
+
+    // GT never holds for a key without expiry, so XX adds nothing to it. LT does hold for one, so XX LT would be a condition of its own.
+    private static string? Combine(ref ExpiryCondition condition, ExpiryCondition more)
+    {
+        if (condition == ExpiryCondition.None || condition == more)
+        {
+            condition = more;
+            return null;
+        }
+
+        switch (condition < more ? (condition, more) : (more, condition))
+        {
+            case (ExpiryCondition.IfSome, ExpiryCondition.IfLater):
+                condition = ExpiryCondition.IfLater;
+                return null;
+            case (ExpiryCondition.IfSome, ExpiryCondition.IfEarlier):
+                return "ERR XX and LT at the same time are not supported by Henge";
+            case (ExpiryCondition.IfLater, ExpiryCondition.IfEarlier):
+                return "ERR GT and LT options at the same time are not compatible";
+            default:
+                return "ERR NX and XX, GT or LT options at the same time are not compatible";
+        }
     }
 
     private static string? EncodePersist(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)

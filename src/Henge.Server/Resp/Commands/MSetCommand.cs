@@ -66,10 +66,15 @@ internal sealed class MSetCommand : DataCommand
             return RespErrors.WrongArity("mset");
         }
 
+        if (CheckSizes(arguments, 2, node.Limits) is { } error)
+        {
+            return error;
+        }
+
         scratch.ResetWrittenCount();
         CommandEncoder.MultiPut(scratch, pairs);
         branch.Add(scratch.WrittenSpan);
-        return CheckSizes(arguments, 2, node.Limits);
+        return null;
     }
 
     public override void ReplyQueued(RespArguments arguments, IHengeNode node, ref TxnResultReader results, RespWriter writer)

@@ -63,7 +63,7 @@ internal abstract class DataCommand(string name, int arity) : RespCommand(name, 
             return false;
         }
 
-        writer.Error(RespErrors.Of(operation.Error, operation.ErrorMessage));
+        writer.Error(RespErrors.Of(operation));
         return true;
     }
 
@@ -327,6 +327,11 @@ internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
 
     public override string? Queue(RespArguments arguments, IHengeNode node, TxnBranch branch, ArrayBufferWriter<byte> scratch)
     {
+        if (CheckSizes(arguments, 1, node.Limits) is { } error)
+        {
+            return error;
+        }
+
         for (int i = 1; i < arguments.Count; i++)
         {
             scratch.ResetWrittenCount();
@@ -334,7 +339,7 @@ internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
             branch.Add(scratch.WrittenSpan);
         }
 
-        return CheckSizes(arguments, 1, node.Limits);
+        return null;
     }
 
     public override void ReplyQueued(RespArguments arguments, IHengeNode node, ref TxnResultReader results, RespWriter writer)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
@@ -209,6 +210,11 @@ internal static class StringCommands
 
     private static string? EncodeIncrByFloat(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
     {
+        if (arguments.Span(2).TrimStart("+-"u8) is [(byte)'i' or (byte)'I', ..] word && (Ascii.EqualsIgnoreCase(word, "inf"u8) || Ascii.EqualsIgnoreCase(word, "infinity"u8)))
+        {
+            return RespErrors.NotFinite;
+        }
+
         try
         {
             CommandEncoder.IncrementFloat(writer, arguments.Span(1), arguments.Span(2));
