@@ -178,10 +178,47 @@ public sealed unsafe class BlockCacheTests
         Assert.Null(failure);
         Assert.InRange(cache.UsedBytes, 1, 64_000);
 
-        // Threads that missed a block at once may each have inserted it, and a drop takes one copy.
-        for (ulong i = 0; i < 200 * (ulong)threads.Length; i++)
+        for (ulong offset = 0; offset < 200; offset++)
         {
-            cache.Drop(i % 200);
+            cache.Drop(offset);
+        }
+
+        Assert.Equal(0, cache.UsedBytes);
+        cache.Dispose();
+    }
+
+    [Fact]
+    public void A_block_that_is_dropped_while_a_thread_takes_it_is_freed_with_its_last_pin()
+    {
+        // The block is always new, so that readers have its mark to set, and it goes just then.
+        BlockCache cache = new(64_000, 500);
+        bool stop = false;
+        Thread[] readers = new Thread[2];
+        for (int t = 0; t < readers.Length; t++)
+        {
+            readers[t] = new Thread(() =>
+            {
+                while (!Volatile.Read(ref stop))
+                {
+                    if (cache.TryPin(1, out PinnedBlock block))
+                    {
+                        block.Unpin();
+                    }
+                }
+            });
+            readers[t].Start();
+        }
+
+        for (int i = 0; i < 500_000; i++)
+        {
+            cache.Insert(1, Fill(100, 1), 100).Unpin();
+            cache.Drop(1);
+        }
+
+        Volatile.Write(ref stop, true);
+        foreach (Thread reader in readers)
+        {
+            reader.Join();
         }
 
         Assert.Equal(0, cache.UsedBytes);

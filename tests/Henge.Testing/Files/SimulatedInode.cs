@@ -162,6 +162,8 @@ internal sealed class SimulatedInode : SimulatedNode
 
     internal void FlipBit(long offset, int bit)
     {
+        // Rot where nothing is would be a fault that never happened.
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(offset, Length);
         (int page, int start) = Locate(offset);
         while (_pages.Count <= page)
         {

@@ -359,8 +359,10 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
 
     private void FreeDoomed(Slot* slot)
     {
-        // A reader of the slot's past may pin and unpin it at any time: whoever turns it from doomed to busy frees it.
-        if (Interlocked.CompareExchange(ref slot->State, Busy, Doomed) == Doomed)
+        // A reader of the slot's past may pin and unpin it at any time: whoever turns it from doomed to busy frees it. A reader that had pinned the
+        // block while it was visible may have marked it as used after it was doomed; nobody does so without a pin.
+        long state = Volatile.Read(ref slot->State);
+        if ((state & ~Used) == Doomed && Interlocked.CompareExchange(ref slot->State, Busy, state) == state)
         {
             int index = (int)(slot - _slots);
             FreeData(_shards[(index / Ways) >> _shardShift], index);
