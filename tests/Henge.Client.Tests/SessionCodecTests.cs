@@ -30,10 +30,11 @@ public sealed class SessionCodecTests
                 Key = Random(random, 300),
                 Value = Random(random, 300),
                 Id = Number(random) | 1,
+                TimeoutMs = random.Next(4) == 0 ? 0 : (uint)random.Next(),
                 Number = new WriteNumber(new WriteLane(Number(random)), Number(random)),
             };
             Core.Version? condition = random.Next(2) == 0 ? null : new Core.Version(random.Next(3) == 0 ? 0 : Number(random) >> 11);
-            Wire.SessionOperation expected = new() { Id = call.Id };
+            Wire.SessionOperation expected = new() { Id = call.Id, TimeoutMs = call.TimeoutMs };
             switch (call.Kind)
             {
                 case SessionCallKind.Get:

@@ -35,6 +35,38 @@ public sealed class SessionTests
         Assert.Equal(["/henge.v1.KVStore/Session"], node.Calls);
     }
 
+    [Theory]
+    [InlineData(10_000, 1_000, 900)]
+    [InlineData(600, 1_000, 500)]
+    [InlineData(100, 1_000, 50)]
+    public async Task A_node_is_told_how_long_an_operation_may_take(int deadlineMs, int attemptMs, uint toldMs)
+    {
+        MemoryStore store = new();
+        ConcurrentQueue<uint> told = [];
+        await using FakeNode node = await StartAsync(store, async call =>
+        {
+            await call.Http.Response.StartAsync();
+            while (await call.ReadAsync(Wire.SessionRequest.Parser) is { } request)
+            {
+                foreach (Wire.SessionOperation operation in request.Operations)
+                {
+                    told.Enqueue(operation.TimeoutMs);
+                }
+
+                await call.WriteAsync(new Wire.SessionResponse { Results = { request.Operations.Select(store.Answer) } });
+            }
+        });
+        HengeClientOptions options = Options(node);
+        options.AttemptTimeout = TimeSpan.FromMilliseconds(attemptMs);
+        using HengeClient client = new(options);
+
+        await client.PutAsync("warm", "the connection");
+        told.Clear();
+        await client.PutAsync("a", "1", new PutOptions { Deadline = TimeSpan.FromMilliseconds(deadlineMs) });
+
+        Assert.Equal(toldMs, told.First());
+    }
+
     [Fact]
     public async Task What_waits_while_a_batch_is_under_way_is_the_next_batch()
     {

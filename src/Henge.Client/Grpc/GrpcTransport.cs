@@ -15,8 +15,6 @@ internal sealed class GrpcTransport : IDisposable
     private static readonly System.Version Http2 = new(2, 0);
     private static readonly MediaTypeHeaderValue ContentType = new(GrpcHeaders.ContentType);
 
-    private static readonly TimeSpan MostMargin = TimeSpan.FromMilliseconds(100);
-
     private readonly HttpMessageInvoker _invoker;
     private readonly HengeClientOptions _options;
     private readonly string _scheme;
@@ -188,9 +186,7 @@ internal sealed class GrpcTransport : IDisposable
         http.Headers.TryAddWithoutValidation(GrpcHeaders.AcceptEncoding, "identity,gzip");
         if (timeout is { } given)
         {
-            // The node is told a little less than we wait, so that its own verdict ("nothing was done") still reaches us.
-            TimeSpan margin = given / 10 < MostMargin ? given / 10 : MostMargin;
-            http.Headers.TryAddWithoutValidation(GrpcHeaders.Timeout, GrpcTimeout.Format(given - margin));
+            http.Headers.TryAddWithoutValidation(GrpcHeaders.Timeout, GrpcTimeout.Format(AttemptTiming.TimeoutOfNode(given)));
         }
 
         foreach ((string name, string value) in _options.Metadata)

@@ -47,6 +47,9 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
 
     public TimeSpan Patience { get; set; }
 
+    /// <summary>How long the node may take, in milliseconds.</summary>
+    public uint TimeoutMs { get; set; }
+
     public CancellationToken CancellationToken { get; set; }
 
     // ---- under way ----

@@ -11,6 +11,8 @@ internal static class SessionEncoder
     /// <summary>Most bytes around key and value of one operation that is no transaction.</summary>
     public const int OverheadBytes = 128;
 
+    private const int TimeoutField = 7;
+
     /// <summary>Bytes of the operation's own message (GetRequest and so on).</summary>
     public static int SizeOf(SessionCall call, HengeClientOptions client) => call.Kind switch
     {
@@ -35,14 +37,15 @@ internal static class SessionEncoder
     };
 
     /// <summary>Bytes of the whole element of the repeated field, for an operation's message of <paramref name="size"/> bytes.</summary>
-    public static int ElementSizeOf(SessionCall call, int size) => WireSize.Message(WireSize.Number(call.Id) + WireSize.Message(size));
+    public static int ElementSizeOf(SessionCall call, int size) => WireSize.Message(BodySizeOf(call, size));
 
     /// <summary>Writes the element; returns its bytes.</summary>
     public static int Write(Span<byte> target, SessionCall call, int size, HengeClientOptions client)
     {
         WireWriter writer = new(target);
-        writer.Head(1, WireSize.Number(call.Id) + WireSize.Message(size));
+        writer.Head(1, BodySizeOf(call, size));
         writer.Number(1, call.Id);
+        writer.Number(TimeoutField, call.TimeoutMs);
         writer.Head((int)call.Kind, size);
         switch (call.Kind)
         {
@@ -86,4 +89,6 @@ internal static class SessionEncoder
 
         return writer.Length;
     }
+
+    private static int BodySizeOf(SessionCall call, int size) => WireSize.Number(call.Id) + WireSize.Number(call.TimeoutMs) + WireSize.Message(size);
 }

@@ -54,6 +54,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     public AttemptFailedException? TrySubmit(SessionCall call)
     {
         int size = SessionEncoder.SizeOf(call, _options);
+        call.TimeoutMs = (uint)Math.Clamp(AttemptTiming.TimeoutOfNode(PatienceOf(call)).TotalMilliseconds, 1, int.MaxValue);
         lock (_lock)
         {
             if (_broken is { } broken)

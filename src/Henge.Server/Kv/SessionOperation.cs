@@ -11,6 +11,9 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     // Field numbers of SessionOperation and SessionResult, which agree where the kinds do.
     private const int ErrorField = 7;
 
+    /// <summary>Field number of the timeout in SessionOperation.</summary>
+    public const int TimeoutField = 7;
+
     private TxnRequest? _txn;
     private ScanPager? _scan;
     private IMessage? _message;

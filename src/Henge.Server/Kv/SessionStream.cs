@@ -197,13 +197,14 @@ internal sealed class SessionStream
     private int LoadBatch(ReadOnlySpan<byte> message)
     {
         ProtoReader reader = new(message);
+        long nowMs = _node.MonotonicMs;
         try
         {
             while (HasRoom && reader.Read())
             {
                 if (reader.Field == 1)
                 {
-                    Load(reader.Bytes);
+                    Load(reader.Bytes, nowMs);
                 }
             }
         }
@@ -219,27 +220,33 @@ internal sealed class SessionStream
         return reader.Position;
     }
 
-    private void Load(ReadOnlySpan<byte> message)
+    private void Load(ReadOnlySpan<byte> message, long nowMs)
     {
         ulong id = 0;
+        uint timeoutMs = 0;
         int field = 0;
         ReadOnlySpan<byte> content = default;
         ProtoReader reader = new(message);
         while (reader.Read())
         {
-            if (reader.Field == 1)
+            switch (reader.Field)
             {
-                id = reader.Number;
-            }
-            else
-            {
-                field = reader.Field;
-                content = reader.Bytes;
+                case 1:
+                    id = reader.Number;
+                    break;
+                case SessionOperation.TimeoutField:
+                    timeoutMs = (uint)reader.Number;
+                    break;
+                default:
+                    field = reader.Field;
+                    content = reader.Bytes;
+                    break;
             }
         }
 
         SessionOperation operation = Rent();
         operation.Id = id;
+        operation.DeadlineMs = timeoutMs == 0 ? 0 : nowMs + timeoutMs;
         Interlocked.Increment(ref _operations);
         try
         {

@@ -74,6 +74,32 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task The_node_is_told_until_when_an_operation_may_take()
+    {
+        FakeNode node = new();
+        Dictionary<string, long> leftMs = [];
+        node.Intercept = operation =>
+        {
+            leftMs[System.Text.Encoding.UTF8.GetString(operation.Key.Span)] = operation.DeadlineMs == 0 ? 0 : operation.DeadlineMs - node.MonotonicMs;
+            return false;
+        };
+        await using RunningServer server = await RunningServer.StartAsync(node);
+        await using OpenStream session = await OpenStream.OpenAsync(server, Path);
+        SessionOperation limited = Put(1, "limited", "v");
+        limited.TimeoutMs = 1_000_000;
+        await session.WriteAsync(new SessionRequest { Operations = { limited, Put(2, "unlimited", "v") } });
+        await ResultsAsync(session, 2);
+        Assert.InRange(leftMs["limited"], 900_000, 1_000_000);
+        Assert.Equal(0, leftMs["unlimited"]);
+
+        // Operations are used again, and must not keep what the last one was told.
+        leftMs.Clear();
+        await session.WriteAsync(new SessionRequest { Operations = { Put(3, "a", "v"), Put(4, "b", "v") } });
+        await ResultsAsync(session, 2);
+        Assert.All(leftMs.Values, static left => Assert.Equal(0, left));
+    }
+
+    [Fact]
     public async Task A_batch_reaches_the_node_as_one_group()
     {
         await using RunningServer server = await RunningServer.StartAsync();

@@ -1,0 +1,13 @@
+namespace Henge.Client;
+
+/// <summary>How an attempt's time is shared between the client and the node that it asks.</summary>
+internal static class AttemptTiming
+{
+    private static readonly TimeSpan MostMargin = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>
+    /// What a node is told of the time that the client waits: less by 100 ms, or by half where that is less, so that the node's own verdict ("nothing was done") still
+    /// reaches the client. A client that gave up first would have to call a write's outcome unknown.
+    /// </summary>
+    public static TimeSpan TimeoutOfNode(TimeSpan patience) => patience - (patience / 2 < MostMargin ? patience / 2 : MostMargin);
+}
