@@ -6,6 +6,7 @@ using Henge.Node.Reads;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;
+using Henge.Raft;
 using Henge.Storage;
 
 namespace Henge.Node;
@@ -225,13 +226,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     public void TransferLeader(ShardId shard, NodeId to)
     {
-        ShardReplica replica = _parts.Replicas.FirstOrDefault(r => r.Shard == shard)
-            ?? throw new HengeException(ErrorCode.InvalidArgument, $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
-        if (_context.AddressOf(to) is null)
-        {
-            throw new HengeException(ErrorCode.InvalidArgument, $"There is no node {to} in the cluster.");
-        }
-
+        ShardReplica replica = ReplicaOf(shard);
+        RequireMember(to);
         if (replica.Leader != _context.Self)
         {
             throw new HengeException(
@@ -246,6 +242,29 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
                 _context.Note(NodeEventLevel.Warning, $"The leadership was not handed over: {problem}.");
             }
         }));
+    }
+
+    /// <summary>
+    /// Has the leader of a shard, if it is this node, change who votes and who only gets the log, by joint consensus (Raft paper, section 6). Members of the cluster that are in neither list
+    /// leave the shard: they keep what they have, cannot be relied on to answer for its keys meanwhile, and can come back as learners. A new voter has to be a learner first, and to have caught up, by a snapshot if need be.
+    /// </summary>
+    /// <param name="shard">Not the catalog.</param>
+    /// <param name="voters">At least one; only members of the cluster.</param>
+    /// <param name="learners">None of them a voter.</param>
+    /// <param name="answered">
+    /// Called once, on a worker: whether the change stands in the leader's log, or why not. It is in force everywhere when <see cref="ShardStatus.Voters"/> and
+    /// <see cref="ShardStatus.Learners"/> say so and <see cref="ShardStatus.IsJoint"/> does not. Not called when the node stops first.
+    /// </param>
+    /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>: no such shard or node.</exception>
+    public void ChangeMembership(ShardId shard, IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners, Action<MembershipStatus> answered)
+    {
+        ShardReplica replica = ReplicaOf(shard);
+        foreach (NodeId id in voters.Concat(learners))
+        {
+            RequireMember(id);
+        }
+
+        replica.Worker.Post(new WorkerAction(_ => answered(replica.ChangeMembership(voters, learners))));
     }
 
     /// <summary>
@@ -298,6 +317,17 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         foreach (Worker worker in _context.Workers)
         {
             worker.Post(new WorkerAction(w => w.Forwards.OnDisconnected(peer)));
+        }
+    }
+
+    private ShardReplica ReplicaOf(ShardId shard) => _parts.Replicas.FirstOrDefault(r => r.Shard == shard && !shard.IsCatalog)
+        ?? throw new HengeException(ErrorCode.InvalidArgument, $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
+
+    private void RequireMember(NodeId id)
+    {
+        if (_context.AddressOf(id) is null)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"There is no node {id} in the cluster.");
         }
     }
 

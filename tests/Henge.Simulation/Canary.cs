@@ -16,6 +16,7 @@ public enum Canary
     CommitBeyondMatch,
     ReadBeforeOwnEntry,
     KeepConflictingEntry,
+    IgnoreOutgoingMajority,
     ApplyBeforeCommit,
     DropSessionsFromSnapshot,
     ForgetSessions,
@@ -36,7 +37,8 @@ internal static class Canaries
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
     {
-        Canary.CommitOlderTermByCounting or Canary.KeepConflictingEntry or Canary.ReadBeforeOwnEntry or Canary.ForgetHardState or Canary.VoteTwiceInTerm => 300,
+        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority => 500,
+        Canary.ReadBeforeOwnEntry or Canary.SkipReadBarrier => 300,
         _ => 100,
     };
 }

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Raft;
 using Henge.Simulation.Clients;
 using Henge.Simulation.World;
 using Henge.Testing.Files;
@@ -10,6 +11,9 @@ namespace Henge.Simulation;
 internal sealed class Nemesis(SimCluster cluster)
 {
     private readonly SimRandom _random = cluster.World.Random.Fork();
+    private readonly HashSet<(int Shard, ulong Term)> _hunted = [];
+    private SimOperator? _operator;
+    private bool _hunts;
     private bool _over;
 
     private SimWorld World => cluster.World;
@@ -25,12 +29,20 @@ internal sealed class Nemesis(SimCluster cluster)
         faults.ReorderPerMille = _random.Pick<int>([0, 0, 5, 50]);
         faults.DelayNs = _random.Pick<long>([100_000, 500_000, 3_000_000]);
         World.AfterMs(_random.Between(200, 1500), Turn);
+        _operator = new SimOperator(cluster, _random.Fork());
+        _operator.Start();
+        _hunts = _random.PerMille(250) && cluster.Nodes.Count > 1;
+        foreach (SimNode node in cluster.Nodes)
+        {
+            node.LeadershipChanged = () => World.After(0, () => Hunt(node));
+        }
     }
 
     /// <summary>Ends all faults and starts what is down.</summary>
     public void Stop()
     {
         _over = true;
+        _operator?.MakePeace();
         NetworkFaults faults = cluster.Network.Faults;
         (faults.LossPerMille, faults.DuplicatePerMille, faults.ReorderPerMille, faults.DelayNs) = (0, 0, 0, 500_000);
         cluster.Network.Heal();
@@ -56,7 +68,7 @@ internal sealed class Nemesis(SimCluster cluster)
         }
 
         SimNode node = _random.Pick(cluster.Nodes);
-        switch (_random.Next(14))
+        switch (_random.Next(16))
         {
             case 0:
                 Partition();
@@ -98,12 +110,39 @@ internal sealed class Nemesis(SimCluster cluster)
             case 12:
                 Transfer(node);
                 break;
+            case 13 or 14:
+                _operator!.Disturb();
+                break;
             default:
                 CrashAll();
                 break;
         }
 
-        World.AfterMs(_random.Between(30, 900), Turn);
+        World.AfterMs(_hunts ? _random.Between(300, 4_000) : _random.Between(30, 900), Turn);
+    }
+
+    /// <summary>
+    /// In some runs every new leader of the first shard is cut off as soon as it leads, and the one before is let back in: terms full of entries that hardly anybody has, each with another end
+    /// (Raft paper, figure 8).
+    /// </summary>
+    private void Hunt(SimNode node)
+    {
+        if (!_hunts || _over || node.Node?.Parts.Replicas[0].Group is not { Role: RaftRole.Leader } group || !_hunted.Add((0, group.Term.Value)))
+        {
+            return;
+        }
+
+        World.After(_random.Between(0, 6 * cluster.Network.Faults.DelayNs), () =>
+        {
+            if (_over || node.Node is null)
+            {
+                return;
+            }
+
+            Statistics.LeadersHunted++;
+            cluster.Network.Heal();
+            cluster.Network.Isolate(node.Index);
+        });
     }
 
     private void Partition()

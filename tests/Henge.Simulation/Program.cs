@@ -4,7 +4,7 @@ using Henge.Core;
 using Henge.Simulation;
 using Henge.Simulation.World;
 
-// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--keep-going] | --seed S [--trace] | --canaries [--canary NAME]
+// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--keep-going] [--jobs J] | --seed S [--trace] | --canaries [--canary NAME]
 Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 return Campaign.Run(args);
 
@@ -27,7 +27,8 @@ internal static class Campaign
 
         int seeds = int.Parse(Option("--seeds") ?? "100", CultureInfo.InvariantCulture);
         ulong from = ulong.Parse(Option("--from") ?? "1", CultureInfo.InvariantCulture);
-        return RunMany(from, seeds, canary, args.Contains("--keep-going"));
+        int jobs = int.Parse(Option("--jobs") ?? Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        return RunMany(from, seeds, canary, args.Contains("--keep-going"), jobs);
     }
 
     private static int Replay(ulong seed, Canary canary, bool trace)
@@ -43,52 +44,52 @@ internal static class Campaign
         return result.Failure is null ? 0 : 1;
     }
 
-    private static int RunMany(ulong from, int seeds, Canary canary, bool keepGoing)
+    private static int RunMany(ulong from, int seeds, Canary canary, bool keepGoing, int jobs)
     {
         var watch = Stopwatch.StartNew();
         var statistics = new SimStatistics();
         var gate = new Lock();
         long virtualMs = 0, events = 0, done = 0, failures = 0;
         SimResult? failed = null;
-        Parallel.For(0, seeds, (i, state) =>
+        int next = -1;
+        bool stop = false;
+        void Work()
         {
-            SimResult result = SimRun.Run(from + (ulong)i, canary);
-            lock (gate)
+            while (!Volatile.Read(ref stop) && Interlocked.Increment(ref next) is int i && i < seeds)
             {
-                virtualMs += result.VirtualMs;
-                events += result.Events;
-                statistics.Add(result.Statistics);
-                done++;
-                if (result.Failure is not null)
+                SimResult result = SimRun.Run(from + (ulong)i, canary);
+                lock (gate)
                 {
-                    failures++;
-                    failed = failed is null || result.Seed < failed.Seed ? result : failed;
-                    if (keepGoing)
+                    virtualMs += result.VirtualMs;
+                    events += result.Events;
+                    statistics.Add(result.Statistics);
+                    done++;
+                    if (result.Failure is not null)
                     {
-                        Console.WriteLine($"seed {result.Seed} FAILED: {result.Failure}");
+                        failures++;
+                        failed = failed is null || result.Seed < failed.Seed ? result : failed;
+                        Volatile.Write(ref stop, !keepGoing);
+                        if (keepGoing)
+                        {
+                            Console.WriteLine($"seed {result.Seed} FAILED: {result.Failure}");
+                            Console.Out.Flush();
+                        }
                     }
-                    else
-                    {
-                        state.Stop();
-                    }
-                }
 
-                if (done % 500 == 0)
-                {
-                    Console.Error.WriteLine($"{done} of {seeds} seeds, {watch.Elapsed.TotalSeconds:F0} s");
+                    if (done % 100 == 0)
+                    {
+                        Console.Error.WriteLine($"{done} of {seeds} seeds, {failures} failed, {watch.Elapsed.TotalSeconds:F0} s");
+                    }
                 }
             }
-        });
-
-        if (failed is not null)
-        {
-            Console.WriteLine($"seed {failed.Seed} FAILED: {failed.Failure}");
-            Console.WriteLine($"replay: dotnet run -c Release --project tests/Henge.Simulation -- --seed {failed.Seed} --trace{(canary == Canary.None ? "" : " --canary " + canary)}");
-            Console.WriteLine($"{done} seeds ran, {failures} failed, in {watch.Elapsed.TotalSeconds:F1} s");
-            return 1;
         }
 
-        Console.WriteLine($"{"seeds",-28}{seeds,14:N0}");
+        // Threads of its own: the pool would begin more and more seeds at once while none is done, and each of them holds a cluster in memory.
+        Thread[] threads = [.. Enumerable.Range(0, jobs).Select(_ => new Thread(Work, 16 * 1024 * 1024))];
+        Array.ForEach(threads, static t => t.Start());
+        Array.ForEach(threads, static t => t.Join());
+
+        Console.WriteLine($"{"seeds",-28}{done,14:N0}");
         Console.WriteLine($"{"simulated hours",-28}{virtualMs / 3_600_000.0,14:F2}");
         Console.WriteLine($"{"events",-28}{events,14:N0}");
         foreach ((string name, long count) in statistics.All())
@@ -97,6 +98,14 @@ internal static class Campaign
         }
 
         Console.WriteLine($"{"seconds",-28}{watch.Elapsed.TotalSeconds,14:F1}");
+        if (failed is not null)
+        {
+            Console.WriteLine($"seed {failed.Seed} FAILED: {failed.Failure}");
+            Console.WriteLine($"replay: dotnet run -c Release --project tests/Henge.Simulation -- --seed {failed.Seed} --trace{(canary == Canary.None ? "" : " --canary " + canary)}");
+            Console.WriteLine($"{done} seeds ran, {failures} failed, in {watch.Elapsed.TotalSeconds:F1} s");
+            return 1;
+        }
+
         string[] missing = [.. statistics.Missing()];
         if (missing.Length > 0 && seeds >= 200)
         {

@@ -86,6 +86,15 @@ public sealed record ShardStatus
     /// <summary>On the leader: how far the others are.</summary>
     public IReadOnlyList<PeerProgress> Peers { get; init; } = [];
 
+    /// <summary>Who votes, as far as this replica's log says.</summary>
+    public IReadOnlyList<NodeId> Voters { get; init; } = [];
+
+    /// <summary>Who gets the log without a vote.</summary>
+    public IReadOnlyList<NodeId> Learners { get; init; } = [];
+
+    /// <summary>True while a change of voters is under way, and two majorities are needed.</summary>
+    public bool IsJoint { get; init; }
+
     /// <summary>Why the replica does not serve; null when it does.</summary>
     public string? Error { get; init; }
 }

@@ -19,6 +19,8 @@ internal static class RaftSettings
             EntryLimitBytes = Math.Min(RaftMessageCodec.MaxEntryBytes, node.Log.MaxEntryBytes),
             AppendLimitBytes = options.PeerFrameBytes / 2,
             RecentEntriesLimitBytes = Math.Max(64 * 1024, options.LogCacheBytes / node.Identity.Shards),
+            // An id stands for a data directory here, and one that is empty or another is refused (Incarnations): who comes back has all that it promised.
+            RemovedIdsMayReturn = true,
             LeaseReads = options.Reads == Api.ReadConsistency.Lease,
             Bugs = options.RaftBugs,
         };

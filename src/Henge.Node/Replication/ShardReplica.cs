@@ -384,6 +384,20 @@ internal sealed class ShardReplica
         };
     }
 
+    /// <summary>Proposes who shall vote and who shall learn.</summary>
+    public MembershipStatus ChangeMembership(IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners)
+    {
+        MembershipResult result = _group.ProposeMembership(voters, learners);
+        if (result.IsAccepted)
+        {
+            Node.Note(NodeEventLevel.Information, $"The members of {Shard} change to {_group.Membership}.");
+            _status.MarkChanged();
+        }
+
+        Worker.MarkDirty(this);
+        return result.Status;
+    }
+
     /// <summary>Fails everything that waits.</summary>
     public void Stop()
     {

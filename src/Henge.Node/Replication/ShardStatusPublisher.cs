@@ -68,6 +68,9 @@ internal sealed class ShardStatusPublisher
             Applied = _group.AppliedIndex,
             LastVersion = _replica.AppliedVersion,
             Peers = peers,
+            Voters = _group.Membership.Voters,
+            Learners = _group.Membership.Learners,
+            IsJoint = _group.Membership.IsJoint,
         };
     }
 }

@@ -292,7 +292,8 @@ internal sealed class ShardStateMachine
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
     {
         CommandResult result;
-        if (!view.Session.IsNone && (Bugs & Hosting.NodeBugs.ForgetSessions) == 0)
+        bool remembers = !view.Session.IsNone && (Bugs & Hosting.NodeBugs.ForgetSessions) == 0;
+        if (remembers)
         {
             switch (_sessions.Ask(view.Session, version, out result, out payload))
             {
@@ -313,7 +314,7 @@ internal sealed class ShardStateMachine
         _payload.ResetWrittenCount();
         result = _executor.Execute(view, version, _payload);
         payload = _payload.WrittenSpan;
-        if (!view.Session.IsNone)
+        if (remembers)
         {
             _sessions.Record(view.Session, version, result, payload);
         }

@@ -38,6 +38,8 @@ internal sealed class SimCluster
         int entryBytes = random.Pick<int>([1, 512, 8 * 1024]);
         int memTable = random.Pick<int>([16 * 1024, 64 * 1024, 512 * 1024]);
         int block = random.Pick<int>([64, 256, 4096]);
+        // The smallest has every entry travel alone.
+        int frame = random.Pick<int>([128, 1024, 64 * 1024]);
         int sessions = random.Pick<int>([3, 100]);
         for (int i = 0; i < nodes; i++)
         {
@@ -55,7 +57,7 @@ internal sealed class SimCluster
                 LogCacheBytes = random.Pick<long>([1, 16 * 1024, 1024 * 1024]),
                 LogKeepEntries = keep,
                 SnapshotChunkBytes = 1024,
-                PeerFrameBytes = random.Pick<int>([1024, 64 * 1024]),
+                PeerFrameBytes = frame,
                 DiskReserveBytes = 0,
                 BalanceIntervalMs = random.Pick<int>([0, 500, 2000]),
                 DefaultDeadlineMs = 2_000,
@@ -128,7 +130,7 @@ internal sealed class SimCluster
         {
             int at = shard;
             List<ShardStatus> statuses = [.. _nodes.Select(n => n.Node!.GetStatus().Shards[at])];
-            if (statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1 || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
+            if (statuses.Any(s => s.IsJoint || s.Voters.Count != _nodes.Count) || statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1 || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
             {
                 return false;
             }

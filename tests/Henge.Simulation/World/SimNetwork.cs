@@ -47,6 +47,19 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
     }
 
+    /// <summary>Cuts all ways of a node, in both directions.</summary>
+    public void Isolate(int node)
+    {
+        for (int other = 0; other < _nodes.Count; other++)
+        {
+            if (other != node)
+            {
+                Cut(node, other);
+                Cut(other, node);
+            }
+        }
+    }
+
     /// <summary>Opens all ways.</summary>
     public void Heal()
     {

@@ -59,6 +59,9 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     /// <summary>The next sync of the node log fails.</summary>
     public bool FailNextSync { get; set; }
 
+    /// <summary>Called whenever the node learns of another leader, or becomes one.</summary>
+    public Action? LeadershipChanged { get; set; }
+
     /// <summary>Longest time that a write to the log takes.</summary>
     public long DiskDelayNs { get; set; } = 300_000;
 
@@ -92,6 +95,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         Guard("open", () =>
         {
             Node = HengeNode.Open(_options, environment);
+            Node.TopologyChanged += () => LeadershipChanged?.Invoke();
             Node.Start();
         });
         if (Node is not null)

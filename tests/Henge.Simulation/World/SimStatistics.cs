@@ -7,7 +7,8 @@ internal sealed class SimStatistics
     public long Partitions, OneWayPartitions, PartialPartitions;
     public long CrashesLosingAll, CrashesLosingNone, CrashesLosingPart, CrashesInWrite;
     public long Restarts, Pauses, ClockJumps, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
-    public long LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
+    public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
+    public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
     public long Operations, Unknown, Errors, Retries, Scans, Transactions, WatchEvents, WatchResumes, HistoryGone, StaleReads;
 
     /// <summary>All counters with their names.</summary>
