@@ -10,10 +10,6 @@ namespace Henge.EndToEnd.Tests;
 public sealed class FailoverTests
 {
     private const int Clients = 6;
-    private const int KeyCount = 8;
-
-    // One shard for all, so that one leader's death concerns every client.
-    private static readonly string[] Keys = [.. Enumerable.Range(0, KeyCount).Select(static k => string.Create(CultureInfo.InvariantCulture, $"{{e2e}}:{k}"))];
 
     [Fact]
     public async Task Clients_see_one_order_while_leaders_are_killed_and_nothing_acknowledged_is_lost()
@@ -24,12 +20,12 @@ public sealed class FailoverTests
         Recorder recorder = new();
         List<double> outagesMs = [];
         using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
-        Task[] load = [.. Enumerable.Range(0, Clients).Select(c => LoadAsync(cluster, recorder, c, enough.Token))];
+        Task[] load = [.. Enumerable.Range(0, Clients).Select(c => Load.MixedAsync(cluster, recorder, c, enough.Token))];
         for (int round = 0; round < Rounds.Count; round++)
         {
             long before = recorder.Acknowledged;
             await cluster.UntilAsync("the load runs", () => Task.FromResult(recorder.Acknowledged >= before + 50));
-            int leader = await cluster.LeaderAsync(Keys[0]);
+            int leader = await cluster.LeaderAsync(Load.Keys[0]);
             long killed = Stopwatch.GetTimestamp();
             cluster.Kill(leader);
             KeyOperation? first = null;
@@ -63,7 +59,7 @@ public sealed class FailoverTests
         await cluster.StartAllAsync();
         Recorder recorder = new();
         using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
-        int leader = await cluster.LeaderAsync(Keys[0]);
+        int leader = await cluster.LeaderAsync(Load.Keys[0]);
         int[] others = [.. cluster.All.Where(n => n != leader)];
         Task[] writers = [.. Enumerable.Range(0, 2).Select(c => WriteAsync(cluster, recorder, c, others, enough.Token))];
 
@@ -76,7 +72,7 @@ public sealed class FailoverTests
         long paused = Stopwatch.GetTimestamp();
         try
         {
-            await cluster.LeaderAsync(Keys[0], others);
+            await cluster.LeaderAsync(Load.Keys[0], others);
             long before = recorder.Acknowledged;
             await cluster.UntilAsync(
                 "the others have gone on, and two seconds have passed",
@@ -94,27 +90,13 @@ public sealed class FailoverTests
         recorder.CheckLinearizable();
     }
 
-    private static async Task LoadAsync(ClusterProcesses cluster, Recorder recorder, int number, CancellationToken cancel)
-    {
-        Random random = new(number);
-        using HengeClient client = cluster.Client();
-        using PeriodicTimer pace = Pace();
-        while (await TickAsync(pace, cancel))
-        {
-            string key = Keys[random.Next(KeyCount)];
-            _ = random.Next(2) == 0
-                ? await recorder.PutAsync(client, number, key, cancel)
-                : await recorder.GetAsync(client, number, key, ReadConsistency.Linearizable, cancel);
-        }
-    }
-
     private static async Task WriteAsync(ClusterProcesses cluster, Recorder recorder, int number, int[] nodes, CancellationToken cancel)
     {
         using HengeClient client = cluster.Client(new HengeClientOptions { RouteToLeaders = false }, nodes);
-        using PeriodicTimer pace = Pace();
-        while (await TickAsync(pace, cancel))
+        using PeriodicTimer pace = Load.Pace();
+        while (await Load.TickAsync(pace, cancel))
         {
-            await recorder.PutAsync(client, number, Keys[number % 2], cancel);
+            await recorder.PutAsync(client, number, Load.Keys[number % 2], cancel);
         }
     }
 
@@ -123,28 +105,13 @@ public sealed class FailoverTests
     {
         TimeSpan patience = TimeSpan.FromSeconds(10);
         using HengeClient client = cluster.Client(new HengeClientOptions { RouteToLeaders = false, AttemptTimeout = patience, DefaultDeadline = patience }, node);
-        using PeriodicTimer pace = Pace();
-        while (await TickAsync(pace, cancel))
+        using PeriodicTimer pace = Load.Pace();
+        while (await Load.TickAsync(pace, cancel))
         {
-            if (await recorder.GetAsync(client, number, Keys[(number >> 1) % 2], consistency, cancel))
+            if (await recorder.GetAsync(client, number, Load.Keys[(number >> 1) % 2], consistency, cancel))
             {
                 onAnswer();
             }
-        }
-    }
-
-    // The checker's work grows with the square of a history's length: a few hundred operations a second are plenty.
-    private static PeriodicTimer Pace() => new(TimeSpan.FromMilliseconds(10));
-
-    private static async Task<bool> TickAsync(PeriodicTimer pace, CancellationToken cancel)
-    {
-        try
-        {
-            return await pace.WaitForNextTickAsync(cancel);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
         }
     }
 }

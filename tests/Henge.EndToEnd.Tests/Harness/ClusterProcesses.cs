@@ -20,15 +20,18 @@ public sealed class ClusterProcesses : IAsyncDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("henge-e2e-");
     private readonly HengeProcess?[] _processes;
     private readonly CancellationToken _cancel;
+    private readonly VirtualNetwork? _network;
 
     /// <summary>Chooses addresses; starts nothing.</summary>
     /// <param name="nodes">How many nodes.</param>
     /// <param name="cancel">Ends every wait.</param>
-    public ClusterProcesses(int nodes, CancellationToken cancel)
+    /// <param name="network">Where the nodes live; null: on this machine's loopback.</param>
+    public ClusterProcesses(int nodes, CancellationToken cancel, VirtualNetwork? network = null)
     {
         _processes = new HengeProcess?[nodes];
         _cancel = cancel;
-        Addresses = [.. Enumerable.Range(0, nodes).Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort()}"))];
+        _network = network;
+        Addresses = network?.Addresses ?? [.. Enumerable.Range(0, nodes).Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort()}"))];
     }
 
     /// <summary>Where the nodes listen.</summary>
@@ -50,7 +53,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
         return
         [
             "serve", "--node-id", NameOf(node), "--addr", Addresses[node], "--data-dir", DataDirectory(node), "--shards", Shards.ToString(CultureInfo.InvariantCulture),
-            "--memory", "64MiB", .. (_processes.Length > 1 ? new[] { "--cluster", members } : []), .. more,
+            "--replication-factor", _processes.Length.ToString(CultureInfo.InvariantCulture), "--memory", "64MiB", .. (_processes.Length > 1 ? new[] { "--cluster", members } : []), .. more,
         ];
     }
 
@@ -60,7 +63,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
         foreach (int node in nodes)
         {
             _processes[node]?.Dispose();
-            _processes[node] = HengeProcess.Start(ArgumentsOf(node));
+            _processes[node] = HengeProcess.StartUnder(_network?.CommandOf(node) ?? [], ArgumentsOf(node));
         }
     }
 
@@ -90,23 +93,10 @@ public sealed class ClusterProcesses : IAsyncDisposable
     }
 
     /// <summary>Whether a node says that it serves every shard.</summary>
-    public async Task<bool> IsReadyAsync(int node)
-    {
-        if (this[node].HasExited)
-        {
-            throw new InvalidOperationException($"{NameOf(node)} has ended.\n{Report()}");
-        }
+    public Task<bool> IsReadyAsync(int node) => AnswersAsync(node, "/readyz");
 
-        try
-        {
-            using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Addresses[node]}/readyz"), _cancel);
-            return answer.StatusCode == HttpStatusCode.OK;
-        }
-        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
-        {
-            return false;
-        }
-    }
+    /// <summary>Whether a node answers at all.</summary>
+    public Task<bool> IsAliveAsync(int node) => AnswersAsync(node, "/healthz");
 
     /// <summary>Looks again and again until something holds; the test's time limit bounds it.</summary>
     public async Task UntilAsync(string what, Func<Task<bool>> holds)
@@ -199,6 +189,24 @@ public sealed class ClusterProcesses : IAsyncDisposable
 
         _directory.Delete(recursive: true);
         return ValueTask.CompletedTask;
+    }
+
+    private async Task<bool> AnswersAsync(int node, string path)
+    {
+        if (this[node].HasExited)
+        {
+            throw new InvalidOperationException($"{NameOf(node)} has ended.\n{Report()}");
+        }
+
+        try
+        {
+            using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Addresses[node]}{path}"), _cancel);
+            return answer.StatusCode == HttpStatusCode.OK;
+        }
+        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
+        {
+            return false;
+        }
     }
 
     /// <summary>A port that nobody listens on, below those that systems give to outgoing connections: a node that is down for a while must find it free again.</summary>

@@ -33,10 +33,14 @@ public sealed partial class HengeProcess : IDisposable
     }
 
     /// <summary>Starts the command line that was built beside the tests, on the runtime that runs the tests.</summary>
-    public static HengeProcess Start(params IEnumerable<string> arguments)
+    public static HengeProcess Start(params IEnumerable<string> arguments) => StartUnder([], arguments);
+
+    /// <summary>As <see cref="Start"/>, by way of a command that becomes the process that it is given.</summary>
+    public static HengeProcess StartUnder(string[] command, IEnumerable<string> arguments)
     {
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
-        ProcessStartInfo info = new(File.Exists(dotnet) ? dotnet : "dotnet", [Path.Combine(AppContext.BaseDirectory, "henge.dll"), .. arguments])
+        string[] all = [.. command, File.Exists(dotnet) ? dotnet : "dotnet", Path.Combine(AppContext.BaseDirectory, "henge.dll"), .. arguments];
+        ProcessStartInfo info = new(all[0], all[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
