@@ -66,6 +66,64 @@ public sealed unsafe class MemTableConcurrencyTests
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void A_read_finds_the_newest_version_that_was_added_before_it_whatever_the_order(int seed)
+    {
+        // Few keys, and few slots for where their newest entries stand, so that writers meet; versions of a key come in any order.
+        const int Keys = 40;
+        MemTable table = new(4096);
+        long[] newest = new long[Keys];
+        string? failure = null;
+        Thread[] threads = new Thread[Writers];
+        for (int w = 0; w < Writers; w++)
+        {
+            int writer = w;
+            threads[w] = new Thread(() => Mix(new Random((seed * 100) + writer), writer));
+        }
+
+        Array.ForEach(threads, static thread => thread.Start());
+        Array.ForEach(threads, static thread => thread.Join());
+        Assert.Null(failure);
+        table.Release();
+
+        void Mix(Random random, int writer)
+        {
+            byte[] key = new byte[8];
+            byte* buffer = stackalloc byte[LookupKey.BufferBytes(8)];
+            for (int i = 0; i < EntriesEach && failure is null; i++)
+            {
+                int k = random.Next(Keys);
+                BinaryPrimitives.WriteInt64BigEndian(key, k);
+                long version = ((long)random.Next(1, i + 10) * Writers) + writer;
+                if (random.Next(2) == 0)
+                {
+                    table.Add(EntryKind.Put, 1, key, new Version((ulong)version), key);
+                    for (long seen = Volatile.Read(ref newest[k]); seen < version; seen = Volatile.Read(ref newest[k]))
+                    {
+                        Interlocked.CompareExchange(ref newest[k], version, seen);
+                    }
+                }
+
+                long floor = Volatile.Read(ref newest[k]);
+                LookupKey lookup = new(buffer, 1, key, Version.Max);
+                long found = 0;
+                if (table.TryGet(lookup, out FoundEntry entry))
+                {
+                    found = (long)entry.Version.Value;
+                    entry.Unpin();
+                }
+
+                if (found < floor)
+                {
+                    failure = $"Key {k}: version {floor} was there, {found} was found.";
+                }
+            }
+        }
+    }
+
     /// <summary>Entry <paramref name="i"/> of a writer: spread over the range (a bijection), or rising; writers interleave or stay apart.</summary>
     private static ulong KeyOf(int writer, int i, int seed, bool sharedRange) =>
         sharedRange

@@ -19,6 +19,7 @@ internal sealed unsafe class MemTable : IPinOwner
     private readonly SkipList _list;
     private readonly ulong* _filter;
     private readonly ulong _filterWords;
+    private readonly NewestIndex _newest;
     private readonly Counters* _counters;
     private int _references = 1;
 
@@ -31,12 +32,13 @@ internal sealed unsafe class MemTable : IPinOwner
         _filterWords = (ulong)Math.Clamp(capacityBytes / BytesPerFilterWord, 8, 1 << 24);
         _filter = (ulong*)OffHeap.AllocateAligned((long)_filterWords * sizeof(ulong));
         NativeMemory.Clear(_filter, (nuint)_filterWords * sizeof(ulong));
+        _newest = new NewestIndex(capacityBytes);
         _counters = (Counters*)OffHeap.AllocateAligned(sizeof(Counters));
         *_counters = new Counters { MinVersion = Core.Version.MaxValue };
     }
 
-    /// <summary>Bytes of the arena in use, towers and headers included.</summary>
-    public long ApproximateBytes => _arena.UsedBytes;
+    /// <summary>Bytes in use: of the arena (towers and headers included), and what point reads need beside it.</summary>
+    public long ApproximateBytes => _arena.UsedBytes + _newest.Bytes + ((long)_filterWords * sizeof(ulong));
 
     /// <summary>Entries. May be ahead of what readers see by those that are being added.</summary>
     public long EntryCount => Volatile.Read(ref _counters->Added) - Volatile.Read(ref _counters->Repeated);
@@ -75,9 +77,13 @@ internal sealed unsafe class MemTable : IPinOwner
         value.CopyTo(new Span<byte>(valueTarget, value.Length));
 
         // Before the entry itself: who can see the entry must not be turned away by the filter.
-        AddToFilter(BloomFilter.Hash(new ReadOnlySpan<byte>(target, prefixLength)));
+        ulong hash = BloomFilter.Hash(new ReadOnlySpan<byte>(target, prefixLength));
+        AddToFilter(hash);
         WidenVersions(version.Value);
-        if (!_list.Insert(node, height))
+        ulong slot = _newest.Take(hash);
+        bool inserted = _list.Insert(node, height, out bool isNewest);
+        _newest.Give(hash, slot, inserted && isNewest ? node : null);
+        if (!inserted)
         {
             Interlocked.Increment(ref _counters->Repeated);
         }
@@ -94,16 +100,19 @@ internal sealed unsafe class MemTable : IPinOwner
             return false;
         }
 
-        SkipListNode* node = _list.FindAtOrAfter(key.Pointer, key.PrefixLength);
-        if (node == null
-            || SkipListNode.PrefixLength(node) != key.PrefixLength
-            || !new ReadOnlySpan<byte>(SkipListNode.Key(node), key.PrefixLength).SequenceEqual(new ReadOnlySpan<byte>(key.Pointer, key.PrefixLength)))
+        // A search goes on where the newest entry is not known, or is too new for this read.
+        SkipListNode* node = _newest.Find(key.Hash);
+        if (!IsOf(node, key) || VersionOf(node) > key.At)
         {
-            return false;
+            node = _list.FindAtOrAfter(key.Pointer, key.PrefixLength);
+            if (!IsOf(node, key))
+            {
+                return false;
+            }
         }
 
         byte* trailer = SkipListNode.Key(node) + key.PrefixLength;
-        entry.Version = new Core.Version(~BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(trailer, sizeof(ulong))));
+        entry.Version = VersionOf(node);
         entry.SetValue((EntryKind)trailer[sizeof(ulong)], SkipListNode.Value(node), SkipListNode.ValueLength(node));
         entry.Token = 0;
         entry.Owner = null;
@@ -152,6 +161,7 @@ internal sealed unsafe class MemTable : IPinOwner
         if (left == 0)
         {
             _list.Free();
+            _newest.Free();
             _arena.Free();
             OffHeap.FreeAligned((byte*)_filter, (long)_filterWords * sizeof(ulong));
             OffHeap.FreeAligned((byte*)_counters, sizeof(Counters));
@@ -179,6 +189,14 @@ internal sealed unsafe class MemTable : IPinOwner
         ulong bits = FilterBits(hash);
         return (Volatile.Read(ref _filter[FilterIndex(hash)]) & bits) == bits;
     }
+
+    private static bool IsOf(SkipListNode* node, in LookupKey key) =>
+        node != null
+        && SkipListNode.PrefixLength(node) == key.PrefixLength
+        && new ReadOnlySpan<byte>(SkipListNode.Key(node), key.PrefixLength).SequenceEqual(new ReadOnlySpan<byte>(key.Pointer, key.PrefixLength));
+
+    private static Core.Version VersionOf(SkipListNode* node) =>
+        new(~BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(SkipListNode.Key(node) + SkipListNode.PrefixLength(node), sizeof(ulong))));
 
     private ulong FilterIndex(ulong hash) => Math.BigMul(hash, _filterWords, out _);
 

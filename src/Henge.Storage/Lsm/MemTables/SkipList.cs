@@ -47,7 +47,7 @@ internal sealed unsafe class SkipList
     /// <summary>The first node, or null.</summary>
     public SkipListNode* First => SkipListNode.Next(_head, 0);
 
-    /// <summary>Takes memory for a node, to be filled in and given to <see cref="Insert(SkipListNode*, int)"/>. The number chooses the height.</summary>
+    /// <summary>Takes memory for a node, to be filled in and given to <see cref="Insert(SkipListNode*, int, out bool)"/>. The number chooses the height.</summary>
     public SkipListNode* AllocateNode(int prefixLength, int valueLength, ulong number, out int height)
     {
         height = HeightOf(number);
@@ -77,9 +77,12 @@ internal sealed unsafe class SkipList
         return Math.Min(1 + BitOperations.TrailingZeroCount(mixed), MaxHeight);
     }
 
-    /// <summary>Links a node in; false, and nothing done, when its key, version and kind are there already.</summary>
+    /// <summary>
+    /// Links a node in; false, and nothing done, when its key, version and kind are there already. <paramref name="isNewest"/> tells that no entry of its
+    /// key stood before it when it was linked in.
+    /// </summary>
     [SkipLocalsInit]
-    public bool Insert(SkipListNode* node, int height)
+    public bool Insert(SkipListNode* node, int height, out bool isNewest)
     {
         int current = Volatile.Read(ref _height);
         while (height > current)
@@ -97,18 +100,19 @@ internal sealed unsafe class SkipList
         Splice* shared = (Splice*)_splices + (Environment.CurrentManagedThreadId & (SpliceSlots - 1));
         if (Interlocked.CompareExchange(ref shared->Busy, 1, 0) == 0)
         {
-            bool inserted = Insert(node, height, shared);
+            bool inserted = Insert(node, height, shared, out isNewest);
             Volatile.Write(ref shared->Busy, 0);
             return inserted;
         }
 
         Unsafe.SkipInit(out Splice own);
         own.Reset(_head);
-        return Insert(node, height, &own);
+        return Insert(node, height, &own, out isNewest);
     }
 
-    private bool Insert(SkipListNode* node, int height, Splice* splice)
+    private bool Insert(SkipListNode* node, int height, Splice* splice, out bool isNewest)
     {
+        isNewest = false;
         byte* key = SkipListNode.Key(node);
         int prefixLength = SkipListNode.PrefixLength(node);
         if (!splice->Brackets(0, _head, key, prefixLength))
@@ -141,6 +145,11 @@ internal sealed unsafe class SkipList
                 LowerHint(before, level, SkipListNode.HintOf(key, prefixLength, shared, 0));
                 if (Interlocked.CompareExchange(ref SkipListNode.Link(before, level), (nint)node, (nint)next) == (nint)next)
                 {
+                    if (level == 0)
+                    {
+                        isNewest = shared < prefixLength || SkipListNode.PrefixLength(before) != prefixLength;
+                    }
+
                     break;
                 }
 
