@@ -301,7 +301,10 @@ internal sealed unsafe class SkipList
         {
             SkipListNode* before = (SkipListNode*)(nint)Prev[level];
             SkipListNode* after = (SkipListNode*)(nint)Next[level];
-            return (before == head || SkipListNode.Compare(before, key, prefixLength, out _) < 0)
+
+            // Neighbours still: others may have linked in any number of nodes between, which would all have to be walked over.
+            return SkipListNode.Next(before, level) == after
+                && (before == head || SkipListNode.Compare(before, key, prefixLength, out _) < 0)
                 && (after == null || SkipListNode.Compare(after, key, prefixLength, out _) > 0);
         }
     }
