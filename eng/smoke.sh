@@ -91,6 +91,11 @@ check 'RESP on another node' 'OK' redis-cli -p "$p2" SET greeting hello
 check 'REST on a third sees it' 'hello' curl -s "http://127.0.0.1:$p3/v1/kv/greeting"
 check 'JSON lines' '{"Ok":"hello"}' bash -c "exec 3<>/dev/tcp/127.0.0.1/$p1; echo '{\"Get\":{\"key\":\"greeting\"}}' >&3; timeout 5 head -n 1 <&3"
 check 'health' 'ok' curl -s "http://127.0.0.1:$p1/healthz"
+metrics() { curl -s "http://127.0.0.1:$p2/metrics"; }
+check 'metrics: RESP is measured' 'henge_server_operation_duration_seconds_count{henge_door="resp",henge_operation="set"} 1' metrics
+check 'metrics: peers are connected' 'henge_peer_connected{henge_peer="node1"} 1' metrics
+check 'metrics: the runtime is there' 'dotnet_gc_pause_time_seconds_total' metrics
+code 'metrics: every line is a sample or a comment' 1 bash -c "curl -s http://127.0.0.1:$p2/metrics | grep -qvE '^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* .+|[a-zA-Z_:][a-zA-Z0-9_:]*(\\{.*\\})? (NaN|[+-]?(Inf|[0-9.]+([eE][+-]?[0-9]+)?)))\$'"
 
 for i in $(seq 1 2000); do printf 'bulk:%05d\tvalue-%d\n' "$i" "$i"; done >"$work/bulk.tsv"
 code 'import' 0 ./henge import "$work/bulk.tsv"

@@ -197,6 +197,15 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             LogBytes = _context.Log.SizeBytes,
             LogSegments = _context.Log.Segments,
             LogSyncs = _context.Log.Syncs,
+            Activity = _context.Counters.Read() with
+            {
+                Watches = _parts.Watches.Count,
+                WatchesLost = _parts.Watches.Lost,
+                WatchesInHistory = _parts.Watches.HistoryReaders,
+                PendingOperations = _context.PendingOperations,
+                Pressure = _context.Engine.Pressure,
+                IsDiskFull = _context.IsDiskFull,
+            },
         };
     }
 

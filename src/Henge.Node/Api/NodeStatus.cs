@@ -51,6 +51,9 @@ public sealed record NodeStatus
 
     /// <summary>Syncs of its log since it started.</summary>
     public long LogSyncs { get; init; }
+
+    /// <summary>What it has done and has in hand.</summary>
+    public NodeActivity Activity { get; init; } = new();
 }
 
 /// <summary>The state of one replica of a shard.</summary>

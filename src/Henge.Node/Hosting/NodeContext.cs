@@ -58,6 +58,9 @@ internal sealed class NodeContext
 
     public HybridClock Clock { get; }
 
+    /// <summary>What the node counts.</summary>
+    public NodeCounters Counters { get; } = new();
+
     [AllowNull]
     public IStorageEngine Engine
     {

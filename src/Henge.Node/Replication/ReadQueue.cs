@@ -62,6 +62,7 @@ internal sealed class ReadQueue(ShardReplica replica, RaftGroup group)
         round.Operations.AddAll(ref _waiting);
         _rounds.Add(round);
         _unproven++;
+        replica.Node.Counters.OnReadRound();
         group.RequestRead(round.Id);
     }
 

@@ -576,6 +576,12 @@ internal sealed class ShardReplica
         Volatile.Write(ref _term, _group.Term.Value);
         if (changed)
         {
+            Node.Counters.OnLeaderChanged();
+            if (_group.Role == RaftRole.Leader)
+            {
+                Node.Counters.OnElectionWon();
+            }
+
             Node.LeadershipChanged?.Invoke();
         }
     }

@@ -82,7 +82,16 @@ internal sealed class WriteQueue : IApplyObserver
             }
 
             // What is committed has to be applied by all replicas, so a leader whose engine cannot follow takes nothing more in.
-            _hold |= _replica.Node.Engine.Pressure == WritePressure.Stop;
+            if (_replica.Node.Engine.Pressure == WritePressure.Stop)
+            {
+                if (!_hold && !_waiting.IsEmpty)
+                {
+                    _replica.Node.Counters.OnWriteStall();
+                }
+
+                _hold = true;
+            }
+
             while (!_waiting.IsEmpty && !_hold && _pending.Count < MaxEntriesUnderWay && ProposeOne())
             {
             }
@@ -290,6 +299,7 @@ internal sealed class WriteQueue : IApplyObserver
             return false;
         }
 
+        _replica.Node.Counters.OnProposed(count);
         _lastVersion = new Core.Version(version.Value + (ulong)(count - 1));
         var entry = new PendingEntry
         {

@@ -20,6 +20,7 @@ internal sealed class NodeWatch : IWatch
     private readonly ShardCursor[] _cursors;
     private readonly Action _onAvailable;
     private readonly Action _onClosed;
+    private readonly Action _onLost;
     private readonly Lock _lock = new();
     private readonly ArrayBufferWriter<byte> _buffer = new();
     private ShardCursor? _inHistory;
@@ -29,7 +30,7 @@ internal sealed class NodeWatch : IWatch
     private bool _disposed;
 
     public NodeWatch(
-        WatchQuery query, WatchOptions options, HistoryBudget budget, IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards, Action onAvailable, Action onClosed)
+        WatchQuery query, WatchOptions options, HistoryBudget budget, IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards, Action onAvailable, Action onClosed, Action onLost)
     {
         _query = query;
         _options = options;
@@ -37,6 +38,7 @@ internal sealed class NodeWatch : IWatch
         _range = new KeyRange(query.Lower, query.Upper);
         _onAvailable = onAvailable;
         _onClosed = onClosed;
+        _onLost = onLost;
         _cursors = [.. shards.Select(s => new ShardCursor(s.Machine, s.Next, _range, query.Progress, Signal))];
         foreach (ShardCursor cursor in _cursors)
         {
@@ -73,6 +75,19 @@ internal sealed class NodeWatch : IWatch
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(limitItems, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(limitBytes, 1);
+        try
+        {
+            return ReadAvailable(receiver, limitItems, limitBytes);
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
+        {
+            _onLost();
+            throw;
+        }
+    }
+
+    private bool ReadAvailable(IWatchReceiver receiver, int limitItems, int limitBytes)
+    {
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);

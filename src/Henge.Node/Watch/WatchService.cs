@@ -14,12 +14,16 @@ internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMach
 {
     private readonly HistoryBudget _budget = new(options);
     private int _count;
+    private long _lost;
 
     /// <summary>How many read history just now.</summary>
     public int HistoryReaders => _budget.Active;
 
     /// <summary>How many watches are open.</summary>
     public int Count => Volatile.Read(ref _count);
+
+    /// <summary>How often a watch found that it had fallen behind what history keeps.</summary>
+    public long Lost => Interlocked.Read(ref _lost);
 
     /// <summary>
     /// Opens a watch. Throws <see cref="HengeException"/>: ResourceExhausted over the node's limit, HistoryGone when its start is below history, InvalidArgument for a token or range that makes no sense,
@@ -48,7 +52,7 @@ internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMach
             throw new HengeException(ErrorCode.ResourceExhausted, $"This node has {limits.Watches} watches open, which is its limit. Close some, or use another node.");
         }
 
-        return new NodeWatch(query, options, _budget, positions, onAvailable, () => Interlocked.Decrement(ref _count));
+        return new NodeWatch(query, options, _budget, positions, onAvailable, () => Interlocked.Decrement(ref _count), () => Interlocked.Increment(ref _lost));
     }
 
     private List<(ShardStateMachine Machine, Core.Version Next)> Locate(WatchQuery query)

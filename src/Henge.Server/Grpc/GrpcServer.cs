@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using Google.Protobuf.Reflection;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Protocol.Grpc;
+using Henge.Server.Metrics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -17,7 +19,7 @@ internal sealed class GrpcServer
     /// <summary>Answers from here on are packed for callers that pack their requests.</summary>
     public const int GzipFromBytes = 1024;
 
-    private readonly Dictionary<string, GrpcMethod> _methods = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (GrpcMethod Method, DurationRecorder Duration)> _methods = new(StringComparer.Ordinal);
     private readonly HashSet<string> _services = new(StringComparer.Ordinal);
     private readonly IHengeNode _node;
     private readonly ServerMetrics _metrics;
@@ -38,12 +40,15 @@ internal sealed class GrpcServer
             _services.Add(service.Name);
             foreach (MethodDescriptor method in service.Descriptor.Methods)
             {
-                _methods.Add($"/{service.Name}/{method.Name}", service.Methods[method.Name]);
+                _methods.Add($"/{service.Name}/{method.Name}", (service.Methods[method.Name], metrics.RpcCalls($"{service.Name}/{method.Name}")));
             }
         }
     }
 
     public GrpcLimits Limits { get; }
+
+    /// <summary>Where calls are measured.</summary>
+    public ServerMetrics Metrics => _metrics;
 
     /// <summary>Memory of large messages.</summary>
     public MessageBudget Budget { get; }
@@ -89,7 +94,7 @@ internal sealed class GrpcServer
             return Task.CompletedTask;
         }
 
-        if (!_methods.TryGetValue(request.Path, out GrpcMethod? method))
+        if (!_methods.TryGetValue(request.Path, out (GrpcMethod Method, DurationRecorder Duration) route))
         {
             call.Fail(GrpcStatusCode.Unimplemented, Unknown(request.Path));
             return Task.CompletedTask;
@@ -102,23 +107,24 @@ internal sealed class GrpcServer
             return Task.CompletedTask;
         }
 
-        Task task = method.InvokeAsync(call);
+        long started = Stopwatch.GetTimestamp();
+        Task task = route.Method.InvokeAsync(call);
         if (task.IsCompletedSuccessfully)
         {
+            route.Duration.RecordSince(started);
             Interlocked.Decrement(ref _calls);
             return Task.CompletedTask;
         }
 
-        return AwaitAsync(task);
+        return AwaitAsync(task, route.Duration, started);
     }
 
     public void ReportFailure(ServerCall call, Exception exception)
     {
-        _metrics.CallFailed();
         _logger.LogError(exception, "The call {Path} failed with an unexpected error.", call.Path);
     }
 
-    private async Task AwaitAsync(Task task)
+    private async Task AwaitAsync(Task task, DurationRecorder duration, long started)
     {
         try
         {
@@ -126,6 +132,7 @@ internal sealed class GrpcServer
         }
         finally
         {
+            duration.RecordSince(started);
             Interlocked.Decrement(ref _calls);
         }
     }

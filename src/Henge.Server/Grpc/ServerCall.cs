@@ -227,6 +227,7 @@ internal sealed class ServerCall
         IHeaderDictionary trailers = _wrote || _response.HasStarted
             ? _features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers
             : _response.Headers;
+        Server.Metrics.Failed(code != ErrorCode.None ? code : ErrorCode.InvalidArgument);
         trailers.GrpcStatus = GrpcErrors.ToTrailer(status);
         trailers.GrpcMessage = GrpcPercentEncoding.Encode(message);
         if (code != ErrorCode.None)

@@ -1,6 +1,7 @@
 using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Server.JsonLines;
+using Henge.Server.Metrics;
 using Henge.Server.Peers;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
@@ -19,14 +20,16 @@ public sealed partial class HengeHost : IAsyncDisposable
     private readonly NodeHost _node;
     private readonly HengeServer _server;
     private readonly ReadinessMonitor _readiness;
+    private readonly OtlpExport? _otlp;
     private readonly ILogger _logger;
     private bool _disposed;
 
-    private HengeHost(NodeHost node, HengeServer server, ReadinessMonitor readiness, ILogger logger)
+    private HengeHost(NodeHost node, HengeServer server, ReadinessMonitor readiness, OtlpExport? otlp, ILogger logger)
     {
         _node = node;
         _server = server;
         _readiness = readiness;
+        _otlp = otlp;
         _logger = logger;
     }
 
@@ -59,15 +62,23 @@ public sealed partial class HengeHost : IAsyncDisposable
             },
             Events = new Events(logger),
         });
+        ServerMetrics metrics = new();
+        OtlpExport? otlp = null;
         try
         {
-            List<IConnectionProtocol> protocols = [new RespProtocol(node.Node), new JsonLinesProtocol(node.Node)];
+            if (options.OtlpEndpoint.Length > 0)
+            {
+                otlp = OtlpExport.Start(options.OtlpEndpoint, options.Node.Name, options.OtlpInterval, metrics);
+            }
+
+            List<IConnectionProtocol> protocols = [new RespProtocol(node.Node, metrics), new JsonLinesProtocol(node.Node, metrics)];
             if (node.Transport is { } transport)
             {
                 protocols.Insert(0, new PeerProtocol(transport, logger));
+                PeerMetrics.Observe(metrics.Meter, node.Node, transport);
             }
 
-            HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging);
+            HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging, metrics);
             ReadinessMonitor readiness = new(node.Node, problem =>
             {
                 server.SetProblem(problem);
@@ -91,10 +102,12 @@ public sealed partial class HengeHost : IAsyncDisposable
                 throw;
             }
 
-            return new HengeHost(node, server, readiness, logger);
+            return new HengeHost(node, server, readiness, otlp, logger);
         }
         catch
         {
+            otlp?.Dispose();
+            metrics.Dispose();
             node.Dispose();
             throw;
         }
@@ -110,6 +123,7 @@ public sealed partial class HengeHost : IAsyncDisposable
 
         _disposed = true;
         await _readiness.DisposeAsync().ConfigureAwait(false);
+        _otlp?.Dispose();
         await _server.StopAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         _node.Dispose();

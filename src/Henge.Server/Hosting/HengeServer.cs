@@ -7,6 +7,7 @@ using Henge.Server.Grpc;
 using Henge.Server.Health;
 using Henge.Server.Http;
 using Henge.Server.Kv;
+using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Henge.Server.Reflection;
 using Microsoft.AspNetCore.Connections;
@@ -29,7 +30,8 @@ public sealed class HengeServer : IAsyncDisposable
     private readonly HengeApplication _application;
     private readonly HealthState _health = new();
     private readonly CancellationTokenSource _stopping = new();
-    private readonly ServerMetrics _metrics = new();
+    private readonly ServerMetrics _metrics;
+    private readonly PrometheusExporter _exporter;
     private readonly PortDispatcher _dispatcher;
     private readonly GrpcServer _grpc;
     private readonly PeerStatusClient _peers = new();
@@ -41,18 +43,23 @@ public sealed class HengeServer : IAsyncDisposable
     /// <param name="protocols">Protocols beside HTTP, in the order in which they are asked.</param>
     /// <param name="endpoints">HTTP paths beside <c>/healthz</c> and <c>/readyz</c>, in the order in which they are asked.</param>
     /// <param name="logging">Takes what operators should read; null: nobody does.</param>
+    /// <param name="metrics">Where to measure; the server disposes of it. Null: one of its own.</param>
     public HengeServer(
         IHengeNode node,
         DoorOptions options,
         IReadOnlyList<IConnectionProtocol>? protocols = null,
         IReadOnlyList<IHttpEndpoint>? endpoints = null,
-        ILoggerFactory? logging = null)
+        ILoggerFactory? logging = null,
+        ServerMetrics? metrics = null)
     {
         _options = options;
+        _metrics = metrics ?? new ServerMetrics();
+        _ = new NodeMetrics(_metrics.Meter, node);
+        _exporter = new PrometheusExporter(_metrics);
         logging ??= NullLoggerFactory.Instance;
         ILogger logger = logging.CreateLogger("Henge.Server");
         _grpc = CreateGrpc(node, logger);
-        _application = new HengeApplication(_grpc, new HttpRouter([new HealthEndpoint(_health), .. endpoints ?? []], logger));
+        _application = new HengeApplication(_grpc, new HttpRouter([new HealthEndpoint(_health), new MetricsEndpoint(_exporter), .. endpoints ?? []], _metrics, logger));
 
         HandoffEndPoint http2 = new("http2");
         HandoffEndPoint http1 = new("http1");
@@ -127,6 +134,7 @@ public sealed class HengeServer : IAsyncDisposable
         _kestrel.Dispose();
         _peers.Dispose();
         _stopping.Dispose();
+        _exporter.Dispose();
         _metrics.Dispose();
     }
 

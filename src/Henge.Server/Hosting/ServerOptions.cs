@@ -44,4 +44,10 @@ public sealed record ServerOptions
 
     /// <summary>How workers run.</summary>
     public SchedulerKind Scheduler { get; init; }
+
+    /// <summary>Where metrics are exported to, as an http or https URL of an OTLP collector (gRPC); empty: nowhere.</summary>
+    public string OtlpEndpoint { get; init; } = "";
+
+    /// <summary>How often metrics are exported.</summary>
+    public TimeSpan OtlpInterval { get; init; } = TimeSpan.FromSeconds(15);
 }

@@ -91,6 +91,9 @@ public static class ServerSettings
             {
                 Scheduler = SettingValue.Choice(v, ("pool", SchedulerKind.Pool), ("pinned", SchedulerKind.Pinned), ("queue", SchedulerKind.Queue), ("thread", SchedulerKind.Thread)),
             }),
+        Server("otlp", "URL", "Export metrics to this OTLP collector (gRPC), beside /metrics: http://HOST:4317.", "none",
+            (o, v) => o with { OtlpEndpoint = v.Length == 0 || (Uri.TryCreate(v, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https") ? v : throw new FormatException("a URL such as http://127.0.0.1:4317") }),
+        Server("otlp-interval", "DURATION", "How often metrics are exported.", "15s", (o, v) => o with { OtlpInterval = Period(v, 0.1, 3600) }),
         OfDoor("tls-cert", "FILE", "Certificate and chain (PEM or PKCS#12): turns TLS on, for all protocols.", "none", (o, v) => o with { TlsCertificateFile = v }),
         OfDoor("tls-key", "FILE", "The certificate's key (PEM), when it is not in the same file.", "none", (o, v) => o with { TlsKeyFile = v }),
         OfDoor("drain-timeout", "DURATION", "How long a stop waits for calls under way.", Text(Door.DrainTimeout), (o, v) => o with { DrainTimeout = Period(v, 0, 3600) }),

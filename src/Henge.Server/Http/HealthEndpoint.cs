@@ -9,6 +9,8 @@ internal sealed class HealthEndpoint(HealthState health) : IHttpEndpoint
 {
     public bool Matches(string path) => path is "/healthz" or "/readyz";
 
+    public string RouteOf(string path) => path;
+
     public async Task HandleAsync(HttpContext context)
     {
         if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))

@@ -1,5 +1,7 @@
 using System.Text;
+using System.Diagnostics;
 using Henge.Core;
+using Henge.Server.Metrics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -10,7 +12,7 @@ using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestExceptio
 namespace Henge.Server.Http;
 
 /// <summary>Gives requests that are no gRPC calls to the endpoint of their path. Thread-safe.</summary>
-internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ILogger logger)
+internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ServerMetrics metrics, ILogger logger)
 {
     private static readonly MinDataRate SlowestResponse = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(10));
 
@@ -26,12 +28,15 @@ internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ILogger
 
         DefaultHttpContext context = new(features);
         string path = context.Request.Path.Value ?? "/";
+        string route = "other";
+        long started = Stopwatch.GetTimestamp();
         try
         {
             foreach (IHttpEndpoint endpoint in _endpoints)
             {
                 if (endpoint.Matches(path))
                 {
+                    route = endpoint.RouteOf(path);
                     await endpoint.HandleAsync(context);
                     return;
                 }
@@ -41,6 +46,7 @@ internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ILogger
         }
         catch (HengeException e)
         {
+            metrics.Failed(e.Code);
             await AnswerAsync(context, ToHttpStatus(e.Code), e.Message);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or BadHttpRequestException)
@@ -49,8 +55,13 @@ internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ILogger
         }
         catch (Exception e)
         {
+            metrics.Failed(ErrorCode.Internal);
             logger.LogError(e, "The request {Method} {Path} failed with an unexpected error.", context.Request.Method, path);
             await AnswerAsync(context, StatusCodes.Status500InternalServerError, $"An internal error ({e.GetType().Name}). This is a bug in Henge; the server's log has more.");
+        }
+        finally
+        {
+            metrics.HttpRequests(KnownMethod(context.Request.Method), route).RecordSince(started);
         }
     }
 
@@ -68,6 +79,17 @@ internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ILogger
         ErrorCode.WrongType or ErrorCode.SessionExpired => StatusCodes.Status409Conflict,
         ErrorCode.Cancelled => StatusCodes.Status499ClientClosedRequest,
         _ => StatusCodes.Status500InternalServerError,
+    };
+
+    // Anybody can send any word as a method; each would be a series of its own.
+    private static string KnownMethod(string method) => HttpMethods.GetCanonicalizedValue(method) switch
+    {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "PUT" => "PUT",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        _ => "_OTHER",
     };
 
     private static Task AnswerAsync(HttpContext context, int status, string message)

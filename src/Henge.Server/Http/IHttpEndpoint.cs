@@ -8,6 +8,9 @@ public interface IHttpEndpoint
     /// <summary>True when the path, which begins with a slash, is this endpoint's. Called for each request: quick.</summary>
     bool Matches(string path);
 
+    /// <summary>The route of a path that matches, with names in braces where paths of one route differ: metrics are by route, and there must not be many.</summary>
+    string RouteOf(string path);
+
     /// <summary>
     /// Answers a request. The body is not bounded by the host: read it with a limit. Exceptions become a 500 with their type only, a
     /// <see cref="Henge.Core.HengeException"/> the status that fits its code.

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -6,13 +7,14 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Server.Kv;
+using Henge.Server.Metrics;
 using Henge.Storage;
 using Microsoft.AspNetCore.Connections;
 
 namespace Henge.Server.JsonLines;
 
 /// <summary>One connection: reads a JSON value, does what it says, answers, and so on. What is not JSON ends it with an error that says so.</summary>
-internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNode node)
+internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNode node, ServerMetrics? metrics)
 {
     private static readonly TimeSpan SlowClientTimeout = TimeSpan.FromSeconds(60);
 
@@ -94,6 +96,7 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
     private async ValueTask AnswerAsync(ReadOnlySequence<byte> request, string? error)
     {
         _answer.ResetWrittenCount();
+        long started = Stopwatch.GetTimestamp();
         try
         {
             if (error is not null)
@@ -105,9 +108,11 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
         }
         catch (HengeException e)
         {
+            metrics?.Failed(e.Code);
             Write(json => json.WriteString("Err", e.Message));
         }
 
+        metrics?.Operations("json_lines", "request").RecordSince(started);
         connection.Transport.Output.Write(_answer.WrittenSpan);
         ValueTask<FlushResult> flush = connection.Transport.Output.FlushAsync();
         if (!flush.IsCompletedSuccessfully)

@@ -1,4 +1,5 @@
 using Henge.Node.Api;
+using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
 
@@ -8,7 +9,7 @@ namespace Henge.Server.JsonLines;
 /// JSON over TCP as the Aryavarth articles have it: <c>{"Set":{"key":"a","value":"b"}}</c> is answered by <c>{"Ok":null}</c>. One request after another on a connection, with or
 /// without line ends between them; a client may also close its sending side after one request, as the articles' does.
 /// </summary>
-public sealed class JsonLinesProtocol(IHengeNode node) : IConnectionProtocol
+public sealed class JsonLinesProtocol(IHengeNode node, ServerMetrics? metrics = null) : IConnectionProtocol
 {
     /// <inheritdoc/>
     public string Name => "json";
@@ -21,5 +22,5 @@ public sealed class JsonLinesProtocol(IHengeNode node) : IConnectionProtocol
     }
 
     /// <inheritdoc/>
-    public Task RunAsync(ConnectionContext connection) => new JsonLinesConnection(connection, node).RunAsync();
+    public Task RunAsync(ConnectionContext connection) => new JsonLinesConnection(connection, node, metrics).RunAsync();
 }

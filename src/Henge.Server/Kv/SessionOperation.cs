@@ -30,6 +30,9 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     /// <summary>Bytes of memory that the request took, for the session's bound.</summary>
     public int RequestBytes { get; private set; }
 
+    /// <summary>When it came, by Stopwatch.</summary>
+    public long StartTimestamp { get; set; }
+
     /// <summary>What of <see cref="RequestBytes"/> the session counts.</summary>
     public int Accounted { get; set; }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.IO.Pipelines;
 using Henge.Core;
 using Henge.Node.Api;
@@ -24,6 +25,7 @@ internal sealed class SessionStream
     private readonly Stack<SessionOperation> _pool = new();
     private readonly List<Operation> _batch = [];
     private SessionOperation? _done;
+    private long _loadTimestamp;
     private int _operations;
     private int _bytes;
     private int _hungry;
@@ -198,6 +200,7 @@ internal sealed class SessionStream
     {
         ProtoReader reader = new(message);
         long nowMs = _node.MonotonicMs;
+        _loadTimestamp = Stopwatch.GetTimestamp();
         try
         {
             while (HasRoom && reader.Read())
@@ -247,6 +250,7 @@ internal sealed class SessionStream
         SessionOperation operation = Rent();
         operation.Id = id;
         operation.DeadlineMs = timeoutMs == 0 ? 0 : nowMs + timeoutMs;
+        operation.StartTimestamp = _loadTimestamp;
         Interlocked.Increment(ref _operations);
         try
         {
@@ -311,15 +315,18 @@ internal sealed class SessionStream
         int count = 0;
         int bytes = 0;
         SessionOperation? end = first;
+        var durations = new DurationRun(_call.Server.Metrics);
         while (end is not null && (size < MessageBytes || count == 0))
         {
             end.ResultBytes = end.Prepare();
             size += end.ResultBytes;
             bytes += end.Accounted;
+            durations.Add(end);
             count++;
             end = end.NextDone;
         }
 
+        durations.Flush();
         Span<byte> span = _gone ? default : _call.Writer.GetSpan(GrpcFrame.PrefixBytes + size);
         if (!_gone)
         {
@@ -377,6 +384,40 @@ internal sealed class SessionStream
             if (_pool.Count < 4096)
             {
                 _pool.Push(operation);
+            }
+        }
+    }
+
+    /// <summary>Durations of operations that leave together: those of one kind that came together too are recorded at once.</summary>
+    private ref struct DurationRun(Metrics.ServerMetrics metrics)
+    {
+        private readonly long _now = Stopwatch.GetTimestamp();
+        private KvRequestKind _kind;
+        private long _started;
+        private int _count;
+
+        public void Add(SessionOperation operation)
+        {
+            if (operation.Error != ErrorCode.None)
+            {
+                metrics.Failed(operation.Error);
+            }
+
+            if (_count > 0 && (operation.Request != _kind || operation.StartTimestamp != _started))
+            {
+                Flush();
+            }
+
+            (_kind, _started) = (operation.Request, operation.StartTimestamp);
+            _count++;
+        }
+
+        public void Flush()
+        {
+            if (_count > 0)
+            {
+                metrics.SessionOperations(_kind).Record(_now - _started, _count);
+                _count = 0;
             }
         }
     }

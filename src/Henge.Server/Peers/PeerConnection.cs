@@ -19,6 +19,19 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
     private byte[] _leaving = new byte[64 * 1024];
     private int _waitingBytes;
     private bool _pumping;
+    private long _dropped;
+
+    /// <summary>Which peer.</summary>
+    public NodeId Peer => peer;
+
+    /// <summary>Bytes that wait to leave.</summary>
+    public long QueuedBytes => Volatile.Read(ref _waitingBytes);
+
+    /// <summary>Frames that were dropped, because there was no connection or too much waited.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>True while there is a connection.</summary>
+    public bool IsConnected => Volatile.Read(ref _socket) is not null;
 
     public void Start(IPeerReceiver receiver)
     {
@@ -27,6 +40,17 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
     }
 
     public bool Send(ReadOnlySpan<byte> frame)
+    {
+        bool taken = TrySend(frame);
+        if (!taken)
+        {
+            Interlocked.Increment(ref _dropped);
+        }
+
+        return taken;
+    }
+
+    private bool TrySend(ReadOnlySpan<byte> frame)
     {
         lock (_gate)
         {

@@ -90,6 +90,9 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         }
     }
 
+    /// <summary>The connections on which this node sends.</summary>
+    internal IEnumerable<PeerConnection> Connections => _connections.Values;
+
     /// <summary>Closes all connections: those to peers, and those from them that are being read.</summary>
     public void Dispose()
     {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Henge.Server.Metrics;
 using Microsoft.AspNetCore.Connections;
 
 namespace Henge.Server.Ports;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.IO.Pipelines;
 using Henge.Node.Api;
 using Henge.Server.Resp.Commands;
@@ -29,6 +30,7 @@ internal sealed class RespConnection
     private byte[] _gathered = [];
     private long _batchReplyBytes;
     private int _neededBytes;
+    private long _errorsTold;
 
     public RespConnection(ConnectionContext connection, RespServices services)
     {
@@ -172,6 +174,7 @@ internal sealed class RespConnection
         int position = 0;
         while (!Quit)
         {
+            long started = Stopwatch.GetTimestamp();
             Stop stop = Plan(data, ref position, out RespCommand? slow);
             if (_batch.Count > 0)
             {
@@ -208,6 +211,7 @@ internal sealed class RespConnection
                 Subscriptions.Exit();
             }
 
+            Measure(started, stop == Stop.Slow ? slow : null);
             _batch.Clear();
             _calls.Clear();
             _arguments.Clear();
@@ -221,6 +225,43 @@ internal sealed class RespConnection
         }
 
         return position;
+    }
+
+    /// <summary>Commands of a batch began and ended together; those of one name that stand together are recorded at once.</summary>
+    private void Measure(long started, RespCommand? slow)
+    {
+        if (Services.Durations is not { } durations)
+        {
+            return;
+        }
+
+        long elapsed = Stopwatch.GetTimestamp() - started;
+        int count = 0;
+        for (int i = 0; i < _calls.Count; i++)
+        {
+            RespCommand? command = _calls[i].Command;
+            count++;
+            if (i + 1 == _calls.Count || !ReferenceEquals(_calls[i + 1].Command, command))
+            {
+                if (command is not null)
+                {
+                    durations[command.Index].Record(elapsed, count);
+                }
+
+                count = 0;
+            }
+        }
+
+        if (slow is not null)
+        {
+            durations[slow.Index].Record(elapsed);
+        }
+
+        if (Writer.Errors != _errorsTold)
+        {
+            Services.Metrics!.RespErrors(Writer.Errors - _errorsTold);
+            _errorsTold = Writer.Errors;
+        }
     }
 
     private Stop Plan(ReadOnlyMemory<byte> data, ref int position, out RespCommand? slow)

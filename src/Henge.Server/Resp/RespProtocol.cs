@@ -1,13 +1,14 @@
 using Henge.Node.Api;
+using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
 
 namespace Henge.Server.Resp;
 
 /// <summary>The RESP door: RESP2 and RESP3, told apart from other protocols by <c>*</c>, <c>$</c> or the letter that an inline command begins with.</summary>
-public sealed class RespProtocol(IHengeNode node) : IConnectionProtocol
+public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null) : IConnectionProtocol
 {
-    private readonly RespServices _services = new(node);
+    private readonly RespServices _services = new(node, metrics);
 
     /// <inheritdoc/>
     public string Name => "resp";

@@ -1,13 +1,21 @@
 using Henge.Node.Api;
+using Henge.Server.Metrics;
+using Henge.Server.Resp.Commands;
 
 namespace Henge.Server.Resp;
 
 /// <summary>What all RESP connections of a node share.</summary>
-internal sealed class RespServices(IHengeNode node)
+internal sealed class RespServices(IHengeNode node, ServerMetrics? metrics)
 {
     private long _connections;
 
     public IHengeNode Node => node;
+
+    /// <summary>Where commands are measured; null: nowhere.</summary>
+    public ServerMetrics? Metrics => metrics;
+
+    /// <summary>Durations by <see cref="RespCommand.Index"/>; null: they are not measured.</summary>
+    public DurationRecorder[]? Durations { get; } = metrics is { } measured ? [.. RespCommandTable.All.Select(c => measured.Operations("resp", c.Name))] : null;
 
     /// <summary>Cursors of SCAN.</summary>
     public ScanCursors Cursors { get; } = new();

@@ -40,7 +40,14 @@ internal sealed class RespWriter(IBufferWriter<byte> output)
     public void Simple(string text) => Line((byte)'+', text);
 
     /// <summary>An error: prefix and words, as Redis has them. Line breaks would end the reply and are made blanks.</summary>
-    public void Error(string text) => Line((byte)'-', text.Contains('\r', StringComparison.Ordinal) || text.Contains('\n', StringComparison.Ordinal) ? text.Replace('\r', ' ').Replace('\n', ' ') : text);
+    public void Error(string text)
+    {
+        Errors++;
+        Line((byte)'-', text.Contains('\r', StringComparison.Ordinal) || text.Contains('\n', StringComparison.Ordinal) ? text.Replace('\r', ' ').Replace('\n', ' ') : text);
+    }
+
+    /// <summary>Errors that were written.</summary>
+    public long Errors { get; private set; }
 
     /// <summary>An integer.</summary>
     public void Integer(long value) => Number((byte)':', value);

@@ -27,6 +27,9 @@ public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
     public bool Matches(string path) => path == Root || path.StartsWith(Root + "/", StringComparison.Ordinal);
 
     /// <inheritdoc/>
+    public string RouteOf(string path) => path == Root ? Root : Root + "/{key}";
+
+    /// <inheritdoc/>
     public async Task HandleAsync(HttpContext context)
     {
         try

@@ -23,6 +23,9 @@ public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
     public bool Matches(string path) => path == "/v1/watch";
 
     /// <inheritdoc/>
+    public string RouteOf(string path) => path;
+
+    /// <inheritdoc/>
     public async Task HandleAsync(HttpContext context)
     {
         IWatch watch;

@@ -321,6 +321,8 @@ public sealed class OnePortTests
     {
         public bool Matches(string path) => path == "/fail";
 
+        public string RouteOf(string path) => path;
+
         public Task HandleAsync(HttpContext context) => HttpMethods.IsGet(context.Request.Method)
             ? throw new Henge.Core.HengeException(Henge.Core.ErrorCode.HistoryGone, "It is gone.")
             : throw new InvalidOperationException("secret");

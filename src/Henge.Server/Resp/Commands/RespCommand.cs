@@ -5,7 +5,7 @@ using Henge.Node.StateMachine;
 
 namespace Henge.Server.Resp.Commands;
 
-/// <summary>A command of the RESP door. Instances are shared by all connections and hold no state.</summary>
+/// <summary>A command of the RESP door. Instances are shared by all connections and hold no state of theirs.</summary>
 internal abstract class RespCommand(string name, int arity)
 {
     /// <summary>Its name in lower case, as Redis tells it.</summary>
@@ -16,6 +16,9 @@ internal abstract class RespCommand(string name, int arity)
 
     /// <summary>Position of the first key, of the last (negative: from the end), and the step between them, as COMMAND tells them; 0: no keys.</summary>
     public (int First, int Last, int Step) Keys { get; init; }
+
+    /// <summary>Its place in <see cref="RespCommandTable.All"/>.</summary>
+    public int Index { get; set; }
 
     /// <summary>True for commands that may change data.</summary>
     public virtual bool Writes => false;

@@ -14,7 +14,17 @@ internal static class RespCommandTable
     private static readonly RespCommand Get = ByName["get"], Set = ByName["set"];
 
     /// <summary>All of them, by name.</summary>
-    public static IReadOnlyList<RespCommand> All { get; } = [.. ByName.Values.OrderBy(c => c.Name, StringComparer.Ordinal)];
+    public static IReadOnlyList<RespCommand> All { get; } = Number([.. ByName.Values.OrderBy(c => c.Name, StringComparer.Ordinal)]);
+
+    private static RespCommand[] Number(RespCommand[] all)
+    {
+        for (int i = 0; i < all.Length; i++)
+        {
+            all[i].Index = i;
+        }
+
+        return all;
+    }
 
     /// <summary>The command of a name; null when there is none.</summary>
     public static RespCommand? Find(ReadOnlySpan<byte> name)

@@ -1,0 +1,43 @@
+using Henge.Storage;
+
+namespace Henge.Node.Api;
+
+/// <summary>What a node has done since it started, and what it has in hand, for operators' graphs.</summary>
+public sealed record NodeActivity
+{
+    /// <summary>Elections of shards (the catalog's too) that this node won.</summary>
+    public long ElectionsWon { get; init; }
+
+    /// <summary>How often a replica here learned of another leader or term.</summary>
+    public long LeaderChanges { get; init; }
+
+    /// <summary>Log entries that this node proposed as a leader, for callers.</summary>
+    public long EntriesProposed { get; init; }
+
+    /// <summary>Commands in those entries: divided by <see cref="EntriesProposed"/>, the size of a batch.</summary>
+    public long CommandsProposed { get; init; }
+
+    /// <summary>Rounds of the read barrier that this node began; all reads of a shard that wait when one begins share it.</summary>
+    public long ReadRounds { get; init; }
+
+    /// <summary>How often a leader here held writes back because its engine could take no more.</summary>
+    public long WriteStalls { get; init; }
+
+    /// <summary>Watches that ended because they fell behind what history keeps.</summary>
+    public long WatchesLost { get; init; }
+
+    /// <summary>Watches that are open.</summary>
+    public int Watches { get; init; }
+
+    /// <summary>Watches that read history just now, because they fell behind or began in the past.</summary>
+    public int WatchesInHistory { get; init; }
+
+    /// <summary>Operations under way.</summary>
+    public long PendingOperations { get; init; }
+
+    /// <summary>How far writes are ahead of flushes and compactions.</summary>
+    public WritePressure Pressure { get; init; }
+
+    /// <summary>True while writes are refused because the disk is nearly full.</summary>
+    public bool IsDiskFull { get; init; }
+}

@@ -1,0 +1,118 @@
+using System.Diagnostics.Metrics;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Storage;
+
+namespace Henge.Server.Metrics;
+
+/// <summary>Shows the state of a node as instruments of a meter. Nothing is measured between collections; a collection looks at the node once. Thread-safe.</summary>
+internal sealed class NodeMetrics
+{
+    private const long FreshMs = 100;
+    private readonly IHengeNode _node;
+    private readonly Lock _gate = new();
+    private NodeStatus? _status;
+    private long _takenMs;
+
+    public NodeMetrics(Meter meter, IHengeNode node)
+    {
+        _node = node;
+        Shards(meter);
+        Raft(meter);
+        Log(meter);
+        Engine(meter);
+        Work(meter);
+    }
+
+    private NodeStatus Status
+    {
+        get
+        {
+            // The instruments of one collection ask one after another, and all get the same picture.
+            lock (_gate)
+            {
+                long now = Environment.TickCount64;
+                if (_status is null || now - _takenMs >= FreshMs)
+                {
+                    _status = _node.GetStatus();
+                    _takenMs = now;
+                }
+
+                return _status;
+            }
+        }
+    }
+
+    private void Shards(Meter meter)
+    {
+        meter.CreateObservableGauge(
+            "henge.shards",
+            () => Enum.GetValues<ReplicaRole>().Select(role => With((long)Status.Shards.Count(s => s.Role == role), "henge.role", role.ToString().ToLowerInvariant())),
+            "{shard}",
+            "Shards that this node carries, by its role in them.");
+        meter.CreateObservableGauge("henge.shards.leaderless", () => (long)Status.Shards.Count(static s => s.Leader.IsNone), "{shard}", "Shards of which this node knows no leader.");
+        meter.CreateObservableGauge("henge.shards.failed", () => (long)Status.Shards.Count(static s => s.Error is not null), "{shard}", "Shards that this node does not serve because of an error.");
+        meter.CreateObservableGauge("henge.uptime", () => Status.UptimeMs / 1000.0, "s", "Time since the node started.");
+    }
+
+    private void Raft(Meter meter)
+    {
+        meter.CreateObservableCounter("henge.raft.entries.committed", () => Status.Shards.Sum(static s => (long)s.Committed.Value), "{entry}", "Commit indexes of all shards here, summed up.");
+        meter.CreateObservableCounter("henge.raft.entries.applied", () => Status.Shards.Sum(static s => (long)s.Applied.Value), "{entry}", "Applied indexes of all shards here, summed up.");
+        meter.CreateObservableGauge(
+            "henge.raft.apply.lag", () => Status.Shards.Select(static s => Math.Max(0, (long)s.Committed.Value - (long)s.Applied.Value)).DefaultIfEmpty().Max(), "{entry}",
+            "Entries that are committed and not yet applied, in the shard where there are most.");
+        meter.CreateObservableGauge(
+            "henge.raft.follower.lag", () => Followers().GroupBy(static f => f.Node).Select(static g => With(g.Max(static f => f.Lag), "henge.peer", g.Key)), "{entry}",
+            "Entries of shards led here that a peer is known not to have yet, in the shard where there are most.");
+        meter.CreateObservableCounter("henge.raft.elections.won", () => Status.Activity.ElectionsWon, "{election}", "Elections that this node won.");
+        meter.CreateObservableCounter("henge.raft.leader.changes", () => Status.Activity.LeaderChanges, "{change}", "How often a replica here learned of another leader or term.");
+        meter.CreateObservableCounter("henge.raft.entries.proposed", () => Status.Activity.EntriesProposed, "{entry}", "Entries that this node proposed as a leader.");
+        meter.CreateObservableCounter("henge.raft.commands.proposed", () => Status.Activity.CommandsProposed, "{command}", "Commands in those entries.");
+        meter.CreateObservableCounter("henge.raft.read.rounds", () => Status.Activity.ReadRounds, "{round}", "Rounds of the read barrier; all reads of a shard that wait when one begins share it.");
+        meter.CreateObservableGauge("henge.raft.term", () => Status.Shards.Select(static s => (long)s.Term.Value).DefaultIfEmpty().Max(), "{term}", "Highest term of a shard here.");
+    }
+
+    private void Log(Meter meter)
+    {
+        meter.CreateObservableGauge("henge.log.size", () => Status.LogBytes, "By", "Bytes of the log's segments.");
+        meter.CreateObservableGauge("henge.log.segments", () => (long)Status.LogSegments, "{segment}", "Segments of the log.");
+        meter.CreateObservableCounter("henge.log.syncs", () => Status.LogSyncs, "{sync}", "Syncs of the log.");
+    }
+
+    private void Engine(Meter meter)
+    {
+        EngineStatistics Of() => Status.Engine;
+        meter.CreateObservableGauge("henge.engine.memtable.size", () => Of().MemTableBytes, "By", "Bytes in memtables.");
+        meter.CreateObservableGauge("henge.engine.table.size", () => Of().Levels.Select(static l => With(l.Bytes, "henge.level", l.Level)), "By", "Bytes of tables, by level.");
+        meter.CreateObservableGauge("henge.engine.tables", () => Of().Levels.Select(static l => With((long)l.Tables, "henge.level", l.Level)), "{table}", "Tables, by level.");
+        meter.CreateObservableGauge("henge.engine.entries", () => Of().Entries, "{entry}", "Entries in tables and memtables, all versions and tombstones.");
+        meter.CreateObservableCounter("henge.engine.flushes", () => Of().Flushes, "{flush}", "Memtables written to tables.");
+        meter.CreateObservableCounter("henge.engine.compactions", () => Of().Compactions, "{compaction}", "Compactions.");
+        meter.CreateObservableCounter("henge.engine.io.in", () => Of().BytesIn, "By", "Bytes of data applied.");
+        meter.CreateObservableCounter("henge.engine.io.written", () => Of().BytesWritten, "By", "Bytes written by flushes and compactions.");
+        meter.CreateObservableCounter("henge.engine.write.stalls", () => Status.Activity.WriteStalls, "{stall}", "How often a leader here held writes back because the engine could take no more.");
+        meter.CreateObservableGauge("henge.engine.write.pressure", () => (long)Status.Activity.Pressure, "{level}", "0: none; 1: compaction falls behind; 2: writes are held back.");
+        meter.CreateObservableGauge("henge.engine.cache.size", () => Of().BlockCacheBytes, "By", "Bytes of the block cache in use.");
+        meter.CreateObservableCounter("henge.engine.cache.hits", () => Of().BlockCacheHits, "{read}", "Block reads answered by the cache.");
+        meter.CreateObservableCounter("henge.engine.cache.misses", () => Of().BlockCacheMisses, "{read}", "Block reads that went to a file.");
+    }
+
+    private void Work(Meter meter)
+    {
+        meter.CreateObservableGauge("henge.operations.pending", () => Status.Activity.PendingOperations, "{operation}", "Operations under way.");
+        meter.CreateObservableGauge("henge.watches", () => (long)Status.Activity.Watches, "{watch}", "Watches that are open.");
+        meter.CreateObservableGauge("henge.watches.behind", () => (long)Status.Activity.WatchesInHistory, "{watch}", "Watches that read history just now.");
+        meter.CreateObservableCounter("henge.watches.lost", () => Status.Activity.WatchesLost, "{watch}", "Watches that ended because they fell behind what history keeps.");
+        meter.CreateObservableGauge("henge.disk.full", () => Status.Activity.IsDiskFull ? 1L : 0L, "{state}", "1 while writes are refused because the disk is nearly full.");
+    }
+
+    private IEnumerable<(string Node, long Lag)> Followers() => Status.Shards
+        .Where(static s => s.Role == ReplicaRole.Leader)
+        .SelectMany(s => s.Peers.Select(p => (NameOf(_node, p.Node), Math.Max(0, (long)s.Last.Value - (long)p.Match.Value))));
+
+    /// <summary>The name of a node by its number.</summary>
+    internal static string NameOf(IHengeNode node, NodeId id) => node.GetTopology().Nodes.FirstOrDefault(n => n.Id == id).Name ?? id.ToString();
+
+    internal static Measurement<long> With(long value, string name, object tag) => new(value, new KeyValuePair<string, object?>(name, tag));
+}
