@@ -122,7 +122,7 @@ internal sealed class Nemesis(SimCluster cluster)
     }
 
     /// <summary>
-    /// In some runs every new leader of the first shard is cut off as soon as it leads, and the one before is let back in: terms full of entries that hardly anybody has, each with another end
+    /// In some runs every new leader of the first shard is cut off, or stands still, as soon as it leads, and the one before is let back in: terms full of entries that hardly anybody has, each with another end
     /// (Raft paper, figure 8).
     /// </summary>
     private void Hunt(SimNode node)
@@ -140,6 +140,14 @@ internal sealed class Nemesis(SimCluster cluster)
             }
 
             Statistics.LeadersHunted++;
+            if (_random.PerMille(300))
+            {
+                // When it wakes up, what it was asked meanwhile waits for it, and it does not know yet that another one leads.
+                Statistics.Pauses++;
+                node.Pause(_random.Between(300, 1_500));
+                return;
+            }
+
             cluster.Network.Heal();
             cluster.Network.Isolate(node.Index);
         });

@@ -4,48 +4,55 @@ using Henge.Raft;
 namespace Henge.Node.Log;
 
 /// <summary>
-/// Rebuilds one shard's index from the records of the node log. Old segments are gone, and what replaced them (a <see cref="NodeLogRecordKind.Base"/>)
-/// may stand behind the entries that it speaks of: so a log may begin anywhere for the time being, and only at the end must all fit.
+/// Rebuilds one shard's index from the records of the node log. Old segments are gone, so the records are the end of a history whose beginning is not known: entries that were compacted or moved
+/// since may still stand there without their neighbours, and what says so may come later. So entries are gathered as they come, with gaps, and only at the end must everything behind the last
+/// base hold together (decision 0091).
 /// </summary>
 internal sealed class ShardLogReplay(ShardLog log)
 {
-    private bool _baseIsKnown = true;
-    private NodeLogRecord _lastBase;
+    // What is there, by index, without overlaps; nearly always one run.
+    private readonly List<Run> _runs = [];
 
-    /// <summary>The index that is being rebuilt.</summary>
+    // A log is moved as a whole. A crash in the middle leaves a beginning, which must not count: with its first entry in a new segment, and the others in the old one, the old one would be freed.
+    private readonly List<(LogIndex Index, EntryLocation Location)> _moving = [];
+    private NodeLogRecord _base;
+
+    /// <summary>The index that was rebuilt, after <see cref="Check"/>.</summary>
     public ShardLog Log => log;
 
     /// <summary>Term, vote and commit index as last written.</summary>
     public HardState HardState { get; private set; }
 
+    private LogIndex Last => _runs.Count == 0 ? LogIndex.Zero : _runs[^1].Last;
+
     /// <summary>Takes the next record.</summary>
     public void Take(in NodeLogRecord record, in EntryLocation location)
     {
+        if (record.Kind != NodeLogRecordKind.Moved)
+        {
+            _moving.Clear();
+        }
+
         switch (record.Kind)
         {
             case NodeLogRecordKind.Entry:
-                LogIndex index = record.Entry.Index;
-                if (index > log.LastIndex.Next || (!_baseIsKnown && index <= log.CompactedIndex))
-                {
-                    BeginAt(index);
-                }
-
-                log.Add(index, location);
+                Truncate(record.Entry.Index);
+                Append(record.Entry.Index, location);
                 break;
             case NodeLogRecordKind.Moved:
-                // Entries of before may still stand, in a segment that another shard holds, when those before them are gone: what was moved is the whole log.
-                if (record.Entry.Index > log.LastIndex.Next || (!_baseIsKnown && record.Entry.Index <= log.CompactedIndex))
+                _moving.Add((record.Entry.Index, location));
+                if (record.Entry.Index >= Last)
                 {
-                    BeginAt(record.Entry.Index);
+                    _moving.ForEach(m => Move(m.Index, m.Location));
+                    _moving.Clear();
                 }
 
-                log.Move(record.Entry.Index, location);
                 break;
             case NodeLogRecordKind.HardState:
                 HardState = record.HardState;
                 break;
             case NodeLogRecordKind.Truncate:
-                log.Truncate(record.Index);
+                Truncate(record.Index);
                 break;
             case NodeLogRecordKind.Base:
                 TakeBase(record);
@@ -62,48 +69,106 @@ internal sealed class ShardLogReplay(ShardLog log)
         }
     }
 
-    /// <summary>Says what does not fit after the last record; null when all does.</summary>
-    public string? Check() => _baseIsKnown
-        ? null
-        : $"its entries begin at {log.CompactedIndex.Next}, and nothing says what came before";
+    /// <summary>After the last record: builds the index, or says what does not fit.</summary>
+    public string? Check()
+    {
+        bool hasBase = _base.Kind == NodeLogRecordKind.Base;
+        log.Reset(hasBase ? _base.Index : LogIndex.Zero, hasBase ? _base.Term : Term.Zero, hasBase ? _base.Membership : null);
+        foreach (Run run in _runs)
+        {
+            if (run.Last > log.CompactedIndex && run.First > log.LastIndex.Next)
+            {
+                return log.LastIndex > log.CompactedIndex
+                    ? $"its entries end at {log.LastIndex} and go on at {run.First}"
+                    : $"its entries begin at {run.First}, and {(hasBase ? $"only those up to {log.CompactedIndex} are known to be compacted" : "nothing says what came before")}";
+            }
+
+            for (int i = 0; i < run.Locations.Count; i++)
+            {
+                log.Add(new LogIndex(run.First.Value + (ulong)i), run.Locations[i]);
+            }
+        }
+
+        return null;
+    }
 
     private void TakeBase(in NodeLogRecord record)
     {
         HardState = record.HardState;
-        _lastBase = record;
-        if (record.Reset || log.LastIndex == log.CompactedIndex)
+        if (record.Reset)
         {
-            if (record.Reset || !_baseIsKnown || record.Index >= log.CompactedIndex)
-            {
-                log.Reset(record.Index, record.Term, record.Membership!);
-                _baseIsKnown = true;
-            }
-
-            return;
+            _runs.Clear();
         }
 
-        if (record.Index >= log.CompactedIndex && record.Index <= log.LastIndex)
+        _base = record;
+        while (_runs.Count > 0 && _runs[0].Last <= record.Index)
         {
-            log.Compact(record.Index, record.Term, record.Membership!);
-            _baseIsKnown = true;
-        }
-        else if (record.Index > log.LastIndex)
-        {
-            _baseIsKnown = false;
+            _runs.RemoveAt(0);
         }
     }
 
-    private void BeginAt(LogIndex first)
+    private void Append(LogIndex index, in EntryLocation location)
     {
-        // A base may stand before the moved entries that it belongs to, and behind a newer one that hid where they begin.
-        if (_lastBase.Kind == NodeLogRecordKind.Base && _lastBase.Index.Next == first)
+        if (_runs.Count == 0 || Last.Next != index)
         {
-            log.Reset(_lastBase.Index, _lastBase.Term, _lastBase.Membership!);
-            _baseIsKnown = true;
+            _runs.Add(new Run(index));
+        }
+
+        _runs[^1].Locations.Add(location);
+    }
+
+    private void Move(LogIndex index, in EntryLocation location)
+    {
+        int at = _runs.FindIndex(r => r.Last >= index);
+        if (at < 0)
+        {
+            Append(index, location);
             return;
         }
 
-        log.Reset(new LogIndex(first.Value - 1), Term.Zero, null);
-        _baseIsKnown = first.Value == 1;
+        Run run = _runs[at];
+        if (index >= run.First)
+        {
+            // The same entry, in its new place; one of another term was cut off since.
+            int i = (int)(index.Value - run.First.Value);
+            if (run.Locations[i].Term == location.Term)
+            {
+                run.Locations[i] = location;
+            }
+        }
+        else if (at > 0 && _runs[at - 1].Last.Next == index)
+        {
+            _runs[at - 1].Locations.Add(location);
+        }
+        else
+        {
+            var found = new Run(index);
+            found.Locations.Add(location);
+            _runs.Insert(at, found);
+        }
+    }
+
+    private void Truncate(LogIndex from)
+    {
+        while (_runs.Count > 0 && _runs[^1].First >= from)
+        {
+            _runs.RemoveAt(_runs.Count - 1);
+        }
+
+        if (_runs.Count > 0 && _runs[^1].Last >= from)
+        {
+            int keep = (int)(from.Value - _runs[^1].First.Value);
+            _runs[^1].Locations.RemoveRange(keep, _runs[^1].Locations.Count - keep);
+        }
+    }
+
+    private sealed class Run(LogIndex first)
+    {
+        public LogIndex First => first;
+
+        public List<EntryLocation> Locations { get; } = [];
+
+        /// <summary>Meaningful when there is at least one.</summary>
+        public LogIndex Last => new(first.Value + (ulong)Locations.Count - 1);
     }
 }
