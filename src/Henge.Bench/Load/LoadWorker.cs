@@ -93,13 +93,13 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
 
     private static async ValueTask UntilAsync(long dueAt, CancellationToken cancellationToken)
     {
-        // Timers are coarse: sleep most of the way and yield the rest.
+        // Timers are coarse, to a millisecond or so; lanes that yield the whole rest away would take from the target the processors that it is measured on.
         double waitMs;
         while ((waitMs = (dueAt - Stopwatch.GetTimestamp()) * 1000.0 / Stopwatch.Frequency) > 0)
         {
-            if (waitMs > 2)
+            if (waitMs > 0.2)
             {
-                await Task.Delay((int)waitMs - 1, cancellationToken);
+                await Task.Delay(Math.Max(1, (int)waitMs), cancellationToken);
             }
             else
             {

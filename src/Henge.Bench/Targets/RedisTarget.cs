@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Threading.Tasks.Sources;
 using Henge.Bench.Load;
+using Henge.Core;
 
 namespace Henge.Bench.Targets;
 
@@ -22,6 +23,11 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
         try
         {
             await socket.ConnectAsync(host, port, cancellationToken);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new HengeException(ErrorCode.Unavailable, $"{host}:{port} cannot be reached: {e.Message}", e);
         }
         catch
         {

@@ -32,7 +32,7 @@ internal static class BenchCommand
     {
         Option<string> target = new("--target")
         {
-            Description = "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://. Without addresses: --peers.",
+            Description = "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, etcd:// (v3). Without addresses: --peers.",
             HelpName = "url",
             DefaultValueFactory = _ => "henge://",
         };
@@ -168,8 +168,9 @@ internal static class BenchCommand
         {
             "henge" => new HengeTarget(addresses, sessions: true, consistency, streams),
             "grpc" => new HengeTarget(addresses, sessions: false, consistency),
+            "etcd" => new EtcdTarget(addresses, consistency),
             "redis" => new RedisTarget([.. addresses.Select(HostAndPort)]),
-            _ => throw new UsageException($"--target {url} is not a target; write henge://, grpc:// or redis://host:port."),
+            _ => throw new UsageException($"--target {url} is not a target; write henge://, grpc://, redis://host:port or etcd://host:port."),
         };
     }
 
