@@ -1,9 +1,12 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using Henge.Node.Api;
 using Henge.Server.Resp.Commands;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Henge.Server.Resp;
 
@@ -19,6 +22,7 @@ internal sealed class RespConnection
 {
     private const int BatchOperations = 4096;
     private const int FlushBytes = 64 * 1024;
+    private const int OutputBufferBytes = 16 * 1024;
     private readonly ConnectionContext _connection;
     private readonly PipeReader _input;
     private readonly PipeWriter _output;
@@ -36,7 +40,7 @@ internal sealed class RespConnection
     {
         _connection = connection;
         _input = connection.Transport.Input;
-        _output = connection.Transport.Output;
+        _output = OutputOf(connection);
         _parser = new RespParser(services.CommandBytesLimit, services.ArgumentsLimit);
         Services = services;
         Writer = new RespWriter(_output);
@@ -112,6 +116,10 @@ internal sealed class RespConnection
         finally
         {
             await Subscriptions.DisposeAsync();
+            if (!ReferenceEquals(_output, _connection.Transport.Output))
+            {
+                await _output.CompleteAsync();
+            }
         }
     }
 
@@ -149,6 +157,15 @@ internal sealed class RespConnection
             throw new ConnectionAbortedException();
         }
     }
+
+    /// <summary>
+    /// Replies go to the socket from the thread that has written them: Kestrel's pipe would hand them to another one, for a thread's switch a batch
+    /// (docs/performance.md). Behind TLS, and where there is no socket, they go by the pipe.
+    /// </summary>
+    private static PipeWriter OutputOf(ConnectionContext connection) =>
+        connection.Features.Get<IConnectionSocketFeature>() is { } socket && connection.Features.Get<ITlsConnectionFeature>() is null
+            ? PipeWriter.Create(new NetworkStream(socket.Socket, ownsSocket: false), new StreamPipeWriterOptions(minimumBufferSize: OutputBufferBytes))
+            : connection.Transport.Output;
 
     /// <summary>A buffer in pieces as one; only large or unlucky reads need it.</summary>
     private ReadOnlyMemory<byte> Gather(ReadOnlySequence<byte> buffer)
