@@ -35,11 +35,12 @@ public sealed partial class LaneScheduler : IWorkScheduler, IDisposable
 
     private sealed partial class Lane : IDisposable
     {
-        private readonly SemaphoreSlim _signal = new(0);
+        // Not a SemaphoreSlim: it spins before it waits, and where nodes share cores the spinning is taken from those who have work (docs/performance.md).
+        private readonly object _gate = new();
         private readonly Thread _thread;
         private readonly int _core;
         private IWorkItem? _item;
-        private volatile bool _stopping;
+        private bool _stopping;
 
         public Lane(string name, int core)
         {
@@ -51,18 +52,24 @@ public sealed partial class LaneScheduler : IWorkScheduler, IDisposable
         public void Schedule(IWorkItem item)
         {
             // One item a lane, scheduled once at a time: so one place is enough.
-            Volatile.Write(ref _item, item);
-            _signal.Release();
+            lock (_gate)
+            {
+                _item = item;
+                Monitor.Pulse(_gate);
+            }
         }
 
         public void Dispose()
         {
-            _stopping = true;
-            _signal.Release();
+            lock (_gate)
+            {
+                _stopping = true;
+                Monitor.Pulse(_gate);
+            }
+
             if (Thread.CurrentThread != _thread)
             {
                 _thread.Join();
-                _signal.Dispose();
             }
         }
 
@@ -78,15 +85,24 @@ public sealed partial class LaneScheduler : IWorkScheduler, IDisposable
 
             while (true)
             {
-                _signal.Wait();
-                if (Interlocked.Exchange(ref _item, null) is { } item)
+                IWorkItem? item;
+                lock (_gate)
                 {
-                    item.Run();
+                    while (_item is null && !_stopping)
+                    {
+                        Monitor.Wait(_gate);
+                    }
+
+                    item = _item;
+                    _item = null;
                 }
-                else if (_stopping)
+
+                if (item is null)
                 {
                     return;
                 }
+
+                item.Run();
             }
         }
 
