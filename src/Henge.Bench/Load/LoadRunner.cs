@@ -10,7 +10,6 @@ public readonly record struct LoadProgress(string Phase, double Share, long Oper
 public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
 {
     private const int SampleMs = 250;
-    private const int PreloadLanes = 64;
     private readonly List<LoadWorker> _workers = [];
     private readonly List<ThroughputSample> _samples = [];
 
@@ -126,7 +125,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
             }
         }
 
-        Task all = Task.WhenAll(Enumerable.Range(0, PreloadLanes).Select(lane => Task.Run(() => LaneAsync(lane), cancellationToken)));
+        Task all = Task.WhenAll(Enumerable.Range(0, Math.Clamp(options.Concurrency * options.Pipeline, 64, 1024)).Select(lane => Task.Run(() => LaneAsync(lane), cancellationToken)));
         while (!all.IsCompleted)
         {
             await Task.WhenAny(all, Task.Delay(SampleMs, cancellationToken));
