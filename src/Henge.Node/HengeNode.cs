@@ -199,6 +199,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             LogSyncs = _context.Log.Syncs,
             Activity = _context.Counters.Read() with
             {
+                ElectionTimes = _context.Elections.Read(),
                 Watches = _parts.Watches.Count,
                 WatchesLost = _parts.Watches.Lost,
                 WatchesInHistory = _parts.Watches.HistoryReaders,

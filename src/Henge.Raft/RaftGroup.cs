@@ -275,7 +275,7 @@ public sealed partial class RaftGroup
     {
         _electionElapsed = 0;
         ulong range = (ulong)(_options.ElectionTimeoutMaxTicks - _options.ElectionTimeoutMinTicks + 1);
-        _electionTimeout = _options.ElectionTimeoutMinTicks + (int)(_random.NextUInt64() % range);
+        _electionTimeout = _options.ElectionTimeoutMinTicks + _options.ElectionDelayTicks + (int)(_random.NextUInt64() % range);
     }
 
     private bool HasBug(RaftBugs bug) => (_options.Bugs & bug) != 0;

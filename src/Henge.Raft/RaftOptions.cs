@@ -20,6 +20,12 @@ public sealed class RaftOptions
     /// <summary>The longest election timeout, in ticks, inclusive; each is drawn anew between the two. Default 30.</summary>
     public int ElectionTimeoutMaxTicks { get; init; } = 30;
 
+    /// <summary>
+    /// Added to each election timeout that is drawn. Members of a group with different delays seldom run against each other, which would cost both of them another
+    /// timeout. It changes nothing about votes. Default 0.
+    /// </summary>
+    public int ElectionDelayTicks { get; init; }
+
     /// <summary>Ticks between the heartbeats of a leader. Default 5. At most half of the shortest election timeout, so that one lost heartbeat does not cost a leader.</summary>
     public int HeartbeatTicks { get; init; } = 5;
 
@@ -81,6 +87,7 @@ public sealed class RaftOptions
         Require(HeartbeatTicks >= 1, nameof(HeartbeatTicks), "must be at least 1");
         Require(ElectionTimeoutMinTicks >= 2 * HeartbeatTicks, nameof(ElectionTimeoutMinTicks), "must be at least twice HeartbeatTicks");
         Require(ElectionTimeoutMaxTicks >= ElectionTimeoutMinTicks, nameof(ElectionTimeoutMaxTicks), "must be at least ElectionTimeoutMinTicks");
+        Require(ElectionDelayTicks >= 0, nameof(ElectionDelayTicks), "must not be negative");
         Require(AppendLimitBytes >= 1, nameof(AppendLimitBytes), "must be at least 1");
         Require(InflightLimitMessages is >= 1 and <= 65_536, nameof(InflightLimitMessages), "must be between 1 and 65536");
         Require(InflightLimitBytes >= 1, nameof(InflightLimitBytes), "must be at least 1");

@@ -38,6 +38,17 @@ internal static class StatusJson
         json.WriteEndArray();
     });
 
+    private static void WriteNumbers(Utf8JsonWriter json, string name, IEnumerable<ulong> numbers)
+    {
+        json.WriteStartArray(name);
+        foreach (ulong number in numbers)
+        {
+            json.WriteNumberValue(number);
+        }
+
+        json.WriteEndArray();
+    }
+
     private static void WriteStatus(Utf8JsonWriter json, Wire.StatusResponse status)
     {
         json.WriteString("node", status.NodeId);
@@ -57,6 +68,15 @@ internal static class StatusJson
         json.WriteString("address", status.Address);
         json.WriteString("henge_version", status.Version);
         json.WriteNumber("uptime_ms", status.UptimeMs);
+        if (status.Elections is { } elections)
+        {
+            json.WriteStartObject("elections");
+            json.WriteNumber("won", elections.Won);
+            WriteNumbers(json, "round_us", elections.RoundUs);
+            WriteNumbers(json, "with_prevote_us", elections.WithPrevoteUs);
+            json.WriteEndObject();
+        }
+
         if (status.Engine is { } engine)
         {
             json.WriteStartObject("engine");

@@ -8,6 +8,9 @@ public sealed record NodeActivity
     /// <summary>Elections of shards (the catalog's too) that this node won.</summary>
     public long ElectionsWon { get; init; }
 
+    /// <summary>How long the latest of them took, at most 128, oldest first.</summary>
+    public IReadOnlyList<ElectionTime> ElectionTimes { get; init; } = [];
+
     /// <summary>How often a replica here learned of another leader or term.</summary>
     public long LeaderChanges { get; init; }
 
@@ -41,3 +44,8 @@ public sealed record NodeActivity
     /// <summary>True while writes are refused because the disk is nearly full.</summary>
     public bool IsDiskFull { get; init; }
 }
+
+/// <summary>How long an election took, seen by the node that won it, by its monotonic clock.</summary>
+/// <param name="Round">From being a candidate, which has yet to make its own vote durable, to leading.</param>
+/// <param name="WithPreVote">The same with the PreVote before it, from when the node first asked the others.</param>
+public readonly record struct ElectionTime(TimeSpan Round, TimeSpan WithPreVote);

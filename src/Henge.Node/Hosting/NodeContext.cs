@@ -58,6 +58,9 @@ internal sealed class NodeContext
 
     public HybridClock Clock { get; }
 
+    /// <summary>How long elections took.</summary>
+    public ElectionTimes Elections { get; } = new();
+
     /// <summary>What the node counts.</summary>
     public NodeCounters Counters { get; } = new();
 

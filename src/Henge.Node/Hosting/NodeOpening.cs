@@ -87,16 +87,16 @@ internal static class NodeOpening
             out Dictionary<ShardId, ShardLogReplay> found);
         context.Workers = [.. Enumerable.Range(0, Math.Max(1, options.Workers)).Select(i => new Worker(context, i))];
         NodePlacement placement = Place(context);
-        var everyone = new Membership(context.Members.Select(static m => m.Id));
+        NodeId[] everyone = [.. context.Members.Select(static m => m.Id)];
         var replicas = new List<ShardReplica>(shards.Length);
         var machines = new Dictionary<ShardId, ShardStateMachine>(shards.Length);
         foreach (ShardId shard in shards)
         {
-            Membership membership = shard.IsCatalog ? everyone : new Membership(placement.ReplicasOf(shard));
+            IReadOnlyList<NodeId> members = shard.IsCatalog ? everyone : placement.ReplicasOf(shard);
             ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default with { Bugs = options.Bugs });
             Worker worker = context.WorkerOf(shard);
             ReplicaRestore.Reconcile(context, worker, found[shard], machine, shard, out LogIndex snapshotOnDisk);
-            var replica = new ShardReplica(worker, context, shard, found[shard], machine, membership) { Preferred = placement.PreferredLeaderOf(shard) };
+            var replica = new ShardReplica(worker, context, shard, found[shard], machine, members) { Preferred = placement.PreferredLeaderOf(shard) };
             replica.OnSnapshotFound(snapshotOnDisk);
             worker.Add(replica);
             replicas.Add(replica);

@@ -1,3 +1,4 @@
+using Henge.Core;
 using Henge.Node.Hosting;
 using Henge.Raft;
 
@@ -6,15 +7,27 @@ namespace Henge.Node.Replication;
 /// <summary>Translates a node's settings into those of its groups.</summary>
 internal static class RaftSettings
 {
-    /// <summary>The settings of every group of a node.</summary>
-    public static RaftOptions Of(NodeContext node)
+    /// <summary>
+    /// The settings of a node's group, in which it has a place among its <paramref name="replicas"/>, of which the first is the preferred leader. Those behind it
+    /// stand for election one after the other, and the first last, since it is mostly the one that is gone: two that stand at once would split the votes, and
+    /// the shard would wait for another timeout (decision 0112).
+    /// </summary>
+    public static RaftOptions Of(NodeContext node, IReadOnlyList<NodeId> replicas)
     {
         NodeOptions options = node.Options;
+        int place = 0;
+        while (place < replicas.Count && replicas[place] != node.Self)
+        {
+            place++;
+        }
+
+        int turn = (place + replicas.Count - 1) % Math.Max(1, replicas.Count);
         return new RaftOptions
         {
             Self = node.Self,
             ElectionTimeoutMinTicks = options.ElectionTicks,
-            ElectionTimeoutMaxTicks = 2 * options.ElectionTicks,
+            ElectionTimeoutMaxTicks = options.ElectionTicks + Math.Max(1, options.ElectionTicks / 2),
+            ElectionDelayTicks = turn * options.ElectionTicks * 2 / 5,
             HeartbeatTicks = options.HeartbeatTicks,
             EntryLimitBytes = Math.Min(RaftMessageCodec.MaxEntryBytes, node.Log.MaxEntryBytes),
             AppendLimitBytes = options.PeerFrameBytes / 2,

@@ -31,13 +31,14 @@ internal sealed class ShardReplica
     private readonly SnapshotReceiver _receiver;
     private readonly ExpiryDriver _expiry;
     private readonly LeaderUpkeep _leadership;
+    private readonly ElectionTimer _election;
     private HardState _hardState;
     private ulong _leader;
     private ulong _term;
     private ulong _appliedVersion;
 
     /// <summary>Restores a replica from the engine and the node log.</summary>
-    public ShardReplica(Worker worker, NodeContext node, ShardId shard, ShardLogReplay replay, ShardStateMachine machine, Membership membership)
+    public ShardReplica(Worker worker, NodeContext node, ShardId shard, ShardLogReplay replay, ShardStateMachine machine, IReadOnlyList<NodeId> replicas)
     {
         Worker = worker;
         Node = node;
@@ -47,12 +48,12 @@ internal sealed class ShardReplica
         _hardState = replay.HardState;
         var firstPass = new VersionScan(_log);
         _group = new RaftGroup(
-            RaftSettings.Of(node),
+            RaftSettings.Of(node, replicas),
             firstPass,
             new RestoredState
             {
                 HardState = replay.HardState,
-                Membership = _log.CompactedMembership ?? membership,
+                Membership = _log.CompactedMembership ?? new Membership(replicas),
                 MembershipIndex = _log.CompactedIndex,
                 Applied = machine.AppliedIndex,
             },
@@ -67,6 +68,7 @@ internal sealed class ShardReplica
         _receiver = new SnapshotReceiver(this, machine);
         _expiry = new ExpiryDriver(this, machine);
         _leadership = new LeaderUpkeep(this, _group);
+        _election = new ElectionTimer(node);
         _appliedVersion = machine.LastVersion.Value;
         _term = _group.Term.Value;
     }
@@ -569,6 +571,7 @@ internal sealed class ShardReplica
 
     private void OnRoleChanged()
     {
+        _election.OnRole(_group.Role);
         _writes.Release();
         _reads.Release();
         bool changed = _leader != _group.Leader.Value || _term != _group.Term.Value;

@@ -30,6 +30,7 @@ internal static class StatusMapper
             Engine = ToMessage(status),
             Log = new LogStatus { Bytes = (ulong)status.LogBytes, Segments = (uint)status.LogSegments, Syncs = (ulong)status.LogSyncs },
         };
+        response.Elections = ToMessage(status.Activity);
         foreach (ShardStatus shard in status.Shards)
         {
             // One group's numbers in the fields of the API's ancestor; sums, which only grow, when there are several.
@@ -63,6 +64,18 @@ internal static class StatusMapper
         }
 
         return id.IsNone ? "" : id.Value.ToString(CultureInfo.InvariantCulture);
+    }
+
+    private static ElectionStatus ToMessage(NodeActivity activity)
+    {
+        ElectionStatus message = new() { Won = (ulong)activity.ElectionsWon };
+        foreach (ElectionTime time in activity.ElectionTimes)
+        {
+            message.RoundUs.Add((ulong)time.Round.TotalMicroseconds);
+            message.WithPrevoteUs.Add((ulong)time.WithPreVote.TotalMicroseconds);
+        }
+
+        return message;
     }
 
     private static EngineStatus ToMessage(NodeStatus status)

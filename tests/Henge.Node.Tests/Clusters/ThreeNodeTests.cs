@@ -20,6 +20,23 @@ public sealed class ThreeNodeTests
     }
 
     [Fact]
+    public void A_node_tells_how_long_the_elections_took_that_it_won()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+        HarnessNode leader = cluster.LeaderOf(0)!;
+        NodeActivity before = leader.Running.GetStatus().Activity;
+        Assert.True(before.ElectionTimes.Count > 0 && before.ElectionTimes.Count <= before.ElectionsWon);
+        Assert.All(before.ElectionTimes, static t => Assert.InRange(t.Round, TimeSpan.Zero, t.WithPreVote));
+
+        leader.Crash();
+        cluster.RunUntilLed();
+        ElectionTime[] times = [.. cluster.Nodes.Where(n => n != leader).SelectMany(static n => n.Running.GetStatus().Activity.ElectionTimes)];
+        Assert.Contains(times, static t => t.Round > TimeSpan.Zero);
+        Assert.All(times, static t => Assert.InRange(t.WithPreVote, t.Round, TimeSpan.FromMilliseconds(500)));
+    }
+
+    [Fact]
     public void Any_node_takes_writes_and_serves_linearizable_reads()
     {
         var cluster = new ClusterHarness(3);
