@@ -21,7 +21,13 @@ public sealed class SimulationTests
 
     /// <summary>Seeds that found something once. Later changes give them other schedules; each bug has a test of its own besides.</summary>
     [Theory]
+    [InlineData(83)]
+    [InlineData(106)]
+    [InlineData(575)]
     [InlineData(402647)]
+    [InlineData(500101)]
+    [InlineData(600358)]
+    [InlineData(600626)]
     public void What_was_found_once_is_not_found_again(int seed) => Assert.Null(SimRun.Run((ulong)seed).Failure);
 
     [Theory]

@@ -91,7 +91,7 @@ internal sealed record NodeIdentity
             return identity;
         }
 
-        files.CreateDirectory(options.DataDirectory);
+        files.CreateDirectoryDurably(options.DataDirectory);
         if (files.List(options.DataDirectory).Any(static n => n is "log" or "engine"))
         {
             throw new HengeException(

@@ -9,6 +9,7 @@ using Henge.Node.StateMachine;
 using Henge.Node.Watch;
 using Henge.Node.Workers;
 using Henge.Raft;
+using Henge.Storage.Files;
 using Henge.Storage.Logs;
 
 namespace Henge.Node.Hosting;
@@ -21,7 +22,7 @@ internal static class NodeOpening
     {
         CheckOptions(options);
         IReadOnlyList<ClusterMember> members = NodeIdentity.MembersOf(options);
-        environment.FileSystem.CreateDirectory(options.DataDirectory);
+        environment.FileSystem.CreateDirectoryDurably(options.DataDirectory);
         IDisposable directoryLock = environment.FileSystem.Lock(Path.Combine(options.DataDirectory, "LOCK"));
         NodeContext? context = null;
         try

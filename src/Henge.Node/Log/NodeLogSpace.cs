@@ -39,7 +39,7 @@ internal sealed class NodeLogSpace(NodeContext node)
 
         space.HardState = record.HardState;
         space.HardStateAt = position;
-        if (record.Kind == NodeLogRecordKind.Base)
+        if (record.Kind == NodeLogRecordKind.Base && (record.Reset || record.Index >= space.Base.Index))
         {
             space.Base = record;
             space.BaseAt = position;

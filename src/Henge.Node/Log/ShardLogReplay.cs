@@ -99,6 +99,12 @@ internal sealed class ShardLogReplay(ShardLog log)
         {
             _runs.Clear();
         }
+        else if (record.Index < _base.Index)
+        {
+            // Written while a snapshot was on its way to the log: logs of earlier builds have that.
+            return;
+        }
+
 
         _base = record;
         while (_runs.Count > 0 && _runs[0].Last <= record.Index)

@@ -13,13 +13,13 @@ namespace Henge.Node.Peers;
 /// sent again, unless the receiver said that it did nothing: it may have taken effect. Belongs to the worker.
 /// </summary>
 /// <remarks>
-/// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | command</c>; reply
+/// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | term u64 | command</c>; reply
 /// <c>id u64 | error u8 | version u64 | result length u32 | result | hint length u16 | hint | message</c>; advance <c>version u64</c>.
 /// </remarks>
 internal sealed class ForwardTable(Worker worker, NodeContext node)
 {
     private const int SweepTicks = 5;
-    private const int ForwardHeaderBytes = 12;
+    private const int ForwardHeaderBytes = 20;
     private const int ReplyHeaderBytes = 23;
     private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
     private readonly Dictionary<ulong, Operation> _waiting = [];
@@ -33,8 +33,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     /// <summary>How many wait.</summary>
     public int Count => _waiting.Count;
 
-    /// <summary>Sends a write to a leader.</summary>
-    public void Forward(Operation operation, NodeId leader)
+    /// <summary>Sends a write to the leader of a term.</summary>
+    public void Forward(Operation operation, NodeId leader, Term term)
     {
         PeerFrameBuilder? frame = worker.Links.Begin(leader, PeerRecordKind.Forward, operation.Shard);
         if (frame is null)
@@ -47,6 +47,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         Span<byte> span = frame.GetSpan(ForwardHeaderBytes + operation.Command.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(span, id);
         BinaryPrimitives.WriteUInt32LittleEndian(span[8..], (uint)Math.Clamp(operation.DeadlineMs - worker.NowMs, 1, int.MaxValue));
+        BinaryPrimitives.WriteUInt64LittleEndian(span[12..], term.Value);
         operation.Command.Span.CopyTo(span[ForwardHeaderBytes..]);
         frame.Advance(ForwardHeaderBytes + operation.Command.Length);
         frame.EndRecord();
@@ -90,7 +91,12 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body.Span[8..]),
             Command = body[ForwardHeaderBytes..],
         };
-        if (node.TryAdmit(1, write.Command.Length))
+        if (BinaryPrimitives.ReadUInt64LittleEndian(body.Span[12..]) <= replica.TermAtStart.Value)
+        {
+            // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
+            write.Fail(ErrorCode.UnknownOutcome, "The shard's leader was started anew while the write was on its way; it may or may not have been done.");
+        }
+        else if (node.TryAdmit(1, write.Command.Length))
         {
             replica.Add(write);
         }

@@ -44,8 +44,8 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
             target = kept < target ? kept : target;
         }
 
-        // A step of a few entries is not worth its record.
-        if (!_underWay && target.Value > log.CompactedIndex.Value + (ulong)Math.Min(64, options.LogKeepEntries / 4) && target <= log.LastIndex)
+        // A step of a few entries is not worth its record. A snapshot that is not written down yet has taken the place of everything that the log here still knows.
+        if (!_underWay && target > group.CompactedIndex && target.Value > log.CompactedIndex.Value + (ulong)Math.Min(64, options.LogKeepEntries / 4) && target <= log.LastIndex)
         {
             Compact(target);
         }

@@ -7,6 +7,7 @@ using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
 using Henge.Storage;
+using Henge.Storage.Files;
 using EntryKind = Henge.Raft.EntryKind;
 
 namespace Henge.Node.Replication;
@@ -18,6 +19,7 @@ namespace Henge.Node.Replication;
 internal sealed class ShardReplica
 {
     private const int MaxRoundsAtOnce = 32;
+    private const int HeldTicks = 50;
     private readonly RaftGroup _group;
     private readonly ShardLog _log;
     private readonly ShardStateMachine _machine;
@@ -33,6 +35,10 @@ internal sealed class ShardReplica
     private readonly LeaderUpkeep _leadership;
     private readonly ElectionTimer _election;
     private HardState _hardState;
+
+    // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica stands still, as if its node did.
+    private Ready? _held;
+    private bool _mayTryHeld;
     private ulong _leader;
     private ulong _term;
     private ulong _appliedVersion;
@@ -71,6 +77,7 @@ internal sealed class ShardReplica
         _election = new ElectionTimer(node);
         _appliedVersion = machine.LastVersion.Value;
         _term = _group.Term.Value;
+        TermAtStart = _group.Term;
     }
 
     /// <summary>Which shard.</summary>
@@ -88,6 +95,9 @@ internal sealed class ShardReplica
     /// <summary>Its group, for tests and status.</summary>
     public RaftGroup Group => _group;
 
+    /// <summary>Its term when the node started: in no later one has it led before.</summary>
+    public Term TermAtStart { get; }
+
     /// <summary>Its state machine.</summary>
     public ShardStateMachine Machine => _machine;
 
@@ -99,6 +109,9 @@ internal sealed class ShardReplica
 
     /// <summary>The version last applied. Thread-safe.</summary>
     public Core.Version AppliedVersion => new(Volatile.Read(ref _appliedVersion));
+
+    /// <summary>Why it does not serve; null when it does.</summary>
+    public string? Problem => _held is null ? null : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
 
     /// <summary>Its state a moment ago. Thread-safe.</summary>
     public ShardStatus Status => _status.Latest;
@@ -184,6 +197,11 @@ internal sealed class ShardReplica
             return;
         }
 
+        if (_held is not null)
+        {
+            return;
+        }
+
         _group.Receive(message);
         Worker.MarkDirty(this);
     }
@@ -191,6 +209,11 @@ internal sealed class ShardReplica
     /// <summary>Takes a record about snapshots in.</summary>
     public void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body)
     {
+        if (_held is not null)
+        {
+            return;
+        }
+
         if (kind == PeerRecordKind.SnapshotChunk)
         {
             _receiver.OnChunk(from, body);
@@ -268,7 +291,11 @@ internal sealed class ShardReplica
     /// <summary>A tick of time has passed.</summary>
     public void Tick(long tick)
     {
-        _group.Tick();
+        if (_held is null)
+        {
+            _group.Tick();
+        }
+
         _writes.Release();
         _reads.Release();
         if (!_writes.IsEmpty)
@@ -282,6 +309,18 @@ internal sealed class ShardReplica
         }
 
         _versions.Tick(Worker.NowMs);
+        if (_held is not null)
+        {
+            _status.Tick(tick);
+            if (tick % HeldTicks == 0)
+            {
+                _mayTryHeld = true;
+                Worker.MarkDirty(this);
+            }
+
+            return;
+        }
+
         _sender.Tick();
         _receiver.Tick();
         if (_group.Role == RaftRole.Leader)
@@ -301,6 +340,14 @@ internal sealed class ShardReplica
     /// <summary>Does what there is to do.</summary>
     public void Process()
     {
+        if (_held is { } held)
+        {
+            if (!_mayTryHeld || !Finish(held))
+            {
+                return;
+            }
+        }
+
         for (int i = 0; i < MaxRoundsAtOnce; i++)
         {
             _writes.Start();
@@ -311,7 +358,10 @@ internal sealed class ShardReplica
                 return;
             }
 
-            Handle(_group.TakeReady());
+            if (!Handle(_group.TakeReady()))
+            {
+                return;
+            }
         }
 
         Worker.MarkDirty(this);
@@ -444,17 +494,28 @@ internal sealed class ShardReplica
         }
     }
 
-    private void Handle(Ready ready)
+    private bool Handle(Ready ready)
     {
         foreach (RaftMessage message in ready.Messages)
         {
             Worker.Links.Send(Shard, message);
         }
 
-        if (ready.PersistTicket != 0)
+        return Finish(ready);
+    }
+
+    // False when the disk has no room for the snapshot in it: then the rest waits as well.
+    private bool Finish(Ready ready)
+    {
+        _mayTryHeld = false;
+        if (ready.PersistTicket != 0 && !TryPersist(ready))
         {
-            Persist(ready);
+            _held = ready;
+            _status.MarkChanged();
+            return false;
         }
+
+        _held = null;
 
         if (ready.RoleChanged)
         {
@@ -484,14 +545,19 @@ internal sealed class ShardReplica
 
         _reads.Serve();
         _status.MarkChanged();
+        return true;
     }
 
-    private void Persist(Ready ready)
+    private bool TryPersist(Ready ready)
     {
         NodeLogBatch batch = Worker.Batch;
         if (ready.Snapshot is { } snapshot)
         {
-            Install(snapshot, ready.HardState);
+            if (!TryInstall(snapshot, ready.HardState))
+            {
+                return false;
+            }
+
             batch = Worker.Batch;
         }
         else if (ready.HardState is { } state)
@@ -512,12 +578,23 @@ internal sealed class ShardReplica
         }
 
         batch.Tickets.Add((this, ready.PersistTicket));
+        return true;
     }
 
-    private void Install(InstallSnapshot snapshot, HardState? state)
+    private bool TryInstall(InstallSnapshot snapshot, HardState? state)
     {
+        try
+        {
+            _receiver.Install(snapshot);
+        }
+        catch (Exception e) when (e is DiskFullException or HengeException { Code: ErrorCode.DiskFull })
+        {
+            // The state of before may be gone by now, but the snapshot is on disk, and installing it can begin anew at any time.
+            Node.Note(NodeEventLevel.Error, $"{Problem ?? "The disk is full."} {Shard} is not served here meanwhile: {e.Message}");
+            return false;
+        }
+
         _hardState = state ?? _hardState;
-        _receiver.Install(snapshot);
         _writes.OnSnapshot(snapshot.Index, _machine.LastVersion);
         _toApply.Clear();
         PublishApplied();
@@ -531,6 +608,7 @@ internal sealed class ShardReplica
             Term = snapshot.IndexTerm,
             Membership = snapshot.Membership,
         });
+        return true;
     }
 
     // An engine that is too far behind would block the worker, and with it other shards: what is committed waits here instead, and Raft hands
@@ -586,33 +664,6 @@ internal sealed class ShardReplica
             }
 
             Node.LeadershipChanged?.Invoke();
-        }
-    }
-
-    /// <summary>Sees the versions in a log while the group reads it for the first time.</summary>
-    private sealed class VersionScan(ShardLog log) : IRaftLog
-    {
-        public Core.Version LastVersion { get; private set; }
-
-        public LogIndex CompactedIndex => log.CompactedIndex;
-
-        public Term CompactedTerm => log.CompactedTerm;
-
-        public LogIndex LastIndex => log.LastIndex;
-
-        public LogReadStatus Read(LogIndex from, LogIndex last, long limitBytes, List<Entry> into)
-        {
-            int start = into.Count;
-            LogReadStatus status = log.Read(from, last, limitBytes, into);
-            for (int i = start; i < into.Count; i++)
-            {
-                if (into[i].Kind == EntryKind.Normal && EntryReader.TryGetLastVersion(into[i].Data.Span, out Core.Version version) && version > LastVersion)
-                {
-                    LastVersion = version;
-                }
-            }
-
-            return status;
         }
     }
 }

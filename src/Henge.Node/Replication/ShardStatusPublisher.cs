@@ -70,6 +70,7 @@ internal sealed class ShardStatusPublisher
             Peers = peers,
             Voters = _group.Membership.Voters,
             Learners = _group.Membership.Learners,
+            Error = _replica.Problem,
             IsJoint = _group.Membership.IsJoint,
         };
     }

@@ -27,6 +27,9 @@ internal sealed class SnapshotFile : IDisposable
         Path = path;
     }
 
+    /// <summary>Bytes in it.</summary>
+    public long Length => _length;
+
     /// <summary>Where it is.</summary>
     public string Path { get; }
 
@@ -37,7 +40,7 @@ internal sealed class SnapshotFile : IDisposable
     /// <summary>Begins one under a name of its own, which <see cref="Complete"/> changes.</summary>
     public static SnapshotFile Create(IFileSystem files, string directory, ShardId shard, ReadOnlySpan<byte> header)
     {
-        files.CreateDirectory(directory);
+        files.CreateDirectoryDurably(directory);
         string path = NameOf(directory, shard) + ".part";
         if (files.FileExists(path))
         {
@@ -45,13 +48,21 @@ internal sealed class SnapshotFile : IDisposable
         }
 
         var file = new SnapshotFile(files.Open(path, FileOpenMode.CreateNew), path);
-        Span<byte> start = stackalloc byte[HeaderBytes];
-        BinaryPrimitives.WriteUInt32LittleEndian(start, Magic);
-        BinaryPrimitives.WriteUInt32LittleEndian(start[4..], FormatVersion);
-        file._file.Write(0, start);
-        file._length = HeaderBytes;
-        file.Append(header);
-        return file;
+        try
+        {
+            Span<byte> start = stackalloc byte[HeaderBytes];
+            BinaryPrimitives.WriteUInt32LittleEndian(start, Magic);
+            BinaryPrimitives.WriteUInt32LittleEndian(start[4..], FormatVersion);
+            file._file.Write(0, start);
+            file._length = HeaderBytes;
+            file.Append(header);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Adds a piece. Syncs now and then, so that the last sync is short.</summary>

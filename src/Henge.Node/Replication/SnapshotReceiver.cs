@@ -4,6 +4,7 @@ using Henge.Node.Hosting;
 using Henge.Node.Peers;
 using Henge.Node.StateMachine;
 using Henge.Raft;
+using Henge.Storage.Files;
 
 namespace Henge.Node.Replication;
 
@@ -35,6 +36,22 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
             return;
         }
 
+        try
+        {
+            TakeChunk(from, body);
+        }
+        catch (DiskFullException e)
+        {
+            // Nothing of the present state was touched: the leader will offer another one, until there is room.
+            replica.Node.Note(NodeEventLevel.Error, $"A snapshot of {replica.Shard} from {from} was refused, since the disk is full: {e.Message}");
+            Abandon();
+            _id = 0;
+            Acknowledge(from, BinaryPrimitives.ReadUInt64LittleEndian(body.Span), ok: false);
+        }
+    }
+
+    private void TakeChunk(NodeId from, ReadOnlyMemory<byte> body)
+    {
         ReadOnlySpan<byte> span = body.Span;
         ulong id = BinaryPrimitives.ReadUInt64LittleEndian(span);
         uint sequence = BinaryPrimitives.ReadUInt32LittleEndian(span[8..]);
@@ -151,6 +168,13 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
     private void Complete()
     {
+        // The engine will need about as much once more, and there is no way back once it has begun.
+        long free = replica.Node.Environment.FileSystem.AvailableBytes(_directory);
+        if (free < _file!.Length + replica.Node.Options.DiskReserveBytes)
+        {
+            throw new DiskFullException($"It takes {_file.Length} bytes to install, and only {free} are free, of which {replica.Node.Options.DiskReserveBytes} are kept in reserve.");
+        }
+
         _file!.Complete(replica.Node.Environment.FileSystem, _directory, replica.Shard);
         _file = null;
         replica.Offer(_header!);
@@ -161,7 +185,11 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         if (_file is { } file)
         {
             file.Dispose();
-            replica.Node.Environment.FileSystem.Delete(file.Path);
+            if (replica.Node.Environment.FileSystem.FileExists(file.Path))
+            {
+                replica.Node.Environment.FileSystem.Delete(file.Path);
+            }
+
             _file = null;
         }
 

@@ -251,7 +251,7 @@ internal sealed class WriteQueue : IApplyObserver
             }
             else
             {
-                _replica.Worker.Forwards.Forward(operation, _group.Leader);
+                _replica.Worker.Forwards.Forward(operation, _group.Leader, _group.Term);
             }
         }
     }

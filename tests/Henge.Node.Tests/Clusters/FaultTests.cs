@@ -167,6 +167,93 @@ public sealed class FaultTests
         Assert.Equal("39 new", cluster.Get(away, "k39"));
     }
 
+    [Theory]
+    [InlineData("/snapshots/")]
+    [InlineData("/engine/")]
+    public void A_disk_that_is_full_while_a_snapshot_comes_is_waited_for(string where)
+    {
+        var cluster = new ClusterHarness(3, configure: static o => o with { LogSegmentBytes = 32 * 1024, LogBudgetBytes = 64 * 1024, LogKeepEntries = 10, Limits = new NodeLimits { CommandBytes = 8 * 1024 } })
+        {
+            EngineOptions = new LsmOptions { Directory = "", MemTableBytes = 16 * 1024, MemoryBytes = 1 << 20 },
+        };
+        cluster.RunUntilLed();
+        HarnessNode away = cluster.Nodes[2];
+        away.Crash();
+        cluster.RunUntilLed();
+        for (int i = 0; i < 400; i++)
+        {
+            cluster.Put(cluster.Nodes[i % 2], $"k{i % 40}", $"{i} {new string('v', 500)}");
+        }
+
+        cluster.Run(1_000);
+        away.Start();
+        away.Files.Faults = o => o.Kind == FileOperationKind.Write && o.Path.Contains(where, StringComparison.Ordinal) ? FaultDecision.DiskFull : FaultDecision.None;
+        cluster.Run(4_000);
+        Assert.Null(away.FatalMessage);
+        Assert.DoesNotContain(away.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
+        Assert.Contains(away.Notes, static n => n.Contains("disk is full", StringComparison.OrdinalIgnoreCase));
+        if (where == "/engine/")
+        {
+            Assert.Contains(away.Running.GetStatus().Shards, static s => s.Error is not null);
+        }
+
+        // Serving goes on meanwhile, and a crash changes nothing.
+        cluster.Put(cluster.Nodes[0], "k0", "new");
+        away.Files.Faults = null;
+        if (where == "/engine/")
+        {
+            away.Crash();
+            away.Start();
+        }
+
+        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex), 20_000);
+        for (uint s = 0; s < 4; s++)
+        {
+            Assert.Equal(cluster.Nodes[0].Replica(s).Machine.StateHash(), away.Replica(s).Machine.StateHash());
+        }
+
+        Assert.Equal("new", cluster.Get(away, "k0"));
+        Assert.Null(away.FatalMessage);
+        Assert.All(away.Running.GetStatus().Shards, static s => Assert.Null(s.Error));
+    }
+
+    /// <summary>A frame may be doubled, and its copy may come when the leader that did what is in it has been started anew, and leads again.</summary>
+    [Fact]
+    public void A_forwarded_write_is_not_done_again_by_a_leader_that_was_restarted()
+    {
+        var cluster = new ClusterHarness(3, configure: static o => o with { BalanceIntervalMs = 0 });
+        cluster.RunUntilLed();
+        uint shard = Map.ShardOf("a"u8).Value;
+        HarnessNode leader = cluster.LeaderOf(shard)!;
+        HarnessNode other = cluster.Nodes.First(n => n != leader);
+        var copies = new List<byte[]>();
+        cluster.Network.Lose = (from, to, frame) =>
+        {
+            if (from == other.Id && to == leader.Id)
+            {
+                copies.Add(frame);
+            }
+
+            return false;
+        };
+        cluster.Put(other, "a", "1");
+        cluster.Network.Lose = null;
+        leader.Crash();
+        leader.Start();
+        cluster.RunUntilLed();
+        for (int i = 0; i < 20 && cluster.LeaderOf(shard) != leader; i++)
+        {
+            cluster.LeaderOf(shard)!.Running.TransferLeader(new ShardId(shard), leader.Id);
+            cluster.Run(300);
+        }
+
+        Assert.Same(leader, cluster.LeaderOf(shard));
+        cluster.Put(leader, "a", "2");
+        copies.ForEach(c => ((Henge.Node.Peers.IPeerReceiver)leader.Running).OnFrame(c));
+        cluster.Run(500);
+        Assert.Equal("2", cluster.Get(other, "a"));
+    }
+
     [Fact]
     public void Leases_serve_without_a_message_and_end_in_time()
     {

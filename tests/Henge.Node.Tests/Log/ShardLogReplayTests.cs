@@ -75,6 +75,18 @@ public sealed class ShardLogReplayTests
     }
 
     [Fact]
+    public void An_older_base_behind_a_snapshot_does_not_count()
+    {
+        Entry(1, 1);
+        Entry(2, 1);
+        Base(50, 7, reset: true);
+        Entry(51, 7);
+        Base(2, 1);
+        Assert.Null(_replay.Check());
+        Assert.Equal((50UL, 51UL), (_replay.Log.CompactedIndex.Value, _replay.Log.LastIndex.Value));
+    }
+
+    [Fact]
     public void A_moved_entry_ends_nothing_and_counts_when_its_old_place_is_gone()
     {
         Entry(1, 1);

@@ -115,7 +115,11 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
             node.Guard("read", () =>
             {
-                (long value, ulong version) = Value(node, get);
+                if (Value(node, get) is not var (value, version))
+                {
+                    return;
+                }
+
                 history.Add(key, new KeyOperation { Client = number, Action = KeyAction.Read, Call = call, Return = history.Instant(), Value = value, Version = version, Outcome = KeyOutcome.Ok });
                 _seen[Encoding.ASCII.GetString(key)] = version;
             });
@@ -145,7 +149,11 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
             {
                 node.Guard("read", () =>
                 {
-                    (long value, ulong version) = Value(node, get);
+                    if (Value(node, get) is not var (value, version))
+                    {
+                        return;
+                    }
+
                     if (stale)
                     {
                         cluster.Statistics.StaleReads++;
@@ -161,16 +169,25 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         });
     }
 
-    private static (long Value, ulong Version) Value(SimNode node, SimOperation get)
+    /// <summary>Null when the shard's state was being replaced meanwhile.</summary>
+    private (long Value, ulong Version)? Value(SimNode node, SimOperation get)
     {
-        if (!node.Node!.TryRead(get, out PinnedValue pinned))
+        try
         {
-            return (0, 0);
-        }
+            if (!node.Node!.TryRead(get, out PinnedValue pinned))
+            {
+                return (0, 0);
+            }
 
-        using (pinned)
+            using (pinned)
+            {
+                return (SimValue.NumberOf(pinned.Span), pinned.Version.Value);
+            }
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
         {
-            return (SimValue.NumberOf(pinned.Span), pinned.Version.Value);
+            cluster.Statistics.Errors++;
+            return null;
         }
     }
 

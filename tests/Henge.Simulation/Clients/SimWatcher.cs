@@ -87,6 +87,12 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             {
                 Lose();
             }
+            catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+            {
+                // The shard is being taken in from its leader: elsewhere it goes on where it was.
+                cluster.Statistics.Errors++;
+                Close();
+            }
         });
     }
 
@@ -105,6 +111,12 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
                 Lose();
+            }
+            catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+            {
+                // The shard is being taken in from its leader: elsewhere it goes on where it was.
+                cluster.Statistics.Errors++;
+                Close();
             }
         });
         return any;

@@ -275,12 +275,14 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     void IFatalErrorHandler.Fatal(string message, Exception? cause)
     {
         _world.Say("fatal", () => $"node {Index}: {message} ({cause?.Message})");
-        if (cause is not IOException && cause is not HengeException { InnerException: IOException } && !Files.IsDown && !IsOfFullDisk(cause))
+        // A full disk is no reason: it is waited for.
+        bool isOfFullDisk = cause is DiskFullException or HengeException { Code: ErrorCode.DiskFull };
+        if ((isOfFullDisk || (cause is not IOException && cause is not HengeException { InnerException: IOException })) && !Files.IsDown)
         {
             throw new SimulationException($"node {Index} ended itself: {message}", cause);
         }
 
-        // A failed sync, or a disk that filled up in the middle of the installation of a snapshot: the process ends, the machine lives.
+        // A failed sync: the process ends, the machine lives.
         Files.PowerOff();
         _crashWhenDone ??= CrashMode.KeepAll;
     }
