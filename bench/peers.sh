@@ -127,7 +127,8 @@ h2load_bench() { # h2load_bench SYSTEM ROW ADDRESS PATH BODY STREAMS COUNT: 16 c
   done_=$(awk '/^requests:/ { print $8 }' "$work/h2load.out")
   read -r ok_before bad_before <<<"$before"
   read -r ok_after bad_after <<<"$after"
-  if [ -z "$rate" ] || [ "$((ok_after - ok_before))" -lt "${done_:-1}" ] || [ "$bad_after" != "$bad_before" ]; then
+  # At its end h2load leaves behind what is outstanding; servers count that as failed (etcd: Unknown, Henge: Cancelled).
+  if [ -z "$rate" ] || [ "$((ok_after - ok_before))" -lt "${done_:-1}" ] || [ "$((bad_after - bad_before))" -gt $((16 * streams)) ]; then
     say "    $row: not all calls were answered with OK: h2load ${done_:-?} done, servers $((ok_after - ok_before)) OK, $((bad_after - bad_before)) not"
     return 1
   fi
@@ -145,10 +146,10 @@ grpc_loads() { # grpc_loads SYSTEM TARGET: the rows that both kinds of cluster h
 
 # ---- systems ---------------------------------------------------------------------------------------------------------------------------------------------
 
-etcd_calls() { # calls by status, over all nodes; cancelled ones are those that h2load leaves behind at its end
+etcd_calls() { # calls by status, over all nodes
   local i
   for i in 1 2 3; do curl -sf -m 5 "http://127.0.0.1:$((port + i))/metrics"; done |
-    awk '/^grpc_server_handled_total/ && /grpc_service="etcdserverpb.KV"/ { if (/grpc_code="OK"/) ok += $2; else if (!/grpc_code="Canceled"/) bad += $2 } END { printf "%d %d\n", ok, bad }'
+    awk '/^grpc_server_handled_total/ && /grpc_service="etcdserverpb.KV"/ { if (/grpc_code="OK"/) ok += $2; else bad += $2 } END { printf "%d %d\n", ok, bad }'
 }
 
 run_etcd() {
@@ -193,7 +194,7 @@ run_redis() { # run_redis SYSTEM OPTIONS...
 }
 
 henge_metrics() { local i; for i in 30 31 32; do curl -sf -m 5 "http://127.0.0.1:$((port + i))/metrics"; done; }
-henge_calls() { henge_metrics | awk '/^rpc_server_call_duration_seconds_count/ && /KVStore\/(Put|Get)"/ { ok += $2 } /^henge_server_errors_total/ { if (/error_type="Cancelled"/) ok -= $2; else bad += $2 } END { printf "%d %d\n", ok - bad, bad }'; }
+henge_calls() { henge_metrics | awk '/^rpc_server_call_duration_seconds_count/ && /KVStore\/(Put|Get)"/ { ok += $2 } /^henge_server_errors_total/ { bad += $2 } END { printf "%d %d\n", ok - bad, bad }'; }
 henge_pause() { henge_metrics | awk '/^henge_gc_pause_longest_seconds/ && $2 > max { max = $2 } END { printf "%.2f\n", max * 1000 }'; }
 henge_memory() { local pid sum=0 rss; for pid in $(grep -oE 'pid [0-9]+' "$work/henge.log" | cut -d' ' -f2); do rss=$(ps -o rss= -p "$pid"); sum=$((sum + ${rss:-0})); done; echo $((sum / 1024)); }
 
