@@ -82,6 +82,7 @@ for millions in "${sizes[@]}"; do
   timeout $((600 + millions * 300)) ./henge bench --target "henge://$address" --preload --keys "$keys" --value-size 100 --concurrency 1024 --operations 1 --read-ratio 1 --warm-up 0s --output json >"$work/bench.json" 2>"$work/bench.err" ||
     die "The load failed: $(tail -n 2 "$work/bench.err")"
   load=$(minus "$(now)" "$began")
+  say "  loaded in $load s; waiting until background work is done ..."
   rest
   disk=$(($(metric henge_engine_table_size_bytes) / 1048576))
   log=$(($(metric henge_log_size_bytes) / 1048576))
@@ -89,6 +90,7 @@ for millions in "${sizes[@]}"; do
   stop
   start
   restart=$started
+  say "  restarted in $restart s; reading ..."
   rest
   after=$(rss)
   reads 64 "$keys" && few=$(figure rate) || die "Reads failed: $(tail -n 2 "$work/bench.err")"
