@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Henge.Node.Log;
 using Henge.Storage;
+using Henge.Storage.Files;
 
 namespace Henge.Cli;
 
@@ -82,7 +84,11 @@ internal static class StorageCommand
     private static void DumpFile(CliContext context, string path)
     {
         using OutputText text = new(context.Output);
-        StorageDumper.Dump(path, text);
+
+        // A node's log lies beside what says which node it is; any other is an engine's own.
+        string? directory = Path.GetDirectoryName(Path.GetDirectoryName(Path.GetFullPath(path)));
+        bool isNodeLog = directory is not null && File.Exists(Path.Combine(directory, "IDENTITY"));
+        StorageDumper.Dump(PosixFileSystem.Instance, path, text, isNodeLog ? NodeLogDescription.Describe : null);
     }
 
     /// <summary>Text to standard output, as it comes: a dump may be gigabytes.</summary>

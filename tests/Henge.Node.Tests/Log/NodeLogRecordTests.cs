@@ -1,5 +1,7 @@
+using System.Buffers;
 using Henge.Core;
 using Henge.Node.Log;
+using Henge.Node.StateMachine;
 using Henge.Raft;
 
 namespace Henge.Node.Tests.Log;
@@ -39,6 +41,29 @@ public sealed class NodeLogRecordTests
 
         Assert.False(NodeLogRecord.TryRead(77, payload, out _, out string? unknown));
         Assert.Contains("unknown kind 77", unknown, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1, "s3 entry 5/41")]
+    [InlineData(2, "s3 hard state: ")]
+    [InlineData(3, "s3 truncate from 12")]
+    [InlineData(4, "s3 base, by a snapshot: compacted 4/30")]
+    [InlineData(5, "s3 moved entry 5/41")]
+    public void A_record_is_described_for_people(int kind, string begins)
+    {
+        Assert.StartsWith(begins, NodeLogDescription.Describe((byte)kind, Write(Make((NodeLogRecordKind)kind))), StringComparison.Ordinal);
+        Assert.Contains("000102", NodeLogDescription.Describe((byte)kind, [0, 1, 2]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_entry_is_described_by_its_commands()
+    {
+        var command = new ArrayBufferWriter<byte>();
+        CommandEncoder.Put(command, "user:1"u8, "value"u8);
+        var entry = new EntryBuilder();
+        entry.Add(command.WrittenSpan);
+        var record = new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Shard = new ShardId(3), Entry = new Entry(new LogIndex(41), new Term(5), EntryKind.Normal, entry.ToArray(new Core.Version(77))) };
+        Assert.EndsWith("1 command: Put 'user:1' 5 bytes @77", NodeLogDescription.Describe(1, Write(record)), StringComparison.Ordinal);
     }
 
     private static NodeLogRecord Make(NodeLogRecordKind kind)
