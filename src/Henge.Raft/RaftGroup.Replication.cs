@@ -422,7 +422,7 @@ public sealed partial class RaftGroup
     private void OnHeartbeat(Heartbeat m)
     {
         Invariant.Check(m.Commit <= _log.LastIndex || HasBug(RaftBugs.CommitBeyondMatch),
-            $"the leader knows that this node had entry {m.Commit}, but its log ends at {_log.LastIndex}: synced data is lost");
+            $"the leader knows that this node had entry {m.Commit}, but its log ends at {_log.LastIndex}: synced data is lost. Start the node with its old data directory if this is a new or an emptied one; else it must be replaced");
         CommitTo(m.Commit < _log.LastIndex ? m.Commit : _log.LastIndex);
         if (m.WantsResponse)
         {

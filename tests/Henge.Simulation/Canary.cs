@@ -37,8 +37,8 @@ internal static class Canaries
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
     {
-        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority => 500,
-        Canary.ReadBeforeOwnEntry or Canary.SkipReadBarrier => 300,
+        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
+        Canary.ReadBeforeOwnEntry => 300,
         _ => 100,
     };
 }

@@ -13,7 +13,6 @@ internal sealed class Nemesis(SimCluster cluster)
     private readonly SimRandom _random = cluster.World.Random.Fork();
     private readonly HashSet<(int Shard, ulong Term)> _hunted = [];
     private SimOperator? _operator;
-    private bool _hunts;
     private bool _over;
 
     private SimWorld World => cluster.World;
@@ -31,7 +30,11 @@ internal sealed class Nemesis(SimCluster cluster)
         World.AfterMs(_random.Between(200, 1500), Turn);
         _operator = new SimOperator(cluster, _random.Fork());
         _operator.Start();
-        _hunts = _random.PerMille(250) && cluster.Nodes.Count > 1;
+        if (cluster.Hunt != HuntKind.None)
+        {
+            faults.DelayNs = _random.Pick<long>([500_000, 3_000_000]);
+        }
+
         foreach (SimNode node in cluster.Nodes)
         {
             node.LeadershipChanged = () => World.After(0, () => Hunt(node));
@@ -118,7 +121,7 @@ internal sealed class Nemesis(SimCluster cluster)
                 break;
         }
 
-        World.AfterMs(_hunts ? _random.Between(300, 4_000) : _random.Between(30, 900), Turn);
+        World.AfterMs(cluster.Hunt != HuntKind.None ? _random.Between(300, 4_000) : _random.Between(30, 900), Turn);
     }
 
     /// <summary>
@@ -127,12 +130,14 @@ internal sealed class Nemesis(SimCluster cluster)
     /// </summary>
     private void Hunt(SimNode node)
     {
-        if (!_hunts || _over || node.Node?.Parts.Replicas[0].Group is not { Role: RaftRole.Leader } group || !_hunted.Add((0, group.Term.Value)))
+        if (cluster.Hunt == HuntKind.None || _over || node.Node?.Parts.Replicas[0].Group is not { Role: RaftRole.Leader } group || !_hunted.Add((0, group.Term.Value)))
         {
             return;
         }
 
-        World.After(_random.Between(0, 6 * cluster.Network.Faults.DelayNs), () =>
+        // Before anybody has its first entry, or when the first of them have some.
+        long delayNs = cluster.Network.Faults.DelayNs;
+        World.After(_random.PerMille(500) ? _random.Between(0, delayNs) : _random.Between(delayNs, 8 * delayNs), () =>
         {
             if (_over || node.Node is null)
             {
@@ -140,7 +145,7 @@ internal sealed class Nemesis(SimCluster cluster)
             }
 
             Statistics.LeadersHunted++;
-            if (_random.PerMille(300))
+            if (cluster.Hunt == HuntKind.Pause)
             {
                 // When it wakes up, what it was asked meanwhile waits for it, and it does not know yet that another one leads.
                 Statistics.Pauses++;

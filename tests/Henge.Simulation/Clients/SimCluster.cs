@@ -10,6 +10,17 @@ using Henge.Storage.Lsm;
 
 namespace Henge.Simulation.Clients;
 
+/// <summary>What happens to every new leader of the first shard.</summary>
+internal enum HuntKind
+{
+    /// <summary>Nothing out of the ordinary.</summary>
+    None,
+    /// <summary>It is cut off, and the one before it is let back in.</summary>
+    Isolate,
+    /// <summary>It stands still for a while.</summary>
+    Pause,
+}
+
 /// <summary>What a run is made of, drawn from its seed: how many nodes, how tiny the limits, so that rare paths are common.</summary>
 internal sealed class SimCluster
 {
@@ -38,8 +49,13 @@ internal sealed class SimCluster
         int entryBytes = random.Pick<int>([1, 512, 8 * 1024]);
         int memTable = random.Pick<int>([16 * 1024, 64 * 1024, 512 * 1024]);
         int block = random.Pick<int>([64, 256, 4096]);
+        if (nodes > 1 && random.PerMille(300))
+        {
+            Hunt = random.PerMille(600) ? HuntKind.Isolate : HuntKind.Pause;
+        }
+
         // The smallest has every entry travel alone.
-        int frame = random.Pick<int>([128, 1024, 64 * 1024]);
+        int frame = Hunt == HuntKind.Isolate ? 128 : random.Pick<int>([128, 1024, 64 * 1024]);
         int sessions = random.Pick<int>([3, 100]);
         for (int i = 0; i < nodes; i++)
         {
@@ -92,6 +108,9 @@ internal sealed class SimCluster
     public SimNetwork Network { get; }
 
     public int Shards { get; }
+
+    /// <summary>What happens to every new leader of the first shard in this run.</summary>
+    public HuntKind Hunt { get; }
 
     /// <summary>How long clients rest between operations, at most.</summary>
     public long RestNs { get; }
