@@ -101,5 +101,5 @@ for millions in "${sizes[@]}"; do
   rm -f "$work/export.tsv"
   [ "$count" = "$keys" ] || die "A scan of all keys found $count of $keys: $(tail -n 2 "$work/export.log")"
   stop
-  printf '%8s %9s %10d %9s %9s %9s %10s %11s %9s %12s %12s\n' "$millions" "$load" "$(awk -v n="$keys" -v s="$load" 'BEGIN { print n / s }')" "$disk" "$log" "$memory" "$restart" "$after" "$few" "$many" "$scan"
+  printf '%8s %9s %10d %9s %9s %9s %10s %11s %9s %12s %12s\n' "$millions" "$load" "$(awk -v n="$keys" -v s="$load" 'BEGIN { printf "%d", n / s }')" "$disk" "$log" "$memory" "$restart" "$after" "$few" "$many" "$scan"
 done

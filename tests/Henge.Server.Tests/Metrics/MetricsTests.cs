@@ -2,13 +2,15 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Google.Protobuf;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
 using Henge.Protocol.V1;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;
 using Henge.Server.Resp;
 using Henge.Server.Rest;
 using Henge.Server.Tests.Fakes;
-using Google.Protobuf;
 
 namespace Henge.Server.Tests.Metrics;
 
@@ -65,6 +67,37 @@ public sealed class MetricsTests
         Assert.Equal(3, text["rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",rpc_method=\"henge.v1.KVStore/Get\"}"]);
         Assert.Equal(1, text["henge_server_errors_total{error_type=\"InvalidArgument\"}"]);
         Assert.DoesNotContain(text.Samples.Keys, k => k.Contains("KVStore/Txn", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_real_node_counts_what_it_does()
+    {
+        string directory = Path.Combine(Path.GetTempPath(), "henge-metrics-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            await using HengeHost host = await HengeHost.StartAsync(
+                new ServerOptions { Node = new NodeOptions { Name = "alone", DataDirectory = directory, Shards = 2 }, Door = new DoorOptions { Address = "127.0.0.1:0" } },
+                cancellationToken: TestContext.Current.CancellationToken);
+            await AskAsync(host.Server.EndPoint, "SET a 1\r\nGET a\r\nPING\r\n", "PONG");
+            using IWatch watch = host.Node.OpenWatch(new WatchQuery(), static () => { });
+            using HttpClient http = new() { BaseAddress = new Uri($"http://{host.Server.EndPoint}") };
+
+            PrometheusText text = await ReadAsync(http);
+
+            Assert.True(text["henge_raft_elections_won_total"] >= 2);
+            Assert.True(text["henge_raft_commands_proposed_total"] >= 1);
+            Assert.True(text["henge_raft_entries_proposed_total"] >= 1);
+            Assert.True(text["henge_raft_read_rounds_total"] >= 1);
+            Assert.True(text["henge_log_syncs_total"] >= 1);
+            Assert.True(text["henge_log_size_bytes"] > 0);
+            Assert.Equal(1, text["henge_watches"]);
+            Assert.Equal(0, text["henge_engine_write_pressure"]);
+            Assert.Equal(0, text["henge_disk_full"]);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
     }
 
     [Fact]

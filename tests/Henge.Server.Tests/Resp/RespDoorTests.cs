@@ -65,6 +65,18 @@ public sealed class RespDoorTests
         "+OK\r\n-ERR wrong number of arguments for 'set' command\r\n-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n");
 
     [Fact]
+    public Task A_command_with_bad_arguments_in_a_transaction_fails_alone_when_its_turn_comes() => ExpectAsync(
+        Command("MULTI") + Command("SET", "{t}a", "1") + Command("INCRBY", "{t}a", "x") + Command("SET", "{t}a", "2", "EX", "0") + Command("SET", "{t}b", "3") + Command("EXEC") + Command("MGET", "{t}a", "{t}b"),
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n+OK\r\n-ERR value is not an integer or out of range\r\n-ERR invalid expire time in 'set' command\r\n+OK\r\n*2\r\n$1\r\n1\r\n$1\r\n3\r\n");
+
+    [Fact]
+    public Task A_subscriber_in_RESP2_may_not_begin_a_transaction() => ExpectAsync(
+        Command("PSUBSCRIBE", "__keyspace@0__:x*") + Command("MULTI") + Command("PUNSUBSCRIBE") + Command("MULTI"),
+        "*3\r\n$10\r\npsubscribe\r\n$17\r\n__keyspace@0__:x*\r\n:1\r\n" +
+        "-ERR Can't execute 'multi': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n" +
+        "*3\r\n$12\r\npunsubscribe\r\n$17\r\n__keyspace@0__:x*\r\n:0\r\n+OK\r\n");
+
+    [Fact]
     public async Task A_watched_key_that_changes_empties_the_transaction()
     {
         (RunningServer server, TcpClient client) = await StartAsync();
