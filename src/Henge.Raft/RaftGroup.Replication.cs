@@ -96,7 +96,7 @@ public sealed partial class RaftGroup
     private void EnterLeadership()
     {
         _uncommittedBytes = 0;
-        _heartbeatElapsed = 0;
+        _heartbeatElapsed = _options.AlignHeartbeats ? (int)(_now % (ulong)_options.HeartbeatTicks) : 0;
         _lastSlice = default;
         _progress.Clear();
         // Optimistic: most members have everything; the first append tells.

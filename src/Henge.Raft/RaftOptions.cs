@@ -29,6 +29,12 @@ public sealed class RaftOptions
     /// <summary>Ticks between the heartbeats of a leader. Default 5. At most half of the shortest election timeout, so that one lost heartbeat does not cost a leader.</summary>
     public int HeartbeatTicks { get; init; } = 5;
 
+    /// <summary>
+    /// Send heartbeats at the ticks that <see cref="HeartbeatTicks"/> divides, in place of so many after the election: groups that are made and ticked together then send
+    /// them together, and they can travel together. Default false.
+    /// </summary>
+    public bool AlignHeartbeats { get; init; }
+
     /// <summary>The most bytes of entries in one append message (one entry is always sent). Default 256 KiB.</summary>
     public long AppendLimitBytes { get; init; } = 256 * 1024;
 

@@ -29,6 +29,7 @@ internal static class RaftSettings
             ElectionTimeoutMaxTicks = options.ElectionTicks + Math.Max(1, options.ElectionTicks / 2),
             ElectionDelayTicks = turn * options.ElectionTicks * 2 / 5,
             HeartbeatTicks = options.HeartbeatTicks,
+            AlignHeartbeats = true,
             EntryLimitBytes = Math.Min(RaftMessageCodec.MaxEntryBytes, node.Log.MaxEntryBytes),
             AppendLimitBytes = options.PeerFrameBytes / 2,
             RecentEntriesLimitBytes = Math.Max(64 * 1024, options.LogCacheBytes / node.Identity.Shards),

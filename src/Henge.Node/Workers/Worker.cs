@@ -16,6 +16,9 @@ internal sealed class Worker : IWorkItem
 {
     private const int MaxTicksAtOnce = 4;
 
+    // After so many ticks without work a worker looks at the clock only at every second one: waking up is most of what an idle node costs.
+    private const int CalmAfterTicks = 20;
+
     private readonly NodeContext _node;
     private readonly OperationQueue _operations = new();
     private readonly WorkerMessageQueue _messages = new();
@@ -28,6 +31,9 @@ internal sealed class Worker : IWorkItem
     private int _scheduled;
     private int _tickSignalled;
     private long _ticked;
+    private int _idleTicks;
+    private bool _calm;
+    private int _signals;
     private long _logBatches;
     private long _logBatchesDone;
     private int _completed;
@@ -96,9 +102,14 @@ internal sealed class Worker : IWorkItem
         Wake();
     }
 
-    /// <summary>Says that time may have passed. Thread-safe.</summary>
+    /// <summary>Says that time may have passed. Any one thread. How many ticks are due is told by the clock.</summary>
     public void SignalTick()
     {
+        if ((++_signals & 1) != 0 && Volatile.Read(ref _calm))
+        {
+            return;
+        }
+
         Volatile.Write(ref _tickSignalled, 1);
         Wake();
     }
@@ -198,7 +209,13 @@ internal sealed class Worker : IWorkItem
             return;
         }
 
-        for (Operation? operation = _operations.TakeAll(); operation is not null;)
+        Operation? first = _operations.TakeAll();
+        if (first is not null)
+        {
+            OnWork();
+        }
+
+        for (Operation? operation = first; operation is not null;)
         {
             Operation? next = operation.Next;
             operation.Next = null;
@@ -225,6 +242,7 @@ internal sealed class Worker : IWorkItem
             NodeLogBatch full = _batch;
             _batch = _freeBatches.Count > 0 ? _freeBatches.Pop() : new NodeLogBatch(this);
             full.Number = ++_logBatches;
+            OnWork();
             _node.Log.Submit(full);
         }
 
@@ -276,6 +294,12 @@ internal sealed class Worker : IWorkItem
         // After a pause ticks come in small groups, so that the messages that waited meanwhile are heard before anybody runs for election.
         int ticks = (int)Math.Min(due, MaxTicksAtOnce);
         _ticked += ticks;
+        _idleTicks += ticks;
+        if (_idleTicks >= CalmAfterTicks && !_calm)
+        {
+            Volatile.Write(ref _calm, true);
+        }
+
         for (int i = 0; i < ticks; i++)
         {
             foreach (ShardReplica replica in _inOrder)
@@ -288,6 +312,16 @@ internal sealed class Worker : IWorkItem
         if (due > ticks)
         {
             Volatile.Write(ref _tickSignalled, 1);
+        }
+    }
+
+    // Operations, elections, entries of leaders: whatever of it comes, ticks come as they should again.
+    private void OnWork()
+    {
+        _idleTicks = 0;
+        if (_calm)
+        {
+            Volatile.Write(ref _calm, false);
         }
     }
 

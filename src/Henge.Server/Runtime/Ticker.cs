@@ -3,7 +3,8 @@ namespace Henge.Server.Runtime;
 /// <summary>Calls something at a steady rate from a thread of its own, which a busy thread pool cannot hold up. Calls that would be late are not made up for.</summary>
 internal sealed class Ticker : IDisposable
 {
-    private readonly ManualResetEventSlim _stop = new(false);
+    // Without spinning: nobody sets it but at the end, and an idle node would spin a hundred times a second.
+    private readonly ManualResetEventSlim _stop = new(false, spinCount: 0);
     private readonly Thread _thread;
 
     public Ticker(int intervalMs, Action onTick)
