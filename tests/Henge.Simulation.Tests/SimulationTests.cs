@@ -9,7 +9,7 @@ public sealed class SimulationTests
 {
     static SimulationTests() => Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 
-    private static int Seeds => int.TryParse(Environment.GetEnvironmentVariable("HENGE_SIM_SEEDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int seeds) ? seeds : 40;
+    private static int Seeds => int.TryParse(Environment.GetEnvironmentVariable("HENGE_SIM_SEEDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int seeds) ? seeds : 200;
 
     [Fact]
     public void Clusters_under_faults_never_answer_wrongly_and_come_to_rest()

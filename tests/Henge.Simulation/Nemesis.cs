@@ -98,7 +98,9 @@ internal sealed class Nemesis(SimCluster cluster)
                 break;
             case 8:
                 Statistics.ClockDrifts++;
-                node.Clock.SetDrift((int)_random.Between(-100_000, 100_000));
+                // Two clocks must not differ by more than 13% for leases: see RaftOptions.LeaseDriftTicks.
+                int most = cluster.ByLease ? 50_000 : 100_000;
+                node.Clock.SetDrift((int)_random.Between(-most, most));
                 break;
             case 9:
                 Statistics.SlowDisks++;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Henge.Core;
 using Henge.Simulation;
 using Henge.Simulation.World;
@@ -84,6 +85,16 @@ internal static class Campaign
             }
         }
 
+        // Asked to end, it ends with the table of what it did.
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            Volatile.Write(ref stop, true);
+        }
+
+        using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+
         // Threads of its own: the pool would begin more and more seeds at once while none is done, and each of them holds a cluster in memory.
         Thread[] threads = [.. Enumerable.Range(0, jobs).Select(_ => new Thread(Work, 16 * 1024 * 1024))];
         Array.ForEach(threads, static t => t.Start());
@@ -107,7 +118,7 @@ internal static class Campaign
         }
 
         string[] missing = [.. statistics.Missing()];
-        if (missing.Length > 0 && seeds >= 200)
+        if (missing.Length > 0 && done >= 200)
         {
             Console.WriteLine("These never happened, so nothing is known about them: " + string.Join(", ", missing));
             return 1;

@@ -120,6 +120,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                     return;
                 }
 
+                cluster.Statistics.LeaseReads += cluster.ByLease ? 1 : 0;
                 history.Add(key, new KeyOperation { Client = number, Action = KeyAction.Read, Call = call, Return = history.Instant(), Value = value, Version = version, Outcome = KeyOutcome.Ok });
                 _seen[Encoding.ASCII.GetString(key)] = version;
             });

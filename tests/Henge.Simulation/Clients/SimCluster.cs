@@ -54,6 +54,8 @@ internal sealed class SimCluster
             Hunt = random.PerMille(600) ? HuntKind.Isolate : HuntKind.Pause;
         }
 
+        ByLease = random.PerMille(200);
+
         // The smallest has every entry travel alone.
         int frame = Hunt == HuntKind.Isolate ? 128 : random.Pick<int>([128, 1024, 64 * 1024]);
         int sessions = random.Pick<int>([3, 100]);
@@ -77,6 +79,7 @@ internal sealed class SimCluster
                 DiskReserveBytes = 0,
                 BalanceIntervalMs = random.Pick<int>([0, 500, 2000]),
                 DefaultDeadlineMs = 2_000,
+                Reads = ByLease ? ReadConsistency.Lease : ReadConsistency.Linearizable,
                 SessionLimit = Math.Max(sessions, 100),
                 RaftBugs = (RaftBugs)(canary.IsRaft() ? (int)canary.RaftBug() : 0),
                 Bugs = canary.NodeBug(),
@@ -108,6 +111,9 @@ internal sealed class SimCluster
     public SimNetwork Network { get; }
 
     public int Shards { get; }
+
+    /// <summary>Whether reads trust the leader's lease: then clocks must not drift further apart than that allows.</summary>
+    public bool ByLease { get; }
 
     /// <summary>What happens to every new leader of the first shard in this run.</summary>
     public HuntKind Hunt { get; }
