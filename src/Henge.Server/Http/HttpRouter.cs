@@ -1,5 +1,5 @@
-using System.Text;
 using System.Diagnostics;
+using System.Text;
 using Henge.Core;
 using Henge.Server.Metrics;
 using Microsoft.AspNetCore.Http;
