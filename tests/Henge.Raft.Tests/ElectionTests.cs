@@ -20,6 +20,48 @@ public sealed class ElectionTests
         }
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(25)]
+    public void A_node_stands_for_election_after_its_timeout_and_its_delay(int delayTicks)
+    {
+        Lab lab = new(3, new RaftOptions { Self = new(1), ElectionTimeoutMinTicks = 15, ElectionTimeoutMaxTicks = 20, ElectionDelayTicks = delayTicks });
+        for (ulong node = 1; node <= 3; node++)
+        {
+            lab.Tick(node, delayTicks + 14);
+            Assert.Equal(RaftRole.Follower, lab[node].Role);
+            lab.Tick(node, 6);
+            Assert.Equal(RaftRole.PreCandidate, lab[node].Role);
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Aligned_heartbeats_come_at_the_same_ticks_whenever_the_leader_was_elected(int ticksBefore)
+    {
+        Lab lab = new(3, new RaftOptions { Self = new(1), AlignHeartbeats = true });
+        lab.Tick(1, ticksBefore);
+        int ticks = ticksBefore;
+        for (; lab[1].Role == RaftRole.Follower; ticks++)
+        {
+            lab.Tick(1);
+        }
+
+        lab.Settle();
+        Assert.Equal(RaftRole.Leader, lab[1].Role);
+        for (int beats = 0; beats < 5;)
+        {
+            lab.DropAll(1);
+            lab.Tick(1);
+            bool isBeat = lab.InFlight(1, 2).OfType<Heartbeat>().Any();
+            Assert.Equal(++ticks % 5 == 0, isBeat);
+            beats += isBeat ? 1 : 0;
+            lab.Settle();
+        }
+    }
+
     [Fact]
     public void A_granted_PreVote_of_a_coming_term_does_not_change_the_term_of_whoever_hears_it()
     {

@@ -129,6 +129,30 @@ public sealed class ThreeNodeTests
     }
 
     [Fact]
+    public void At_rest_a_worker_sends_the_heartbeats_of_all_its_shards_together()
+    {
+        var cluster = new ClusterHarness(3, configure: static o => o with { Shards = 24, Workers = 2 });
+        cluster.RunUntilLed();
+
+        // So that leaders have been elected at different times.
+        foreach (HarnessNode node in cluster.Nodes)
+        {
+            node.Crash();
+            cluster.RunUntilLed();
+            node.Start();
+            cluster.Run(1_500);
+        }
+
+        cluster.Run(10_000);
+        cluster.RunUntilLed();
+        long frames = cluster.Network.FramesSent;
+        cluster.Run(1_000);
+
+        // Twenty times in a second, two workers of three nodes to two peers, and as many answers; 25 groups by themselves would send 2,000.
+        Assert.InRange(cluster.Network.FramesSent - frames, 200, 20 * 2 * 3 * 2 * 2 + 50);
+    }
+
+    [Fact]
     public void A_caller_that_wants_the_leader_is_told_where_it_is()
     {
         var cluster = new ClusterHarness(3);
