@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Henge.Failover;
 
 int kills = Number("--kills", 50);
@@ -9,12 +10,25 @@ Console.CancelKeyPress += (_, e) =>
     e.Cancel = true;
     stop.Cancel();
 };
+using PosixSignalRegistration terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+{
+    context.Cancel = true;
+    stop.Cancel();
+});
 await using Cluster cluster = new(shards, stop.Token);
-await cluster.StartAsync();
-FailoverRun run = new(cluster, kills, stop.Token);
-await run.RunAsync();
-run.Print(Console.Out);
-return 0;
+try
+{
+    await cluster.StartAsync();
+    FailoverRun run = new(cluster, kills, stop.Token);
+    await run.RunAsync();
+    run.Print(Console.Out);
+    return 0;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    // The nodes end with the cluster.
+    return 130;
+}
 
 int Number(string name, int usual)
 {
