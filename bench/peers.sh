@@ -61,16 +61,25 @@ fi
 ./henge --version >/dev/null || die "Henge does not build."
 export ETCDCTL_API=3
 
-port=$((20000 + RANDOM % 20000))
+# Below the ports that the system gives to outgoing connections, and none of them in use.
+for _ in $(seq 100); do
+  port=$((20000 + RANDOM % 12000))
+  python3 -c '
+import socket, sys
+for p in [*range(1, 4), *range(11, 14), 20, 30, 31, 32]:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", int(sys.argv[1]) + p))' "$port" 2>/dev/null && break
+done
 wait_for() { # wait_for NAME COMMAND...: until it succeeds; no load generator is begun before
-  local name=$1
+  local name=$1 until=$((SECONDS + 60)) pid
   shift
-  for _ in $(seq 300); do
-    "$@" >/dev/null 2>&1 && return 0
+  while [ $SECONDS -lt $until ]; do
+    timeout 5 "$@" >/dev/null 2>&1 && return 0
+    for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || until=0; done
     sleep 0.1
   done
   tail -n 5 "$work"/*.log >&2
-  die "$name did not become ready within 30 s."
+  die "$name did not become ready within 60 s, or ended."
 }
 
 frame() { # frame FILE MESSAGE: a gRPC frame around a message given in hexadecimal digits

@@ -34,7 +34,7 @@ say() { echo "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 ./henge --version >/dev/null || die "Henge does not build."
-port=$((20000 + RANDOM % 20000))
+port=$((20000 + RANDOM % 12000))
 address=127.0.0.1:$port
 now() { date +%s.%N; }
 minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a - b }'; }

@@ -45,7 +45,7 @@ code=$?
 check 'redis-server, redis-cli and python3-redis are there' $code "$(tail -n 1 "$work/python.log")"
 [ $code -eq 0 ] || finish
 
-port=$((20000 + RANDOM % 20000))
+port=$((20000 + RANDOM % 12000))
 p1=$port p2=$((port + 1)) p3=$((port + 2)) pr=$((port + 3))
 redis-server --port "$pr" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --notify-keyspace-events KEA --loglevel warning >"$work/redis.log" 2>&1 &
 redis=$!
