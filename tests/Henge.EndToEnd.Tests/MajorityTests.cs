@@ -17,6 +17,13 @@ public sealed class MajorityTests
         using HengeClient client = cluster.Client();
         PutResult first = await client.PutAsync("kept", "before", cancellationToken: limit.Token);
 
+        // A stale read is of what a node has applied, and that a write is committed reaches followers after its answer.
+        using (HengeClient left = cluster.Client(null, 0))
+        {
+            await cluster.UntilAsync("the one that will be left has applied the write", async () =>
+                (await left.GetAsync("kept", new GetOptions { Consistency = ReadConsistency.Stale }, limit.Token)).Version == first.Version);
+        }
+
         cluster.Kill(1, 2);
         await cluster.UntilAsync("the one that is left knows that it cannot serve", async () => !await cluster.IsReadyAsync(0));
         bool doubted = false;
