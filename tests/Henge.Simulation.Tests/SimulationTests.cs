@@ -28,6 +28,7 @@ public sealed class SimulationTests
     [InlineData(500101)]
     [InlineData(600358)]
     [InlineData(600626)]
+    [InlineData(2001073)]
     public void What_was_found_once_is_not_found_again(int seed) => Assert.Null(SimRun.Run((ulong)seed).Failure);
 
     [Theory]

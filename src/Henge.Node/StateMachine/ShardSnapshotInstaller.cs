@@ -262,7 +262,8 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         _batch.Clear();
     }
 
-    // Later than whatever an earlier installation left at this key, so that it is the newest there.
+    // Later than whatever an earlier installation left at this key, so that it is the newest there; and a count of its own, far below the versions of writes. Above the
+    // last write it would raise what the keyspace shows, and a snapshot taken afterwards would show sessions of the write that comes next (docs/simulation.md, seed 2001073).
     private Core.Version NextMarkerVersion()
     {
         using EngineIterator markers = _engine.CreateIterator(new IteratorOptions
@@ -274,7 +275,6 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             AllVersions = true,
         });
         markers.SeekToFirst();
-        ulong newest = markers.Valid ? markers.Version.Value : 0;
-        return new Core.Version(Math.Max(newest, _machine.LastVersion.Value) + 1);
+        return markers.Valid ? markers.Version.Next : new Core.Version(1);
     }
 }

@@ -122,6 +122,46 @@ public sealed class SnapshotTests
     }
 
     [Fact]
+    public void A_snapshot_of_a_state_that_came_by_a_snapshot_is_one_cut_too()
+    {
+        // Both have the same last write; the snapshot is newer by an entry that writes nothing, and the next write's version is the very next one.
+        var source = new MachineHarness();
+        var target = new MachineHarness();
+        byte[] first = source.Entry(Put("k", "1", default, new SessionStamp(1, 1)));
+        byte[] next = source.Entry(Put("k", "2", default, new SessionStamp(1, 2)));
+        foreach (MachineHarness h in new[] { source, target })
+        {
+            h.Machine.ApplyEntry(new LogIndex(1), first, null);
+            h.Machine.CommitBatch();
+        }
+
+        source.Machine.ApplyEmpty(new LogIndex(2));
+        source.Machine.CommitBatch();
+        Install(Chunks(source, 1000), target);
+        ulong hash = target.Machine.StateHash();
+
+        using ShardSnapshotReader reader = target.Machine.CreateSnapshot(new Term(1), default);
+        target.Machine.ApplyEntry(new LogIndex(3), next, null);
+        target.Machine.CommitBatch();
+        var buffer = new byte[10_000];
+        Assert.True(reader.TryRead(buffer, out int written, out bool isLast) && isLast);
+        var third = new MachineHarness();
+        Install([buffer[..written]], third);
+        Assert.Equal(hash, third.Machine.StateHash());
+
+        third.Machine.ApplyEntry(new LogIndex(3), next, null);
+        third.Machine.CommitBatch();
+        Assert.Equal("2", third.Get("k"));
+
+        static void Install(List<byte[]> chunks, MachineHarness into)
+        {
+            using ShardSnapshotInstaller installer = into.Machine.BeginInstall();
+            chunks.ForEach(chunk => installer.Write(chunk));
+            installer.Complete();
+        }
+    }
+
+    [Fact]
     public void A_crash_anywhere_leaves_the_old_state_the_new_one_or_a_replica_that_serves_nothing()
     {
         MachineHarness source = Source(5);
