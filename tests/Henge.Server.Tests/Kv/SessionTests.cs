@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
 using Henge.Server.Tests.Fakes;
@@ -237,18 +238,34 @@ public sealed class SessionTests
     public async Task A_stopping_server_answers_what_is_under_way_and_ends_the_session()
     {
         FakeNode node = new();
-        node.Intercept = node.Hold;
+        Operation? other = null;
+        node.Intercept = operation =>
+        {
+            if (!operation.Key.Span.SequenceEqual("other"u8))
+            {
+                return node.Hold(operation);
+            }
+
+            Volatile.Write(ref other, operation);
+            return true;
+        };
         await using RunningServer server = await RunningServer.StartAsync(node);
         await using OpenStream session = await OpenStream.OpenAsync(server, Path);
         await session.WriteAsync(new SessionRequest { Operations = { Get(1, "k") } });
         await GrpcRulesTests.Until(() => node.Held == 1);
+
+        // A call that lasts keeps the connection open: .NET's HTTP client throws away what it has not handed out yet of an answer whose
+        // request has not ended, when the connection ends.
+        Task<CallResult> lasting = server.CallAsync("/henge.v1.KVStore/Get", new GetRequest { Key = B("other") });
+        await GrpcRulesTests.Until(() => Volatile.Read(ref other) is not null);
         Task stop = server.Server.StopAsync();
-        node.Intercept = null;
         node.ReleaseHeld();
         Assert.Single(await ResultsAsync(session, 1));
         CallResult end = await session.EndAsync();
         Assert.Equal(GrpcStatusCode.Unavailable, end.Status);
         Assert.Equal(((int)ErrorCode.Stopping).ToString(), end.HengeError);
+        other!.Complete();
+        Assert.Equal(GrpcStatusCode.Ok, (await lasting).Status);
         await stop.WaitAsync(RunningServer.Patience);
     }
 }
