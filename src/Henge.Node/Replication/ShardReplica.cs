@@ -26,6 +26,7 @@ internal sealed class ShardReplica
     private readonly WriteQueue _writes;
     private readonly ReadQueue _reads;
     private readonly VersionWaiters _versions;
+    private readonly ReadAdmission _admission;
     private readonly List<Entry> _toApply = [];
     private readonly ShardStatusPublisher _status;
     private readonly LogCompactor _compactor;
@@ -68,6 +69,7 @@ internal sealed class ShardReplica
         _writes = new WriteQueue(this, _group, lastVersion);
         _reads = new ReadQueue(this, _group);
         _versions = new VersionWaiters(this);
+        _admission = new ReadAdmission(this, machine, _reads, _versions);
         _status = new ShardStatusPublisher(this, _group);
         _compactor = new LogCompactor(this, _group, _log);
         _sender = new SnapshotSender(this, _group, machine);
@@ -170,7 +172,7 @@ internal sealed class ShardReplica
         }
         else
         {
-            AddRead(operation);
+            _admission.Add(operation);
         }
 
         Worker.MarkDirty(this);
@@ -368,53 +370,7 @@ internal sealed class ShardReplica
     }
 
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
-    public void OnReadable(Operation operation)
-    {
-        Core.Version applied = _machine.LastVersion;
-        if (operation is ShardBarrier { Phase: BarrierPhase.Collect })
-        {
-            operation.Version = applied;
-            Worker.Complete(operation);
-            return;
-        }
-
-        Core.Version now = Node.Clock.Now;
-        Core.Version wanted = operation.ReadVersion;
-        if (wanted.IsZero)
-        {
-            operation.Version = now > applied ? now : applied;
-            if (operation.Kind == OperationKind.Get)
-            {
-                Worker.Complete(operation);
-                return;
-            }
-        }
-        else
-        {
-            if (wanted < _machine.HistoryFloor)
-            {
-                Worker.Fail(operation, ErrorCode.HistoryGone, $"Version {wanted} is below the history that is kept, which begins at {_machine.HistoryFloor} ({_machine.HistoryFloor.ToTime():O}). Read at that version or a later one, or keep a longer history.");
-                return;
-            }
-
-            if (wanted > now && wanted > applied)
-            {
-                Worker.Fail(operation, ErrorCode.InvalidArgument, $"Version {wanted} ({wanted.ToTime():O}) lies in the future; it is {now} now. Read at a version that has been.");
-                return;
-            }
-
-            operation.Version = wanted;
-        }
-
-        if (operation.Version <= applied || operation.Consistency == ReadConsistency.Stale)
-        {
-            Worker.Complete(operation);
-        }
-        else
-        {
-            _versions.Add(operation);
-        }
-    }
+    public void OnReadable(Operation operation) => _admission.OnReadable(operation);
 
     /// <summary>A snapshot lies on disk from before the start; it goes once the engine holds its contents durably.</summary>
     public void OnSnapshotFound(LogIndex index) => _receiver.Found(index);
@@ -459,39 +415,6 @@ internal sealed class ShardReplica
         _versions.FailAll(ErrorCode.Stopping, Message);
         _sender.Stop();
         _receiver.Stop();
-    }
-
-    private void AddRead(Operation operation)
-    {
-        if (operation.Consistency == ReadConsistency.Default)
-        {
-            operation.Consistency = Node.Options.Reads;
-        }
-
-        if (operation is ShardBarrier { Phase: BarrierPhase.Close })
-        {
-            operation.Version = operation.ReadVersion;
-            if (operation.Version <= _machine.LastVersion)
-            {
-                Worker.Complete(operation);
-            }
-            else
-            {
-                _versions.Add(operation);
-            }
-        }
-        else if (operation.Consistency == ReadConsistency.Stale)
-        {
-            OnReadable(operation);
-        }
-        else if (operation.LeaderOnly && _group.Role != RaftRole.Leader && !_group.Leader.IsNone)
-        {
-            FailNotLeader(operation);
-        }
-        else
-        {
-            _reads.Add(operation);
-        }
     }
 
     private bool Handle(Ready ready)

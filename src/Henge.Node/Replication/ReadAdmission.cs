@@ -1,0 +1,96 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// What a read of a shard has to wait for, and at which version it is served: the read barrier unless it is content with what is stale, then the version
+/// that it wants, if it names one. Belongs to the shard's worker.
+/// </summary>
+internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine machine, ReadQueue reads, VersionWaiters versions)
+{
+    /// <summary>Takes a read in.</summary>
+    public void Add(Operation operation)
+    {
+        if (operation.Consistency == ReadConsistency.Default)
+        {
+            operation.Consistency = replica.Node.Options.Reads;
+        }
+
+        if (operation is ShardBarrier { Phase: BarrierPhase.Close })
+        {
+            operation.Version = operation.ReadVersion;
+            if (operation.Version <= machine.LastVersion)
+            {
+                replica.Worker.Complete(operation);
+            }
+            else
+            {
+                versions.Add(operation);
+            }
+        }
+        else if (operation.Consistency == ReadConsistency.Stale)
+        {
+            OnReadable(operation);
+        }
+        else if (operation.LeaderOnly && replica.Group.Role != RaftRole.Leader && !replica.Group.Leader.IsNone)
+        {
+            replica.FailNotLeader(operation);
+        }
+        else
+        {
+            reads.Add(operation);
+        }
+    }
+
+    /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
+    public void OnReadable(Operation operation)
+    {
+        Core.Version applied = machine.LastVersion;
+        if (operation is ShardBarrier { Phase: BarrierPhase.Collect })
+        {
+            operation.Version = applied;
+            replica.Worker.Complete(operation);
+            return;
+        }
+
+        Core.Version now = replica.Node.Clock.Now;
+        Core.Version wanted = operation.ReadVersion;
+        if (wanted.IsZero)
+        {
+            operation.Version = now > applied ? now : applied;
+            if (operation.Kind == OperationKind.Get)
+            {
+                replica.Worker.Complete(operation);
+                return;
+            }
+        }
+        else
+        {
+            if (wanted < machine.HistoryFloor)
+            {
+                replica.Worker.Fail(operation, ErrorCode.HistoryGone, $"Version {wanted} is below the history that is kept, which begins at {machine.HistoryFloor} ({machine.HistoryFloor.ToTime():O}). Read at that version or a later one, or keep a longer history.");
+                return;
+            }
+
+            if (wanted > now && wanted > applied)
+            {
+                replica.Worker.Fail(operation, ErrorCode.InvalidArgument, $"Version {wanted} ({wanted.ToTime():O}) lies in the future; it is {now} now. Read at a version that has been.");
+                return;
+            }
+
+            operation.Version = wanted;
+        }
+
+        if (operation.Version <= applied || operation.Consistency == ReadConsistency.Stale)
+        {
+            replica.Worker.Complete(operation);
+        }
+        else
+        {
+            versions.Add(operation);
+        }
+    }
+}
