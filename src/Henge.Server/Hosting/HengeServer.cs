@@ -74,7 +74,7 @@ public sealed class HengeServer : IAsyncDisposable
             _listen = listen;
             listen.Run(_dispatcher.RunAsync);
         });
-        SocketTransportFactory sockets = new(Options.Create(new SocketTransportOptions { Backlog = 1024 }), logging);
+        SocketTransportFactory sockets = new(Options.Create(new SocketTransportOptions { Backlog = 1024, WaitForDataBeforeAllocatingBuffer = false }), logging);
         _kestrel = new KestrelServer(Options.Create(kestrel), new PortTransportFactory(sockets), logging);
     }
 

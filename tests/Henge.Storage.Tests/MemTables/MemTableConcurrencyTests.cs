@@ -100,7 +100,15 @@ public sealed unsafe class MemTableConcurrencyTests
                 long version = ((long)random.Next(1, i + 10) * Writers) + writer;
                 if (random.Next(2) == 0)
                 {
-                    table.Add(EntryKind.Put, 1, key, new Version((ulong)version), key);
+                    if (random.Next(2) == 0)
+                    {
+                        table.Add(EntryKind.Put, 1, key, new Version((ulong)version), key);
+                    }
+                    else
+                    {
+                        AddTwice(table, key, (ulong)version);
+                    }
+
                     for (long seen = Volatile.Read(ref newest[k]); seen < version; seen = Volatile.Read(ref newest[k]))
                     {
                         Interlocked.CompareExchange(ref newest[k], version, seen);
@@ -124,6 +132,15 @@ public sealed unsafe class MemTableConcurrencyTests
         }
     }
 
+    /// <summary>In a group together with an older version of the same key.</summary>
+    private static void AddTwice(MemTable table, byte[] key, ulong version)
+    {
+        MemTableGroup group = default;
+        table.Add(ref group, EntryKind.Put, 1, key, new Version(version), key, 0);
+        table.Add(ref group, EntryKind.Put, 1, key, new Version(version - Writers), key, 0);
+        table.AddGroup(&group);
+    }
+
     /// <summary>Entry <paramref name="i"/> of a writer: spread over the range (a bijection), or rising; writers interleave or stay apart.</summary>
     private static ulong KeyOf(int writer, int i, int seed, bool sharedRange) =>
         sharedRange
@@ -133,11 +150,24 @@ public sealed unsafe class MemTableConcurrencyTests
     private static void Write(MemTable table, int writer, int seed, bool sharedRange, ref int written)
     {
         byte[] key = new byte[8];
+        MemTableGroup group = default;
         for (int i = 0; i < EntriesEach; i++)
         {
             BinaryPrimitives.WriteUInt64BigEndian(key, KeyOf(writer, i, seed, sharedRange));
-            table.Add(EntryKind.Put, 1, key, new Version((ulong)i + 1), key);
-            Volatile.Write(ref written, i + 1);
+            if ((writer & 1) == 0)
+            {
+                table.Add(EntryKind.Put, 1, key, new Version((ulong)i + 1), key);
+                Volatile.Write(ref written, i + 1);
+                continue;
+            }
+
+            // Every second writer brings them in by groups, beside those that come one by one.
+            table.Add(ref group, EntryKind.Put, 1, key, new Version((ulong)i + 1), key, 0);
+            if (group.IsFull || i % 7 == 0 || i == EntriesEach - 1)
+            {
+                table.AddGroup(&group);
+                Volatile.Write(ref written, i + 1);
+            }
         }
     }
 
@@ -248,11 +278,23 @@ public sealed unsafe class MemTableConcurrencyTests
         });
         reader.Start();
         byte[] key = new byte[8];
+        MemTableGroup group = default;
         for (int i = 0; i < Count; i++)
         {
             BinaryPrimitives.WriteUInt64BigEndian(key, (uint)i * 2654435761U);
-            table.Add(EntryKind.Put, 1, key, new Version((ulong)i + 1), key);
-            Volatile.Write(ref written, i + 1);
+            if ((i & 512) == 0 && group.Nodes.Count == 0)
+            {
+                table.Add(EntryKind.Put, 1, key, new Version((ulong)i + 1), key);
+                Volatile.Write(ref written, i + 1);
+                continue;
+            }
+
+            table.Add(ref group, EntryKind.Put, 1, key, new Version((ulong)i + 1), key, 0);
+            if (group.IsFull || i % 7 == 0 || i == Count - 1)
+            {
+                table.AddGroup(&group);
+                Volatile.Write(ref written, i + 1);
+            }
         }
 
         reader.Join();

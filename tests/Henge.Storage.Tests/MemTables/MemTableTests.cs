@@ -24,12 +24,17 @@ public sealed unsafe class MemTableTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(4)]
-    public void A_memtable_agrees_with_a_sorted_dictionary(int seed)
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(3, false)]
+    [InlineData(4, false)]
+    [InlineData(5, true)]
+    [InlineData(6, true)]
+    [InlineData(7, true)]
+    [InlineData(8, true)]
+    public void A_memtable_agrees_with_a_sorted_dictionary(int seed, bool inGroups)
     {
+        MemTableGroup group = default;
         Random random = new(seed);
         SortedDictionary<byte[], byte[]> model = new(Entries.Order);
         MemTable table = new(random.Next(1, 4) * 20_000);
@@ -41,8 +46,22 @@ public sealed unsafe class MemTableTests
             Version version = new((ulong)random.Next(1, 40));
             byte[] value = kind == EntryKind.Delete ? [] : Entries.RandomBytes(random, random.Next(random.Next(200) == 0 ? 20_000 : 30));
             byte[] internalKey = Key(keyspace, key, version.Value, kind);
-            table.Add(kind, keyspace, key, version, value, 77);
             model.TryAdd(internalKey, Entries.Stored(kind, value, 77));
+            if (inGroups)
+            {
+                table.Add(ref group, kind, keyspace, key, version, value, 77);
+                if (!group.IsFull && random.Next(6) != 0 && i < 2999)
+                {
+                    continue;
+                }
+
+                table.AddGroup(&group);
+            }
+            else
+            {
+                table.Add(kind, keyspace, key, version, value, 77);
+            }
+
             Assert.Equal(model.Count, table.EntryCount);
         }
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using Henge.Core;
 
 namespace Henge.Storage.Lsm;
@@ -59,10 +60,61 @@ internal sealed unsafe class MemTable : IPinOwner
     public void Add(
         EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0)
     {
+        SkipListNode* node = Write(kind, keyspace, key, version, value, expiresAtMs, out int height, out ulong hash);
+
+        // Before the entry itself: who can see the entry must not be turned away by the filter.
+        AddToFilter(hash);
+        ulong slot = _newest.Take(hash);
+        bool inserted = _list.Insert(node, height, out bool isNewest);
+        Finish(node, hash, slot, inserted, isNewest);
+    }
+
+    /// <summary>Adds an entry to a group that <see cref="AddGroup"/> brings in; the group must have room.</summary>
+    public void Add(
+        ref MemTableGroup group, EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs)
+    {
+        SkipListNode* node = Write(kind, keyspace, key, version, value, expiresAtMs, out int height, out ulong hash);
+        _newest.Prefetch(hash);
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(_filter + FilterIndex(hash));
+        }
+
+        group.Hashes[group.Nodes.Count] = hash;
+        group.Nodes.Add(node, height);
+    }
+
+    /// <summary>Brings the entries of a group in, in order, and empties it. The group must not move meanwhile.</summary>
+    public void AddGroup(MemTableGroup* group)
+    {
+        bool together = _list.TryBeginGroup(&group->Nodes);
+        for (int i = 0; i < group->Nodes.Count; i++)
+        {
+            // Taken and given back one by one: of two entries of one key, neither must find the slot taken by the other.
+            SkipListNode* node = group->Nodes.Node(i);
+            ulong hash = group->Hashes[i];
+            AddToFilter(hash);
+            ulong slot = _newest.Take(hash);
+            bool inserted = together ? SkipList.Insert(&group->Nodes, i, out bool isNewest) : _list.Insert(node, group->Nodes.Heights[i], out isNewest);
+            Finish(node, hash, slot, inserted, isNewest);
+        }
+
+        if (together)
+        {
+            _list.EndGroup(&group->Nodes);
+        }
+
+        group->Nodes.Count = 0;
+    }
+
+    /// <summary>Writes an entry into the arena, where nobody finds it yet.</summary>
+    private SkipListNode* Write(
+        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs, out int height, out ulong hash)
+    {
         int expiryBytes = kind == EntryKind.PutExpiring ? sizeof(long) : 0;
         ulong number = (ulong)Interlocked.Increment(ref _counters->Added);
         int prefixLength = key.Length + InternalKey.KeyspaceBytes;
-        SkipListNode* node = _list.AllocateNode(prefixLength, checked(value.Length + expiryBytes), number, out int height);
+        SkipListNode* node = _list.AllocateNode(prefixLength, checked(value.Length + expiryBytes), number, out height);
         byte* target = SkipListNode.Key(node);
         BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(target, sizeof(uint)), keyspace);
         key.CopyTo(new Span<byte>(target + InternalKey.KeyspaceBytes, key.Length));
@@ -76,12 +128,13 @@ internal sealed unsafe class MemTable : IPinOwner
 
         value.CopyTo(new Span<byte>(valueTarget, value.Length));
 
-        // Before the entry itself: who can see the entry must not be turned away by the filter.
-        ulong hash = BloomFilter.Hash(new ReadOnlySpan<byte>(target, prefixLength));
-        AddToFilter(hash);
+        hash = BloomFilter.Hash(new ReadOnlySpan<byte>(target, prefixLength));
         WidenVersions(version.Value);
-        ulong slot = _newest.Take(hash);
-        bool inserted = _list.Insert(node, height, out bool isNewest);
+        return node;
+    }
+
+    private void Finish(SkipListNode* node, ulong hash, ulong slot, bool inserted, bool isNewest)
+    {
         _newest.Give(hash, slot, inserted && isNewest ? node : null);
         if (!inserted)
         {

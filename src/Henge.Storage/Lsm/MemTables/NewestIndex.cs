@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Henge.Storage.Lsm;
 
@@ -45,6 +46,16 @@ internal sealed unsafe class NewestIndex
         ulong slot = Volatile.Read(ref Slot(hash));
         ulong address = slot & AddressMask;
         return slot >> AddressBits == TagOf(hash) && address >= LowestAddress ? (SkipListNode*)address : null;
+    }
+
+    /// <summary>Has the slot of a key fetched, for <see cref="Take"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(ulong hash)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(Unsafe.AsPointer(ref Slot(hash)));
+        }
     }
 
     /// <summary>Takes the slot of a key whose entry is about to be linked in. Gives what was in it, for <see cref="Give"/>; or <see cref="Dead"/>.</summary>

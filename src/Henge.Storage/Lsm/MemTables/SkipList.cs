@@ -8,7 +8,7 @@ namespace Henge.Storage.Lsm;
 /// deletion), so that many threads add and any number reads without locks. Every second node of a level is in the next one: a search then takes one
 /// step forward on a level, and the step that leads too far costs nothing, since hints tell (<see cref="SkipListNode"/>).
 /// </summary>
-internal sealed unsafe class SkipList
+internal sealed unsafe partial class SkipList
 {
     /// <summary>Enough for 2^24 entries at full speed.</summary>
     public const int MaxHeight = 24;
@@ -47,6 +47,8 @@ internal sealed unsafe class SkipList
     /// <summary>The first node, or null.</summary>
     public SkipListNode* First => SkipListNode.Next(_head, 0);
 
+    private Splice* SharedSplice => (Splice*)_splices + (Environment.CurrentManagedThreadId & (SpliceSlots - 1));
+
     /// <summary>Takes memory for a node, to be filled in and given to <see cref="Insert(SkipListNode*, int, out bool)"/>. The number chooses the height.</summary>
     public SkipListNode* AllocateNode(int prefixLength, int valueLength, ulong number, out int height)
     {
@@ -84,20 +86,10 @@ internal sealed unsafe class SkipList
     [SkipLocalsInit]
     public bool Insert(SkipListNode* node, int height, out bool isNewest)
     {
-        int current = Volatile.Read(ref _height);
-        while (height > current)
-        {
-            int seen = Interlocked.CompareExchange(ref _height, height, current);
-            if (seen == current)
-            {
-                break;
-            }
-
-            current = seen;
-        }
+        Raise(height);
 
         // Where the last insertion of (about) this thread ended is a good place to begin: sequential keys then cost one comparison.
-        Splice* shared = (Splice*)_splices + (Environment.CurrentManagedThreadId & (SpliceSlots - 1));
+        Splice* shared = SharedSplice;
         if (Interlocked.CompareExchange(ref shared->Busy, 1, 0) == 0)
         {
             bool inserted = Insert(node, height, shared, out isNewest);
@@ -110,9 +102,23 @@ internal sealed unsafe class SkipList
         return Insert(node, height, &own, out isNewest);
     }
 
+    private void Raise(int height)
+    {
+        int current = Volatile.Read(ref _height);
+        while (height > current)
+        {
+            int seen = Interlocked.CompareExchange(ref _height, height, current);
+            if (seen == current)
+            {
+                break;
+            }
+
+            current = seen;
+        }
+    }
+
     private bool Insert(SkipListNode* node, int height, Splice* splice, out bool isNewest)
     {
-        isNewest = false;
         byte* key = SkipListNode.Key(node);
         int prefixLength = SkipListNode.PrefixLength(node);
         if (!splice->Brackets(0, _head, key, prefixLength))
@@ -120,6 +126,15 @@ internal sealed unsafe class SkipList
             FindSplice(key, prefixLength, splice);
         }
 
+        return LinkIn(node, height, splice, out isNewest);
+    }
+
+    /// <summary>Links a node in where a splice says; the splice's nodes before the key must be so still, those after it need not.</summary>
+    private static bool LinkIn(SkipListNode* node, int height, Splice* splice, out bool isNewest)
+    {
+        isNewest = false;
+        byte* key = SkipListNode.Key(node);
+        int prefixLength = SkipListNode.PrefixLength(node);
         for (int level = 0; level < height; level++)
         {
             while (true)
@@ -281,7 +296,7 @@ internal sealed unsafe class SkipList
     public void Free() => OffHeap.FreeAligned(_splices, sizeof(Splice) * SpliceSlots);
 
     /// <summary>Where a key belongs: at each level the node before it and the one after it. Each level's lies within the one above.</summary>
-    private struct Splice
+    internal struct Splice
     {
         public int Busy;
         public fixed long Prev[MaxHeight];

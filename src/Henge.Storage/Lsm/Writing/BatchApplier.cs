@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Henge.Core;
 
 namespace Henge.Storage.Lsm;
@@ -83,10 +84,13 @@ internal sealed class BatchApplier
     }
 
     /// <summary>Adds the entries to a memtable, and raises the clocks when all are in it; false when the bytes make no sense.</summary>
-    public static bool Apply(ReadOnlySpan<byte> encoded, WriteBuffer buffer, KeyspaceClocks clocks, BatchApplier? applier)
+    [SkipLocalsInit]
+    public static unsafe bool Apply(ReadOnlySpan<byte> encoded, WriteBuffer buffer, KeyspaceClocks clocks, BatchApplier? applier)
     {
         MemTable table = buffer.Table;
         var raises = new BatchRaises();
+        Unsafe.SkipInit(out MemTableGroup group);
+        group.Nodes.Count = 0;
         var reader = new WriteBatchReader(encoded);
         while (reader.MoveNext())
         {
@@ -98,9 +102,14 @@ internal sealed class BatchApplier
             }
 
             raises.See(clocks, reader.Keyspace, reader.Version);
-            table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
+            table.Add(ref group, reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
+            if (group.IsFull)
+            {
+                table.AddGroup(&group);
+            }
         }
 
+        table.AddGroup(&group);
         raises.Raise(clocks, buffer);
         return !reader.Damaged;
     }
