@@ -136,7 +136,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
         call.Key = key;
         call.DeleteOptions = options;
-        call.Number = _lanes.Rent();
+        call.Number = NumberFor(key);
         short token = call.Version;
         _sessions!.Start(call, options.Deadline);
         return new ValueTask<DeleteResult>(call, token);
@@ -163,6 +163,12 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         return true;
     }
 
+    private WriteNumber NumberFor(ReadOnlyMemory<byte> key)
+    {
+        int shards = _router.Map.ShardCount;
+        return _lanes.Rent(shards == 0 ? 0 : KeyRouting.ShardOf(key.Span, shards));
+    }
+
     private ValueTask<GetResult> Start(SessionCall call, GetOptions options)
     {
         call.GetOptions = options;
@@ -174,7 +180,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private ValueTask<PutResult> Start(SessionCall call, PutOptions options)
     {
         call.PutOptions = options;
-        call.Number = _lanes.Rent();
+        call.Number = NumberFor(call.Key);
         short token = call.Version;
         _sessions!.Start(call, options.Deadline);
         return new ValueTask<PutResult>(call, token);
@@ -190,7 +196,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, PutOptions options, CancellationToken cancellationToken)
     {
         Wire.PutRequest request = WireMapping.Put(key, value, options);
-        WriteNumber number = _lanes.Rent();
+        WriteNumber number = NumberFor(key);
         try
         {
             request.ClientId = number.ClientId;
@@ -206,7 +212,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private async ValueTask<DeleteResult> DeleteUnaryAsync(ReadOnlyMemory<byte> key, DeleteOptions options, CancellationToken cancellationToken)
     {
         Wire.DeleteRequest request = WireMapping.Delete(key, options);
-        WriteNumber number = _lanes.Rent();
+        WriteNumber number = NumberFor(key);
         try
         {
             request.ClientId = number.ClientId;
@@ -237,7 +243,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             : throw new ArgumentException("The transaction is empty; add comparisons or operations before committing it.", nameof(transaction));
         if (TryRent(SessionCallKind.Txn, request.CalculateSize(), cancellationToken, out SessionCall? call))
         {
-            call.Number = _lanes.Rent();
+            call.Number = NumberFor(key);
             request.ClientId = call.Number.ClientId;
             request.Sequence = call.Number.Sequence;
             call.Key = key;
@@ -247,7 +253,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             return await new ValueTask<TransactionResult>(call, token).ConfigureAwait(false);
         }
 
-        WriteNumber number = _lanes.Rent();
+        WriteNumber number = NumberFor(key);
         try
         {
             request.ClientId = number.ClientId;

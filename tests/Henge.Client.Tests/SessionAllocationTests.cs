@@ -39,7 +39,7 @@ public sealed class SessionAllocationTests
             {
                 call.RentTexts("user:1001", "some value of a user");
                 call.PutOptions = PutOptions.Default;
-                call.Number = lanes.Rent();
+                call.Number = lanes.Rent(0);
             }
 
             Assert.True(table.TryAdd(call));

@@ -15,7 +15,7 @@ public sealed class WriteLanesTests
             int target = round % 5000 < 2500 ? 400 : 3;
             if (underWay.Count < target)
             {
-                WriteNumber number = lanes.Rent();
+                WriteNumber number = lanes.Rent(0);
                 Assert.True(given.Add((number.ClientId, number.Sequence)));
                 Assert.All(underWay.Where(o => o.Lane == number.Lane), o => Assert.InRange(number.Sequence, o.Sequence + 1, o.Sequence + WriteLane.Span - 1));
                 underWay.Add(number);
@@ -39,7 +39,7 @@ public sealed class WriteLanesTests
         WriteLanes lanes = new();
         for (ulong i = 1; i <= 1000; i++)
         {
-            WriteNumber number = lanes.Rent();
+            WriteNumber number = lanes.Rent(0);
             Assert.Equal(i, number.Sequence);
             lanes.Return(number);
         }
@@ -51,14 +51,36 @@ public sealed class WriteLanesTests
     public void A_write_that_hangs_holds_back_its_own_lane_only()
     {
         WriteLanes lanes = new();
-        WriteNumber stuck = lanes.Rent();
+        WriteNumber stuck = lanes.Rent(0);
         for (int i = 0; i < 1000; i++)
         {
-            lanes.Return(lanes.Rent());
+            lanes.Return(lanes.Rent(0));
         }
 
         Assert.Equal(2, lanes.Count);
         lanes.Return(stuck);
-        Assert.Equal(stuck.Lane, lanes.Rent().Lane);
+        Assert.Equal(stuck.Lane, lanes.Rent(0).Lane);
+    }
+
+    [Fact]
+    public void Writes_to_different_shards_use_different_ids()
+    {
+        WriteLanes lanes = new();
+        List<WriteNumber> underWay = [];
+        for (int i = 0; i < 16 * WriteLane.Span; i++)
+        {
+            underWay.Add(lanes.Rent(i % 16));
+        }
+
+        Assert.Equal(16, lanes.Count);
+        Assert.Equal(16, underWay.Select(n => n.ClientId).Distinct().Count());
+        for (int i = 0; i < underWay.Count; i++)
+        {
+            Assert.Equal(underWay[i % 16].ClientId, underWay[i].ClientId);
+        }
+
+        underWay.ForEach(lanes.Return);
+        Assert.Equal(underWay[3].ClientId, lanes.Rent(3).ClientId);
+        Assert.Equal(16, lanes.Count);
     }
 }

@@ -15,17 +15,43 @@ internal readonly record struct WriteNumber(WriteLane? Lane, ulong Sequence)
 /// <summary>
 /// Numbers for writes, so that a retry takes effect at most once (Raft thesis, section 6.3). Each lane is a client id of its own with rising numbers, and gives
 /// none that is <see cref="WriteLane.Span"/> or more above the oldest of its writes under way: so a write that is retried is overtaken by few of its own id,
-/// whatever the others do, and the cluster still remembers it (docs/decisions/0060). Thread-safe.
+/// whatever the others do, and the cluster still remembers it (docs/decisions/0060). Writes to different shards use different lanes, so that a shard hears of few
+/// ids (docs/decisions/0120). Thread-safe.
 /// </summary>
 internal sealed class WriteLanes
+{
+    private const int MaxGroups = 256;
+
+    private readonly LaneGroup?[] _groups = new LaneGroup?[MaxGroups];
+
+    /// <summary>Lanes that have been made.</summary>
+    public int Count => _groups.Sum(static g => g?.Count ?? 0);
+
+    /// <summary>
+    /// Takes a number for one write to a shard. Which shard is only a hint: numbers of any lane are good for every shard, so it may be wrong, or 0 when it is not known.
+    /// </summary>
+    public WriteNumber Rent(int shard)
+    {
+        ref LaneGroup? slot = ref _groups[shard % MaxGroups];
+        LaneGroup group = Volatile.Read(ref slot) ?? Interlocked.CompareExchange(ref slot, new LaneGroup(), null) ?? slot!;
+        return group.Rent();
+    }
+
+    /// <summary>Gives a number back once its write has ended, however it ended. Once for each number.</summary>
+    public void Return(WriteNumber number) => number.Lane?.Group.Return(number.Lane, number.Sequence);
+}
+
+/// <summary>The lanes of one shard: see <see cref="WriteLanes"/>. Thread-safe.</summary>
+internal sealed class LaneGroup
 {
     private readonly Lock _lock = new();
 
     // The lane that was used last is used next: few lanes, and those warm.
     private readonly Stack<WriteLane> _withRoom = [];
+    private int _count;
 
     /// <summary>Lanes that have been made.</summary>
-    public int Count { get; private set; }
+    public int Count => Volatile.Read(ref _count);
 
     /// <summary>Takes a number for one write.</summary>
     public WriteNumber Rent()
@@ -34,8 +60,8 @@ internal sealed class WriteLanes
         {
             if (!_withRoom.TryPeek(out WriteLane? lane))
             {
-                lane = new WriteLane(NewClientId());
-                Count++;
+                lane = new WriteLane(this, NewClientId());
+                _count++;
                 _withRoom.Push(lane);
             }
 
@@ -49,18 +75,13 @@ internal sealed class WriteLanes
         }
     }
 
-    /// <summary>Gives a number back once its write has ended, however it ended. Once for each number.</summary>
-    public void Return(WriteNumber number)
+    /// <summary>Gives a number of one of its lanes back.</summary>
+    public void Return(WriteLane lane, ulong sequence)
     {
-        if (number.Lane is not { } lane)
-        {
-            return;
-        }
-
         lock (_lock)
         {
             bool had = lane.HasRoom;
-            lane.End(number.Sequence);
+            lane.End(sequence);
             if (!had && lane.HasRoom)
             {
                 _withRoom.Push(lane);
@@ -82,8 +103,8 @@ internal sealed class WriteLanes
     }
 }
 
-/// <summary>One lane: see <see cref="WriteLanes"/>, whose lock guards it.</summary>
-internal sealed class WriteLane(ulong clientId)
+/// <summary>One lane: see <see cref="WriteLanes"/>. Its group's lock guards it.</summary>
+internal sealed class WriteLane(LaneGroup group, ulong clientId)
 {
     /// <summary>How far the newest number may be above the oldest under way: as many results as the cluster keeps of an id at the very least.</summary>
     public const int Span = 16;
@@ -92,6 +113,9 @@ internal sealed class WriteLane(ulong clientId)
     private uint _underWay;
     private ulong _oldest = 1;
     private ulong _next = 1;
+
+    /// <summary>Whose it is.</summary>
+    public LaneGroup Group => group;
 
     /// <summary>The id under which the cluster remembers it; random, never 0.</summary>
     public ulong ClientId => clientId;

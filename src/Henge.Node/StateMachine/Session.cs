@@ -2,28 +2,69 @@ using Henge.Core;
 
 namespace Henge.Node.StateMachine;
 
-/// <summary>One result that a session remembers.</summary>
+/// <summary>
+/// One result that a session remembers. Without references, so that the collector has nothing to look for in the many that a node keeps; a payload stands
+/// beside it (<see cref="Session.PayloadOf"/>).
+/// </summary>
 internal struct SessionRecord
 {
-    public ulong Sequence;
-    public CommandResult Result;
-    public byte[]? Payload;
-    public bool PayloadLost;
+    private const byte FoundFlag = 1;
+    private const byte PayloadLostFlag = 2;
+    private const byte HasPayloadFlag = 4;
+
+    private readonly ulong _version;
+    private readonly long _number;
+    private readonly CommandStatus _status;
+    private readonly CommandProblem _problem;
+    private readonly byte _flags;
+
+    public SessionRecord(ulong sequence, in CommandResult result, bool hasPayload, bool payloadLost, ushort slot)
+    {
+        Sequence = sequence;
+        Slot = slot;
+        _version = result.Version.Value;
+        _number = result.Number;
+        _status = result.Status;
+        _problem = result.Problem;
+        _flags = (byte)((result.Found ? FoundFlag : 0) | (payloadLost ? PayloadLostFlag : 0) | (hasPayload ? HasPayloadFlag : 0));
+    }
+
+    public ulong Sequence { get; }
 
     /// <summary>Which of the session's chunks in the engine holds it; <see cref="Session.Unwritten"/> until the batch is committed.</summary>
-    public ushort Slot;
+    public ushort Slot { get; set; }
+
+    public readonly CommandResult Result => new(_status, new Core.Version(_version), (_flags & FoundFlag) != 0, _number, _problem);
+
+    public readonly bool HasPayload => (_flags & HasPayloadFlag) != 0;
+
+    /// <summary>It had a payload that was too large to be kept.</summary>
+    public readonly bool PayloadLost => (_flags & PayloadLostFlag) != 0;
 }
 
 /// <summary>
-/// What is known of one client on one shard: the results of its latest requests, by sequence number, in a ring that grows to the window. Sequence numbers may come out of
+/// What is known of one client on one shard: the results of its latest requests, by sequence number. Sequence numbers may come out of
 /// order and with gaps (a client numbers the requests to all shards with one counter). Not thread-safe.
 /// </summary>
+/// <remarks>
+/// Results stand in pieces that are never copied, behind each other: a ring that doubles would have all sessions of a busy node grow at the same time, and the
+/// collector move all of it, twice (docs/decisions/0121).
+/// </remarks>
 internal sealed class Session(ulong clientId)
 {
+    private const int PieceShift = 5;
+    private const int PieceRecords = 1 << PieceShift;
+
+    // The first piece begins small, since most clients write little, and grows until it has the size of all others.
+    private const int FirstRecords = 4;
+
     public const ushort Unwritten = ushort.MaxValue;
 
-    private SessionRecord[] _records = new SessionRecord[4];
+    private readonly List<SessionRecord[]> _pieces = [new SessionRecord[FirstRecords]];
     private int _first;
+
+    // By sequence number; few results have one.
+    private Dictionary<ulong, byte[]>? _payloads;
 
     // How many records each chunk still has; a chunk without any is free to be written again.
     private readonly List<ushort> _liveInSlot = [];
@@ -50,7 +91,17 @@ internal sealed class Session(ulong clientId)
 
     public Session? Newer { get; set; }
 
-    public ref SessionRecord this[int index] => ref _records[(_first + index) & (_records.Length - 1)];
+    public ref SessionRecord this[int index]
+    {
+        get
+        {
+            int at = _first + index;
+            return ref _pieces[at >> PieceShift][at & (PieceRecords - 1)];
+        }
+    }
+
+    /// <summary>The payload that a result was given; null for none.</summary>
+    public byte[]? PayloadOf(in SessionRecord record) => record.HasPayload ? _payloads![record.Sequence] : null;
 
     /// <summary>Index of a sequence number, or the complement of where it belongs.</summary>
     public int Find(ulong sequence)
@@ -77,28 +128,21 @@ internal sealed class Session(ulong clientId)
         return ~low;
     }
 
-    public void Insert(int index, in SessionRecord record)
+    public void Insert(int index, ulong sequence, in CommandResult result, ReadOnlySpan<byte> payload, bool payloadLost, ushort slot)
     {
-        if (Count == _records.Length)
-        {
-            var larger = new SessionRecord[_records.Length * 2];
-            for (int i = 0; i < Count; i++)
-            {
-                larger[i] = this[i];
-            }
-
-            _records = larger;
-            _first = 0;
-        }
-
+        MakeRoom();
         Count++;
         for (int i = Count - 1; i > index; i--)
         {
             this[i] = this[i - 1];
         }
 
-        this[index] = record;
-        PayloadBytes += record.Payload?.Length ?? 0;
+        this[index] = new SessionRecord(sequence, result, !payload.IsEmpty, payloadLost, slot);
+        if (!payload.IsEmpty)
+        {
+            (_payloads ??= []).Add(sequence, payload.ToArray());
+            PayloadBytes += payload.Length;
+        }
     }
 
     /// <summary>Gives up the lowest sequence number.</summary>
@@ -106,7 +150,11 @@ internal sealed class Session(ulong clientId)
     {
         ref SessionRecord record = ref this[0];
         Forgotten = Math.Max(Forgotten, record.Sequence);
-        PayloadBytes -= record.Payload?.Length ?? 0;
+        if (record.HasPayload && _payloads!.Remove(record.Sequence, out byte[]? payload))
+        {
+            PayloadBytes -= payload.Length;
+        }
+
         if (record.Slot == Unwritten)
         {
             UnwrittenCount--;
@@ -116,9 +164,36 @@ internal sealed class Session(ulong clientId)
             _liveInSlot[record.Slot]--;
         }
 
-        record = default;
-        _first = (_first + 1) & (_records.Length - 1);
         Count--;
+        if (++_first == PieceRecords)
+        {
+            // Empty now: it goes behind the others, to be filled again, unless there is room enough.
+            SessionRecord[] piece = _pieces[0];
+            _pieces.RemoveAt(0);
+            _first = 0;
+            if ((_pieces.Count << PieceShift) - Count < PieceRecords)
+            {
+                _pieces.Add(piece);
+            }
+        }
+    }
+
+    private void MakeRoom()
+    {
+        int end = _first + Count;
+        if (_pieces.Count == 1 && _pieces[0].Length < PieceRecords)
+        {
+            if (end == _pieces[0].Length)
+            {
+                SessionRecord[] first = _pieces[0];
+                Array.Resize(ref first, 2 * first.Length);
+                _pieces[0] = first;
+            }
+        }
+        else if (end == _pieces.Count << PieceShift)
+        {
+            _pieces.Add(new SessionRecord[PieceRecords]);
+        }
     }
 
     /// <summary>Slots that were ever used.</summary>

@@ -79,7 +79,7 @@ internal sealed class SessionTable
 
         ref SessionRecord record = ref session[index];
         result = record.PayloadLost ? new CommandResult(CommandStatus.Failed, record.Result.Version, Problem: CommandProblem.ResultForgotten) : record.Result;
-        payload = record.Payload;
+        payload = session.PayloadOf(record);
         return SessionAnswer.Done;
     }
 
@@ -110,14 +110,7 @@ internal sealed class SessionTable
         if (MakeRoomIn(session, stamp.Sequence, keep ? payload.Length : 0))
         {
             session.UnwrittenCount++;
-            session.Insert(~session.Find(stamp.Sequence), new SessionRecord
-            {
-                Sequence = stamp.Sequence,
-                Result = result,
-                Payload = keep && !payload.IsEmpty ? payload.ToArray() : null,
-                PayloadLost = !keep,
-                Slot = Session.Unwritten,
-            });
+            session.Insert(~session.Find(stamp.Sequence), stamp.Sequence, result, keep ? payload : default, payloadLost: !keep, Session.Unwritten);
         }
 
         _bytes += BytesOf(session);
@@ -212,9 +205,10 @@ internal sealed class SessionTable
                 ref SessionRecord record = ref session[i];
                 hasher.Add(record.Sequence);
                 hasher.Add(record.Result.Version.Value);
-                hasher.Add(((ulong)record.Result.Number << 8) ^ ((ulong)record.Result.Status << 5) ^ ((ulong)record.Result.Problem << 1) ^ (record.Result.Found ? 1UL : 0));
+                CommandResult result = record.Result;
+                hasher.Add(((ulong)result.Number << 8) ^ ((ulong)result.Status << 5) ^ ((ulong)result.Problem << 1) ^ (result.Found ? 1UL : 0));
                 hasher.Add(record.PayloadLost ? 1UL : 0);
-                hasher.Add(record.Payload);
+                hasher.Add(session.PayloadOf(record));
             }
         }
     }
@@ -297,10 +291,11 @@ internal sealed class SessionTable
             left--;
             record.Slot = slot;
             _result.ResetWrittenCount();
-            record.Result.Write(_result, record.Payload);
+            CommandResult result = record.Result;
+            result.Write(_result, session.PayloadOf(record));
             Span<byte> span = _value.GetSpan((3 * Varint.MaxBytes) + 1 + _result.WrittenCount);
             int at = Varint.Write(span, record.Sequence);
-            at += Varint.Write(span[at..], record.Result.Version.Value);
+            at += Varint.Write(span[at..], result.Version.Value);
             span[at++] = record.PayloadLost ? (byte)1 : (byte)0;
             at += Varint.Write(span[at..], (ulong)_result.WrittenCount);
             _result.WrittenSpan.CopyTo(span[at..]);
@@ -338,14 +333,7 @@ internal sealed class SessionTable
                 return false;
             }
 
-            session.Insert(~index, new SessionRecord
-            {
-                Sequence = sequence,
-                Result = result,
-                Payload = payload.IsEmpty ? null : payload.ToArray(),
-                PayloadLost = lost == 1,
-                Slot = slot,
-            });
+            session.Insert(~index, sequence, result, payload, lost == 1, slot);
         }
 
         session.RestoreSlot(slot, count);
