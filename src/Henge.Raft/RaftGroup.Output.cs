@@ -6,7 +6,7 @@ namespace Henge.Raft;
 public sealed partial class RaftGroup
 {
     /// <summary>True when <see cref="TakeReady"/> has something to say. Cheap: ask after every event, or after a batch of them.</summary>
-    public bool HasReady => _outbox.Count > 0 || _isReplicationDue || _isHeartbeatDue || _isTimeoutNowDue || _membershipChanged || CanHandOut
+    public bool HasReady => _outbox.Count > 0 || _isReplicationDue || _isHeartbeatDue || _isProofWanted || _isTimeoutNowDue || _membershipChanged || CanHandOut
         || _persist.IsDirty(_log.LastIndex) || _ready.PendingReadsGranted.Count > 0 || _ready.PendingReadsFailed.Count > 0
         || _snapshotsWanted.Count > 0 || _told != (Role, Leader, Term) || HasCommitNews;
 
@@ -18,6 +18,7 @@ public sealed partial class RaftGroup
     {
         Ready ready = _ready;
         ready.Clear();
+        ready.WantsProof = TakeWantsProof();
         SendToPeers();
         HandOutCommitted();
         ready.MessageList.AddRange(_outbox);

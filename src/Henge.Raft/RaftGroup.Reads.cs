@@ -86,7 +86,14 @@ public sealed partial class RaftGroup
     private void AddRead(NodeId requester, ulong id)
     {
         _reads.Add(requester, id, _commit);
-        _isHeartbeatDue = true;
+        if (_options.SharedHeartbeats)
+        {
+            _isProofWanted = true;
+        }
+        else
+        {
+            _isHeartbeatDue = true;
+        }
     }
 
     private void StartEarlyReads()
@@ -123,11 +130,23 @@ public sealed partial class RaftGroup
 
     private void OnReadIndexRequest(ReadIndexRequest m)
     {
+        if (Role == RaftRole.Leader && (IsOwnTermCommitted || HasBug(RaftBugs.ReadBeforeOwnEntry)) && IsProvenBy(m.From))
+        {
+            _outbox.Add(new ReadIndexResponse { From = _self, To = m.From, Term = Term, Number = m.Number, Index = _commit });
+            return;
+        }
+
         if (Role != RaftRole.Leader || !TryAddRead(m.From, m.Number))
         {
             _outbox.Add(new ReadIndexResponse { From = _self, To = m.From, Term = Term, Number = m.Number, IsFailed = true });
         }
     }
+
+    /// <summary>
+    /// Whether a follower's question is by itself the proof that this node led when the question was asked: it is of this term, so where the two are a majority (of three voters
+    /// they are), none can have elected another leader before. What that proves is proven for the reads that the follower asks for, not for others that came later than it asked.
+    /// </summary>
+    private bool IsProvenBy(NodeId follower) => QuorumMath.Outcome(Membership, (_self, follower), static (pair, id) => id == pair._self || id == pair.follower) == VoteOutcome.Won;
 
     private void OnReadIndexResponse(ReadIndexResponse m)
     {

@@ -111,7 +111,9 @@ public sealed partial class RaftGroup
         _progress.Clear();
         _lastSlice = default;
         _isHeartbeatDue = false;
+        _isOwnHeartbeatWanted = false;
         _isReplicationDue = false;
+        ForgetProofs();
         _uncommittedBytes = 0;
         EndTransfer();
         _isLeaseVoid = false;
@@ -140,6 +142,7 @@ public sealed partial class RaftGroup
         {
             _heartbeatElapsed = 0;
             _isHeartbeatDue = true;
+            AskForProofAgain();
         }
     }
 
@@ -212,23 +215,30 @@ public sealed partial class RaftGroup
                 commit = _commit;
             }
 
-            if (_isHeartbeatDue || progress.SentCommit < commit)
+            bool isDue = _isHeartbeatDue && !LeavesToSharedHeartbeat(progress);
+            if (isDue || progress.SentCommit < commit)
             {
                 progress.SentCommit = commit;
+                if (isDue)
+                {
+                    progress.Offered(commit, _now);
+                }
+
                 _outbox.Add(new Heartbeat
                 {
                     From = _self,
                     To = progress.Id,
                     Term = Term,
                     Commit = commit,
-                    WantsResponse = _isHeartbeatDue,
-                    ReadSequence = _isHeartbeatDue && _reads.IsWaiting ? _reads.LastSequence : 0,
-                    SentTick = _isHeartbeatDue ? _now + 1 : 0,
+                    WantsResponse = isDue,
+                    ReadSequence = isDue && _reads.IsWaiting ? _reads.LastSequence : 0,
+                    SentTick = isDue ? _now + 1 : 0,
                 });
             }
         }
 
         _isHeartbeatDue = false;
+        _isOwnHeartbeatWanted = false;
         SendTimeoutNow();
     }
 
@@ -440,6 +450,7 @@ public sealed partial class RaftGroup
         progress.IsRecentlyActive = true;
         progress.IsProbePaused = false;
         progress.AckedTick = Math.Max(progress.AckedTick, m.SentTick);
+        progress.AnsweredOffer(m.SentTick);
         if (progress.Match < _log.LastIndex || progress.State == PeerState.Probe)
         {
             progress.WantsEmptyAppend = true;

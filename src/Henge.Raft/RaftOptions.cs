@@ -35,6 +35,12 @@ public sealed class RaftOptions
     /// </summary>
     public bool AlignHeartbeats { get; init; }
 
+    /// <summary>
+    /// The caller sends heartbeats that many groups share, one for each pair of nodes (<see cref="Ready.WantsHeartbeat"/>, <see cref="Ready.WantsProof"/>): a peer that has everything and knows it is
+    /// not sent one of the group's own, and reads are proven by the shared ones. Not together with <see cref="LeaseReads"/>. Default false.
+    /// </summary>
+    public bool SharedHeartbeats { get; init; }
+
     /// <summary>The most bytes of entries in one append message (one entry is always sent). Default 256 KiB.</summary>
     public long AppendLimitBytes { get; init; } = 256 * 1024;
 
@@ -104,6 +110,7 @@ public sealed class RaftOptions
         Require(PendingReadsLimit >= 1, nameof(PendingReadsLimit), "must be at least 1");
         Require(SnapshotRetryTicks >= 0, nameof(SnapshotRetryTicks), "must not be negative");
         Require(LeaseDriftTicks >= 0, nameof(LeaseDriftTicks), "must not be negative");
+        Require(!LeaseReads || !SharedHeartbeats, nameof(SharedHeartbeats), "cannot be on together with LeaseReads: a lease rests on a promise of the group's own");
         Require(!LeaseReads || ElectionTimeoutMinTicks > LeaseDriftTicks + 2, nameof(LeaseDriftTicks), "leaves no lease: it must be less than ElectionTimeoutMinTicks - 2");
     }
 

@@ -70,6 +70,14 @@ public sealed class Ready
     /// </summary>
     public ReadOnlySpan<NodeId> SnapshotsToSend => CollectionsMarshal.AsSpan(SnapshotsToSendList);
 
+    /// <summary>With <see cref="RaftOptions.SharedHeartbeats"/>: a shared heartbeat is due, to every peer.</summary>
+    public bool WantsHeartbeat { get; internal set; }
+
+    /// <summary>
+    /// With <see cref="RaftOptions.SharedHeartbeats"/>: reads wait for a shared heartbeat. Call <see cref="RaftGroup.SharedHeartbeatSent"/> right before the next one leaves, which should be at once.
+    /// </summary>
+    public bool WantsProof { get; internal set; }
+
     /// <summary>Role, leader or term are other than in the last Ready: look at <see cref="RaftGroup.Role"/>, <see cref="RaftGroup.Leader"/>, <see cref="RaftGroup.Term"/>.</summary>
     public bool RoleChanged { get; internal set; }
 
@@ -78,7 +86,7 @@ public sealed class Ready
 
     /// <summary>True when there is nothing to do.</summary>
     public bool IsEmpty => PersistTicket == 0 && MessageList.Count == 0 && CommittedList.Count == 0 && ReadsGrantedList.Count == 0
-        && ReadsFailedList.Count == 0 && SnapshotsToSendList.Count == 0 && !RoleChanged && Membership is null;
+        && ReadsFailedList.Count == 0 && SnapshotsToSendList.Count == 0 && !RoleChanged && !WantsHeartbeat && !WantsProof && Membership is null;
 
     internal void TakePendingReads()
     {
@@ -95,6 +103,8 @@ public sealed class Ready
         TruncateFrom = default;
         Snapshot = null;
         RoleChanged = false;
+        WantsHeartbeat = false;
+        WantsProof = false;
         Membership = null;
         MessageList.Clear();
         EntryList.Clear();
@@ -156,6 +166,16 @@ public sealed class Ready
         foreach (NodeId id in SnapshotsToSendList)
         {
             Line($"snapshot wanted by {id}");
+        }
+
+        if (WantsHeartbeat)
+        {
+            Line($"shared heartbeat");
+        }
+
+        if (WantsProof)
+        {
+            Line($"shared heartbeat for reads");
         }
 
         if (Membership is not null)

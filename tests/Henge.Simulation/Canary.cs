@@ -23,6 +23,7 @@ public enum Canary
     LoseWatchEventAtSeam,
     ReuseVersion,
     SkipScanBarrier,
+    AgreeWithAnyLeader,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -38,7 +39,7 @@ internal static class Canaries
     public static int Budget(this Canary canary) => canary switch
     {
         Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
-        Canary.ReadBeforeOwnEntry => 300,
+        Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader => 300,
         _ => 100,
     };
 }

@@ -18,4 +18,6 @@ internal enum NodeBugs
     ReuseVersion = 1 << 4,
     /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>
     SkipScanBarrier = 1 << 5,
+    /// <summary>A node agrees with every heartbeat that shards share, whomever it follows.</summary>
+    AgreeWithAnyLeader = 1 << 6,
 }

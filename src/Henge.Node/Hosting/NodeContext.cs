@@ -40,6 +40,7 @@ internal sealed class NodeContext
         Shards = new ShardMap(identity.Shards);
         Clock = new HybridClock(environment.Time);
         _startTimestamp = environment.Time.GetTimestamp();
+        Leaders = new FollowedLeaders(members.Count, options.Bugs);
     }
 
     public NodeOptions Options { get; }
@@ -57,6 +58,9 @@ internal sealed class NodeContext
     public ShardMap Shards { get; }
 
     public HybridClock Clock { get; }
+
+    /// <summary>Which shards the members lead, as far as heartbeats that shards share speak of it.</summary>
+    public FollowedLeaders Leaders { get; }
 
     /// <summary>How long elections took.</summary>
     public ElectionTimes Elections { get; } = new();

@@ -20,6 +20,10 @@ internal enum PeerRecordKind : byte
     SnapshotChunk = 6,
     /// <summary>How far a snapshot has come.</summary>
     SnapshotAck = 7,
+    /// <summary>A heartbeat for all shards that the sender leads; in place of a shard, the number of the worker that wants the answer.</summary>
+    Heartbeat = 8,
+    /// <summary>The answer, for that worker.</summary>
+    HeartbeatAnswer = 9,
 }
 
 /// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>

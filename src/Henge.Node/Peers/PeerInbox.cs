@@ -13,6 +13,8 @@ internal sealed class PeerInbox(NodeContext node)
 {
     private const int RefusalIntervalMs = 1_000;
     private readonly long[] _refusedAtMs = new long[node.Members.Count + 1];
+    private readonly Lock _answerLock = new();
+    private readonly PeerFrameBuilder?[] _answers = new PeerFrameBuilder?[node.Members.Count + 1];
     private long _strangerNotedMs = -RefusalIntervalMs;
 
     /// <summary>Takes a frame; what is not good is dropped, as if it had been lost.</summary>
@@ -56,8 +58,13 @@ internal sealed class PeerInbox(NodeContext node)
             {
                 node.Incarnations.OnRefused(sender.Node, System.Text.Encoding.UTF8.GetString(records.Body));
             }
+            else if (records.Kind == PeerRecordKind.Heartbeat)
+            {
+                AnswerHeartbeat(sender.Node, records);
+            }
             else
             {
+                // An answer's place for the shard has the worker's number, which leads to the worker in the same way.
                 wanted[(int)(records.Shard.Value % (uint)node.Workers.Length)] = true;
             }
         }
@@ -75,6 +82,19 @@ internal sealed class PeerInbox(NodeContext node)
                 // Entries go on pointing into it for as long as the groups keep them, so it belongs to the collector.
                 frame ??= bytes.ToArray();
                 node.Workers[i].Post(new PeerBatch(sender.Node, frame));
+            }
+        }
+    }
+
+    private void AnswerHeartbeat(NodeId peer, in PeerRecordReader heartbeat)
+    {
+        lock (_answerLock)
+        {
+            PeerFrameBuilder answer = _answers[peer.Value] ??= new PeerFrameBuilder(node.Sender, peer);
+            if (SharedHeartbeats.Answer(node, peer, heartbeat.Shard.Value, heartbeat.Body, answer))
+            {
+                node.Environment.Transport?.Send(peer, answer.Complete(node.Incarnations.Of(peer)));
+                answer.Clear();
             }
         }
     }
@@ -129,7 +149,14 @@ internal sealed class PeerBatch(NodeId from, byte[] frame) : WorkerMessage
         {
             ReadOnlyMemory<byte> body = frame.AsMemory(at + PeerFrame.RecordHeaderBytes, records.Body.Length);
             at += PeerFrame.RecordHeaderBytes + records.Body.Length;
-            if (worker.ReplicaOf(records.Shard) is { } replica)
+            if (records.Kind == PeerRecordKind.HeartbeatAnswer)
+            {
+                if (records.Shard.Value == (uint)worker.Index)
+                {
+                    worker.Heartbeats.OnAnswer(from, body.Span);
+                }
+            }
+            else if (records.Kind != PeerRecordKind.Heartbeat && worker.ReplicaOf(records.Shard) is { } replica)
             {
                 Take(worker, replica, records.Kind, body);
             }

@@ -35,6 +35,7 @@ internal static class RaftSettings
             RecentEntriesLimitBytes = Math.Max(64 * 1024, options.LogCacheBytes / node.Identity.Shards),
             // An id stands for a data directory here, and one that is empty or another is refused (Incarnations): who comes back has all that it promised.
             RemovedIdsMayReturn = true,
+            SharedHeartbeats = options.Reads != Api.ReadConsistency.Lease,
             LeaseReads = options.Reads == Api.ReadConsistency.Lease,
             Bugs = options.RaftBugs,
         };

@@ -35,6 +35,7 @@ internal sealed class ShardReplica
     private readonly ExpiryDriver _expiry;
     private readonly LeaderUpkeep _leadership;
     private readonly ElectionTimer _election;
+    private readonly FollowingPublisher _following;
     private HardState _hardState;
 
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica stands still, as if its node did.
@@ -77,6 +78,7 @@ internal sealed class ShardReplica
         _expiry = new ExpiryDriver(this, machine);
         _leadership = new LeaderUpkeep(this, _group);
         _election = new ElectionTimer(node);
+        _following = new FollowingPublisher(this, _group);
         _appliedVersion = machine.LastVersion.Value;
         _term = _group.Term.Value;
         TermAtStart = _group.Term;
@@ -206,6 +208,29 @@ internal sealed class ShardReplica
 
         _group.Receive(message);
         Worker.MarkDirty(this);
+    }
+
+    /// <summary>A peer has answered a heartbeat that stood for all groups of this worker.</summary>
+    public void OnSharedHeartbeat(NodeId from, ulong number, bool agrees, bool wasSteady)
+    {
+        if (_held is not null || _group.Role != RaftRole.Leader)
+        {
+            return;
+        }
+
+        if (agrees)
+        {
+            _group.SharedHeartbeatAnswered(from, number);
+        }
+        else
+        {
+            _group.SharedHeartbeatRefused(onlyForReads: !wasSteady);
+        }
+
+        if (_group.HasReady)
+        {
+            Worker.MarkDirty(this);
+        }
     }
 
     /// <summary>Takes a record about snapshots in.</summary>
@@ -419,6 +444,18 @@ internal sealed class ShardReplica
 
     private bool Handle(Ready ready)
     {
+        // Before a message leaves that says anything of it.
+        _following.Publish(ready.Membership is not null);
+        if (ready.WantsHeartbeat)
+        {
+            Worker.Heartbeats.WantHeartbeat();
+        }
+
+        if (ready.WantsProof)
+        {
+            Worker.Heartbeats.WantProof(this);
+        }
+
         foreach (RaftMessage message in ready.Messages)
         {
             Worker.Links.Send(Shard, message);

@@ -47,6 +47,7 @@ internal sealed class Worker : IWorkItem
         _batch = new NodeLogBatch(this);
         Links = new PeerLinks(node);
         Forwards = new ForwardTable(this, node);
+        Heartbeats = new SharedHeartbeats(this, node);
         Links.Flushed = Forwards.OnFlushed;
     }
 
@@ -61,6 +62,9 @@ internal sealed class Worker : IWorkItem
 
     /// <summary>What this worker has forwarded to leaders on other nodes.</summary>
     public ForwardTable Forwards { get; }
+
+    /// <summary>What this worker's leaders have to say together.</summary>
+    public SharedHeartbeats Heartbeats { get; }
 
     /// <summary>The batch that the current run fills.</summary>
     public NodeLogBatch Batch => _batch;
@@ -246,6 +250,7 @@ internal sealed class Worker : IWorkItem
             _node.Log.Submit(full);
         }
 
+        Heartbeats.Send();
         Links.Flush();
         if (_completed > 0)
         {
@@ -300,6 +305,7 @@ internal sealed class Worker : IWorkItem
             Volatile.Write(ref _calm, true);
         }
 
+        Heartbeats.TellFollowers((ulong)_ticked);
         for (int i = 0; i < ticks; i++)
         {
             foreach (ShardReplica replica in _inOrder)

@@ -14,6 +14,9 @@ namespace Henge.Raft;
 /// </remarks>
 internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long limitBytes)
 {
+    private LogIndex _offered;
+    private ulong _offeredAfterTick;
+
     public NodeId Id { get; } = id;
 
     public PeerState State { get; private set; } = PeerState.Probe;
@@ -36,6 +39,9 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
     /// <summary>The highest commit index that was sent and that the member could use.</summary>
     public LogIndex SentCommit { get; set; }
 
+    /// <summary>The highest commit index of which it is certain that the member has heard; may be behind.</summary>
+    public LogIndex KnownCommit { get; private set; }
+
     /// <summary>The latest read number that it answered.</summary>
     public ulong AckedRead { get; set; }
 
@@ -50,6 +56,26 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
 
     /// <summary>Whether the entries that it needs are being read from disk.</summary>
     public bool IsWaitingForLog { get; set; }
+
+    /// <summary>A heartbeat that asks for an answer tells the member of a commit index.</summary>
+    public void Offered(LogIndex commit, ulong tick)
+    {
+        if (commit != _offered)
+        {
+            // Heartbeats of one tick cannot be told apart by their answers, so only those of later ticks count.
+            _offered = commit;
+            _offeredAfterTick = tick + 1;
+        }
+    }
+
+    /// <summary>The member has answered a heartbeat that was sent in a tick, counted from 1.</summary>
+    public void AnsweredOffer(ulong sentTick)
+    {
+        if (sentTick > _offeredAfterTick)
+        {
+            KnownCommit = _offered;
+        }
+    }
 
     public void BecomeProbe()
     {

@@ -401,6 +401,7 @@ internal sealed class Lab
         PromotionLagEntries = _options.PromotionLagEntries,
         SnapshotRetryTicks = _options.SnapshotRetryTicks,
         LeaseReads = _options.LeaseReads,
+        SharedHeartbeats = _options.SharedHeartbeats,
         LeaseDriftTicks = _options.LeaseDriftTicks,
         RemovedIdsMayReturn = _options.RemovedIdsMayReturn,
         Bugs = _options.Bugs,

@@ -1,0 +1,53 @@
+using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Raft;
+
+namespace Henge.Node.Peers;
+
+/// <summary>
+/// Which shards this node leads in which terms, as a peer that carries them should see it, and which it follows each peer in: as one sum for each peer. When the sum that a peer
+/// leads by and the sum that this node follows it by are equal, so are the sets behind them, and one heartbeat speaks for all of them (decision 0114). Thread-safe; replicas
+/// keep it up to date before any message of theirs leaves that was made in another state.
+/// </summary>
+/// <remarks>
+/// A sum is of well-mixed 64-bit numbers, one for each shard and term: that two different sets have equal sums is a matter of 1 in 2^64.
+/// </remarks>
+internal sealed class FollowedLeaders(int members, NodeBugs bugs)
+{
+    private readonly ulong[] _led = new ulong[members + 1];
+    private readonly ulong[] _followed = new ulong[members + 1];
+    private readonly ulong[] _heardTick = new ulong[members + 1];
+
+    /// <summary>The sum of what this node leads and a peer carries.</summary>
+    public ulong LedFor(NodeId peer) => Volatile.Read(ref _led[peer.Value]);
+
+    /// <summary>Whether this node follows a peer in exactly those shards and terms.</summary>
+    public bool Agrees(NodeId leader, ulong led) =>
+        Volatile.Read(ref _followed[leader.Value]) == led || (bugs & NodeBugs.AgreeWithAnyLeader) != 0;
+
+    /// <summary>A peer's heartbeat has come in a tick, and this node agrees with it.</summary>
+    public void Heard(NodeId leader, ulong tick) => Volatile.Write(ref _heardTick[leader.Value], tick);
+
+    /// <summary>The tick that <see cref="Heard"/> was last given; 0 for never.</summary>
+    public ulong HeardTick(NodeId leader) => Volatile.Read(ref _heardTick[leader.Value]);
+
+    /// <summary>Takes a shard that this node leads in a term in, for a peer, or out.</summary>
+    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _led[peer.Value], shard, term, add);
+
+    /// <summary>Takes a shard in which this node follows a leader in a term in, or out.</summary>
+    public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followed[leader.Value], shard, term, add);
+
+    private static void Add(ref ulong sum, ShardId shard, Term term, bool add)
+    {
+        ulong number = Mix(Mix(shard.Value + 0x9E37_79B9_7F4A_7C15) ^ term.Value);
+        Interlocked.Add(ref sum, add ? number : 0 - number);
+    }
+
+    // The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+    private static ulong Mix(ulong value)
+    {
+        value = (value ^ (value >> 30)) * 0xBF58_476D_1CE4_E5B9;
+        value = (value ^ (value >> 27)) * 0x94D0_49BB_1331_11EB;
+        return value ^ (value >> 31);
+    }
+}
