@@ -153,5 +153,18 @@ public sealed partial class RaftGroup
         Invariant.Check(_handedOut <= _commit || HasBug(RaftBugs.ApplyBeforeCommit), "only what is committed is applied");
     }
 
-    private void TrimRecentEntries() => _log.TrimRecent(AppliedIndex < _persist.PersistedIndex ? AppliedIndex : _persist.PersistedIndex);
+    private void TrimRecentEntries()
+    {
+        LogIndex through = AppliedIndex < _persist.PersistedIndex ? AppliedIndex : _persist.PersistedIndex;
+        _log.TrimRecent(through, _options.RecentEntriesLimitBytes);
+        foreach (Progress p in _progress)
+        {
+            if (p.Id != _self && p.IsRecentlyActive && p.Match < through)
+            {
+                through = p.Match;
+            }
+        }
+
+        _log.TrimRecent(through, _options.SettledEntriesLimitBytes);
+    }
 }

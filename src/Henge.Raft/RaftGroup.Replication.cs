@@ -431,8 +431,13 @@ public sealed partial class RaftGroup
 
     private void OnHeartbeat(Heartbeat m)
     {
-        Invariant.Check(m.Commit <= _log.LastIndex || HasBug(RaftBugs.CommitBeyondMatch),
-            $"the leader knows that this node had entry {m.Commit}, but its log ends at {_log.LastIndex}: synced data is lost. Start the node with its old data directory if this is a new or an emptied one; else it must be replaced");
+        if (!HasBug(RaftBugs.CommitBeyondMatch) && m.Commit > _log.LastIndex)
+        {
+            // Looked at twice, so that the message is made only when it is needed.
+            Invariant.Check(m.Commit <= _log.LastIndex,
+                $"the leader knows that this node had entry {m.Commit}, but its log ends at {_log.LastIndex}: synced data is lost. Start the node with its old data directory if this is a new or an emptied one; else it must be replaced");
+        }
+
         CommitTo(m.Commit < _log.LastIndex ? m.Commit : _log.LastIndex);
         if (m.WantsResponse)
         {

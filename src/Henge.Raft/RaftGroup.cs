@@ -53,7 +53,7 @@ public sealed partial class RaftGroup
         Require(restored.HardState.Commit <= log.LastIndex, $"index {restored.HardState.Commit} was committed, but the log ends at {log.LastIndex}: synced data is lost");
 
         _memberships = new MembershipLog(restored.Membership, restored.MembershipIndex);
-        _log = new EntryLog(log, options.RecentEntriesLimitBytes);
+        _log = new EntryLog(log, Math.Min(options.RecentEntriesLimitBytes, options.SettledEntriesLimitBytes));
         _log.Restore(entry =>
         {
             if (entry.Kind == EntryKind.Membership && entry.Index > restored.MembershipIndex)

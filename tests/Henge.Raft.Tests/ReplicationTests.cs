@@ -4,7 +4,7 @@ namespace Henge.Raft.Tests;
 
 public sealed class ReplicationTests
 {
-    private static RaftOptions Options(long append = 256 * 1024, int messages = 256, long bytes = 8 << 20, long uncommitted = 32 << 20, long recent = 4 << 20, long apply = 4 << 20) => new()
+    private static RaftOptions Options(long append = 256 * 1024, int messages = 256, long bytes = 8 << 20, long uncommitted = 32 << 20, long recent = 4 << 20, long apply = 4 << 20, long settled = 64 << 10) => new()
     {
         Self = new(1),
         AppendLimitBytes = append,
@@ -12,6 +12,7 @@ public sealed class ReplicationTests
         InflightLimitBytes = bytes,
         UncommittedLimitBytes = uncommitted,
         RecentEntriesLimitBytes = recent,
+        SettledEntriesLimitBytes = settled,
         ApplyLimitBytes = apply,
     };
 
@@ -333,6 +334,32 @@ public sealed class ReplicationTests
         lab.Tick(1, 5);
         lab.Settle();
         Assert.Equal(30, lab.Applied[3].Count);
+    }
+
+    [Fact]
+    public void What_a_member_that_answers_may_still_need_stays_in_memory_and_what_all_have_does_not()
+    {
+        Lab lab = new(3, Options(settled: 0));
+        lab.Elect(1);
+        lab.Settle();
+        for (int i = 0; i < 10; i++)
+        {
+            lab.Propose(1, "0123456789");
+            lab.Settle(3);
+        }
+
+        // Node 3 has heard nothing: applied here, but kept for it.
+        Assert.Equal(new LogIndex(11), lab[1].AppliedIndex);
+        Assert.True(lab[1].RecentEntriesBytes >= 10 * (Entry.OverheadBytes + 10));
+        Assert.Equal(0, lab[2].RecentEntriesBytes);
+        lab.Tick(1, 5);
+        lab.Settle();
+        lab.Propose(1, "and on");
+        lab.Settle();
+        Assert.Equal(11, lab.Applied[3].Count);
+
+        // The last word of a member about an entry may come after the entry was applied, and is taken note of with the next one.
+        Assert.InRange(lab[1].RecentEntriesBytes, 0, Entry.OverheadBytes + 10);
     }
 
     [Fact]

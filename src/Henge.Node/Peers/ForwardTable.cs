@@ -21,6 +21,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private const int SweepTicks = 5;
     private const int ForwardHeaderBytes = 20;
     private const int ReplyHeaderBytes = 23;
+    private const int KeptWrites = 4096;
     private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
     private readonly Dictionary<ulong, Operation> _waiting = [];
     private readonly List<ulong>[] _inFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
@@ -28,6 +29,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
     private ulong _lastId = new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64() << ForwardWindow.CounterBits;
     private readonly ForwardWindow _taken = new();
+    private readonly Stack<RemoteWrite> _free = new();
     private int _ticks;
 
     /// <summary>How many wait.</summary>
@@ -82,15 +84,14 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return;
         }
 
-        var write = new RemoteWrite(worker, from)
-        {
-            Kind = OperationKind.Write,
-            LeaderOnly = true,
-            Shard = replica.Shard,
-            RequestId = BinaryPrimitives.ReadUInt64LittleEndian(body.Span),
-            DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body.Span[8..]),
-            Command = body[ForwardHeaderBytes..],
-        };
+        RemoteWrite write = _free.Count > 0 ? _free.Pop() : new RemoteWrite(worker);
+        write.From = from;
+        write.RequestId = BinaryPrimitives.ReadUInt64LittleEndian(body.Span);
+        write.Kind = OperationKind.Write;
+        write.LeaderOnly = true;
+        write.Shard = replica.Shard;
+        write.DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body.Span[8..]);
+        write.Command = body[ForwardHeaderBytes..];
         if (BinaryPrimitives.ReadUInt64LittleEndian(body.Span[12..]) <= replica.TermAtStart.Value)
         {
             // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
@@ -106,8 +107,18 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         }
     }
 
-    /// <summary>Sends the outcome of a forwarded write back.</summary>
+    /// <summary>Sends the outcome of a forwarded write back. The write is done with: it is used again for the next one.</summary>
     public void Reply(RemoteWrite write)
+    {
+        Send(write);
+        write.Reset();
+        if (_free.Count < KeptWrites)
+        {
+            _free.Push(write);
+        }
+    }
+
+    private void Send(RemoteWrite write)
     {
         PeerFrameBuilder? frame = worker.Links.Begin(write.From, PeerRecordKind.ForwardReply, write.Shard);
         if (frame is null)
@@ -231,14 +242,17 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     }
 }
 
-/// <summary>A write that another node forwarded to this one, which leads. It is completed on the shard's worker.</summary>
-internal sealed class RemoteWrite(Worker worker, NodeId from) : Operation
+/// <summary>
+/// A write that another node forwarded to this one, which leads. It is submitted and completed on the shard's worker, once, and nobody looks at it after that, so the
+/// worker uses it for another.
+/// </summary>
+internal sealed class RemoteWrite(Worker worker) : Operation
 {
     /// <summary>Who forwarded it.</summary>
-    public NodeId From { get; } = from;
+    public NodeId From { get; set; }
 
     /// <summary>The forwarder's number for it.</summary>
-    public ulong RequestId { get; init; }
+    public ulong RequestId { get; set; }
 
     /// <inheritdoc/>
     protected override void OnCompleted() => worker.Forwards.Reply(this);

@@ -13,13 +13,13 @@ internal sealed class EntryLog
     private readonly IRaftLog _persisted;
     private readonly TermRuns _terms;
     private readonly EntryWindow _window;
-    private readonly long _recentLimitBytes;
+    private readonly long _restoreLimitBytes;
     private readonly List<Entry> _scratch = [];
 
-    public EntryLog(IRaftLog persisted, long recentLimitBytes)
+    public EntryLog(IRaftLog persisted, long restoreLimitBytes)
     {
         _persisted = persisted;
-        _recentLimitBytes = recentLimitBytes;
+        _restoreLimitBytes = restoreLimitBytes;
         _terms = new TermRuns(persisted.CompactedIndex, persisted.CompactedTerm);
         _window = new EntryWindow(persisted.CompactedIndex.Next);
     }
@@ -48,7 +48,7 @@ internal sealed class EntryLog
             {
                 Append(entry);
                 visit(entry);
-                TrimRecent(entry.Index);
+                TrimRecent(entry.Index, _restoreLimitBytes);
             }
         }
 
@@ -88,10 +88,10 @@ internal sealed class EntryLog
         _window.Reset(index.Next);
     }
 
-    /// <summary>Lets go of the oldest entries in memory while they are over the limit, but of none above <paramref name="through"/>.</summary>
-    public void TrimRecent(LogIndex through)
+    /// <summary>Lets go of the oldest entries in memory while they are over a limit, but of none above <paramref name="through"/>.</summary>
+    public void TrimRecent(LogIndex through, long limitBytes)
     {
-        while (_window.Bytes > _recentLimitBytes && _window.Count > 0 && _window.First <= through)
+        while (_window.Bytes > limitBytes && _window.Count > 0 && _window.First <= through)
         {
             _window.EvictThrough(_window.First);
         }

@@ -96,8 +96,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
             _waitingBytes += rest;
             if (!_pumping)
             {
-                _pumping = true;
-                _ = Task.Run(() => PumpAsync(socket));
+                StartPump(socket);
             }
 
             return true;
@@ -114,6 +113,13 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
                 Break(socket);
             }
         }
+    }
+
+    // By itself, since what the lambda captures would be made for each frame otherwise.
+    private void StartPump(Socket socket)
+    {
+        _pumping = true;
+        _ = Task.Run(() => PumpAsync(socket));
     }
 
     private async Task PumpAsync(Socket socket)

@@ -397,6 +397,7 @@ internal sealed class Lab
         EntryLimitBytes = _options.EntryLimitBytes,
         ApplyLimitBytes = _options.ApplyLimitBytes,
         RecentEntriesLimitBytes = _options.RecentEntriesLimitBytes,
+        SettledEntriesLimitBytes = _options.SettledEntriesLimitBytes,
         PendingReadsLimit = _options.PendingReadsLimit,
         PromotionLagEntries = _options.PromotionLagEntries,
         SnapshotRetryTicks = _options.SnapshotRetryTicks,
