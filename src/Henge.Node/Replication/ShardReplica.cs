@@ -7,7 +7,6 @@ using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
 using Henge.Storage;
-using Henge.Storage.Files;
 using EntryKind = Henge.Raft.EntryKind;
 
 namespace Henge.Node.Replication;
@@ -36,7 +35,7 @@ internal sealed class ShardReplica
     private readonly LeaderUpkeep _leadership;
     private readonly ElectionTimer _election;
     private readonly FollowingPublisher _following;
-    private HardState _hardState;
+    private readonly ReplicaPersist _persist;
 
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica stands still, as if its node did.
     private Ready? _held;
@@ -53,7 +52,6 @@ internal sealed class ShardReplica
         Shard = shard;
         _log = replay.Log;
         _machine = machine;
-        _hardState = replay.HardState;
         var firstPass = new VersionScan(_log);
         _group = new RaftGroup(
             RaftSettings.Of(node, replicas),
@@ -75,6 +73,7 @@ internal sealed class ShardReplica
         _compactor = new LogCompactor(this, _group, _log);
         _sender = new SnapshotSender(this, _group, machine);
         _receiver = new SnapshotReceiver(this, machine);
+        _persist = new ReplicaPersist(this, _writes, _receiver, machine, replay.HardState);
         _expiry = new ExpiryDriver(this, machine);
         _leadership = new LeaderUpkeep(this, _group);
         _election = new ElectionTimer(node);
@@ -124,7 +123,7 @@ internal sealed class ShardReplica
     public Term ApplyingTerm { get; private set; }
 
     /// <summary>Term and vote as last handed to the log.</summary>
-    public HardState HardState => _hardState with { Commit = _group.DurableCommitIndex };
+    public HardState HardState => _persist.HardState with { Commit = _group.DurableCommitIndex };
 
     /// <summary>Ticks since the group was made, by a clock read now.</summary>
     public ulong NowTicks => Node.NowTicks;
@@ -394,6 +393,13 @@ internal sealed class ShardReplica
         Worker.MarkDirty(this);
     }
 
+    /// <summary>The state came from another node: nothing that waited to be applied is to be applied any more.</summary>
+    public void OnInstalled()
+    {
+        _toApply.Clear();
+        PublishApplied();
+    }
+
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
     public void OnReadable(Operation operation) => _admission.OnReadable(operation);
 
@@ -468,7 +474,7 @@ internal sealed class ShardReplica
     private bool Finish(Ready ready)
     {
         _mayTryHeld = false;
-        if (ready.PersistTicket != 0 && !TryPersist(ready))
+        if (ready.PersistTicket != 0 && !_persist.TryPersist(ready))
         {
             _held = ready;
             _status.MarkChanged();
@@ -505,69 +511,6 @@ internal sealed class ShardReplica
 
         _reads.Serve();
         _status.MarkChanged();
-        return true;
-    }
-
-    private bool TryPersist(Ready ready)
-    {
-        NodeLogBatch batch = Worker.Batch;
-        if (ready.Snapshot is { } snapshot)
-        {
-            if (!TryInstall(snapshot, ready.HardState))
-            {
-                return false;
-            }
-
-            batch = Worker.Batch;
-        }
-        else if (ready.HardState is { } state)
-        {
-            _hardState = state;
-            batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, Shard = Shard, HardState = state });
-        }
-
-        if (ready.TruncateFrom > LogIndex.Zero)
-        {
-            batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.Truncate, Shard = Shard, Index = ready.TruncateFrom });
-        }
-
-        foreach (Entry entry in ready.Entries)
-        {
-            batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Shard = Shard, Entry = entry });
-            _writes.OnLogged(entry);
-        }
-
-        batch.Tickets.Add((this, ready.PersistTicket));
-        return true;
-    }
-
-    private bool TryInstall(InstallSnapshot snapshot, HardState? state)
-    {
-        try
-        {
-            _receiver.Install(snapshot);
-        }
-        catch (Exception e) when (e is DiskFullException or HengeException { Code: ErrorCode.DiskFull })
-        {
-            // The state of before may be gone by now, but the snapshot is on disk, and installing it can begin anew at any time.
-            Node.Note(NodeEventLevel.Error, $"{Problem ?? "The disk is full."} {Shard} is not served here meanwhile: {e.Message}");
-            return false;
-        }
-
-        _hardState = state ?? _hardState;
-        _writes.OnSnapshot(snapshot.Index, _machine.LastVersion);
-        _toApply.Clear();
-        PublishApplied();
-        Worker.Batch.Records.Add(new NodeLogRecord
-        {
-            Kind = NodeLogRecordKind.Base,
-            Shard = Shard,
-            Reset = true,
-            HardState = _hardState with { Commit = snapshot.Index },
-            Index = snapshot.Index,
-            Term = snapshot.IndexTerm,
-            Membership = snapshot.Membership,
-        });
         return true;
     }
 
