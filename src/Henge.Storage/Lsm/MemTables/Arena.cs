@@ -9,7 +9,7 @@ namespace Henge.Storage.Lsm;
 internal sealed unsafe class Arena
 {
     private const int MinChunkBytes = 16 * 1024;
-    private const int MaxChunkBytes = 2 << 20;
+    private const int MaxChunkBytes = ArenaChunks.ChunkBytes;
     private readonly Lock _growing = new();
     private readonly List<Chunk> _chunks = [];
     private readonly int _chunkBytes;
@@ -88,7 +88,7 @@ internal sealed unsafe class Arena
 
     private Chunk Open(long bytes)
     {
-        Chunk chunk = new() { Base = OffHeap.AllocateAligned(bytes), Size = bytes };
+        Chunk chunk = new() { Base = bytes == MaxChunkBytes ? ArenaChunks.Take() : OffHeap.AllocateAligned(bytes), Size = bytes };
         _chunks.Add(chunk);
         return chunk;
     }
@@ -100,7 +100,14 @@ internal sealed unsafe class Arena
         {
             foreach (Chunk chunk in _chunks)
             {
-                OffHeap.FreeAligned(chunk.Base, chunk.Size);
+                if (chunk.Size == MaxChunkBytes)
+                {
+                    ArenaChunks.Give(chunk.Base);
+                }
+                else
+                {
+                    OffHeap.FreeAligned(chunk.Base, chunk.Size);
+                }
             }
 
             _chunks.Clear();
