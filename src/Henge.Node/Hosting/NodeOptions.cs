@@ -42,7 +42,7 @@ public sealed record NodeOptions
     /// <summary>Limits on what may be asked.</summary>
     public NodeLimits Limits { get; init; } = new();
 
-    /// <summary>Workers; 0: as many as processors (the host fills it in; the core takes 0 as 1).</summary>
+    /// <summary>Workers; 0: the host chooses by the processors there are (the core takes 0 as 1).</summary>
     public int Workers { get; init; }
 
     /// <summary>Milliseconds between two calls of the node's Tick.</summary>

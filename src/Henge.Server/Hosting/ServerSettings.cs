@@ -38,7 +38,7 @@ public static class ServerSettings
             }),
         Node("default-deadline", "DURATION", "How long an operation that names no deadline is tried.", "5s",
             (o, v) => o with { DefaultDeadlineMs = (int)SettingValue.Duration(v, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1)).TotalMilliseconds }),
-        Node("workers", "N", "Workers; 0: as many as processors.", "0", (o, v) => o with { Workers = SettingValue.Number(v, 0, 1024) }),
+        Node("workers", "N", "Workers; 0: half as many as processors, or as many in a cluster of one.", "0", (o, v) => o with { Workers = SettingValue.Number(v, 0, 1024) }),
         .. OfNodeLimits(),
         .. OfPort(),
         .. OfHttp(),

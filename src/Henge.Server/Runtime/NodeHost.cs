@@ -65,9 +65,12 @@ public sealed class NodeHost : IDisposable
     /// <summary>Opens the data directory and begins to take part in the cluster. Throws what <see cref="HengeNode.Open"/> throws.</summary>
     public static NodeHost Start(NodeHostOptions options)
     {
-        int workers = options.Node.Workers > 0 ? options.Node.Workers : Environment.ProcessorCount;
+        IReadOnlyList<NodeEntry> members = options.Node.ListMembers();
+
+        // With peers, what one worker gathers is worth more than a second one: doors, sockets and the log need processors as well (docs/decisions/0115).
+        int most = members.Count > 1 ? Math.Max(1, Environment.ProcessorCount / 2) : Environment.ProcessorCount;
+        int workers = options.Node.Workers > 0 ? options.Node.Workers : most;
         NodeOptions node = options.Node with { Workers = workers };
-        IReadOnlyList<NodeEntry> members = node.ListMembers();
         NodeEntry self = members.First(m => m.Name == node.Name);
         PeerTransport? transport = members.Count > 1 ? new PeerTransport(self.Id, members) : null;
         IWorkScheduler scheduler = options.Scheduler switch
