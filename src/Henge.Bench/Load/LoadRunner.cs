@@ -31,7 +31,9 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
                 _workers.Add(new LoadWorker(connection, options, counter, i));
             }
 
-            var pace = new LoadPace(options);
+            using var clock = new LoadClock();
+            using CancellationTokenRegistration cancelled = cancellationToken.Register(clock.Stop);
+            var pace = new LoadPace(options, clock);
             Task[] lanes = [.. _workers.SelectMany(w => Enumerable.Range(0, w.Lanes).Select(lane => Task.Run(() => w.RunAsync(pace, lane, cancellationToken), CancellationToken.None)))];
             await WarmUpAsync(pace, progress, cancellationToken);
             long started = Stopwatch.GetTimestamp();
@@ -138,7 +140,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
 }
 
 /// <summary>When operations are due, and which are measured. Shared by all workers; thread-safe.</summary>
-internal sealed class LoadPace(LoadOptions options)
+internal sealed class LoadPace(LoadOptions options, LoadClock clock)
 {
     private readonly long _began = Stopwatch.GetTimestamp();
     private long _issued;
@@ -146,6 +148,9 @@ internal sealed class LoadPace(LoadOptions options)
     private volatile bool _measuring;
     private volatile bool _stopped;
     private long _endedAt;
+
+    /// <summary>What wakes lanes when their operations are due.</summary>
+    public LoadClock Clock => clock;
 
     /// <summary>When the last measured operation was given out; 0 if none was yet.</summary>
     public long EndedAt => Volatile.Read(ref _endedAt);
@@ -156,6 +161,7 @@ internal sealed class LoadPace(LoadOptions options)
     {
         _stopped = true;
         Volatile.Write(ref _endedAt, Stopwatch.GetTimestamp());
+        clock.Stop();
     }
 
     /// <summary>Gives out the next operation: when it is due (0: now) and whether it is measured. False: it is over.</summary>

@@ -38,12 +38,18 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
         var keys = new KeyDistribution(options.Workload.Distribution, counter, options.Seed + number * 1000 + lane);
         var key = new byte[BenchKeys.Length];
         var value = new byte[options.ValueBytes];
+        var alarm = new LoadAlarm(pace.Clock);
         new Random(options.Seed + number).NextBytes(value);
         while (pace.TryNext(out long dueAt, out bool measured) && !cancellationToken.IsCancellationRequested)
         {
             if (dueAt != 0)
             {
-                await UntilAsync(dueAt, cancellationToken);
+                await alarm.UntilAsync(dueAt);
+                if (dueAt > Stopwatch.GetTimestamp())
+                {
+                    // Woken before its time: the run is over.
+                    return;
+                }
             }
 
             LoadAction action = options.Workload.Choose(keys.NextShare());
@@ -88,23 +94,6 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
             default:
                 await connection.PutAsync(key, value, cancellationToken);
                 return true;
-        }
-    }
-
-    private static async ValueTask UntilAsync(long dueAt, CancellationToken cancellationToken)
-    {
-        // Timers are coarse, to a millisecond or so; lanes that yield the whole rest away would take from the target the processors that it is measured on.
-        double waitMs;
-        while ((waitMs = (dueAt - Stopwatch.GetTimestamp()) * 1000.0 / Stopwatch.Frequency) > 0)
-        {
-            if (waitMs > 0.2)
-            {
-                await Task.Delay(Math.Max(1, (int)waitMs), cancellationToken);
-            }
-            else
-            {
-                await Task.Yield();
-            }
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using Henge.Core;
@@ -71,13 +72,15 @@ internal sealed unsafe class TableReader
         TableFormat.CheckHeader(frame, file.Path);
         ReadExactly(file, length - TableFormat.FooterBytes, frame);
         TableFormat.ReadFooter(frame, length, file.Path, out BlockHandle filter, out BlockHandle index, out BlockHandle properties);
-        TableProperties? decoded = TablePropertiesFormat.Decode(ReadMetaBlock(file, properties), length, out int probes);
+        using MetaBlock propertiesBlock = ReadMetaBlock(file, properties);
+        TableProperties? decoded = TablePropertiesFormat.Decode(propertiesBlock.Payload, length, out int probes);
         if (decoded is null || (filter.Length > 0 && probes == 0) || filter.Length % BloomFilter.BlockBytes != 0)
         {
             throw TableFormat.Damaged(file.Path, properties.Offset, "the properties make no sense");
         }
 
-        TableIndex? decodedIndex = TableIndex.Decode(ReadMetaBlock(file, index), filter.Offset, out string? error);
+        using MetaBlock indexBlock = ReadMetaBlock(file, index);
+        TableIndex? decodedIndex = TableIndex.Decode(indexBlock.Payload, filter.Offset, out string? error);
         if (decodedIndex is null)
         {
             throw TableFormat.Damaged(file.Path, index.Offset, error!);
@@ -91,9 +94,9 @@ internal sealed unsafe class TableReader
                 throw TableFormat.Damaged(file.Path, index.Offset, $"the index has {decodedIndex.Count} blocks, but the properties say {decoded.BlockCount}");
             }
 
-            byte[] filterBlock = ReadMetaBlock(file, filter);
+            using MetaBlock filterBlock = ReadMetaBlock(file, filter);
             filterMemory = filter.Length == 0 ? null : OffHeap.AllocateAligned(filter.Length);
-            filterBlock.CopyTo(new Span<byte>(filterMemory, filter.Length));
+            filterBlock.Payload.CopyTo(new Span<byte>(filterMemory, filter.Length));
             return new TableReader(file, cache, decoded, decodedIndex, filterMemory, filter, probes);
         }
         catch
@@ -292,14 +295,34 @@ internal sealed unsafe class TableReader
         }
     }
 
-    private static byte[] ReadMetaBlock(IFile file, BlockHandle handle)
+    private static MetaBlock ReadMetaBlock(IFile file, BlockHandle handle)
     {
-        byte[] stored = new byte[handle.Length + TableFormat.BlockTrailerBytes];
-        ReadExactly(file, handle.Offset, stored);
-        BlockCodec codec = TableFormat.CheckBlock(stored, handle.Offset, file.Path);
-        return codec == BlockCodec.None
-            ? stored[..handle.Length]
-            : throw TableFormat.Damaged(file.Path, handle.Offset, $"a block that is never compressed has codec {(byte)codec}");
+        MetaBlock block = new(handle.Length);
+        try
+        {
+            ReadExactly(file, handle.Offset, block.Stored);
+            BlockCodec codec = TableFormat.CheckBlock(block.Stored, handle.Offset, file.Path);
+            return codec == BlockCodec.None
+                ? block
+                : throw TableFormat.Damaged(file.Path, handle.Offset, $"a block that is never compressed has codec {(byte)codec}");
+        }
+        catch
+        {
+            block.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A block other than of data, on its way into memory of its own: in a buffer from the shared pool until it is disposed of.</summary>
+    private readonly ref struct MetaBlock(int payloadBytes)
+    {
+        private readonly byte[] _rented = ArrayPool<byte>.Shared.Rent(payloadBytes + TableFormat.BlockTrailerBytes);
+
+        public Span<byte> Stored => _rented.AsSpan(0, payloadBytes + TableFormat.BlockTrailerBytes);
+
+        public ReadOnlySpan<byte> Payload => _rented.AsSpan(0, payloadBytes);
+
+        public void Dispose() => ArrayPool<byte>.Shared.Return(_rented);
     }
 
     private static void ReadExactly(IFile file, long offset, Span<byte> target)

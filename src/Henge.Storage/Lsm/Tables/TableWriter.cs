@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Compression;
 using Henge.Core;
@@ -5,7 +6,10 @@ using Henge.Storage.Files;
 
 namespace Henge.Storage.Lsm;
 
-/// <summary>Writes one table. Not thread-safe. Disposing of it frees its memory; the file stays the caller's.</summary>
+/// <summary>
+/// Writes one table. Not thread-safe. Disposing of it frees its memory; the file stays the caller's. Its large buffers are from the shared pool: as large objects of
+/// their own, a few for each table, they would have the collector look through all of its memory again and again (decision 0123).
+/// </summary>
 internal sealed class TableWriter : IDisposable
 {
     private const int BrotliQuality = 1;
@@ -14,8 +18,10 @@ internal sealed class TableWriter : IDisposable
     private readonly TableOptions _options;
     private readonly BlockBuilder _block;
     private readonly IndexBuilder _index = new();
-    private readonly List<ulong> _hashes = [];
-    private readonly byte[] _pending;
+    private ulong[] _hashes = [];
+    private int _hashCount;
+    private byte[] _pending;
+    private int _pendingBytes;
     private byte[] _payload = [];
     private byte[] _compressed = [];
     private byte[] _lastKey = new byte[64];
@@ -42,14 +48,15 @@ internal sealed class TableWriter : IDisposable
         _file = file;
         _options = options;
         _block = new BlockBuilder(options.RestartInterval);
-        _pending = new byte[Math.Max(options.WriteBufferBytes, 4096)];
+        _pendingBytes = Math.Max(options.WriteBufferBytes, 4096);
+        _pending = ArrayPool<byte>.Shared.Rent(_pendingBytes);
         TableFormat.WriteHeader(_pending);
         _pendingLength = TableFormat.HeaderBytes;
     }
 
     /// <summary>Bytes of the file if it were finished now, about.</summary>
     public long EstimatedBytes =>
-        Offset + _block.EstimatedBytes + _index.Bytes + ((long)_hashes.Count * _options.BloomBitsPerKey / 8) + TableFormat.FooterBytes + 256;
+        Offset + _block.EstimatedBytes + _index.Bytes + ((long)_hashCount * _options.BloomBitsPerKey / 8) + TableFormat.FooterBytes + 256;
 
     /// <summary>Entries added.</summary>
     public long EntryCount { get; private set; }
@@ -112,7 +119,29 @@ internal sealed class TableWriter : IDisposable
         }
         else if (_options.BloomBitsPerKey != 0)
         {
-            _hashes.Add(BloomFilter.Hash(InternalKey.GetPrefix(internalKey)));
+            if (_hashCount == _hashes.Length)
+            {
+                GrowHashes();
+            }
+
+            _hashes[_hashCount++] = BloomFilter.Hash(InternalKey.GetPrefix(internalKey));
+        }
+    }
+
+    private void GrowHashes()
+    {
+        ulong[] larger = ArrayPool<ulong>.Shared.Rent(Math.Max(1024, checked(2 * _hashCount)));
+        _hashes.AsSpan(0, _hashCount).CopyTo(larger);
+        ReturnHashes();
+        _hashes = larger;
+    }
+
+    private void ReturnHashes()
+    {
+        if (_hashes.Length > 0)
+        {
+            ArrayPool<ulong>.Shared.Return(_hashes);
+            _hashes = [];
         }
     }
 
@@ -123,13 +152,7 @@ internal sealed class TableWriter : IDisposable
         _finished = true;
         EndBlock();
         int probes = BloomFilter.ProbesFor(_options.BloomBitsPerKey);
-        byte[] filterBytes = _options.BloomBitsPerKey == 0 ? [] : new byte[BloomFilter.SizeFor(_hashes.Count, _options.BloomBitsPerKey)];
-        foreach (ulong hash in _hashes)
-        {
-            BloomFilter.Add(filterBytes, probes, hash);
-        }
-
-        BlockHandle filter = WriteBlock(filterBytes, BlockCodec.None);
+        BlockHandle filter = WriteFilter(probes);
         BlockHandle index = WriteBlock(_index.Finish(), BlockCodec.None);
         TableProperties properties = new()
         {
@@ -158,6 +181,32 @@ internal sealed class TableWriter : IDisposable
         }
 
         return properties with { FileBytes = Offset };
+    }
+
+    private BlockHandle WriteFilter(int probes)
+    {
+        if (_options.BloomBitsPerKey == 0)
+        {
+            return WriteBlock(default, BlockCodec.None);
+        }
+
+        int length = BloomFilter.SizeFor(_hashCount, _options.BloomBitsPerKey);
+        byte[] rented = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            Span<byte> filter = rented.AsSpan(0, length);
+            filter.Clear();
+            foreach (ulong hash in _hashes.AsSpan(0, _hashCount))
+            {
+                BloomFilter.Add(filter, probes, hash);
+            }
+
+            return WriteBlock(filter, BlockCodec.None);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
     private void EndBlock()
@@ -211,11 +260,11 @@ internal sealed class TableWriter : IDisposable
     {
         while (!bytes.IsEmpty)
         {
-            int piece = Math.Min(bytes.Length, _pending.Length - _pendingLength);
+            int piece = Math.Min(bytes.Length, _pendingBytes - _pendingLength);
             bytes[..piece].CopyTo(_pending.AsSpan(_pendingLength));
             _pendingLength += piece;
             bytes = bytes[piece..];
-            if (_pendingLength == _pending.Length)
+            if (_pendingLength == _pendingBytes)
             {
                 FlushPending();
             }
@@ -233,5 +282,14 @@ internal sealed class TableWriter : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _hashes.Clear();
+    public void Dispose()
+    {
+        ReturnHashes();
+        if (_pending.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_pending);
+            _pending = [];
+            _pendingBytes = 0;
+        }
+    }
 }
