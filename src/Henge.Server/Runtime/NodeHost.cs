@@ -72,6 +72,7 @@ public sealed class NodeHost : IDisposable
         int workers = options.Node.Workers > 0 ? options.Node.Workers : most;
         NodeOptions node = options.Node with { Workers = workers };
         NodeEntry self = members.First(m => m.Name == node.Name);
+        int place = members.TakeWhile(m => m.Name != node.Name).Count();
         PeerTransport? transport = members.Count > 1 ? new PeerTransport(self.Id, members) : null;
         IWorkScheduler scheduler = options.Scheduler switch
         {
@@ -90,7 +91,7 @@ public sealed class NodeHost : IDisposable
                 {
                     Time = TimeProvider.System,
                     FileSystem = files,
-                    OpenEngine = directory => OpenEngine(options, files, directory),
+                    OpenEngine = directory => OpenEngine(options, files, directory, place),
                     Transport = transport,
                     Workers = scheduler,
                     LogWriter = logWriter,
@@ -129,12 +130,29 @@ public sealed class NodeHost : IDisposable
         Node.Dispose();
     }
 
-    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory) => options.Engine switch
+    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory, int place) => options.Engine switch
     {
-        "lsm" => LsmEngine.Open(new LsmOptions { Directory = directory, FileSystem = files, WriteAheadLog = false, MemoryBytes = options.EngineMemoryBytes }),
+        "lsm" => LsmEngine.Open(new LsmOptions
+        {
+            Directory = directory,
+            FileSystem = files,
+            WriteAheadLog = false,
+            MemoryBytes = options.EngineMemoryBytes,
+            MemTableBytes = MemTableBytes(options.EngineMemoryBytes, place),
+        }),
         "memory" => new MemoryEngine(),
         _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
     };
+
+    /// <summary>
+    /// Replicas take in the same writes, and with memtables of one size all nodes would flush at the same moment, the disks of a majority be busy, and every write wait for that. Neighbours in the
+    /// cluster's list differ by an eighth (docs/decisions/0116).
+    /// </summary>
+    private static long MemTableBytes(long memoryBytes, int place)
+    {
+        long most = Math.Min(new LsmOptions { Directory = "" }.MemTableBytes, memoryBytes / 8);
+        return Math.Max(1, most / 8 * (8 - (place % 3)));
+    }
 }
 
 /// <summary>Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds.</summary>

@@ -12,6 +12,8 @@ namespace Henge.Storage.Lsm;
 /// </summary>
 internal sealed class TableWriter : IDisposable
 {
+    // Bytes of a table that may wait for the disk.
+    private const int SyncBytes = 1 << 20;
     private const int BrotliQuality = 1;
     private const int BrotliWindowBits = 18;
     private readonly IFile _file;
@@ -29,6 +31,7 @@ internal sealed class TableWriter : IDisposable
     private byte[] _smallestKey = [];
     private int _pendingLength;
     private long _written;
+    private long _synced;
     private long _tombstones;
     private long _expiring;
     private long _garbage;
@@ -278,6 +281,12 @@ internal sealed class TableWriter : IDisposable
             _file.Write(_written, _pending.AsSpan(0, _pendingLength));
             _written += _pendingLength;
             _pendingLength = 0;
+            if (_written - _synced >= SyncBytes)
+            {
+                // In small steps, so that the disk never has more than this to do before the log's next sync, which somebody waits for.
+                _synced = _written;
+                _file.Sync();
+            }
         }
     }
 
