@@ -69,7 +69,10 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
             }
             catch (Exception error)
             {
-                CountError(error.Message);
+                if (measured)
+                {
+                    CountError(error.Message);
+                }
 
                 // A target that is down answers at once; without a breath the loop would only count errors.
                 await Task.Delay(10, CancellationToken.None);

@@ -206,7 +206,8 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
                     await _owner._gate.WaitAsync();
                     try
                     {
-                        more = _watch is not null && _watch.TryRead(this, BatchItems, BatchBytes);
+                        // It may have been unsubscribed from while this waited for its turn; the connection goes on then.
+                        more = !_disposed && _watch is not null && _watch.TryRead(this, BatchItems, BatchBytes);
                         await _owner.Connection.FlushAsync();
                     }
                     catch (Exception e)

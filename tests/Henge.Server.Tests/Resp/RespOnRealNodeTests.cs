@@ -27,6 +27,16 @@ public sealed class RespOnRealNodeTests
         "-ERR NX and XX, GT or LT options at the same time are not compatible",
         "-ERR XX and LT at the same time are not supported by Henge");
 
+    [Fact]
+    public Task Who_unsubscribes_at_once_is_answered_and_stays_connected()
+    {
+        const int Times = 300;
+        string[] lines = ["*3", "$10", "psubscribe", "$18", "__keyspace@0__:q:*", ":1", "*3", "$12", "punsubscribe", "$18", "__keyspace@0__:q:*", ":0"];
+        return ExpectAsync(
+            string.Concat(Enumerable.Repeat("PSUBSCRIBE __keyspace@0__:q:*\r\nPUNSUBSCRIBE __keyspace@0__:q:*\r\n", Times)) + "PING\r\n",
+            [.. Enumerable.Repeat(lines, Times).SelectMany(static l => l), "+PONG"]);
+    }
+
     private static async Task ExpectAsync(string request, params string[] lines)
     {
         string directory = Path.Combine(Path.GetTempPath(), "henge-resp-" + Guid.NewGuid().ToString("N"));

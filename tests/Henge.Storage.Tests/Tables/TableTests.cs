@@ -34,7 +34,9 @@ public sealed unsafe class TableTests
         properties = writer.Finish();
         Assert.InRange(properties.FileBytes, estimate / 2, estimate + 1000);
         Assert.Equal(file.Length, properties.FileBytes);
-        Assert.Equal(1, file.Syncs);
+
+        // At its end, and a few times on the way when it is large, so that the disk never has much to do before a log's sync.
+        Assert.InRange(file.Syncs, 1, 1 + (file.Length >> 20));
         return file;
     }
 
