@@ -138,21 +138,13 @@ public sealed class NodeHost : IDisposable
             FileSystem = files,
             WriteAheadLog = false,
             MemoryBytes = options.EngineMemoryBytes,
-            MemTableBytes = MemTableBytes(options.EngineMemoryBytes, place),
+
+            // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for that (docs/decisions/0116).
+            MemTableEighths = 8 - (place % 3),
         }),
         "memory" => new MemoryEngine(),
         _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
     };
-
-    /// <summary>
-    /// Replicas take in the same writes, and with memtables of one size all nodes would flush at the same moment, the disks of a majority be busy, and every write wait for that. Neighbours in the
-    /// cluster's list differ by an eighth (docs/decisions/0116).
-    /// </summary>
-    private static long MemTableBytes(long memoryBytes, int place)
-    {
-        long most = Math.Min(new LsmOptions { Directory = "" }.MemTableBytes, memoryBytes / 8);
-        return Math.Max(1, most / 8 * (8 - (place % 3)));
-    }
 }
 
 /// <summary>Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds.</summary>

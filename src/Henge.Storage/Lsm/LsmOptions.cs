@@ -89,7 +89,13 @@ public sealed record LsmOptions
     /// <summary>Gives the salts of the engine's own log (see <see cref="Logs.SegmentedLogOptions.NewSalt"/>); simulations pass a seeded one.</summary>
     public Func<ulong> NewLogSalt { get; init; } = new Logs.SegmentedLogOptions().NewSalt;
 
-    internal long EffectiveMemTableBytes => Math.Clamp(MemoryBytes / 8, Math.Min(MemTableBytes, 4096), MemTableBytes);
+    /// <summary>
+    /// So many eighths of its size are filled before a memtable is flushed: 1 to 8. Engines that take in the same writes and have different ones do not flush at the same
+    /// moment. Default 8.
+    /// </summary>
+    public int MemTableEighths { get; init; } = 8;
+
+    internal long EffectiveMemTableBytes => Math.Max(1, Math.Clamp(MemoryBytes / 8, Math.Min(MemTableBytes, 4096), MemTableBytes) * MemTableEighths / 8);
 
     internal long BlockCacheBytes => Math.Max(0, MemoryBytes - Math.Min(MemoryBytes / 2, EffectiveMemTableBytes * (MaxSealedMemTables + 1)));
 
@@ -107,6 +113,7 @@ public sealed record LsmOptions
         Check(Directory.Length > 0, nameof(Directory), "must not be empty");
         Check(MemoryBytes > 0, nameof(MemoryBytes), "must be above 0");
         Check(MemTableBytes > 0, nameof(MemTableBytes), "must be above 0");
+        Check(MemTableEighths is >= 1 and <= 8, nameof(MemTableEighths), "must be between 1 and 8");
         Check(MaxSealedMemTables > 0, nameof(MaxSealedMemTables), "must be at least 1");
         Check(BlockBytes is > 0 and <= 1 << 20, nameof(BlockBytes), "must be between 1 and 1 MiB");
         Check(RestartInterval is > 0 and <= 1024, nameof(RestartInterval), "must be between 1 and 1024");
