@@ -3,7 +3,8 @@
 #
 #   bench/peers.sh [--quick] [DIRECTORY]      --quick: one round of two seconds a row (else three of ten); data goes below DIRECTORY (default: a temporary one)
 #
-# In turn, each alone on the machine: etcd (three nodes, Debian's), Redis in memory, Redis with appendfsync always (one node each), Henge (three nodes by "henge dev",
+# In turn, each alone on the machine: etcd (three nodes, Debian's), Redis in memory, Redis with appendfsync always (one node each), Kestrel without a store (bench/Henge.Stack,
+# the bound of the stack that Henge stands on), Henge (three nodes by "henge dev",
 # default settings: durable, linearizable). All on loopback and one disk, values of 64 bytes. Load by "henge bench" (etcd:// and grpc:// share one client stack), and by tools that know
 # nothing of Henge: redis-benchmark, and h2load, which sends one gRPC frame again and again (one key; to the node that leads it, of either side). That h2load's calls were answered
 # with OK is read from the servers' own counts of calls by status, before and after. The table shows medians of the rounds.
@@ -59,6 +60,7 @@ if [ ${#need[@]} -gt 0 ]; then
   [ -n "${policy:-}" ] && rm -f /usr/sbin/policy-rc.d
 fi
 ./henge --version >/dev/null || die "Henge does not build."
+dotnet build bench/Henge.Stack -c Release -v quiet -nologo >"$work/build.log" 2>&1 || { tail -n 5 "$work/build.log" >&2; die "bench/Henge.Stack does not build."; }
 export ETCDCTL_API=3
 
 # Below the ports that the system gives to outgoing connections, and none of them in use.
@@ -202,6 +204,15 @@ run_redis() { # run_redis SYSTEM OPTIONS...
   rm -rf "$work/redis"
 }
 
+run_stack() {
+  bench/Henge.Stack/bin/Release/net10.0/Henge.Stack "$((port + 20))" >"$work/stack.log" 2>&1 &
+  pids+=($!)
+  wait_for Kestrel grep -q ready "$work/stack.log"
+  redis_bench stack 'RESP GET, 64 x 16' "$((port + 20))" get 16
+  redis_bench stack 'RESP GET, 64 x 64' "$((port + 20))" get 64
+  stop
+}
+
 henge_metrics() { local i; for i in 30 31 32; do curl -sf -m 5 "http://127.0.0.1:$((port + i))/metrics"; done; }
 henge_calls() { henge_metrics | awk '/^rpc_server_call_duration_seconds_count/ && /KVStore\/(Put|Get)"/ { ok += $2 } /^henge_server_errors_total/ { bad += $2 } END { printf "%d %d\n", ok - bad, bad }'; }
 henge_pause() { henge_metrics | awk '/^henge_gc_pause_longest_seconds/ && $2 > max { max = $2 } END { printf "%.2f\n", max * 1000 }'; }
@@ -264,6 +275,8 @@ for round in $(seq "$rounds"); do
   run_redis redis --appendonly no
   say "  Redis, appendfsync always"
   run_redis redis-always --appendonly yes --appendfsync always
+  say "  Kestrel without a store"
+  run_stack
   say "  Henge, three nodes"
   run_henge
 done
@@ -295,6 +308,7 @@ rows = [
     ("  the same by henge bench", ("redis", "RESP SET, 64 x 16, henge bench"), "RESP SET, 64 x 16, henge bench", "", None),
     ("RESP GET, 64 x 16, linearizable, beside Redis in memory", ("redis", "RESP GET, 64 x 16"), "RESP GET, 64 x 16", ">= 0.8x", 0.8),
     ("  the same by henge bench", ("redis", "RESP GET, 64 x 16, henge bench"), "RESP GET, 64 x 16, henge bench", "", None),
+    ("  the same beside Kestrel without a store", ("stack", "RESP GET, 64 x 16"), "RESP GET, 64 x 16", "", None),
     ("RESP GET, 64 x 64", ("redis", "RESP GET, 64 x 64"), "RESP GET, 64 x 64", "840,000/s", 840_000.0),
     ("SDK sessions, put, 64 callers", None, "sessions, put, 64 callers", "210,000/s", 210_000.0),
     ("SDK sessions, put, 1,024 callers", None, "sessions, put, 1,024 callers", "210,000/s", 210_000.0),

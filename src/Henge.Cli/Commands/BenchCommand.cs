@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime;
 using System.Runtime.CompilerServices;
 using Henge.Bench.Engine;
 using Henge.Bench.Load;
@@ -109,6 +110,8 @@ internal static class BenchCommand
     private static async Task<int> RunAsync(
         CliContext context, bool json, ILoadTarget target, LoadOptions options, string? html, int[] processes, CancellationToken cancellationToken)
     {
+        // A thousand calls under way live long enough to grow old, and a collector in the background then runs all the time, on a core that is measured.
+        GCSettings.LatencyMode = GCLatencyMode.Batch;
         LoadRunner runner = new(target, options) { ServerProcesses = processes };
         LoadResult result = await runner.RunAsync(new LiveLine(context), cancellationToken).ConfigureAwait(false);
         LiveLine.Clear(context);

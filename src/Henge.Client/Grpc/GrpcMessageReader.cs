@@ -8,11 +8,19 @@ namespace Henge.Client.Grpc;
 /// Cuts a body into messages. Its buffer grows with the largest message seen, never beyond the limit, and only once that many bytes have been announced
 /// within the limit. One reader at a time.
 /// </summary>
-internal sealed class GrpcMessageReader(Stream stream, int limitBytes, string address) : IDisposable
+/// <param name="stream">The body; not owned.</param>
+/// <param name="limitBytes">Largest message that is taken.</param>
+/// <param name="address">The node, for messages of errors.</param>
+/// <param name="initialBytes">Size of the buffer as long as no message needs more.</param>
+internal sealed class GrpcMessageReader(Stream stream, int limitBytes, string address, int initialBytes = GrpcMessageReader.StreamBytes) : IDisposable
 {
-    private const int InitialBytes = 16 * 1024;
+    /// <summary>For a stream of messages: several arrive by one read.</summary>
+    public const int StreamBytes = 16 * 1024;
 
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(InitialBytes);
+    /// <summary>For one small answer. With a thousand calls under way the pool cannot hold large buffers for all of them.</summary>
+    public const int UnaryBytes = 1024;
+
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(initialBytes);
     private int _start;
     private int _end;
 
@@ -107,7 +115,7 @@ internal sealed class GrpcMessageReader(Stream stream, int limitBytes, string ad
             return;
         }
 
-        byte[] target = _buffer.Length >= needed ? _buffer : ArrayPool<byte>.Shared.Rent(Math.Max(needed, InitialBytes));
+        byte[] target = _buffer.Length >= needed ? _buffer : ArrayPool<byte>.Shared.Rent(Math.Max(needed, initialBytes));
         _buffer.AsSpan(_start, available).CopyTo(target);
         if (!ReferenceEquals(target, _buffer))
         {

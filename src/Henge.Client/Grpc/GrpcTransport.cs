@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
@@ -12,17 +13,21 @@ namespace Henge.Client.Grpc;
 /// </summary>
 internal sealed class GrpcTransport : IDisposable
 {
+    private const int MaxTargets = 1024;
     private static readonly System.Version Http2 = new(2, 0);
     private static readonly MediaTypeHeaderValue ContentType = new(GrpcHeaders.ContentType);
 
     private readonly HttpMessageInvoker _invoker;
     private readonly HengeClientOptions _options;
     private readonly string _scheme;
+    private readonly CallTimers _timers;
+    private readonly ConcurrentDictionary<(string Address, string Path), Uri> _targets = new();
 
     /// <summary>Makes the transport; connects to nothing yet.</summary>
     public GrpcTransport(HengeClientOptions options)
     {
         _options = options;
+        _timers = new CallTimers(options.TimeProvider);
         _scheme = options.Tls is null ? "http://" : "https://";
         SocketsHttpHandler handler = new()
         {
@@ -60,16 +65,15 @@ internal sealed class GrpcTransport : IDisposable
         where TResponse : class, IMessage<TResponse>
     {
         using HttpRequestMessage http = NewRequest(address, method.Path, Frame(request), timeout);
-        using CancellationTokenSource timer = new(timeout, _options.TimeProvider);
-        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
+        using CallTimers.CallTimer timer = _timers.Begin(timeout, cancellationToken);
         try
         {
-            using HttpResponseMessage response = await _invoker.SendAsync(http, both.Token).ConfigureAwait(false);
+            using HttpResponseMessage response = await _invoker.SendAsync(http, timer.Token).ConfigureAwait(false);
             GrpcStatusReader.CheckHead(response, address);
-            using Stream body = await response.Content.ReadAsStreamAsync(both.Token).ConfigureAwait(false);
-            using GrpcMessageReader reader = new(body, _options.MaxReceiveMessageBytes, address);
+            using Stream body = await response.Content.ReadAsStreamAsync(timer.Token).ConfigureAwait(false);
+            using GrpcMessageReader reader = new(body, _options.MaxReceiveMessageBytes, address, GrpcMessageReader.UnaryBytes);
             TResponse? answer = null;
-            while (await reader.ReadAsync(both.Token).ConfigureAwait(false) is { } message)
+            while (await reader.ReadAsync(timer.Token).ConfigureAwait(false) is { } message)
             {
                 if (answer is not null)
                 {
@@ -175,7 +179,7 @@ internal sealed class GrpcTransport : IDisposable
 
     private HttpRequestMessage NewRequest(string address, string path, HttpContent content, TimeSpan? timeout)
     {
-        HttpRequestMessage http = new(HttpMethod.Post, new Uri(_scheme + address + path))
+        HttpRequestMessage http = new(HttpMethod.Post, TargetOf(address, path))
         {
             Version = Http2,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
@@ -195,6 +199,23 @@ internal sealed class GrpcTransport : IDisposable
         }
 
         return http;
+    }
+
+    // A client has few nodes and methods; should they ever be many, what is over the bound is made anew each time.
+    private Uri TargetOf(string address, string path)
+    {
+        if (_targets.TryGetValue((address, path), out Uri? known))
+        {
+            return known;
+        }
+
+        var target = new Uri(_scheme + address + path);
+        if (_targets.Count < MaxTargets)
+        {
+            _targets.TryAdd((address, path), target);
+        }
+
+        return target;
     }
 
     /// <summary>Closes all connections; what is under way fails.</summary>

@@ -50,8 +50,10 @@ public sealed record LsmOptions
     /// <summary>A compaction begins a new table at this size.</summary>
     public long TargetTableBytes { get; init; } = 32L << 20;
 
-    /// <summary>The most bytes that the first level below L0 should hold.</summary>
-    public long LevelBaseBytes { get; init; } = 64L << 20;
+    /// <summary>
+    /// The most bytes that the first level below L0 should hold. Default 256 MiB: as much as L0 holds when it is compacted, so that what comes down is not moved on at once.
+    /// </summary>
+    public long LevelBaseBytes { get; init; } = 256L << 20;
 
     /// <summary>How much larger each level is than the one above it.</summary>
     public int LevelMultiplier { get; init; } = 10;
