@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using Henge.Core;
 
@@ -12,7 +13,12 @@ namespace Henge.Storage;
 public sealed class WriteBatch
 {
     internal const byte PositionTag = 0xF0;
+
+    // A larger buffer is on loan until the batch is cleared: a node has a batch for each shard, and after one burst (the replay of a log) all of them would stay large.
+    private const int MostOwnBytes = 256 * 1024;
     private byte[] _buffer;
+    private byte[]? _own;
+    private List<byte[]>? _loans;
     private int _length;
 
     /// <summary>Creates an empty batch with room for some bytes.</summary>
@@ -23,6 +29,9 @@ public sealed class WriteBatch
 
     /// <summary>Bytes of the encoded form.</summary>
     public int ByteCount => _length;
+
+    /// <summary>Bytes that it can hold without growing.</summary>
+    internal int CapacityBytes => _buffer.Length;
 
     /// <summary>The encoded form.</summary>
     public ReadOnlySpan<byte> Encoded => _buffer.AsSpan(0, _length);
@@ -70,11 +79,22 @@ public sealed class WriteBatch
         Count = count;
     }
 
-    /// <summary>Empties it and keeps the memory.</summary>
+    /// <summary>Empties it. Up to 256 KiB of memory are kept. What <see cref="Encoded"/> gave must not be used any more.</summary>
     public void Clear()
     {
         _length = 0;
         Count = 0;
+        if (_own is not null)
+        {
+            _buffer = _own;
+            _own = null;
+            foreach (byte[] loan in _loans!)
+            {
+                ArrayPool<byte>.Shared.Return(loan);
+            }
+
+            _loans.Clear();
+        }
     }
 
     /// <summary>Gives a version to all entries that have none yet.</summary>
@@ -125,8 +145,25 @@ public sealed class WriteBatch
         int needed = checked(_length + bytes);
         if (needed > _buffer.Length)
         {
-            Array.Resize(ref _buffer, Math.Max(needed, _buffer.Length * 2));
+            Grow(needed);
         }
+    }
+
+    private void Grow(int needed)
+    {
+        int size = Math.Max(needed, (int)Math.Min(2L * _buffer.Length, Array.MaxLength));
+        if (size <= MostOwnBytes)
+        {
+            Array.Resize(ref _buffer, size);
+            return;
+        }
+
+        // What was outgrown is given back with the rest: the key or value that is being added may still be read from it.
+        byte[] larger = ArrayPool<byte>.Shared.Rent(size);
+        (_loans ??= []).Add(larger);
+        _own ??= _buffer;
+        _buffer.AsSpan(0, _length).CopyTo(larger);
+        _buffer = larger;
     }
 }
 

@@ -29,6 +29,62 @@ public sealed class WriteBatchTests
     }
 
     [Fact]
+    public void A_batch_that_was_large_goes_back_to_little_memory()
+    {
+        var batch = new WriteBatch();
+        byte[] value = new byte[100_000];
+        for (int round = 1; round <= 3; round++)
+        {
+            for (int i = 0; i < 40; i++)
+            {
+                value.AsSpan().Fill((byte)(i + round));
+                batch.Put(1, BitConverter.GetBytes(i), new Core.Version((ulong)(i + 1)), value);
+            }
+
+            Assert.True(batch.CapacityBytes > 4_000_000);
+            var reader = new WriteBatchReader(batch.Encoded);
+            for (int i = 0; i < 40; i++)
+            {
+                Assert.True(reader.MoveNext());
+                Assert.Equal(value.Length, reader.Value.Length);
+                Assert.Equal(-1, reader.Value.IndexOfAnyExcept((byte)(i + round)));
+            }
+
+            batch.Clear();
+            Assert.InRange(batch.CapacityBytes, 1, 256 * 1024);
+        }
+    }
+
+    [Fact]
+    public void What_is_added_may_be_read_from_the_batch_itself_while_it_grows()
+    {
+        var random = new Random(11);
+        var batch = new WriteBatch();
+        byte[] value = new byte[60_000];
+        random.NextBytes(value);
+        batch.Put(1, "first"u8, new Core.Version(1), value);
+        for (int i = 0; i < 60; i++)
+        {
+            // Always the newest entry of the batch: its bytes lie in the buffer that is outgrown.
+            var reader = new WriteBatchReader(batch.Encoded);
+            for (int j = 0; j <= i; j++)
+            {
+                reader.MoveNext();
+            }
+
+            batch.Put(1, reader.Key, new Core.Version((ulong)(i + 2)), reader.Value);
+        }
+
+        var all = new WriteBatchReader(batch.Encoded);
+        for (int i = 0; i <= 60; i++)
+        {
+            Assert.True(all.MoveNext());
+            Assert.True(all.Key.SequenceEqual("first"u8));
+            Assert.True(all.Value.SequenceEqual(value));
+        }
+    }
+
+    [Fact]
     public void Every_cut_gives_a_beginning_and_says_when_it_is_torn()
     {
         var batch = new WriteBatch();

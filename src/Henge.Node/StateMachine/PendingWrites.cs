@@ -60,7 +60,7 @@ internal sealed class PendingWrites
     }
 
     /// <summary>What the engine will get.</summary>
-    public WriteBatch Batch { get; } = new(64 * 1024);
+    public WriteBatch Batch { get; } = new();
 
     /// <summary>Where in <see cref="Batch"/> the tombstones of expired keys begin, rising.</summary>
     public List<int> ExpiredOffsets => _expired;

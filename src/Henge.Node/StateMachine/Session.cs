@@ -50,17 +50,18 @@ internal struct SessionRecord
 /// Results stand in pieces that are never copied, behind each other: a ring that doubles would have all sessions of a busy node grow at the same time, and the
 /// collector move all of it, twice (docs/decisions/0121).
 /// </remarks>
-internal sealed class Session(ulong clientId)
+/// <param name="clientId">The client.</param>
+/// <param name="room">Where the pieces come from.</param>
+internal sealed class Session(ulong clientId, SessionPieces room)
 {
-    private const int PieceShift = 5;
-    private const int PieceRecords = 1 << PieceShift;
-
-    // The first piece begins small, since most clients write little, and grows until it has the size of all others.
+    // Most clients write little: until there are more results than half a piece has, they stand in an array of the session's own.
     private const int FirstRecords = 4;
+    private const int MostOwnRecords = SessionPieces.Records / 2;
 
     public const ushort Unwritten = ushort.MaxValue;
 
-    private readonly List<SessionRecord[]> _pieces = [new SessionRecord[FirstRecords]];
+    private readonly List<SessionPiece> _pieces = [];
+    private SessionRecord[]? _own = new SessionRecord[FirstRecords];
     private int _first;
 
     // By sequence number; few results have one.
@@ -96,7 +97,13 @@ internal sealed class Session(ulong clientId)
         get
         {
             int at = _first + index;
-            return ref _pieces[at >> PieceShift][at & (PieceRecords - 1)];
+            if (_own is { } own)
+            {
+                return ref own[at];
+            }
+
+            SessionPiece piece = _pieces[at >> SessionPieces.Shift];
+            return ref piece.Slab[piece.Offset + (at & (SessionPieces.Records - 1))];
         }
     }
 
@@ -165,35 +172,65 @@ internal sealed class Session(ulong clientId)
         }
 
         Count--;
-        if (++_first == PieceRecords)
+        _first++;
+        if (_own is null && _first == SessionPieces.Records)
         {
-            // Empty now: it goes behind the others, to be filled again, unless there is room enough.
-            SessionRecord[] piece = _pieces[0];
+            room.Return(_pieces[0]);
             _pieces.RemoveAt(0);
             _first = 0;
-            if ((_pieces.Count << PieceShift) - Count < PieceRecords)
-            {
-                _pieces.Add(piece);
-            }
         }
+    }
+
+    /// <summary>Gives its room back; the session must not be used afterwards.</summary>
+    public void Release()
+    {
+        Count = 0;
+        foreach (SessionPiece piece in _pieces)
+        {
+            room.Return(piece);
+        }
+
+        _pieces.Clear();
     }
 
     private void MakeRoom()
     {
         int end = _first + Count;
-        if (_pieces.Count == 1 && _pieces[0].Length < PieceRecords)
+        if (_own is null)
         {
-            if (end == _pieces[0].Length)
+            if (end == _pieces.Count << SessionPieces.Shift)
             {
-                SessionRecord[] first = _pieces[0];
-                Array.Resize(ref first, 2 * first.Length);
-                _pieces[0] = first;
+                _pieces.Add(room.Rent());
             }
+
+            return;
         }
-        else if (end == _pieces.Count << PieceShift)
+
+        if (end < _own.Length)
         {
-            _pieces.Add(new SessionRecord[PieceRecords]);
+            return;
         }
+
+        // What was given up in front is room too; with little of it, moving everything each time would cost more than a larger array.
+        Span<SessionRecord> kept = _own.AsSpan(_first, Count);
+        if (Count > _own.Length / 2 && _own.Length < MostOwnRecords)
+        {
+            _own = new SessionRecord[_own.Length * 2];
+            kept.CopyTo(_own);
+        }
+        else if (Count > _own.Length / 2)
+        {
+            SessionPiece piece = room.Rent();
+            kept.CopyTo(piece.Slab.AsSpan(piece.Offset));
+            _pieces.Add(piece);
+            _own = null;
+        }
+        else
+        {
+            kept.CopyTo(_own);
+        }
+
+        _first = 0;
     }
 
     /// <summary>Slots that were ever used.</summary>

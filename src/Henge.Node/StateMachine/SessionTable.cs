@@ -33,6 +33,7 @@ internal sealed class SessionTable
     private readonly PendingWrites _writes;
     private readonly Dictionary<ulong, Session> _sessions = [];
     private readonly List<Session> _unwritten = [];
+    private readonly SessionPieces _room = new();
     private readonly ArrayBufferWriter<byte> _value = new();
     private readonly ArrayBufferWriter<byte> _result = new();
     private Session? _oldest;
@@ -88,7 +89,7 @@ internal sealed class SessionTable
     {
         if (!_sessions.TryGetValue(stamp.ClientId, out Session? session))
         {
-            session = new Session(stamp.ClientId);
+            session = new Session(stamp.ClientId, _room);
             _sessions.Add(stamp.ClientId, session);
             _bytes += SessionOverheadBytes;
         }
@@ -155,7 +156,7 @@ internal sealed class SessionTable
 
             if (session?.ClientId != clientId)
             {
-                session = new Session(clientId);
+                session = new Session(clientId, _room);
                 _sessions.Add(clientId, session);
             }
 
@@ -187,6 +188,7 @@ internal sealed class SessionTable
     {
         _sessions.Clear();
         _unwritten.Clear();
+        _room.Reset();
         _oldest = null;
         _newest = null;
         _bytes = 0;
@@ -263,6 +265,7 @@ internal sealed class SessionTable
 
         // It may still be among those to be written.
         session.IsDirty = false;
+        session.Release();
     }
 
     private void DeleteSlot(ulong clientId, ushort slot, Core.Version version)

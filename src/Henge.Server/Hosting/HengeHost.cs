@@ -91,6 +91,9 @@ public sealed partial class HengeHost : IAsyncDisposable
                     LogNotReady(logger, problem);
                 }
             });
+
+            // What starting has made will live: grown old now, while nobody waits, it is not moved when the first load comes.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: true);
             try
             {
                 await server.StartAsync(cancellationToken).ConfigureAwait(false);
