@@ -122,10 +122,9 @@ public static class RaftMessageCodec
     }
 
     /// <summary>
-    /// Reads a message that fills <paramref name="source"/>. Entries keep pointing into <paramref name="source"/>, which must therefore stay as it is for as long as
-    /// the group may use them. False, and <paramref name="error"/> says what was wrong, when the bytes are not a message.
+    /// Reads a message that fills <paramref name="source"/>. Nothing of it points into <paramref name="source"/>: entries get a copy, one for all of a message. False, and <paramref name="error"/> says what was wrong, when the bytes are not a message.
     /// </summary>
-    public static bool TryDecode(ReadOnlyMemory<byte> source, [NotNullWhen(true)] out RaftMessage? message, [NotNullWhen(false)] out string? error)
+    public static bool TryDecode(ReadOnlySpan<byte> source, [NotNullWhen(true)] out RaftMessage? message, [NotNullWhen(false)] out string? error)
     {
         message = null;
         Reader r = new(source);
@@ -206,7 +205,7 @@ public static class RaftMessageCodec
                 {
                     LogIndex index = new(r.Number());
                     Term indexTerm = new(r.Number());
-                    if (!Membership.TryDecode(r.Rest().Span, out Membership? membership))
+                    if (!Membership.TryDecode(r.Rest(), out Membership? membership))
                     {
                         error = "Raft message: the membership of InstallSnapshot cannot be read.";
                         return false;
@@ -247,7 +246,14 @@ public static class RaftMessageCodec
             return null;
         }
 
+        if (count == 0)
+        {
+            return [];
+        }
+
         Entry[] entries = new Entry[count];
+        byte[] copy = r.Rest().ToArray();
+        r = new Reader(copy);
         ulong term = prevTerm.Value;
         for (int i = 0; i < entries.Length; i++)
         {
@@ -262,7 +268,7 @@ public static class RaftMessageCodec
             }
 
             term += distance;
-            ReadOnlyMemory<byte> data = r.Bytes((int)length);
+            ReadOnlyMemory<byte> data = copy.AsMemory(r.Skip((int)length), (int)length);
             // A membership that cannot be read must never get into a log.
             if (kind == (byte)EntryKind.Membership && !Membership.TryDecode(data.Span, out _))
             {
@@ -313,30 +319,31 @@ public static class RaftMessageCodec
         }
     }
 
-    private struct Reader(ReadOnlyMemory<byte> source)
+    private ref struct Reader(ReadOnlySpan<byte> source)
     {
+        private readonly ReadOnlySpan<byte> _source = source;
         private int _at;
 
         public bool Failed { get; private set; }
 
-        public readonly bool AtEnd => _at == source.Length;
+        public readonly bool AtEnd => _at == _source.Length;
 
-        public readonly int Remaining => source.Length - _at;
+        public readonly int Remaining => _source.Length - _at;
 
         public byte Byte()
         {
-            if (Failed || _at >= source.Length)
+            if (Failed || _at >= _source.Length)
             {
                 Failed = true;
                 return 0;
             }
 
-            return source.Span[_at++];
+            return _source[_at++];
         }
 
         public ulong Number()
         {
-            if (Failed || !Varint.TryRead(source.Span[_at..], out ulong value, out int bytes))
+            if (Failed || !Varint.TryRead(_source[_at..], out ulong value, out int bytes))
             {
                 Failed = true;
                 return 0;
@@ -346,17 +353,18 @@ public static class RaftMessageCodec
             return value;
         }
 
-        public ReadOnlyMemory<byte> Bytes(int length)
+        /// <summary>Steps over bytes that are there; gives where they begin.</summary>
+        public int Skip(int length)
         {
-            ReadOnlyMemory<byte> bytes = source.Slice(_at, length);
+            int at = _at;
             _at += length;
-            return bytes;
+            return at;
         }
 
-        public ReadOnlyMemory<byte> Rest()
+        public ReadOnlySpan<byte> Rest()
         {
-            ReadOnlyMemory<byte> rest = Failed ? default : source[_at..];
-            _at = source.Length;
+            ReadOnlySpan<byte> rest = Failed ? default : _source[_at..];
+            _at = _source.Length;
             return rest;
         }
     }

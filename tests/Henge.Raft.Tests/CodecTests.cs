@@ -121,7 +121,7 @@ public sealed class CodecTests
             byte[] bytes = Encode(Any(new SplitMix64Random(seed)));
             for (int cut = 0; cut < bytes.Length; cut++)
             {
-                Assert.False(RaftMessageCodec.TryDecode(bytes.AsMemory(0, cut), out _, out string? error), $"seed {seed} cut {cut}");
+                Assert.False(RaftMessageCodec.TryDecode(bytes.AsSpan(0, cut), out _, out string? error), $"seed {seed} cut {cut}");
                 Assert.NotEmpty(error);
             }
 
@@ -185,12 +185,17 @@ public sealed class CodecTests
     }
 
     [Fact]
-    public void Entries_are_not_copied()
+    public void Entries_are_copied_together_so_that_what_was_received_may_be_used_again()
     {
-        byte[] bytes = Encode(new AppendEntries { From = new(1), To = new(2), Term = new(1), Entries = new[] { new Entry(new(1), new(1), EntryKind.Normal, "hello"u8.ToArray()) } });
+        Entry[] entries = [new(new(1), new(1), EntryKind.Normal, "hello"u8.ToArray()), new(new(2), new(1), EntryKind.Normal, "world"u8.ToArray())];
+        byte[] bytes = Encode(new AppendEntries { From = new(1), To = new(2), Term = new(1), Entries = entries });
         AppendEntries append = Assert.IsType<AppendEntries>(Decode(bytes));
-        Assert.True(System.Runtime.InteropServices.MemoryMarshal.TryGetArray(append.Entries.Span[0].Data, out ArraySegment<byte> segment));
-        Assert.Same(bytes, segment.Array);
+        Array.Fill(bytes, (byte)0xFF);
+        Assert.True(append.Entries.Span[0].Data.Span.SequenceEqual("hello"u8));
+        Assert.True(append.Entries.Span[1].Data.Span.SequenceEqual("world"u8));
+        Assert.True(System.Runtime.InteropServices.MemoryMarshal.TryGetArray(append.Entries.Span[0].Data, out ArraySegment<byte> first));
+        Assert.True(System.Runtime.InteropServices.MemoryMarshal.TryGetArray(append.Entries.Span[1].Data, out ArraySegment<byte> second));
+        Assert.Same(first.Array, second.Array);
     }
 
     [Fact]

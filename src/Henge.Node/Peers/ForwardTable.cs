@@ -77,22 +77,22 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     }
 
     /// <summary>Takes a forwarded write in, on the leader's side.</summary>
-    public void OnForward(ShardReplica replica, NodeId from, ReadOnlyMemory<byte> body)
+    public void OnForward(ShardReplica replica, NodeId from, ReadOnlySpan<byte> body)
     {
-        if (body.Length < ForwardHeaderBytes || !_taken.TryTake(from, BinaryPrimitives.ReadUInt64LittleEndian(body.Span)))
+        if (body.Length < ForwardHeaderBytes || !_taken.TryTake(from, BinaryPrimitives.ReadUInt64LittleEndian(body)))
         {
             return;
         }
 
         RemoteWrite write = _free.Count > 0 ? _free.Pop() : new RemoteWrite(worker);
         write.From = from;
-        write.RequestId = BinaryPrimitives.ReadUInt64LittleEndian(body.Span);
+        write.RequestId = BinaryPrimitives.ReadUInt64LittleEndian(body);
         write.Kind = OperationKind.Write;
         write.LeaderOnly = true;
         write.Shard = replica.Shard;
-        write.DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body.Span[8..]);
-        write.Command = body[ForwardHeaderBytes..];
-        if (BinaryPrimitives.ReadUInt64LittleEndian(body.Span[12..]) <= replica.TermAtStart.Value)
+        write.DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body[8..]);
+        write.CopyCommand(body[ForwardHeaderBytes..]);
+        if (BinaryPrimitives.ReadUInt64LittleEndian(body[12..]) <= replica.TermAtStart.Value)
         {
             // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
             write.Fail(ErrorCode.UnknownOutcome, "The shard's leader was started anew while the write was on its way; it may or may not have been done.");
@@ -248,11 +248,31 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
 /// </summary>
 internal sealed class RemoteWrite(Worker worker) : Operation
 {
+    private const int MostKeptBytes = 1024;
+    private byte[] _memory = [];
+
     /// <summary>Who forwarded it.</summary>
     public NodeId From { get; set; }
 
     /// <summary>The forwarder's number for it.</summary>
     public ulong RequestId { get; set; }
+
+    /// <summary>Keeps a copy of a command, in memory that is used again with the write unless it is large.</summary>
+    public void CopyCommand(ReadOnlySpan<byte> command)
+    {
+        byte[] memory = _memory;
+        if (memory.Length < command.Length)
+        {
+            memory = GC.AllocateUninitializedArray<byte>(Math.Max(command.Length, 128));
+            if (command.Length <= MostKeptBytes)
+            {
+                _memory = memory;
+            }
+        }
+
+        command.CopyTo(memory);
+        Command = memory.AsMemory(0, command.Length);
+    }
 
     /// <inheritdoc/>
     protected override void OnCompleted() => worker.Forwards.Reply(this);

@@ -13,6 +13,7 @@ internal sealed class PeerInbox(NodeContext node)
 {
     private const int RefusalIntervalMs = 1_000;
     private readonly long[] _refusedAtMs = new long[node.Members.Count + 1];
+    private readonly PeerBatches _batches = new();
     private readonly Lock _answerLock = new();
     private readonly PeerFrameBuilder?[] _answers = new PeerFrameBuilder?[node.Members.Count + 1];
     private long _strangerNotedMs = -RefusalIntervalMs;
@@ -74,14 +75,11 @@ internal sealed class PeerInbox(NodeContext node)
             return;
         }
 
-        byte[]? frame = null;
         for (int i = 0; i < wanted.Length; i++)
         {
             if (wanted[i])
             {
-                // Entries go on pointing into it for as long as the groups keep them, so it belongs to the collector.
-                frame ??= bytes.ToArray();
-                node.Workers[i].Post(new PeerBatch(sender.Node, frame));
+                node.Workers[i].Post(_batches.Rent(sender.Node, bytes));
             }
         }
     }
@@ -134,62 +132,5 @@ internal sealed class PeerInbox(NodeContext node)
         frame.Advance(text.Length);
         frame.EndRecord();
         node.Environment.Transport?.Send(peer, frame.Complete(receiverIncarnation: 0));
-    }
-}
-
-/// <summary>A frame on its way to one worker, which takes what is for its shards.</summary>
-internal sealed class PeerBatch(NodeId from, byte[] frame) : WorkerMessage
-{
-    /// <inheritdoc/>
-    public override void Process(Worker worker)
-    {
-        PeerRecordReader records = PeerFrame.ReadChecked(frame);
-        int at = PeerFrame.HeaderBytes;
-        while (records.MoveNext())
-        {
-            ReadOnlyMemory<byte> body = frame.AsMemory(at + PeerFrame.RecordHeaderBytes, records.Body.Length);
-            at += PeerFrame.RecordHeaderBytes + records.Body.Length;
-            if (records.Kind == PeerRecordKind.HeartbeatAnswer)
-            {
-                if (records.Shard.Value == (uint)worker.Index)
-                {
-                    worker.Heartbeats.OnAnswer(from, body.Span);
-                }
-            }
-            else if (records.Kind != PeerRecordKind.Heartbeat && worker.ReplicaOf(records.Shard) is { } replica)
-            {
-                Take(worker, replica, records.Kind, body);
-            }
-        }
-    }
-
-    private void Take(Worker worker, ShardReplica replica, PeerRecordKind kind, ReadOnlyMemory<byte> body)
-    {
-        switch (kind)
-        {
-            case PeerRecordKind.Raft:
-                if (RaftMessageCodec.TryDecode(body, out RaftMessage? message, out _) && message.From == from)
-                {
-                    replica.Receive(message);
-                }
-
-                break;
-            case PeerRecordKind.Forward:
-                worker.Forwards.OnForward(replica, from, body);
-                break;
-            case PeerRecordKind.ForwardReply:
-                worker.Forwards.OnReply(body.Span);
-                break;
-            case PeerRecordKind.Advance:
-                if (body.Length == 8)
-                {
-                    replica.OnAdvance(new Core.Version(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body.Span)));
-                }
-
-                break;
-            case PeerRecordKind.SnapshotChunk or PeerRecordKind.SnapshotAck:
-                replica.ReceiveSnapshot(from, kind, body);
-                break;
-        }
     }
 }

@@ -147,7 +147,7 @@ internal sealed class SnapshotFile : IDisposable
 
             if (header is null)
             {
-                header = RaftMessageCodec.TryDecode(chunk.ToArray(), out RaftMessage? message, out _) && message is InstallSnapshot found ? found : throw Damaged(path, at);
+                header = RaftMessageCodec.TryDecode(chunk, out RaftMessage? message, out _) && message is InstallSnapshot found ? found : throw Damaged(path, at);
             }
             else if (length == 0)
             {

@@ -119,7 +119,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private void Begin(NodeId from, ulong id, ReadOnlyMemory<byte> encoded)
     {
         Abandon();
-        if (!RaftMessageCodec.TryDecode(encoded.ToArray(), out RaftMessage? message, out _) || message is not InstallSnapshot header || header.Term < replica.Group.Term)
+        if (!RaftMessageCodec.TryDecode(encoded.Span, out RaftMessage? message, out _) || message is not InstallSnapshot header || header.Term < replica.Group.Term)
         {
             return;
         }

@@ -174,7 +174,7 @@ internal sealed class Lab
         {
             ArrayBufferWriter<byte> buffer = new();
             RaftMessageCodec.Encode(message, buffer);
-            Assert.True(RaftMessageCodec.TryDecode(buffer.WrittenMemory, out RaftMessage? copy, out string? error), error);
+            Assert.True(RaftMessageCodec.TryDecode(buffer.WrittenSpan, out RaftMessage? copy, out string? error), error);
             node.Group!.Receive(copy);
         }
 
