@@ -97,7 +97,7 @@ key_value() { # fields 1 (key) and 2 (a value of 64 bytes) of a Put, and field 1
 bench() { # bench SYSTEM ROW FIELD ARGUMENTS...: one figure of "henge bench"
   local system=$1 row=$2 field=$3 figure
   shift 3
-  # The generator only, the same for both sides: without profiling it is compiled for speed within its warm-up.
+  # The generator only, the same for all sides: without profiling it is compiled for speed within its warm-up.
   DOTNET_TieredPGO=0 timeout $((seconds * 3 + 120)) ./henge bench --output json --warm-up "$warm_up" --duration "${seconds}s" --value-size 64 --keys "$keys" "$@" >"$work/bench.json" 2>"$work/bench.err"
   figure=$(python3 -c '
 import json, sys
@@ -258,11 +258,13 @@ run_henge() {
   else
     say "    no key was found that node1 leads"
   fi
+  settle
   redis_bench henge 'RESP SET, 64 x 16' "$((port + 30))" set 16
   redis_bench henge 'RESP GET, 64 x 16' "$((port + 30))" get 16
   redis_bench henge 'RESP GET, 64 x 64' "$((port + 30))" get 64
   bench henge 'RESP SET, 64 x 16, henge bench' operationsPerSecond --target "redis://$peers" --read-ratio 0 --concurrency 64 --pipeline 16
   bench henge 'RESP GET, 64 x 16, henge bench' operationsPerSecond --target "redis://$peers" --read-ratio 1 --concurrency 64 --pipeline 16
+  settle
   bench henge 'sessions, put, 64 callers' operationsPerSecond --target "henge://$peers" --read-ratio 0 --concurrency 64
   bench henge 'sessions, get, 64 callers' operationsPerSecond --target "henge://$peers" --read-ratio 1 --concurrency 64
   bench henge 'sessions, get, 1,024 callers' operationsPerSecond --target "henge://$peers" --read-ratio 1 --concurrency 1024
