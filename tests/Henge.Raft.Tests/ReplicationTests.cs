@@ -436,13 +436,20 @@ public sealed class ReplicationTests
             Round();
         }
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1_000; i++)
+        // What rounds allocate shows in every window; what the runtime does once on this thread (replacing methods) does not.
+        long fewest = long.MaxValue;
+        for (int window = 0; window < 20 && fewest > 0; window++)
         {
-            Round();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1_000; i++)
+            {
+                Round();
+            }
+
+            fewest = Math.Min(fewest, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, fewest);
     }
 
     private sealed class SlowLog : IRaftLog

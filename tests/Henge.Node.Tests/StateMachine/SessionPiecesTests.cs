@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.StateMachine;
+using Henge.Testing;
 
 namespace Henge.Node.Tests.StateMachine;
 
@@ -91,15 +92,7 @@ public sealed class SessionPiecesTests
             Round();
         }
 
-        long least = long.MaxValue;
-        for (int i = 0; i < 5; i++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            Round();
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-
-        Assert.Equal(0, least);
+        Assert.Equal(0, Allocations.Fewest(Round));
     }
 
     private static void Check(Session session, SortedDictionary<ulong, long> model)
