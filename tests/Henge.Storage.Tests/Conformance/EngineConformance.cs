@@ -1,7 +1,7 @@
-using Henge.Testing;
 using System.Text;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Testing;
 
 namespace Henge.Storage.Tests.Conformance;
 
