@@ -69,6 +69,18 @@ async function main() {
     fast.disconnect();
     return out;
   });
+  const other = new Redis({ port: ports[1], db: 1, maxRetriesPerRequest: 0, commandTimeout: 15000 });
+  other.on('error', () => {});
+  const refused = await other.set('js:db1', 'x').catch((e) => e.message);
+  const unwritten = await clients[1].get('js:db1');
+  console.log(`${/database 0|out of range/.test(refused) && unwritten === null ? 'ok   ' : 'FAIL '} ioredis: db 1 is refused and nothing is written  ${refused} ${unwritten}`);
+  other.disconnect();
+  await each('a password for the default user', async (r) => {
+    const auth = r.duplicate({ username: 'default', password: 'x' });
+    await auth.set('js:auth', '1');
+    auth.disconnect();
+    return r.get('js:auth');
+  });
   await each('quit', async (r) => r.duplicate().quit());
   clients.forEach((c) => c.disconnect());
 }

@@ -99,6 +99,8 @@ ECHO
 SELECT 0
 SELECT abc
 SELECT 99
+GET %a ## henge: ERR 'get' was not done
+SELECT 0
 GET %none
 SET %a 1
 GET %a
@@ -139,6 +141,30 @@ SET %a 1 EX
 SET %a 1 EX 10 PX 10
 SET %a 1 EX 10 KEEPTTL
 SET %a 1 KEEPTTL EX 10
+SET %rep 1 NX NX
+SET %rep 2 XX XX EX 100 EX 200
+TTL %rep
+SET %rep 3 GET GET KEEPTTL KEEPTTL
+GETEX %rep EX 5 EX 300
+TTL %rep
+GETEX %rep PERSIST PERSIST
+GETEX %rep EX 5 PX 5
+SETEX %rep 9223370000000000 v
+PSETEX %rep 9223370000000000000 v
+SET %rep v PX 9223370000000000000
+SET %rep v EXAT 9223370000000000
+PEXPIREAT %rep 9223372036854775807
+PEXPIRE %rep 9223370000000000000
+GETEX %rep PXAT 9223372036854775807
+SETEX %rep 9223372036854775 v
+PSETEX %rep 9223372036854775807 v
+EXPIRE %rep 9223372036854776
+EXPIRE %rep -9223372036854776
+EXPIRE %rep -9223372036854775
+GET %rep
+SET %rep v
+PEXPIREAT %rep -9223372036854775807
+GET %rep
 SET %a 1 NX XX
 SET %a 1 XX NX
 SET %a 1 BOGUS
@@ -376,6 +402,18 @@ KEYS %m[12] ## any order
 KEYS %m[^12]
 KEYS %m* ## any order
 KEYS %nothing*
+MSET %ga- 1 %gaa 2 %ga] 3 %gab 4
+KEYS %ga[a-] ## any order
+KEYS %ga[-a] ## any order
+KEYS %ga[a ## any order
+KEYS %ga[
+KEYS %ga[^ ## any order
+KEYS %ga[]
+KEYS %ga[b-a] ## any order
+KEYS %ga[\\]] ## any order
+KEYS %ga[a- ## any order
+KEYS %ga[a-b ## any order
+DEL %ga- %gaa %ga] %gab
 KEYS
 SCAN abc
 SCAN 0 COUNT
@@ -395,6 +433,18 @@ LPUSH %l 1 ## henge: ERR unknown command 'LPUSH'
 HSET %h a 1 ## henge: ERR unknown command 'HSET'
 AUTH secret
 AUTH user secret
+AUTH default secret
+AUTH default ""
+AUTH DEFAULT x
+HELLO 2 AUTH other x
+CLIENT SETNAME "a b"
+CLIENT SETNAME "a\nid=7"
+CLIENT SETNAME ""
+CLIENT NO-EVICT maybe
+CLIENT NO-EVICT on
+CLIENT ID x
+CLIENT GETNAME x
+CLIENT INFO x
 AUTH
 CLIENT SETNAME tester
 CLIENT GETNAME
@@ -415,6 +465,15 @@ EXEC
 DISCARD
 UNWATCH
 WATCH
+MULTI
+UNWATCH
+SET {%x}a 1
+EXEC
+WATCH {%x}a
+SET {%x}a 2
+MULTI
+UNWATCH
+EXEC
 MULTI
 SET {%x}a 1
 INCR {%x}n
@@ -793,6 +852,26 @@ def notifications():
          test=lambda a, b: [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in a] == [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in b])
 
 
+def hello_auth():
+    both("HELLO 3 AUTH default with a password", lambda c: [c.call("HELLO", "3", "AUTH", "default", "x")[0], c.call("GET", "no such")])
+    both("blanks before the first inline command", lambda c: [c.socket.sendall(b"  PING\r\n"), c.read()])
+    both("DEL of 100,000 keys", lambda c: [c.call("SET", "many:7", "v"), c.call("DEL", *[f"many:{i}" for i in range(100_000)]), c.call("GET", "many:7")])
+
+
+def databases():
+    import redis
+    try:
+        redis.Redis(port=HENGE, db=1, socket_timeout=15).set("db:1", "x")
+        report(False, "python3-redis: db=1 is refused", "it was accepted")
+    except redis.RedisError as e:
+        report("DB index is out of range" in str(e), "python3-redis: db=1 is refused", str(e))
+    c = Raw(HENGE)
+    report(c.call("GET", "db:1") == ("$", None), "nothing was written into database 0 for database 1")
+    pipelined = pipeline([enc("SELECT", 1), enc("SET", "db:1", "x"), enc("SELECT", 0), enc("GET", "db:1")])(c)
+    report(pipelined[1][0] == "-" and pipelined[3] == ("$", None), "nor by a pipeline behind the SELECT", short(pipelined))
+    c.close()
+
+
 def handshake():
     def shape(reply):
         return (reply[0], sorted(k[1] for k, _ in reply[1])) if reply[0] == "%" else (reply[0], sorted(reply[1][i][1] for i in range(0, len(reply[1]), 2)))
@@ -895,6 +974,8 @@ def python_redis():
 
 
 handshake()
+hello_auth()
+databases()
 compare_cases(2, HENGE, "resp2")
 compare_cases(3, HENGE, "resp3")
 pipelines()

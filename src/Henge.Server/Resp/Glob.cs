@@ -85,21 +85,30 @@ internal static class Glob
         bool not = p < pattern.Length && pattern[p] == '^';
         p += not ? 1 : 0;
         bool found = false;
-        while (p < pattern.Length && pattern[p] != ']')
+        while (p < pattern.Length)
         {
             if (pattern[p] == '\\' && p + 1 < pattern.Length)
             {
-                p++;
+                // An escaped byte stands for itself, and begins no range.
+                found |= pattern[++p] == c;
             }
-
-            byte low = pattern[p++], high = low;
-            if (p + 1 < pattern.Length && pattern[p] == '-' && pattern[p + 1] != ']')
+            else if (pattern[p] == ']')
             {
-                high = pattern[p + 1];
+                break;
+            }
+            else if (p + 2 < pattern.Length && pattern[p + 1] == '-')
+            {
+                // The end of a range may be any byte, also the bracket: the class goes on behind it.
+                byte low = pattern[p], high = pattern[p + 2];
+                found |= (low <= c && c <= high) || (high <= c && c <= low);
                 p += 2;
             }
+            else
+            {
+                found |= pattern[p] == c;
+            }
 
-            found |= (low <= c && c <= high) || (high <= c && c <= low);
+            p++;
         }
 
         p = Math.Min(p + 1, pattern.Length);

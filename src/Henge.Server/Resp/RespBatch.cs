@@ -41,6 +41,15 @@ internal sealed class RespBatch : IValueTaskSource
         return operation;
     }
 
+    /// <summary>Takes back what was added last, down to a number of operations. Before the round is submitted only.</summary>
+    public void Truncate(int count)
+    {
+        while (Count > count)
+        {
+            _pool[--Count].Reset();
+        }
+    }
+
     /// <summary>
     /// Where a command is encoded to. Memory that was handed out must stay where it is until the round is over, so a chunk is never grown: the next one is taken.
     /// </summary>

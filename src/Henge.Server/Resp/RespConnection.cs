@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Resp.Commands;
 using Microsoft.AspNetCore.Connections;
@@ -62,8 +63,11 @@ internal sealed class RespConnection
     /// <summary>A number of its own, for CLIENT ID.</summary>
     public long Id { get; }
 
-    /// <summary>The name that CLIENT SETNAME gave.</summary>
-    public string ClientName { get; set; } = "";
+    /// <summary>What the client says of itself.</summary>
+    public ClientIdentity Client { get; } = new();
+
+    /// <summary>The logical database that it has selected.</summary>
+    public SelectedDatabase Database { get; } = new();
 
     /// <summary>The other end, for CLIENT INFO.</summary>
     public string RemoteAddress => _connection.RemoteEndPoint?.ToString() ?? "";
@@ -316,7 +320,7 @@ internal sealed class RespConnection
                 return Stop.Full;
             }
 
-            if (command is SlowCommand && command.Fits(arguments.Count) && (!Transaction.Open || RespTransaction.RunsInside(command)) && Subscriptions.Refuse(command) is null)
+            if (command is SlowCommand && command.Fits(arguments.Count) && (!Transaction.Open || RespTransaction.RunsInside(command)) && Refuse(command) is null)
             {
                 slow = command;
                 return Stop.Slow;
@@ -342,11 +346,31 @@ internal sealed class RespConnection
         }
         else if (error is null)
         {
-            error = Subscriptions.Refuse(command!) ?? (command as DataCommand)?.Plan(arguments, Node, _batch);
+            error = Refuse(command!) ?? PlanData(command as DataCommand, arguments, operations);
+            if (error is null)
+            {
+                (command as LocalCommand)?.Ahead?.Invoke(this, arguments);
+            }
         }
 
         _calls.Add(new PlannedCall(command, first, arguments.Count, operations, _batch.Count - operations, error, queued));
     }
+
+    private string? PlanData(DataCommand? command, RespArguments arguments, int operations)
+    {
+        try
+        {
+            return command?.Plan(arguments, Node, _batch);
+        }
+        catch (HengeException e)
+        {
+            _batch.Truncate(operations);
+            return RespErrors.Of(e.Code, e.Message);
+        }
+    }
+
+    /// <summary>Why the connection's state does not allow a command; null: it does.</summary>
+    private string? Refuse(RespCommand command) => Subscriptions.Refuse(command) ?? Database.Refuse(command);
 
     private void Reply(in PlannedCall call)
     {

@@ -17,7 +17,7 @@ public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null)
     public bool Matches(ReadOnlySpan<byte> first, out bool needMore)
     {
         needMore = false;
-        return first[0] is (byte)'*' or (byte)'$' or (byte)'\r' or (byte)'\n' || char.IsAsciiLetter((char)first[0]);
+        return first[0] is (byte)'*' or (byte)'$' or (byte)'\r' or (byte)'\n' or (byte)' ' or (byte)'\t' || char.IsAsciiLetter((char)first[0]);
     }
 
     /// <inheritdoc/>

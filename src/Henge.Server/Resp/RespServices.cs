@@ -23,8 +23,8 @@ internal sealed class RespServices(IHengeNode node, ServerMetrics? metrics)
     /// <summary>Most bytes of one command.</summary>
     public int CommandBytesLimit { get; init; } = node.Limits.CommandBytes + (64 * 1024);
 
-    /// <summary>Most arguments of one command.</summary>
-    public int ArgumentsLimit { get; init; } = 64 * 1024;
+    /// <summary>Most arguments of one command: as many as Redis promised for long. What they may have in bytes is the closer bound.</summary>
+    public int ArgumentsLimit { get; init; } = 1024 * 1024;
 
     /// <summary>Most subscriptions of one connection.</summary>
     public int SubscriptionsLimit { get; init; } = 128;

@@ -26,6 +26,7 @@ internal sealed class RespTransaction(RespConnection connection)
     /// <summary>Takes a command into the transaction; the error to reply, if any, which also dooms the transaction.</summary>
     public string? Queue(RespCommand? command, RespArguments arguments, string? error)
     {
+        error ??= connection.Database.Refuse(command!) ?? (command!.Name == "select" ? SelectedDatabase.Problem(arguments) : null);
         error ??= command is SlowCommand ? $"ERR '{command.Name}' is not allowed inside a transaction" : null;
         for (int i = 0; i < arguments.Count; i++)
         {

@@ -14,9 +14,9 @@ internal static class ConnectionCommands
     [
         new LocalCommand("ping", -1, Ping),
         new LocalCommand("echo", 2, static (_, a, w) => w.Bulk(a.Span(1))),
-        new LocalCommand("auth", -2, static (_, a, w) => w.Error(a.Count switch { 2 => RespErrors.NoPassword, 3 => RespErrors.WrongPassword, _ => RespErrors.Syntax })),
-        new LocalCommand("select", 2, Select),
-        new LocalCommand("client", -2, Client),
+        new LocalCommand("auth", -2, Auth),
+        new LocalCommand("select", 2, Select) { Ahead = static (c, a) => c.Database.Select(a) },
+        new LocalCommand("client", -2, ClientCommand.Run),
         new LocalCommand("command", -1, Command),
         new LocalCommand("info", -1, Info),
         new LocalCommand("time", 1, Time),
@@ -26,7 +26,7 @@ internal static class ConnectionCommands
         new SlowCommand("discard", 1, static (c, _, w) => Do(() => c.Transaction.Discard(w))),
         new SlowCommand("exec", 1, static (c, _, w) => c.Transaction.ExecAsync(w)),
         new SlowCommand("watch", -2, static (c, a, w) => c.Transaction.WatchAsync(a, w)) { Keys = (1, -1, 1) },
-        new SlowCommand("unwatch", 1, static (c, _, w) => Do(() => { c.Transaction.Unwatch(); w.Ok(); })),
+        new LocalCommand("unwatch", 1, static (c, _, w) => { c.Transaction.Unwatch(); w.Ok(); }),
         new SlowCommand("subscribe", -2, static (c, a, w) => Do(() => c.Subscriptions.Subscribe(a, w, pattern: false))),
         new SlowCommand("psubscribe", -2, static (c, a, w) => Do(() => c.Subscriptions.Subscribe(a, w, pattern: true))),
         new SlowCommand("unsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: false))),
@@ -61,15 +61,27 @@ internal static class ConnectionCommands
         }
     }
 
+    /// <summary>AUTH [user] password. As a Redis without passwords: the user <c>default</c> may have any, and there is no other.</summary>
+    private static void Auth(RespConnection connection, RespArguments arguments, RespWriter writer)
+    {
+        if (arguments.Count == 3 && IsDefaultUser(arguments, 1))
+        {
+            writer.Ok();
+        }
+        else
+        {
+            writer.Error(arguments.Count switch { 2 => RespErrors.NoPassword, 3 => RespErrors.WrongPassword, _ => RespErrors.Syntax });
+        }
+    }
+
+    private static bool IsDefaultUser(RespArguments arguments, int index) => arguments.Span(index).SequenceEqual("default"u8);
+
+    // What it selects was taken note of when it was planned: what stands behind it in the same batch must know.
     private static void Select(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
-        if (!arguments.TryInteger(1, out long index))
+        if (SelectedDatabase.Problem(arguments) is { } problem)
         {
-            writer.Error(RespErrors.NotAnInteger);
-        }
-        else if (index != 0)
-        {
-            writer.Error("ERR DB index is out of range");
+            writer.Error(problem);
         }
         else
         {
@@ -80,6 +92,7 @@ internal static class ConnectionCommands
     private static ValueTask Hello(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
         int protocol = writer.Protocol;
+        string? name = null;
         for (int i = 1; i < arguments.Count; i++)
         {
             if (i == 1)
@@ -100,12 +113,23 @@ internal static class ConnectionCommands
             }
             else if (arguments.Is(i, "AUTH"u8) && i + 2 < arguments.Count)
             {
-                writer.Error(RespErrors.WrongPassword);
-                return ValueTask.CompletedTask;
+                if (!IsDefaultUser(arguments, i + 1))
+                {
+                    writer.Error(RespErrors.WrongPassword);
+                    return ValueTask.CompletedTask;
+                }
+
+                i += 2;
             }
             else if (arguments.Is(i, "SETNAME"u8) && i + 1 < arguments.Count)
             {
-                connection.ClientName = arguments.Text(++i);
+                if (!ClientIdentity.IsName(arguments.Span(++i)))
+                {
+                    writer.Error(ClientIdentity.WrongName);
+                    return ValueTask.CompletedTask;
+                }
+
+                name = arguments.Text(i);
             }
             else
             {
@@ -114,6 +138,7 @@ internal static class ConnectionCommands
             }
         }
 
+        connection.Client.Name = name ?? connection.Client.Name;
         writer.Protocol = protocol;
         writer.Map(7);
         writer.Bulk("server");
@@ -131,44 +156,6 @@ internal static class ConnectionCommands
         writer.Bulk("modules");
         writer.Array(0);
         return ValueTask.CompletedTask;
-    }
-
-    private static void Client(RespConnection connection, RespArguments arguments, RespWriter writer)
-    {
-        string about = string.Create(
-            CultureInfo.InvariantCulture, $"id={connection.Id} addr={connection.RemoteAddress} name={connection.ClientName} db=0 resp={writer.Protocol}\n");
-        if (arguments.Is(1, "ID"u8))
-        {
-            writer.Integer(connection.Id);
-        }
-        else if (arguments.Is(1, "GETNAME"u8))
-        {
-            if (connection.ClientName.Length == 0)
-            {
-                writer.Null();
-            }
-            else
-            {
-                writer.Bulk(connection.ClientName);
-            }
-        }
-        else if (arguments.Is(1, "SETNAME"u8) && arguments.Count == 3)
-        {
-            connection.ClientName = arguments.Text(2);
-            writer.Ok();
-        }
-        else if (arguments.Is(1, "SETINFO"u8) || arguments.Is(1, "NO-EVICT"u8) || arguments.Is(1, "NO-TOUCH"u8))
-        {
-            writer.Ok();
-        }
-        else if (arguments.Is(1, "INFO"u8) || arguments.Is(1, "LIST"u8))
-        {
-            writer.Verbatim(about);
-        }
-        else
-        {
-            writer.Error($"ERR unknown subcommand '{arguments.Text(1)}'. Try CLIENT ID, INFO, GETNAME or SETNAME.");
-        }
     }
 
     private static void Command(RespConnection connection, RespArguments arguments, RespWriter writer)

@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.StateMachine;
 
 namespace Henge.Server.Resp.Commands;
@@ -9,8 +10,11 @@ internal static class ExpiryArgument
     public static bool IsUnit(RespArguments arguments, int index) =>
         arguments.Is(index, "EX"u8) || arguments.Is(index, "PX"u8) || arguments.Is(index, "EXAT"u8) || arguments.Is(index, "PXAT"u8);
 
+    /// <summary>True when the units at two indexes are the same.</summary>
+    public static bool SameUnit(RespArguments arguments, int index, int other) => System.Text.Ascii.EqualsIgnoreCase(arguments.Span(index), arguments.Span(other));
+
     /// <summary>Reads the unit at an index and the number behind it; an error in Redis's words when it makes no sense.</summary>
-    public static string? Read(RespArguments arguments, int index, string command, out Expiry expiry)
+    public static string? Read(RespArguments arguments, int index, string command, long nowUnixMs, out Expiry expiry)
     {
         expiry = Expiry.Never;
         if (!arguments.TryInteger(index + 1, out long time))
@@ -18,17 +22,44 @@ internal static class ExpiryArgument
             return RespErrors.NotAnInteger;
         }
 
+        bool relative = arguments.Is(index, "EX"u8) || arguments.Is(index, "PX"u8);
         long unitMs = arguments.Is(index, "EX"u8) || arguments.Is(index, "EXAT"u8) ? 1000 : 1;
-        if (time <= 0 || time > long.MaxValue / 2000)
+        if (time <= 0 || !TryMake(time, unitMs, relative, nowUnixMs, out expiry))
         {
             return RespErrors.InvalidExpiry(command);
         }
 
-        bool relative = arguments.Is(index, "EX"u8) || arguments.Is(index, "PX"u8);
-        expiry = relative ? Expiry.After(time * unitMs) : FromUnixMs(time * unitMs);
         return null;
     }
 
-    /// <summary>A moment in Unix time; moments before the epoch of versions have passed, so their exact value does not matter.</summary>
-    public static Expiry FromUnixMs(long unixMs) => Expiry.At(unixMs - Core.Version.EpochUnixMs);
+    /// <summary>
+    /// An expiry from a time in some unit. False where Redis refuses it: when the moment, in milliseconds of Unix time, does not fit into 64 bits. What is later than the last moment
+    /// of versions ends there (decision 0100); what has passed deletes the key, so its exact value does not matter.
+    /// </summary>
+    public static bool TryMake(long time, long unitMs, bool relative, long nowUnixMs, out Expiry expiry)
+    {
+        expiry = Expiry.Never;
+        if (time > long.MaxValue / unitMs || time < long.MinValue / unitMs)
+        {
+            return false;
+        }
+
+        long milliseconds = time * unitMs;
+        if (!relative)
+        {
+            expiry = Expiry.At(Math.Max(milliseconds, 0) - Core.Version.EpochUnixMs);
+            return true;
+        }
+
+        if (milliseconds > long.MaxValue - nowUnixMs)
+        {
+            return false;
+        }
+
+        expiry = milliseconds > 0 ? Expiry.After(Math.Min(milliseconds, CommandLimits.MaxExpiryMs)) : Expiry.At(1);
+        return true;
+    }
+
+    /// <summary>This moment in milliseconds of Unix time.</summary>
+    public static long NowUnixMs(IHengeNode node) => node.Now.Milliseconds + Core.Version.EpochUnixMs;
 }

@@ -19,10 +19,10 @@ internal static class KeyCommands
         new ReadCommand("type", 2, static (_, found, writer) => Simple(writer, found.Exists ? "string" : "none")) { Keys = OneKey },
         new ReadCommand("ttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1000)) { Keys = OneKey },
         new ReadCommand("pttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1)) { Keys = OneKey },
-        new WriteCommand("expire", -3, static (a, _, w) => EncodeExpire(a, w, "expire", 1000, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("pexpire", -3, static (a, _, w) => EncodeExpire(a, w, "pexpire", 1, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("expireat", -3, static (a, _, w) => EncodeExpire(a, w, "expireat", 1000, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("pexpireat", -3, static (a, _, w) => EncodeExpire(a, w, "pexpireat", 1, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("expire", -3, static (a, n, w) => EncodeExpire(a, n, w, "expire", 1000, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("pexpire", -3, static (a, n, w) => EncodeExpire(a, n, w, "pexpire", 1, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("expireat", -3, static (a, n, w) => EncodeExpire(a, n, w, "expireat", 1000, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
+        new WriteCommand("pexpireat", -3, static (a, n, w) => EncodeExpire(a, n, w, "pexpireat", 1, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
         new WriteCommand("persist", 2, EncodePersist, StringCommands.ReplyNumber) { Keys = OneKey },
     ];
 
@@ -41,16 +41,11 @@ internal static class KeyCommands
     }
 
     /// <summary>EXPIRE key time [NX | XX | GT | LT]: a time that has passed deletes the key.</summary>
-    private static string? EncodeExpire(RespArguments arguments, IBufferWriter<byte> writer, string name, long unitMs, bool relative)
+    private static string? EncodeExpire(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer, string name, long unitMs, bool relative)
     {
         if (!arguments.TryInteger(2, out long time))
         {
             return RespErrors.NotAnInteger;
-        }
-
-        if (time > long.MaxValue / 2000 || time < long.MinValue / 2000)
-        {
-            return RespErrors.InvalidExpiry(name);
         }
 
         ExpiryCondition condition = ExpiryCondition.None;
@@ -69,7 +64,11 @@ internal static class KeyCommands
             }
         }
 
-        Expiry expiry = !relative ? ExpiryArgument.FromUnixMs(time * unitMs) : time > 0 ? Expiry.After(time * unitMs) : Expiry.At(1);
+        if (!ExpiryArgument.TryMake(time, unitMs, relative, ExpiryArgument.NowUnixMs(node), out Expiry expiry))
+        {
+            return RespErrors.InvalidExpiry(name);
+        }
+
         CommandEncoder.SetExpiry(writer, arguments.Span(1), expiry, condition);
         return null;
     }

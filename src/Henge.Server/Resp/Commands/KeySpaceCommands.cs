@@ -14,10 +14,10 @@ internal static class KeySpaceCommands
 
     public static IEnumerable<RespCommand> All =>
     [
-        new SlowCommand("scan", -2, ScanAsync),
-        new SlowCommand("keys", 2, KeysAsync),
-        new SlowCommand("dbsize", 1, DbSizeAsync),
-        new SlowCommand("randomkey", 1, RandomKeyAsync),
+        new SlowCommand("scan", -2, ScanAsync) { OnKeySpace = true },
+        new SlowCommand("keys", 2, KeysAsync) { OnKeySpace = true },
+        new SlowCommand("dbsize", 1, DbSizeAsync) { OnKeySpace = true },
+        new SlowCommand("randomkey", 1, RandomKeyAsync) { OnKeySpace = true },
         new MSetCommand(),
     ];
 

@@ -23,6 +23,12 @@ internal abstract class RespCommand(string name, int arity)
     /// <summary>True for commands that may change data.</summary>
     public virtual bool Writes => false;
 
+    /// <summary>True for commands that read or change keys, whichever way.</summary>
+    public virtual bool TouchesKeys => Keys.First > 0 || OnKeySpace;
+
+    /// <summary>True for commands on keys that do not name them as arguments: SCAN, KEYS, DBSIZE and their kin.</summary>
+    public bool OnKeySpace { get; init; }
+
     /// <summary>True when the number of arguments fits.</summary>
     public bool Fits(int count) => arity >= 0 ? count == arity : count >= -arity;
 }
@@ -31,6 +37,9 @@ internal abstract class RespCommand(string name, int arity)
 internal sealed class LocalCommand(string name, int arity, LocalCommand.Handler handler) : RespCommand(name, arity)
 {
     public delegate void Handler(RespConnection connection, RespArguments arguments, RespWriter writer);
+
+    /// <summary>What is done already when the command is planned, before those behind it are.</summary>
+    public Action<RespConnection, RespArguments>? Ahead { get; init; }
 
     public void Run(RespConnection connection, RespArguments arguments, RespWriter writer) => handler(connection, arguments, writer);
 }
@@ -46,6 +55,9 @@ internal sealed class SlowCommand(string name, int arity, SlowCommand.Handler ha
 /// <summary>A command that becomes one or more operations of the node, in a batch with its neighbours.</summary>
 internal abstract class DataCommand(string name, int arity) : RespCommand(name, arity)
 {
+    /// <inheritdoc/>
+    public override bool TouchesKeys => true;
+
     /// <summary>Appends its operations to a batch. An error (in Redis's words) when the arguments make no sense; then nothing was appended.</summary>
     public abstract string? Plan(RespArguments arguments, IHengeNode node, RespBatch batch);
 
@@ -282,77 +294,5 @@ internal sealed class ReadCommand(string name, int arity, ReadCommand.Replier re
         {
             writer.Integer(sum);
         }
-    }
-}
-
-/// <summary>A command on several keys, each an operation of its own, because they may lie on different shards; the reply is a count.</summary>
-internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
-{
-    /// <inheritdoc/>
-    public override bool Writes => true;
-
-    public override string? Plan(RespArguments arguments, IHengeNode node, RespBatch batch)
-    {
-        if (CheckSizes(arguments, 1, node.Limits) is { } error)
-        {
-            return error;
-        }
-
-        for (int i = 1; i < arguments.Count; i++)
-        {
-            ArrayBufferWriter<byte> chunk = batch.ChunkFor(arguments[i].Length + 64);
-            int before = chunk.WrittenCount;
-            CommandEncoder.Delete(chunk, arguments.Span(i));
-            RespOperation operation = batch.Add();
-            operation.Kind = OperationKind.Write;
-            operation.Key = arguments[i];
-            operation.Command = chunk.WrittenMemory[before..];
-        }
-
-        return null;
-    }
-
-    public override void Reply(RespArguments arguments, IHengeNode node, RespBatch batch, int first, int count, RespWriter writer)
-    {
-        long deleted = 0;
-        for (int i = first; i < first + count; i++)
-        {
-            if (WriteError(batch[i], writer))
-            {
-                return;
-            }
-
-            deleted += CommandResult.Of(batch[i], out _).Found ? 1 : 0;
-        }
-
-        writer.Integer(deleted);
-    }
-
-    public override string? Queue(RespArguments arguments, IHengeNode node, TxnBranch branch, ArrayBufferWriter<byte> scratch)
-    {
-        if (CheckSizes(arguments, 1, node.Limits) is { } error)
-        {
-            return error;
-        }
-
-        for (int i = 1; i < arguments.Count; i++)
-        {
-            scratch.ResetWrittenCount();
-            CommandEncoder.Delete(scratch, arguments.Span(i));
-            branch.Add(scratch.WrittenSpan);
-        }
-
-        return null;
-    }
-
-    public override void ReplyQueued(RespArguments arguments, IHengeNode node, ref TxnResultReader results, RespWriter writer)
-    {
-        long deleted = 0;
-        for (int i = 1; i < arguments.Count && results.MoveNext(); i++)
-        {
-            deleted += results.Current.Found ? 1 : 0;
-        }
-
-        writer.Integer(deleted);
     }
 }

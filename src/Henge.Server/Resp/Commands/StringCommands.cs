@@ -18,8 +18,8 @@ internal static class StringCommands
         new ReadCommand("strlen", 2, static (_, found, writer) => Integer(writer, found.Value.Length)) { Keys = OneKey },
         new WriteCommand("set", -3, EncodeSet, ReplySet) { Keys = OneKey },
         new WriteCommand("setnx", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { Condition = PutCondition.IfAbsent }), ReplyOneIfDone) { Keys = OneKey },
-        new WriteCommand("setex", 4, static (a, _, w) => EncodeSetEx(a, w, 1000), ReplyOk) { Keys = OneKey },
-        new WriteCommand("psetex", 4, static (a, _, w) => EncodeSetEx(a, w, 1), ReplyOk) { Keys = OneKey },
+        new WriteCommand("setex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1000), ReplyOk) { Keys = OneKey },
+        new WriteCommand("psetex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1), ReplyOk) { Keys = OneKey },
         new WriteCommand("getset", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { ReturnPrevious = true }), ReplyPrevious) { Keys = OneKey },
         new WriteCommand("getdel", 2, EncodeGetDel, ReplyPrevious) { Keys = OneKey },
         new WriteCommand("getex", -2, EncodeGetEx, ReplyPrevious) { Keys = OneKey },
@@ -92,16 +92,18 @@ internal static class StringCommands
             return null;
         }
 
+        // As in Redis an option may stand there again; of two times of one unit the later one counts.
         PutCondition condition = PutCondition.None;
         Expiry expiry = Expiry.Never;
+        int unit = 0;
         bool keep = false, get = false;
         for (int i = 3; i < arguments.Count; i++)
         {
-            if (arguments.Is(i, "NX"u8) && condition == PutCondition.None)
+            if (arguments.Is(i, "NX"u8) && condition != PutCondition.IfPresent)
             {
                 condition = PutCondition.IfAbsent;
             }
-            else if (arguments.Is(i, "XX"u8) && condition == PutCondition.None)
+            else if (arguments.Is(i, "XX"u8) && condition != PutCondition.IfAbsent)
             {
                 condition = PutCondition.IfPresent;
             }
@@ -109,23 +111,23 @@ internal static class StringCommands
             {
                 get = true;
             }
-            else if (arguments.Is(i, "KEEPTTL"u8) && expiry.Mode == ExpiryMode.Never)
+            else if (arguments.Is(i, "KEEPTTL"u8) && unit == 0)
             {
                 keep = true;
             }
-            else if (expiry.Mode == ExpiryMode.Never && !keep && i + 1 < arguments.Count && ExpiryArgument.IsUnit(arguments, i))
+            else if (!keep && i + 1 < arguments.Count && ExpiryArgument.IsUnit(arguments, i) && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
             {
-                if (ExpiryArgument.Read(arguments, i, "set", out expiry) is { } error)
-                {
-                    return error;
-                }
-
-                i++;
+                unit = i++;
             }
             else
             {
                 return RespErrors.Syntax;
             }
+        }
+
+        if (unit > 0 && ExpiryArgument.Read(arguments, unit, "set", ExpiryArgument.NowUnixMs(node), out expiry) is { } error)
+        {
+            return error;
         }
 
         return Put(writer, arguments.Span(1), arguments.Span(2), new PutOptions { Condition = condition, Expiry = expiry, KeepExpiry = keep, ReturnPrevious = get });
@@ -152,7 +154,7 @@ internal static class StringCommands
         }
     }
 
-    private static string? EncodeSetEx(RespArguments arguments, IBufferWriter<byte> writer, long unitMs)
+    private static string? EncodeSetEx(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer, long unitMs)
     {
         string name = unitMs == 1 ? "psetex" : "setex";
         if (!arguments.TryInteger(2, out long time))
@@ -160,9 +162,9 @@ internal static class StringCommands
             return RespErrors.NotAnInteger;
         }
 
-        return time <= 0 || time > CommandLimits.MaxExpiryMs / unitMs
+        return time <= 0 || !ExpiryArgument.TryMake(time, unitMs, relative: true, ExpiryArgument.NowUnixMs(node), out Expiry expiry)
             ? RespErrors.InvalidExpiry(name)
-            : Put(writer, arguments.Span(1), arguments.Span(3), new PutOptions { Expiry = Expiry.After(time * unitMs) });
+            : Put(writer, arguments.Span(1), arguments.Span(3), new PutOptions { Expiry = expiry });
     }
 
     private static string? EncodeGetDel(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
@@ -181,16 +183,27 @@ internal static class StringCommands
             return null;
         }
 
-        if (arguments.Count == 4 && ExpiryArgument.IsUnit(arguments, 2))
+        int unit = 0;
+        bool persist = false;
+        for (int i = 2; i < arguments.Count; i++)
         {
-            if (ExpiryArgument.Read(arguments, 2, "getex", out expiry) is { } error)
+            if (arguments.Is(i, "PERSIST"u8) && unit == 0)
             {
-                return error;
+                persist = true;
+            }
+            else if (!persist && i + 1 < arguments.Count && ExpiryArgument.IsUnit(arguments, i) && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
+            {
+                unit = i++;
+            }
+            else
+            {
+                return RespErrors.Syntax;
             }
         }
-        else if (arguments.Count != 3 || !arguments.Is(2, "PERSIST"u8))
+
+        if (unit > 0 && ExpiryArgument.Read(arguments, unit, "getex", ExpiryArgument.NowUnixMs(node), out expiry) is { } error)
         {
-            return RespErrors.Syntax;
+            return error;
         }
 
         CommandEncoder.SetExpiry(writer, arguments.Span(1), expiry, returnValue: true);
