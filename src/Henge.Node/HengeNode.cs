@@ -159,7 +159,15 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         ReadPoint point = get.ReadVersion.IsZero
             ? new ReadPoint(Core.Version.Max, get.Version.Milliseconds)
             : ReadPoint.AsOf(get.ReadVersion);
-        return NodeReads.TryGet(_parts.Replicas[(int)get.Shard.Value].Machine, get.Key.Span, point, out value);
+        bool found = NodeReads.TryGet(_parts.Replicas[(int)get.Shard.Value].Machine, get.Key.Span, point, out value);
+        if (get.LeaseEndsAtTick != 0 && _context.NowTicks >= get.LeaseEndsAtTick)
+        {
+            // The answer leaves later than the lease held: the clock may have caught up with a pause that it had not counted when the read was admitted (decision 0137).
+            value.Dispose();
+            throw new HengeException(ErrorCode.Unavailable, "The leader's lease ended before the read was answered, so that it is not sure to be up to date. Try again.");
+        }
+
+        return found;
     }
 
     /// <inheritdoc/>
@@ -344,6 +352,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     private bool Accept(Operation operation, long nowMs)
     {
         operation.Error = ErrorCode.None;
+        operation.LeaseEndsAtTick = 0;
         if (_context.IsStopping || _context.IsDead)
         {
             operation.Fail(ErrorCode.Stopping, "The node is stopping. Ask another one.");

@@ -8,6 +8,7 @@ public sealed partial class RaftGroup
     private readonly List<(NodeId Id, bool IsGranted)> _votes = [];
     private ulong _selfVoteTicket;
     private ulong _refuseVotesUntil;
+    private bool _isCampaignPutOff;
 
     /// <summary>
     /// Starts an election now instead of waiting for the timeout, for example at the preferred leader of a new group. It asks by PreVote first, so it does not
@@ -17,6 +18,8 @@ public sealed partial class RaftGroup
     {
         if (IsLeaderAlive || !MayCampaign)
         {
+            // After a restart it is only the promise of before that it has to wait for, not a leader.
+            _isCampaignPutOff = Role == RaftRole.Follower && Leader.IsNone;
             return;
         }
 
@@ -37,7 +40,24 @@ public sealed partial class RaftGroup
     /// <remarks>
     /// Counted from the last message of a leader, and kept when the term rises or the leader is forgotten: a lease rests on this promise (thesis, section 6.4.1).
     /// </remarks>
-    private bool IsLeaderAlive => Role == RaftRole.Leader || _now < _refuseVotesUntil;
+    private bool IsLeaderAlive => Role == RaftRole.Leader || PromiseClock < _refuseVotesUntil;
+
+    private ulong PromiseClock => HasBug(RaftBugs.PromiseByTicks) ? _ticks : Now;
+
+    /// <summary>
+    /// Whether this node may have promised something before it started: then it keeps quiet for as long as that could hold. Whatever its own settings are, since the lease is the leader's
+    /// (decision 0138). A new node has promised nothing; nor is there anybody who could rely on the only voter of a membership that it knows to be committed.
+    /// </summary>
+    private bool MayHavePromised => Term > Term.Zero
+        && !(Membership.IsSingleVoter(_self) && _memberships.CurrentIndex <= _commit)
+        && (_options.LeaseReads || !HasBug(RaftBugs.PromiseOnlyWithLeases));
+
+    private void PromiseSince(ulong tick)
+    {
+        _isCampaignPutOff = false;
+        ulong until = tick + (ulong)_options.ElectionTimeoutMinTicks;
+        _refuseVotesUntil = HasBug(RaftBugs.PromiseByTicks) ? _ticks + (ulong)_options.ElectionTimeoutMinTicks : Math.Max(_refuseVotesUntil, until);
+    }
 
     /// <summary>
     /// Voters may. So may a node that the membership in force no longer counts, until it knows that to be committed (thesis, section 4.2.2): it may be the only one whose log is
@@ -50,6 +70,7 @@ public sealed partial class RaftGroup
     {
         // Neither term nor vote change here: that is the point of a PreVote.
         FailReads();
+        _isCampaignPutOff = false;
         Role = RaftRole.PreCandidate;
         Leader = NodeId.None;
         ResetElectionTimer();
@@ -195,6 +216,7 @@ public sealed partial class RaftGroup
             }
 
             _electionElapsed = 0;
+            _isCampaignPutOff = false;
         }
 
         AnswerVote(m, isGranted);

@@ -32,7 +32,7 @@ public sealed partial class RaftGroup
         }
         else
         {
-            ulong number = _forwardedReads.Add(requestId, _now + (ulong)_options.ElectionTimeoutMinTicks);
+            ulong number = _forwardedReads.Add(requestId, Now + (ulong)_options.ElectionTimeoutMinTicks);
             _outbox.Add(new ReadIndexRequest { From = _self, To = Leader, Term = Term, Number = number });
         }
     }
@@ -44,9 +44,11 @@ public sealed partial class RaftGroup
     /// <param name="nowTicks">How many ticks have passed since the group was made, by a monotonic clock (one that counts suspended time) read by the caller just before
     /// this call, whether or not <see cref="Tick"/> has been called for each yet; Tick must never have been called more often than that.</param>
     /// <param name="index">What must be applied before the read.</param>
-    public bool TryLeaseRead(ulong nowTicks, out LogIndex index)
+    /// <param name="endsAtTick">The tick of that clock with which the lease ends, unless it is renewed: an answer that leaves later is not covered by it.</param>
+    public bool TryLeaseRead(ulong nowTicks, out LogIndex index, out ulong endsAtTick)
     {
         index = _commit;
+        endsAtTick = 0;
         if (!_options.LeaseReads || !IsOwnTermCommitted || ((_isLeaseVoid || !_transferTarget.IsNone) && !HasBug(RaftBugs.KeepLeaseInTransfer)))
         {
             return false;
@@ -56,12 +58,14 @@ public sealed partial class RaftGroup
             id == group._self ? ulong.MaxValue : group.ProgressOf(id)?.AckedTick ?? 0);
         if (proven is 0 or ulong.MaxValue)
         {
+            endsAtTick = proven;
             return proven == ulong.MaxValue;
         }
 
         // Two ticks for rounding: a follower may have counted a tick right after the heartbeat came, and the caller's clock may be about to.
         ulong lease = (ulong)(_options.ElectionTimeoutMinTicks - _options.LeaseDriftTicks - 2);
-        return Math.Max(nowTicks, _now) + 1 < proven + lease;
+        endsAtTick = proven + lease - 1;
+        return Math.Max(nowTicks, Now) < endsAtTick;
     }
 
     private bool TryAddRead(NodeId requester, ulong id)

@@ -96,7 +96,7 @@ public sealed partial class RaftGroup
     private void EnterLeadership()
     {
         _uncommittedBytes = 0;
-        _heartbeatElapsed = _options.AlignHeartbeats ? (int)(_now % (ulong)_options.HeartbeatTicks) : 0;
+        _heartbeatElapsed = _options.AlignHeartbeats ? (int)(_ticks % (ulong)_options.HeartbeatTicks) : 0;
         _lastSlice = default;
         _progress.Clear();
         // Optimistic: most members have everything; the first append tells.
@@ -221,7 +221,7 @@ public sealed partial class RaftGroup
                 progress.SentCommit = commit;
                 if (isDue)
                 {
-                    progress.Offered(commit, _now);
+                    progress.Offered(commit, Now);
                 }
 
                 _outbox.Add(new Heartbeat
@@ -232,7 +232,7 @@ public sealed partial class RaftGroup
                     Commit = commit,
                     WantsResponse = isDue,
                     ReadSequence = isDue && _reads.IsWaiting ? _reads.LastSequence : 0,
-                    SentTick = isDue ? _now + 1 : 0,
+                    SentTick = isDue ? Now + 1 : 0,
                 });
             }
         }

@@ -73,14 +73,14 @@ public sealed partial class RaftGroup
         }
     }
 
-    /// <summary>The leader that this node follows has sent a shared heartbeat, and this node has agreed with it, so many ticks ago.</summary>
-    public void SharedHeartbeatHeard(NodeId leader, ulong ticksAgo)
+    /// <summary>The leader that this node follows has sent a shared heartbeat, and this node has agreed with it, in a tick of the clock (<see cref="SetClock"/>).</summary>
+    public void SharedHeartbeatHeard(NodeId leader, ulong tick)
     {
+        ulong ticksAgo = Now - Math.Min(Now, tick);
         if (Role == RaftRole.Follower && Leader == leader && ticksAgo < (ulong)_electionElapsed)
         {
             _electionElapsed = (int)ticksAgo;
-            ulong refuseUntil = _now - Math.Min(_now, ticksAgo) + (ulong)_options.ElectionTimeoutMinTicks;
-            _refuseVotesUntil = Math.Max(_refuseVotesUntil, refuseUntil);
+            PromiseSince(Math.Min(Now, tick));
         }
     }
 

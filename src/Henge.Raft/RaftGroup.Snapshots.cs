@@ -60,13 +60,13 @@ public sealed partial class RaftGroup
         progress.BecomeProbe();
         // It has to be installed first: wait until something is heard.
         progress.IsProbePaused = true;
-        progress.SnapshotNotBefore = _now + (ulong)_options.SnapshotRetryTicks;
+        progress.SnapshotNotBefore = Now + (ulong)_options.SnapshotRetryTicks;
     }
 
     private void AskForSnapshot(Progress progress)
     {
         // Nobody is there to take it, or the last one ended a moment ago: the next heartbeat's answer tries again.
-        if (!progress.IsRecentlyActive || _now < progress.SnapshotNotBefore)
+        if (!progress.IsRecentlyActive || Now < progress.SnapshotNotBefore)
         {
             progress.IsProbePaused = true;
             return;

@@ -26,7 +26,8 @@ public sealed partial class RaftGroup
 
     private NodeId _votedFor;
     private LogIndex _commit;
-    private ulong _now;
+    private ulong _ticks;
+    private ulong _clock;
     private int _electionElapsed;
     private int _electionTimeout;
 
@@ -69,8 +70,7 @@ public sealed partial class RaftGroup
         _handedOut = restored.Applied;
         _commit = restored.HardState.Commit > restored.Applied ? restored.HardState.Commit : restored.Applied;
         _forwardedReads = new ForwardedReads(random.NextUInt64());
-        // A node with a past may have promised its leader not to help others for a while (leases rest on that); a new one has promised nothing.
-        _refuseVotesUntil = options.LeaseReads && Term > Term.Zero ? (ulong)options.ElectionTimeoutMinTicks : 0;
+        _refuseVotesUntil = MayHavePromised ? (ulong)options.ElectionTimeoutMinTicks : 0;
         _told = (Role, Leader, Term);
         _membershipChanged = true;
         ResetElectionTimer();
@@ -122,14 +122,20 @@ public sealed partial class RaftGroup
     public Term? TermAt(LogIndex index) => _log.TermAt(index);
 
     /// <summary>
-    /// A tick of time has passed: call it at a steady rate, and for each tick that was missed (after a pause, calling it a few times is enough unless
-    /// <see cref="RaftOptions.LeaseReads"/> is on).
+    /// How many ticks have passed since the group was made, by a monotonic clock that counts suspended time. Whoever's ticks may be late calls it before <see cref="Receive"/>, with a
+    /// clock read after the message had come: a promise to a leader is counted by this clock, because a leader's lease rests on it. Without it the ticks are the clock. Earlier
+    /// values than the last are ignored.
+    /// </summary>
+    public void SetClock(ulong nowTicks) => _clock = Math.Max(_clock, nowTicks);
+
+    /// <summary>
+    /// A tick of time has passed: call it at a steady rate, and for each tick that was missed. After a pause a few are enough. Never call it more often than the clock has ticked.
     /// </summary>
     public void Tick()
     {
-        _now++;
+        _ticks++;
         _applyIsPending = false;
-        _forwardedReads.Expire(_now, _ready.PendingReadsFailed);
+        _forwardedReads.Expire(Now, _ready.PendingReadsFailed);
         _electionElapsed++;
         if (Role == RaftRole.Leader)
         {
@@ -143,8 +149,9 @@ public sealed partial class RaftGroup
                 Campaign(isTransfer: false);
             }
         }
-        else if (_electionElapsed >= _electionTimeout && MayCampaign)
+        else if ((_electionElapsed >= _electionTimeout || _isCampaignPutOff) && MayCampaign && !IsLeaderAlive)
         {
+            // Its own vote is one that it has promised not to give: ticks that came late must not shorten that.
             PreCampaign();
         }
     }
@@ -192,7 +199,7 @@ public sealed partial class RaftGroup
             }
 
             _electionElapsed = 0;
-            _refuseVotesUntil = _now + (ulong)_options.ElectionTimeoutMinTicks;
+            PromiseSince(Now);
         }
 
         switch (message)
@@ -240,6 +247,9 @@ public sealed partial class RaftGroup
             _outbox.Add(new AppendEntriesResponse { From = _self, To = message.From, Term = Term, IsRejected = true });
         }
     }
+
+    /// <summary>The clock, in ticks since the group was made. What counts ticks (timeouts) may lag behind it.</summary>
+    private ulong Now => Math.Max(_ticks, _clock);
 
     private void BecomeFollower(Term term, NodeId leader)
     {

@@ -4,7 +4,7 @@ namespace Henge.Raft;
 
 /// <summary>
 /// Settings of a group. Times are in ticks: how long a tick lasts is the caller's affair; 10 ms goes well with the defaults (150 to 300 ms election
-/// timeout, heartbeats every 50 ms). Every member of a group should have the same settings; with <see cref="LeaseReads"/> it must.
+/// timeout, heartbeats every 50 ms). Every member of a group should have the same settings; where one uses <see cref="LeaseReads"/>, the same shortest election timeout it must.
 /// </summary>
 public sealed class RaftOptions
 {
@@ -78,8 +78,8 @@ public sealed class RaftOptions
     public int SnapshotRetryTicks { get; init; } = 50;
 
     /// <summary>
-    /// Whether <see cref="RaftGroup.TryLeaseRead"/> may grant reads by the leader's lease, which trusts that clocks run at nearly the same speed. Off by
-    /// default. When on, a node that has just started refuses votes for a shortest election timeout, because it may have promised that before it stopped.
+    /// Whether this node, when it leads, may grant reads by its lease (<see cref="RaftGroup.TryLeaseRead"/>), which trusts that clocks run at nearly the same speed. Off by
+    /// default. Members may differ in it: every voter makes and keeps the promise that leases rest on, whatever its own setting is.
     /// </summary>
     public bool LeaseReads { get; init; }
 
@@ -160,4 +160,8 @@ internal enum RaftBugs
     KeepConflictingEntry = 1 << 10,
     /// <summary>Entries are applied before they are committed.</summary>
     ApplyBeforeCommit = 1 << 11,
+    /// <summary>The promise to a leader is counted in ticks, which may come late and then all at once.</summary>
+    PromiseByTicks = 1 << 12,
+    /// <summary>Only a node that uses leases itself keeps, after a restart, the promise of before it.</summary>
+    PromiseOnlyWithLeases = 1 << 13,
 }

@@ -69,6 +69,10 @@ public sealed class CanaryTests
             (3, new Faults { MembershipChange = 0.5, CutAtChange = 0.5, Partition = 0, Heal = 0.03, Crash = 0, Drop = 0, MaxDelayRounds = 0, Sync = 1 }, false),
         RaftBugs.KeepLeaseInTransfer =>
             (3, new Faults { Transfer = 0.1, Partition = 0.15, Heal = 0.3, Drop = 0, MaxDelayRounds = 0, SkipTick = 0, MembershipChange = 0, Sync = 1 }, true),
+        RaftBugs.PromiseByTicks =>
+            (3, new Faults { Block = 0.05, Partition = 0.1, Heal = 0.1, Drop = 0, MaxDelayRounds = 0, SkipTick = 0, MembershipChange = 0, Crash = 0, CrashLeader = 0, Transfer = 0, Sync = 1 }, true),
+        RaftBugs.PromiseOnlyWithLeases =>
+            (3, new Faults { MixedLeases = true, CrashPromise = 0.1, Crash = 0, CrashLeader = 0, Partition = 0, Heal = 0, Drop = 0, MaxDelayRounds = 0, SkipTick = 0, MembershipChange = 0, Transfer = 0, Sync = 1 }, true),
         RaftBugs.SkipReadBarrier =>
             (3, new Faults { Partition = 0.15, Heal = 0.05, Drop = 0, MaxDelayRounds = 0, MembershipChange = 0, Crash = 0, Sync = 1, ReadAtLeader = 1 }, false),
         _ => (3, new Faults { MembershipChange = 0, Partition = 0.06 }, false),

@@ -7,6 +7,8 @@ public sealed class LeaseTests
 {
     private static Lab Lab(int voters = 3) => new(voters, new RaftOptions { Self = new(1), LeaseReads = true, LeaseDriftTicks = 2 });
 
+    private static Lab Lab(RaftBugs bugs) => new(3, new RaftOptions { Self = new(1), LeaseReads = true, LeaseDriftTicks = 2, Bugs = bugs });
+
     private static Lab WithLease(out ulong now)
     {
         Lab lab = Lab();
@@ -33,12 +35,13 @@ public sealed class LeaseTests
     public void A_lease_begins_when_the_heartbeat_was_sent_and_ends_by_the_clock_whether_or_not_ticks_were_delivered()
     {
         Lab lab = WithLease(out ulong now);
-        Assert.True(lab[1].TryLeaseRead(now, out LogIndex index));
+        Assert.True(lab[1].TryLeaseRead(now, out LogIndex index, out ulong end));
         Assert.Equal(new LogIndex(1), index);
-        Assert.True(lab[1].TryLeaseRead(now + 10, out _));
+        Assert.Equal(now + 11, end);
+        Assert.True(lab[1].TryLeaseRead(now + 10, out _, out _));
         // The process was paused: the group has seen no tick, but the clock has moved.
-        Assert.False(lab[1].TryLeaseRead(now + 11, out _));
-        Assert.False(lab[1].TryLeaseRead(now + 1_000_000, out _));
+        Assert.False(lab[1].TryLeaseRead(now + 11, out _, out _));
+        Assert.False(lab[1].TryLeaseRead(now + 1_000_000, out _, out _));
     }
 
     [Fact]
@@ -48,7 +51,7 @@ public sealed class LeaseTests
         lab.Elect(1);
         lab.Tick(1, 5);
         lab.Settle();
-        Assert.False(lab[1].TryLeaseRead(0, out _));
+        Assert.False(lab[1].TryLeaseRead(0, out _, out _));
     }
 
     [Fact]
@@ -59,8 +62,8 @@ public sealed class LeaseTests
         lab.Tick(1, 5);
         lab.Deliver(1, 2);
         lab.Deliver(2, 1);
-        Assert.False(lab[1].TryLeaseRead(0, out _));
-        Assert.False(lab[2].TryLeaseRead(0, out _));
+        Assert.False(lab[1].TryLeaseRead(0, out _, out _));
+        Assert.False(lab[2].TryLeaseRead(0, out _, out _));
     }
 
     [Fact]
@@ -68,7 +71,7 @@ public sealed class LeaseTests
     {
         Lab lab = WithLease(out ulong now);
         lab.Transfer(1, 2);
-        Assert.False(lab[1].TryLeaseRead(now, out _));
+        Assert.False(lab[1].TryLeaseRead(now, out _, out _));
         // The word is lost, or only late: the transfer is given up, but its target may still act on it at any time.
         lab.Drop(1, 2);
         for (int i = 0; i < 20; i++)
@@ -79,7 +82,7 @@ public sealed class LeaseTests
 
         Assert.True(lab[1].TransferTarget.IsNone);
         Assert.Equal(RaftRole.Leader, lab[1].Role);
-        Assert.False(lab[1].TryLeaseRead(now + 20, out _));
+        Assert.False(lab[1].TryLeaseRead(now + 20, out _, out _));
     }
 
     [Fact]
@@ -101,12 +104,91 @@ public sealed class LeaseTests
         Assert.Equal(new Term(5), lab[2].Term);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Ticks_that_come_late_all_at_once_do_not_shorten_a_promise(bool byBug)
+    {
+        // The worker of node 2 stood still for 30 ticks. Then it takes in a heartbeat that came a moment ago, and makes up for its ticks at once.
+        Lab lab = Lab(byBug ? RaftBugs.PromiseByTicks : RaftBugs.None);
+        lab.Elect(1);
+        lab.Settle();
+        RequestVote vote = new() { From = new(3), To = new(2), Term = new(5), LastIndex = new(99), LastTerm = new(4) };
+        ulong clock = 100;
+        lab[2].SetClock(clock);
+        lab.Receive(2, new Heartbeat { From = new(1), To = new(2), Term = lab[1].Term });
+        lab.Tick(2, 30);
+        lab.Receive(2, vote);
+        Assert.Equal(byBug, lab[2].Term == new Term(5));
+        if (byBug)
+        {
+            return;
+        }
+
+        // Nor does it stand for election itself: its own vote is promised, too.
+        Assert.Equal(RaftRole.Follower, lab[2].Role);
+        lab[2].SetClock(clock + 14);
+        lab.Receive(2, vote);
+        Assert.Equal(new Term(1), lab[2].Term);
+        lab[2].SetClock(clock + 15);
+        lab.Receive(2, vote);
+        Assert.Equal(new Term(5), lab[2].Term);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_voter_keeps_its_promise_over_a_restart_whether_or_not_it_uses_leases_itself(bool leaseReads)
+    {
+        Lab lab = new(3, new RaftOptions { Self = new(1), LeaseReads = leaseReads });
+        lab.Elect(1);
+        lab.Settle();
+        lab.Crash(2);
+        lab.Start(2);
+        RequestVote vote = new() { From = new(3), To = new(2), Term = new(5), LastIndex = new(99), LastTerm = new(4) };
+        lab.Receive(2, vote);
+        lab.Tick(2, 14);
+        lab.Receive(2, vote);
+        Assert.Equal(new Term(1), lab[2].Term);
+        lab.Tick(2);
+        lab.Receive(2, vote);
+        Assert.Equal(new Term(5), lab[2].Term);
+    }
+
+    [Fact]
+    public void Who_was_asked_to_stand_for_election_at_its_start_does_so_when_its_promise_ends()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Settle();
+        lab.Crash(2);
+        lab.Start(2);
+        lab.Campaign(2);
+        lab.Tick(2, 14);
+        Assert.Equal(RaftRole.Follower, lab[2].Role);
+        lab.Tick(2);
+        Assert.Equal(RaftRole.PreCandidate, lab[2].Role);
+    }
+
+    [Fact]
+    public void The_only_voter_has_nobody_to_wait_for_after_a_restart()
+    {
+        Lab lab = new(1);
+        lab.Elect(1);
+        lab.Settle();
+        lab.Crash(1);
+        lab.Start(1);
+        lab.Tick(1);
+        lab.Settle();
+        Assert.Equal(RaftRole.Leader, lab[1].Role);
+    }
+
     [Fact]
     public void The_only_voter_always_has_its_lease()
     {
         Lab lab = Lab(1);
         lab.Elect(1);
-        Assert.True(lab[1].TryLeaseRead(1_000_000, out LogIndex index));
+        Assert.True(lab[1].TryLeaseRead(1_000_000, out LogIndex index, out _));
         Assert.Equal(new LogIndex(1), index);
     }
 

@@ -81,6 +81,20 @@ public sealed class RandomScheduleTests
     }
 
     [Fact]
+    public void A_lease_never_grants_a_stale_read_when_nodes_are_held_up_and_make_up_for_their_ticks_at_once()
+    {
+        var sum = Campaign(Seeds(300), 3, 250, new Faults { Block = 0.05, Partition = 0.1, Heal = 0.1, SkipTick = 0, Transfer = 0.005 }, leases: true);
+        Assert.True(sum.Leases > 0);
+    }
+
+    [Fact]
+    public void A_lease_never_grants_a_stale_read_when_nodes_differ_in_whether_they_use_leases_and_restart_quickly()
+    {
+        var sum = Campaign(Seeds(300), 3, 250, new Faults { MixedLeases = true, CrashPromise = 0.05, Block = 0.02, Crash = 0.06, Start = 0.6, Partition = 0.1, Heal = 0.1, SkipTick = 0 }, leases: true);
+        Assert.True(sum.Leases > 0);
+    }
+
+    [Fact]
     public void The_same_seed_gives_the_same_run_twice()
     {
         for (ulong seed = 1; seed <= 20; seed++)

@@ -374,6 +374,14 @@ public sealed class ReplicationTests
             Applied = new(20),
         }, new SplitMix64Random(1));
         group.Campaign();
+
+        // It may have promised something before it started, and keeps that first.
+        for (int i = 0; i < group.Options.ElectionTimeoutMinTicks; i++)
+        {
+            group.Tick();
+        }
+
+        Assert.Equal(RaftRole.PreCandidate, group.Role);
         group.TakeReady();
         group.Receive(new RequestVoteResponse { From = new(2), To = new(1), Term = new(2), IsPreVote = true, IsGranted = true });
         group.Persisted(group.TakeReady().PersistTicket);

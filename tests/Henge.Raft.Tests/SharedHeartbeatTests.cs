@@ -152,12 +152,15 @@ public sealed class SharedHeartbeatTests
     public void A_follower_that_hears_shared_heartbeats_stays_and_one_that_does_not_stands_for_election()
     {
         Lab lab = Calm();
+        const ulong calmUntil = 1_000;
+        lab[2].SetClock(calmUntil);
         for (int tick = 0; tick < 200; tick++)
         {
+            lab[2].SetClock(calmUntil + (ulong)tick);
             lab[2].Tick();
-            lab[2].SharedHeartbeatHeard(new(1), 3);
+            lab[2].SharedHeartbeatHeard(new(1), calmUntil + (ulong)tick - 3);
             lab[3].Tick();
-            lab[3].SharedHeartbeatHeard(new(1), (ulong)tick);
+            lab[3].SharedHeartbeatHeard(new(1), 0);
         }
 
         Assert.Equal(RaftRole.Follower, lab[2].Role);
@@ -177,7 +180,7 @@ public sealed class SharedHeartbeatTests
         for (int tick = 0; tick < 200; tick++)
         {
             lab[2].Tick();
-            lab[2].SharedHeartbeatHeard(new(3), 0);
+            lab[2].SharedHeartbeatHeard(new(3), 1_000);
         }
 
         Assert.Equal(RaftRole.PreCandidate, lab[2].Role);

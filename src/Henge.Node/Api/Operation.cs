@@ -91,6 +91,9 @@ public abstract class Operation
     /// <summary>A number of the holder's own (read request, index in a batch…).</summary>
     internal ulong Tag { get; set; }
 
+    /// <summary>For a read that was granted by a lease: the tick of the node's clock with which that ends; 0 for other reads.</summary>
+    internal ulong LeaseEndsAtTick { get; set; }
+
     /// <summary>Anything of the holder's own.</summary>
     internal object? State { get; set; }
 
@@ -112,6 +115,7 @@ public abstract class Operation
         Next = null;
         State = null;
         Tag = 0;
+        LeaseEndsAtTick = 0;
     }
 
     /// <summary>Completes it with an error.</summary>

@@ -30,8 +30,9 @@ internal sealed class ReadQueue(ShardReplica replica, RaftGroup group)
     /// <summary>Takes a read in.</summary>
     public void Add(Operation operation)
     {
-        if (operation.Consistency == ReadConsistency.Lease && group.TryLeaseRead(replica.NowTicks, out LogIndex index))
+        if (operation.Consistency == ReadConsistency.Lease && group.TryLeaseRead(replica.NowTicks, out LogIndex index, out ulong endsAtTick))
         {
+            operation.LeaseEndsAtTick = endsAtTick;
             if (index <= group.AppliedIndex)
             {
                 replica.OnReadable(operation);

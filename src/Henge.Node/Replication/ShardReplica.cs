@@ -205,6 +205,7 @@ internal sealed class ShardReplica
             return;
         }
 
+        _group.SetClock(Worker.ClockTicks);
         _group.Receive(message);
         Worker.MarkDirty(this);
     }
@@ -255,6 +256,7 @@ internal sealed class ShardReplica
     /// <summary>Gives the header of a complete snapshot to the group.</summary>
     public void Offer(InstallSnapshot header)
     {
+        _group.SetClock(Worker.ClockTicks);
         _group.Receive(header);
         Worker.MarkDirty(this);
     }
@@ -319,6 +321,7 @@ internal sealed class ShardReplica
     {
         if (_held is null)
         {
+            _group.SetClock(Worker.ClockTicks);
             _group.Tick();
         }
 

@@ -103,7 +103,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     }
 
     /// <summary>Tells the groups that follow a leader on another node when its last heartbeat came.</summary>
-    public void TellFollowers(ulong tick)
+    public void TellFollowers()
     {
         foreach (ShardReplica replica in worker.Replicas)
         {
@@ -111,7 +111,8 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
             ulong heard = leader.IsNone || leader == node.Self ? 0 : node.Leaders.HeardTick(leader);
             if (heard != 0)
             {
-                replica.Group.SharedHeartbeatHeard(leader, tick - Math.Min(tick, heard));
+                replica.Group.SetClock(worker.ClockTicks);
+                replica.Group.SharedHeartbeatHeard(leader, heard);
             }
         }
     }

@@ -16,6 +16,9 @@ internal sealed class Worker : IWorkItem
 {
     private const int MaxTicksAtOnce = 4;
 
+    // Enough for every timeout of a group to pass.
+    private const int MaxTicksLate = 100;
+
     // After so many ticks without work a worker looks at the clock only at every second one: waking up is most of what an idle node costs.
     private const int CalmAfterTicks = 20;
 
@@ -56,6 +59,9 @@ internal sealed class Worker : IWorkItem
 
     /// <summary>The monotonic clock as of the beginning of this run.</summary>
     public long NowMs { get; private set; }
+
+    /// <summary>Ticks of the monotonic clock, read after the messages of this run had been taken: not before any of them came.</summary>
+    public ulong ClockTicks { get; private set; }
 
     /// <summary>What this worker has to send to each peer.</summary>
     public PeerLinks Links { get; }
@@ -194,8 +200,11 @@ internal sealed class Worker : IWorkItem
 
     private void RunOnce()
     {
+        // The clock after the messages: promises to leaders that are made for them are counted from it (decision 0137).
+        WorkerMessage? message = _messages.TakeAll();
         NowMs = _node.MonotonicMs;
-        for (WorkerMessage? message = _messages.TakeAll(); message is not null;)
+        ClockTicks = _node.NowTicks;
+        while (message is not null)
         {
             WorkerMessage? next = message.Next;
             message.Next = null;
@@ -290,22 +299,25 @@ internal sealed class Worker : IWorkItem
 
     private void Tick()
     {
-        long due = (long)_node.NowTicks - _ticked;
+        ClockTicks = _node.NowTicks;
+        long due = (long)ClockTicks - _ticked;
         if (due <= 0)
         {
             return;
         }
 
         // After a pause ticks come in small groups, so that the messages that waited meanwhile are heard before anybody runs for election.
+        // Of a long pause or a suspended machine the last ticks are enough: promises and leases go by the clock, not by them.
         int ticks = (int)Math.Min(due, MaxTicksAtOnce);
-        _ticked += ticks;
+        long left = Math.Min(due - ticks, MaxTicksLate);
+        _ticked = (long)ClockTicks - left;
         _idleTicks += ticks;
         if (_idleTicks >= CalmAfterTicks && !_calm)
         {
             Volatile.Write(ref _calm, true);
         }
 
-        Heartbeats.TellFollowers((ulong)_ticked);
+        Heartbeats.TellFollowers();
         for (int i = 0; i < ticks; i++)
         {
             foreach (ShardReplica replica in _inOrder)
@@ -315,7 +327,7 @@ internal sealed class Worker : IWorkItem
         }
 
         Forwards.Tick();
-        if (due > ticks)
+        if (left > 0)
         {
             Volatile.Write(ref _tickSignalled, 1);
         }

@@ -11,7 +11,7 @@ internal sealed partial class RaftCluster
     {
         foreach (TestNode node in _nodes.Values)
         {
-            if (_leases && node.IsUp && node.Group!.TryLeaseRead(_round - node.TicksAtStart, out LogIndex at))
+            if (_leases && node.IsUp && node.Group!.TryLeaseRead(_round - node.TicksAtStart, out LogIndex at, out _))
             {
                 LeaseReads++;
                 Require(at >= CommittedNow(), $"stale lease read at {node.Id}: {at} but {CommittedNow()} was committed");

@@ -24,6 +24,12 @@ internal sealed record Faults
     /// <summary>How often a change of membership is followed by a cut between the new voters (and the leader) and the others.</summary>
     public double CutAtChange { get; init; } = 0.02;
     public double Start { get; init; } = 0.1;
+    /// <summary>How often a node is held up: what comes to it waits, and so do its ticks, for longer than an election timeout at times.</summary>
+    public double Block { get; init; }
+    /// <summary>How often one follower is cut off from the leader until it stands for election, and then the other, whose promise alone is left, crashes, is back at once and is cut off as well.</summary>
+    public double CrashPromise { get; init; }
+    /// <summary>Each node draws at each start whether it uses leases itself, as in a change from node to node.</summary>
+    public bool MixedLeases { get; init; }
     public long AppendLimitBytes { get; init; } = 120;
 }
 
@@ -47,6 +53,7 @@ internal sealed partial class RaftCluster
     private readonly Dictionary<ulong, LogIndex> _reads = [];
     private readonly System.Buffers.ArrayBufferWriter<byte> _buffer = new();
     private ulong _round;
+    private (ulong AtRound, NodeId Leader, NodeId Voter) _crashPromise;
     private ulong _order;
     private bool _isCalm;
     private ulong _nextRead;
@@ -77,6 +84,8 @@ internal sealed partial class RaftCluster
     public int Commits => _applied.Count;
 
     public int Crashes { get; private set; }
+
+    public int Blocked { get; private set; }
 
     public int Snapshots { get; private set; }
 
@@ -111,7 +120,7 @@ internal sealed partial class RaftCluster
         RecentEntriesLimitBytes = 200,
         PromotionLagEntries = 20,
         SnapshotRetryTicks = 4,
-        LeaseReads = _leases,
+        LeaseReads = _leases && (!_faults.MixedLeases || Chance(0.5)),
         LeaseDriftTicks = 1,
         Bugs = _bugs,
     };
@@ -154,15 +163,34 @@ internal sealed partial class RaftCluster
                 Note($"crash {node.Id} surviving={surviving}");
                 node.Crash(surviving, Next(4) - 1);
                 Crashes++;
+                node.BlockedUntilRound = 0;
+                node.LateTicks = 0;
                 continue;
             }
 
-            if (!Chance(_faults.SkipTick))
+            if (node.BlockedUntilRound > _round || (_faults.Block > 0 && Chance(_faults.Block)))
+            {
+                Blocked += node.BlockedUntilRound > _round ? 0 : 1;
+                node.BlockedUntilRound = node.BlockedUntilRound > _round ? node.BlockedUntilRound : _round + 1 + (ulong)Next(25);
+                node.LateTicks++;
+                continue;
+            }
+
+            if (node.LateTicks > 0)
+            {
+                node.LateTicks++;
+            }
+            else if (!Chance(_faults.SkipTick))
             {
                 Note($"tick {node.Id}");
                 node.Group!.Tick();
                 Pump(node);
             }
+        }
+
+        if (_faults.CrashPromise > 0)
+        {
+            CrashAPromise();
         }
 
         if (Chance(_faults.Partition))
@@ -182,8 +210,24 @@ internal sealed partial class RaftCluster
         }
 
         DeliverDue(_faults.Drop, _faults.Duplicate);
+        MakeUpForTicks();
         CheckLeases();
         CheckLogMatching();
+    }
+
+    /// <summary>What came to a node while it was held up has been taken in; now its ticks come, all at once.</summary>
+    private void MakeUpForTicks()
+    {
+        foreach (TestNode node in _nodes.Values)
+        {
+            while (node.IsUp && node.LateTicks > 0 && node.BlockedUntilRound <= _round)
+            {
+                node.LateTicks--;
+                Note($"late tick {node.Id}");
+                node.Group!.Tick();
+                Pump(node);
+            }
+        }
     }
 
     /// <summary>Everybody up, no faults: within a bounded time there is a leader, proposals commit everywhere, and all states are equal.</summary>
@@ -194,6 +238,8 @@ internal sealed partial class RaftCluster
         _cut.Clear();
         foreach (TestNode node in _nodes.Values)
         {
+            node.BlockedUntilRound = 0;
+            node.LateTicks = 0;
             if (!node.IsUp)
             {
                 node.Start();
@@ -257,7 +303,7 @@ internal sealed partial class RaftCluster
     private void DoSomething()
     {
         TestNode node = _nodes.Values.ElementAt(Next(_nodes.Count));
-        if (!node.IsUp)
+        if (!node.IsUp || node.BlockedUntilRound > _round)
         {
             return;
         }
@@ -267,7 +313,7 @@ internal sealed partial class RaftCluster
         {
             foreach (TestNode other in _nodes.Values)
             {
-                if (other.IsUp && other.HasUnsynced && Chance(0.7))
+                if (other.IsUp && other.HasUnsynced && other.BlockedUntilRound <= _round && Chance(0.7))
                 {
                     Note($"sync {other.Id}");
                     other.Sync(1 + Next(other.UnsyncedCount));
@@ -278,7 +324,7 @@ internal sealed partial class RaftCluster
 
         if (Chance(0.5))
         {
-            TestNode? leader = _nodes.Values.FirstOrDefault(n => n.IsUp && n.Group!.Role == RaftRole.Leader && Chance(0.7));
+            TestNode? leader = _nodes.Values.FirstOrDefault(n => n.IsUp && n.Group!.Role == RaftRole.Leader && n.BlockedUntilRound <= _round && Chance(0.7));
             if (leader is not null)
             {
                 ProposeResult result = leader.Group!.Propose(new byte[8 + Next(60)]);
@@ -382,6 +428,30 @@ internal sealed partial class RaftCluster
         }
     }
 
+    private void CrashAPromise()
+    {
+        if (_crashPromise.AtRound == _round && _nodes[_crashPromise.Voter] is { IsUp: true } voter)
+        {
+            Note($"crash {voter.Id} and start");
+            voter.Crash(voter.UnsyncedCount);
+            Crashes++;
+            voter.Start();
+            voter.TicksAtStart = _round;
+            (voter.BlockedUntilRound, voter.LateTicks) = (0, 0);
+            Cut([_crashPromise.Leader]);
+        }
+        else if (_crashPromise.AtRound < _round && Chance(_faults.CrashPromise) && _nodes.Values.FirstOrDefault(static n => n.IsUp && n.Group!.Role == RaftRole.Leader) is { } leader)
+        {
+            NodeId[] others = [.. _nodes.Keys.Where(id => id != leader.Id)];
+            int voterAt = Next(others.Length);
+            NodeId apart = others[(voterAt + 1) % others.Length];
+            _crashPromise = (_round + 9 + (ulong)Next(14), leader.Id, others[voterAt]);
+            _cut.Clear();
+            _cut.Add((leader.Id, apart));
+            _cut.Add((apart, leader.Id));
+        }
+    }
+
     private void CutSomething()
     {
         List<NodeId> ids = [.. _nodes.Keys];
@@ -454,6 +524,12 @@ internal sealed partial class RaftCluster
                     continue;
                 }
 
+                if (to.BlockedUntilRound > _round)
+                {
+                    _flights.Add(flight with { DueRound = to.BlockedUntilRound, Order = ++_order });
+                    continue;
+                }
+
                 if (Chance(duplicate))
                 {
                     _flights.Add(flight with { DueRound = _round + (ulong)Next(30), Order = ++_order });
@@ -462,7 +538,8 @@ internal sealed partial class RaftCluster
                 bool ok = RaftMessageCodec.TryDecode(flight.Bytes, out RaftMessage? message, out string? error);
                 Require(ok, error ?? "");
                 Note($"deliver {message}");
-                to.Group!.Receive(message!);
+                to.Group!.SetClock(_round - to.TicksAtStart);
+                to.Group.Receive(message!);
                 Pump(to);
             }
         }

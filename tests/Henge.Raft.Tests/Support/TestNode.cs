@@ -55,6 +55,12 @@ internal sealed class TestNode
 
     public ulong TicksAtStart { get; set; }
 
+    /// <summary>Until this round neither messages nor ticks come through: its worker is held up, while clock and network go on.</summary>
+    public ulong BlockedUntilRound { get; set; }
+
+    /// <summary>Ticks that are due and have not come.</summary>
+    public int LateTicks { get; set; }
+
     /// <summary>Snapshot data by header, as a receiver holds it before it is installed.</summary>
     public Dictionary<InstallSnapshot, ulong> Staged { get; } = [];
 
