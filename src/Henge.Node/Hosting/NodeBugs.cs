@@ -20,4 +20,8 @@ internal enum NodeBugs
     SkipScanBarrier = 1 << 5,
     /// <summary>A node agrees with every heartbeat that shards share, whomever it follows.</summary>
     AgreeWithAnyLeader = 1 << 6,
+    /// <summary>Answers to heartbeats that shards share count even if they were asked for before a restart.</summary>
+    ForgetStartOfHeartbeats = 1 << 20,
+    /// <summary>Heartbeats that shards share speak for workers that stand still, too.</summary>
+    VouchForHungWorkers = 1 << 21,
 }

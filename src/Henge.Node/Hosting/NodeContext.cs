@@ -40,7 +40,7 @@ internal sealed class NodeContext
         Shards = new ShardMap(identity.Shards);
         Clock = new HybridClock(environment.Time);
         _startTimestamp = environment.Time.GetTimestamp();
-        Leaders = new FollowedLeaders(members.Count, options.Bugs);
+        Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, options.Bugs);
     }
 
     public NodeOptions Options { get; }

@@ -12,14 +12,37 @@ namespace Henge.Node.Peers;
 /// <remarks>
 /// A sum is of well-mixed 64-bit numbers, one for each shard and term: that two different sets have equal sums is a matter of 1 in 2^64.
 /// </remarks>
-internal sealed class FollowedLeaders(int members, NodeBugs bugs)
+/// <param name="members">Members of the cluster.</param>
+/// <param name="workers">Workers of this node; a shard belongs to the worker that its number leads to.</param>
+/// <param name="patienceTicks">For so many ticks after its last run a worker is taken to be alive.</param>
+/// <param name="bugs">Deliberate bugs.</param>
+internal sealed class FollowedLeaders(int members, int workers, ulong patienceTicks, NodeBugs bugs)
 {
-    private readonly ulong[] _led = new ulong[members + 1];
+    private readonly ulong[] _led = new ulong[(members + 1) * workers];
+    private readonly ulong[] _ranTick = new ulong[workers];
     private readonly ulong[] _followed = new ulong[members + 1];
     private readonly ulong[] _heardTick = new ulong[members + 1];
 
-    /// <summary>The sum of what this node leads and a peer carries.</summary>
-    public ulong LedFor(NodeId peer) => Volatile.Read(ref _led[peer.Value]);
+    /// <summary>
+    /// The sum of what this node leads and a peer carries, without the shards of workers that have not run for a while: nobody may vouch for them, so that their shards find other
+    /// leaders (decision 0140). The peer does not agree with such a sum until they have, so that the groups of the other workers speak for themselves meanwhile.
+    /// </summary>
+    public ulong LedFor(NodeId peer, int asker, ulong nowTick)
+    {
+        ulong sum = 0;
+        for (int worker = 0; worker < workers; worker++)
+        {
+            if (worker == asker || Volatile.Read(ref _ranTick[worker]) + patienceTicks >= nowTick || (bugs & NodeBugs.VouchForHungWorkers) != 0)
+            {
+                sum += Volatile.Read(ref _led[((int)peer.Value * workers) + worker]);
+            }
+        }
+
+        return sum;
+    }
+
+    /// <summary>A worker has run, in a tick.</summary>
+    public void Ran(int worker, ulong tick) => Volatile.Write(ref _ranTick[worker], tick);
 
     /// <summary>Whether this node follows a peer in exactly those shards and terms.</summary>
     public bool Agrees(NodeId leader, ulong led) =>
@@ -32,7 +55,7 @@ internal sealed class FollowedLeaders(int members, NodeBugs bugs)
     public ulong HeardTick(NodeId leader) => Volatile.Read(ref _heardTick[leader.Value]);
 
     /// <summary>Takes a shard that this node leads in a term in, for a peer, or out.</summary>
-    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _led[peer.Value], shard, term, add);
+    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _led[((int)peer.Value * workers) + (int)(shard.Value % (uint)workers)], shard, term, add);
 
     /// <summary>Takes a shard in which this node follows a leader in a term in, or out.</summary>
     public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followed[leader.Value], shard, term, add);

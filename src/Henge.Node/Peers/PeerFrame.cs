@@ -44,8 +44,8 @@ internal readonly record struct PeerReceiver(NodeId Node, ulong Incarnation);
 /// </summary>
 public static class PeerFrame
 {
-    /// <summary>"HGP" and the version 1.</summary>
-    public const uint Magic = 0x01504748;
+    /// <summary>"HGP" and the version 2.</summary>
+    public const uint Magic = 0x02504748;
 
     /// <summary>Bytes before what the length counts.</summary>
     public const int PrefixBytes = 12;

@@ -12,13 +12,18 @@ namespace Henge.Node.Workers;
 /// </summary>
 internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 {
-    /// <summary>Bytes of a heartbeat's body: its number, the sum of what the sender leads, and whether it is one of the steady ones.</summary>
-    public const int BodyBytes = 17;
+    /// <summary>Bytes of a heartbeat's body: the start of its sender, its number, the sum of what the sender leads, and whether it is one of the steady ones.</summary>
+    public const int BodyBytes = 25;
 
-    /// <summary>Bytes of an answer's body: the number, whether it was a steady one, and whether the peer agrees.</summary>
-    public const int AnswerBytes = 10;
+    /// <summary>Bytes of an answer's body: start and number of the heartbeat, whether it was a steady one, and whether the peer agrees.</summary>
+    public const int AnswerBytes = 18;
 
     private readonly List<ShardReplica> _reading = [];
+
+    // Numbers count from 1 at each start. What tells them from those of an earlier one, whose answers may still be on their way, is this random number (decision 0139).
+    private readonly ulong _start = (node.Options.Bugs & NodeBugs.ForgetStartOfHeartbeats) != 0
+        ? 0 : new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0x4EA7_BEA7_0000)).NextUInt64();
+
     private bool _isDue;
     private ulong _number;
 
@@ -44,13 +49,14 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 
         foreach (MemberInfo member in node.Members)
         {
-            ulong led = member.Id == node.Self ? 0 : node.Leaders.LedFor(member.Id);
+            ulong led = member.Id == node.Self ? 0 : node.Leaders.LedFor(member.Id, worker.Index, node.NowTicks);
             if (led != 0 && worker.Links.Begin(member.Id, PeerRecordKind.Heartbeat, new ShardId((uint)worker.Index)) is { } frame)
             {
                 Span<byte> body = frame.GetSpan(BodyBytes);
-                BinaryPrimitives.WriteUInt64LittleEndian(body, _number);
-                BinaryPrimitives.WriteUInt64LittleEndian(body[8..], led);
-                body[16] = _isDue ? (byte)1 : (byte)0;
+                BinaryPrimitives.WriteUInt64LittleEndian(body, _start);
+                BinaryPrimitives.WriteUInt64LittleEndian(body[8..], _number);
+                BinaryPrimitives.WriteUInt64LittleEndian(body[16..], led);
+                body[24] = _isDue ? (byte)1 : (byte)0;
                 frame.Advance(BodyBytes);
                 frame.EndRecord();
             }
@@ -70,7 +76,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
             return false;
         }
 
-        bool agrees = node.Leaders.Agrees(from, BinaryPrimitives.ReadUInt64LittleEndian(body[8..]));
+        bool agrees = node.Leaders.Agrees(from, BinaryPrimitives.ReadUInt64LittleEndian(body[16..]));
         if (agrees)
         {
             node.Leaders.Heard(from, node.NowTicks);
@@ -78,9 +84,9 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 
         answer.BeginRecord(PeerRecordKind.HeartbeatAnswer, new ShardId(lane));
         Span<byte> bytes = answer.GetSpan(AnswerBytes);
-        body[..8].CopyTo(bytes);
-        bytes[8] = body[16];
-        bytes[9] = agrees ? (byte)1 : (byte)0;
+        body[..16].CopyTo(bytes);
+        bytes[16] = body[24];
+        bytes[17] = agrees ? (byte)1 : (byte)0;
         answer.Advance(AnswerBytes);
         answer.EndRecord();
         return true;
@@ -89,16 +95,16 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     /// <summary>Takes a peer's answer in.</summary>
     public void OnAnswer(NodeId from, ReadOnlySpan<byte> body)
     {
-        if (body.Length != AnswerBytes)
+        if (body.Length != AnswerBytes || BinaryPrimitives.ReadUInt64LittleEndian(body) != _start)
         {
             return;
         }
 
-        ulong number = BinaryPrimitives.ReadUInt64LittleEndian(body);
-        bool wasSteady = body[8] != 0;
+        ulong number = BinaryPrimitives.ReadUInt64LittleEndian(body[8..]);
+        bool wasSteady = body[16] != 0;
         foreach (ShardReplica replica in worker.Replicas)
         {
-            replica.OnSharedHeartbeat(from, number, agrees: body[9] != 0, wasSteady);
+            replica.OnSharedHeartbeat(from, number, agrees: body[17] != 0, wasSteady);
         }
     }
 

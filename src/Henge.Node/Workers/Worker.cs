@@ -261,6 +261,7 @@ internal sealed class Worker : IWorkItem
 
         Heartbeats.Send();
         Links.Flush();
+        _node.Leaders.Ran(Index, ClockTicks);
         if (_completed > 0)
         {
             _node.OnCompleted(_completed, _completedBytes);

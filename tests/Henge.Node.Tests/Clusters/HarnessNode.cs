@@ -41,6 +41,11 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public StepScheduler LogWriter => _logWriter;
 
+    public StepScheduler Workers => _workers;
+
+    /// <summary>A frame comes, whatever the network is like.</summary>
+    public void Deliver(byte[] frame) => ((Henge.Node.Peers.IPeerReceiver)Running).OnFrame(frame);
+
     public void Start()
     {
         _starts++;

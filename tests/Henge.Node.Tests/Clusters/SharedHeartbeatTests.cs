@@ -74,21 +74,109 @@ public sealed class SharedHeartbeatTests
     public void Sets_are_told_apart_and_the_same_set_is_the_same_whatever_its_order()
     {
         NodeId peer = new(2);
-        FollowedLeaders a = new(3, NodeBugs.None), b = new(3, NodeBugs.None);
+        FollowedLeaders a = new(3, 2, 10, NodeBugs.None), b = new(3, 2, 10, NodeBugs.None);
         for (uint shard = 0; shard < 8; shard++)
         {
             a.Lead(peer, new ShardId(shard), new Term(3), add: true);
             b.Follow(peer, new ShardId(7 - shard), new Term(3), add: true);
         }
 
-        Assert.True(b.Agrees(peer, a.LedFor(peer)));
+        Assert.True(b.Agrees(peer, a.LedFor(peer, 0, 0)));
         a.Lead(peer, new ShardId(2), new Term(3), add: false);
-        Assert.False(b.Agrees(peer, a.LedFor(peer)));
+        Assert.False(b.Agrees(peer, a.LedFor(peer, 0, 0)));
         a.Lead(peer, new ShardId(2), new Term(4), add: true);
-        Assert.False(b.Agrees(peer, a.LedFor(peer)));
+        Assert.False(b.Agrees(peer, a.LedFor(peer, 0, 0)));
         b.Follow(peer, new ShardId(2), new Term(3), add: false);
         b.Follow(peer, new ShardId(2), new Term(4), add: true);
-        Assert.True(b.Agrees(peer, a.LedFor(peer)));
+        Assert.True(b.Agrees(peer, a.LedFor(peer, 0, 0)));
+    }
+
+    [Fact]
+    public void What_a_worker_leads_that_stands_still_is_not_vouched_for_by_another()
+    {
+        NodeId peer = new(2);
+        FollowedLeaders leaders = new(3, 2, 10, NodeBugs.None);
+        leaders.Lead(peer, new ShardId(4), new Term(3), add: true);
+        ulong even = leaders.LedFor(peer, 0, 0);
+        leaders.Lead(peer, new ShardId(5), new Term(3), add: true);
+        ulong both = leaders.LedFor(peer, 0, 0);
+        Assert.NotEqual(even, both);
+        leaders.Ran(1, 100);
+        Assert.Equal(both, leaders.LedFor(peer, 0, 110));
+        Assert.Equal(even, leaders.LedFor(peer, 0, 111));
+        leaders.Ran(1, 111);
+        Assert.Equal(both, leaders.LedFor(peer, 0, 111));
+    }
+
+    [Fact]
+    public void The_shards_of_a_worker_that_hangs_find_other_leaders_and_those_of_its_neighbour_stay()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.Put(cluster.Nodes[0], "key", "value");
+        cluster.RunUntilLed();
+        cluster.Run(2_000);
+        HarnessNode node = cluster.Nodes.First(n => Enumerable.Range(0, 4).Any(s => s % 2 == 1 && cluster.LeaderOf((uint)s) == n));
+        uint[] led = [.. Enumerable.Range(0, 4).Select(static s => (uint)s).Where(s => cluster.LeaderOf(s) == node)];
+        Dictionary<uint, Term> terms = led.ToDictionary(static s => s, s => node.Replica(s).Group.Term);
+        node.Workers.BlockedLane = 1;
+        HarnessNode[] others = [.. cluster.Nodes.Where(n => n != node)];
+        cluster.RunUntil(() => led.Where(static s => s % 2 == 1).All(s => others.Any(n => n.Replica(s).Group.Role == RaftRole.Leader)), 2_000, "other leaders for the shards of the worker that hangs");
+        cluster.Put(others[0], KeyOf(led.First(static s => s % 2 == 1)), "goes on");
+        Assert.All(led.Where(static s => s % 2 == 0), s => Assert.Equal(terms[s], node.Replica(s).Group.Term));
+        node.Workers.BlockedLane = -1;
+        cluster.RunUntilLed();
+    }
+
+    [Fact]
+    public void An_answer_from_before_a_restart_proves_nothing_after_it()
+    {
+        var cluster = new ClusterHarness(3);
+        string key = KeyOf(0);
+        cluster.Put(cluster.Nodes[0], key, "before");
+        cluster.RunUntilLed();
+        HarnessNode old = cluster.LeaderOf(0)!;
+        HarnessNode[] others = [.. cluster.Nodes.Where(n => n != old)];
+        List<(NodeId From, byte[] Frame)> answers = [];
+        cluster.Network.Lose = (from, to, frame) =>
+        {
+            PeerRecordReader reader = PeerFrame.ReadChecked(frame);
+            while (to == old.Id && reader.MoveNext())
+            {
+                if (reader.Kind == PeerRecordKind.HeartbeatAnswer)
+                {
+                    answers.Add((from, frame));
+                }
+            }
+
+            return false;
+        };
+        cluster.Run(5_000);
+        cluster.Network.Lose = null;
+        old.Crash();
+        old.Start();
+        cluster.RunUntilLed();
+        cluster.LeaderOf(0)!.Replica(0).TransferLeadership(old.Id);
+        cluster.RunUntil(() => cluster.LeaderOf(0) == old && others.All(n => n.Replica(0).Group.Leader == old.Id));
+        cluster.Run(300);
+
+        // It is cut off, another one leads, and it does not know that yet. Now answers come that were long on their way.
+        cluster.Network.Isolate(old.Id, cluster.Nodes.Select(static n => n.Id));
+        old.IsPaused = true;
+        cluster.RunUntil(() => others.Any(static n => n.Replica(0).Group.Role == RaftRole.Leader));
+        cluster.Put(others[0], key, "after");
+        old.IsPaused = false;
+        HarnessOperation read = HarnessOperation.Get(key);
+        old.Running.Submit(read);
+        foreach ((NodeId _, byte[] frame) in answers)
+        {
+            old.Deliver(frame);
+        }
+
+        cluster.Settle();
+        Assert.False(read.IsDone, "answers of before the restart have proven that it leads");
+        cluster.Network.Heal();
+        cluster.RunUntil(() => read.IsDone);
+        Assert.Equal("after", old.Read(read));
     }
 
     [Fact]

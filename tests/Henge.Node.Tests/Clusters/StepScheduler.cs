@@ -5,14 +5,17 @@ namespace Henge.Node.Tests.Clusters;
 /// <summary>Work that waits until the harness runs it, in an order drawn from the seed.</summary>
 public sealed class StepScheduler(Random random) : IWorkScheduler
 {
-    private readonly List<IWorkItem> _waiting = [];
+    private readonly List<(int Lane, IWorkItem Item)> _waiting = [];
 
     public bool IsEmpty => _waiting.Count == 0;
 
     /// <summary>While true nothing runs: a disk that hangs, a process that is stopped.</summary>
     public bool IsPaused { get; set; }
 
-    public void Schedule(int lane, IWorkItem item) => _waiting.Add(item);
+    /// <summary>Work of this lane waits: a worker that hangs. -1: none.</summary>
+    public int BlockedLane { get; set; } = -1;
+
+    public void Schedule(int lane, IWorkItem item) => _waiting.Add((lane, item));
 
     public bool RunOne()
     {
@@ -22,7 +25,16 @@ public sealed class StepScheduler(Random random) : IWorkScheduler
         }
 
         int i = random.Next(_waiting.Count);
-        IWorkItem item = _waiting[i];
+        if (_waiting[i].Lane == BlockedLane)
+        {
+            i = _waiting.FindIndex(w => w.Lane != BlockedLane);
+            if (i < 0)
+            {
+                return false;
+            }
+        }
+
+        IWorkItem item = _waiting[i].Item;
         _waiting.RemoveAt(i);
         item.Run();
         return true;

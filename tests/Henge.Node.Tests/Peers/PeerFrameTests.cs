@@ -55,9 +55,9 @@ public sealed class PeerFrameTests
     public void Another_version_is_told_from_garbage()
     {
         byte[] frame = Make();
-        frame[3] = 2;
+        frame[3] = 3;
         Assert.False(PeerFrame.TryReadLength(frame, out _, out string? error));
-        Assert.Contains("version 2", error, StringComparison.Ordinal);
+        Assert.Contains("version 3", error, StringComparison.Ordinal);
         Assert.False(PeerFrame.TryReadLength("GET / HTTP/1.1"u8, out _, out error));
         Assert.Contains("not a peer frame", error, StringComparison.Ordinal);
     }
