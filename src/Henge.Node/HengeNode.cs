@@ -428,6 +428,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
             if (operation.AllShards)
             {
+                // Behind what came before it: it may have to see that.
+                SubmitChains(workers, newest);
                 Route(operation);
                 continue;
             }
@@ -439,15 +441,20 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             newest[workers.Length + worker] ??= operation;
         }
 
+        SubmitChains(workers, newest);
+        System.Buffers.ArrayPool<Operation?>.Shared.Return(newest, clearArray: true);
+    }
+
+    private static void SubmitChains(Worker[] workers, Operation?[] newest)
+    {
         for (int i = 0; i < workers.Length; i++)
         {
             if (newest[i] is { } last)
             {
                 workers[i].Submit(last, newest[workers.Length + i]!);
+                (newest[i], newest[workers.Length + i]) = (null, null);
             }
         }
-
-        System.Buffers.ArrayPool<Operation?>.Shared.Return(newest, clearArray: true);
     }
 
     private void OnLeadershipChanged()

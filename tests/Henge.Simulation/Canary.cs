@@ -24,6 +24,10 @@ public enum Canary
     ReuseVersion,
     SkipScanBarrier,
     AgreeWithAnyLeader,
+    RequeueBehind,
+    TakeForwardsOfAnyTerm,
+    TakeForwardsInAnyOrder,
+    ReadBesideOwnWrites,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -39,7 +43,7 @@ internal static class Canaries
     public static int Budget(this Canary canary) => canary switch
     {
         Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
-        Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader => 300,
+        Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.TakeForwardsOfAnyTerm => 300,
         _ => 100,
     };
 }

@@ -58,6 +58,7 @@ internal static class SimRun
         SimRandom random = world.Random.Fork();
         SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
         SimWatcher[] watchers = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(i => new SimWatcher(i, cluster))];
+        SimPipeline[] pipelines = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new SimPipeline(cluster, history))];
         foreach (SimNode node in cluster.Nodes)
         {
             world.AfterMs(random.Next(30), node.Start);
@@ -65,6 +66,7 @@ internal static class SimRun
 
         Array.ForEach(clients, static c => c.Start());
         Array.ForEach(watchers, static w => w.Start());
+        Array.ForEach(pipelines, static p => p.Start());
         nemesis.Start();
         world.RunUntil(random.Between(4_000, 15_000));
 
@@ -72,7 +74,7 @@ internal static class SimRun
         nemesis.Stop();
         world.RunUntil(world.NowMs + 1_000);
         cluster.ClientsStop = true;
-        world.RunUntil(world.NowMs + SettleMs, () => Array.TrueForAll(clients, static c => !c.Busy));
+        world.RunUntil(world.NowMs + SettleMs, () => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy));
         ProveProgress(world, cluster);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {

@@ -60,6 +60,12 @@ public abstract class Operation
     /// <summary>True: fail with <see cref="ErrorCode.NotLeader"/> instead of forwarding.</summary>
     public bool LeaderOnly { get; set; }
 
+    /// <summary>
+    /// The pipeline that it came by (a session's stream); 0 for none. A read of a pipeline waits for what the same pipeline submitted before it to write
+    /// its key, so that it sees it. (Writes to one shard keep the order in which they were submitted to a node in any case.)
+    /// </summary>
+    public ulong Pipeline { get; set; }
+
     /// <summary>When to give up, on the node's monotonic clock (<see cref="IHengeNode.MonotonicMs"/>); 0: the node's default.</summary>
     public long DeadlineMs { get; set; }
 
@@ -71,7 +77,7 @@ public abstract class Operation
     /// <summary>A message for the user, when there is an error.</summary>
     public string? ErrorMessage { get; set; }
 
-    /// <summary>Address of the shard's leader, when known and not this node.</summary>
+    /// <summary>Address of the shard's leader, when known and not this node: of whom to ask on an error, of who did it when it was forwarded.</summary>
     public string? LeaderHint { get; set; }
 
     /// <summary>For writes: the version of the write. For barriers: the version to read at. For gets: the version as of which is read.</summary>
@@ -87,6 +93,12 @@ public abstract class Operation
 
     /// <summary>The shard, once routed.</summary>
     internal ShardId Shard { get; set; }
+
+    /// <summary>For writes: its place among the writes of its shard on this node. For reads that wait for such: up to which place.</summary>
+    internal ulong Order { get; set; }
+
+    /// <summary>For writes of a pipeline: where <see cref="Replication.WriteOrder"/> counts it; else -1.</summary>
+    internal int OrderSlot { get; set; } = -1;
 
     /// <summary>A number of the holder's own (read request, index in a batch…).</summary>
     internal ulong Tag { get; set; }
@@ -106,6 +118,7 @@ public abstract class Operation
         ReadVersion = default;
         AllShards = false;
         LeaderOnly = false;
+        Pipeline = 0;
         DeadlineMs = 0;
         Error = ErrorCode.None;
         ErrorMessage = null;
@@ -116,6 +129,8 @@ public abstract class Operation
         State = null;
         Tag = 0;
         LeaseEndsAtTick = 0;
+        Order = 0;
+        OrderSlot = -1;
     }
 
     /// <summary>Completes it with an error.</summary>

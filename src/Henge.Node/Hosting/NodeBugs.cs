@@ -24,4 +24,12 @@ internal enum NodeBugs
     ForgetStartOfHeartbeats = 1 << 20,
     /// <summary>Heartbeats that shards share speak for workers that stand still, too.</summary>
     VouchForHungWorkers = 1 << 21,
+    /// <summary>Writes that come back undone when the leader changes go behind those that wait, and nothing waits for them.</summary>
+    RequeueBehind = 1 << 12,
+    /// <summary>A leader takes forwarded writes that were sent to it in an earlier term of its own.</summary>
+    TakeForwardsOfAnyTerm = 1 << 13,
+    /// <summary>A leader takes forwarded writes in any order.</summary>
+    TakeForwardsInAnyOrder = 1 << 14,
+    /// <summary>A read does not wait for writes of its own pipeline.</summary>
+    ReadBesideOwnWrites = 1 << 15,
 }

@@ -5,12 +5,14 @@ using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Node.Replication;
 using Henge.Node.Workers;
+using Henge.Raft;
 
 namespace Henge.Node.Peers;
 
 /// <summary>
 /// Writes that a worker has sent to leaders on other nodes, and waits for. One hop: the leader never sends them on. A write that was sent is never
-/// sent again, unless the receiver said that it did nothing: it may have taken effect. Belongs to the worker.
+/// sent again, unless the receiver said that it did nothing: it may have taken effect. Writes of one shard are taken in the order in which they were sent, and only in the
+/// term that they were sent in (docs/decisions/0141). Belongs to the worker.
 /// </summary>
 /// <remarks>
 /// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | term u64 | command</c>; reply
@@ -22,6 +24,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private const int ForwardHeaderBytes = 20;
     private const int ReplyHeaderBytes = 23;
     private const int KeptWrites = 4096;
+    private const int LeaderBits = 16;
+    private const long AnswerMarginMs = 50;
     private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
     private readonly Dictionary<ulong, Operation> _waiting = [];
     private readonly List<ulong>[] _inFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
@@ -35,27 +39,30 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     /// <summary>How many wait.</summary>
     public int Count => _waiting.Count;
 
-    /// <summary>Sends a write to the leader of a term.</summary>
-    public void Forward(Operation operation, NodeId leader, Term term)
+    /// <summary>Sends a write to the leader of a term; false when there is no way to that node.</summary>
+    public bool TryForward(Operation operation, NodeId leader, Term term, ulong sending)
     {
         PeerFrameBuilder? frame = worker.Links.Begin(leader, PeerRecordKind.Forward, operation.Shard);
         if (frame is null)
         {
-            worker.Fail(operation, ErrorCode.Unavailable, $"The leader of {operation.Shard} cannot be reached. Try again.");
-            return;
+            return false;
         }
 
+        // The leader gets a little less, so that its own verdict ("nothing was done") still comes before this node has to call the outcome unknown.
+        long remaining = operation.DeadlineMs - worker.NowMs;
+        remaining -= Math.Min(remaining / 2, AnswerMarginMs);
         ulong id = ++_lastId;
         Span<byte> span = frame.GetSpan(ForwardHeaderBytes + operation.Command.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(span, id);
-        BinaryPrimitives.WriteUInt32LittleEndian(span[8..], (uint)Math.Clamp(operation.DeadlineMs - worker.NowMs, 1, int.MaxValue));
+        BinaryPrimitives.WriteUInt32LittleEndian(span[8..], (uint)Math.Clamp(remaining, 1, int.MaxValue));
         BinaryPrimitives.WriteUInt64LittleEndian(span[12..], term.Value);
         operation.Command.Span.CopyTo(span[ForwardHeaderBytes..]);
         frame.Advance(ForwardHeaderBytes + operation.Command.Length);
         frame.EndRecord();
-        operation.Tag = leader.Value;
+        operation.Tag = (sending << LeaderBits) | leader.Value;
         _waiting.Add(id, operation);
         _inFrame[leader.Value].Add(id);
+        return true;
     }
 
     /// <summary>A frame was handed to the transport. When it was not taken, the writes in it certainly did not leave, and wait for a leader again.</summary>
@@ -68,7 +75,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             {
                 if (_waiting.Remove(id, out Operation? operation))
                 {
-                    worker.ReplicaOf(operation.Shard)!.Retry(operation);
+                    HandBack(operation);
                 }
             }
         }
@@ -76,10 +83,20 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         ids.Clear();
     }
 
+    private void HandBack(Operation operation) => worker.ReplicaOf(operation.Shard)!.OnHandedBack(operation, operation.Tag >> LeaderBits);
+
+    private void Ended(Operation operation) => worker.ReplicaOf(operation.Shard)!.OnForwardEnded(operation, operation.Tag >> LeaderBits);
+
     /// <summary>Takes a forwarded write in, on the leader's side.</summary>
     public void OnForward(ShardReplica replica, NodeId from, ReadOnlySpan<byte> body)
     {
-        if (body.Length < ForwardHeaderBytes || !_taken.TryTake(from, BinaryPrimitives.ReadUInt64LittleEndian(body)))
+        if (body.Length < ForwardHeaderBytes)
+        {
+            return;
+        }
+
+        ForwardOrder order = _taken.Take(from, BinaryPrimitives.ReadUInt64LittleEndian(body), replica.Shard);
+        if (order == ForwardOrder.Repeated)
         {
             return;
         }
@@ -90,12 +107,22 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         write.Kind = OperationKind.Write;
         write.LeaderOnly = true;
         write.Shard = replica.Shard;
+        write.Term = new Term(BinaryPrimitives.ReadUInt64LittleEndian(body[12..]));
         write.DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body[8..]);
         write.CopyCommand(body[ForwardHeaderBytes..]);
-        if (BinaryPrimitives.ReadUInt64LittleEndian(body[12..]) <= replica.TermAtStart.Value)
+        if (write.Term <= replica.TermAtStart)
         {
             // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
             write.Fail(ErrorCode.UnknownOutcome, "The shard's leader was started anew while the write was on its way; it may or may not have been done.");
+        }
+        else if (order == ForwardOrder.Overtaken && (node.Options.Bugs & NodeBugs.TakeForwardsInAnyOrder) == 0)
+        {
+            // Not "does not lead", which would have it sent again, behind what has overtaken it.
+            write.Fail(ErrorCode.Unavailable, "A later write of the same shard came to the leader before this one. Nothing was done; try again.");
+        }
+        else if ((replica.Group.Role != RaftRole.Leader || replica.Group.Term != write.Term) && (node.Options.Bugs & NodeBugs.TakeForwardsOfAnyTerm) == 0)
+        {
+            write.Fail(ErrorCode.NotLeader, $"This node does not lead {replica.Shard} in the term in which the write was sent to it.", replica.LeaderAddress);
         }
         else if (node.TryAdmit(1, write.Command.Length))
         {
@@ -164,12 +191,14 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         }
 
         var error = (ErrorCode)body[8];
-        if (error is ErrorCode.NotLeader && worker.ReplicaOf(operation.Shard) is { } replica)
+        if (error is ErrorCode.NotLeader)
         {
             // It says for sure that nothing was done, so it may be tried again, with whoever leads by then.
-            replica.Retry(operation);
+            HandBack(operation);
             return;
         }
+
+        Ended(operation);
 
         operation.Version = new Core.Version(BinaryPrimitives.ReadUInt64LittleEndian(body[9..]));
         operation.Result = result switch
@@ -184,6 +213,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return;
         }
 
+        operation.LeaderHint = node.AddressOf(LeaderOf(operation));
         worker.Complete(operation);
     }
 
@@ -192,7 +222,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     {
         foreach ((ulong id, Operation operation) in _waiting)
         {
-            if (operation.Tag == peer.Value)
+            if (LeaderOf(operation) == peer)
             {
                 _ended.Add(id);
             }
@@ -228,12 +258,15 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         End("The node stopped before the shard's leader answered; the write may or may not have been done.");
     }
 
+    private static NodeId LeaderOf(Operation operation) => new(operation.Tag & ((1UL << LeaderBits) - 1));
+
     private void End(string message)
     {
         foreach (ulong id in _ended)
         {
             if (_waiting.Remove(id, out Operation? operation))
             {
+                Ended(operation);
                 worker.Fail(operation, ErrorCode.UnknownOutcome, message);
             }
         }
@@ -253,6 +286,9 @@ internal sealed class RemoteWrite(Worker worker) : Operation
 
     /// <summary>Who forwarded it.</summary>
     public NodeId From { get; set; }
+
+    /// <summary>The term in which it was sent to this node as the leader; in another one it is refused.</summary>
+    public Term Term { get; set; }
 
     /// <summary>The forwarder's number for it.</summary>
     public ulong RequestId { get; set; }

@@ -49,13 +49,18 @@ internal sealed class PeerLinks
             return null;
         }
 
-        if (builder.Bytes >= _node.Options.PeerFrameBytes)
+        MakeRoom(to);
+        builder.BeginRecord(kind, shard);
+        return builder;
+    }
+
+    /// <summary>Sends the open frame to a peer if it is full, so that the next record begins a new one.</summary>
+    public void MakeRoom(NodeId to)
+    {
+        if (to.Value < (ulong)_builders.Length && _builders[to.Value] is { } builder && builder.Bytes >= _node.Options.PeerFrameBytes)
         {
             Flush(to, builder);
         }
-
-        builder.BeginRecord(kind, shard);
-        return builder;
     }
 
     /// <summary>Sends what was gathered.</summary>

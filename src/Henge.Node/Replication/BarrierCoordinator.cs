@@ -112,10 +112,12 @@ internal sealed class BarrierCoordinator(NodeContext node)
             // are content with more.
             long deadline = 0;
             bool wantsMore = false;
+            ulong pipeline = 0;
             for (Operation? o = _operations.First; o is not null; o = o.Next)
             {
                 deadline = Math.Max(deadline, o.DeadlineMs);
                 wantsMore |= o.Consistency != ReadConsistency.Stale;
+                pipeline = o.Pipeline == 0 ? pipeline : o.Pipeline;
             }
 
             _missing = _parts.Length;
@@ -127,6 +129,7 @@ internal sealed class BarrierCoordinator(NodeContext node)
                     Phase = BarrierPhase.Collect,
                     Shard = new ShardId(s),
                     DeadlineMs = deadline,
+                    Pipeline = pipeline,
                     Consistency = wantsMore ? ReadConsistency.Linearizable : ReadConsistency.Stale,
                 };
             }

@@ -58,15 +58,6 @@ internal sealed class PendingWrites
         Count++;
     }
 
-    /// <summary>Drops the newest, whose operations were all answered.</summary>
-    public void RemoveNewest()
-    {
-        ref PendingEntry entry = ref this[Count - 1];
-        ArrayPool<Operation?>.Shared.Return(entry.Operations, clearArray: true);
-        entry = default;
-        Count--;
-    }
-
     /// <summary>Drops the oldest, whose operations were all answered.</summary>
     public void RemoveOldest()
     {

@@ -26,6 +26,7 @@ internal sealed class ShardReplica
     private readonly ReadQueue _reads;
     private readonly VersionWaiters _versions;
     private readonly ReadAdmission _admission;
+    private readonly PipelinedReads _pipelined;
     private readonly List<Entry> _toApply = [];
     private readonly ShardStatusPublisher _status;
     private readonly LogCompactor _compactor;
@@ -69,6 +70,7 @@ internal sealed class ShardReplica
         _reads = new ReadQueue(this, _group);
         _versions = new VersionWaiters(this);
         _admission = new ReadAdmission(this, machine, _reads, _versions);
+        _pipelined = new PipelinedReads(this, _writes.Order, _admission);
         _status = new ShardStatusPublisher(this, _group);
         _compactor = new LogCompactor(this, _group, _log);
         _sender = new SnapshotSender(this, _group, machine);
@@ -173,16 +175,23 @@ internal sealed class ShardReplica
         }
         else
         {
-            _admission.Add(operation);
+            _pipelined.Add(operation);
         }
 
         Worker.MarkDirty(this);
     }
 
-    /// <summary>A write that certainly was not done waits for a leader again.</summary>
-    public void Retry(Operation operation)
+    /// <summary>A write that was sent to a leader comes back: certainly nothing of it was done.</summary>
+    public void OnHandedBack(Operation operation, ulong sending)
     {
-        _writes.AddHeld(operation);
+        _writes.OnHandedBack(operation, sending);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>A write that was sent to a leader ends in another way; tell its caller after this.</summary>
+    public void OnForwardEnded(Operation operation, ulong sending)
+    {
+        _writes.OnForwardEnded(operation, sending);
         Worker.MarkDirty(this);
     }
 
@@ -337,6 +346,8 @@ internal sealed class ShardReplica
             _reads.Expire(Worker.NowMs);
         }
 
+        _pipelined.Expire(Worker.NowMs);
+
         _versions.Tick(Worker.NowMs);
         if (_held is not null)
         {
@@ -380,6 +391,7 @@ internal sealed class ShardReplica
         for (int i = 0; i < MaxRoundsAtOnce; i++)
         {
             _writes.Start();
+            _pipelined.Serve();
             _reads.Start();
             ApplyWaiting();
             if (!_group.HasReady)
@@ -445,6 +457,7 @@ internal sealed class ShardReplica
     {
         const string Message = "The node is stopping.";
         _writes.FailAll(ErrorCode.Stopping, Message);
+        _pipelined.FailAll(ErrorCode.Stopping, Message);
         _reads.FailAll(ErrorCode.Stopping, Message);
         _versions.FailAll(ErrorCode.Stopping, Message);
         _sender.Stop();
@@ -547,6 +560,7 @@ internal sealed class ShardReplica
         PublishApplied();
         _group.Applied(last);
         _writes.Answer();
+        _pipelined.Serve();
         _versions.Serve(_machine.LastVersion);
         _reads.Serve();
     }

@@ -10,18 +10,33 @@ using EntryKind = Henge.Raft.EntryKind;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// The writes of one shard: those that wait to be proposed, and those whose entries are on their way. All that waits becomes one entry. Belongs to the
-/// shard's worker.
+/// The writes of one shard: those that wait to be proposed, those whose entries are on their way, and those that were sent to the leader on another node. All that
+/// waits becomes one entry. Belongs to the shard's worker.
 /// </summary>
+/// <remarks>
+/// Writes take effect in the order in which they were given to the node (docs/decisions/0141). What is proposed or sent in one term cannot come behind what is in a
+/// later one, since the terms of a log never fall (Raft paper, section 5.3). What comes back undone goes to its place again; so nothing goes out in a new
+/// term before what went out in an older one has ended or come back, or, for what another leader has, before some time has passed: then it is not tried again.
+/// </remarks>
 internal sealed class WriteQueue : IApplyObserver
 {
     private const int MaxEntriesUnderWay = 64;
+
+    // How long a former leader may take to hand back what was sent to it, before later writes go to the new one.
+    private const long HandBackMs = 100;
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
     private readonly PendingWrites _pending = new();
     private readonly EntryBuilder _builder = new();
     private OperationList _waiting;
+    private OperationList _returned;
     private OperationList _applied;
+    private Term _seenTerm;
+    private RaftRole _seenRole;
+    private (NodeId Leader, Term Term) _target;
+    private ulong _sending;
+    private int _sent;
+    private long _handBackUntilMs;
     private Core.Version _lastVersion;
     private Core.Version _advanceTo;
     private bool _hold;
@@ -37,17 +52,42 @@ internal sealed class WriteQueue : IApplyObserver
     /// <summary>The highest version in the log, committed or not, as far as it is known here.</summary>
     public Core.Version LastLoggedVersion => _lastVersion;
 
-    /// <summary>True when nothing waits and nothing is under way.</summary>
-    public bool IsEmpty => _waiting.IsEmpty && _pending.Count == 0;
+    /// <summary>True when nothing waits and nothing is under way here.</summary>
+    public bool IsEmpty => _waiting.IsEmpty && _returned.IsEmpty && _pending.Count == 0;
+
+    /// <summary>The places of the writes.</summary>
+    public WriteOrder Order { get; } = new();
 
     /// <summary>Takes a write in.</summary>
-    public void Add(Operation operation) => _waiting.Add(operation);
-
-    /// <summary>Takes a write in that the leader refused; it is tried again when something has changed or time has passed.</summary>
-    public void AddHeld(Operation operation)
+    public void Add(Operation operation)
     {
+        Order.Begin(operation);
         _waiting.Add(operation);
-        _hold = true;
+    }
+
+    /// <summary>
+    /// A write that was sent to a leader has come back: nothing of it was done, or has left. It is tried again, at its place, when something has changed or time has passed.
+    /// </summary>
+    public void OnHandedBack(Operation operation, ulong sending)
+    {
+        if (sending == _sending)
+        {
+            // At once if another leader is known by now; else it would only come back again.
+            _sent--;
+            _hold |= _target == (_group.Leader, _group.Term);
+            Return(operation);
+        }
+        else
+        {
+            Fail(operation, ErrorCode.Unavailable, "The shard's leader changed while the write was on its way to it, and later writes have gone ahead. Nothing was done; try again.", _replica.LeaderAddress);
+        }
+    }
+
+    /// <summary>A write that was sent to a leader has ended, in another way than by coming back.</summary>
+    public void OnForwardEnded(Operation operation, ulong sending)
+    {
+        _sent -= sending == _sending ? 1 : 0;
+        Order.End(operation);
     }
 
     /// <summary>Another try may help.</summary>
@@ -74,6 +114,13 @@ internal sealed class WriteQueue : IApplyObserver
     /// <summary>Proposes what waits, or sends it to the leader.</summary>
     public void Start()
     {
+        _waiting.MergeInOrder(ref _returned);
+        if (_seenTerm != _group.Term || _seenRole != _group.Role)
+        {
+            (_seenTerm, _seenRole) = (_group.Term, _group.Role);
+            RefuseStale();
+        }
+
         if (_group.Role == RaftRole.Leader)
         {
             if (_replica.Node.IsDiskFull)
@@ -92,7 +139,7 @@ internal sealed class WriteQueue : IApplyObserver
                 _hold = true;
             }
 
-            while (!_waiting.IsEmpty && !_hold && _pending.Count < MaxEntriesUnderWay && ProposeOne())
+            while (!_waiting.IsEmpty && !_hold && _pending.Count < MaxEntriesUnderWay && MayGoOut(_replica.Node.Self) && ProposeOne())
             {
             }
 
@@ -101,10 +148,90 @@ internal sealed class WriteQueue : IApplyObserver
                 ProposeAdvance();
             }
         }
-        else if (!_waiting.IsEmpty && !_hold && !_group.Leader.IsNone)
+        else if (!_waiting.IsEmpty && !_hold && !_group.Leader.IsNone && MayGoOut(_group.Leader))
         {
             Forward();
         }
+    }
+
+    // What waits goes out to a leader only when nothing can come back any more that went out to another one, or in another term, before.
+    private bool MayGoOut(NodeId leader)
+    {
+        if (_pending.Count > 0 && (_pending.Oldest.Term != _group.Term || leader != _replica.Node.Self))
+        {
+            // Known as soon as an entry of this term is applied: see OnApplied.
+            return false;
+        }
+
+        if (_target == (leader, _group.Term) || (_replica.Node.Options.Bugs & Hosting.NodeBugs.RequeueBehind) != 0)
+        {
+            return true;
+        }
+
+        if (_sent > 0)
+        {
+            _handBackUntilMs = _handBackUntilMs == 0 ? _replica.Worker.NowMs + HandBackMs : _handBackUntilMs;
+            if (_replica.Worker.NowMs < _handBackUntilMs)
+            {
+                return false;
+            }
+        }
+
+        _target = (leader, _group.Term);
+        _handBackUntilMs = 0;
+        _sending++;
+        _sent = 0;
+        return true;
+    }
+
+    // Other nodes sent them to the leader of one term. In another term, or on a follower, they would come behind what their senders have sent elsewhere meanwhile.
+    private void RefuseStale()
+    {
+        OperationList kept = default;
+        while (_waiting.TakeFirst() is { } operation)
+        {
+            if (IsStale(operation))
+            {
+                Refuse(operation);
+            }
+            else
+            {
+                kept.Add(operation);
+            }
+        }
+
+        _waiting = kept;
+    }
+
+    private bool IsStale(Operation operation) => operation is Peers.RemoteWrite write && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
+        && (_replica.Node.Options.Bugs & Hosting.NodeBugs.TakeForwardsOfAnyTerm) == 0;
+
+    private void Refuse(Operation operation)
+    {
+        Order.End(operation);
+        _replica.FailNotLeader(operation);
+    }
+
+    private void Return(Operation operation)
+    {
+        if (IsStale(operation))
+        {
+            Refuse(operation);
+        }
+        else if ((_replica.Node.Options.Bugs & Hosting.NodeBugs.RequeueBehind) != 0)
+        {
+            _waiting.Add(operation);
+        }
+        else
+        {
+            _returned.AddInOrder(operation);
+        }
+    }
+
+    private void Fail(Operation operation, ErrorCode error, string message, string? leaderHint = null)
+    {
+        Order.End(operation);
+        _replica.Worker.Fail(operation, error, message, leaderHint);
     }
 
     /// <summary>An entry has been applied: its operations, if there are any here, have been given their results by <see cref="OnResult"/>.</summary>
@@ -114,27 +241,43 @@ internal sealed class WriteQueue : IApplyObserver
         {
             ref PendingEntry oldest = ref _pending.Oldest;
             Invariant.Check(oldest.Index == index, "entries are applied one by one");
-            bool happened = oldest.Term == term;
+            if (oldest.Term != term)
+            {
+                // Another entry stands in its place for ever: nothing of this one was done or will be.
+                ReturnOldest();
+                continue;
+            }
+
             for (int i = 0; i < oldest.Count; i++)
             {
-                if (oldest.Operations[i] is not { } operation)
-                {
-                    continue;
-                }
-
-                if (happened)
+                if (oldest.Operations[i] is { } operation)
                 {
                     _applied.Add(operation);
-                }
-                else
-                {
-                    // Another entry stands in its place for ever: nothing of this one was done or will be.
-                    _replica.Retry(operation);
                 }
             }
 
             _pending.RemoveOldest();
         }
+
+        // Terms never fall in a log: behind a committed entry none of an older term can come any more.
+        while (_pending.Count > 0 && _pending.Oldest.Term < term)
+        {
+            ReturnOldest();
+        }
+    }
+
+    private void ReturnOldest()
+    {
+        ref PendingEntry oldest = ref _pending.Oldest;
+        for (int i = 0; i < oldest.Count; i++)
+        {
+            if (oldest.Operations[i] is { } operation)
+            {
+                Return(operation);
+            }
+        }
+
+        _pending.RemoveOldest();
     }
 
     /// <inheritdoc/>
@@ -161,6 +304,7 @@ internal sealed class WriteQueue : IApplyObserver
     {
         while (_applied.TakeFirst() is { } operation)
         {
+            Order.End(operation);
             _replica.Worker.Complete(operation);
         }
     }
@@ -198,7 +342,7 @@ internal sealed class WriteQueue : IApplyObserver
                 if (operation.DeadlineMs <= nowMs)
                 {
                     entry.Operations[i] = null;
-                    _replica.Worker.Fail(operation, ErrorCode.UnknownOutcome, "The write was not committed before the deadline; it may still be.");
+                    Fail(operation, ErrorCode.UnknownOutcome, "The write was not committed before the deadline; it may still be.");
                 }
                 else
                 {
@@ -208,14 +352,21 @@ internal sealed class WriteQueue : IApplyObserver
 
             entry.EarliestDeadlineMs = earliest;
         }
+
+        // Nobody waits for them any more, so nothing has to wait for what becomes of them.
+        while (_pending.Count > 0 && _pending.Oldest.EarliestDeadlineMs == long.MaxValue)
+        {
+            _pending.RemoveOldest();
+        }
     }
 
     /// <summary>Fails everything: what was not proposed with the error, the rest as unknown.</summary>
     public void FailAll(ErrorCode error, string message)
     {
+        _waiting.MergeInOrder(ref _returned);
         while (_waiting.TakeFirst() is { } operation)
         {
-            _replica.Worker.Fail(operation, error, message);
+            Fail(operation, error, message);
         }
 
         while (_pending.Count > 0)
@@ -226,32 +377,43 @@ internal sealed class WriteQueue : IApplyObserver
 
     private void FailOldest(string message)
     {
-        Fail(ref _pending.Oldest, message);
-        _pending.RemoveOldest();
-    }
-
-    private void Fail(ref PendingEntry entry, string message)
-    {
-        for (int i = 0; i < entry.Count; i++)
+        ref PendingEntry oldest = ref _pending.Oldest;
+        for (int i = 0; i < oldest.Count; i++)
         {
-            if (entry.Operations[i] is { } operation)
+            if (oldest.Operations[i] is { } operation)
             {
-                _replica.Worker.Fail(operation, ErrorCode.UnknownOutcome, message);
+                Fail(operation, ErrorCode.UnknownOutcome, message);
             }
         }
+
+        _pending.RemoveOldest();
     }
 
     private void Forward()
     {
-        while (_waiting.TakeFirst() is { } operation)
+        while (_waiting.First is { } operation)
         {
             if (operation.LeaderOnly)
             {
-                _replica.FailNotLeader(operation);
+                Refuse(_waiting.TakeFirst()!);
+                continue;
+            }
+
+            // A full frame leaves first. If the transport does not take it, what is in it comes back, and nothing may go before that.
+            _replica.Worker.Links.MakeRoom(_group.Leader);
+            if (_hold)
+            {
+                return;
+            }
+
+            _waiting.TakeFirst();
+            if (_replica.Worker.Forwards.TryForward(operation, _group.Leader, _group.Term, _sending))
+            {
+                _sent++;
             }
             else
             {
-                _replica.Worker.Forwards.Forward(operation, _group.Leader, _group.Term);
+                Fail(operation, ErrorCode.Unavailable, $"The leader of {operation.Shard} cannot be reached. Nothing was done; try again.");
             }
         }
     }
@@ -291,7 +453,7 @@ internal sealed class WriteQueue : IApplyObserver
         {
             if (result.Status == ProposeStatus.TooLarge)
             {
-                _replica.Worker.Fail(_waiting.TakeFirst()!, ErrorCode.TooLarge, "The command is larger than an entry of the log may be. Split it.");
+                Fail(_waiting.TakeFirst()!, ErrorCode.TooLarge, "The command is larger than an entry of the log may be. Split it.");
                 return true;
             }
 
@@ -316,19 +478,8 @@ internal sealed class WriteQueue : IApplyObserver
             entry.EarliestDeadlineMs = Math.Min(entry.EarliestDeadlineMs, operation.DeadlineMs);
         }
 
-        FailReplaced(entry.Index);
         _pending.Add(entry);
         return true;
-    }
-
-    // Entries of an earlier leadership of this node that were cut off its log since. Another node may still have them, and lead with them one day.
-    private void FailReplaced(LogIndex from)
-    {
-        while (_pending.Count > 0 && _pending[_pending.Count - 1].Index >= from)
-        {
-            Fail(ref _pending[_pending.Count - 1], "The shard's leader changed while the write was under way; it may or may not have been done.");
-            _pending.RemoveNewest();
-        }
     }
 
     private void ProposeAdvance()
@@ -356,7 +507,7 @@ internal sealed class WriteQueue : IApplyObserver
             }
             else
             {
-                _replica.Worker.Fail(operation, ErrorCode.DiskFull, "The disk of the shard's leader is full: writes are refused until there is room. Delete keys, shorten the history, or make the disk larger.");
+                Fail(operation, ErrorCode.DiskFull, "The disk of the shard's leader is full: writes are refused until there is room. Delete keys, shorten the history, or make the disk larger.");
             }
         }
 
@@ -365,6 +516,7 @@ internal sealed class WriteQueue : IApplyObserver
 
     private void ExpireWaiting(long nowMs)
     {
+        _waiting.MergeInOrder(ref _returned);
         bool any = false;
         for (Operation? o = _waiting.First; o is not null && !any; o = o.Next)
         {
@@ -381,7 +533,7 @@ internal sealed class WriteQueue : IApplyObserver
         {
             if (operation.DeadlineMs <= nowMs)
             {
-                _replica.Worker.Fail(operation, ErrorCode.Unavailable, "The shard had no leader that could take the write before the deadline. Nothing was done; try again.", _replica.LeaderAddress);
+                Fail(operation, ErrorCode.Unavailable, "The shard had no leader that could take the write before the deadline. Nothing was done; try again.", _replica.LeaderAddress);
             }
             else
             {

@@ -17,6 +17,9 @@ internal struct OperationList
     /// <summary>The first; null when there is none.</summary>
     public readonly Operation? First => _first;
 
+    /// <summary>The last; null when there is none.</summary>
+    public readonly Operation? Last => _last;
+
     /// <summary>Adds one at the end.</summary>
     public void Add(Operation operation)
     {
@@ -32,6 +35,61 @@ internal struct OperationList
 
         _last = operation;
         Count++;
+    }
+
+    /// <summary>Adds one where its <see cref="Operation.Order"/> belongs. The list must be in that order; at its end this costs nothing.</summary>
+    public void AddInOrder(Operation operation)
+    {
+        if (_last is null || _last.Order < operation.Order)
+        {
+            Add(operation);
+            return;
+        }
+
+        Operation? before = null;
+        Operation? after = _first;
+        while (after is not null && after.Order < operation.Order)
+        {
+            (before, after) = (after, after.Next);
+        }
+
+        operation.Next = after;
+        if (before is null)
+        {
+            _first = operation;
+        }
+        else
+        {
+            before.Next = operation;
+        }
+
+        Count++;
+    }
+
+    /// <summary>Takes in all of another list; both must be in the order of <see cref="Operation.Order"/>, and so is this one afterwards.</summary>
+    public void MergeInOrder(ref OperationList other)
+    {
+        if (other._first is null)
+        {
+            return;
+        }
+
+        if (_first is null || other._last!.Order < _first.Order)
+        {
+            other.AddAll(ref this);
+            this = other;
+            other = default;
+            return;
+        }
+
+        OperationList merged = default;
+        while (_first is not null || other._first is not null)
+        {
+            bool own = other._first is null || (_first is not null && _first.Order < other._first.Order);
+            merged.Add(own ? TakeFirst()! : other.TakeFirst()!);
+        }
+
+        this = merged;
     }
 
     /// <summary>Takes the first away; null when there is none.</summary>

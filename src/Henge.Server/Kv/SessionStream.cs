@@ -17,6 +17,8 @@ internal sealed class SessionStream
 {
     private const int MessageBytes = 128 * 1024;
 
+    private static long _streams;
+    private readonly ulong _pipeline = (ulong)Interlocked.Increment(ref _streams);
     private readonly IHengeNode _node;
     private readonly StreamLimits _limits;
     private readonly ServerCall _call;
@@ -251,6 +253,7 @@ internal sealed class SessionStream
         operation.Id = id;
         operation.DeadlineMs = timeoutMs == 0 ? 0 : nowMs + timeoutMs;
         operation.StartTimestamp = _loadTimestamp;
+        operation.Pipeline = _pipeline;
         Interlocked.Increment(ref _operations);
         try
         {

@@ -25,6 +25,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         CheckScans();
         CheckPast();
         CheckWatchers();
+        CheckPipelines();
         foreach ((string key, List<KeyOperation> operations) in history.Keys)
         {
             if (LinearizabilityChecker.Check(operations, _truth[key].Where(static e => e.Value != 0).Select(static e => KeyValuePair.Create(e.Value, e.Version))) is { } problem)
@@ -48,7 +49,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
 
     private void ReadTruth()
     {
-        foreach (byte[] key in cluster.Keys)
+        foreach (byte[] key in cluster.Keys.Concat(cluster.PipelineKeys))
         {
             string name = Encoding.ASCII.GetString(key);
             List<Event>? first = null;
@@ -181,6 +182,42 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
                     throw new SimulationException(
                         $"watcher {i} of {key}: saw {seen.Count} events of {truth.Count}; the first difference is event {at}: saw {(at < seen.Count ? seen[at] : null)}, was {(at < truth.Count ? truth[at] : null)}.");
                 }
+            }
+        }
+    }
+
+    /// <summary>What one connection wrote took effect in the order in which it was sent, and what it read had seen what it wrote before.</summary>
+    private void CheckPipelines()
+    {
+        foreach (PipelineRecord pipeline in history.Pipelines)
+        {
+            Dictionary<long, ulong> versions = _truth[pipeline.Key].ToDictionary(static e => e.Value, static e => e.Version);
+            ulong last = 0, acknowledged = 0;
+            foreach (PipelinedOperation operation in pipeline.Operations)
+            {
+                if (operation.Value == 0)
+                {
+                    if (operation.IsOk && operation.Version < acknowledged)
+                    {
+                        throw new SimulationException($"{pipeline.Key}: a read of a pipeline saw version {operation.Version}, and an earlier write of the same pipeline had got version {acknowledged}.");
+                    }
+
+                    continue;
+                }
+
+                bool happened = versions.TryGetValue(operation.Value, out ulong version);
+                if (operation.IsOk && (!happened || version != operation.Version))
+                {
+                    throw new SimulationException($"{pipeline.Key}: an acknowledged write of a pipeline is lost: value {operation.Value} at {operation.Version}.");
+                }
+
+                if (happened && version < last)
+                {
+                    throw new SimulationException($"{pipeline.Key}: value {operation.Value} took effect at version {version}, and one that was sent before it at {last}.");
+                }
+
+                last = happened ? version : last;
+                acknowledged = operation.IsOk ? version : acknowledged;
             }
         }
     }

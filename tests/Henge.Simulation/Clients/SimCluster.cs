@@ -126,6 +126,9 @@ internal sealed class SimCluster
     /// <summary>Keys that clients use; they come in pairs on one shard.</summary>
     public IReadOnlyList<byte[]> Keys { get; private set; } = [];
 
+    /// <summary>Keys that only pipelines use: one for each shard.</summary>
+    public IReadOnlyList<byte[]> PipelineKeys { get; private set; } = [];
+
     /// <summary>Clients begin nothing new.</summary>
     public bool ClientsStop { get; set; }
 
@@ -181,5 +184,6 @@ internal sealed class SimCluster
         }
 
         Keys = keys;
+        PipelineKeys = [.. Enumerable.Range(0, Shards).Select(s => (byte[])[.. keys[2 * s], (byte)'p'])];
     }
 }

@@ -23,6 +23,9 @@ internal sealed class SimHistory
     /// <summary>Reads of the past.</summary>
     public List<PastRead> PastReads { get; } = [];
 
+    /// <summary>What connections sent that did not wait for answers.</summary>
+    public List<PipelineRecord> Pipelines { get; } = [];
+
     /// <summary>Writes that the cluster said were not done: their values must never be seen.</summary>
     public HashSet<long> Refused { get; } = [];
 

@@ -9,7 +9,7 @@ internal sealed class SimStatistics
     public long Restarts, Pauses, ClockJumps, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
-    public long Operations, Unknown, Errors, Retries, Scans, Transactions, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads;
+    public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads;
 
     /// <summary>All counters with their names.</summary>
     public IEnumerable<(string Name, long Count)> All() =>
