@@ -25,6 +25,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private readonly RequestRunner _runner;
     private readonly RetryBudget _budget;
     private readonly WriteLanes _lanes = new();
+    private readonly KeyTurns? _turns;
     private readonly SessionDispatcher? _sessions;
     private bool _disposed;
 
@@ -40,7 +41,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         _budget = new RetryBudget(options.RetryBudget, options.TimeProvider);
         _follower = new TopologyFollower(_transport, _router, options);
         _runner = new RequestRunner(_transport, _router, _budget, options);
-        _sessions = options.UseSessions ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, options) : null;
+        _turns = options.OrderByKey ? new KeyTurns() : null;
+        _sessions = options.UseSessions ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, _turns, options) : null;
     }
 
     /// <summary>Makes a client that begins with these nodes, each <c>host:port</c>.</summary>
@@ -189,7 +191,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private async ValueTask<GetResult> GetUnaryAsync(ReadOnlyMemory<byte> key, GetOptions options, CancellationToken cancellationToken)
     {
         Wire.GetRequest request = WireMapping.Get(key, options, _options);
-        return WireMapping.FromWire(await RunAsync(Methods.Get, request, key, options, cancellationToken).ConfigureAwait(false));
+        return WireMapping.FromWire(await InTurnAsync(Methods.Get, request, key, null, writes: false, options.Deadline, cancellationToken).ConfigureAwait(false));
     }
 
     private async ValueTask<PutResult> PutUnaryAsync(
@@ -201,7 +203,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         {
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
-            return WireMapping.FromWire(await RunAsync(Methods.Put, request, key, options, cancellationToken).ConfigureAwait(false));
+            return WireMapping.FromWire(await InTurnAsync(Methods.Put, request, key, null, writes: true, options.Deadline, cancellationToken).ConfigureAwait(false));
         }
         finally
         {
@@ -217,11 +219,47 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         {
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
-            return WireMapping.FromWire(await RunAsync(Methods.Delete, request, key, options, cancellationToken).ConfigureAwait(false));
+            return WireMapping.FromWire(await InTurnAsync(Methods.Delete, request, key, null, writes: true, options.Deadline, cancellationToken).ConfigureAwait(false));
         }
         finally
         {
             _lanes.Return(number);
+        }
+    }
+
+    /// <summary>Runs an operation on one key, or on several, as calls of its own, when the operations on them that were called before it have ended.</summary>
+    private async Task<TResponse> InTurnAsync<TResponse>(
+        GrpcMethod<TResponse> method,
+        Google.Protobuf.IMessage request,
+        ReadOnlyMemory<byte> key,
+        HashSet<ulong>? keys,
+        bool writes,
+        TimeSpan? deadline,
+        CancellationToken cancellationToken)
+        where TResponse : class, Google.Protobuf.IMessage<TResponse>
+    {
+        ThrowIfDisposed();
+        _follower.StartIf(_options.RouteToLeaders);
+        long startedAt = _options.TimeProvider.GetTimestamp();
+        if (_turns is null)
+        {
+            return await _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken).ConfigureAwait(false);
+        }
+
+        TaskTurn turn = new();
+        bool begins = keys is null ? _turns.TryEnter(turn, Core.XxHash64.Hash(key.Span), writes) : _turns.TryEnter(turn, keys);
+        if (!begins)
+        {
+            await turn.WaitAsync(deadline ?? _options.DefaultDeadline, _options.TimeProvider, cancellationToken).ConfigureAwait(false);
+        }
+
+        try
+        {
+            return await _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken, startedAt: startedAt).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turns.Leave(turn);
         }
     }
 
@@ -258,7 +296,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         {
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
-            return WireMapping.FromWire(await RunAsync(Methods.Txn, request, key, deadline, cancellationToken).ConfigureAwait(false));
+            HashSet<ulong> keys = WireMapping.HashesOf(request);
+            return WireMapping.FromWire(await InTurnAsync(Methods.Txn, request, key, keys, writes: true, deadline, cancellationToken).ConfigureAwait(false));
         }
         finally
         {

@@ -53,6 +53,13 @@ public sealed class HengeClientOptions
     /// </summary>
     public bool UseSessions { get; set; } = true;
 
+    /// <summary>
+    /// Operations of this client on one key keep the order in which they were called, also when nobody waits for one before calling the next: a write begins when the writes to its key that
+    /// were called before it have ended, and so does a read. Default: true. Without it, calls that overlap may take effect in any order, and many writes to one key travel
+    /// together. A transaction counts as a write to all its keys. Scans and counts are not held back.
+    /// </summary>
+    public bool OrderByKey { get; set; } = true;
+
     /// <summary>Streams to each node when <see cref="UseSessions"/>. Default: 2.</summary>
     public int SessionsPerNode { get; set; } = 2;
 

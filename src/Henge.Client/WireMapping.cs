@@ -66,6 +66,29 @@ internal static class WireMapping
         return request;
     }
 
+    /// <summary>The hashes of all keys that a transaction names, each once.</summary>
+    public static HashSet<ulong> HashesOf(Wire.TxnRequest txn)
+    {
+        HashSet<ulong> hashes = [];
+        foreach (Wire.Compare compare in txn.Compare)
+        {
+            hashes.Add(Core.XxHash64.Hash(compare.Key.Span));
+        }
+
+        foreach (Wire.TxnOperation operation in txn.Then.Concat(txn.Otherwise))
+        {
+            ByteString key = operation.OperationCase switch
+            {
+                Wire.TxnOperation.OperationOneofCase.Put => operation.Put.Key,
+                Wire.TxnOperation.OperationOneofCase.Delete => operation.Delete.Key,
+                _ => operation.Get.Key,
+            };
+            hashes.Add(Core.XxHash64.Hash(key.Span));
+        }
+
+        return hashes;
+    }
+
     public static Wire.TxnRequest Txn(Transaction transaction)
     {
         Wire.TxnRequest request = new();

@@ -25,7 +25,6 @@ public enum Canary
     SkipScanBarrier,
     AgreeWithAnyLeader,
     RequeueBehind,
-    TakeForwardsOfAnyTerm,
     TakeForwardsInAnyOrder,
     ReadBesideOwnWrites,
 }
@@ -43,7 +42,7 @@ internal static class Canaries
     public static int Budget(this Canary canary) => canary switch
     {
         Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
-        Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.TakeForwardsOfAnyTerm => 300,
+        Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader => 300,
         _ => 100,
     };
 }

@@ -27,6 +27,9 @@ internal sealed class Nemesis(SimCluster cluster)
         faults.DuplicatePerMille = _random.Pick<int>([0, 0, 5, 50]);
         faults.ReorderPerMille = _random.Pick<int>([0, 0, 5, 50]);
         faults.DelayNs = _random.Pick<long>([100_000, 500_000, 3_000_000]);
+
+        // Late enough, at times, for a sender to have given up and a leader to have gone and come back.
+        faults.LateNs = _random.Pick<long>([300_000_000, 3_000_000_000]);
         World.AfterMs(_random.Between(200, 1500), Turn);
         _operator = new SimOperator(cluster, _random.Fork());
         _operator.Start();

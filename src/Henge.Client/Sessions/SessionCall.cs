@@ -19,7 +19,7 @@ internal enum SessionCallKind
 /// nothing but what its caller gets. Owned by its caller until submitted, then by the stream whose table it is in; whoever takes it out of the table
 /// (under the stream's lock) completes it, exactly once.
 /// </summary>
-internal sealed class SessionCall(SessionDispatcher dispatcher) :
+internal sealed class SessionCall(SessionDispatcher dispatcher) : TurnTaker,
     IValueTaskSource<GetResult>, IValueTaskSource<PutResult>, IValueTaskSource<DeleteResult>, IValueTaskSource<TransactionResult>, IThreadPoolWorkItem
 {
     // Continuations are dispatched by ourselves, one work item a call, so that a caller that blocks holds up nobody else.
@@ -56,6 +56,12 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
 
     /// <summary>When it began, by the client's clock.</summary>
     public long StartedAt { get; set; }
+
+    /// <summary>When it was first sent: later than it began when it had to wait for its turn.</summary>
+    public long SentAt { get; set; }
+
+    /// <summary>How long the attempt may take from then on.</summary>
+    public TimeSpan AttemptPatience { get; set; }
 
     /// <summary>The stream that it is in, and its number there.</summary>
     public SessionStream? Stream { get; set; }
@@ -102,7 +108,23 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
     }
 
     /// <summary>Ends the call if it waits in a stream; elsewhere its token is looked at by whoever has it.</summary>
-    public void Cancel() => Stream?.Cancel(this);
+    public void Cancel()
+    {
+        if (KeyTurns.TryGiveUp(this))
+        {
+            Fail(new OperationCanceledException(CancellationToken));
+        }
+        else
+        {
+            Stream?.Cancel(this);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void OnTurn() => dispatcher.Begin(this);
+
+    /// <inheritdoc/>
+    public override bool IsLate(long now) => dispatcher.IsLate(this, now);
 
     /// <summary>Completes it with the result that has been set, on the thread pool.</summary>
     public void Complete() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
@@ -118,6 +140,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) :
     {
         // Waits for a cancellation that runs just now: behind this line nobody but the caller knows the call.
         _cancellation.Dispose();
+        dispatcher.OnEnded(this);
         if (_exception is { } exception)
         {
             _core.SetException(exception);

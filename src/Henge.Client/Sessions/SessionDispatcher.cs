@@ -26,6 +26,7 @@ internal sealed class SessionDispatcher : IDisposable
     private readonly RequestRunner _runner;
     private readonly RetryBudget _budget;
     private readonly WriteLanes _lanes;
+    private readonly KeyTurns? _turns;
     private readonly HengeClientOptions _options;
     private readonly ConcurrentDictionary<string, NodeSessions> _nodes = [];
     private readonly ConcurrentQueue<SessionCall> _pool = [];
@@ -35,13 +36,14 @@ internal sealed class SessionDispatcher : IDisposable
     private volatile bool _unsupported;
     private volatile bool _disposed;
 
-    public SessionDispatcher(GrpcTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, HengeClientOptions options)
+    public SessionDispatcher(GrpcTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, KeyTurns? turns, HengeClientOptions options)
     {
         _transport = transport;
         _router = router;
         _runner = runner;
         _budget = budget;
         _lanes = lanes;
+        _turns = turns;
         _options = options;
         _timer = options.TimeProvider.CreateTimer(static s => ((SessionDispatcher)s!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -82,20 +84,74 @@ internal sealed class SessionDispatcher : IDisposable
             _timer.Change(SweepPeriod, SweepPeriod);
         }
 
-        string address = _router.Choose(call.Key.Span, null);
-        NodeSessions sessions = _nodes.TryGetValue(address, out NodeSessions? known)
-            ? known
-            : _nodes.GetOrAdd(address, static (a, d) => new NodeSessions(d, a), this);
         call.ObserveCancellation();
-        if (sessions.Current().TrySubmit(call) is { } refused)
+        if (TryEnter(call))
         {
-            OnFailure(call, refused, address);
+            Begin(call, call.StartedAt);
         }
         else if (call.CancellationToken.IsCancellationRequested)
         {
-            // The token may have spoken before there was a stream to take the call out of.
+            // The token may have spoken before there was a place to take the call from.
             call.Cancel();
         }
+    }
+
+    /// <summary>Sends a call whose turn it is.</summary>
+    public void Begin(SessionCall call) => Begin(call, _options.TimeProvider.GetTimestamp());
+
+    private void Begin(SessionCall call, long now)
+    {
+        call.SentAt = now;
+        TimeSpan patience = call.Patience - _options.TimeProvider.GetElapsedTime(call.StartedAt, call.SentAt);
+        call.AttemptPatience = patience < _options.AttemptTimeout ? patience : _options.AttemptTimeout;
+        if (patience <= TimeSpan.Zero)
+        {
+            call.Fail(NotSentInTime());
+            return;
+        }
+
+        try
+        {
+            string address = _router.Choose(call.Key.Span, null);
+            NodeSessions sessions = _nodes.TryGetValue(address, out NodeSessions? known)
+                ? known
+                : _nodes.GetOrAdd(address, static (a, d) => new NodeSessions(d, a), this);
+            if (sessions.Current().TrySubmit(call) is { } refused)
+            {
+                OnFailure(call, refused, address);
+            }
+            else if (call.CancellationToken.IsCancellationRequested)
+            {
+                // The token may have spoken before there was a stream to take the call out of.
+                call.Cancel();
+            }
+        }
+        catch (Exception e)
+        {
+            call.Fail(e);
+        }
+    }
+
+    /// <summary>A call has ended: what waits for it begins.</summary>
+    public void OnEnded(SessionCall call) => _turns?.Leave(call);
+
+    /// <summary>True when a call that waits for its turn has done so for as long as it may.</summary>
+    public bool IsLate(SessionCall call, long now) => call.Patience <= _options.TimeProvider.GetElapsedTime(call.StartedAt, now);
+
+    /// <summary>What a caller is told whose turn did not come in time.</summary>
+    public static DeadlineExceededException NotSentInTime() =>
+        new("The deadline passed while earlier writes to the same key were under way. The request was not sent, and nothing was done.");
+
+    private bool TryEnter(SessionCall call)
+    {
+        if (_turns is null)
+        {
+            return true;
+        }
+
+        return call.Kind == SessionCallKind.Txn
+            ? _turns.TryEnter(call, WireMapping.HashesOf(call.Txn!))
+            : _turns.TryEnter(call, XxHash64.Hash(call.Key.Span), writes: call.ChangesState);
     }
 
     private SessionStream Open(string address)
@@ -187,6 +243,16 @@ internal sealed class SessionDispatcher : IDisposable
         foreach (NodeSessions node in _nodes.Values)
         {
             busy |= node.Sweep(now);
+        }
+
+        if (_turns is not null)
+        {
+            List<TurnTaker>? late = _turns.TakeLate(now, out bool anyWaits);
+            busy |= anyWaits;
+            foreach (TurnTaker taker in late ?? [])
+            {
+                ((SessionCall)taker).Fail(NotSentInTime());
+            }
         }
 
         if (busy)

@@ -54,7 +54,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     public AttemptFailedException? TrySubmit(SessionCall call)
     {
         int size = SessionEncoder.SizeOf(call, _options);
-        call.TimeoutMs = (uint)Math.Clamp(AttemptTiming.TimeoutOfNode(PatienceOf(call)).TotalMilliseconds, 1, int.MaxValue);
+        call.TimeoutMs = (uint)Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptPatience).TotalMilliseconds, 1, int.MaxValue);
         lock (_lock)
         {
             if (_broken is { } broken)
@@ -220,7 +220,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         List<SessionCall> late;
         lock (_lock)
         {
-            late = _calls.Where(c => PatienceOf(c) <= _options.TimeProvider.GetElapsedTime(c.StartedAt, now));
+            late = _calls.Where(c => c.AttemptPatience <= _options.TimeProvider.GetElapsedTime(c.SentAt, now));
             foreach (SessionCall call in late)
             {
                 _calls.TryRemove(call.Id, out _);
@@ -229,11 +229,9 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
         foreach (SessionCall call in late)
         {
-            _dispatcher.OnFailure(call, GrpcFailure.TimedOut(Address, PatienceOf(call), sent: true), Address);
+            _dispatcher.OnFailure(call, GrpcFailure.TimedOut(Address, call.AttemptPatience, sent: true), Address);
         }
     }
-
-    private TimeSpan PatienceOf(SessionCall call) => call.Patience < _options.AttemptTimeout ? call.Patience : _options.AttemptTimeout;
 
     /// <summary>Ends the stream; what is under way fails.</summary>
     public void Close() => Break(new AttemptFailedException(ErrorCode.Unavailable, "The client was disposed of.", AttemptOutcome.Unknown, connectionFailed: true));

@@ -26,6 +26,22 @@ public sealed class HarnessNetwork(Random random)
     /// <summary>Asked for each frame; true loses it.</summary>
     public Func<NodeId, NodeId, byte[], bool>? Lose { get; set; }
 
+    /// <summary>Asked for each frame; true keeps it until <see cref="LetGo"/>.</summary>
+    public Func<NodeId, NodeId, byte[], bool>? Hold { get; set; }
+
+    private readonly List<(NodeId From, NodeId To, byte[] Frame)> _held = [];
+
+    /// <summary>How many frames are kept.</summary>
+    public int Held => _held.Count;
+
+    /// <summary>Sends the frames on that were kept.</summary>
+    public void LetGo()
+    {
+        Hold = null;
+        _held.ForEach(f => _underWay.Add((NowMs, _order++, f.From, f.To, f.Frame)));
+        _held.Clear();
+    }
+
     public IPeerTransport Attach(NodeId node) => new Port(this, node);
 
     public void Cut(NodeId from, NodeId to) => _cut.Add((from, to));
@@ -91,6 +107,12 @@ public sealed class HarnessNetwork(Random random)
         if (_cut.Contains((from, to)) || random.NextDouble() < LossRate || Lose?.Invoke(from, to, copy) == true)
         {
             return false;
+        }
+
+        if (Hold?.Invoke(from, to, copy) == true)
+        {
+            _held.Add((from, to, copy));
+            return true;
         }
 
         Add();

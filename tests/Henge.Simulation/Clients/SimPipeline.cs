@@ -73,7 +73,7 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
         if (_underWay < MostUnderWay)
         {
             var group = new List<SimOperation>();
-            for (int i = 1 + _random.Next(6); i > 0; i--)
+            for (int i = 1 + _random.Next(4); i > 0; i--)
             {
                 group.Add(Next(node, epoch, key, record, pipeline));
             }
@@ -91,7 +91,7 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
             });
         }
 
-        World.After(_random.Between(50_000, cluster.RestNs), () => Send(node, epoch, key, record, pipeline, groups - 1));
+        World.After(_random.Between(200_000, 2 * cluster.RestNs), () => Send(node, epoch, key, record, pipeline, groups - 1));
     }
 
     private SimOperation Next(SimNode node, int epoch, byte[] key, PipelineRecord record, ulong pipeline)

@@ -19,6 +19,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     private SimNode? _node;
     private int _epoch;
     private byte[] _token = [];
+    private bool _signalled;
 
     /// <summary>Events by key, in the order in which they came: version, reason, value number.</summary>
     public SortedDictionary<string, List<(ulong Version, WatchReason Reason, long Value)>> Seen { get; } = new(StringComparer.Ordinal);
@@ -34,10 +35,12 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     {
         Close();
         Open(node);
-        while (_watch is not null && Read(node, 1_000))
+        do
         {
-            // As long as there is more.
+            // A watch that collects history in steps gives nothing at some of them, and says that it is to be asked again.
+            _signalled = false;
         }
+        while (_watch is not null && (Read(node, 1_000) || _signalled));
     }
 
     public void OnEvent(in WatchEventView watchEvent)
@@ -80,7 +83,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             try
             {
                 cluster.Statistics.WatchResumes += _token.Length > 0 ? 1 : 0;
-                _watch = node.Node!.OpenWatch(new WatchQuery { Start = new Core.Version(1), Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, static () => { });
+                _watch = node.Node!.OpenWatch(new WatchQuery { Start = new Core.Version(1), Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, () => _signalled = true);
                 (_node, _epoch) = (node, node.Epoch);
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
