@@ -24,6 +24,9 @@ public sealed record DoorOptions
     /// <summary>Limits of gRPC.</summary>
     public GrpcLimits Grpc { get; init; } = new();
 
+    /// <summary>Limits of RESP.</summary>
+    public RespLimits Resp { get; init; } = new();
+
     /// <summary>Limits of single streams of the key-value service.</summary>
     public StreamLimits Streams { get; init; } = new();
 

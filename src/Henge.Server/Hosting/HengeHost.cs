@@ -71,7 +71,7 @@ public sealed partial class HengeHost : IAsyncDisposable
                 otlp = OtlpExport.Start(options.OtlpEndpoint, options.Node.Name, options.OtlpInterval, metrics);
             }
 
-            List<IConnectionProtocol> protocols = [new RespProtocol(node.Node, metrics), new JsonLinesProtocol(node.Node, metrics)];
+            List<IConnectionProtocol> protocols = [new RespProtocol(node.Node, metrics, options.Door.Resp, logging.CreateLogger("Henge.Resp")), new JsonLinesProtocol(node.Node, metrics)];
             if (node.Transport is { } transport)
             {
                 protocols.Insert(0, new PeerProtocol(transport, logger));

@@ -23,16 +23,19 @@ internal sealed class RespConnection
 {
     private const int BatchOperations = 4096;
     private const int FlushBytes = 64 * 1024;
-    private const int OutputBufferBytes = 16 * 1024;
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(10);
+
+    // While more than this waits for the client, what it asks is read and not done.
+    private const int PauseBytes = 256 * 1024;
     private readonly ConnectionContext _connection;
-    private readonly PipeReader _input;
-    private readonly PipeWriter _output;
+    private readonly RespWaitingBytes _waiting;
+    private readonly RespIntake _intake;
+    private readonly RespOutput _output;
     private readonly RespParser _parser;
     private readonly RespBatch _batch = new();
     private readonly KeyConflicts _conflicts = new();
     private readonly List<ReadOnlyMemory<byte>> _arguments = [];
     private readonly List<PlannedCall> _calls = [];
-    private byte[] _gathered = [];
     private long _batchReplyBytes;
     private int _neededBytes;
     private long _errorsTold;
@@ -40,8 +43,9 @@ internal sealed class RespConnection
     public RespConnection(ConnectionContext connection, RespServices services)
     {
         _connection = connection;
-        _input = connection.Transport.Input;
-        _output = OutputOf(connection);
+        _waiting = new RespWaitingBytes(services.Waiting);
+        _intake = new RespIntake(connection.Transport.Input, _waiting, services.CommandBytesLimit);
+        _output = new RespOutput(OutputOf(connection), _waiting, services.SlowClientTimeout, Abort);
         _parser = new RespParser(services.CommandBytesLimit, services.ArgumentsLimit);
         Services = services;
         Writer = new RespWriter(_output);
@@ -82,48 +86,21 @@ internal sealed class RespConnection
     {
         try
         {
-            while (!Quit)
-            {
-                // Not bound to the connection's end: a client that has closed its sending side still waits for replies.
-                ReadResult read = await _input.ReadAsync();
-                ReadOnlySequence<byte> buffer = read.Buffer;
-                if (buffer.Length < _neededBytes && !read.IsCompleted)
-                {
-                    _input.AdvanceTo(buffer.Start, buffer.End);
-                    continue;
-                }
-
-                ReadOnlyMemory<byte> data = buffer.IsSingleSegment ? buffer.First : Gather(buffer);
-                int consumed = await ConsumeAsync(data);
-                _input.AdvanceTo(buffer.GetPosition(consumed), buffer.End);
-                await Subscriptions.EnterAsync();
-                try
-                {
-                    await FlushAsync();
-                }
-                finally
-                {
-                    Subscriptions.Exit();
-                }
-
-                if (read.IsCompleted)
-                {
-                    return;
-                }
-            }
+            await ServeAsync();
         }
-        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException)
+        catch (RespOverflowException e)
+        {
+            await EndAsync(e);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or ObjectDisposedException)
         {
             // The other end has gone, or the server stops: there is nobody to tell.
-            return;
         }
         finally
         {
             await Subscriptions.DisposeAsync();
-            if (!ReferenceEquals(_output, _connection.Transport.Output))
-            {
-                await _output.CompleteAsync();
-            }
+            await _output.CompleteAsync();
+            _waiting.GiveBackAll();
         }
     }
 
@@ -140,54 +117,85 @@ internal sealed class RespConnection
     /// <summary>Cuts the connection.</summary>
     public void Abort(Exception reason) => _connection.Abort(new ConnectionAbortedException(reason.Message, reason));
 
-    /// <summary>Sends what has been written; cuts off a client that does not take it.</summary>
-    public async ValueTask FlushAsync()
+    /// <summary>Sends what has been written. Does not wait: what the client does not take yet goes out later, within the bounds of what may wait.</summary>
+    public ValueTask FlushAsync()
     {
-        ValueTask<FlushResult> flush = _output.FlushAsync();
-        if (flush.IsCompletedSuccessfully)
-        {
-            _ = flush.Result;
-            return;
-        }
-
-        Task<FlushResult> pending = flush.AsTask();
-        try
-        {
-            await pending.WaitAsync(Services.SlowClientTimeout);
-        }
-        catch (TimeoutException)
-        {
-            _connection.Abort(new ConnectionAbortedException("The client did not take its replies in time."));
-            throw new ConnectionAbortedException();
-        }
+        _output.Flush();
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>
     /// Replies go to the socket from the thread that has written them: Kestrel's pipe would hand them to another one, for a thread's switch a batch
     /// (docs/performance.md). Behind TLS, and where there is no socket, they go by the pipe.
     /// </summary>
-    private static PipeWriter OutputOf(ConnectionContext connection) =>
+    private static Stream OutputOf(ConnectionContext connection) =>
         connection.Features.Get<IConnectionSocketFeature>() is { } socket && connection.Features.Get<ITlsConnectionFeature>() is null
-            ? PipeWriter.Create(new NetworkStream(socket.Socket, ownsSocket: false), new StreamPipeWriterOptions(minimumBufferSize: OutputBufferBytes))
-            : connection.Transport.Output;
+            ? new NetworkStream(socket.Socket, ownsSocket: false)
+            : connection.Transport.Output.AsStream(leaveOpen: true);
 
-    /// <summary>A buffer in pieces as one; only large or unlucky reads need it.</summary>
-    private ReadOnlyMemory<byte> Gather(ReadOnlySequence<byte> buffer)
+    private async Task ServeAsync()
     {
-        int length = checked((int)buffer.Length);
-        if (_gathered.Length < length)
+        while (!Quit)
         {
-            _gathered = new byte[Math.Max(length, 16 * 1024)];
+            // Not bound to the connection's end: a client that has closed its sending side still waits for replies.
+            await _intake.ReadAsync(_neededBytes);
+            bool more = true;
+            while (more && !Quit)
+            {
+                ReadOnlyMemory<byte> data = _intake.Data(_neededBytes);
+                _neededBytes = 0;
+                int consumed = await ConsumeAsync(data);
+                _intake.Consume(consumed);
+                await Subscriptions.EnterAsync();
+                try
+                {
+                    _output.Flush();
+                }
+                finally
+                {
+                    Subscriptions.Exit();
+                }
+
+                if (_output.WaitingBytes > PauseBytes && !Quit)
+                {
+                    await _intake.HoldAsync(_output, PauseBytes / 2);
+                }
+
+                more = _intake.Length > 0 && (_neededBytes == 0 || _intake.Length >= _neededBytes);
+            }
+
+            if (_intake.Completed)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Ends a connection for which too much waits: what was done is replied to, then comes the error. What the client still sends is thrown away, so that one which only writes
+    /// comes to the point where it reads.
+    /// </summary>
+    private async Task EndAsync(RespOverflowException reason)
+    {
+        Services.Ended(RemoteAddress, reason.Message);
+        using var patience = new CancellationTokenSource(EndPatience);
+        try
+        {
+            _output.Unbounded = true;
+            Writer.Error("ERR Closing this connection: " + reason.Message);
+            CountErrors();
+            _output.Flush();
+            Task sent = _output.WaitAsync(0).ContinueWith(
+                _ => _connection.Features.Get<IConnectionSocketFeature>()?.Socket.Shutdown(SocketShutdown.Send), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            await _intake.DiscardAsync(patience.Token);
+            await sent.WaitAsync(patience.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or ObjectDisposedException or SocketException or InvalidOperationException)
+        {
+            // It does not want to know.
         }
 
-        buffer.CopyTo(_gathered);
-        ReadOnlyMemory<byte> gathered = _gathered.AsMemory(0, length);
-        if (_gathered.Length > Services.CommandBytesLimit)
-        {
-            _gathered = [];
-        }
-
-        return gathered;
+        Abort(reason);
     }
 
     private async ValueTask<int> ConsumeAsync(ReadOnlyMemory<byte> data)
@@ -212,14 +220,18 @@ internal sealed class RespConnection
                     if (_batchReplyBytes > FlushBytes)
                     {
                         _batchReplyBytes = 0;
-                        await FlushAsync();
+                        _output.Flush();
+                        if (_output.WaitingBytes > PauseBytes)
+                        {
+                            await _intake.HoldAsync(_output, PauseBytes / 2);
+                        }
                     }
                 }
 
                 if (stop == Stop.Slow)
                 {
                     RespArguments arguments = new(_arguments, _calls.Count == 0 ? 0 : _calls[^1].ArgumentsEnd, _arguments.Count - (_calls.Count == 0 ? 0 : _calls[^1].ArgumentsEnd));
-                    await ((SlowCommand)slow!).RunAsync(this, arguments, Writer);
+                    await RunSlowAsync((SlowCommand)slow!, arguments);
                 }
                 else if (stop == Stop.Malformed)
                 {
@@ -241,6 +253,11 @@ internal sealed class RespConnection
             {
                 // A large value is not looked at again before all of it can be there.
                 _neededBytes = _parser.NeededBytes;
+                break;
+            }
+
+            if (_output.WaitingBytes > PauseBytes)
+            {
                 break;
             }
         }
@@ -278,12 +295,39 @@ internal sealed class RespConnection
             durations[slow.Index].Record(elapsed);
         }
 
+        CountErrors();
+    }
+
+    private void CountErrors()
+    {
         if (Writer.Errors != _errorsTold)
         {
-            Services.Metrics!.RespErrors(Writer.Errors - _errorsTold);
+            Services.Metrics?.RespErrors(Writer.Errors - _errorsTold);
             _errorsTold = Writer.Errors;
         }
     }
+
+    private async ValueTask RunSlowAsync(SlowCommand command, RespArguments arguments)
+    {
+        (int, int) mark = _output.Mark();
+        try
+        {
+            await command.RunAsync(this, arguments, Writer);
+        }
+        catch (Exception e) when (!IsEnd(e))
+        {
+            _output.Rollback(mark);
+            Writer.Error(Services.Failed(e));
+        }
+        catch (RespOverflowException)
+        {
+            _output.Rollback(mark);
+            throw;
+        }
+    }
+
+    /// <summary>True for what ends a connection; all else is the matter of one command.</summary>
+    private static bool IsEnd(Exception e) => e is RespOverflowException or OperationCanceledException or ConnectionResetException or ConnectionAbortedException;
 
     private Stop Plan(ReadOnlyMemory<byte> data, ref int position, out RespCommand? slow)
     {
@@ -372,7 +416,27 @@ internal sealed class RespConnection
     /// <summary>Why the connection's state does not allow a command; null: it does.</summary>
     private string? Refuse(RespCommand command) => Subscriptions.Refuse(command) ?? Database.Refuse(command);
 
+    /// <summary>The reply of one command. What goes wrong with a read (a replica that is being rebuilt, a damaged table) is the error of that command alone.</summary>
     private void Reply(in PlannedCall call)
+    {
+        (int, int) mark = _output.Mark();
+        try
+        {
+            Write(call);
+        }
+        catch (RespOverflowException)
+        {
+            _output.Rollback(mark);
+            throw;
+        }
+        catch (Exception e) when (!IsEnd(e))
+        {
+            _output.Rollback(mark);
+            Writer.Error(Services.Failed(e));
+        }
+    }
+
+    private void Write(in PlannedCall call)
     {
         if (call.Error is not null)
         {

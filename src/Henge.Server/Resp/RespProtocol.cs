@@ -2,13 +2,21 @@ using Henge.Node.Api;
 using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Resp;
 
 /// <summary>The RESP door: RESP2 and RESP3, told apart from other protocols by <c>*</c>, <c>$</c> or the letter that an inline command begins with.</summary>
-public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null) : IConnectionProtocol
+/// <param name="node">The node behind it.</param>
+/// <param name="metrics">Where commands are measured; null: nowhere.</param>
+/// <param name="limits">Bounds; null: the defaults.</param>
+/// <param name="logger">Takes what operators should read; null: nobody does.</param>
+public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null, RespLimits? limits = null, ILogger? logger = null) : IConnectionProtocol
 {
-    private readonly RespServices _services = new(node, metrics);
+    private readonly RespServices _services = new(node, metrics, limits, logger);
+
+    /// <summary>Bytes of requests and replies of all connections that wait now.</summary>
+    internal long WaitingBytes => _services.Waiting.TakenBytes;
 
     /// <inheritdoc/>
     public string Name => "resp";

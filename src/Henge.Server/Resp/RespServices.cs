@@ -1,13 +1,20 @@
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Metrics;
 using Henge.Server.Resp.Commands;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Henge.Server.Resp;
 
 /// <summary>What all RESP connections of a node share.</summary>
-internal sealed class RespServices(IHengeNode node, ServerMetrics? metrics)
+internal sealed partial class RespServices(IHengeNode node, ServerMetrics? metrics, RespLimits? limits = null, ILogger? logger = null)
 {
+    private const int LogPauseMs = 10_000;
+    private readonly ILogger _logger = logger ?? NullLogger.Instance;
     private long _connections;
+    private long _logAgainMs;
+    private long _unlogged;
 
     public IHengeNode Node => node;
 
@@ -26,6 +33,9 @@ internal sealed class RespServices(IHengeNode node, ServerMetrics? metrics)
     /// <summary>Most arguments of one command: as many as Redis promised for long. What they may have in bytes is the closer bound.</summary>
     public int ArgumentsLimit { get; init; } = 1024 * 1024;
 
+    /// <summary>What all connections together may keep waiting.</summary>
+    public RespWaitingBudget Waiting { get; } = new(limits ?? new RespLimits());
+
     /// <summary>Most subscriptions of one connection.</summary>
     public int SubscriptionsLimit { get; init; } = 128;
 
@@ -33,4 +43,49 @@ internal sealed class RespServices(IHengeNode node, ServerMetrics? metrics)
     public TimeSpan SlowClientTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     public long NextConnectionId() => Interlocked.Increment(ref _connections);
+
+    /// <summary>The reply for a command that failed on this node, outside of what the node reports by itself. Said in the log once in ten seconds.</summary>
+    public string Failed(Exception e)
+    {
+        if (e is HengeException { Code: not (ErrorCode.Corruption or ErrorCode.Internal) } known)
+        {
+            return RespErrors.Of(known.Code, known.Message);
+        }
+
+        if (MayLog(out long unlogged))
+        {
+            LogFailed(_logger, e.Message, unlogged);
+        }
+
+        return e is HengeException damage ? RespErrors.Of(damage.Code, damage.Message) : $"ERR the command failed on this node: {e.Message}";
+    }
+
+    /// <summary>Takes note of a connection that was ended for what waited.</summary>
+    public void Ended(string address, string problem)
+    {
+        if (MayLog(out long unlogged))
+        {
+            LogEnded(_logger, address, problem, unlogged);
+        }
+    }
+
+    private bool MayLog(out long unlogged)
+    {
+        long now = Environment.TickCount64, again = Volatile.Read(ref _logAgainMs);
+        if (now < again || Interlocked.CompareExchange(ref _logAgainMs, now + LogPauseMs, again) != again)
+        {
+            Interlocked.Increment(ref _unlogged);
+            unlogged = 0;
+            return false;
+        }
+
+        unlogged = Interlocked.Exchange(ref _unlogged, 0);
+        return true;
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A command of a RESP connection failed: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
+    private static partial void LogFailed(ILogger logger, string problem, long unlogged);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Ended the RESP connection of {Address}: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
+    private static partial void LogEnded(ILogger logger, string address, string problem, long unlogged);
 }

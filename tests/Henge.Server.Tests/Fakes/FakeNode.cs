@@ -31,6 +31,9 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
     /// <summary>May end or hold an operation by itself; true when it did.</summary>
     public Func<Operation, bool>? Intercept { get; set; }
 
+    /// <summary>What reading a key throws, as a damaged table or a replica that is being rebuilt does; null: nothing.</summary>
+    public Func<ReadOnlyMemory<byte>, Exception?>? ReadProblem { get; set; }
+
     /// <summary>Values that are pinned now.</summary>
     public int Pins => Volatile.Read(ref _pins);
 
@@ -132,6 +135,11 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
     public unsafe bool TryRead(Operation get, out PinnedValue value)
     {
         value = default;
+        if (ReadProblem?.Invoke(get.Key) is { } problem)
+        {
+            throw problem;
+        }
+
         lock (_lock)
         {
             if (get.ReadVersion.Value != 0 && get.ReadVersion < OldestVersion)
@@ -161,6 +169,11 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
 
     public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver)
     {
+        if (ReadProblem?.Invoke(query.Lower) is { } problem)
+        {
+            throw problem;
+        }
+
         lock (_lock)
         {
             if (query.Version < OldestVersion)

@@ -28,11 +28,12 @@ internal sealed class RunningServer : IAsyncDisposable
     public string Address => $"127.0.0.1:{Server.EndPoint.Port}";
 
     public static async Task<RunningServer> StartAsync(
-        FakeNode? node = null, Func<DoorOptions, DoorOptions>? options = null, IReadOnlyList<IConnectionProtocol>? protocols = null, IReadOnlyList<IHttpEndpoint>? endpoints = null)
+        FakeNode? node = null, Func<DoorOptions, DoorOptions>? options = null, IReadOnlyList<IConnectionProtocol>? protocols = null, IReadOnlyList<IHttpEndpoint>? endpoints = null,
+        Henge.Server.Metrics.ServerMetrics? metrics = null)
     {
         node ??= new FakeNode();
         DoorOptions door = new() { Address = "127.0.0.1:0", DrainTimeout = TimeSpan.FromSeconds(5) };
-        HengeServer server = new(node, options?.Invoke(door) ?? door, protocols, endpoints);
+        HengeServer server = new(node, options?.Invoke(door) ?? door, protocols, endpoints, metrics: metrics);
         await server.StartAsync();
         return new RunningServer(node, server);
     }
