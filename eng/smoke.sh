@@ -78,7 +78,7 @@ check 'get at a version' 'Alice' ./henge get user:1001 --version "$version"
 check 'history shows both' 'Alice' ./henge history user:1001
 check 'scan' 'user:1001 => {"name":"Bob"}' ./henge scan --prefix user:
 code 'a key that is not there is exit code 1' 1 ./henge get nobody
-check 'a key that is not there is (nil)' '(nil)' ./henge get nobody
+check 'a key that is not there is (nil) on standard error, and nothing on standard output' '(nil)' bash -c './henge get nobody 2>&1 >/dev/null'
 check 'a lock is taken once' 'OK (version: ' ./henge put lock me --if-version 0
 code 'and not twice' 1 ./henge put lock you --if-version 0
 check 'a transaction' 'me' ./henge txn --compare 'missing({job}:lock)' --then 'put {job}:lock me' --then 'get {job}:lock'

@@ -12,16 +12,20 @@ internal sealed class CliApp(CliContext context)
         RootCommand root = Build(arguments);
 
         // Keys may begin with @, which would otherwise name a file of arguments.
-        ParseResult parse = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        ParseResult parse = root.Parse(AsOptions(arguments), new ParserConfiguration { ResponseFileTokenReplacer = null });
         using StringWriter text = new();
         if (parse.Errors.Count > 0 && parse.Action is null or ParseErrorAction)
         {
             string name = NameOf(parse.CommandResult.Command);
             bool json = arguments.Contains("json") && arguments.Any(a => a is "--output" or "-o");
-            string message = parse.Errors.Count > 0 ? parse.Errors[0].Message : "There is a command missing.";
-            int code = context.Fail(json, ExitCode.Usage, "Usage", message);
+            int code = context.Fail(json, ExitCode.Usage, "Usage", ProblemOf(parse));
             await context.Error.WriteLineAsync($"See: {name} --help").ConfigureAwait(false);
             return code;
+        }
+
+        if (parse.Action is not System.CommandLine.Help.HelpAction && MisspeltVariable() is { } misspelt)
+        {
+            return context.Fail(json: false, ExitCode.Usage, "Usage", misspelt);
         }
 
         InvocationConfiguration invocation = new()
@@ -73,6 +77,53 @@ internal sealed class CliApp(CliContext context)
             "henge status");
         return root;
     }
+
+    /// <summary>Words that users of other programs try first, said as options: nothing and <c>help</c> are help, <c>version</c> is the version.</summary>
+    private static IReadOnlyList<string> AsOptions(IReadOnlyList<string> arguments) => arguments switch
+    {
+        [] => ["--help"],
+        ["help", ..] => [.. arguments.Skip(1), "--help"],
+        ["version", ..] => ["--version", .. arguments.Skip(1)],
+        _ => arguments,
+    };
+
+    private static string ProblemOf(ParseResult parse)
+    {
+        Command command = parse.CommandResult.Command;
+        if (command.Subcommands.Count == 0)
+        {
+            return parse.Errors.Count > 0 ? parse.Errors[0].Message : "There is a command missing.";
+        }
+
+        string[] names = [.. command.Subcommands.Where(static c => !c.Hidden).Select(static c => c.Name)];
+        return parse.UnmatchedTokens.FirstOrDefault(static t => !t.StartsWith('-')) is { } unknown
+            ? $"There is no command '{NameOf(command)} {unknown}'."
+                + (Server.NearMiss.Find(unknown, names) is { } near ? $" Did you mean '{NameOf(command)} {near}'?" : $" The commands are: {string.Join(", ", names)}.")
+            : parse.UnmatchedTokens.Count > 0
+                ? $"There is no option {parse.UnmatchedTokens[0]}."
+                : $"'{NameOf(command)}' needs one of these commands: {string.Join(", ", names)}.";
+    }
+
+    /// <summary>
+    /// A variable that is nearly one of the few that all commands read. A setting that is silently not taken sends a command to another cluster. Variables of nodes are
+    /// checked where nodes read them.
+    /// </summary>
+    private string? MisspeltVariable()
+    {
+        foreach (string name in context.VariableNames())
+        {
+            if (name.StartsWith("HENGE_", StringComparison.Ordinal) && !GlobalOptions.Variables.Contains(name)
+                && GlobalOptions.Variables.FirstOrDefault(known => IsNear(name, known)) is { } meant)
+            {
+                return $"The environment variable {name} means nothing to Henge. Did you mean {meant}?";
+            }
+        }
+
+        return null;
+    }
+
+    // One letter too many, too few or wrong: HENGE_PEER, HENGE_PEERSS. Anything farther away may be somebody else's, or a setting of a node.
+    private static bool IsNear(string name, string known) => Math.Abs(name.Length - known.Length) <= 1 && Server.NearMiss.Distance(name, known) == 1;
 
     private static string NameOf(Command command)
     {

@@ -21,6 +21,9 @@ internal sealed class CliContext
 
     public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
 
+    /// <summary>The names of all environment variables.</summary>
+    public Func<IEnumerable<string>> VariableNames { get; init; } = static () => System.Environment.GetEnvironmentVariables().Keys.Cast<string>();
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Runs a command's work and turns what it throws into a message on standard error and an exit code.</summary>

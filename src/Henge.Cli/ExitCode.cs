@@ -37,6 +37,12 @@ internal static class ExitCode
     /// <summary>A bug, or an answer that makes no sense.</summary>
     public const int Internal = 10;
 
+    /// <summary>Some operations of a load failed, others did not.</summary>
+    public const int SomeFailed = 11;
+
+    /// <summary>A node has ended itself, as it must when a sync fails or its data would become wrong. Its last lines say why.</summary>
+    public const int NodeEnded = 12;
+
     /// <summary>Ended by Ctrl-C, as shells count it (128 + SIGINT).</summary>
     public const int Interrupted = 130;
 

@@ -11,6 +11,9 @@ internal sealed class GlobalOptions
 
     public GlobalOptions(CliContext context) => _context = context;
 
+    /// <summary>The environment variables that commands read.</summary>
+    public static IReadOnlyList<string> Variables { get; } = ["HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_CONFIG"];
+
     public Option<string?> Peers { get; } = new("--peers", "-p")
     {
         Description = "Nodes to ask, as host:port,host:port (or set HENGE_PEERS). One that answers is enough. [default: 127.0.0.1:7001]",

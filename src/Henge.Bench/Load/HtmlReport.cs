@@ -4,80 +4,87 @@ using System.Text;
 
 namespace Henge.Bench.Load;
 
-/// <summary>One self-contained page for one or more results: a table, throughput over time, latency by percentile. No scripts, no outside files.</summary>
+/// <summary>One self-contained page for one or more results: what was measured and on what, tables, throughput over time, latency by percentile. No scripts, no outside files.</summary>
 public static class HtmlReport
 {
-    private const int Width = 860, Height = 300, Left = 80, Bottom = 44, Top = 16, Right = 20;
     private const string Style = """
-        body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;color:#222;background:#fff}
-        table{border-collapse:collapse;width:100%}td,th{padding:.3em .6em;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}
-        svg{width:100%;height:auto;background:#fafafa;border:1px solid #ddd}text{font-size:12px;fill:#555}
-        @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}svg{background:#202020;border-color:#444}text{fill:#aaa}td,th{border-color:#444}}
+        body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;color:#222;background:#fff}h1{margin-bottom:0}
+        .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}td,th{padding:.3em .6em;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+        td:first-child,th:first-child{text-align:left}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1em 1.2em}dt{color:#777}dd{margin:0;overflow-wrap:anywhere}
+        svg{width:100%;height:auto;background:#fafafa;border:1px solid #ddd}text{font-size:12px;fill:#555}.legend span{margin-right:1.5em}
+        @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}svg{background:#202020;border-color:#444}text{fill:#aaa}td,th{border-color:#444}dt{color:#999}}
         """;
     private static readonly string[] Colours = ["#2266cc", "#cc5522", "#229944", "#8844aa", "#aa8800", "#008899"];
 
-    /// <summary>The page.</summary>
+    /// <summary>The page. Results are told apart by their numbers where there are several.</summary>
     public static string Create(string title, IReadOnlyList<LoadResult> results)
     {
         var html = new StringBuilder();
-        html.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>").Append(Text(title)).Append("</title><style>").Append(Style);
-        html.Append("</style></head><body><h1>").Append(Text(title)).Append("</h1>");
-        Table(html, results);
+        html.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>");
+        html.Append(Text(title)).Append("</title><style>").Append(Style).Append("</style></head><body><h1>").Append(Text(title)).Append("</h1>");
+        for (int i = 0; i < results.Count; i++)
+        {
+            Facts(html, results[i], results.Count > 1 ? $"{i + 1}: " : "");
+            Table(html, results[i]);
+        }
+
         html.Append("<h2>Throughput over time</h2>");
-        Plot(html, [.. results.Select(r => r.Samples.Select(s => (s.Seconds, s.OperationsPerSecond)).ToArray())], results, "seconds", "operations a second", false);
+        HtmlPlot.OverTime(
+            html,
+            Lines(results, (r, reads) => [.. r.Samples.Select(s => (s.Seconds, reads ? s.ReadsPerSecond : s.WritesPerSecond))]),
+            "operations a second");
         html.Append("<h2>Latency by percentile</h2>");
-        Plot(html, [.. results.Select(r => r.All.Curve.Select(c => (Nines(c[0]), c[1])).ToArray())], results, "share of operations", "milliseconds", true);
+        HtmlPlot.Percentiles(html, Lines(results, (r, reads) => [.. (reads ? r.Reads : r.Writes).Curve.Select(c => (c[0], c[1]))]));
         return html.Append("</body></html>").ToString();
     }
 
-    // The tail is where latency happens: each step of the axis is one more nine.
-    private static double Nines(double share) => -Math.Log10(1 - share);
-
-    private static void Table(StringBuilder html, IReadOnlyList<LoadResult> results)
+    // Reads are a whole line, writes a dashed one; what a run has none of has no line.
+    private static List<PlotLine> Lines(IReadOnlyList<LoadResult> results, Func<LoadResult, bool, IReadOnlyList<(double X, double Y)>> points)
     {
-        html.Append("<table><tr><th>target</th><th>mix</th><th>clients × pipeline</th><th>ops/s</th><th>p50 ms</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th><th>errors</th></tr>");
-        foreach (LoadResult r in results)
-        {
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(r.Target)}</td><td>{Text(r.Workload)}</td><td>{r.Concurrency} × {r.Pipeline}</td><td>{r.OperationsPerSecond:N0}</td><td>{r.All.P50Ms:F2}</td><td>{r.All.P95Ms:F2}</td><td>{r.All.P99Ms:F2}</td><td>{r.All.P999Ms:F2}</td><td>{r.All.MaxMs:F1}</td><td>{r.Errors:N0}</td></tr>");
-        }
-
-        html.Append("</table>");
-    }
-
-    private static void Plot(StringBuilder html, (double X, double Y)[][] lines, IReadOnlyList<LoadResult> results, string xLabel, string yLabel, bool nines)
-    {
-        double maxX = Math.Max(1e-9, lines.SelectMany(l => l).Select(p => p.X).DefaultIfEmpty(1).Max());
-        double maxY = Math.Max(1e-9, lines.SelectMany(l => l).Select(p => p.Y).DefaultIfEmpty(1).Max()) * 1.05;
-        double X(double v) => Left + v / maxX * (Width - Left - Right);
-        double Y(double v) => Height - Bottom - v / maxY * (Height - Top - Bottom);
-        html.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{yLabel} by {xLabel}\">");
-        for (int i = 0; i <= 4; i++)
-        {
-            double y = maxY * i / 4;
-            html.Append(CultureInfo.InvariantCulture, $"<line x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(y):F1}\" y2=\"{Y(y):F1}\" stroke=\"#8884\"/><text x=\"{Left - 8}\" y=\"{Y(y) + 4:F1}\" text-anchor=\"end\">{(maxY < 20 ? y.ToString("F1", CultureInfo.InvariantCulture) : y.ToString("N0", CultureInfo.InvariantCulture))}</text>");
-        }
-
-        for (int i = 0; i <= (nines ? (int)maxX : 6); i++)
-        {
-            double x = nines ? i : maxX * i / 6;
-            string label = nines ? ((1 - Math.Pow(10, -i)) * 100).ToString("0.####", CultureInfo.InvariantCulture) + "%" : x.ToString("F1", CultureInfo.InvariantCulture);
-            html.Append(CultureInfo.InvariantCulture, $"<text x=\"{X(x):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\">{label}</text>");
-        }
-
-        html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Width / 2}\" y=\"{Height - 8}\" text-anchor=\"middle\">{xLabel}</text><text x=\"{Left}\" y=\"12\">{yLabel}</text>");
-        for (int i = 0; i < lines.Length; i++)
-        {
-            string points = string.Join(' ', lines[i].Select(p => string.Create(CultureInfo.InvariantCulture, $"{X(p.X):F1},{Y(p.Y):F1}")));
-            html.Append(CultureInfo.InvariantCulture, $"<polyline fill=\"none\" stroke=\"{Colours[i % Colours.Length]}\" stroke-width=\"2\" points=\"{points}\"><title>{Text(results[i].Target)}</title></polyline>");
-        }
-
-        html.Append("</svg><p>");
+        List<PlotLine> lines = [];
         for (int i = 0; i < results.Count; i++)
         {
-            html.Append(CultureInfo.InvariantCulture, $"<span style=\"color:{Colours[i % Colours.Length]}\">■</span> {Text(results[i].Target)} &nbsp; ");
+            foreach (bool reads in (bool[])[true, false])
+            {
+                if ((reads ? results[i].Reads : results[i].Writes).Count > 0)
+                {
+                    string number = results.Count > 1 ? $"{i + 1}: " : "";
+                    string colour = results.Count > 1 || reads ? Colours[i % Colours.Length] : Colours[1];
+                    lines.Add(new PlotLine(number + (reads ? "reads" : "writes"), colour, !reads, points(results[i], reads)));
+                }
+            }
         }
 
-        html.Append("</p>");
+        return lines;
+    }
+
+    private static void Facts(StringBuilder html, LoadResult r, string number)
+    {
+        string rate = r.Rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", {r.Rate:#,0} operations a second asked for") : "";
+        html.Append(CultureInfo.InvariantCulture, $"<h2>{number}{Text(r.Workload)}: {r.OperationsPerSecond:#,0} operations a second</h2><dl>");
+        Fact(html, "target", r.Target);
+        Fact(html, "load", string.Create(CultureInfo.InvariantCulture, $"{r.Concurrency} workers × {r.Pipeline} under way, values of {r.ValueBytes} bytes{rate}"));
+        Fact(html, "measured", string.Create(CultureInfo.InvariantCulture, $"{r.Operations:#,0} operations in {r.Seconds:0.0} s, {r.Errors:#,0} errors, {r.Missing:#,0} reads of absent keys"));
+        Fact(html, "date", r.Date.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture));
+        Fact(html, "Henge", r.HengeVersion);
+        Fact(html, "machine", r.Machine);
+        html.Append("</dl>");
+    }
+
+    private static void Fact(StringBuilder html, string name, string value) => html.Append("<dt>").Append(name).Append("</dt><dd>").Append(Text(value)).Append("</dd>");
+
+    private static void Table(StringBuilder html, LoadResult r)
+    {
+        html.Append("<div class=\"wide\"><table><tr><th></th><th>operations</th><th>a second</th><th>mean ms</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr>");
+        foreach ((string name, LatencySummary l) in ((string, LatencySummary)[])[("reads", r.Reads), ("writes", r.Writes), ("all", r.All)])
+        {
+            if (l.Count > 0)
+            {
+                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{name}</td><td>{l.Count:#,0}</td><td>{l.Count / Math.Max(1e-9, r.Seconds):#,0}</td><td>{l.MeanMs:F2}</td><td>{l.P50Ms:F2}</td><td>{l.P95Ms:F2}</td><td>{l.P99Ms:F2}</td><td>{l.P999Ms:F2}</td><td>{l.MaxMs:F1}</td></tr>");
+            }
+        }
+
+        html.Append("</table></div>");
     }
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);

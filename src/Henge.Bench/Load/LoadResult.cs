@@ -41,6 +41,15 @@ public sealed record LoadResult
     /// <summary>Operations a second that were asked for; 0: as fast as answers came.</summary>
     public double Rate { get; init; }
 
+    /// <summary>When the run began.</summary>
+    public DateTimeOffset Date { get; init; }
+
+    /// <summary>The load generator's version, with its commit where the build knew it.</summary>
+    public string HengeVersion { get; init; } = BenchMachine.Version;
+
+    /// <summary>What it ran on: processor, cores, memory, system, runtime.</summary>
+    public string Machine { get; init; } = BenchMachine.Description;
+
     /// <summary>Operations that were measured.</summary>
     public long Operations { get; init; }
 

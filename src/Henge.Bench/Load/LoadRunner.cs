@@ -17,6 +17,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
     public async Task<LoadResult> RunAsync(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         options.Validate();
+        DateTimeOffset date = DateTimeOffset.UtcNow;
         var counter = new KeyCounter(options.Keys);
         try
         {
@@ -41,7 +42,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
             await SampleAsync(pace, lanes, started, progress, cancellationToken);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(started, pace.EndedAt != 0 ? pace.EndedAt : Stopwatch.GetTimestamp());
             await Task.WhenAll(lanes);
-            return LoadResult.Create(target.Name, options, _workers, _samples, elapsed, ServerCpu() - serverCpu);
+            return LoadResult.Create(target.Name, options, _workers, _samples, elapsed, ServerCpu() - serverCpu) with { Date = date };
         }
         finally
         {
@@ -89,19 +90,20 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
     private async Task SampleAsync(LoadPace pace, Task[] lanes, long started, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         Task all = Task.WhenAll(lanes);
-        long before = 0;
+        long readsBefore = 0, writesBefore = 0;
         TimeSpan at = TimeSpan.Zero;
         while (!all.IsCompleted)
         {
             await Task.WhenAny(all, Task.Delay(SampleMs, cancellationToken));
             cancellationToken.ThrowIfCancellationRequested();
             TimeSpan now = Stopwatch.GetElapsedTime(started);
-            long operations = _workers.Sum(w => w.Measured), errors = _workers.Sum(w => w.Errors);
-            double rate = (operations - before) / Math.Max(0.001, (now - at).TotalSeconds);
-            _samples.Add(new ThroughputSample(now.TotalSeconds, rate));
+            long reads = _workers.Sum(w => w.Reads.Count), writes = _workers.Sum(w => w.Writes.Count), operations = reads + writes;
+            long errors = _workers.Sum(w => w.Errors);
+            double seconds = Math.Max(0.001, (now - at).TotalSeconds), rate = (operations - readsBefore - writesBefore) / seconds;
+            _samples.Add(new ThroughputSample(now.TotalSeconds, rate, (reads - readsBefore) / seconds, (writes - writesBefore) / seconds));
             double share = options.Operations > 0 ? (double)operations / options.Operations : now / options.Duration;
             progress?.Report(new LoadProgress("run", Math.Min(1, share), operations, rate, errors));
-            (before, at) = (operations, now);
+            (readsBefore, writesBefore, at) = (reads, writes, now);
             if (options.Operations == 0 && now >= options.Duration)
             {
                 pace.Stop();
@@ -189,5 +191,5 @@ internal sealed class LoadPace(LoadOptions options, LoadClock clock)
     }
 }
 
-/// <summary>Throughput around one moment.</summary>
-public readonly record struct ThroughputSample(double Seconds, double OperationsPerSecond);
+/// <summary>Throughput around one moment: of all operations, and of reads and writes apart.</summary>
+public readonly record struct ThroughputSample(double Seconds, double OperationsPerSecond, double ReadsPerSecond = 0, double WritesPerSecond = 0);

@@ -8,14 +8,10 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
     private const int ErrorKinds = 8;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, long> _errors = [];
-    private long _measured;
     private long _errorCount;
 
     /// <summary>Lanes of this worker.</summary>
     public int Lanes { get; } = options.Pipeline;
-
-    /// <summary>Measured operations so far.</summary>
-    public long Measured => Volatile.Read(ref _measured);
 
     /// <summary>Errors so far.</summary>
     public long Errors => Volatile.Read(ref _errorCount);
@@ -107,7 +103,6 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
         {
             (action is LoadAction.Read or LoadAction.Scan ? Reads : Writes).Record(ns);
             Missing += found ? 0 : 1;
-            _measured++;
         }
     }
 

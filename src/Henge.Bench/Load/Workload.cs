@@ -38,6 +38,9 @@ public sealed record Workload
     /// <summary>Share of read-modify-writes.</summary>
     public double ReadModifyWrite { get; init; }
 
+    /// <summary>True when there are reads of any kind.</summary>
+    public bool Reads => Read + Scan + ReadModifyWrite > 0;
+
     /// <summary>How keys are chosen.</summary>
     public KeyDistributionKind Distribution { get; init; }
 

@@ -24,6 +24,7 @@ internal static class BenchCommand
             "henge bench --operations 1000000 --concurrency 64 --value-size 256 --read-ratio 0.8",
             "henge bench --target grpc:// --concurrency 64 --read-ratio 0",
             "henge bench --target redis://127.0.0.1:6379 --pipeline 16",
+            "henge bench --read-ratio 1 --preload false   # keys that are there already",
             "henge bench --workload A --duration 30s --rate 20000 --html report.html",
             "henge bench engine --benchmarks fillrandom,readrandom --num 1000000");
     }
@@ -48,7 +49,7 @@ internal static class BenchCommand
         Option<string> distribution = GlobalOptions.OneOf("--distribution", "How keys are chosen.", "uniform", "zipfian", "sequential", "latest");
         Option<string?> workload = new("--workload") { Description = "A workload of YCSB, A to F, in place of --read-ratio and --distribution.", HelpName = "name" };
         Option<double> rate = new("--rate") { Description = "Operations a second, in an open loop without coordinated omission; 0: as fast as answers come.", HelpName = "count" };
-        Option<bool> preload = new("--preload") { Description = "Write all keys once before the start." };
+        Option<bool?> preload = new("--preload") { Description = "Write all keys once before the start, so that reads find them. [default: true where there are reads]", HelpName = "true|false" };
         Option<int> streams = new("--streams") { Description = "Sessions to each node, with henge://.", HelpName = "count", DefaultValueFactory = _ => 2 };
         Option<string> consistency = GlobalOptions.OneOf("--consistency", "How reads are made sure of.", "default", "linearizable", "lease", "stale");
         Option<int> seed = new("--seed") { Description = "Seed of keys and mix.", HelpName = "number", DefaultValueFactory = _ => 1 };
@@ -76,6 +77,7 @@ internal static class BenchCommand
                 "latest" => KeyDistributionKind.Latest,
                 _ => KeyDistributionKind.Uniform,
             };
+            Workload mix = parse.GetValue(workload) is { } name ? Workload.Ycsb(name) : Workload.FromRatio(reads, kind);
             LoadOptions options = new()
             {
                 Concurrency = parse.GetValue(concurrency),
@@ -86,8 +88,8 @@ internal static class BenchCommand
                 Rate = parse.GetValue(rate),
                 ValueBytes = parse.GetValue(valueSize),
                 Keys = parse.GetValue(keys),
-                Preload = parse.GetValue(preload),
-                Workload = parse.GetValue(workload) is { } name ? Workload.Ycsb(name) : Workload.FromRatio(reads, kind),
+                Preload = parse.GetValue(preload) ?? mix.Reads,
+                Workload = mix,
                 Seed = parse.GetValue(seed),
             };
             options.Validate();
@@ -126,10 +128,10 @@ internal static class BenchCommand
 
         if (html is not null)
         {
-            await File.WriteAllTextAsync(html, HtmlReport.Create("Henge bench: " + target.Name, [result]), cancellationToken).ConfigureAwait(false);
+            await File.WriteAllTextAsync(html, HtmlReport.Create("Henge load test", [result]), cancellationToken).ConfigureAwait(false);
         }
 
-        return result.Operations > 0 || result.Errors == 0 ? ExitCode.Ok : ExitCode.Unavailable;
+        return result.Errors == 0 ? ExitCode.Ok : result.Operations == 0 ? ExitCode.Unavailable : ExitCode.SomeFailed;
     }
 
     private static void Write(CliContext context, LoadResult result)

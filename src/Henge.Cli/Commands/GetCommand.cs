@@ -30,7 +30,8 @@ internal static class GetCommand
             }
             else if (!result.Found)
             {
-                context.Output.WriteLine("(nil)");
+                // Not on standard output, where a script would take it for a value.
+                context.Error.WriteLine("(nil)");
             }
             else if (encoding == ByteEncoding.Text)
             {

@@ -58,7 +58,7 @@ internal static class HistoryCommand
 
             if (!any && !json)
             {
-                context.Output.WriteLine("(nil)");
+                context.Error.WriteLine("(nil)");
             }
 
             return any ? ExitCode.Ok : ExitCode.No;

@@ -14,7 +14,7 @@ internal static class StatusCommand
         Option<string> every = new("--every") { Description = "With --watch: how often.", HelpName = "time", DefaultValueFactory = _ => "1s" };
         Option<bool> shards = new("--shards") { Description = "Also show every shard." };
         Option<bool> one = new("--node-only") { Description = "Ask only the first node that answers, about itself." };
-        Command command = new("status", "Show the state of the nodes.") { watch, every, shards, one };
+        Command command = new("status", "Show the state of the nodes, and whether the cluster serves.") { watch, every, shards, one };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             TimeSpan period = Durations.Parse(parse.GetRequiredValue(every));
@@ -23,50 +23,16 @@ internal static class StatusCommand
             if (!parse.GetValue(watch))
             {
                 (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await AskAsync(client, parse.GetValue(one), cancellationToken).ConfigureAwait(false);
-                Write(context, json, own, all, parse.GetValue(shards));
-                return ExitCode.Ok;
+                var verdict = ClusterVerdict.Of(own, all);
+                Write(context, json, own, all, parse.GetValue(shards), verdict);
+                return verdict.Serves ? ExitCode.Ok : ExitCode.Unavailable;
             }
 
-            await WatchAsync(context, client, json, parse.GetValue(one), parse.GetValue(shards), period, cancellationToken).ConfigureAwait(false);
+            StatusWatch live = new(context, json, parse.GetValue(shards), period);
+            await live.RunAsync(token => AskAsync(client, parse.GetValue(one), token), cancellationToken).ConfigureAwait(false);
             return ExitCode.Ok;
         });
         return command.WithExamples("henge status", "henge status --shards", "henge status --watch --every 500ms");
-    }
-
-    private static async Task WatchAsync(
-        CliContext context, HengeClient client, bool json, bool nodeOnly, bool shards, TimeSpan period, CancellationToken cancellationToken)
-    {
-        if (period < TimeSpan.FromMilliseconds(50))
-        {
-            throw new UsageException("--every must be at least 50ms.");
-        }
-
-        while (true)
-        {
-            try
-            {
-                (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await AskAsync(client, nodeOnly, cancellationToken).ConfigureAwait(false);
-                Clear(context);
-                Write(context, json, own, all, shards);
-            }
-            catch (HengeException e) when (e.Code is ErrorCode.Unavailable or ErrorCode.DeadlineExceeded)
-            {
-                // What a user watches for: the cluster may be gone for a while.
-                Clear(context);
-                context.Output.WriteLine($"{TextForm.OfTime(context.Time.GetUtcNow())}  {e.Message}");
-            }
-
-            context.Output.Flush();
-            await Task.Delay(period, context.Time, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private static void Clear(CliContext context)
-    {
-        if (context.OutputIsTerminal)
-        {
-            context.Output.Write("\u001b[H\u001b[2J");
-        }
     }
 
     private static async Task<(Wire.StatusResponse Own, Wire.ClusterStatusResponse? All)> AskAsync(
@@ -89,20 +55,28 @@ internal static class StatusCommand
         }
     }
 
-    private static void Write(CliContext context, bool json, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, bool shards)
+    /// <summary>Prints what was learnt: the seed's two lines, the verdict, the tables.</summary>
+    internal static void Write(
+        CliContext context, bool json, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, bool shards, ClusterVerdict verdict, StatusRates? rates = null)
     {
         if (json)
         {
-            StatusJson.Write(context.Output, own, all);
+            StatusJson.Write(context.Output, own, all, verdict);
             return;
         }
 
         context.Output.WriteLine($"Node: {own.NodeId} | Role: {own.Role} | Term: {own.Term} | Leader: {(own.LeaderId.Length > 0 ? own.LeaderId : "-")}");
         context.Output.WriteLine($"Committed: {own.CommittedIndex} | Applied: {own.AppliedIndex} | Peers: [{string.Join(", ", own.Peers)}]");
+        context.Output.WriteLine(Colour(context, verdict, $"Cluster: {verdict.Word} | {verdict.Reason}"));
         if (all is { Nodes.Count: > 0 })
         {
             context.Output.WriteLine();
-            context.Output.Write(StatusTables.Nodes(all));
+            context.Output.Write(StatusTables.Nodes(all, rates));
+            foreach (string problem in StatusTables.Problems(all))
+            {
+                context.Output.WriteLine(problem);
+            }
+
             if (shards)
             {
                 context.Output.WriteLine();
@@ -117,4 +91,9 @@ internal static class StatusCommand
             context.Output.Write(StatusTables.Shards(alone));
         }
     }
+
+    private static string Colour(CliContext context, ClusterVerdict verdict, string text) =>
+        !context.OutputIsTerminal || context.Environment("NO_COLOR") is { Length: > 0 }
+            ? text
+            : (verdict.Serves ? verdict.Whole ? "\u001b[32m" : "\u001b[33m" : "\u001b[31m") + text + "\u001b[0m";
 }

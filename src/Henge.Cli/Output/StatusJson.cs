@@ -6,9 +6,11 @@ namespace Henge.Cli;
 /// <summary>The state of nodes as one JSON object.</summary>
 internal static class StatusJson
 {
-    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all) => JsonForm.WriteLine(output, json =>
+    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, ClusterVerdict verdict) => JsonForm.WriteLine(output, json =>
     {
         WriteStatus(json, own);
+        json.WriteString("verdict", verdict.Word);
+        json.WriteString("reason", verdict.Reason);
         if (all is null)
         {
             return;

@@ -7,15 +7,20 @@ namespace Henge.Cli;
 internal static class StatusTables
 {
     /// <summary>One row for each node.</summary>
-    public static string Nodes(Wire.ClusterStatusResponse all)
+    /// <param name="all">The nodes.</param>
+    /// <param name="rates">Entries that each has applied and syncs that it has made in a second, for a column each; null: none.</param>
+    public static string Nodes(Wire.ClusterStatusResponse all, StatusRates? rates = null)
     {
         Dictionary<uint, ulong> commits = Commits(all);
-        Table table = new Table("NODE", "ADDRESS", "ROLE", "LEADS", "TERM", "COMMITTED", "APPLIED", "LAG", "LOG", "ENGINE", "UP").Right(3, 4, 5, 6, 7, 8, 9, 10);
+        string[] rateHeaders = rates is null ? [] : ["APPLIED/s", "SYNCS/s"];
+        Table table = new(["NODE", "ADDRESS", "ROLE", "LEADS", "TERM", "COMMITTED", "APPLIED", "LAG", "LOG", "ENGINE", "UP", .. rateHeaders]);
+        table.Right([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
         {
             if (node.Status is not { } status)
             {
-                table.Add(node.NodeId, node.Address, node.Error.Length > 0 ? "down: " + node.Error : "down", "", "", "", "", "", "", "", "");
+                // Why it is down stands below the table: a whole sentence in a cell would make every row as wide.
+                table.Add([node.NodeId, node.Address, "down", "", "", "", "", "", "", "", "", .. rateHeaders.Select(static _ => "")]);
                 continue;
             }
 
@@ -26,6 +31,7 @@ internal static class StatusTables
             }
 
             table.Add(
+            [
                 status.NodeId,
                 node.Address,
                 status.Role,
@@ -36,11 +42,17 @@ internal static class StatusTables
                 Number(lag),
                 status.Log is { } log ? TextForm.OfSize(log.Bytes) : "",
                 status.Engine is { } engine ? TextForm.OfSize(engine.MemtableBytes + engine.TableBytes) : "",
-                TextForm.OfDuration(TimeSpan.FromMilliseconds(status.UptimeMs)));
+                TextForm.OfDuration(TimeSpan.FromMilliseconds(status.UptimeMs)),
+                .. rates is null ? [] : rates.Of(status),
+            ]);
         }
 
         return table.ToString();
     }
+
+    /// <summary>A line for each node that does not answer, and why.</summary>
+    public static IEnumerable<string> Problems(Wire.ClusterStatusResponse all) =>
+        all.Nodes.Where(static n => n.Status is null && n.Error.Length > 0).Select(static n => $"{n.NodeId} is down: {n.Error}");
 
     /// <summary>One row for each shard: as its leader sees it, and how far each node has applied it.</summary>
     public static string Shards(Wire.ClusterStatusResponse all)

@@ -48,6 +48,9 @@ public sealed partial class HengeHost : IAsyncDisposable
         logging ??= NullLoggerFactory.Instance;
         ILogger logger = logging.CreateLogger("Henge");
         options = ServerAddresses.Resolve(options);
+
+        // Before the data directory is made: a start that is refused leaves nothing behind.
+        HengeServer.CheckAddress(options.Door.Address);
         NodeHost node = NodeHost.Start(new NodeHostOptions
         {
             Node = options.Node,
@@ -79,9 +82,8 @@ public sealed partial class HengeHost : IAsyncDisposable
             }
 
             HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging, metrics);
-            ReadinessMonitor readiness = new(node.Node, problem =>
+            ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>
             {
-                server.SetProblem(problem);
                 if (problem is null)
                 {
                     LogReady(logger);
@@ -90,7 +92,7 @@ public sealed partial class HengeHost : IAsyncDisposable
                 {
                     LogNotReady(logger, problem);
                 }
-            });
+            }));
 
             // What starting has made will live: grown old now, while nobody waits, it is not moved when the first load comes.
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: true);

@@ -96,18 +96,34 @@ public sealed class HengeServer : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
-            string reason = (e as SocketException ?? e.InnerException as SocketException ?? e.InnerException?.InnerException as SocketException)?.SocketErrorCode switch
-            {
-                SocketError.AddressAlreadyInUse => "another process listens there. Stop it, or choose another address with --addr",
-                SocketError.AccessDenied => "this user may not listen there. Choose a port above 1023 with --addr",
-                SocketError.AddressNotAvailable => "this machine has no such address. Choose another with --addr",
-                _ when e.InnerException is AddressInUseException => "another process listens there. Stop it, or choose another address with --addr",
-                _ => e.Message,
-            };
-            throw new HengeException(ErrorCode.Misconfigured, $"Cannot listen on {_options.Address}: {reason}.", e);
+            throw CannotListen(_options.Address, e);
         }
 
         _health.SetIfUntold(null);
+    }
+
+    /// <summary>
+    /// Throws what <see cref="StartAsync"/> would throw when the address cannot be had now, by having it for a moment. Another process may still take it in between.
+    /// </summary>
+    internal static void CheckAddress(string address)
+    {
+        IPEndPoint point = Resolve(address);
+        try
+        {
+            using Socket probe = new(point.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            if (point.Address.Equals(IPAddress.IPv6Any))
+            {
+                // As the web server listens on it: for both versions of the protocol.
+                probe.DualMode = true;
+            }
+
+            probe.Bind(point);
+            probe.Listen();
+        }
+        catch (SocketException e)
+        {
+            throw CannotListen(address, e);
+        }
     }
 
     /// <summary>Says in health checks why the node does not serve; null: it does.</summary>
@@ -176,6 +192,19 @@ public sealed class HengeServer : IAsyncDisposable
         limits.Http2.KeepAlivePingDelay = options.Http.KeepAlivePingDelay;
         limits.Http2.KeepAlivePingTimeout = options.Http.KeepAlivePingTimeout;
         return kestrel;
+    }
+
+    private static HengeException CannotListen(string address, Exception e)
+    {
+        string reason = (e as SocketException ?? e.InnerException as SocketException ?? e.InnerException?.InnerException as SocketException)?.SocketErrorCode switch
+        {
+            SocketError.AddressAlreadyInUse => "another process listens there. Stop it, or choose another address with --addr",
+            SocketError.AccessDenied => "this user may not listen there. Choose a port above 1023 with --addr",
+            SocketError.AddressNotAvailable => "this machine has no such address. Choose another with --addr",
+            _ when e.InnerException is AddressInUseException => "another process listens there. Stop it, or choose another address with --addr",
+            _ => e.Message,
+        };
+        return new HengeException(ErrorCode.Misconfigured, $"Cannot listen on {address}: {reason}.", e);
     }
 
     private static IPEndPoint Resolve(string address)

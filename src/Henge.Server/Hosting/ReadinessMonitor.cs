@@ -14,6 +14,7 @@ public sealed class ReadinessMonitor : IAsyncDisposable
 
     private readonly IHengeNode _node;
     private readonly Action<string?> _changed;
+    private readonly ReadinessLog? _log;
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _look = new(0, 1);
     private readonly Task _loop;
@@ -22,10 +23,12 @@ public sealed class ReadinessMonitor : IAsyncDisposable
     /// <summary>Begins to look.</summary>
     /// <param name="node">The node.</param>
     /// <param name="changed">Told the first problem there is, and null when there is none: once at the beginning, and again when it changes.</param>
-    public ReadinessMonitor(IHengeNode node, Action<string?> changed)
+    /// <param name="log">Told what each look has found; null: nothing is.</param>
+    public ReadinessMonitor(IHengeNode node, Action<string?> changed, ReadinessLog? log = null)
     {
         _node = node;
         _changed = changed;
+        _log = log;
         node.TopologyChanged += OnTopologyChanged;
         _loop = RunAsync();
     }
@@ -97,6 +100,7 @@ public sealed class ReadinessMonitor : IAsyncDisposable
                 _changed(problem);
             }
 
+            _log?.Observe(problem);
             try
             {
                 await _look.WaitAsync(Interval, _stopping.Token);

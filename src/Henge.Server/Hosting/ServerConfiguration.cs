@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Henge.Core;
 
 namespace Henge.Server;
@@ -7,12 +8,15 @@ namespace Henge.Server;
 /// <summary>
 /// Gathers settings from the command line, the environment (<c>HENGE_NODE_ID</c> for <c>node-id</c>) and a JSON file; the first of these that names a setting wins.
 /// </summary>
-public static class ServerConfiguration
+public static partial class ServerConfiguration
 {
     /// <summary>Most bytes of a configuration file.</summary>
     public const int LimitFileBytes = 1024 * 1024;
 
     private const string Prefix = "HENGE_";
+
+    // What clients and commands read.
+    private static readonly string[] NotSettings = ["HENGE_CONFIG", "HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA"];
 
     /// <summary>
     /// Reads all settings. Throws <see cref="HengeException"/> (Misconfigured) that names the setting, where it stands, its value and what is allowed.
@@ -116,13 +120,36 @@ public static class ServerConfiguration
     {
         foreach (Setting setting in ServerSettings.All)
         {
-            string variable = Prefix + setting.Name.ToUpperInvariant().Replace('-', '_');
+            string variable = VariableOf(setting);
             if (environment[variable] is string { Length: > 0 } value)
             {
                 found[setting.Name] = (value, variable + " in the environment");
             }
         }
+
+        foreach (string variable in environment.Keys.OfType<string>().Where(static v => v.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        {
+            if (MeansNothing(variable))
+            {
+                string[] known = [.. NotSettings, .. ServerSettings.All.Select(static setting => VariableOf(setting))];
+                string hint = NearMiss.Find(variable[Prefix.Length..], known.Select(static v => v[Prefix.Length..])) is { } near
+                    ? $"Did you mean {Prefix}{near}?"
+                    : "Every setting that henge serve --help shows has a variable: HENGE_NODE_ID for --node-id.";
+                throw Wrong($"The environment variable {variable} is no setting of a node. {hint} Correct or unset it.");
+            }
+        }
     }
+
+    /// <summary>A variable that would be ignored. What Kubernetes sets in every container beside a service named "henge" is none of ours.</summary>
+    private static bool MeansNothing(string variable) =>
+        !NotSettings.Contains(variable)
+        && !ServerSettings.All.Any(setting => VariableOf(setting) == variable)
+        && !ServiceVariable().IsMatch(variable);
+
+    private static string VariableOf(Setting setting) => Prefix + setting.Name.ToUpperInvariant().Replace('-', '_');
+
+    [GeneratedRegex("^HENGE_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)$", RegexOptions.CultureInvariant)]
+    private static partial Regex ServiceVariable();
 
     private static Setting Known(string name, string where)
     {
@@ -134,27 +161,10 @@ public static class ServerConfiguration
             }
         }
 
-        string? near = ServerSettings.All.Select(setting => setting.Name).MinBy(other => Distance(name, other));
-        string hint = near is not null && Distance(name, near) <= 3 ? $" Did you mean {near}?" : " See henge serve --help for all settings.";
+        string hint = NearMiss.Find(name, ServerSettings.All.Select(setting => setting.Name)) is { } near
+            ? $" Did you mean {near}?"
+            : " See henge serve --help for all settings.";
         throw Wrong($"There is no setting {name} ({where}).{hint}");
-    }
-
-    private static int Distance(string left, string right)
-    {
-        int[] row = [.. Enumerable.Range(0, right.Length + 1)];
-        for (int i = 0; i < left.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i + 1;
-            for (int j = 0; j < right.Length; j++)
-            {
-                int above = row[j + 1];
-                row[j + 1] = Math.Min(Math.Min(above, row[j]) + 1, diagonal + (left[i] == right[j] ? 0 : 1));
-                diagonal = above;
-            }
-        }
-
-        return row[^1];
     }
 
     private static HengeException Wrong(string message, Exception? inner = null) => new(ErrorCode.Misconfigured, message, inner);

@@ -95,7 +95,7 @@ public sealed class NodeHost : IDisposable
                     Transport = transport,
                     Workers = scheduler,
                     LogWriter = logWriter,
-                    Fatal = options.Fatal ?? new KillingFatalErrorHandler(),
+                    Fatal = options.Fatal ?? new EndingFatalErrorHandler(),
                     Events = options.Events,
                     Seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
                 }),
@@ -145,20 +145,4 @@ public sealed class NodeHost : IDisposable
         "memory" => new MemoryEngine(),
         _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
     };
-}
-
-/// <summary>Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds.</summary>
-internal sealed class KillingFatalErrorHandler : IFatalErrorHandler
-{
-    public void Fatal(string message, Exception? cause)
-    {
-        Console.Error.WriteLine("henge: fatal: " + message);
-        if (cause is not null)
-        {
-            Console.Error.WriteLine(cause);
-        }
-
-        Console.Error.Flush();
-        Process.GetCurrentProcess().Kill();
-    }
 }

@@ -12,7 +12,8 @@ internal sealed record Ran(int ExitCode, byte[] Bytes, string Error)
 /// <summary>Runs whole command lines in this process.</summary>
 internal static class CliRun
 {
-    public static async Task<Ran> RunAsync(string peers, string[] arguments, byte[]? input = null, CancellationToken cancellationToken = default)
+    public static async Task<Ran> RunAsync(
+        string peers, string[] arguments, byte[]? input = null, string[]? variables = null, CancellationToken cancellationToken = default)
     {
         using MemoryStream output = new();
         using StringWriter error = new() { NewLine = "\n" };
@@ -22,6 +23,7 @@ internal static class CliRun
             Output = new OutputWriter(output),
             Error = error,
             Environment = name => name == "HENGE_PEERS" ? peers : null,
+            VariableNames = () => variables ?? ["HENGE_PEERS"],
         };
         int exitCode = await new CliApp(context).RunAsync(arguments, cancellationToken);
         return new Ran(exitCode, output.ToArray(), error.ToString());

@@ -19,7 +19,7 @@ public sealed class CliTests : IAsyncLifetime
     public ValueTask DisposeAsync() => _node.DisposeAsync();
 
     private Task<Ran> RunAsync(string[] arguments, byte[]? input = null, CancellationToken cancellationToken = default) =>
-        CliRun.RunAsync(_node.Address, arguments, input, cancellationToken);
+        CliRun.RunAsync(_node.Address, arguments, input, cancellationToken: cancellationToken);
 
     private Task<Ran> RunAsync(params string[] arguments) => CliRun.RunAsync(_node.Address, arguments);
 
@@ -33,7 +33,7 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal((0, "{\"name\":\"Alice\"}", ""), (get.ExitCode, get.Output, get.Error));
 
         Ran nothing = await RunAsync("get", "nobody");
-        Assert.Equal((1, "(nil)\n"), (nothing.ExitCode, nothing.Output));
+        Assert.Equal((1, "", "(nil)\n"), (nothing.ExitCode, nothing.Output, nothing.Error));
     }
 
     [Fact]
@@ -111,7 +111,8 @@ public sealed class CliTests : IAsyncLifetime
         Assert.EndsWith("(deleted)", lines[0], StringComparison.Ordinal);
         Assert.Equal($"{first}  {TextForm.OfTime(new Core.Version(first).ToTime())}  1", lines[2]);
         Assert.Single((await RunAsync("history", "a", "--limit", "1")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        Assert.Equal((1, "(nil)\n"), ((await RunAsync("history", "b")).ExitCode, (await RunAsync("history", "b")).Output));
+        Ran never = await RunAsync("history", "b");
+        Assert.Equal((1, "", "(nil)\n"), (never.ExitCode, never.Output, never.Error));
     }
 
     [Fact]
@@ -271,12 +272,14 @@ public sealed class CliTests : IAsyncLifetime
             """
             Node: node1 | Role: leader | Term: 3 | Leader: node1
             Committed: 1247 | Applied: 1247 | Peers: [node2, node3]
+            Cluster: degraded | 2 of 3 nodes up (not node3), every shard has a leader
 
-            NODE   ADDRESS         ROLE                      LEADS  TERM  COMMITTED  APPLIED  LAG       LOG   ENGINE    UP
-            -----  --------------  ------------------------  -----  ----  ---------  -------  ---  --------  -------  ----
-            node1  127.0.0.1:7001  leader                      1/1     3       1247     1247    0  64.0 MiB  3.0 KiB  1m5s
-            node2  127.0.0.1:7002  follower                    0/1     3       1247     1247    7  64.0 MiB  3.0 KiB  1m5s
-            node3  127.0.0.1:7003  down: connection refused
+            NODE   ADDRESS         ROLE      LEADS  TERM  COMMITTED  APPLIED  LAG       LOG   ENGINE    UP
+            -----  --------------  --------  -----  ----  ---------  -------  ---  --------  -------  ----
+            node1  127.0.0.1:7001  leader      1/1     3       1247     1247    0  64.0 MiB  3.0 KiB  1m5s
+            node2  127.0.0.1:7002  follower    0/1     3       1247     1247    7  64.0 MiB  3.0 KiB  1m5s
+            node3  127.0.0.1:7003  down
+            node3 is down: connection refused
 
             SHARD  LEADER  TERM  COMMITTED  LAST  node1  node2
             -----  ------  ----  ---------  ----  -----  -----
@@ -287,6 +290,75 @@ public sealed class CliTests : IAsyncLifetime
         JsonElement json = JsonDocument.Parse((await RunAsync("status", "--output", "json")).Output).RootElement;
         Assert.Equal(1247, json.GetProperty("committed").GetInt32());
         Assert.Equal(3, json.GetProperty("nodes").GetArrayLength());
+        Assert.Equal("degraded", json.GetProperty("verdict").GetString());
+    }
+
+    [Fact]
+    public async Task Status_of_a_cluster_that_cannot_serve_is_told_by_the_exit_code()
+    {
+        // A node that has just lost its followers still believes that it leads.
+        Wire.StatusResponse status = new() { NodeId = "node1", Role = "leader", Shards = { new Wire.ShardStatus { Shard = 0, Role = "leader", LeaderId = "node1" } } };
+        int down = 2;
+        _instead = async call =>
+        {
+            Wire.ClusterStatusResponse all = new();
+            for (int i = 1; i <= 3; i++)
+            {
+                all.Nodes.Add(new Wire.ClusterStatusResponse.Types.Node { NodeId = $"node{i}", Status = i <= 3 - down ? status : null, Error = i <= 3 - down ? "" : "refused" });
+            }
+
+            await (call.Method == "NodeStatus" ? call.WriteAsync(status) : call.WriteAsync(all));
+        };
+
+        Ran lost = await RunAsync("status");
+        Assert.Equal(ExitCode.Unavailable, lost.ExitCode);
+        Assert.Contains("Cluster: unavailable | 1 of 3 nodes up (not node2, node3)", lost.Output, StringComparison.Ordinal);
+        Assert.Equal("unavailable", JsonDocument.Parse((await RunAsync("status", "-o", "json")).Output).RootElement.GetProperty("verdict").GetString());
+
+        down = 0;
+        Assert.Equal((0, true), ((await RunAsync("status")).ExitCode, (await RunAsync("status")).Output.Contains("Cluster: healthy | 3 of 3 nodes up", StringComparison.Ordinal)));
+
+        // All nodes are there, and none leads.
+        status.Shards[0].Role = "follower";
+        status.Shards[0].LeaderId = "";
+        Assert.Equal(ExitCode.Unavailable, (await RunAsync("status")).ExitCode);
+        Assert.Equal(ExitCode.Unavailable, (await RunAsync("status", "--node-only")).ExitCode);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("help")]
+    [InlineData("help status")]
+    [InlineData("version")]
+    [InlineData("--version")]
+    public async Task Help_and_version_are_no_errors(string arguments)
+    {
+        Ran ran = await RunAsync(arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal((0, ""), (ran.ExitCode, ran.Error));
+        Assert.NotEqual("", ran.Output);
+    }
+
+    [Theory]
+    [InlineData("gte", "henge get")]
+    [InlineData("cluster topolgy", "henge cluster topology")]
+    [InlineData("frobnicate", "history")]
+    [InlineData("cluster", "topology")]
+    public async Task An_unknown_command_is_told_by_its_name(string arguments, string told)
+    {
+        Ran ran = await RunAsync(arguments.Split(' '));
+        Assert.Equal((ExitCode.Usage, ""), (ran.ExitCode, ran.Output));
+        Assert.Contains(told, ran.Error, StringComparison.Ordinal);
+        Assert.Contains(arguments.Split(' ')[^1], ran.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Required command", ran.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_misspelt_variable_is_not_ignored()
+    {
+        Ran refused = await CliRun.RunAsync(_node.Address, ["get", "a"], variables: ["HENGE_PEER"]);
+        Assert.Equal(ExitCode.Usage, refused.ExitCode);
+        Assert.Contains("HENGE_PEERS", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(1, (await CliRun.RunAsync(_node.Address, ["get", "a"], variables: ["HENGE_PEERS", "HENGE_NODE_ID", "HENGE_TLS_KEY"])).ExitCode);
     }
 
     [Fact]

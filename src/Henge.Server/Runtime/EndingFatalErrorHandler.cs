@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Henge.Node.Hosting;
+
+namespace Henge.Server.Runtime;
+
+/// <summary>
+/// Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds. The exit code is one of its own, so that
+/// supervisors and operators can tell it from a process that was killed (137, as the kernel does when memory runs out).
+/// </summary>
+internal sealed partial class EndingFatalErrorHandler : IFatalErrorHandler
+{
+    /// <summary>The exit code: "a node has ended itself" in docs/cli.md.</summary>
+    public const int ExitCode = 12;
+
+    public void Fatal(string message, Exception? cause)
+    {
+        Console.Error.WriteLine("henge: fatal: " + message);
+        if (cause is not null)
+        {
+            Console.Error.WriteLine(cause);
+        }
+
+        Console.Error.Flush();
+        End();
+    }
+
+    private static void End()
+    {
+        try
+        {
+            if (OperatingSystem.IsWindows())
+            {
+                _ = TerminateProcess(Process.GetCurrentProcess().Handle, ExitCode);
+            }
+            else
+            {
+                ExitNow(ExitCode);
+            }
+        }
+        finally
+        {
+            // Only where the system has no such call. The process must not go on.
+            Process.GetCurrentProcess().Kill();
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "_exit")]
+    private static partial void ExitNow(int code);
+
+    [LibraryImport("kernel32", EntryPoint = "TerminateProcess", SetLastError = true)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool TerminateProcess(nint process, uint code);
+}
