@@ -68,7 +68,7 @@ r = json.load(open(sys.argv[1]))
 if r["errors"]:
     sys.exit("%d errors: %s" % (r["errors"], r.get("errorMessages")))
 print("%d" % r["operationsPerSecond"] if sys.argv[2] == "rate" else "%.2f" % r["reads"][sys.argv[2]])' "$work/bench.json" "$1"; }
-reads() { timeout 120 ./henge bench --target "henge://$address" --read-ratio 1 --concurrency "$1" --keys "$2" --duration 5s --warm-up 2s --output json >"$work/bench.json" 2>"$work/bench.err"; }
+reads() { timeout 120 ./henge bench --target "henge://$address" --read-ratio 1 --preload false --concurrency "$1" --keys "$2" --duration 5s --warm-up 2s --output json >"$work/bench.json" 2>"$work/bench.err"; }
 
 printf '%8s %9s %10s %9s %9s %9s %10s %11s %9s %12s %12s\n' millions 'load s' 'loads/s' 'disk MiB' 'log MiB' 'RSS MiB' 'restart s' 'RSS MiB' 'reads/s' 'reads/s' 'scan keys/s'
 printf '%8s %9s %10s %9s %9s %9s %10s %11s %9s %12s %12s\n' '' '' '' tables '' 'at rest' 'to ready' 'after it' '64 callers' '1,024' ''
@@ -79,7 +79,7 @@ for millions in "${sizes[@]}"; do
   say "$millions million keys: loading ..."
   began=$(now)
   # One measured operation behind the preload: the time of the preload is what counts.
-  timeout $((600 + millions * 300)) ./henge bench --target "henge://$address" --preload --keys "$keys" --value-size 100 --concurrency 1024 --operations 1 --read-ratio 1 --warm-up 0s --output json >"$work/bench.json" 2>"$work/bench.err" ||
+  timeout $((600 + millions * 300)) ./henge bench --target "henge://$address" --preload true --keys "$keys" --value-size 100 --concurrency 1024 --operations 1 --read-ratio 1 --warm-up 0s --output json >"$work/bench.json" 2>"$work/bench.err" ||
     die "The load failed: $(tail -n 2 "$work/bench.err")"
   load=$(minus "$(now)" "$began")
   say "  loaded in $load s; waiting until background work is done ..."

@@ -97,6 +97,18 @@ check 'metrics: peers are connected' 'henge_peer_connected{henge_peer="node1"} 1
 check 'metrics: the runtime is there' 'dotnet_gc_pause_time_seconds_total' metrics
 code 'metrics: every line is a sample or a comment' 1 bash -c "curl -s http://127.0.0.1:$p2/metrics | grep -qvE '^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* .+|[a-zA-Z_:][a-zA-Z0-9_:]*(\\{.*\\})? (NaN|[+-]?(Inf|[0-9.]+([eE][+-]?[0-9]+)?)))\$'"
 
+code 'status of a whole cluster' 0 ./henge status
+check 'status gives a verdict' 'Cluster: healthy | 3 of 3 nodes up' ./henge status
+code 'henge alone is help' 0 ./henge
+code 'henge version' 0 ./henge version
+check 'an unknown command is told' "Did you mean 'henge get'?" ./henge gte
+code 'a misspelt variable is refused' 2 env HENGE_PEER=x ./henge get user:1001
+code 'a load test' 0 ./henge bench --operations 2000 --keys 500 --concurrency 8 --html "$work/bench.html" --output json
+check 'reads of a load test find their keys' '"missing": 0,' cat "$work/out"
+check 'its page says what it ran on' '<dt>machine</dt>' cat "$work/bench.html"
+code 'a busy port is refused' 5 ./henge serve --node-id x --addr "127.0.0.1:$p1" --data-dir "$work/busy"
+code 'and leaves no data directory' 1 test -e "$work/busy"
+
 for i in $(seq 1 2000); do printf 'bulk:%05d\tvalue-%d\n' "$i" "$i"; done >"$work/bulk.tsv"
 code 'import' 0 ./henge import "$work/bulk.tsv"
 check 'count' '2000' ./henge scan --prefix bulk: --count
@@ -107,6 +119,7 @@ victim=$(grep -oE 'node1 .*pid [0-9]+' "$work/dev.log" | grep -oE '[0-9]+$')
 kill -9 "$victim"
 check 'a write after kill -9 of a node' 'OK (version: ' ./henge put after kill
 check 'a read after kill -9 of a node' 'value-77' ./henge get bulk:00077
+check 'status of two of three' 'Cluster: degraded | 2 of 3 nodes up (not node1)' ./henge status
 check 'all there after kill -9' '2000' ./henge scan --prefix bulk: --count
 
 kill -TERM "$dev"
@@ -122,6 +135,7 @@ dev=
 code 'the cluster stops cleanly' 0 test "$stopped" -eq 0
 code 'nothing of it is left running' 1 pgrep -f "serve .*--addr 127.0.0.1:$p1"
 code 'a stopped node verifies' 0 ./henge storage verify "$work/data/node2/engine"
+check 'another number of nodes over the same data is refused' '--nodes 3' timeout 20 ./henge dev --nodes 5 --port "$port" --data-dir "$work/data"
 code 'no node: exit code 3' 3 ./henge get user:1001
 
 echo "$passed passed, $failed failed"

@@ -80,6 +80,17 @@ public sealed class LoadTests
         string page = HtmlReport.Create("a <test>", [result]);
         Assert.Contains("<svg", page, StringComparison.Ordinal);
         Assert.Contains("a &lt;test&gt;", page, StringComparison.Ordinal);
+        Assert.All([result.Target, result.HengeVersion, BenchMachine.Description, result.Date.ToString("yyyy-MM-dd")], fact => Assert.Contains(System.Net.WebUtility.HtmlEncode(fact), page, StringComparison.Ordinal));
+        Assert.All(["<td>reads</td>", "<td>writes</td>", "</b> reads", "</b> writes", "p50", "p90"], part => Assert.Contains(part, page, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Axes_have_marks_that_people_read_at_a_glance()
+    {
+        Assert.Equal([0, 2000, 4000, 6000, 8000], AxisTicks.Linear(7686, 5));
+        Assert.Equal([0, 0.5, 1, 1.5, 2, 2.5], AxisTicks.Linear(2.5, 5).Select(t => Math.Round(t, 9)));
+        Assert.Equal([0.2, 0.5, 1, 2, 5, 10, 20, 50], AxisTicks.Logarithmic(0.3, 42).Select(t => Math.Round(t, 9)));
+        Assert.Equal([0.5, 1], AxisTicks.Logarithmic(0.6, 0.9).Select(t => Math.Round(t, 9)));
     }
 
     [Fact]

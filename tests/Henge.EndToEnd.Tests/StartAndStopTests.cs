@@ -62,6 +62,7 @@ public sealed class StartAndStopTests
         using TcpListener other = new(IPAddress.Loopback, int.Parse(node.Addresses[0].Split(':')[1], System.Globalization.CultureInfo.InvariantCulture));
         other.Start();
         await RefusedAsync(node.ArgumentsOf(0), limit.Token, node.Addresses[0], "choose another address with --addr");
+        Assert.False(Directory.Exists(node.DataDirectory(0)), "A start that was refused has left a data directory.");
     }
 
     [Fact]
@@ -104,7 +105,8 @@ public sealed class StartAndStopTests
             }
         }
 
-        Assert.True(code is not (null or 0), cluster.Report());
+        // The exit code of a node that ended itself, and not that of one that was killed.
+        Assert.True(code == 12, cluster.Report());
 
         // A leader that remembers what the node had acknowledged may find the loss before the catalog's entry is known: the node then ends on that.
         string printed = cluster[2].Printed;

@@ -3,6 +3,8 @@ using System.Net;
 using System.Net.Sockets;
 using Henge.Client;
 using Henge.Core;
+using Henge.Node.Hosting;
+using Henge.Storage.Files;
 
 namespace Henge.Cli;
 
@@ -23,6 +25,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         CheckPorts();
+        CheckData();
         Directory.CreateDirectory(dataDirectory);
         string cluster = string.Join(',', Enumerable.Range(0, count).Select(i => $"{NameOf(i)}={AddressOf(i)}"));
         try
@@ -76,12 +79,35 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         }
     }
 
+    /// <summary>Refuses to run another number of nodes over a cluster's data: the list of members was fixed when the data was made.</summary>
+    private void CheckData()
+    {
+        for (int i = 0; i < count; i++)
+        {
+            string directory = Path.Combine(dataDirectory, NameOf(i));
+            if (NodeDirectory.TryReadMembers(new PosixFileSystem(), directory) is { } members && members.Count != count)
+            {
+                throw new UsageException(
+                    $"The data in {dataDirectory} is that of a cluster of {members.Count} ({string.Join(", ", members)}). "
+                    + $"Run it with --nodes {members.Count}, or choose another directory with --data-dir.");
+            }
+        }
+    }
+
     private async Task<bool> WaitUntilReadyAsync(CancellationToken cancellationToken)
     {
         using HengeClient client = new(new HengeClientOptions { Peers = Peers.Split(','), RouteToLeaders = false, UseSessions = false });
         long start = context.Time.GetTimestamp();
-        while (_nodes.Any(n => !n.HasExited))
+        while (true)
         {
+            // A node that refuses to start will not do better by waiting: it has said why.
+            if (_nodes.Find(static n => n.HasExited) is { } ended)
+            {
+                await ended.Exited.WaitAsync(cancellationToken).ConfigureAwait(false);
+                throw new UsageException(
+                    $"{ended.Name} has ended {ended.HowItEnded} while the cluster started: {ended.LastLine() ?? $"see {ended.LogPath}"}");
+            }
+
             try
             {
                 // A read that is linearizable proves that there is a majority and a leader.
@@ -99,8 +125,6 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
                 await Task.Delay(50, cancellationToken).ConfigureAwait(false);
             }
         }
-
-        return false;
     }
 
     private void Welcome()

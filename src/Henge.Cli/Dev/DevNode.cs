@@ -8,9 +8,11 @@ namespace Henge.Cli;
 internal sealed partial class DevNode : IDisposable
 {
     private const int SigTerm = 15;
+    private const int LastLineBytes = 4096;
 
     private readonly Process _process;
     private readonly FileStream _log;
+    private readonly long _logStart;
 
     private DevNode(string name, string[] arguments, string logPath, Process process, FileStream log)
     {
@@ -20,6 +22,7 @@ internal sealed partial class DevNode : IDisposable
         Id = process.Id;
         _process = process;
         _log = log;
+        _logStart = log.Length;
         Exited = FollowAsync();
     }
 
@@ -78,6 +81,15 @@ internal sealed partial class DevNode : IDisposable
             log.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The last line that it wrote in this run; null when it wrote none.</summary>
+    public string? LastLine()
+    {
+        using FileStream log = new(LogPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        log.Position = Math.Max(_logStart, log.Length - LastLineBytes);
+        using StreamReader reader = new(log);
+        return reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault();
     }
 
     /// <summary>Asks it to stop, as an operator would.</summary>

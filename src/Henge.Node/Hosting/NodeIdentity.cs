@@ -13,7 +13,7 @@ namespace Henge.Node.Hosting;
 /// </summary>
 internal sealed record NodeIdentity
 {
-    private const string FileName = "IDENTITY";
+    internal const string FileName = "IDENTITY";
     private static readonly SearchValues<char> NotInNames = SearchValues.Create(" \t\r\n=,");
     private const string FirstLine = "henge-node 1";
 

@@ -45,6 +45,30 @@ public sealed class ServerConfigurationTests
         Assert.All(ServerSettings.All, s => Assert.EndsWith(".", s.Description));
     }
 
+    [Theory]
+    [InlineData("HENGE_NODEID", "HENGE_NODE_ID")]
+    [InlineData("HENGE_DATADIR", "HENGE_DATA_DIR")]
+    [InlineData("HENGE_COMPLETELY_OTHER", "henge serve --help")]
+    public void A_variable_that_would_be_ignored_is_refused(string variable, string told)
+    {
+        HengeException refused = Assert.Throws<HengeException>(
+            () => ServerConfiguration.Load(new Dictionary<string, string>(), null, new Dictionary<string, string> { [variable] = "x" }));
+        Assert.Equal(ErrorCode.Misconfigured, refused.Code);
+        Assert.Contains(variable, refused.Message, StringComparison.Ordinal);
+        Assert.Contains(told, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("HENGE_SERVICE_HOST")]
+    [InlineData("HENGE_SERVICE_PORT_GRPC")]
+    [InlineData("HENGE_PORT")]
+    [InlineData("HENGE_PORT_7001_TCP_ADDR")]
+    [InlineData("HENGE_HEADLESS_SERVICE_PORT")]
+    [InlineData("HENGE_PEERS")]
+    [InlineData("PATH")]
+    public void Variables_of_clients_and_those_of_a_service_named_henge_are_let_be(string variable) =>
+        Assert.NotNull(ServerConfiguration.Load(new Dictionary<string, string>(), null, new Dictionary<string, string> { [variable] = "tcp://10.0.0.1:7001" }));
+
     [Fact]
     public void The_command_line_wins_over_the_environment_and_that_over_the_file()
     {
