@@ -13,6 +13,12 @@ namespace Henge.Cluster;
 /// </remarks>
 public sealed class Placement
 {
+    /// <summary>
+    /// The version of the rule by which <see cref="Create"/> places shards. Nodes of one cluster compute the placement each for itself, so they must go by the same rule: raise it with any change
+    /// of what Create gives for some input, of the ring, or of where keys stand on it.
+    /// </summary>
+    public const int RuleVersion = 1;
+
     private readonly string[][] _replicas;
 
     private Placement(string[][] replicas) => _replicas = replicas;

@@ -205,6 +205,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             LogBytes = _context.Log.SizeBytes,
             LogSegments = _context.Log.Segments,
             LogSyncs = _context.Log.Syncs,
+            RefusedPeers = _context.Hellos.Refused,
             Activity = _context.Counters.Read() with
             {
                 ElectionTimes = _context.Elections.Read(),
@@ -319,6 +320,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             _parts.Dispose();
         }
     }
+
+    /// <inheritdoc/>
+    byte[] IPeerReceiver.HelloTo(NodeId peer) => _context.Hellos.HelloTo(peer);
+
+    /// <inheritdoc/>
+    bool IPeerReceiver.OnHello(ReadOnlySpan<byte> frame, out NodeId peer) => _context.Hellos.OnHello(frame, out peer);
 
     /// <inheritdoc/>
     void IPeerReceiver.OnFrame(ReadOnlySpan<byte> frame)

@@ -27,6 +27,7 @@ public enum Canary
     RequeueBehind,
     TakeForwardsInAnyOrder,
     ReadBesideOwnWrites,
+    HelloNotCompared,
 }
 
 /// <summary>Which switch a canary is.</summary>

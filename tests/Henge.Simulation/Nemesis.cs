@@ -58,6 +58,7 @@ internal sealed class Nemesis(SimCluster cluster)
             node.Clock.SetDrift(0);
             node.Files.CrashAt = null;
             node.Resume();
+            node.SetRight();
             if (node.Node is null)
             {
                 Statistics.Restarts++;

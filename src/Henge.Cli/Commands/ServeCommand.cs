@@ -42,6 +42,7 @@ internal static class ServeCommand
 
         command.Do(context, globals, (parse, cancellationToken) =>
         {
+            RefusePeers(parse.GetValue(globals.Peers));
             Dictionary<string, string> given = [];
             foreach ((string name, Option<string?> option) in settings)
             {
@@ -53,6 +54,18 @@ internal static class ServeCommand
 
             return RunAsync(context, ServerConfiguration.Load(given, parse.GetValue(config)), cancellationToken);
         });
+    }
+
+    // Elsewhere --peers names the nodes to ask. A node that ignored it would be a cluster of its own, beside the one that it was meant to join.
+    private static void RefusePeers(string? peers)
+    {
+        if (peers is not null)
+        {
+            throw new UsageException(
+                $"--peers {peers}: a node cannot join a running cluster yet. The nodes of a cluster are named when it is made, with the same list on each: "
+                + "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir DIR --cluster node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001. "
+                + "For a cluster on this machine alone: henge dev.");
+        }
     }
 
     private static async Task<int> RunAsync(CliContext context, ServerOptions options, CancellationToken cancellationToken)

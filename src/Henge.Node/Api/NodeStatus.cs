@@ -52,6 +52,9 @@ public sealed record NodeStatus
     /// <summary>Syncs of its log since it started.</summary>
     public long LogSyncs { get; init; }
 
+    /// <summary>Peers that this node exchanges nothing with, with the reason for each: what they were made with differs. Empty when all is well.</summary>
+    public IReadOnlyList<string> RefusedPeers { get; init; } = [];
+
     /// <summary>What it has done and has in hand.</summary>
     public NodeActivity Activity { get; init; } = new();
 }

@@ -1,11 +1,7 @@
 using System.Globalization;
 using System.Text;
-using Henge.Cluster;
 using Henge.Core;
-using Henge.Node.Api;
 using Henge.Node.Hosting;
-using Henge.Node.StateMachine;
-using Henge.Storage;
 
 namespace Henge.Node.Catalog;
 
@@ -16,7 +12,7 @@ namespace Henge.Node.Catalog;
 internal sealed class Incarnations(NodeContext node)
 {
     private readonly ulong[] _known = new ulong[node.Members.Count + 1];
-    private int _registering;
+    private readonly CatalogEntry[] _entries = [.. node.Members.Select(m => new CatalogEntry(node, Encoding.UTF8.GetBytes("node/" + m.Name)))];
 
     /// <summary>The incarnation of a member; 0 while it is not known.</summary>
     public ulong Of(NodeId id) => Volatile.Read(ref _known[id.Value]);
@@ -37,7 +33,7 @@ internal sealed class Incarnations(NodeContext node)
         {
             if (mayRegister)
             {
-                Register();
+                EntryOf(node.Members[(int)node.Self.Value - 1]).Write(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
             }
         }
         else if (own != node.Identity.Incarnation)
@@ -64,48 +60,11 @@ internal sealed class Incarnations(NodeContext node)
         }
     }
 
-    private static byte[] KeyOf(MemberInfo member) => Encoding.UTF8.GetBytes("node/" + member.Name);
-
     private bool TryRead(MemberInfo member, out ulong incarnation)
     {
         incarnation = 0;
-        if (!node.Engine.TryGet(SystemKeys.UserKeyspace(ShardId.Catalog), KeyOf(member), new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
-        {
-            return false;
-        }
-
-        using (value)
-        {
-            return ulong.TryParse(Encoding.UTF8.GetString(value.Span), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out incarnation);
-        }
+        return EntryOf(member).TryRead(out string text) && ulong.TryParse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out incarnation);
     }
 
-    private void Register()
-    {
-        if (Interlocked.Exchange(ref _registering, 1) != 0)
-        {
-            return;
-        }
-
-        var writer = new System.Buffers.ArrayBufferWriter<byte>();
-        byte[] key = KeyOf(node.Members[(int)node.Self.Value - 1]);
-        CommandEncoder.Put(
-            writer, key, Encoding.UTF8.GetBytes(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture)), new PutOptions { Condition = PutCondition.IfAbsent });
-        var registration = new Registration(this)
-        {
-            Kind = OperationKind.Write,
-            Key = key,
-            Command = writer.WrittenMemory,
-            Shard = ShardId.Catalog,
-            DeadlineMs = node.MonotonicMs + node.Options.DefaultDeadlineMs,
-        };
-        node.Admit(1);
-        node.WorkerOf(ShardId.Catalog).Submit(registration);
-    }
-
-    // Whatever came of it shows in the catalog; if it does not, the next refresh tries again.
-    private sealed class Registration(Incarnations owner) : Operation
-    {
-        protected override void OnCompleted() => Interlocked.Exchange(ref owner._registering, 0);
-    }
+    private CatalogEntry EntryOf(MemberInfo member) => _entries[member.Id.Value - 1];
 }

@@ -32,4 +32,6 @@ internal enum NodeBugs
     TakeForwardsInAnyOrder = 1 << 14,
     /// <summary>A read does not wait for writes of its own pipeline.</summary>
     ReadBesideOwnWrites = 1 << 15,
+    /// <summary>Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.</summary>
+    HelloNotCompared = 1 << 7,
 }

@@ -36,7 +36,7 @@ internal sealed class NodeContext
         Identity = identity;
         Members = members;
         Self = members.First(m => m.Name == options.Name).Id;
-        Sender = new PeerSender(identity.ClusterNumber, Self, identity.Incarnation);
+        Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
         Shards = new ShardMap(identity.Shards);
         Clock = new HybridClock(environment.Time);
         _startTimestamp = environment.Time.GetTimestamp();
@@ -105,6 +105,14 @@ internal sealed class NodeContext
     /// <summary>Which data directories the members run with.</summary>
     [AllowNull]
     public Incarnations Incarnations { get => field!; set; }
+
+    /// <summary>What the cluster was made with, as the catalog has it.</summary>
+    [AllowNull]
+    public ClusterRecord Cluster { get => field!; set; }
+
+    /// <summary>What peers say of themselves, and which of them are refused.</summary>
+    [AllowNull]
+    public PeerHellos Hellos { get => field!; set; }
 
     /// <summary>How far back history goes.</summary>
     [AllowNull]

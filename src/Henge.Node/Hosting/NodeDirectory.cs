@@ -13,7 +13,7 @@ public static class NodeDirectory
     /// </summary>
     public static IReadOnlyList<string>? TryReadMembers(IFileSystem files, string directory)
     {
-        string path = Path.Combine(directory, NodeIdentity.FileName);
+        string path = Path.Combine(directory, IdentityFile.Name);
         if (!files.FileExists(path))
         {
             return null;

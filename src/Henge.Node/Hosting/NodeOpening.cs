@@ -3,6 +3,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Catalog;
 using Henge.Node.Log;
+using Henge.Node.Peers;
 using Henge.Node.Reads;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
@@ -78,6 +79,8 @@ internal static class NodeOpening
         context.Engine = context.Environment.OpenEngine(Path.Combine(options.DataDirectory, "engine"));
         context.History = new HistoryWindow(context.Engine);
         context.Incarnations = new Incarnations(context);
+        context.Cluster = new ClusterRecord(context);
+        context.Hellos = new PeerHellos(context);
         ShardId[] shards = [.. Enumerable.Range(0, context.Identity.Shards).Select(static s => new ShardId((uint)s)), ShardId.Catalog];
         var salts = new SplitMix64Random(context.Environment.Seed + 0x10F);
         context.Log = NodeLog.Open(
@@ -105,6 +108,7 @@ internal static class NodeOpening
         }
 
         context.Incarnations.Refresh(mayRegister: false);
+        context.Cluster.Refresh(mayWrite: false);
         ShardStateMachine? Machine(ShardId shard) => machines.GetValueOrDefault(shard);
         return new NodeParts
         {
@@ -121,7 +125,7 @@ internal static class NodeOpening
     {
         Dictionary<string, NodeId> ids = context.Members.ToDictionary(static m => m.Name, static m => m.Id, StringComparer.Ordinal);
         var ring = new HashRing(context.Members.Select(static m => m.Name));
-        Placement placement = Placement.Create(context.Shards, ring, Math.Min(context.Options.ReplicationFactor, context.Members.Count));
+        Placement placement = Placement.Create(context.Shards, ring, context.Identity.Founding.ReplicationFactor);
         var replicas = new IReadOnlyList<NodeId>[context.Shards.Count];
         for (uint s = 0; s < replicas.Length; s++)
         {

@@ -12,6 +12,9 @@ public readonly record struct ClusterMember(string Name, string Address);
 /// <summary>Settings of a node. Times are in milliseconds, sizes in bytes.</summary>
 public sealed record NodeOptions
 {
+    /// <summary>Shards of a new cluster for which no number is given.</summary>
+    public const int DefaultShards = 16;
+
     /// <summary>This node's name; one of <see cref="Cluster"/>.</summary>
     public required string Name { get; init; }
 
@@ -27,11 +30,14 @@ public sealed record NodeOptions
     /// <summary>The directory that holds everything of this node.</summary>
     public required string DataDirectory { get; init; }
 
-    /// <summary>Shards of a new cluster, 1 to 4096. A cluster keeps the number that it was created with.</summary>
-    public int Shards { get; init; } = 16;
+    /// <summary>Shards of a new cluster, 1 to 4096; 0: as the cluster has, <see cref="DefaultShards"/> for a new one. A cluster keeps the number that it was created with.</summary>
+    public int Shards { get; init; }
 
-    /// <summary>Replicas of each shard; more than there are nodes means all.</summary>
-    public int ReplicationFactor { get; init; } = int.MaxValue;
+    /// <summary>
+    /// Replicas of each shard; more than there are nodes means all; 0: as the cluster has, all nodes for a new one. A cluster keeps what it was created with. Fewer than there are nodes are
+    /// refused (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md).
+    /// </summary>
+    public int ReplicationFactor { get; init; }
 
     /// <summary>How long every version of a key is kept.</summary>
     public long HistoryMs { get; init; } = 3_600_000;

@@ -12,6 +12,7 @@ internal sealed class NodeUpkeep(NodeParts parts)
     public void Run()
     {
         _node.Incarnations.Refresh();
+        _node.Cluster.Refresh();
         AdvanceHistory();
     }
 

@@ -3,7 +3,7 @@ using Henge.Core;
 namespace Henge.Node.Peers;
 
 /// <summary>
-/// Carries frames between nodes. It may lose, repeat, delay and reorder them, but never changes one unnoticed: a frame carries its own checksum.
+/// Carries frames between nodes that have accepted each other's hello (<see cref="IPeerReceiver.OnHello"/>). It may lose, repeat, delay and reorder them, but never changes one unnoticed: a frame carries its own checksum.
 /// Thread-safe.
 /// </summary>
 public interface IPeerTransport
@@ -21,6 +21,19 @@ public interface IPeerTransport
 /// <summary>Takes what a transport delivers. Thread-safe; calls for one connection come one at a time. Must be quick.</summary>
 public interface IPeerReceiver
 {
+    /// <summary>
+    /// The hello to a peer: the first frame on a connection that this node opened, and the answer to one that it was sent. At most <see cref="PeerFrame.MaxHelloBytes"/>.
+    /// </summary>
+    byte[] HelloTo(NodeId peer);
+
+    /// <summary>
+    /// Compares a peer's hello with this node's own: only a peer that is accepted may be sent anything else, or be heard. What is refused has been told to the operator; the transport
+    /// answers the hello in either case, so that the peer's operator learns of it as well, and then closes the connection.
+    /// </summary>
+    /// <param name="frame">The first frame that came.</param>
+    /// <param name="peer">Who says to have sent it.</param>
+    bool OnHello(ReadOnlySpan<byte> frame, out NodeId peer);
+
     /// <summary>A frame has come. The span is valid during the call only. Who sent it stands in the frame.</summary>
     void OnFrame(ReadOnlySpan<byte> frame);
 

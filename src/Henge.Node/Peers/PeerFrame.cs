@@ -24,10 +24,12 @@ internal enum PeerRecordKind : byte
     Heartbeat = 8,
     /// <summary>The answer, for that worker.</summary>
     HeartbeatAnswer = 9,
+    /// <summary>What the sender's cluster was made with; alone in the first frame of a connection, in both directions.</summary>
+    Hello = 10,
 }
 
 /// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>
-/// <param name="Cluster">The first 64 bits of the cluster's id.</param>
+/// <param name="Cluster">A hash of what the sender's cluster was made with (<see cref="Hosting.FoundingSettings.ComputeDigest"/>).</param>
 /// <param name="Node">The sender.</param>
 /// <param name="Incarnation">The number that the sender's data directory was given when it was made.</param>
 internal readonly record struct PeerSender(ulong Cluster, NodeId Node, ulong Incarnation);
@@ -59,10 +61,16 @@ public static class PeerFrame
     /// <summary>The longest frame that is taken.</summary>
     public const int MaxBytes = 64 * 1024 * 1024;
 
+    /// <summary>The longest hello, which is all that is taken from a peer before it is known.</summary>
+    public const int MaxHelloBytes = 128 * 1024;
+
     /// <summary>
     /// Tells how long the frame is that begins with these bytes (at least <see cref="PrefixBytes"/>), or why it is none.
     /// </summary>
-    public static bool TryReadLength(ReadOnlySpan<byte> prefix, out int bytes, out string? error)
+    public static bool TryReadLength(ReadOnlySpan<byte> prefix, out int bytes, out string? error) => TryReadLength(prefix, MaxBytes, out bytes, out error);
+
+    /// <summary>As the other one, with a bound of the caller's.</summary>
+    public static bool TryReadLength(ReadOnlySpan<byte> prefix, int limitBytes, out int bytes, out string? error)
     {
         bytes = 0;
         error = null;
@@ -76,9 +84,9 @@ public static class PeerFrame
         }
 
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(prefix[4..]);
-        if (length < HeaderBytes - PrefixBytes || length > MaxBytes - PrefixBytes)
+        if (length < HeaderBytes - PrefixBytes || length > limitBytes - PrefixBytes)
         {
-            error = $"a peer frame says a length of {length} bytes; {MaxBytes} is the most";
+            error = $"a peer frame says a length of {length} bytes; {limitBytes} is the most{(limitBytes == MaxHelloBytes ? " for the hello, which comes first" : "")}";
             return false;
         }
 

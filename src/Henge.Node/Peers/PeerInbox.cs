@@ -26,7 +26,7 @@ internal sealed class PeerInbox(NodeContext node)
             return;
         }
 
-        if (sender.Cluster != node.Identity.ClusterNumber || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
+        if ((sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.HasFlag(NodeBugs.HelloNotCompared)) || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
         {
             OnStranger(sender, to.Node);
             return;
@@ -108,9 +108,9 @@ internal sealed class PeerInbox(NodeContext node)
 
         node.Note(
             NodeEventLevel.Error,
-            sender.Cluster != node.Identity.ClusterNumber
-                ? $"A node of another cluster (its id begins with {sender.Cluster:x16}) takes this node, of cluster {node.Identity.ClusterId}, for one of its own. Refused. Give all nodes of a cluster the same list, token and number of shards, and a data directory of their own."
-                : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to the nodes that they name.");
+            sender.Cluster != node.Sender.Cluster
+                ? $"A frame from {sender.Node} of a cluster that was made with other settings came to {node.Self}. Dropped."
+            : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to the nodes that they name.");
     }
 
     private void Refuse(NodeId peer)

@@ -74,11 +74,15 @@ public sealed partial class HengeHost : IAsyncDisposable
                 otlp = OtlpExport.Start(options.OtlpEndpoint, options.Node.Name, options.OtlpInterval, metrics);
             }
 
-            List<IConnectionProtocol> protocols = [new RespProtocol(node.Node, metrics, options.Door.Resp, logging.CreateLogger("Henge.Resp")), new JsonLinesProtocol(node.Node, metrics)];
-            if (node.Transport is { } transport)
+            List<IConnectionProtocol> protocols =
+            [
+                new PeerProtocol(node.Transport, logger),
+                new RespProtocol(node.Node, metrics, options.Door.Resp, logging.CreateLogger("Henge.Resp")),
+                new JsonLinesProtocol(node.Node, metrics),
+            ];
+            if (options.Node.Cluster.Count > 1)
             {
-                protocols.Insert(0, new PeerProtocol(transport, logger));
-                PeerMetrics.Observe(metrics.Meter, node.Node, transport);
+                PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport);
             }
 
             HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging, metrics);

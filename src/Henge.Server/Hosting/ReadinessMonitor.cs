@@ -45,7 +45,9 @@ public sealed class ReadinessMonitor : IAsyncDisposable
 
         if (leaderless > 0)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"{leaderless} of {topology.Shards.Count} shards have no leader that this node knows of. Is a majority of the nodes running?");
+            IReadOnlyList<string> refused = node.GetStatus().RefusedPeers;
+            return string.Create(CultureInfo.InvariantCulture, $"{leaderless} of {topology.Shards.Count} shards have no leader that this node knows of. ")
+                + (refused.Count > 0 ? "Peers are refused: " + string.Join(" ", refused) : "Is a majority of the nodes running?");
         }
 
         foreach (ShardStatus shard in node.GetStatus().Shards)

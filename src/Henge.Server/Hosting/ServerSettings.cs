@@ -28,7 +28,8 @@ public static class ServerSettings
     [
         .. General(),
         Node("shards", "N", "Shards of a new cluster; a cluster keeps the number it was created with.", "16", (o, v) => o with { Shards = SettingValue.Number(v, 1, 4096) }),
-        Node("replication-factor", "N", "Replicas of each shard.", "all nodes, at most 3", (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 9) }),
+        Node("replication-factor", "N", "Replicas of each shard of a new cluster; fewer than there are nodes do not work yet and are refused.", "all nodes",
+            (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 4096) }),
         Node("history", "DURATION", "How long every version of a key is kept.", "1h",
             (o, v) => o with { HistoryMs = (long)SettingValue.Duration(v, TimeSpan.Zero, TimeSpan.FromDays(3650)).TotalMilliseconds }),
         Node("reads", "MODE", "How reads are made sure of unless they say it themselves: linearizable, lease or stale.", "linearizable",

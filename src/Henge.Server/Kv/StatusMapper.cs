@@ -31,6 +31,7 @@ internal static class StatusMapper
             Log = new LogStatus { Bytes = (ulong)status.LogBytes, Segments = (uint)status.LogSegments, Syncs = (ulong)status.LogSyncs },
         };
         response.Elections = ToMessage(status.Activity);
+        response.RefusedPeers.AddRange(status.RefusedPeers);
         foreach (ShardStatus shard in status.Shards)
         {
             // One group's numbers in the fields of the API's ancestor; sums, which only grow, when there are several.

@@ -168,6 +168,12 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         while (!_stopping.IsCancellationRequested)
         {
             Socket? socket = await ConnectAsync().ConfigureAwait(false);
+            if (socket is not null && !await GreetAsync(socket).ConfigureAwait(false))
+            {
+                socket.Dispose();
+                socket = null;
+            }
+
             if (socket is not null)
             {
                 delayMs = options.RetryMinMs;
@@ -221,7 +227,51 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         }
     }
 
-    // The peer never sends anything on this connection, so a read ends when the connection does.
+    // Nothing else leaves before both have compared what they say of themselves.
+    private async Task<bool> GreetAsync(Socket socket)
+    {
+        try
+        {
+            using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+            timeout.CancelAfter(options.HelloTimeoutMs);
+            ReadOnlyMemory<byte> hello = _receiver!.HelloTo(peer);
+            while (!hello.IsEmpty)
+            {
+                hello = hello[await socket.SendAsync(hello, SocketFlags.None, timeout.Token).ConfigureAwait(false)..];
+            }
+
+            byte[] answer = new byte[PeerFrame.PrefixBytes];
+            if (!await ReadAsync(socket, answer, timeout.Token).ConfigureAwait(false) || !PeerFrame.TryReadLength(answer, PeerFrame.MaxHelloBytes, out int bytes, out _))
+            {
+                return false;
+            }
+
+            Array.Resize(ref answer, bytes);
+            return await ReadAsync(socket, answer.AsMemory(PeerFrame.PrefixBytes), timeout.Token).ConfigureAwait(false) && _receiver.OnHello(answer, out NodeId answered) && answered == peer;
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<bool> ReadAsync(Socket socket, Memory<byte> buffer, CancellationToken cancel)
+    {
+        while (!buffer.IsEmpty)
+        {
+            int read = await socket.ReceiveAsync(buffer, SocketFlags.None, cancel).ConfigureAwait(false);
+            if (read == 0)
+            {
+                return false;
+            }
+
+            buffer = buffer[read..];
+        }
+
+        return true;
+    }
+
+    // After its hello the peer never sends anything on this connection, so a read ends when the connection does.
     private async Task WaitForEndAsync(Socket socket, byte[] buffer)
     {
         try

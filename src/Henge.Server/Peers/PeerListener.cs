@@ -62,7 +62,9 @@ public sealed class PeerListener : IDisposable
     {
         await using var stream = new NetworkStream(socket, ownsSocket: true);
         PipeReader reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 64 * 1024, leaveOpen: true));
-        await transport.ReceiveAsync(reader, _stopping.Token).ConfigureAwait(false);
+        PipeWriter writer = PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true));
+        await transport.ReceiveAsync(reader, writer, _stopping.Token).ConfigureAwait(false);
+        await writer.CompleteAsync().ConfigureAwait(false);
         await reader.CompleteAsync().ConfigureAwait(false);
     }
 }

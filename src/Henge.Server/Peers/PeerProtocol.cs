@@ -30,7 +30,7 @@ public sealed partial class PeerProtocol(PeerTransport transport, ILogger? logge
     {
         CancellationToken stopping = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping, connection.ConnectionClosed);
-        string? error = await transport.ReceiveAsync(connection.Transport.Input, cancel.Token).ConfigureAwait(false);
+        string? error = await transport.ReceiveAsync(connection.Transport.Input, connection.Transport.Output, cancel.Token).ConfigureAwait(false);
         if (error is not null && logger is not null)
         {
             LogRefused(logger, connection.RemoteEndPoint?.ToString() ?? "?", error);

@@ -14,16 +14,19 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
 {
     private readonly Dictionary<NodeId, PeerConnection> _connections = [];
     private readonly CancellationTokenSource _stopping = new();
+    private readonly Dictionary<NodeId, CancellationTokenSource> _incoming = [];
+    private readonly PeerTransportOptions _options;
     private IPeerReceiver? _receiver;
 
     /// <summary>Makes the transport of one of the members to the others; connects when started.</summary>
     public PeerTransport(NodeId self, IReadOnlyList<NodeEntry> members, PeerTransportOptions? options = null)
     {
+        _options = options ?? new PeerTransportOptions();
         foreach (NodeEntry member in members)
         {
             if (member.Id != self)
             {
-                _connections.Add(member.Id, new PeerConnection(member.Id, member.Address, options ?? new PeerTransportOptions()));
+                _connections.Add(member.Id, new PeerConnection(member.Id, member.Address, _options));
             }
         }
     }
@@ -42,36 +45,29 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     public bool Send(NodeId to, ReadOnlySpan<byte> frame) => _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame);
 
     /// <summary>
-    /// Takes frames from a connection that a peer opened, until it ends, or breaks the protocol: then the error says how. The first bytes have not been consumed.
+    /// Takes frames from a connection that a peer opened, until it ends, or breaks the protocol: then the error says how. The first bytes have not been consumed. Before the peer's hello has
+    /// been accepted no more than that is buffered; of each peer one connection is served, and a newer one ends the one before.
     /// </summary>
-    /// <returns>What was wrong; null when the peer just closed.</returns>
-    public async Task<string?> ReceiveAsync(PipeReader reader, CancellationToken cancel)
+    /// <returns>What was wrong; null when the peer just closed, or was refused, which the node has told.</returns>
+    public async Task<string?> ReceiveAsync(PipeReader reader, PipeWriter writer, CancellationToken cancel)
     {
         NodeId peer = NodeId.None;
-        byte[] large = [];
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel, _stopping.Token);
         try
         {
-            while (true)
+            using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ending.Token))
             {
-                ReadResult result = await reader.ReadAsync(ending.Token).ConfigureAwait(false);
-                ReadOnlySequence<byte> buffer = result.Buffer;
-                long needed = PeerFrame.PrefixBytes;
-                while (TryTake(ref buffer, ref large, ref peer, ref needed, out string? error))
+                patience.CancelAfter(_options.HelloTimeoutMs);
+                (bool accepted, peer, string? error) = await GreetAsync(reader, writer, patience.Token).ConfigureAwait(false);
+                if (!accepted)
                 {
-                }
-
-                if (needed < 0)
-                {
-                    return ErrorOf(buffer);
-                }
-
-                reader.AdvanceTo(buffer.Start, buffer.End);
-                if (result.IsCompleted)
-                {
-                    return null;
+                    peer = NodeId.None;
+                    return error;
                 }
             }
+
+            Enter(peer, ending);
+            return await ReadFramesAsync(reader, peer, ending.Token).ConfigureAwait(false);
         }
         catch (IOException)
         {
@@ -85,7 +81,97 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         {
             if (!peer.IsNone)
             {
+                Leave(peer, ending);
                 _receiver?.OnDisconnected(peer);
+            }
+        }
+    }
+
+    private async Task<(bool Accepted, NodeId Peer, string? Error)> GreetAsync(PipeReader reader, PipeWriter writer, CancellationToken cancel)
+    {
+        while (true)
+        {
+            ReadResult result = await reader.ReadAsync(cancel).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            int length = 0;
+            if (buffer.Length >= PeerFrame.PrefixBytes && !TryReadLength(buffer, PeerFrame.MaxHelloBytes, out length, out string? error))
+            {
+                return (false, NodeId.None, error);
+            }
+
+            if (length > 0 && buffer.Length >= length)
+            {
+                byte[] hello = buffer.Slice(0, length).ToArray();
+                reader.AdvanceTo(buffer.GetPosition(length));
+                if (_receiver is not { } receiver)
+                {
+                    return (false, NodeId.None, null);
+                }
+
+                bool accepted = receiver.OnHello(hello, out NodeId peer);
+                await writer.WriteAsync(receiver.HelloTo(peer), cancel).ConfigureAwait(false);
+                return (accepted, peer, peer.IsNone ? "its first frame is no hello" : null);
+            }
+
+            reader.AdvanceTo(buffer.Start, buffer.End);
+            if (result.IsCompleted)
+            {
+                return (false, NodeId.None, null);
+            }
+        }
+    }
+
+    private async Task<string?> ReadFramesAsync(PipeReader reader, NodeId peer, CancellationToken cancel)
+    {
+        byte[] large = [];
+        while (true)
+        {
+            ReadResult result = await reader.ReadAsync(cancel).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            string? error;
+            while (TryTake(ref buffer, ref large, peer, out error))
+            {
+            }
+
+            if (error is not null)
+            {
+                return error;
+            }
+
+            reader.AdvanceTo(buffer.Start, buffer.End);
+            if (result.IsCompleted)
+            {
+                return null;
+            }
+        }
+    }
+
+    private void Enter(NodeId peer, CancellationTokenSource ending)
+    {
+        CancellationTokenSource? before;
+        lock (_incoming)
+        {
+            _incoming.TryGetValue(peer, out before);
+            _incoming[peer] = ending;
+            try
+            {
+                before?.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It has just ended by itself.
+                return;
+            }
+        }
+    }
+
+    private void Leave(NodeId peer, CancellationTokenSource ending)
+    {
+        lock (_incoming)
+        {
+            if (_incoming.TryGetValue(peer, out CancellationTokenSource? current) && current == ending)
+            {
+                _incoming.Remove(peer);
             }
         }
     }
@@ -103,31 +189,17 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         }
     }
 
-    private static string ErrorOf(ReadOnlySequence<byte> buffer)
+    private static bool TryReadLength(in ReadOnlySequence<byte> buffer, int limitBytes, out int length, out string? error)
     {
         Span<byte> prefix = stackalloc byte[PeerFrame.PrefixBytes];
         buffer.Slice(0, PeerFrame.PrefixBytes).CopyTo(prefix);
-        PeerFrame.TryReadLength(prefix, out _, out string? error);
-        return error ?? "what came is not a peer frame";
+        return PeerFrame.TryReadLength(prefix, limitBytes, out length, out error);
     }
 
-    private bool TryTake(ref ReadOnlySequence<byte> buffer, ref byte[] large, ref NodeId peer, ref long needed, out string? error)
+    private bool TryTake(ref ReadOnlySequence<byte> buffer, ref byte[] large, NodeId peer, out string? error)
     {
         error = null;
-        if (buffer.Length < PeerFrame.PrefixBytes)
-        {
-            return false;
-        }
-
-        Span<byte> prefix = stackalloc byte[PeerFrame.PrefixBytes];
-        buffer.Slice(0, PeerFrame.PrefixBytes).CopyTo(prefix);
-        if (!PeerFrame.TryReadLength(prefix, out int length, out error))
-        {
-            needed = -1;
-            return false;
-        }
-
-        if (buffer.Length < length)
+        if (buffer.Length < PeerFrame.PrefixBytes || !TryReadLength(buffer, PeerFrame.MaxBytes, out int length, out error) || buffer.Length < length)
         {
             return false;
         }
@@ -145,7 +217,12 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
             span = large.AsSpan(0, length);
         }
 
-        peer = PeerFrame.SenderOf(span);
+        if (PeerFrame.SenderOf(span) != peer)
+        {
+            error = $"a frame of {PeerFrame.SenderOf(span)} came on a connection of {peer}";
+            return false;
+        }
+
         _receiver?.OnFrame(span);
         buffer = buffer.Slice(length);
         return true;
@@ -166,4 +243,7 @@ public sealed record PeerTransportOptions
 
     /// <summary>Milliseconds after which a try to connect is given up.</summary>
     public int ConnectTimeoutMs { get; init; } = 2_000;
+
+    /// <summary>Milliseconds that a peer may take to say its hello, and to answer this node's.</summary>
+    public int HelloTimeoutMs { get; init; } = 10_000;
 }

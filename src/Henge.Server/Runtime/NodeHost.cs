@@ -44,7 +44,7 @@ public sealed class NodeHost : IDisposable
     private readonly Ticker _ticker;
     private int _disposed;
 
-    private NodeHost(HengeNode node, PeerTransport? transport, IWorkScheduler workers, LaneScheduler logWriter)
+    private NodeHost(HengeNode node, PeerTransport transport, bool isAlone, IWorkScheduler workers, LaneScheduler logWriter)
     {
         Node = node;
         Transport = transport;
@@ -53,14 +53,14 @@ public sealed class NodeHost : IDisposable
         node.Start();
 
         // Ticks that are due are counted by the clock, so calls may be fewer: a node that has no peers to hear from need not wake up so often.
-        _ticker = new Ticker(transport is null ? Math.Max(node.Options.TickMs, AloneTickMs) : node.Options.TickMs, node.Tick);
+        _ticker = new Ticker(isAlone ? Math.Max(node.Options.TickMs, AloneTickMs) : node.Options.TickMs, node.Tick);
     }
 
     /// <summary>The node.</summary>
     public HengeNode Node { get; }
 
-    /// <summary>The way to the other nodes, to which the port hands peers' connections; null in a cluster of one.</summary>
-    public PeerTransport? Transport { get; }
+    /// <summary>The way to the other nodes, to which the port hands peers' connections.</summary>
+    public PeerTransport Transport { get; }
 
     /// <summary>Opens the data directory and begins to take part in the cluster. Throws what <see cref="HengeNode.Open"/> throws.</summary>
     public static NodeHost Start(NodeHostOptions options)
@@ -73,7 +73,9 @@ public sealed class NodeHost : IDisposable
         NodeOptions node = options.Node with { Workers = workers };
         NodeEntry self = members.First(m => m.Name == node.Name);
         int place = members.TakeWhile(m => m.Name != node.Name).Count();
-        PeerTransport? transport = members.Count > 1 ? new PeerTransport(self.Id, members) : null;
+
+        // A cluster of one has nobody to send to, and still tells nodes that take it for one of theirs why it is not.
+        var transport = new PeerTransport(self.Id, members);
         IWorkScheduler scheduler = options.Scheduler switch
         {
             "pool" => new PoolScheduler(),
@@ -100,6 +102,7 @@ public sealed class NodeHost : IDisposable
                     Seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
                 }),
                 transport,
+                members.Count == 1,
                 scheduler,
                 logWriter);
         }
@@ -107,7 +110,7 @@ public sealed class NodeHost : IDisposable
         {
             logWriter.Dispose();
             (scheduler as IDisposable)?.Dispose();
-            transport?.Dispose();
+            transport.Dispose();
             throw;
         }
     }
@@ -121,7 +124,7 @@ public sealed class NodeHost : IDisposable
         }
 
         _ticker.Dispose();
-        Transport?.Dispose();
+        Transport.Dispose();
         using var stopped = new ManualResetEventSlim(false);
         Node.BeginStop(stopped.Set);
         stopped.Wait(TimeSpan.FromSeconds(10));

@@ -8,6 +8,7 @@ public sealed class HarnessNetwork(Random random)
 {
     private readonly List<(long AtMs, long Order, NodeId From, NodeId To, byte[] Frame)> _underWay = [];
     private readonly Dictionary<NodeId, IPeerReceiver> _receivers = [];
+    private readonly HashSet<(IPeerReceiver From, IPeerReceiver To)> _greeted = [];
     private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
     private long _order;
 
@@ -93,11 +94,25 @@ public sealed class HarnessNetwork(Random random)
             (_, _, NodeId from, NodeId to, byte[] frame) = _underWay[best];
             _underWay.RemoveAt(best);
             any = true;
-            if (!_cut.Contains((from, to)) && _receivers.TryGetValue(to, out IPeerReceiver? receiver))
+            if (!_cut.Contains((from, to)) && _receivers.TryGetValue(to, out IPeerReceiver? receiver) && Greet(from, to, receiver))
             {
                 receiver.OnFrame(frame);
             }
         }
+    }
+
+    // What a transport does when it connects.
+    private bool Greet(NodeId from, NodeId to, IPeerReceiver receiver)
+    {
+        IPeerReceiver sender = _receivers[from];
+        if (_greeted.Contains((sender, receiver)))
+        {
+            return true;
+        }
+
+        bool good = receiver.OnHello(sender.HelloTo(to), out NodeId peer);
+        good &= sender.OnHello(receiver.HelloTo(peer), out _);
+        return good && _greeted.Add((sender, receiver));
     }
 
     private bool Send(NodeId from, NodeId to, ReadOnlySpan<byte> frame)

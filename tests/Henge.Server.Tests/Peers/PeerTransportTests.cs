@@ -102,7 +102,7 @@ public sealed class PeerTransportTests : IDisposable
             if (i % 2 == 0)
             {
                 "HGP"u8.CopyTo(bytes);
-                bytes[3] = 1;
+                bytes[3] = 2;
                 bytes.AsSpan(4, 4).Clear();
                 bytes[4] = 200;
             }

@@ -100,6 +100,7 @@ internal sealed class SimCluster
         }
 
         MakeKeys(random);
+        MakeMisfit(members, new SimRandom(world.Seed ^ 0x4D15F17));
     }
 
     public SimWorld World { get; }
@@ -165,6 +166,26 @@ internal sealed class SimCluster
         }
 
         return true;
+    }
+
+    // One node of some clusters is first started with a setting that the others do not have. It must never serve, and the others must not mind.
+    private void MakeMisfit(ClusterMember[] members, SimRandom random)
+    {
+        if (_nodes.Count < 3 || !random.PerMille(150))
+        {
+            return;
+        }
+
+        SimNode node = random.Pick(_nodes);
+        node.Misfit = random.Next(4) switch
+        {
+            0 => node.Options with { ReplicationFactor = 1 },
+            1 => node.Options with { Shards = Shards + 1 },
+            2 => node.Options with { ClusterToken = "another" },
+            _ => node.Options with { Cluster = [.. members.Select(m => m.Name == node.Options.Name ? m : m with { Address = m.Address + "0" })] },
+        };
+        Statistics.Misfits++;
+        World.AfterMs(random.Between(500, 9_000), node.SetRight);
     }
 
     private void MakeKeys(SimRandom random)

@@ -28,6 +28,7 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
     private readonly SimRandom _random = world.Random.Fork();
     private readonly List<SimNode> _nodes = [];
     private readonly HashSet<(int From, int To)> _cut = [];
+    private readonly Dictionary<(int From, int FromEpoch, int To, int ToEpoch), long> _greeted = [];
 
     /// <summary>What goes wrong.</summary>
     public NetworkFaults Faults { get; } = new();
@@ -84,6 +85,11 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
             return true;
         }
 
+        if (!Greet(from, _nodes[index]))
+        {
+            return false;
+        }
+
         if (_random.PerMille(Faults.LossPerMille))
         {
             statistics.Lost++;
@@ -99,6 +105,35 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
 
         return true;
+    }
+
+    // What a transport does when it connects: it takes both nodes, and both ways between them.
+    private bool Greet(SimNode from, SimNode to)
+    {
+        var connection = (from.Index, from.Epoch, to.Index, to.Epoch);
+        if (_greeted.TryGetValue(connection, out long retryMs))
+        {
+            if (world.NowMs < retryMs)
+            {
+                return false;
+            }
+
+            if (retryMs < 0)
+            {
+                return true;
+            }
+        }
+
+        if (!from.CanTalk || !to.CanTalk || _cut.Contains((to.Index, from.Index)))
+        {
+            return false;
+        }
+
+        bool good = to.OnHello(from.HelloTo(new NodeId((ulong)to.Index + 1)));
+        good &= to.CanTalk && from.OnHello(to.HelloTo(new NodeId((ulong)from.Index + 1)));
+        statistics.HellosRefused += good ? 0 : 1;
+        _greeted[connection] = good ? -1 : world.NowMs + 200;
+        return good;
     }
 
     private void Deliver(SimNode from, SimNode to, byte[] frame)

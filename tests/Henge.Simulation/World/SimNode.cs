@@ -45,7 +45,16 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     public int Epoch { get; private set; }
 
     /// <summary>Its disk.</summary>
-    public SimulatedFileSystem Files { get; }
+    public SimulatedFileSystem Files { get; private set; }
+
+    /// <summary>Settings that the node is started with by mistake, in place of its own; null: none.</summary>
+    public NodeOptions? Misfit { get; set; }
+
+    /// <summary>True when it can take part in a handshake.</summary>
+    public bool CanTalk => Node is not null && !IsPaused && _receiver is not null && _crashWhenDone is null;
+
+    /// <summary>Its own settings.</summary>
+    public NodeOptions Options => _options;
 
     /// <summary>Its clocks.</summary>
     public SimClock Clock { get; }
@@ -94,7 +103,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         };
         Guard("open", () =>
         {
-            Node = HengeNode.Open(_options, environment);
+            Node = HengeNode.Open(Misfit ?? _options, environment);
             Node.TopologyChanged += () => LeadershipChanged?.Invoke();
             Node.Start();
         });
@@ -102,6 +111,31 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         {
             Tick(Epoch);
         }
+    }
+
+    /// <summary>The operator sees that the node was started with wrong settings, empties its disk, which never held anything that counted, and starts it with the right ones.</summary>
+    public void SetRight()
+    {
+        if (Misfit is null)
+        {
+            return;
+        }
+
+        _world.Note("set-right", Index);
+        Crash(CrashMode.KeepAll);
+        Misfit = null;
+        Files = new SimulatedFileSystem { Faults = OnFileOperation };
+        Start();
+    }
+
+    /// <summary>Its hello to a peer.</summary>
+    public byte[] HelloTo(NodeId peer) => _receiver!.HelloTo(peer);
+
+    /// <summary>Shows it a peer's hello.</summary>
+    public bool OnHello(byte[] hello)
+    {
+        bool accepted = false;
+        return Guard("hello", () => accepted = _receiver!.OnHello(hello, out _)) && accepted;
     }
 
     /// <summary>Stops the machine at once; what of the unsynced state survives depends on the mode.</summary>
@@ -220,6 +254,12 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         {
             _crashWhenDone ??= CrashMode.LoseRandomPart;
         }
+        catch (HengeException e) when (what == "open" && Misfit is not null && e.Code == ErrorCode.Misconfigured)
+        {
+            // As it should be. It stays down until somebody sets it right.
+            _statistics.MisfitsRefused++;
+            _world.Say("misfit", () => $"node {Index} refuses to start: {e.Message}");
+        }
         catch (Exception e) when (what == "open" && IsOfFullDisk(e))
         {
             // Every start writes a manifest. The reserve that a node keeps for that is none here, so that full disks are really full.
@@ -275,6 +315,15 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     void IFatalErrorHandler.Fatal(string message, Exception? cause)
     {
         _world.Say("fatal", () => $"node {Index}: {message} ({cause?.Message})");
+        if (Misfit is not null && cause is null)
+        {
+            // It has found that the others were started with other settings.
+            _statistics.MisfitsRefused++;
+            Files.PowerOff();
+            _crashWhenDone ??= CrashMode.KeepAll;
+            return;
+        }
+
         // A full disk is no reason: it is waited for.
         bool isOfFullDisk = cause is DiskFullException or HengeException { Code: ErrorCode.DiskFull };
         if ((isOfFullDisk || (cause is not IOException && cause is not HengeException { InnerException: IOException })) && !Files.IsDown)

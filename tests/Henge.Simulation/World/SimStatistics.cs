@@ -9,6 +9,7 @@ internal sealed class SimStatistics
     public long Restarts, Pauses, ClockJumps, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
+    public long Misfits, MisfitsRefused, HellosRefused;
     public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads;
 
     /// <summary>All counters with their names.</summary>

@@ -1,0 +1,56 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Hosting;
+using Henge.Node.StateMachine;
+using Henge.Storage;
+
+namespace Henge.Node.Catalog;
+
+/// <summary>An entry of the catalog that is written once and for all, by whoever first finds that it is not there. Thread-safe.</summary>
+internal sealed class CatalogEntry(NodeContext node, byte[] key)
+{
+    private int _writing;
+
+    /// <summary>Reads what this node has applied; false when there is none yet.</summary>
+    public bool TryRead(out string text)
+    {
+        text = "";
+        if (!node.Engine.TryGet(SystemKeys.UserKeyspace(ShardId.Catalog), key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
+        {
+            return false;
+        }
+
+        using (value)
+        {
+            text = System.Text.Encoding.UTF8.GetString(value.Span);
+            return true;
+        }
+    }
+
+    /// <summary>Asks the catalog's leader to write it, on the condition that it is not there. Whatever comes of it shows in the catalog; one try at a time.</summary>
+    public void Write(string text)
+    {
+        if (Interlocked.Exchange(ref _writing, 1) != 0)
+        {
+            return;
+        }
+
+        var writer = new System.Buffers.ArrayBufferWriter<byte>();
+        CommandEncoder.Put(writer, key, System.Text.Encoding.UTF8.GetBytes(text), new PutOptions { Condition = PutCondition.IfAbsent });
+        var write = new WriteOperation(this)
+        {
+            Kind = OperationKind.Write,
+            Key = key,
+            Command = writer.WrittenMemory,
+            Shard = ShardId.Catalog,
+            DeadlineMs = node.MonotonicMs + node.Options.DefaultDeadlineMs,
+        };
+        node.Admit(1);
+        node.WorkerOf(ShardId.Catalog).Submit(write);
+    }
+
+    private sealed class WriteOperation(CatalogEntry owner) : Operation
+    {
+        protected override void OnCompleted() => Interlocked.Exchange(ref owner._writing, 0);
+    }
+}

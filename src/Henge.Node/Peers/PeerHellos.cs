@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Text;
+using Henge.Core;
+using Henge.Node.Hosting;
+
+namespace Henge.Node.Peers;
+
+/// <summary>
+/// The first thing that two nodes say to each other: what their cluster was made with. Nodes that differ in any of it exchange nothing more, since a node that counts other replicas than its
+/// peers could acknowledge what they do not have (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md). Thread-safe.
+/// </summary>
+internal sealed class PeerHellos(NodeContext node)
+{
+    private const string FirstLine = "henge-hello 1";
+    private const int MostRemembered = 64;
+    private const long NoteIntervalMs = 60_000;
+    private readonly Lock _lock = new();
+    private readonly SortedDictionary<string, (string Problem, long NotedMs)> _refused = new(StringComparer.Ordinal);
+
+    /// <summary>Peers that are refused, with the reason, until they say something else.</summary>
+    public IReadOnlyList<string> Refused
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _refused.Select(static r => $"{r.Key}: {r.Value.Problem}")];
+            }
+        }
+    }
+
+    /// <summary>This node's hello.</summary>
+    public byte[] HelloTo(NodeId peer)
+    {
+        var frame = new PeerFrameBuilder(node.Sender, peer);
+        frame.BeginRecord(PeerRecordKind.Hello, ShardId.Catalog);
+        byte[] text = Encoding.UTF8.GetBytes(string.Create(
+            CultureInfo.InvariantCulture, $"{FirstLine}\nname {node.Identity.Name}\nestablished {(node.Cluster.IsEstablished ? 1 : 0)}\n") + node.Identity.Founding.ToText());
+        text.CopyTo(frame.GetSpan(text.Length));
+        frame.Advance(text.Length);
+        frame.EndRecord();
+        return frame.Complete(receiverIncarnation: 0).ToArray();
+    }
+
+    /// <summary>Compares a peer's hello; false when it is refused.</summary>
+    public bool OnHello(ReadOnlySpan<byte> bytes, out NodeId peer)
+    {
+        peer = NodeId.None;
+        if (bytes.Length > PeerFrame.MaxHelloBytes || !PeerFrame.TryRead(bytes, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records) || !records.MoveNext()
+            || records.Kind != PeerRecordKind.Hello)
+        {
+            return false;
+        }
+
+        peer = sender.Node;
+        string[] lines = Encoding.UTF8.GetString(records.Body).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string name = lines.FirstOrDefault(static l => l.StartsWith("name ", StringComparison.Ordinal))?["name ".Length..] ?? "";
+        if (lines.Length == 0 || lines[0] != FirstLine || name.Length is 0 or > 64 || FoundingSettings.Parse(lines) is not { } theirs)
+        {
+            Refuse(name.Length is 0 or > 64 ? sender.Node.ToString() : name, "its hello cannot be read. Run the same release on all nodes.");
+            return false;
+        }
+
+        if (node.Options.Bugs.HasFlag(NodeBugs.HelloNotCompared))
+        {
+            return true;
+        }
+
+        IReadOnlyList<SettingDifference> differences = node.Identity.Founding.DifferencesTo(theirs);
+        if (differences.Count > 0)
+        {
+            Refuse(name, $"{string.Join("; ", differences)}. These are fixed when a cluster is made, and must be the same on all its nodes.");
+            EndIfHopeless(name, theirs, differences, isEstablished: lines.Contains("established 1"));
+            return false;
+        }
+
+        if (to.Node != node.Self || sender.Node == node.Self || node.AddressOf(sender.Node) is null || node.Members[(int)sender.Node.Value - 1].Name != name)
+        {
+            Refuse(name, $"it takes this node for {to.Node}, and this node is {node.Self}. The addresses in the cluster's list do not lead to the nodes that they name.");
+            return false;
+        }
+
+        lock (_lock)
+        {
+            _refused.Remove(name);
+        }
+
+        return true;
+    }
+
+    private void Refuse(string name, string problem)
+    {
+        long now = node.MonotonicMs;
+        lock (_lock)
+        {
+            bool known = _refused.TryGetValue(name, out (string Problem, long NotedMs) last);
+            if (known && last.Problem == problem && now - last.NotedMs < NoteIntervalMs)
+            {
+                return;
+            }
+
+            if (!known && _refused.Count >= MostRemembered)
+            {
+                return;
+            }
+
+            _refused[name] = (problem, now);
+        }
+
+        node.Note(NodeEventLevel.Error, $"Refused {name}: {problem}");
+    }
+
+    // A node that has taken part in its cluster is stopped by no stranger. One that has not ends when its settings can never lead anywhere: the cluster that it should be in exists with others, or so
+    // many members have others that no majority is left.
+    private void EndIfHopeless(string name, FoundingSettings theirs, IReadOnlyList<SettingDifference> differences, bool isEstablished)
+    {
+        if (node.Cluster.IsEstablished || node.Incarnations.Of(node.Self) != 0)
+        {
+            return;
+        }
+
+        int others;
+        lock (_lock)
+        {
+            others = node.Members.Count(m => m.Id != node.Self && _refused.ContainsKey(m.Name));
+        }
+
+        bool exists = isEstablished && theirs.Members.Any(m => m.Name == node.Identity.Name);
+        if (exists || node.Members.Count - others < (node.Members.Count / 2) + 1)
+        {
+            node.Fatal(
+                (exists ? $"The cluster of {name} exists and was made with other settings than this node: " : $"So many nodes were started with other settings that no majority is left for this one's; {name}: ")
+                + $"{string.Join("; ", differences)}. This node has never taken part in a cluster. Find out which settings are right, empty the data directory of each node that had others ('{node.Options.DataDirectory}' if it "
+                + "is this one), and start it with the right ones.",
+                null);
+        }
+    }
+}
