@@ -36,8 +36,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         _options = options;
-        _transport = new GrpcTransport(options);
-        _router = new Router(options);
+        ClusterPin pin = new(options.ClusterId);
+        _transport = new GrpcTransport(options, pin);
+        _router = new Router(options, pin);
         _budget = new RetryBudget(options.RetryBudget, options.TimeProvider);
         _follower = new TopologyFollower(_transport, _router, options);
         _runner = new RequestRunner(_transport, _router, _budget, options);

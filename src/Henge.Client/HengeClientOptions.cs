@@ -27,6 +27,12 @@ public sealed class HengeClientOptions
     /// </summary>
     public TimeSpan UnreachableTimeout { get; set; } = TimeSpan.MaxValue;
 
+    /// <summary>
+    /// The id of the cluster that the client belongs to, as <c>henge cluster topology</c> shows it; nodes of any other refuse its calls before they look at them. Default: that of the first node that
+    /// tells the client a topology.
+    /// </summary>
+    public string? ClusterId { get; set; }
+
     /// <summary>The consistency of reads that do not say so themselves. Default: as the node is set, which is linearizable.</summary>
     public ReadConsistency Consistency { get; set; }
 

@@ -8,6 +8,7 @@ namespace Henge.Client.Grpc;
 [SuppressMessage("Reliability", "CA2213", Justification = "The invoker belongs to the transport.")]
 internal sealed class GrpcDuplexStream : IDisposable
 {
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(1);
     private readonly HttpRequestMessage _request;
     private readonly GrpcDuplexContent _content;
     private readonly CancellationTokenSource _stop = new();
@@ -51,7 +52,17 @@ internal sealed class GrpcDuplexStream : IDisposable
         }
         catch (Exception e) when (e is OperationCanceledException || GrpcFailure.IsTransport(e))
         {
+            await ThrowAnsweredAsync().ConfigureAwait(false);
             throw GrpcFailure.From(e, _address);
+        }
+    }
+
+    // A node that refuses the call answers and closes the stream; the answer says why, and that nothing was done.
+    private async Task ThrowAnsweredAsync()
+    {
+        if (!_stop.IsCancellationRequested && await Task.WhenAny(_response, Task.Delay(AnswerPatience)).ConfigureAwait(false) == _response && _response.IsCompletedSuccessfully)
+        {
+            GrpcStatusReader.CheckHead(await _response.ConfigureAwait(false), _address);
         }
     }
 

@@ -19,13 +19,15 @@ internal sealed class GrpcTransport : IDisposable
 
     private readonly HttpMessageInvoker _invoker;
     private readonly HengeClientOptions _options;
+    private readonly ClusterPin _pin;
     private readonly string _scheme;
     private readonly CallTimers _timers;
     private readonly ConcurrentDictionary<(string Address, string Path), Uri> _targets = new();
 
     /// <summary>Makes the transport; connects to nothing yet.</summary>
-    public GrpcTransport(HengeClientOptions options)
+    public GrpcTransport(HengeClientOptions options, ClusterPin? pin = null)
     {
+        _pin = pin ?? new ClusterPin(options.ClusterId);
         _options = options;
         _timers = new CallTimers(options.TimeProvider);
         _scheme = options.Tls is null ? "http://" : "https://";
@@ -191,6 +193,11 @@ internal sealed class GrpcTransport : IDisposable
         if (timeout is { } given)
         {
             http.Headers.TryAddWithoutValidation(GrpcHeaders.Timeout, GrpcTimeout.Format(AttemptTiming.TimeoutOfNode(given)));
+        }
+
+        if (_pin.Id is { } cluster)
+        {
+            http.Headers.TryAddWithoutValidation(GrpcHeaders.HengeCluster, cluster);
         }
 
         foreach ((string name, string value) in _options.Metadata)

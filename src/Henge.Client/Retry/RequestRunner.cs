@@ -85,13 +85,35 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
             failure = null;
             if (!fixedAddress)
             {
-                address = decision.Address;
+                address = decision.Address is null || await LearnClusterAsync(target!, cancellationToken).ConfigureAwait(false) ? decision.Address : null;
             }
 
             if (decision.Delay > TimeSpan.Zero)
             {
                 await Task.Delay(decision.Delay, time, cancellationToken).ConfigureAwait(false);
             }
+        }
+    }
+
+    /// <summary>
+    /// Before a node sends the client elsewhere, the client learns which cluster that node is of, so that it can tell whether the other one is. False when the node does not say.
+    /// </summary>
+    private async Task<bool> LearnClusterAsync(string address, CancellationToken cancellationToken)
+    {
+        if (router.KnowsCluster)
+        {
+            return true;
+        }
+
+        try
+        {
+            Protocol.V1.TopologyResponse topology = await transport.UnaryAsync(
+                Methods.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken).ConfigureAwait(false);
+            return router.OnTopology(topology);
+        }
+        catch (AttemptFailedException)
+        {
+            return false;
         }
     }
 

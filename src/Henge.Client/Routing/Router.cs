@@ -10,14 +10,16 @@ namespace Henge.Client;
 internal sealed class Router
 {
     private readonly HengeClientOptions _options;
+    private readonly ClusterPin _pin;
     private readonly string[] _seeds;
     private readonly ConcurrentDictionary<string, NodeHealth> _health = [];
     private readonly Lock _lock = new();
     private volatile ClusterMap _map;
     private int _turn;
 
-    public Router(HengeClientOptions options)
+    public Router(HengeClientOptions options, ClusterPin? pin = null)
     {
+        _pin = pin ?? new ClusterPin(options.ClusterId);
         _options = options;
         _seeds = options.Peers.Count == 0 ? [PeerAddress.Default] : [.. options.Peers.Select(PeerAddress.Parse).Distinct()];
         _map = ClusterMap.Of(_seeds);
@@ -46,8 +48,8 @@ internal sealed class Router
 
     private string NextOf(string[] addresses, string? avoid)
     {
-        // A program that does one thing asks the first node that it was told of; a long-lived one spreads over all.
-        int turn = avoid is null && !_options.RouteToLeaders ? 0 : (Interlocked.Increment(ref _turn) & int.MaxValue) % addresses.Length;
+        // A program that does one thing asks the first node that it was told of; a long-lived one spreads over all, once it knows that they are of one cluster.
+        int turn = (avoid is null && !_options.RouteToLeaders) || (_pin.Id is null && ReferenceEquals(addresses, _seeds)) ? 0 : (Interlocked.Increment(ref _turn) & int.MaxValue) % addresses.Length;
         string? second = null;
         for (int i = 0; i < addresses.Length; i++)
         {
@@ -111,19 +113,29 @@ internal sealed class Router
         }
     }
 
-    /// <summary>A node told the whole topology.</summary>
-    public void OnTopology(Wire.TopologyResponse topology)
+    /// <summary>True once the client knows which cluster it belongs to.</summary>
+    public bool KnowsCluster => _pin.Id is not null;
+
+    /// <summary>A node told the whole topology; false when it is of another cluster than the client.</summary>
+    public bool OnTopology(Wire.TopologyResponse topology)
     {
+        if (!_pin.Accepts(topology.ClusterId))
+        {
+            return false;
+        }
+
         ClusterMap map = ClusterMap.Of(topology);
         if (map.Addresses.Length == 0)
         {
-            return;
+            return true;
         }
 
         lock (_lock)
         {
             _map = map;
         }
+
+        return true;
     }
 
     private sealed class NodeHealth(int failures, long downUntil)

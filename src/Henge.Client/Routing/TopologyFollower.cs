@@ -53,11 +53,14 @@ internal sealed class TopologyFollower(GrpcTransport transport, Router router, H
                 router.OnReached(address);
                 pause = answer.Epoch != epoch ? LeastPause : Longer(pause);
                 epoch = answer.Epoch;
-                router.OnTopology(answer);
+                if (!router.OnTopology(answer))
+                {
+                    throw new AttemptFailedException(Core.ErrorCode.Misconfigured, $"{address} is a node of another cluster.", AttemptOutcome.NothingDone);
+                }
             }
             catch (AttemptFailedException e)
             {
-                if (e.ConnectionFailed)
+                if (e.ConnectionFailed || e.Code == Core.ErrorCode.Misconfigured)
                 {
                     router.OnUnreachable(address);
                 }

@@ -30,6 +30,9 @@ public static class GrpcHeaders
     /// <summary>Trailer: the number of a <see cref="Core.ErrorCode"/>, in decimal.</summary>
     public const string HengeError = "henge-error";
 
+    /// <summary>Request: the id of the cluster that the caller means. A node of another one refuses the call before it reads a message of it.</summary>
+    public const string HengeCluster = "henge-cluster";
+
     /// <summary>Trailer: address of the leader, where the error is <see cref="Core.ErrorCode.NotLeader"/> and it is known.</summary>
     public const string HengeLeader = "henge-leader";
 }

@@ -66,12 +66,12 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
         Topology topology = node.GetTopology();
         NodeId self = node.GetStatus().Id;
         ClusterStatusResponse response = new();
-        IEnumerable<Task<ClusterStatusResponse.Types.Node>> asked = topology.Nodes.Select(entry => AskAsync(entry, entry.Id == self, call.Cancellation));
+        IEnumerable<Task<ClusterStatusResponse.Types.Node>> asked = topology.Nodes.Select(entry => AskAsync(entry, topology.ClusterId, entry.Id == self, call.Cancellation));
         response.Nodes.AddRange(await Task.WhenAll(asked));
         return response;
     }
 
-    private async Task<ClusterStatusResponse.Types.Node> AskAsync(NodeEntry entry, bool self, CancellationToken cancellation)
+    private async Task<ClusterStatusResponse.Types.Node> AskAsync(NodeEntry entry, string clusterId, bool self, CancellationToken cancellation)
     {
         ClusterStatusResponse.Types.Node answer = new() { NodeId = entry.Name, Address = entry.Address };
         if (self)
@@ -84,7 +84,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
         timeout.CancelAfter(PeerTimeout);
         try
         {
-            answer.Status = await peers.GetAsync(entry.Address, tls, timeout.Token);
+            answer.Status = await peers.GetAsync(entry.Address, clusterId, tls, timeout.Token);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {

@@ -21,7 +21,7 @@ internal sealed class PeerStatusClient : IDisposable
     });
 
     /// <summary>The status of the node at an address. Throws <see cref="GrpcException"/>, <see cref="HttpRequestException"/> and <see cref="OperationCanceledException"/>.</summary>
-    public async Task<StatusResponse> GetAsync(string address, bool tls, CancellationToken cancellation)
+    public async Task<StatusResponse> GetAsync(string address, string clusterId, bool tls, CancellationToken cancellation)
     {
         byte[] frame = new byte[GrpcFrame.PrefixBytes];
         using HttpRequestMessage request = new(HttpMethod.Post, $"{(tls ? "https" : "http")}://{address}/henge.v1.KVStore/NodeStatus")
@@ -31,6 +31,7 @@ internal sealed class PeerStatusClient : IDisposable
             Content = new ByteArrayContent(frame) { Headers = { ContentType = new MediaTypeHeaderValue(GrpcHeaders.ContentType) } },
         };
         request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        request.Headers.TryAddWithoutValidation(GrpcHeaders.HengeCluster, clusterId);
         using HttpResponseMessage response = await _http.SendAsync(request, cancellation);
         using Stream body = await response.Content.ReadAsStreamAsync(cancellation);
         byte[] prefix = new byte[GrpcFrame.PrefixBytes];
@@ -44,6 +45,11 @@ internal sealed class PeerStatusClient : IDisposable
         }
 
         string? code = First(response.TrailingHeaders) ?? First(response.Headers);
+        if (First(response.Headers, GrpcHeaders.HengeError) == GrpcErrors.ToTrailer(Core.ErrorCode.Misconfigured))
+        {
+            throw new GrpcException(GrpcStatusCode.FailedPrecondition, "A node of another cluster answers there.", Core.ErrorCode.Misconfigured);
+        }
+
         return code == "0"
             ? status
             : throw new GrpcException(GrpcStatusCode.Unavailable, $"It answered with gRPC status {code ?? "none"} (HTTP {((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}).");
@@ -51,6 +57,6 @@ internal sealed class PeerStatusClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private static string? First(HttpResponseHeaders headers) =>
-        headers.TryGetValues(GrpcHeaders.Status, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;
+    private static string? First(HttpResponseHeaders headers, string name = GrpcHeaders.Status) =>
+        headers.TryGetValues(name, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;
 }

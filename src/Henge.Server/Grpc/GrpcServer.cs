@@ -24,6 +24,7 @@ internal sealed class GrpcServer
     private readonly IHengeNode _node;
     private readonly ServerMetrics _metrics;
     private readonly ILogger _logger;
+    private string? _clusterId;
     private int _calls;
 
     public GrpcServer(
@@ -58,6 +59,9 @@ internal sealed class GrpcServer
 
     /// <summary>The clock of <see cref="ServerCall.DeadlineMs"/>.</summary>
     public long MonotonicMs => _node.MonotonicMs;
+
+    /// <summary>The id of the node's cluster.</summary>
+    public string ClusterId => _clusterId ??= _node.GetTopology().ClusterId;
 
     /// <summary>Calls under way.</summary>
     public int Calls => Volatile.Read(ref _calls);

@@ -126,6 +126,14 @@ internal sealed class ServerCall
             }
         }
 
+        if (headers.TryGetValue(GrpcHeaders.HengeCluster, out StringValues cluster) && cluster.Count > 0 && !Server.ClusterId.Equals(cluster[0], StringComparison.Ordinal))
+        {
+            Fail(
+                ErrorCode.Misconfigured,
+                $"This node is of the cluster {Server.ClusterId}, and the caller means {cluster[0]}. Nothing was done. An address of that cluster leads here: look at what its nodes advertise (--cluster, --advertise), and at the caller's list of nodes.");
+            return false;
+        }
+
         StringValues timeout = headers.GrpcTimeout;
         if (timeout.Count > 0)
         {
