@@ -70,6 +70,17 @@ internal static class StatusJson
         json.WriteString("address", status.Address);
         json.WriteString("henge_version", status.Version);
         json.WriteNumber("uptime_ms", status.UptimeMs);
+        if (status.RefusedPeers.Count > 0)
+        {
+            json.WriteStartArray("refused_peers");
+            foreach (string refused in status.RefusedPeers)
+            {
+                json.WriteStringValue(refused);
+            }
+
+            json.WriteEndArray();
+        }
+
         if (status.Elections is { } elections)
         {
             json.WriteStartObject("elections");

@@ -47,7 +47,7 @@ internal static class StatusTables
             ]);
         }
 
-        return table.ToString();
+        return table + string.Concat(all.Nodes.Where(static n => n.Status is not null).SelectMany(static n => n.Status.RefusedPeers.Select(r => $"{n.NodeId} refuses {r}\n")));
     }
 
     /// <summary>A line for each node that does not answer, and why.</summary>

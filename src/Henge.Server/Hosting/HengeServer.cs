@@ -66,6 +66,9 @@ public sealed class HengeServer : IAsyncDisposable
         TlsUpgrade? tls = TlsCertificate.Load(options) is { } loaded ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics) : null;
         _dispatcher = new PortDispatcher(options.Port, tls, protocols ?? [], http2.Listener, http1.Listener, _metrics);
 
+        _metrics.Meter.CreateObservableGauge(
+            "henge.server.input.size", () => _dispatcher.InputBytes, "By", "Bytes that have arrived on RESP and JSON lines connections and were not taken yet, without the first 64 KiB of each connection.");
+
         KestrelServerOptions kestrel = CreateKestrelOptions(options);
         kestrel.Listen(http2, listen => listen.Protocols = HttpProtocols.Http2);
         kestrel.Listen(http1, listen => listen.Protocols = HttpProtocols.Http1);
@@ -86,6 +89,9 @@ public sealed class HengeServer : IAsyncDisposable
 
     /// <summary>Connections that are open now.</summary>
     public int OpenConnections => _dispatcher.Open;
+
+    /// <summary>Bytes that have arrived on connections of RESP and JSON lines and were not taken yet, as far as they are counted, for tests.</summary>
+    internal long InputBytes => _dispatcher.InputBytes;
 
     /// <summary>Begins to listen and to serve; health checks say that it does, unless <see cref="SetProblem"/> was called before. Throws <see cref="HengeException"/> (Misconfigured) when the address cannot be had.</summary>
     public async Task StartAsync(CancellationToken cancellationToken = default)

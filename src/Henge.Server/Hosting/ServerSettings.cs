@@ -121,6 +121,8 @@ public static class ServerSettings
             (o, v) => o with { Port = o.Port with { Connections = SettingValue.Number(v, 1, 10_000_000) } }),
         OfDoor("limit-connections-per-address", "N", "Most connections at a time from one address; 0: no limit.", $"{Door.Port.ConnectionsPerAddress}",
             (o, v) => o with { Port = o.Port with { ConnectionsPerAddress = SettingValue.Number(v, 0, 10_000_000) } }),
+        OfDoor("limit-input-memory", "SIZE", "Most bytes that have arrived in part or wait, of all RESP and JSON lines connections together, without the first 64 KiB of each.", Size(Door.Port.InputBytes),
+            (o, v) => o with { Port = o.Port with { InputBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
         OfDoor("first-bytes-timeout", "DURATION", "How long a new connection may be silent.", Text(Door.Port.FirstBytesTimeout),
             (o, v) => o with { Port = o.Port with { FirstBytesTimeout = Period(v, 0.1, 3600) } }),
         OfDoor("tls-handshake-timeout", "DURATION", "How long a TLS handshake may take.", Text(Door.Port.TlsHandshakeTimeout),

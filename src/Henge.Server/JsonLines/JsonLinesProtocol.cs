@@ -22,5 +22,8 @@ public sealed class JsonLinesProtocol(IHengeNode node, ServerMetrics? metrics = 
     }
 
     /// <inheritdoc/>
+    public byte[] ErrorOf(string message) => System.Text.Encoding.UTF8.GetBytes($"{{\"Err\":\"{message}\"}}\n");
+
+    /// <inheritdoc/>
     public Task RunAsync(ConnectionContext connection) => new JsonLinesConnection(connection, node, metrics).RunAsync();
 }

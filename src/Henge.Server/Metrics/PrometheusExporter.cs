@@ -64,7 +64,7 @@ internal sealed class PrometheusExporter : IDisposable
 
     private void OnMeasurement<T>(Instrument instrument, T measurement, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state) where T : struct, IConvertible
     {
-        bool counter = instrument.GetType().GetGenericTypeDefinition() == typeof(ObservableCounter<>);
+        bool counter = IsCounter(instrument);
         string name = Name(instrument.Name, instrument.Unit, counter);
         if (!_families.TryGetValue(name, out Family? family))
         {
@@ -151,6 +151,12 @@ internal sealed class PrometheusExporter : IDisposable
 
     private static void Label(StringBuilder text, string name, string value) =>
         text.Append(name).Append("=\"").Append(value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)).Append("\",");
+
+    /// <summary>
+    /// True for what only grows. .NET publishes the length of the thread pool's queue as a counter, which it is not (dotnet/runtime, RuntimeMetrics.cs); a rate over it would make no sense.
+    /// </summary>
+    internal static bool IsCounter(Instrument instrument) =>
+        instrument.GetType() is { IsGenericType: true } type && type.GetGenericTypeDefinition() == typeof(ObservableCounter<>) && instrument.Name != "dotnet.thread_pool.queue.length";
 
     /// <summary>A name as the specification maps it. Units in braces say what is counted, and are left out.</summary>
     internal static string Name(string name, string? unit, bool counter)

@@ -13,6 +13,9 @@ public sealed partial class PeerProtocol(PeerTransport transport, ILogger? logge
     /// <inheritdoc/>
     public string Name => "peer";
 
+    /// <inheritdoc/>
+    public bool IsBetweenNodes => true;
+
     // The version, behind the three letters, is looked at later: one that is not known gets a message, not silence.
     private static ReadOnlySpan<byte> Letters => "HGP"u8;
 

@@ -11,11 +11,13 @@ internal sealed class ConnectionCounter(PortLimits limits)
 
     public int Open => Volatile.Read(ref _open);
 
-    public bool TryEnter(EndPoint? remote)
+    /// <summary>Counts a connection in; false when there is no place. <paramref name="isForPeers"/>: only one between nodes may stay.</summary>
+    public bool TryEnter(EndPoint? remote, out bool isForPeers)
     {
         lock (_lock)
         {
-            if (_open >= limits.Connections)
+            isForPeers = _open >= limits.Connections;
+            if (_open >= limits.Connections + PortLimits.PeerConnections)
             {
                 return false;
             }

@@ -18,6 +18,12 @@ public interface IConnectionProtocol
     /// </param>
     bool Matches(ReadOnlySpan<byte> first, out bool needMore);
 
+    /// <summary>True for connections between nodes: they have places of their own when there are too many connections, and bound by themselves what they buffer.</summary>
+    bool IsBetweenNodes => false;
+
+    /// <summary>An error in the protocol's own language, for a connection that is refused or closed for want of room; empty: it is closed without a word.</summary>
+    byte[] ErrorOf(string message) => [];
+
     /// <summary>
     /// Serves the connection until it ends. Must bound its memory and its idle time by itself, and end soon after
     /// <c>IConnectionLifetimeNotificationFeature.ConnectionClosedRequested</c>, which says that the server is stopping.

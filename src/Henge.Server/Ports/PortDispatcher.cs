@@ -12,15 +12,20 @@ namespace Henge.Server.Ports;
 internal sealed class PortDispatcher(
     PortLimits limits, TlsUpgrade? tls, IReadOnlyList<IConnectionProtocol> protocols, HandoffListener http2, HandoffListener http1, ServerMetrics metrics)
 {
+    private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(1);
     private readonly IConnectionProtocol[] _protocols = [.. protocols];
     private readonly ConnectionCounter _counter = new(limits);
+    private readonly InputBudget _input = new(limits.InputBytes);
 
     /// <summary>Connections that are open now.</summary>
     public int Open => _counter.Open;
 
+    /// <summary>Bytes that have arrived and were not taken yet, as far as they are counted.</summary>
+    public long InputBytes => _input.Used;
+
     public async Task RunAsync(ConnectionContext connection)
     {
-        if (!_counter.TryEnter(connection.RemoteEndPoint))
+        if (!_counter.TryEnter(connection.RemoteEndPoint, out bool isForPeers))
         {
             metrics.ConnectionRefused("limit");
             connection.Abort(new ConnectionAbortedException("Too many connections."));
@@ -32,11 +37,11 @@ internal sealed class PortDispatcher(
         {
             if (tls is null)
             {
-                await DispatchAsync(connection);
+                await DispatchAsync(connection, isForPeers);
             }
             else
             {
-                await tls.RunAsync(connection, DispatchAsync);
+                await tls.RunAsync(connection, c => DispatchAsync(c, isForPeers));
             }
         }
         finally
@@ -46,9 +51,22 @@ internal sealed class PortDispatcher(
         }
     }
 
-    private async Task DispatchAsync(ConnectionContext connection)
+    private async Task DispatchAsync(ConnectionContext connection, bool isForPeers)
     {
         (FirstBytesVerdict verdict, int other) = await SniffAsync(connection);
+        if (isForPeers && (verdict != FirstBytesVerdict.Other || !_protocols[other].IsBetweenNodes))
+        {
+            metrics.ConnectionRefused("limit");
+            if (verdict == FirstBytesVerdict.Other)
+            {
+                await TellAsync(connection, _protocols[other], $"the server has {limits.Connections} connections, which is its limit; close some, or raise limit-connections");
+                return;
+            }
+
+            connection.Abort(new ConnectionAbortedException("Too many connections."));
+            return;
+        }
+
         switch (verdict)
         {
             case FirstBytesVerdict.Http2:
@@ -59,11 +77,75 @@ internal sealed class PortDispatcher(
                 await http1.ServeAsync(connection);
                 break;
             case FirstBytesVerdict.Other:
-                await _protocols[other].RunAsync(connection);
+                await ServeAsync(connection, _protocols[other]);
                 break;
             default:
                 await RefuseAsync(connection);
                 break;
+        }
+    }
+
+    private async Task ServeAsync(ConnectionContext connection, IConnectionProtocol protocol)
+    {
+        if (protocol.IsBetweenNodes)
+        {
+            await protocol.RunAsync(connection);
+            return;
+        }
+
+        IDuplexPipe outer = connection.Transport;
+        using BudgetedInput input = new(outer.Input, _input);
+        connection.Transport = new InputPipe(input, outer.Output);
+        try
+        {
+            await protocol.RunAsync(connection);
+        }
+        finally
+        {
+            connection.Transport = outer;
+        }
+
+        if (input.IsRefused)
+        {
+            metrics.ConnectionRefused("memory");
+            await TellAsync(connection, protocol, $"requests that are on their way take {_input.LimitBytes} bytes on all connections together, which is the limit; try again later, or raise limit-input-memory");
+            await DrainAsync(outer.Input);
+        }
+    }
+
+    // To close with bytes unread would reset the connection, and the error with it.
+    private static async Task DrainAsync(PipeReader input)
+    {
+        using CancellationTokenSource patience = new(DrainPatience);
+        try
+        {
+            while (true)
+            {
+                ReadResult read = await input.ReadAsync(patience.Token);
+                input.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted)
+                {
+                    return;
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or InvalidOperationException)
+        {
+            // It had its time.
+            return;
+        }
+    }
+
+    private static async Task TellAsync(ConnectionContext connection, IConnectionProtocol protocol, string message)
+    {
+        try
+        {
+            await connection.Transport.Output.WriteAsync(protocol.ErrorOf(message));
+        }
+        catch (Exception e) when (e is ConnectionResetException or ConnectionAbortedException or IOException or InvalidOperationException)
+        {
+            // The other side is gone, or the protocol has said its last word: nobody would read it.
+            return;
         }
     }
 

@@ -29,5 +29,8 @@ public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null,
     }
 
     /// <inheritdoc/>
+    public byte[] ErrorOf(string message) => System.Text.Encoding.UTF8.GetBytes($"-ERR {message}\r\n");
+
+    /// <inheritdoc/>
     public Task RunAsync(ConnectionContext connection) => new RespConnection(connection, _services).RunAsync();
 }

@@ -47,7 +47,7 @@ public sealed class MetricsTests
 
         // .NET's own instruments are beside ours.
         Assert.True(text["dotnet_process_memory_working_set_bytes"] > 1_000_000);
-        Assert.True(text.Samples.ContainsKey("dotnet_thread_pool_queue_length_total") || text.Samples.ContainsKey("dotnet_thread_pool_queue_length"));
+        Assert.Equal("gauge", text.Types["dotnet_thread_pool_queue_length"]);
         Assert.True(text.Samples.ContainsKey("dotnet_gc_pause_time_seconds_total"));
     }
 

@@ -11,6 +11,7 @@ using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
 using Henge.Server.Http;
 using Henge.Server.Ports;
+using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Tests.Grpc;
 using Microsoft.AspNetCore.Connections;
@@ -71,6 +72,35 @@ public sealed class OnePortTests
         second.Close();
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 1);
         Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    }
+
+    [Fact]
+    public async Task Over_the_limit_a_client_is_told_in_its_own_language_and_other_nodes_still_have_places()
+    {
+        FakeNode node = new();
+        await using RunningServer server = await RunningServer.StartAsync(
+            node, o => o with { Port = new PortLimits { Connections = 1 } }, [new EchoProtocol("peer", "HGP"u8.ToArray(), betweenNodes: true), new RespProtocol(node)]);
+        using TcpClient first = await ConnectAsync(server);
+        await GrpcRulesTests.Until(() => server.Server.OpenConnections == 1);
+        Assert.StartsWith("-ERR the server has 1 connections", await TalkAsync(server, "PING\r\n"));
+        Assert.Equal("peer:HGP", await TalkAsync(server, "HGP", answerBytes: 8));
+    }
+
+    [Fact]
+    public async Task Bytes_of_all_connections_together_are_bounded_and_the_one_that_needs_more_is_told()
+    {
+        FakeNode node = new();
+        await using RunningServer server = await RunningServer.StartAsync(node, o => o with { Port = new PortLimits { InputBytes = 300_000 } }, [new RespProtocol(node)]);
+        string part = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n" + new string('x', 300_000);
+        using TcpClient first = await ConnectAsync(server);
+        await first.GetStream().WriteAsync(Encoding.ASCII.GetBytes(part));
+        await GrpcRulesTests.Until(() => server.Server.InputBytes > 200_000);
+        Assert.Contains("limit-input-memory", await TalkAsync(server, part));
+        Assert.StartsWith("+PONG", await TalkAsync(server, "PING\r\n", answerBytes: 7));
+
+        // The first one has its memory still, and gives it back when it ends.
+        first.Close();
+        await GrpcRulesTests.Until(() => server.Server.InputBytes == 0);
     }
 
     [Fact]
@@ -280,8 +310,10 @@ public sealed class OnePortTests
         return (certificate.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem(), certificate.GetCertHashString());
     }
 
-    private sealed class EchoProtocol(string name, byte[] beginning, bool whole = false) : IConnectionProtocol
+    private sealed class EchoProtocol(string name, byte[] beginning, bool whole = false, bool betweenNodes = false) : IConnectionProtocol
     {
+        public bool IsBetweenNodes => betweenNodes;
+
         public string Name => name;
 
         public bool Matches(ReadOnlySpan<byte> first, out bool needMore)
