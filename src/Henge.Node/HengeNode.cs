@@ -60,8 +60,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <summary>Its number in the cluster.</summary>
     public NodeId Id => _context.Self;
 
-    /// <summary>The cluster's id.</summary>
-    public string ClusterId => _context.Identity.ClusterId;
+    /// <summary>The cluster's id; empty until a majority of the nodes has made the cluster and this one knows of it.</summary>
+    public string ClusterId => _context.Cluster.Id;
 
     /// <summary>Its parts, for the simulator.</summary>
     internal NodeParts Parts => _parts;

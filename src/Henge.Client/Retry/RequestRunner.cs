@@ -11,6 +11,8 @@ internal readonly record struct PriorFailure(AttemptFailedException Failure, str
 /// <summary>Carries one unary request through routing, attempts and retries to an answer or an error that says what is known. Thread-safe.</summary>
 internal sealed class RequestRunner(GrpcTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
 {
+    private bool _nothingToLearn;
+
     /// <summary>
     /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes effect at most
     /// once; reads always are. <paramref name="prior"/> is an attempt that was made elsewhere and failed. Throws <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
@@ -96,11 +98,12 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
     }
 
     /// <summary>
-    /// Before a node sends the client elsewhere, the client learns which cluster that node is of, so that it can tell whether the other one is. False when the node does not say.
+    /// Before a node sends the client elsewhere, the client learns which cluster that node is of, so that the other one can be told. False when the node cannot be asked, or is of another
+    /// cluster; true as well for nodes that have nothing to tell, as those of kvstore.KVStore.
     /// </summary>
     private async Task<bool> LearnClusterAsync(string address, CancellationToken cancellationToken)
     {
-        if (router.KnowsCluster)
+        if (router.KnowsCluster || Volatile.Read(ref _nothingToLearn))
         {
             return true;
         }
@@ -109,11 +112,13 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
         {
             Protocol.V1.TopologyResponse topology = await transport.UnaryAsync(
                 Methods.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken).ConfigureAwait(false);
+            Volatile.Write(ref _nothingToLearn, topology.ClusterId.Length == 0);
             return router.OnTopology(topology);
         }
-        catch (AttemptFailedException)
+        catch (AttemptFailedException e)
         {
-            return false;
+            Volatile.Write(ref _nothingToLearn, !e.ConnectionFailed);
+            return !e.ConnectionFailed;
         }
     }
 

@@ -19,7 +19,7 @@ public enum ReplicaRole : byte
 /// <summary>The state of a node.</summary>
 public sealed record NodeStatus
 {
-    /// <summary>The cluster that it belongs to.</summary>
+    /// <summary>The id of the cluster that it belongs to; empty until the node knows it.</summary>
     public required string ClusterId { get; init; }
 
     /// <summary>Its name.</summary>
@@ -111,7 +111,7 @@ public readonly record struct PeerProgress(NodeId Node, LogIndex Match, string S
 /// <summary>Where shards are.</summary>
 public sealed record Topology
 {
-    /// <summary>The cluster.</summary>
+    /// <summary>The cluster's id, which no other cluster has; empty until the node knows it: then the addresses must not be followed.</summary>
     public required string ClusterId { get; init; }
 
     /// <summary>Rises with every change that this node learns of.</summary>

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using Henge.Node.Hosting;
 
@@ -8,12 +10,18 @@ namespace Henge.Node.Catalog;
 /// </summary>
 internal sealed class ClusterRecord(NodeContext node)
 {
+    private const int IdLength = 32;
     private readonly CatalogEntry _entry = new(node, Encoding.UTF8.GetBytes("cluster"));
     private readonly string _own = node.Identity.Founding.ToText();
-    private bool _isEstablished;
+    private string _id = "";
 
     /// <summary>True once the record was read here: a majority of the nodes has made the cluster, with the settings of this node.</summary>
-    public bool IsEstablished => Volatile.Read(ref _isEstablished);
+    public bool IsEstablished => Id.Length > 0;
+
+    /// <summary>
+    /// The cluster's id: 32 hexadecimal digits, made from the incarnation of the node that wrote the record, so that no other cluster has it, even one of equal settings. Empty until it is known.
+    /// </summary>
+    public string Id => Volatile.Read(ref _id);
 
     /// <summary>Looks for the record, and writes it when it is not there. Called now and then.</summary>
     public void Refresh(bool mayWrite = true)
@@ -27,15 +35,16 @@ internal sealed class ClusterRecord(NodeContext node)
         {
             if (mayWrite)
             {
-                _entry.Write(_own);
+                _entry.Write(_own + "id " + MakeId() + "\n");
             }
 
             return;
         }
 
-        if (text == _own)
+        if (text.Length == _own.Length + "id \n".Length + IdLength && text.StartsWith(_own, StringComparison.Ordinal))
         {
-            Volatile.Write(ref _isEstablished, true);
+            Volatile.Write(ref _id, text.Substring(_own.Length + "id ".Length, IdLength));
+            node.Note(NodeEventLevel.Information, $"The cluster's id is {_id}.");
             return;
         }
 
@@ -51,4 +60,7 @@ internal sealed class ClusterRecord(NodeContext node)
             $"The catalog says that the cluster was made with other settings than this node's data directory has: {differences}. Restore the file {IdentityFile.Name} in '{node.Options.DataDirectory}', or replace the node.",
             null);
     }
+
+    private string MakeId() => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        string.Create(CultureInfo.InvariantCulture, $"henge cluster 2\n{node.Identity.Incarnation:x16}\n") + _own)).AsSpan(0, IdLength / 2));
 }

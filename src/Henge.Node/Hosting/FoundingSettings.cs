@@ -18,9 +18,6 @@ internal sealed record FoundingSettings
 
     private const int MostMembers = 256;
 
-    /// <summary>The cluster's id: 32 hexadecimal digits.</summary>
-    public required string ClusterId { get; init; }
-
     /// <summary>Shards of the cluster.</summary>
     public required int Shards { get; init; }
 
@@ -45,20 +42,15 @@ internal sealed record FoundingSettings
     public ulong ComputeDigest() => Hash(ToText());
 
     /// <summary>What a new cluster is made with. Throws <see cref="HengeException"/> (InvalidArgument, Misconfigured) for what cannot be.</summary>
-    public static FoundingSettings Of(NodeOptions options, IReadOnlyList<ClusterMember> members)
+    public static FoundingSettings Of(NodeOptions options, IReadOnlyList<ClusterMember> members) => new()
     {
-        var settings = new FoundingSettings
-        {
-            ClusterId = "",
-            Shards = options.Shards == 0 ? NodeOptions.DefaultShards : options.Shards,
-            ReplicationFactor = options.ReplicationFactor == 0 ? members.Count : Math.Min(options.ReplicationFactor, members.Count),
-            Token = ShowToken(options.ClusterToken),
-            PlacementRule = Placement.RuleVersion,
-            FormatLevel = NewestFormatLevel,
-            Members = members,
-        };
-        return settings with { ClusterId = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes("henge cluster 2\n" + settings.ToText() + options.ClusterToken)).AsSpan(0, 16)) };
-    }
+        Shards = options.Shards == 0 ? NodeOptions.DefaultShards : options.Shards,
+        ReplicationFactor = options.ReplicationFactor == 0 ? members.Count : Math.Min(options.ReplicationFactor, members.Count),
+        Token = ShowToken(options.ClusterToken),
+        PlacementRule = Placement.RuleVersion,
+        FormatLevel = NewestFormatLevel,
+        Members = members,
+    };
 
     /// <summary>A token in a form that can be shown.</summary>
     public static string ShowToken(string token) => token.Length == 0 ? "none" : Hash("henge token 1\n" + token).ToString("x16", CultureInfo.InvariantCulture);
@@ -84,7 +76,7 @@ internal sealed record FoundingSettings
     public string ToText()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"cluster {ClusterId}\nshards {Shards}\nreplicas {ReplicationFactor}\ntoken {Token}\nplacement {PlacementRule}\nformat {FormatLevel}\n");
+        text.Append(CultureInfo.InvariantCulture, $"shards {Shards}\nreplicas {ReplicationFactor}\ntoken {Token}\nplacement {PlacementRule}\nformat {FormatLevel}\n");
         foreach (ClusterMember member in Members)
         {
             text.Append(CultureInfo.InvariantCulture, $"member {member.Name}={member.Address}\n");
@@ -110,11 +102,10 @@ internal sealed record FoundingSettings
             members.Add(new ClusterMember(line["member ".Length..equals], line[(equals + 1)..]));
         }
 
-        return Value("cluster") is { Length: 32 } cluster && Value("token") is { Length: <= 16 } token && Number(Value("shards"), out int shards)
+        return Value("token") is { Length: <= 16 } token && Number(Value("shards"), out int shards)
             && Number(Value("replicas"), out int replicas) && Number(Value("placement"), out int placement) && Number(Value("format"), out int format) && members.Count > 0
             ? new FoundingSettings
             {
-                ClusterId = cluster,
                 Shards = shards,
                 ReplicationFactor = replicas,
                 Token = token,
@@ -144,11 +135,6 @@ internal sealed record FoundingSettings
         Compare("cluster-token", Token == "none" ? "none" : "one with hash " + Token, other.Token == "none" ? "none" : "one with hash " + other.Token);
         Compare("the placement rule", Text(PlacementRule), Text(other.PlacementRule));
         Compare("the format level", Text(FormatLevel), Text(other.FormatLevel));
-        if (found.Count == 0)
-        {
-            Compare("the cluster's id", ClusterId, other.ClusterId);
-        }
-
         return found;
     }
 

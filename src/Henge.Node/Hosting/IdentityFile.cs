@@ -130,7 +130,7 @@ internal static class IdentityFile
                 $"The file '{path}' was written by an older build, which did not note the replication factor. Start the node once with --replication-factor as the cluster was made with: {members.Count}, unless it was set.");
         }
 
-        return FoundingSettings.Of(options with { Shards = shards }, members) with { ClusterId = id };
+        return FoundingSettings.Of(options with { Shards = shards }, members);
     }
 
     private static string Crc(string text) => Crc32C.Compute(Encoding.UTF8.GetBytes(text)).ToString("x8", CultureInfo.InvariantCulture);

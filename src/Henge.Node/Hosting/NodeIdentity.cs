@@ -23,9 +23,6 @@ internal sealed record NodeIdentity
     /// <summary>What the cluster was made with.</summary>
     public required FoundingSettings Founding { get; init; }
 
-    /// <summary>The cluster's id: 32 hexadecimal digits.</summary>
-    public string ClusterId => Founding.ClusterId;
-
     /// <summary>Shards of the cluster.</summary>
     public int Shards => Founding.Shards;
 

@@ -39,7 +39,7 @@ internal static class NodeOpening
             context = new NodeContext(options, environment, identity, infos);
             context.Note(
                 NodeEventLevel.Information,
-                isNew ? $"Node {options.Name} begins anew in '{options.DataDirectory}', as {context.Self} of cluster {identity.ClusterId}." : $"Node {options.Name} goes on, as {context.Self} of cluster {identity.ClusterId}.");
+                isNew ? $"Node {options.Name} begins anew in '{options.DataDirectory}', as {context.Self}." : $"Node {options.Name} goes on, as {context.Self}.");
             return OpenParts(context, directoryLock);
         }
         catch

@@ -29,7 +29,12 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
             await WaitForChangeAsync(request.NewerThanEpoch, call.Cancellation);
         }
 
-        return ToMessage(node.GetTopology());
+        // Without the id a caller could not tell whether the addresses lead to nodes of this cluster.
+        Topology topology = node.GetTopology();
+        return topology.ClusterId.Length > 0
+            ? ToMessage(topology)
+            : throw new GrpcException(
+                GrpcStatusCode.Unavailable, "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.", ErrorCode.Unavailable);
     }
 
     private async Task WaitForChangeAsync(ulong epoch, CancellationToken cancellation)

@@ -24,7 +24,7 @@ internal sealed class GrpcServer
     private readonly IHengeNode _node;
     private readonly ServerMetrics _metrics;
     private readonly ILogger _logger;
-    private string? _clusterId;
+    private string _clusterId = "";
     private int _calls;
 
     public GrpcServer(
@@ -60,8 +60,8 @@ internal sealed class GrpcServer
     /// <summary>The clock of <see cref="ServerCall.DeadlineMs"/>.</summary>
     public long MonotonicMs => _node.MonotonicMs;
 
-    /// <summary>The id of the node's cluster.</summary>
-    public string ClusterId => _clusterId ??= _node.GetTopology().ClusterId;
+    /// <summary>The id of the node's cluster; empty while the node does not know it.</summary>
+    public string ClusterId => _clusterId.Length > 0 ? _clusterId : _clusterId = _node.GetTopology().ClusterId;
 
     /// <summary>Calls under way.</summary>
     public int Calls => Volatile.Read(ref _calls);

@@ -128,6 +128,12 @@ internal sealed class ServerCall
 
         if (headers.TryGetValue(GrpcHeaders.HengeCluster, out StringValues cluster) && cluster.Count > 0 && !Server.ClusterId.Equals(cluster[0], StringComparison.Ordinal))
         {
+            if (Server.ClusterId.Length == 0)
+            {
+                Fail(ErrorCode.Unavailable, "This node does not know its cluster's id yet, and so cannot tell whether the caller means it. Try again.");
+                return false;
+            }
+
             Fail(
                 ErrorCode.Misconfigured,
                 $"This node is of the cluster {Server.ClusterId}, and the caller means {cluster[0]}. Nothing was done. An address of that cluster leads here: look at what its nodes advertise (--cluster, --advertise), and at the caller's list of nodes.");

@@ -50,6 +50,11 @@ public sealed class ReadinessMonitor : IAsyncDisposable
                 + (refused.Count > 0 ? "Peers are refused: " + string.Join(" ", refused) : "Is a majority of the nodes running?");
         }
 
+        if (topology.ClusterId.Length == 0)
+        {
+            return "The cluster's id is not known yet.";
+        }
+
         foreach (ShardStatus shard in node.GetStatus().Shards)
         {
             if (shard.Error is { } error)

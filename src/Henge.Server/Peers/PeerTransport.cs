@@ -109,8 +109,13 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
                 }
 
                 bool accepted = receiver.OnHello(hello, out NodeId peer);
+                if (peer.IsNone)
+                {
+                    return (false, peer, "its first frame is no hello");
+                }
+
                 await writer.WriteAsync(receiver.HelloTo(peer), cancel).ConfigureAwait(false);
-                return (accepted, peer, peer.IsNone ? "its first frame is no hello" : null);
+                return (accepted, peer, null);
             }
 
             reader.AdvanceTo(buffer.Start, buffer.End);

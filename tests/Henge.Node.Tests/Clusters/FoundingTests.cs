@@ -63,7 +63,24 @@ public sealed class FoundingTests
         cluster.RunUntilLed();
         cluster.Put(misfit, "k", "v");
         cluster.RunUntil(() => cluster.Nodes.All(static n => n.Running.GetStatus().RefusedPeers.Count == 0));
-        cluster.RunUntil(() => cluster.Nodes.All(static n => n.Running.Parts.Context.Cluster.IsEstablished));
+        cluster.RunUntil(() => cluster.Nodes.All(static n => n.Running.ClusterId.Length == 32));
+        Assert.Single(cluster.Nodes.Select(static n => n.Running.ClusterId).Distinct());
+    }
+
+    [Fact]
+    public void Clusters_of_equal_settings_have_different_ids()
+    {
+        ClusterHarness[] clusters = [new(1, seed: 1), new(1, seed: 2)];
+        foreach (ClusterHarness cluster in clusters)
+        {
+            cluster.RunUntil(() => cluster.Nodes[0].Running.ClusterId.Length == 32);
+        }
+
+        Assert.NotEqual(clusters[0].Nodes[0].Running.ClusterId, clusters[1].Nodes[0].Running.ClusterId);
+        string id = clusters[0].Nodes[0].Running.ClusterId;
+        clusters[0].Nodes[0].Stop();
+        clusters[0].Nodes[0].Start();
+        clusters[0].RunUntil(() => clusters[0].Nodes[0].Running.ClusterId == id);
     }
 
     [Fact]
@@ -112,10 +129,10 @@ public sealed class FoundingTests
         cluster.RunUntil(() => node.Running.Parts.Context.Cluster.IsEstablished);
         NodeIdentity identity = node.Running.Parts.Context.Identity;
         node.Stop();
-        IdentityFile.Write(node.Files, "/data", identity with { Founding = identity.Founding with { FormatLevel = 1, ReplicationFactor = 1, ClusterId = new string('0', 32) } });
+        IdentityFile.Write(node.Files, "/data", identity with { Founding = identity.Founding with { Members = [new ClusterMember("node1", "10.0.0.9:1")] } });
         node.Start();
         cluster.RunUntil(() => node.FatalMessage is not null);
-        Assert.Contains("the cluster's id", node.FatalMessage, StringComparison.Ordinal);
+        Assert.Contains("cluster is node1=10.0.0.9:1 here", node.FatalMessage, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -55,6 +55,8 @@ public sealed partial class MetricsDocsTests
             }
         };
         listener.Start();
+        using PrometheusExporter exporter = new(metrics);
+        names.UnionWith(Type().Matches(exporter.Collect()).Select(static m => m.Groups[1].Value));
         return names;
     }
 
@@ -62,6 +64,9 @@ public sealed partial class MetricsDocsTests
 
     [GeneratedRegex(@"\b(henge|dotnet|rpc|http)_[a-z0-9_]+")]
     private static partial Regex Name();
+
+    [GeneratedRegex("^# TYPE ([a-z0-9_]+) ", RegexOptions.Multiline)]
+    private static partial Regex Type();
 
     [GeneratedRegex("_(bucket|count|sum)$")]
     private static partial Regex Suffix();
