@@ -887,6 +887,29 @@ def handshake():
     both("TIME is now", lambda c: abs(int(c.call("TIME")[1][0][1]) - time.time()) < 5)
 
 
+def cursors():
+    """A walk that changes the node with each page, while other scans go on; and with a pattern that changes."""
+    nodes = [Raw(p) for p in NODES]
+    for i in range(2000):
+        nodes[0].send("SET", f"cur:{i * 7919}", i)
+    for _ in range(2000):
+        nodes[0].read()
+    found, cursor, page = [], b"0", 0
+    while True:
+        reply = nodes[page % len(nodes)].call("SCAN", cursor, "COUNT", 9, "MATCH", "cur:*" if page % 2 else "*")
+        found += [k[1] for k in reply[1][1][1] if k[1].startswith(b"cur:")]
+        cursor, page = reply[1][0][1], page + 1
+        if cursor == b"0" or page > 10_000:
+            break
+        if int(cursor) >= 1 << 53:
+            report(False, "cursors fit into 53 bits", cursor.decode())
+    report(sorted(found) == sorted(f"cur:{i * 7919}".encode() for i in range(2000)), "SCAN from node to node gives every key once", f"{len(found)} keys in {page} pages")
+    report(nodes[0].call("SCAN", 3) == ("-", b"ERR invalid cursor"), "a number that is no cursor is refused")
+    nodes[0].call("DEL", *[f"cur:{i * 7919}" for i in range(2000)])
+    for n in nodes:
+        n.close()
+
+
 def any_node():
     for i, port in enumerate(NODES):
         writer, reader = Raw(port), Raw(NODES[(i + 1) % len(NODES)])
@@ -986,4 +1009,5 @@ expiry()
 notifications()
 protocol_errors()
 python_redis()
+cursors()
 any_node()

@@ -24,9 +24,6 @@ internal sealed partial class RespServices(IHengeNode node, ServerMetrics? metri
     /// <summary>Durations by <see cref="RespCommand.Index"/>; null: they are not measured.</summary>
     public DurationRecorder[]? Durations { get; } = metrics is { } measured ? [.. RespCommandTable.All.Select(c => measured.Operations("resp", c.Name))] : null;
 
-    /// <summary>Cursors of SCAN.</summary>
-    public ScanCursors Cursors { get; } = new();
-
     /// <summary>Most bytes of one command.</summary>
     public int CommandBytesLimit { get; init; } = node.Limits.CommandBytes + (64 * 1024);
 

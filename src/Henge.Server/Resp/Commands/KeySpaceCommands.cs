@@ -1,4 +1,3 @@
-using System.Globalization;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Kv;
@@ -14,93 +13,12 @@ internal static class KeySpaceCommands
 
     public static IEnumerable<RespCommand> All =>
     [
-        new SlowCommand("scan", -2, ScanAsync) { OnKeySpace = true },
+        new SlowCommand("scan", -2, ScanCommand.RunAsync) { OnKeySpace = true },
         new SlowCommand("keys", 2, KeysAsync) { OnKeySpace = true },
         new SlowCommand("dbsize", 1, DbSizeAsync) { OnKeySpace = true },
         new SlowCommand("randomkey", 1, RandomKeyAsync) { OnKeySpace = true },
         new MSetCommand(),
     ];
-
-    /// <summary>SCAN cursor [MATCH pattern] [COUNT count] [TYPE type].</summary>
-    private static async ValueTask ScanAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
-    {
-        if (ParseScan(connection, arguments, out byte[] lower, out byte[] pattern, out int count, out bool none) is { } error)
-        {
-            writer.Error(error);
-            return;
-        }
-
-        Operation barrier = await BarrierAsync(connection);
-        if (barrier.Error != ErrorCode.None)
-        {
-            writer.Error(RespErrors.Of(barrier.Error, barrier.ErrorMessage));
-            return;
-        }
-
-        var found = new KeyCollector(pattern);
-        byte[] prefix = Glob.LiteralPrefix(pattern);
-        if (lower.AsSpan().SequenceCompareTo(prefix) < 0)
-        {
-            lower = prefix;
-        }
-
-        ScanEnd end = default;
-        if (!none)
-        {
-            end = connection.Node.Scan(Query(barrier.Version, lower, KeyRange.EndOfPrefix(prefix), count, connection.Node.Limits.ScanPageBytes), found);
-        }
-
-        writer.Array(2);
-        writer.Bulk(end.More ? connection.Services.Cursors.Add(end.NextKey!).ToString(CultureInfo.InvariantCulture) : "0");
-        Write(found.Keys, writer);
-    }
-
-    private static string? ParseScan(RespConnection connection, RespArguments arguments, out byte[] lower, out byte[] pattern, out int count, out bool none)
-    {
-        (lower, pattern, count, none) = ([], "*"u8.ToArray(), 10, false);
-        if (!ulong.TryParse(arguments.Text(1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong cursor)
-            || (cursor != 0 && !connection.Services.Cursors.TryGet(cursor, out lower)))
-        {
-            return "ERR invalid cursor";
-        }
-
-        for (int i = 2; i < arguments.Count; i += 2)
-        {
-            if (i + 1 == arguments.Count)
-            {
-                return RespErrors.Syntax;
-            }
-
-            if (arguments.Is(i, "MATCH"u8))
-            {
-                pattern = arguments[i + 1].ToArray();
-            }
-            else if (arguments.Is(i, "COUNT"u8))
-            {
-                if (!arguments.TryInteger(i + 1, out long asked))
-                {
-                    return RespErrors.NotAnInteger;
-                }
-
-                if (asked < 1)
-                {
-                    return RespErrors.Syntax;
-                }
-
-                count = (int)Math.Min(asked, connection.Node.Limits.ScanPageItems);
-            }
-            else if (arguments.Is(i, "TYPE"u8))
-            {
-                none = !arguments.Is(i + 1, "string"u8);
-            }
-            else
-            {
-                return RespErrors.Syntax;
-            }
-        }
-
-        return null;
-    }
 
     private static async ValueTask KeysAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
@@ -118,7 +36,7 @@ internal static class KeySpaceCommands
         }
         else
         {
-            Write(found.Keys, writer);
+            KeyCollector.Write(found.Keys, writer);
         }
     }
 
@@ -217,31 +135,6 @@ internal static class KeySpaceCommands
 
     private static ValueTask<Operation> BarrierAsync(RespConnection connection) =>
         connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
-
-    private static void Write(List<byte[]> keys, RespWriter writer)
-    {
-        writer.Array(keys.Count);
-        foreach (byte[] key in keys)
-        {
-            writer.Bulk(key);
-        }
-    }
-
-    private sealed class KeyCollector(byte[] pattern) : IScanReceiver
-    {
-        public List<byte[]> Keys { get; } = [];
-
-        public long Bytes { get; private set; }
-
-        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
-        {
-            if (Glob.Matches(pattern, key))
-            {
-                Keys.Add(key.ToArray());
-                Bytes += key.Length;
-            }
-        }
-    }
 
     private sealed class KeyCounter : IScanReceiver
     {
