@@ -16,11 +16,11 @@ internal static class SessionEncoder
     /// <summary>Bytes of the operation's own message (GetRequest and so on).</summary>
     public static int SizeOf(SessionCall call, HengeClientOptions client) => call.Kind switch
     {
-        SessionCallKind.Get => WireSize.Bytes(call.Key.Length)
+        SessionCallKind.Get => WireSize.Message(call.Key.Length)
             + WireSize.Number(call.GetOptions!.AtVersion.Value)
             + WireSize.Number((ulong)WireMapping.TimeOf(call.GetOptions))
             + WireSize.Number((ulong)call.GetOptions.Consistency.ToWire(client)),
-        SessionCallKind.Put => WireSize.Bytes(call.Key.Length)
+        SessionCallKind.Put => WireSize.Message(call.Key.Length)
             + WireSize.Bytes(call.Value.Length)
             + WireSize.Number(WireMapping.TtlMs(call.PutOptions!))
             + (call.PutOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
@@ -28,7 +28,7 @@ internal static class SessionEncoder
             + WireSize.Number(call.Number.ClientId)
             + WireSize.Number(call.Number.Sequence)
             + (call.PutOptions.KeepTimeToLive ? 2 : 0),
-        SessionCallKind.Delete => WireSize.Bytes(call.Key.Length)
+        SessionCallKind.Delete => WireSize.Message(call.Key.Length)
             + (call.DeleteOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
             + (call.DeleteOptions.ReturnPrevious ? 2 : 0)
             + WireSize.Number(call.Number.ClientId)
@@ -50,14 +50,14 @@ internal static class SessionEncoder
         switch (call.Kind)
         {
             case SessionCallKind.Get:
-                writer.Bytes(1, call.Key.Span);
+                writer.Message(1, call.Key.Span);
                 writer.Number(2, call.GetOptions!.AtVersion.Value);
                 writer.Number(3, (ulong)WireMapping.TimeOf(call.GetOptions));
                 writer.Number(4, (ulong)call.GetOptions.Consistency.ToWire(client));
                 break;
             case SessionCallKind.Put:
                 PutOptions put = call.PutOptions!;
-                writer.Bytes(1, call.Key.Span);
+                writer.Message(1, call.Key.Span);
                 writer.Bytes(2, call.Value.Span);
                 writer.Number(4, WireMapping.TtlMs(put));
                 if (put.IfVersion is { } putVersion)
@@ -72,7 +72,7 @@ internal static class SessionEncoder
                 break;
             case SessionCallKind.Delete:
                 DeleteOptions delete = call.DeleteOptions!;
-                writer.Bytes(1, call.Key.Span);
+                writer.Message(1, call.Key.Span);
                 if (delete.IfVersion is { } deleteVersion)
                 {
                     writer.Present(2, deleteVersion.Value);

@@ -67,6 +67,14 @@ internal ref struct WireWriter(Span<byte> target)
         }
     }
 
+    /// <summary>Bytes that are there even when they are none: a key.</summary>
+    public void Message(int field, ReadOnlySpan<byte> bytes)
+    {
+        Head(field, bytes.Length);
+        bytes.CopyTo(_target[Length..]);
+        Length += bytes.Length;
+    }
+
     /// <summary>Room for so many bytes, to be filled by somebody else.</summary>
     public Span<byte> Take(int length)
     {

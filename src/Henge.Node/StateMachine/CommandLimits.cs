@@ -23,8 +23,7 @@ public static class CommandLimits
     {
         if (key.Length > limits.KeyBytes)
         {
-            throw new HengeException(
-                ErrorCode.TooLarge, $"The key has {key.Length} bytes; the limit is {limits.KeyBytes}. Use a shorter key, or raise the node's limit for keys.");
+            throw new HengeException(ErrorCode.TooLarge, KeyTooLong(key.Length, limits));
         }
     }
 
@@ -33,10 +32,17 @@ public static class CommandLimits
     {
         if (value.Length > limits.ValueBytes)
         {
-            throw new HengeException(
-                ErrorCode.TooLarge, $"The value has {value.Length} bytes; the limit is {limits.ValueBytes}. Split the value, or raise the node's limit for values.");
+            throw new HengeException(ErrorCode.TooLarge, ValueTooLong(value.Length, limits));
         }
     }
+
+    /// <summary>What is wrong with a key over the limit.</summary>
+    public static string KeyTooLong(int lengthBytes, NodeLimits limits) =>
+        $"The key has {lengthBytes} bytes; the limit is {limits.KeyBytes}. Use a shorter key, or raise the node's limit for keys.";
+
+    /// <summary>What is wrong with a value over the limit.</summary>
+    public static string ValueTooLong(int lengthBytes, NodeLimits limits) =>
+        $"The value has {lengthBytes} bytes; the limit is {limits.ValueBytes}. Split the value, or raise the node's limit for values.";
 
     /// <summary>
     /// Checks an encoded command as a whole: that it is well formed and within a node's limits. Throws <see cref="HengeException"/>

@@ -12,10 +12,6 @@ internal static class SettingValue
         ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1), ("", 1),
     ];
 
-    // "ms" before "m" and "s": the first suffix that fits is taken.
-    private static readonly (string Suffix, double Milliseconds)[] DurationUnits =
-        [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-
     /// <summary>A size such as <c>64MiB</c>, <c>10MB</c> or <c>4096</c>.</summary>
     public static long Size(string text, long least, long most)
     {
@@ -43,26 +39,11 @@ internal static class SettingValue
             ? number
             : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
 
-    /// <summary>A duration such as <c>500ms</c>, <c>10s</c>, <c>5m</c>, <c>1h</c> or <c>7d</c>.</summary>
-    public static TimeSpan Duration(string text, TimeSpan least, TimeSpan most)
-    {
-        foreach ((string suffix, double unit) in DurationUnits)
-        {
-            if (text.EndsWith(suffix, StringComparison.OrdinalIgnoreCase) &&
-                double.TryParse(text.AsSpan(0, text.Length - suffix.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
-            {
-                double milliseconds = number * unit;
-                if (milliseconds >= least.TotalMilliseconds && milliseconds <= most.TotalMilliseconds)
-                {
-                    return TimeSpan.FromMilliseconds(milliseconds);
-                }
-
-                break;
-            }
-        }
-
-        throw new FormatException($"a duration from {FormatDuration(least)} to {FormatDuration(most)}, such as 500ms, 10s, 5m, 1h or 7d");
-    }
+    /// <summary>A duration such as <c>500ms</c>, <c>10s</c>, <c>5m</c>, <c>1h30m</c> or <c>7d</c>; a number alone is seconds, as everywhere (<see cref="TimeText"/>).</summary>
+    public static TimeSpan Duration(string text, TimeSpan least, TimeSpan most) =>
+        TimeText.TryParseDuration(text, out TimeSpan duration) && duration >= least && duration <= most
+            ? duration
+            : throw new FormatException($"a duration from {FormatDuration(least)} to {FormatDuration(most)}: {TimeText.DurationForm}");
 
     /// <summary>One of some words.</summary>
     public static T Choice<T>(string text, params (string Word, T Value)[] choices)

@@ -20,7 +20,7 @@ internal sealed class HealthEndpoint(HealthState health) : IHttpEndpoint
             return;
         }
 
-        string? problem = context.Request.Path == "/readyz" ? health.Problem : null;
+        string? problem = RequestTarget.Of(context).Path == "/readyz" ? health.Problem : null;
         context.Response.StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         context.Response.ContentType = "text/plain; charset=utf-8";
         context.Response.Headers.CacheControl = "no-store";

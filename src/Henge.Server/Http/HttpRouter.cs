@@ -27,11 +27,12 @@ internal sealed class HttpRouter(IReadOnlyList<IHttpEndpoint> endpoints, ServerM
         }
 
         DefaultHttpContext context = new(features);
-        string path = context.Request.Path.Value ?? "/";
+        string path = "";
         string route = "other";
         long started = Stopwatch.GetTimestamp();
         try
         {
+            path = RequestTarget.Of(context).Path;
             foreach (IHttpEndpoint endpoint in _endpoints)
             {
                 if (endpoint.Matches(path))

@@ -5,7 +5,9 @@ namespace Henge.Server.Http;
 /// <summary>Serves paths over HTTP/1.1 and, where the caller is no gRPC client, over HTTP/2. Thread-safe.</summary>
 public interface IHttpEndpoint
 {
-    /// <summary>True when the path, which begins with a slash, is this endpoint's. Called for each request: quick.</summary>
+    /// <summary>
+    /// True when the path, decoded and without segments of dots, is this endpoint's; it begins with a slash. Called for each request: quick.
+    /// </summary>
     bool Matches(string path);
 
     /// <summary>The route of a path that matches, with names in braces where paths of one route differ: metrics are by route, and there must not be many.</summary>

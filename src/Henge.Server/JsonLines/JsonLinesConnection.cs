@@ -123,32 +123,23 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
 
     private async ValueTask DoAsync(byte[] request)
     {
-        using JsonDocument document = JsonDocument.Parse(request);
-        JsonElement root = document.RootElement;
-        if (root.ValueKind != JsonValueKind.Object || root.EnumerateObject().Count() != 1)
-        {
-            throw new HengeException(ErrorCode.InvalidArgument, "A request is an object with one member: Set, Get or Remove.");
-        }
-
-        JsonProperty action = root.EnumerateObject().First();
-        byte[] key = Text(action.Value, "key");
-        CommandLimits.CheckKey(key, node.Limits);
+        JsonLinesRequest action = JsonLinesRequest.Parse(request);
+        byte[] key = action.Key;
+        KvValidation.CheckKey(given: true, key, node.Limits);
         var command = new ArrayBufferWriter<byte>();
-        switch (action.Name)
+        switch (action.Kind)
         {
-            case "Get":
+            case JsonLinesKind.Get:
                 await GetAsync(key);
                 return;
-            case "Set":
-                byte[] value = Text(action.Value, "value");
-                CommandLimits.CheckValue(value, node.Limits);
+            case JsonLinesKind.Set:
+                byte[] value = action.Value!;
+                KvValidation.CheckValue(value, node.Limits);
                 CommandEncoder.Put(command, key, value);
                 break;
-            case "Remove":
+            default:
                 CommandEncoder.Delete(command, key);
                 break;
-            default:
-                throw new HengeException(ErrorCode.InvalidArgument, $"There is no request '{action.Name}'; there are Set, Get and Remove.");
         }
 
         var write = new KvAwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command.WrittenMemory };
@@ -179,11 +170,6 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
 
         Write(json => json.WriteString("Ok", bytes));
     }
-
-    private static byte[] Text(JsonElement parameters, string name) =>
-        parameters.ValueKind == JsonValueKind.Object && parameters.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
-            ? System.Text.Encoding.UTF8.GetBytes(value.GetString()!)
-            : throw new HengeException(ErrorCode.InvalidArgument, $"The request needs a member '{name}' that is a string.");
 
     private void Write(Action<Utf8JsonWriter> write)
     {

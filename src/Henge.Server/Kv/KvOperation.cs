@@ -43,7 +43,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     public void LoadGet(ReadOnlySpan<byte> message)
     {
         GetFields fields = GetFields.Parse(message);
-        KvValidation.CheckKey(fields.Key, Node.Limits);
+        KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
         Request = KvRequestKind.Get;
         Kind = OperationKind.Get;
         ReadVersion = KvValidation.ReadVersion(fields.Version, fields.AtUnixMs, Node);
@@ -57,11 +57,11 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     public void LoadPut(ReadOnlySpan<byte> message)
     {
         PutFields fields = PutFields.Parse(message);
-        KvValidation.CheckKey(fields.Key, Node.Limits);
-        CommandLimits.CheckValue(fields.Value, Node.Limits);
+        KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
+        KvValidation.CheckValue(fields.Value, Node.Limits);
         PutOptions options = new()
         {
-            Expiry = KvValidation.Ttl(fields.TtlSecs, fields.TtlMs),
+            Expiry = KvValidation.Ttl(fields.TtlSecs, fields.TtlMs, fields.KeepTtl),
             KeepExpiry = fields.KeepTtl,
             Condition = fields.HasIfVersion ? PutCondition.IfVersion : PutCondition.None,
             IfVersion = KvValidation.IfVersion(fields.IfVersion),
@@ -77,7 +77,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     public void LoadDelete(ReadOnlySpan<byte> message)
     {
         DeleteFields fields = DeleteFields.Parse(message);
-        KvValidation.CheckKey(fields.Key, Node.Limits);
+        KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
         Core.Version? ifVersion = fields.HasIfVersion ? KvValidation.IfVersion(fields.IfVersion) : null;
         SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence);
         BeginCommand(KvRequestKind.Delete, fields.Key, fields.Key.Length + 128, fields.LeaderOnly);

@@ -5,6 +5,7 @@ namespace Henge.Server.Kv;
 /// <summary>The fields of a GetRequest, read in place.</summary>
 internal ref struct GetFields
 {
+    public bool HasKey;
     public ReadOnlySpan<byte> Key;
     public ulong Version;
     public long AtUnixMs;
@@ -20,6 +21,7 @@ internal ref struct GetFields
             switch (reader.Field)
             {
                 case 1:
+                    fields.HasKey = true;
                     fields.Key = reader.Bytes;
                     break;
                 case 2:
@@ -44,6 +46,7 @@ internal ref struct GetFields
 /// <summary>The fields of a PutRequest, read in place.</summary>
 internal ref struct PutFields
 {
+    public bool HasKey;
     public ReadOnlySpan<byte> Key;
     public ReadOnlySpan<byte> Value;
     public ulong TtlSecs;
@@ -65,6 +68,7 @@ internal ref struct PutFields
             switch (reader.Field)
             {
                 case 1:
+                    fields.HasKey = true;
                     fields.Key = reader.Bytes;
                     break;
                 case 2:
@@ -105,6 +109,7 @@ internal ref struct PutFields
 /// <summary>The fields of a DeleteRequest, read in place.</summary>
 internal ref struct DeleteFields
 {
+    public bool HasKey;
     public ReadOnlySpan<byte> Key;
     public bool HasIfVersion;
     public ulong IfVersion;
@@ -122,6 +127,7 @@ internal ref struct DeleteFields
             switch (reader.Field)
             {
                 case 1:
+                    fields.HasKey = true;
                     fields.Key = reader.Bytes;
                     break;
                 case 2:

@@ -29,8 +29,8 @@ internal sealed class KvService(IHengeNode node, DoorOptions options)
 
     private async ValueTask<HistoryResponse> HistoryAsync(HistoryRequest request, ServerCall call)
     {
-        KvValidation.CheckKey(request.Key.Span, node.Limits);
-        Core.Version newest = KvValidation.ReadVersion(request.MaxVersion, 0, node);
+        KvValidation.CheckKey(request.HasKey, request.Key.Span, node.Limits);
+        Core.Version newest = KvValidation.Version(request.MaxVersion, "max_version");
         KvAwaitedOperation barrier = new()
         {
             Kind = OperationKind.Barrier,

@@ -70,7 +70,7 @@ internal static class TxnCodec
 
     private static void Add(TxnBuilder builder, Compare compare, NodeLimits limits)
     {
-        KvValidation.CheckKey(compare.Key.Span, limits);
+        KvValidation.CheckKey(compare.HasKey, compare.Key.Span, limits);
         if (compare.Relation is < Compare.Types.Relation.Equal or > Compare.Types.Relation.Greater)
         {
             throw KvValidation.Invalid($"There is no relation {(int)compare.Relation} between things.");
@@ -83,7 +83,7 @@ internal static class TxnCodec
                 builder.CompareVersion(compare.Key.Span, relation, KvValidation.IfVersion(compare.Version));
                 break;
             case CompareTarget.Value:
-                CommandLimits.CheckValue(compare.Value.Span, limits);
+                KvValidation.CheckValue(compare.Value.Span, limits);
                 builder.CompareValue(compare.Key.Span, relation, compare.Value.Span);
                 break;
             case CompareTarget.Exists:
@@ -110,7 +110,7 @@ internal static class TxnCodec
             {
                 case TxnOperation.OperationOneofCase.Get:
                     GetRequest get = operation.Get;
-                    KvValidation.CheckKey(get.Key.Span, limits);
+                    KvValidation.CheckKey(get.HasKey, get.Key.Span, limits);
                     if (get.Version != 0 || get.AtUnixMs != 0)
                     {
                         throw KvValidation.Invalid("A get inside a transaction reads now. Read the past with a call of its own.");
@@ -120,12 +120,12 @@ internal static class TxnCodec
                     break;
                 case TxnOperation.OperationOneofCase.Put:
                     PutRequest put = operation.Put;
-                    KvValidation.CheckKey(put.Key.Span, limits);
-                    CommandLimits.CheckValue(put.Value.Span, limits);
+                    KvValidation.CheckKey(put.HasKey, put.Key.Span, limits);
+                    KvValidation.CheckValue(put.Value.Span, limits);
                     ThrowIfSession(put.ClientId);
                     CommandEncoder.Put(command, put.Key.Span, put.Value.Span, new PutOptions
                     {
-                        Expiry = KvValidation.Ttl(put.TtlSecs, put.TtlMs),
+                        Expiry = KvValidation.Ttl(put.TtlSecs, put.TtlMs, put.KeepTtl),
                         KeepExpiry = put.KeepTtl,
                         Condition = put.HasIfVersion ? PutCondition.IfVersion : PutCondition.None,
                         IfVersion = KvValidation.IfVersion(put.IfVersion),
@@ -134,7 +134,7 @@ internal static class TxnCodec
                     break;
                 case TxnOperation.OperationOneofCase.Delete:
                     DeleteRequest delete = operation.Delete;
-                    KvValidation.CheckKey(delete.Key.Span, limits);
+                    KvValidation.CheckKey(delete.HasKey, delete.Key.Span, limits);
                     ThrowIfSession(delete.ClientId);
                     CommandEncoder.Delete(command, delete.Key.Span, delete.HasIfVersion ? KvValidation.IfVersion(delete.IfVersion) : null, delete.ReturnPrevious);
                     break;

@@ -71,9 +71,7 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
         {
             Lower = lower,
             Upper = upper,
-            Start = request.StartVersion <= Core.Version.MaxValue
-                ? new Core.Version(request.StartVersion)
-                : throw KvValidation.Invalid($"start_version {request.StartVersion} is above {Core.Version.MaxValue}, the largest version there can be."),
+            Start = KvValidation.Version(request.StartVersion, "start_version"),
             Resume = request.ResumeToken.Memory,
             PreviousValues = request.PreviousValues,
             Progress = request.Progress,

@@ -52,29 +52,17 @@ internal static class RestJson
     }
 
     /// <summary>
-    /// The bytes that a percent-encoded text stands for (RFC 3986, section 2.1); unlike the framework's decoders it keeps bytes that are no UTF-8, and plus signs.
+    /// Bytes in base64, of the alphabet for URLs or the other one, with or without padding. Throws <see cref="HengeException"/> (InvalidArgument) that names the parameter.
     /// </summary>
-    public static byte[] PercentDecode(string text)
+    public static byte[] FromBase64(string parameter, string text)
     {
-        byte[] raw = Encoding.UTF8.GetBytes(text), bytes = new byte[raw.Length];
-        int length = 0;
-        for (int i = 0; i < raw.Length; i++)
+        try
         {
-            if (raw[i] != '%')
-            {
-                bytes[length++] = raw[i];
-            }
-            else if (i + 2 < raw.Length && Utf8Parser.TryParse(raw.AsSpan(i + 1, 2), out byte value, out int used, 'x') && used == 2)
-            {
-                bytes[length++] = value;
-                i += 2;
-            }
-            else
-            {
-                throw new HengeException(ErrorCode.InvalidArgument, "A percent sign in the path must be followed by two hexadecimal digits; a percent sign itself is %25.");
-            }
+            return Base64Url.DecodeFromChars(text.Replace('+', '-').Replace('/', '_'));
         }
-
-        return bytes[..length];
+        catch (FormatException)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"'{parameter}' is not base64. Take the alphabet for URLs (RFC 4648, section 5), or write a plus sign as %2B.");
+        }
     }
 }

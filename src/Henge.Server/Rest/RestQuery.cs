@@ -1,81 +1,101 @@
 using System.Globalization;
+using System.Text;
+using System.Text.Unicode;
 using Henge.Core;
 using Henge.Node.Api;
-using Microsoft.AspNetCore.Http;
+using Henge.Node.StateMachine;
+using Henge.Server.Http;
+using Henge.Server.Kv;
 
 namespace Henge.Server.Rest;
 
-/// <summary>Reads parameters of a request. Errors (InvalidArgument) name the parameter and what it may be; an unknown parameter is an error too.</summary>
-internal readonly struct RestQuery
+/// <summary>
+/// Reads the parameters of a request from its query as it was sent. Errors (InvalidArgument) name the parameter and what it may be; an unknown parameter, or one that stands there twice, is an
+/// error too. Bytes are percent-encoded (<c>prefix=%ff</c>), or base64 in a parameter with 64 behind its name (<c>prefix64=_w</c>).
+/// </summary>
+internal sealed class RestQuery
 {
-    private readonly IQueryCollection _query;
+    private readonly Dictionary<string, byte[]> _values = [];
 
-    public RestQuery(HttpRequest request, params ReadOnlySpan<string> known)
+    public RestQuery(RequestTarget target, params ReadOnlySpan<string> known)
     {
-        _query = request.Query;
-        foreach (string name in _query.Keys)
+        foreach (string pair in target.Query.Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
+            int equals = pair.IndexOf('=', StringComparison.Ordinal);
+            string name = Encoding.UTF8.GetString(RequestTarget.PercentDecode(equals < 0 ? pair : pair[..equals], plusIsSpace: true));
             if (!known.Contains(name))
             {
-                throw new HengeException(ErrorCode.InvalidArgument, $"There is no parameter '{name}' here; there are: {string.Join(", ", known.ToArray())}.");
+                throw KvValidation.Invalid($"There is no parameter '{name}' here; there are: {string.Join(", ", known.ToArray())}.");
+            }
+
+            if (!_values.TryAdd(name, equals < 0 ? [] : RequestTarget.PercentDecode(pair[(equals + 1)..], plusIsSpace: true)))
+            {
+                throw KvValidation.Invalid($"'{name}' is given twice.");
             }
         }
     }
 
-    public string? Text(string name) => _query.TryGetValue(name, out Microsoft.Extensions.Primitives.StringValues values) ? values[^1] : null;
+    /// <summary>A parameter that is text; null when it is not there.</summary>
+    public string? Text(string name) => !_values.TryGetValue(name, out byte[]? value) ? null
+        : Utf8.IsValid(value) ? Encoding.UTF8.GetString(value)
+        : throw KvValidation.Invalid($"'{name}' is not UTF-8 text.");
+
+    /// <summary>A parameter that is bytes, percent-encoded or base64 in <paramref name="name"/>64; null when neither is there.</summary>
+    public byte[]? Bytes(string name)
+    {
+        _values.TryGetValue(name, out byte[]? plain);
+        if (Text(name + "64") is not { } encoded)
+        {
+            return plain;
+        }
+
+        return plain is null
+            ? RestJson.FromBase64(name + "64", encoded)
+            : throw KvValidation.Invalid($"Both '{name}' and '{name}64' are set. Set one of them.");
+    }
+
+    /// <summary>A parameter that is bytes; none when it is not there.</summary>
+    public Google.Protobuf.ByteString ByteString(string name) =>
+        Bytes(name) is { } bytes ? Google.Protobuf.UnsafeByteOperations.UnsafeWrap(bytes) : Google.Protobuf.ByteString.Empty;
 
     public bool Flag(string name) => Text(name) is { } text && (text is "" or "true" or "1" ? true : text is "false" or "0" ? false
-        : throw new HengeException(ErrorCode.InvalidArgument, $"'{name}' is a switch: true or false."));
+        : throw KvValidation.Invalid($"'{name}' is a switch: true or false."));
 
-    public int Number(string name, int fallback, int least, int most) =>
+    public uint Number(string name, uint fallback) =>
         Text(name) is not { } text ? fallback
-        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most ? value
-        : throw new HengeException(ErrorCode.InvalidArgument, $"'{name}' must be a whole number from {least} to {most}.");
+        : uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint value) ? value
+        : throw KvValidation.Invalid($"'{name}' must be a whole number from 0 to {uint.MaxValue}.");
 
     /// <summary>The version to read at, from <c>version</c> or <c>at</c>; zero: now.</summary>
     public Core.Version ReadVersion(IHengeNode node)
     {
         if (Text("version") is { } version)
         {
-            return ulong.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) && value <= Core.Version.MaxValue
-                ? new Core.Version(value)
-                : throw new HengeException(ErrorCode.InvalidArgument, $"'version' must be a whole number up to {Core.Version.MaxValue}.");
+            return Text("at") is null ? KvValidation.Version(version, "version") : throw KvValidation.Invalid("Both 'version' and 'at' are set. Set one of them.");
         }
 
-        return Text("at") is { } at ? Moment(at, node) : default;
-    }
-
-    /// <summary>A time to live: <c>30s</c>, <c>5m</c>, <c>500ms</c>; 0 when there is none.</summary>
-    public long TtlMs(string name) => Text(name) is not { } text ? 0
-        : TryDuration(text, out long ms) && ms > 0 ? ms
-        : throw new HengeException(ErrorCode.InvalidArgument, $"'{name}' must be a duration such as 500ms, 30s, 5m, 2h or 1d; a bare number means seconds.");
-
-    private static Core.Version Moment(string text, IHengeNode node)
-    {
-        string duration = text.EndsWith("-ago", StringComparison.Ordinal) ? text[..^4] : text;
-        if (TryDuration(duration, out long ms))
+        if (Text("at") is not { } at)
         {
-            return Core.Version.FromMilliseconds(Math.Max(1, node.Now.Milliseconds - ms));
+            return default;
         }
 
-        return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time)
-            ? Core.Version.FromTime(time)
-            : throw new HengeException(ErrorCode.InvalidArgument, "'at' must be a moment such as 2026-01-31T12:00:00Z, or how long ago it was, such as 5m.");
+        return TimeText.TryParseMoment(at, node.Now.ToTime(), local: false, out DateTimeOffset moment)
+            ? KvValidation.Moment(moment.ToUnixTimeMilliseconds(), node)
+            : throw KvValidation.Invalid($"'at' must be a moment: {TimeText.MomentForm}.");
     }
 
-    private static bool TryDuration(string text, out long ms)
+    /// <summary>A time to live; never when there is none.</summary>
+    public Expiry Ttl(string name) => Text(name) is not { } text ? Expiry.Never
+        : TimeText.TryParseDuration(text, out TimeSpan ttl) ? KvValidation.Ttl((ulong)ttl.TotalMilliseconds)
+        : throw KvValidation.Invalid($"'{name}' must be a length of time: {TimeText.DurationForm}.");
+
+    /// <summary>How a read is made sure of.</summary>
+    public ReadConsistency Consistency() => Text("consistency") switch
     {
-        (string unit, long factor)[] units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("", 1000)];
-        foreach ((string unit, long factor) in units)
-        {
-            if (text.EndsWith(unit, StringComparison.Ordinal) && double.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value))
-            {
-                ms = (long)Math.Min(value * factor, long.MaxValue / 2);
-                return true;
-            }
-        }
-
-        ms = 0;
-        return false;
-    }
+        null => ReadConsistency.Default,
+        "linearizable" => ReadConsistency.Linearizable,
+        "lease" => ReadConsistency.Lease,
+        "stale" => ReadConsistency.Stale,
+        _ => throw KvValidation.Invalid("'consistency' is linearizable, lease or stale."),
+    };
 }

@@ -1,7 +1,3 @@
-using System.Buffers;
-using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Http;
@@ -11,12 +7,14 @@ using Microsoft.AspNetCore.Http;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// <c>GET /v1/watch?prefix=</c> as server-sent events (the HTML standard, section 9.2). Each batch's last event carries where the watch stands as its id, so that a browser's EventSource goes on
-/// without a gap by itself (Last-Event-ID). When events are lost to a watch that fell too far behind, an event <c>error</c> says so and the stream ends.
+/// <c>GET /v1/watch?prefix=</c> as server-sent events (the HTML standard, section 9.2). Each event carries where the watch stands behind it as its id, and the first, <c>position</c>, says where it
+/// begins; so a browser's EventSource that was cut off goes on by itself (Last-Event-ID), without gap or repetition. When events are lost to a watch that fell too far behind, an event
+/// <c>error</c> says so and the stream ends.
 /// </summary>
 public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
 {
-    private const int BatchItems = 256, BatchBytes = 256 * 1024;
+    private const int LimitBufferBytes = 64 * 1024;
+    private const int LimitReadBytes = 256 * 1024;
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(15);
 
     /// <inheritdoc/>
@@ -28,15 +26,24 @@ public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
     /// <inheritdoc/>
     public async Task HandleAsync(HttpContext context)
     {
+        if (!HttpMethods.IsGet(context.Request.Method))
+        {
+            await RestAnswer.NotAllowedAsync(context, "GET");
+            return;
+        }
+
         IWatch watch;
+        EventPosition? last;
         var available = new AsyncSignal();
         try
         {
-            watch = node.OpenWatch(Query(context), available.Set);
+            string? id = context.Request.Headers["Last-Event-ID"];
+            last = string.IsNullOrEmpty(id) ? null : EventPosition.Parse(id);
+            watch = node.OpenWatch(Query(context, last), available.Set);
         }
         catch (HengeException e)
         {
-            await KvEndpoint.FailAsync(context, e);
+            await RestAnswer.FailAsync(context, e);
             return;
         }
 
@@ -44,40 +51,33 @@ public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
         {
             context.Response.ContentType = "text/event-stream; charset=utf-8";
             context.Response.Headers.CacheControl = "no-store";
-            await StreamAsync(context, watch, available);
+            var writer = new EventStreamWriter(node);
+            await StreamAsync(context, watch, available, writer, new EventBatch(writer, last));
         }
     }
 
-    private WatchQuery Query(HttpContext context)
+    private WatchQuery Query(HttpContext context, EventPosition? last)
     {
-        var query = new RestQuery(context.Request, "prefix", "start", "end", "from", "previous", "progress");
-        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(Bytes(query.Text("prefix")), Bytes(query.Text("start")), Bytes(query.Text("end")), node.Limits);
-        string? last = context.Request.Headers["Last-Event-ID"];
-        Core.Version start = default;
-        if (query.Text("from") is { } from && (!ulong.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) || (start = new Core.Version(number)) > Core.Version.Max))
-        {
-            throw new HengeException(ErrorCode.InvalidArgument, "'from' must be a version.");
-        }
-
+        var query = new RestQuery(RequestTarget.Of(context), "prefix", "prefix64", "start", "start64", "end", "end64", "from", "previous", "progress");
+        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(query.ByteString("prefix"), query.ByteString("start"), query.ByteString("end"), node.Limits);
         return new WatchQuery
         {
             Lower = lower,
             Upper = upper,
-            Start = start,
-            Resume = string.IsNullOrEmpty(last) ? default(ReadOnlyMemory<byte>) : RestJson.FromToken("Last-Event-ID", last),
+            Start = query.Text("from") is { } from ? KvValidation.Version(from, "from") : default,
+            Resume = last?.Token ?? default(ReadOnlyMemory<byte>),
             PreviousValues = query.Flag("previous"),
             Progress = query.Flag("progress"),
         };
     }
 
-    private static Google.Protobuf.ByteString Bytes(string? text) => Google.Protobuf.ByteString.CopyFromUtf8(text ?? "");
-
-    private async Task StreamAsync(HttpContext context, IWatch watch, AsyncSignal available)
+    private static async Task StreamAsync(
+        HttpContext context, IWatch watch, AsyncSignal available, EventStreamWriter writer, EventBatch batch)
     {
         CancellationToken cancellation = context.RequestAborted;
         await using CancellationTokenRegistration gone = cancellation.UnsafeRegister(static s => ((AsyncSignal)s!).Set(), available);
 
-        // A comment now and then keeps proxies from closing a quiet stream, and tells us of readers that are gone.
+        // A word now and then keeps proxies from closing a quiet stream, tells us of readers that are gone, and keeps the reader's id from growing older than history.
         int quiet = 0;
         await using ITimer timer = TimeProvider.System.CreateTimer(
             _ =>
@@ -86,21 +86,27 @@ public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
                 available.Set();
             },
             null, KeepAlive, KeepAlive);
-        var events = new EventWriter(node);
-        events.Comment("watching");
+        byte[] token = watch.ResumeToken;
+        writer.Position(batch.Position(token));
         while (!cancellation.IsCancellationRequested)
         {
             try
             {
-                if (watch.TryRead(events, BatchItems, BatchBytes))
+                // One version at a time: only behind whole versions is there a place to resume at.
+                while (writer.Written.Length < LimitBufferBytes && watch.TryRead(batch, 1, LimitReadBytes))
                 {
-                    events.Identify(watch.ResumeToken);
+                    byte[] before = token;
+                    token = watch.ResumeToken;
+                    batch.Write(before, token);
                 }
-                else if (Interlocked.Exchange(ref quiet, 0) == 1)
+
+                bool tick = Interlocked.Exchange(ref quiet, 0) == 1;
+                if (writer.Written.IsEmpty && tick)
                 {
-                    events.Comment("quiet");
+                    token = watch.ResumeToken;
+                    writer.Position(batch.Position(token));
                 }
-                else if (events.Buffer.WrittenCount == 0)
+                else if (writer.Written.IsEmpty)
                 {
                     await available.WaitAsync();
                     continue;
@@ -108,81 +114,13 @@ public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
             }
             catch (HengeException e)
             {
-                events.Error(e);
+                writer.Error(e);
                 cancellation = new CancellationToken(canceled: true);
             }
 
-            await context.Response.Body.WriteAsync(events.Buffer.WrittenMemory, context.RequestAborted);
+            await context.Response.Body.WriteAsync(writer.Written, context.RequestAborted);
             await context.Response.Body.FlushAsync(context.RequestAborted);
-            events.Buffer.ResetWrittenCount();
-        }
-    }
-
-    private sealed class EventWriter(IHengeNode node) : IWatchReceiver
-    {
-        public ArrayBufferWriter<byte> Buffer { get; } = new();
-
-        public void OnEvent(in WatchEventView watchEvent)
-        {
-            Line("event: " + (watchEvent.Reason switch
-            {
-                WatchReason.Put => "put",
-                WatchReason.Delete => "delete",
-                WatchReason.Expired => "expired",
-                _ => "progress",
-            }));
-            Buffer.Write("data: "u8);
-            using (var json = new Utf8JsonWriter(Buffer))
-            {
-                json.WriteStartObject();
-                if (watchEvent.Reason != WatchReason.Progress)
-                {
-                    RestJson.WriteBytes(json, "key", watchEvent.Key);
-                }
-
-                if (watchEvent.Reason == WatchReason.Put)
-                {
-                    RestJson.WriteBytes(json, "value", watchEvent.Value);
-                }
-
-                RestJson.WriteStamp(json, watchEvent.Version, watchEvent.ExpiresAtMs, node);
-                if (watchEvent.HasPrevious)
-                {
-                    RestJson.WriteBytes(json, "previousValue", watchEvent.PreviousValue);
-                    json.WriteNumber("previousVersion", watchEvent.PreviousVersion.Value);
-                }
-
-                json.WriteEndObject();
-            }
-
-            Line("");
-            Line("");
-        }
-
-        /// <summary>An id without data is no event, but a browser keeps it and sends it back when it connects again.</summary>
-        public void Identify(byte[] token)
-        {
-            Line("id: " + RestJson.ToToken(token));
-            Line("");
-        }
-
-        public void Comment(string text)
-        {
-            Line(": " + text);
-            Line("");
-        }
-
-        public void Error(HengeException error)
-        {
-            Line("event: error");
-            Line("data: " + JsonEncodedText.Encode(error.Message).ToString());
-            Line("");
-        }
-
-        private void Line(string text)
-        {
-            Encoding.UTF8.GetBytes(text, Buffer);
-            Buffer.Write("\n"u8);
+            writer.Clear();
         }
     }
 }

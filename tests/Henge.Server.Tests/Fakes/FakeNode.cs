@@ -411,7 +411,14 @@ internal sealed class FakeNode : IHengeNode, IPinOwner
             return new CommandResult(CommandStatus.Ok, version, current is not null);
         }
 
-        if (view.Condition == PutCondition.IfVersion && (current?.Version ?? default) != view.IfVersion)
+        bool holds = view.Condition switch
+        {
+            PutCondition.IfVersion => (current?.Version ?? default) == view.IfVersion,
+            PutCondition.IfAbsent => current is null,
+            PutCondition.IfPresent => current is not null,
+            _ => true,
+        };
+        if (!holds)
         {
             return new CommandResult(CommandStatus.ConditionFailed, current?.Version ?? default, current is not null);
         }

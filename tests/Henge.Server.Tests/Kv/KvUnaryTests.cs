@@ -89,26 +89,28 @@ public sealed class KvUnaryTests
 
     public static TheoryData<string, IMessage, string, ErrorCode> BadRequests() => new()
     {
-        { "Get", new GetRequest(), "key is empty", ErrorCode.InvalidArgument },
+        { "Get", new GetRequest(), "key is not set", ErrorCode.InvalidArgument },
         { "Get", new GetRequest { Key = ByteString.CopyFrom(new byte[16 * 1024 + 1]) }, "limit is 16384", ErrorCode.TooLarge },
         { "Get", new GetRequest { Key = B("k"), Version = 1, AtUnixMs = 1_800_000_000_000 }, "Set one of them", ErrorCode.InvalidArgument },
-        { "Get", new GetRequest { Key = B("k"), Version = ulong.MaxValue }, "largest there can be", ErrorCode.InvalidArgument },
-        { "Get", new GetRequest { Key = B("k"), AtUnixMs = 5 }, "before 2025", ErrorCode.InvalidArgument },
+        { "Get", new GetRequest { Key = B("k"), Version = ulong.MaxValue }, "largest version there can be", ErrorCode.InvalidArgument },
+        { "Get", new GetRequest { Key = B("k"), AtUnixMs = 5 }, "before 2025", ErrorCode.HistoryGone },
+        { "Get", new GetRequest { Key = B("k"), AtUnixMs = -5 }, "before 2025", ErrorCode.HistoryGone },
+        { "Get", new GetRequest { Key = B("k"), AtUnixMs = long.MinValue }, "before 2025", ErrorCode.HistoryGone },
+        { "Scan", new ScanRequest { AtUnixMs = 1_735_689_599_999 }, "before 2025", ErrorCode.HistoryGone },
+        { "History", new HistoryRequest { Key = B("k"), MaxVersion = ulong.MaxValue }, "max_version", ErrorCode.InvalidArgument },
         { "Get", new GetRequest { Key = B("k"), Consistency = (Consistency)9 }, "no consistency 9", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Value = B("v") }, "key is empty", ErrorCode.InvalidArgument },
+        { "Put", new PutRequest { Value = B("v") }, "key is not set", ErrorCode.InvalidArgument },
         { "Put", new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(new byte[4 * 1024 * 1024 + 1]) }, "limit is 4194304", ErrorCode.TooLarge },
-        { "Put", new PutRequest { Key = B("k"), TtlMs = ulong.MaxValue }, "time to live", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Key = B("k"), TtlSecs = ulong.MaxValue }, "time to live", ErrorCode.InvalidArgument },
         { "Put", new PutRequest { Key = B("k"), TtlSecs = 1, KeepTtl = true }, "not both", ErrorCode.InvalidArgument },
         { "Put", new PutRequest { Key = B("k"), ClientId = 1 }, "sequence is not", ErrorCode.InvalidArgument },
         { "Put", new PutRequest { Key = B("k"), Sequence = 1 }, "client_id is not", ErrorCode.InvalidArgument },
         { "Put", new PutRequest { Key = B("k"), IfVersion = ulong.MaxValue }, "if_version", ErrorCode.InvalidArgument },
-        { "Delete", new DeleteRequest(), "key is empty", ErrorCode.InvalidArgument },
+        { "Delete", new DeleteRequest(), "key is not set", ErrorCode.InvalidArgument },
         { "Scan", new ScanRequest { Prefix = B("a"), StartKey = B("b") }, "Both a prefix and a range", ErrorCode.InvalidArgument },
         { "Scan", new ScanRequest { StartKey = B("b"), EndKey = B("a") }, "ends before it begins", ErrorCode.InvalidArgument },
         { "Scan", new ScanRequest { Continuation = B("nonsense") }, "not one that a scan gave", ErrorCode.InvalidArgument },
         { "ScanStream", new ScanRequest { StartKey = B("b"), EndKey = B("a") }, "ends before it begins", ErrorCode.InvalidArgument },
-        { "History", new HistoryRequest(), "key is empty", ErrorCode.InvalidArgument },
+        { "History", new HistoryRequest(), "key is not set", ErrorCode.InvalidArgument },
         { "Watch", new WatchRequest { StartKey = B("b"), EndKey = B("a") }, "ends before it begins", ErrorCode.InvalidArgument },
         { "Watch", new WatchRequest { StartVersion = ulong.MaxValue }, "start_version", ErrorCode.InvalidArgument },
         { "Txn", new TxnRequest(), "transaction is empty", ErrorCode.InvalidArgument },
@@ -123,7 +125,7 @@ public sealed class KvUnaryTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         CallResult result = await server.CallAsync($"/henge.v1.KVStore/{method}", request);
-        Assert.Equal(GrpcStatusCode.InvalidArgument, result.Status);
+        Assert.Equal(code == ErrorCode.HistoryGone ? GrpcStatusCode.OutOfRange : GrpcStatusCode.InvalidArgument, result.Status);
         Assert.Contains(reason, result.Message);
         Assert.Equal(((int)code).ToString(), result.HengeError);
         Assert.True(result.TrailersOnly);

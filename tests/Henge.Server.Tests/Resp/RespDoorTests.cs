@@ -127,7 +127,7 @@ public sealed class RespDoorTests
         await using RunningServer server = await RunningServer.StartAsync(node, protocols: [new RespProtocol(node)]);
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", server.Server.EndPoint.Port);
-        const string Expected = "-ERR the key has 11 bytes; the limit of this node is 10\r\n-ERR the value has 11 bytes; the limit of this node is 10\r\n+PONG\r\n";
+        const string Expected = "-ERR The key has 11 bytes; the limit is 10. Use a shorter key, or raise the node's limit for keys.\r\n-ERR The value has 11 bytes; the limit is 10. Split the value, or raise the node's limit for values.\r\n+PONG\r\n";
         Assert.Equal(Expected, await AskAsync(client, Command("SET", "01234567890", "v") + Command("SET", "k", "01234567890") + Command("PING"), Expected.Length));
     }
 

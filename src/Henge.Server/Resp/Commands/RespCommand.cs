@@ -88,10 +88,10 @@ internal abstract class DataCommand(string name, int arity) : RespCommand(name, 
         for (int i = 1; i < arguments.Count; i++)
         {
             bool key = i == 1 || (step > 0 && (i - 1) % step == 0);
-            int length = arguments[i].Length, limit = key ? limits.KeyBytes : limits.ValueBytes;
-            if (length > limit)
+            int length = arguments[i].Length;
+            if (key ? length > limits.KeyBytes : length > limits.ValueBytes)
             {
-                return $"ERR the {(key ? "key" : "value")} has {length} bytes; the limit of this node is {limit}";
+                return "ERR " + (key ? CommandLimits.KeyTooLong(length, limits) : CommandLimits.ValueTooLong(length, limits));
             }
         }
 

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using Henge.Core;
+using Henge.Server.Kv;
+
+namespace Henge.Server.JsonLines;
+
+/// <summary>What a request asks.</summary>
+internal enum JsonLinesKind
+{
+    /// <summary>Read a key.</summary>
+    Get,
+
+    /// <summary>Write a key.</summary>
+    Set,
+
+    /// <summary>Delete a key.</summary>
+    Remove,
+}
+
+/// <summary>One request of the JSON lines door. Pure.</summary>
+/// <param name="Kind">What it asks.</param>
+/// <param name="Key">The key.</param>
+/// <param name="Value">The value; only of <see cref="JsonLinesKind.Set"/>.</param>
+internal sealed record JsonLinesRequest(JsonLinesKind Kind, byte[] Key, byte[]? Value)
+{
+    /// <summary>
+    /// Parses one whole JSON value. Throws <see cref="HengeException"/> (InvalidArgument) for what is no request, also for strings that are no text.
+    /// </summary>
+    public static JsonLinesRequest Parse(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            JsonElement root = document.RootElement;
+            if (root.ValueKind != JsonValueKind.Object || root.GetPropertyCount() != 1)
+            {
+                throw KvValidation.Invalid("A request is an object with one member: Set, Get or Remove.");
+            }
+
+            JsonProperty action = root.EnumerateObject().First();
+            JsonLinesKind kind = action.Name switch
+            {
+                "Get" => JsonLinesKind.Get,
+                "Set" => JsonLinesKind.Set,
+                "Remove" => JsonLinesKind.Remove,
+                _ => throw KvValidation.Invalid($"There is no request '{action.Name}'; there are Set, Get and Remove."),
+            };
+            return new JsonLinesRequest(kind, Member(action.Value, "key"), kind == JsonLinesKind.Set ? Member(action.Value, "value") : null);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // Names are decoded as they are compared.
+            throw new HengeException(ErrorCode.InvalidArgument, "A name or a string of the request is not text: it holds half of a surrogate pair, or bytes that are not UTF-8.", e);
+        }
+    }
+
+    private static byte[] Member(JsonElement parameters, string name) =>
+        parameters.ValueKind == JsonValueKind.Object && parameters.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? JsonText.Bytes(value, name)
+            : throw KvValidation.Invalid($"The request needs a member '{name}' that is a string.");
+}
