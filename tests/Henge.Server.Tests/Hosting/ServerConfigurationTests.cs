@@ -176,6 +176,8 @@ public sealed class ServerConfigurationTests
     [InlineData("5m", 300_000)]
     [InlineData("2h", 7_200_000)]
     [InlineData("1d", 86_400_000)]
+    [InlineData("3600", 3_600_000)]
+    [InlineData("1h30m", 5_400_000)]
     public void Durations_have_units(string text, double milliseconds) =>
         Assert.Equal(milliseconds, SettingValue.Duration(text, TimeSpan.Zero, TimeSpan.MaxValue).TotalMilliseconds);
 }
