@@ -160,8 +160,13 @@ public static class StorageVerifier
         private ManifestState ReadManifest()
         {
             ulong number = ManifestFile.ReadCurrent(files, directory);
-            ManifestState state = ManifestFile.Read(files, directory, number, out bool torn);
-            if (torn)
+            ManifestState state = ManifestFile.Read(files, directory, number, out ManifestTail tail);
+            if (tail.VoidEdit is { } voidEdit)
+            {
+                _notes.Add($"{voidEdit} by the next start, which leaves what it would have removed in place.");
+            }
+
+            if (tail.IsTorn)
             {
                 _notes.Add($"{EngineFiles.Manifest(number)} ends with a torn edit, which was never in effect. The next start clears it.");
             }

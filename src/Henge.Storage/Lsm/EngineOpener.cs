@@ -45,7 +45,7 @@ internal static class EngineOpener
             ReplayTarget? replay = null;
             try
             {
-                ManifestState found = ReadManifest(out bool torn, out ulong? oldManifest);
+                ManifestState found = ReadManifest(out ManifestTail tail, out ulong? oldManifest);
                 levels = OpenTables(found);
                 replay = new ReplayTarget(found, _parts.Options.EffectiveMemTableBytes);
                 log = OpenLog(found, replay);
@@ -55,7 +55,11 @@ internal static class EngineOpener
                 var work = new BackgroundWork(state, log);
                 EngineLog? own = log;
                 var applier = new BatchApplier(state, work, () => own?.End ?? 0);
-                if (!torn)
+                if (tail.VoidEdit is { } voidEdit)
+                {
+                    _parts.Log($"{voidEdit}; files that are not listed are left alone this time.");
+                }
+                else if (!tail.IsTorn)
                 {
                     DeleteLeftovers(found, manifest.Number);
                 }
@@ -80,9 +84,9 @@ internal static class EngineOpener
             }
         }
 
-        private ManifestState ReadManifest(out bool torn, out ulong? number)
+        private ManifestState ReadManifest(out ManifestTail tail, out ulong? number)
         {
-            torn = false;
+            tail = default;
             number = null;
             IFileSystem files = _parts.Files;
             string directory = _parts.Directory;
@@ -100,12 +104,12 @@ internal static class EngineOpener
             if (files.FileExists(Path.Combine(directory, EngineFiles.Current)))
             {
                 number = ManifestFile.ReadCurrent(files, directory);
-                state = ManifestFile.Read(files, directory, number.Value, out torn);
+                state = ManifestFile.Read(files, directory, number.Value, out tail);
             }
             else if (names.FirstOrDefault(static name => EngineFiles.IsTable(name, out _)) is { } table)
             {
                 throw new HengeException(ErrorCode.Corruption, $"{Path.Combine(directory, EngineFiles.Current)} is missing, and there are tables ({table}). "
-                    + "Put the file back, restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers; nothing was changed.");
+                    + "Nothing was changed. Put the file back. " + DirectoryAdvice.Engine);
             }
             else
             {

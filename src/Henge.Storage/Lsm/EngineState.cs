@@ -76,6 +76,21 @@ internal sealed class EngineState : IDisposable
 
     public bool IsClosed => _closed;
 
+    /// <summary>True when a failed write, or an error of its own, has finished the engine.</summary>
+    public bool HasFailed => _failure is not null;
+
+    /// <summary>What is written now lies in this epoch.</summary>
+    public ulong Epoch
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _epoch;
+            }
+        }
+    }
+
     public ulong GetDurablePosition(uint stream) => Volatile.Read(ref _durablePositions).GetValueOrDefault(stream);
 
     public IReadOnlyDictionary<uint, ulong> DurablePositions => Volatile.Read(ref _durablePositions);
@@ -255,7 +270,6 @@ internal sealed class EngineState : IDisposable
             if (drop.IsWholeKeyspace)
             {
                 edit.ForgottenKeyspaces.Add(keyspace);
-                Clocks.Reset(keyspace);
             }
 
             for (int level = 0; level < LevelSet.LevelCount; level++)
@@ -266,18 +280,19 @@ internal sealed class EngineState : IDisposable
                 }
             }
 
-            InstallLocked(edit, [], []);
+            TryInstallLocked(edit, [], []);
         }
     }
 
     /// <summary>
-    /// Makes an edit durable and then visible: opened tables take the place of the flushed memtables and of the tables that the edit removes.
+    /// Makes an edit durable and then visible: opened tables take the place of the flushed memtables and of the tables that the edit removes. False, with nothing changed, when a table that it
+    /// removes is not there any more: somebody else was faster, and what the edit adds must be thrown away.
     /// </summary>
-    public void Install(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
+    public bool TryInstall(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
     {
         lock (_install)
         {
-            InstallLocked(edit, opened, flushed);
+            return TryInstallLocked(edit, opened, flushed);
         }
     }
 
@@ -363,7 +378,7 @@ internal sealed class EngineState : IDisposable
         }
     }
 
-    private void InstallLocked(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
+    private bool TryInstallLocked(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
     {
         ThrowIfUnusable();
         edit.NextFileNumber = Parts.Store.PeekNumber;
@@ -373,26 +388,24 @@ internal sealed class EngineState : IDisposable
             edit.Epoch = _epoch;
         }
 
-        // What the flushed memtables bring, and not what the clocks show by now: after a crash without a log of the engine's own, a clock that is ahead of
-        // the data would let snapshots see what is applied again behind them. Nor more than the clocks show: a drop has set them back.
-        foreach ((uint keyspace, Core.Version newest) in flushed.SelectMany(static buffer => buffer.GetVersions()))
+        AddVersions(edit, flushed);
+        RetireDrops(edit, opened, flushed);
+
+        // Before it is written: an edit that does not fit must never reach the disk, where every later start would meet it.
+        if (!Fits(edit))
         {
-            Core.Version shown = Clocks.Read(keyspace);
-            Core.Version version = newest < shown ? newest : shown;
-            if (version > _manifestState.KeyspaceVersions.GetValueOrDefault(keyspace))
-            {
-                edit.KeyspaceVersions.Add((keyspace, version));
-            }
+            return false;
         }
 
-        RetireDrops(edit, opened, flushed);
         WriteManifest(edit);
         if (_manifestState.TryApply(edit) is { } problem)
         {
-            // The manifest on the disk now says something that cannot be.
-            var broken = new HengeException(ErrorCode.Internal, $"An edit of the manifest does not fit: {problem}.");
-            Fail(broken);
-            throw broken;
+            throw FailWith(problem);
+        }
+
+        foreach (uint keyspace in edit.ForgottenKeyspaces)
+        {
+            Clocks.Reset(keyspace);
         }
 
         LevelSet old = _levels;
@@ -415,6 +428,44 @@ internal sealed class EngineState : IDisposable
         foreach (WriteBuffer buffer in flushed)
         {
             buffer.Table.Release();
+        }
+
+        return true;
+    }
+
+    private bool Fits(VersionEdit edit)
+    {
+        if ((Parts.Options.Bugs & StorageBugs.WriteUncheckedEdits) != 0 || _manifestState.FindProblem(edit) is not { } problem)
+        {
+            return true;
+        }
+
+        return _manifestState.LacksRemovedTables(edit) ? false : throw FailWith(problem);
+    }
+
+    private HengeException FailWith(string problem)
+    {
+        var broken = new HengeException(ErrorCode.Internal, $"An edit of the manifest does not fit: {problem}.");
+        Fail(broken);
+        return broken;
+    }
+
+    // What the flushed memtables bring, and not what the clocks show by now: after a crash without a log of the engine's own, a clock that is ahead of
+    // the data would let snapshots see what is applied again behind them. Nor more than the clocks show, nor what a drop of the whole keyspace has set back.
+    private void AddVersions(VersionEdit edit, IReadOnlyList<WriteBuffer> flushed)
+    {
+        foreach (WriteBuffer buffer in flushed)
+        {
+            foreach ((uint keyspace, Core.Version newest) in buffer.GetVersions())
+            {
+                Core.Version shown = Clocks.Read(keyspace);
+                Core.Version version = newest < shown ? newest : shown;
+                bool forgotten = _levels.Drops.Any(drop => drop.Epoch > buffer.Epoch && drop.Keyspace == keyspace && drop.IsWholeKeyspace);
+                if (!forgotten && version > _manifestState.KeyspaceVersions.GetValueOrDefault(keyspace))
+                {
+                    edit.KeyspaceVersions.Add((keyspace, version));
+                }
+            }
         }
     }
 
@@ -551,6 +602,12 @@ internal sealed class EngineState : IDisposable
     [DoesNotReturn]
     private void ThrowUnusable()
     {
+        if (_failure is HengeException { Code: ErrorCode.Internal } fault)
+        {
+            throw new HengeException(ErrorCode.Internal, $"The engine in {Parts.Directory} has stopped over an error of its own: {fault.Message} "
+                + "End the process; after a restart the engine recovers everything that was acknowledged. Please report it.", fault);
+        }
+
         if (_failure is { } failure)
         {
             throw new IOException($"The engine in {Parts.Directory} has stopped, because a write to the disk failed: {failure.Message} "

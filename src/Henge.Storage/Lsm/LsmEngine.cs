@@ -258,6 +258,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
                 BlockCacheMisses = cache.Misses,
                 Flushes = _work.Flushes,
                 Compactions = _work.Compactions,
+                DiscardedCompactions = _work.DiscardedCompactions,
                 Entries = entries,
             };
         }
@@ -281,6 +282,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
         // The state first, so that a job that is running notices and ends early.
         _state.Dispose();
         _ownScheduler?.Dispose();
+        _work.Stop();
         _log?.Dispose();
         _state.Parts.Obsolete.Stop();
         _state.Parts.Cache.Dispose();

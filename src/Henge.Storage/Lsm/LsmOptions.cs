@@ -97,6 +97,12 @@ public sealed record LsmOptions
     /// </summary>
     public int MemTableEighths { get; init; } = 8;
 
+    /// <summary>Entries that a background job writes between two points at which it can be held. Small in tests; 1,024 costs nothing that could be measured.</summary>
+    internal int StepEntries { get; init; } = 1024;
+
+    /// <summary>Bugs on purpose.</summary>
+    internal StorageBugs Bugs { get; init; }
+
     internal long EffectiveMemTableBytes => Math.Max(1, Math.Clamp(MemoryBytes / 8, Math.Min(MemTableBytes, 4096), MemTableBytes) * MemTableEighths / 8);
 
     internal long BlockCacheBytes => Math.Max(0, MemoryBytes - Math.Min(MemoryBytes / 2, EffectiveMemTableBytes * (MaxSealedMemTables + 1)));

@@ -134,35 +134,19 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
         : LsmEngine.Open(cluster.EngineOptions with { Directory = directory, FileSystem = Files, Scheduler = _background, WriteAheadLog = false });
 }
 
-/// <summary>Runs the engine's background work step by step.</summary>
+/// <summary>Runs the engine's background work step by step, of either kind: the node goes on in the middle of flushes and compactions.</summary>
 public sealed class StepBackground(Random random) : IBackgroundScheduler
 {
-    private readonly Dictionary<BackgroundKind, Queue<Action>> _jobs = [];
-
-    private readonly Queue<(BackgroundKind Kind, Action Job)> _later = new();
+    private readonly InlineScheduler _jobs = new(random.Next);
 
     public bool HasThreads => false;
 
-    public void Schedule(BackgroundKind kind, Action job)
-    {
-        if (!_jobs.TryGetValue(kind, out Queue<Action>? queue))
-        {
-            _jobs.Add(kind, queue = new Queue<Action>());
-        }
+    public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job) => _jobs.Schedule(kind, job);
 
-        queue.Enqueue(job);
-    }
-
-    public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action job) => _later.Enqueue((kind, job));
+    public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action call) => _jobs.ScheduleLater(kind, delay, call);
 
     /// <summary>Time has passed: what was put off may run.</summary>
-    public void Tick()
-    {
-        while (_later.TryDequeue(out (BackgroundKind Kind, Action Job) later))
-        {
-            Schedule(later.Kind, later.Job);
-        }
-    }
+    public void Tick() => _jobs.ReleaseLater();
 
     public bool TryRunOne() => RunOne();
 
@@ -170,25 +154,9 @@ public sealed class StepBackground(Random random) : IBackgroundScheduler
     {
     }
 
-    public bool RunOne()
-    {
-        Queue<Action>[] waiting = [.. _jobs.OrderBy(static j => j.Key).Select(static j => j.Value).Where(static q => q.Count > 0)];
-        if (waiting.Length == 0)
-        {
-            return false;
-        }
+    public bool RunOne() => _jobs.TryRunOne();
 
-        waiting[random.Next(waiting.Length)].Dequeue()();
-        return true;
-    }
+    public void Clear() => _jobs.Clear();
 
-    public void Clear()
-    {
-        _jobs.Clear();
-        _later.Clear();
-    }
-
-    public void Dispose()
-    {
-    }
+    public void Dispose() => _jobs.Dispose();
 }

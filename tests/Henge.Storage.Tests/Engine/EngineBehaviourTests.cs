@@ -424,9 +424,9 @@ public sealed class EngineBehaviourTests
 
         public bool HasThreads => false;
 
-        public void Schedule(BackgroundKind kind, Action job) => _inner.Schedule(kind, job);
+        public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job) => _inner.Schedule(kind, job);
 
-        public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action job) => _inner.ScheduleLater(kind, delay, job);
+        public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action call) => _inner.ScheduleLater(kind, delay, call);
 
         public bool TryRunOne() => _inner.TryRunOne();
 

@@ -100,7 +100,7 @@ public sealed class EngineCrashTests
         // Runs until the crash; false when it came before the engine was open.
         private bool TryOpen()
         {
-            _scheduler = new InlineScheduler();
+            _scheduler = new InlineScheduler(_random.Next);
             try
             {
                 _engine = LsmEngine.Open(TinyOptions.Random(_random, _files, _scheduler, _log));
@@ -157,7 +157,11 @@ public sealed class EngineCrashTests
                     _engine!.RequestFlush();
                     break;
                 case < 7:
-                    _scheduler.TryRunOne();
+                    for (int i = _random.Next(1, 12); i > 0; i--)
+                    {
+                        _scheduler.TryRunOne();
+                    }
+
                     break;
                 case 7 when _random.Next(3) == 0:
                     _engine!.Compact();

@@ -32,14 +32,38 @@ public sealed class EngineModelTests
         }
     }
 
+    /// <summary>Bugs on purpose: the model's run must notice each of them, or it proves nothing about what happens beside background work.</summary>
+    [Theory]
+    [InlineData((int)StorageBugs.WriteUncheckedEdits, 60)]
+    [InlineData((int)StorageBugs.OutputsForgetLaterDrops, 60)]
+    public void The_models_run_finds_bugs_that_were_put_in(int bug, int seeds)
+    {
+        bool found = false;
+        for (int seed = 0; seed < seeds && !found; seed++)
+        {
+            using var run = new Run(seed, memory: false, (StorageBugs)bug);
+            try
+            {
+                run.Go();
+            }
+            catch (InvalidOperationException)
+            {
+                found = true;
+            }
+        }
+
+        Assert.True(found, $"{(StorageBugs)bug} was not found within {seeds} seeds.");
+    }
+
     private sealed class Run : IDisposable
     {
         private static readonly uint[] Keyspaces = [3, 4, 0x8000_0003];
         private readonly int _seed;
         private readonly bool _memory;
+        private readonly StorageBugs _bugs;
         private readonly Random _random;
         private readonly SimulatedFileSystem _files = new();
-        private readonly InlineScheduler _scheduler = new();
+        private readonly InlineScheduler _scheduler;
         private readonly bool _log;
         private readonly Dictionary<uint, ulong> _versions = [];
         private readonly List<Held> _held = [];
@@ -49,11 +73,13 @@ public sealed class EngineModelTests
         private ulong _floor;
         private ulong _position;
 
-        public Run(int seed, bool memory)
+        public Run(int seed, bool memory, StorageBugs bugs = StorageBugs.None)
         {
             _seed = seed;
             _memory = memory;
+            _bugs = bugs;
             _random = new Random(seed);
+            _scheduler = new InlineScheduler(_random.Next);
             _log = _random.Next(2) == 0;
             _keySpread = 1 << _random.Next(2, 9);
             _engine = Open();
@@ -86,7 +112,7 @@ public sealed class EngineModelTests
         public void Dispose() => _scheduler.Dispose();
 
         private IStorageEngine Open() =>
-            _memory ? new MemoryEngine() : LsmEngine.Open(TinyOptions.Random(_random, _files, _scheduler, _log));
+            _memory ? new MemoryEngine() : LsmEngine.Open(TinyOptions.Random(_random, _files, _scheduler, _log) with { Bugs = _bugs });
 
         private void Step()
         {
@@ -109,7 +135,11 @@ public sealed class EngineModelTests
             }
             else if (dice < 86)
             {
-                _scheduler.TryRunOne();
+                // Some steps of background work; mostly it stands in the middle of something when the next operation comes.
+                for (int i = _random.Next(1, 12); i > 0; i--)
+                {
+                    _scheduler.TryRunOne();
+                }
             }
             else if (dice < 89)
             {

@@ -41,6 +41,7 @@ internal static class TinyOptions
         LevelBaseBytes = 1 << random.Next(9, 17),
         LevelMultiplier = random.Next(2, 11),
         L0CompactionTrigger = random.Next(1, 5),
+        StepEntries = 1 << random.Next(0, 8),
         ManifestRollBytes = 1 << random.Next(8, 16),
         NewLogSalt = new SeededSalt(random.Next()).Next,
     };

@@ -13,10 +13,10 @@ public sealed class ThreadScheduler : IBackgroundScheduler
     public bool HasThreads => true;
 
     /// <inheritdoc/>
-    public void Schedule(BackgroundKind kind, Action job) => _lanes[(int)kind].Add(job, TimeSpan.Zero);
+    public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job) => _lanes[(int)kind].Add(() => RunToEnd(job), TimeSpan.Zero);
 
     /// <inheritdoc/>
-    public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action job) => _lanes[(int)kind].Add(job, delay);
+    public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action call) => _lanes[(int)kind].Add(call, delay);
 
     /// <inheritdoc/>
     public bool TryRunOne() => false;
@@ -30,6 +30,17 @@ public sealed class ThreadScheduler : IBackgroundScheduler
         foreach (Lane lane in _lanes)
         {
             lane.Stop();
+        }
+    }
+
+    private static void RunToEnd(IEnumerator<BackgroundPoint> job)
+    {
+        using (job)
+        {
+            while (job.MoveNext())
+            {
+                // Other threads go on beside it anyway.
+            }
         }
     }
 

@@ -26,7 +26,7 @@ internal sealed class ObsoleteFiles(IFileSystem files, string directory, IBackgr
             _scheduled = true;
         }
 
-        scheduler.Schedule(BackgroundKind.Compaction, DeleteAll);
+        scheduler.Schedule(BackgroundKind.Compaction, DeleteAll());
     }
 
     /// <summary>Ends the background work; what still waits is deleted now, since everything that could reach it is closed.</summary>
@@ -37,31 +37,41 @@ internal sealed class ObsoleteFiles(IFileSystem files, string directory, IBackgr
             _stopped = true;
         }
 
-        DeleteAll();
+        while (DeleteOne())
+        {
+            // All of them.
+        }
     }
 
-    private void DeleteAll()
+    private IEnumerator<BackgroundPoint> DeleteAll()
     {
-        while (true)
+        while (DeleteOne())
         {
-            string? name;
-            lock (_lock)
-            {
-                if (!_names.TryDequeue(out name))
-                {
-                    _scheduled = false;
-                    return;
-                }
-            }
+            yield return BackgroundPoint.Deleted;
+        }
+    }
 
-            try
+    private bool DeleteOne()
+    {
+        string? name;
+        lock (_lock)
+        {
+            if (!_names.TryDequeue(out name))
             {
-                files.Delete(Path.Combine(directory, name));
-            }
-            catch (IOException error)
-            {
-                log?.Invoke($"Could not delete {name}, which is not needed any more: {error.Message}");
+                _scheduled = false;
+                return false;
             }
         }
+
+        try
+        {
+            files.Delete(Path.Combine(directory, name));
+        }
+        catch (IOException error)
+        {
+            log?.Invoke($"Could not delete {name}, which is not needed any more: {error.Message}");
+        }
+
+        return true;
     }
 }

@@ -31,7 +31,7 @@ internal sealed class TableStore(IFileSystem files, string directory, TableOptio
         if (!files.FileExists(path))
         {
             throw new Core.HengeException(Core.ErrorCode.Corruption, $"{path} is missing, and the manifest lists it. "
-                + "Put the file back, or restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers; nothing was changed.");
+                + "Nothing was changed. Put the file back. " + DirectoryAdvice.Engine);
         }
 
         IFile file = files.Open(path, FileOpenMode.Read);
@@ -40,7 +40,7 @@ internal sealed class TableStore(IFileSystem files, string directory, TableOptio
             long length = file.Length;
             file.Dispose();
             throw new Core.HengeException(Core.ErrorCode.Corruption, $"{path} is damaged at offset {Math.Min(length, meta.Bytes)}: it has {length} bytes, and the manifest says {meta.Bytes}. "
-                + "Restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers; nothing was changed.");
+                + "Nothing was changed. " + DirectoryAdvice.Engine);
         }
 
         return new TableHandle(meta, TableReader.Open(file, cache), obsolete);

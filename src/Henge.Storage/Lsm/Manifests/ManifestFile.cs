@@ -6,6 +6,11 @@ using Henge.Storage.Files;
 
 namespace Henge.Storage.Lsm;
 
+/// <summary>How a manifest ends.</summary>
+/// <param name="IsTorn">A crash cut the last edit short, which was therefore never in effect.</param>
+/// <param name="VoidEdit">What is to be said of a last edit that is whole and was never in effect; null when there is none.</param>
+internal readonly record struct ManifestTail(bool IsTorn, string? VoidEdit);
+
 /// <summary>
 /// A manifest on disk: 16 bytes of header (magic, format version, checksum), then records that hold edits. Which manifest counts is
 /// said by the file CURRENT, which is only ever replaced by an atomic, synced rename.
@@ -82,8 +87,7 @@ internal sealed class ManifestFile : IDisposable
         if (lines.Length != 4 || lines[3].Length != 0 || !lines[0].StartsWith("henge-lsm ", StringComparison.Ordinal)
             || lines[2] != Crc32C.Compute(Encoding.ASCII.GetBytes(lines[0] + "\n" + lines[1] + "\n")).ToString("x8", CultureInfo.InvariantCulture))
         {
-            throw new HengeException(ErrorCode.Corruption, $"{path} is damaged at offset 0: its checksum does not fit. "
-                + "Restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers.");
+            throw new HengeException(ErrorCode.Corruption, $"{path} is damaged at offset 0: its checksum does not fit. " + DirectoryAdvice.Engine);
         }
 
         if (lines[0] != "henge-lsm 1")
@@ -97,23 +101,36 @@ internal sealed class ManifestFile : IDisposable
             : throw new HengeException(ErrorCode.Corruption, $"{path} names no manifest ('{lines[1]}').");
     }
 
-    /// <summary>Reads a manifest into what it adds up to. <paramref name="torn"/> says that a crash cut the last edit short, which was therefore never in effect.</summary>
-    public static ManifestState Read(IFileSystem files, string directory, ulong number, out bool torn)
+    /// <summary>Reads a manifest into what it adds up to, and says how it ends.</summary>
+    public static ManifestState Read(IFileSystem files, string directory, ulong number, out ManifestTail tail)
     {
         string path = Path.Combine(directory, EngineFiles.Manifest(number));
         var state = new ManifestState();
-        torn = Walk(files, path, (offset, edit) =>
+        (long Offset, string Problem)? last = null;
+        bool torn = Walk(files, path, (offset, edit) =>
         {
+            if (last is { } before)
+            {
+                throw Damage(path, before.Offset, before.Problem);
+            }
+
             if (state.TryApply(edit) is { } problem)
             {
-                throw Damage(path, offset, problem);
+                last = state.IsVoid(edit) ? (offset, problem) : throw Damage(path, offset, problem);
             }
         });
+        if (torn && last is { } notLast)
+        {
+            throw Damage(path, notLast.Offset, notLast.Problem);
+        }
+
         if (state.FindDisorder() is { } disorder)
         {
             throw new HengeException(ErrorCode.Corruption, $"{path} describes levels that are not sorted: {disorder}. " + WayOut);
         }
 
+        tail = new ManifestTail(torn, last is { } left
+            ? $"{EngineFiles.Manifest(number)} ends with the edit of a compaction, at offset {left.Offset}, that was never in effect, since a range drop had been faster: {left.Problem}. It is left out" : null);
         return state;
     }
 
@@ -149,15 +166,23 @@ internal sealed class ManifestFile : IDisposable
     {
         byte[] record = ManifestRecord.Encode(_sequence, edit.Encode());
         _file.Write(Length, record);
-        _file.Sync();
+        try
+        {
+            _file.Sync();
+        }
+        catch (DiskFullException error)
+        {
+            // The record is written, so it may count after a crash: not a full disk that is waited for, but a failed sync, after which nothing is known.
+            throw new IOException($"The manifest could not be synced: {error.Message}", error);
+        }
+
         Length += record.Length;
         _sequence++;
     }
 
     public void Dispose() => _file.Dispose();
 
-    private const string WayOut = "Restore the directory from a checkpoint, or empty it and let the node be rebuilt from its peers; "
-        + "nothing was changed.";
+    private const string WayOut = "Nothing was changed. " + DirectoryAdvice.Engine;
 
     private static byte[] EncodeCurrent(ulong number)
     {
