@@ -1,5 +1,6 @@
 using Henge.Node.Hosting;
 using Henge.Raft;
+using Henge.Storage.Lsm;
 
 namespace Henge.Simulation;
 
@@ -28,6 +29,8 @@ public enum Canary
     TakeForwardsInAnyOrder,
     ReadBesideOwnWrites,
     HelloNotCompared,
+    WriteUncheckedEdits,
+    OutputsForgetLaterDrops,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -38,6 +41,8 @@ internal static class Canaries
     public static RaftBugs RaftBug(this Canary canary) => Enum.Parse<RaftBugs>(canary.ToString());
 
     public static NodeBugs NodeBug(this Canary canary) => Enum.TryParse(canary.ToString(), out NodeBugs bug) ? bug : NodeBugs.None;
+
+    public static StorageBugs StorageBug(this Canary canary) => Enum.TryParse(canary.ToString(), out StorageBugs bug) ? bug : StorageBugs.None;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

@@ -58,6 +58,7 @@ internal sealed class SimCluster
 
         // The smallest has every entry travel alone.
         int frame = Hunt == HuntKind.Isolate ? 128 : random.Pick<int>([128, 1024, 64 * 1024]);
+        int stepEntries = random.Pick<int>([1, 8, 1024]);
         int sessions = random.Pick<int>([3, 100]);
         for (int i = 0; i < nodes; i++)
         {
@@ -94,6 +95,8 @@ internal sealed class SimCluster
                 LevelBaseBytes = 32 * 1024,
                 LevelMultiplier = 4,
                 L0CompactionTrigger = 2,
+                StepEntries = stepEntries,
+                Bugs = canary.StorageBug(),
             });
             _nodes.Add(node);
             Network.Add(node);

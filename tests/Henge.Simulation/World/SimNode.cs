@@ -326,7 +326,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
 
         // A full disk is no reason: it is waited for.
         bool isOfFullDisk = cause is DiskFullException or HengeException { Code: ErrorCode.DiskFull };
-        if ((isOfFullDisk || (cause is not IOException && cause is not HengeException { InnerException: IOException })) && !Files.IsDown)
+        if ((isOfFullDisk || !IsOfDisk(cause)) && !Files.IsDown)
         {
             throw new SimulationException($"node {Index} ended itself: {message}", cause);
         }
@@ -341,6 +341,17 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         _statistics.SnapshotsInstalled += message.StartsWith("Installed a snapshot", StringComparison.Ordinal) ? 1 : 0;
         _statistics.TornTails += message.Contains("torn record", StringComparison.Ordinal) ? 1 : 0;
         _world.Say("log", () => $"node {Index} {level}: {message}");
+    }
+
+    // An error that the disk gave, not one of the engine's own that came out as an I/O error.
+    private static bool IsOfDisk(Exception? cause)
+    {
+        while (cause is { InnerException: { } inner })
+        {
+            cause = inner;
+        }
+
+        return cause is IOException;
     }
 
     // Only while the nemesis holds the disk full does that explain anything.
@@ -398,53 +409,71 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         }
     }
 
-    /// <summary>Flushes and compactions: one step each, one after another.</summary>
-    private sealed class SimBackground(SimNode node) : IBackgroundScheduler
+    /// <summary>Flushes and compactions, step by step: each is held between any two steps for a while, and everything else goes on.</summary>
+    private sealed class SimBackground : IBackgroundScheduler
     {
-        private readonly Queue<Action> _jobs = new();
-        private readonly int _epoch = node.Epoch;
+        private readonly SimNode _node;
+        private readonly InlineScheduler _jobs;
+        private readonly int _epoch;
+        private bool _planned;
+
+        public SimBackground(SimNode node)
+        {
+            _node = node;
+            _epoch = node.Epoch;
+            _jobs = new InlineScheduler(node._random.Next);
+        }
 
         public bool HasThreads => false;
 
-        public void Schedule(BackgroundKind kind, Action job) => ScheduleAfter(node._random.Between(100_000, 20_000_000), job);
-
-        public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action job) => ScheduleAfter((long)(delay.TotalMilliseconds * 1e6), job);
-
-        public bool TryRunOne()
+        public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job)
         {
-            if (!_jobs.TryDequeue(out Action? job))
-            {
-                return false;
-            }
-
-            job();
-            return true;
+            _jobs.Schedule(kind, job);
+            Plan(_node._random.Between(100_000, 20_000_000));
         }
+
+        public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action call)
+        {
+            if (_epoch == _node.Epoch)
+            {
+                _node.Plan((long)(delay.TotalMilliseconds * 1e6), "background", call);
+            }
+        }
+
+        public bool TryRunOne() => _jobs.TryRunOne();
 
         public void Pause(TimeSpan time)
         {
             // Rates are kept by real time only.
         }
 
-        public void Dispose() => _jobs.Clear();
+        public void Dispose() => _jobs.Dispose();
 
-        private void ScheduleAfter(long delayNs, Action job)
+        private void Plan(long delayNs)
         {
-            if (_epoch != node.Epoch)
+            if (_epoch != _node.Epoch || _planned)
             {
                 return;
             }
 
-            // Opening schedules before the node is there; then the queue alone remembers, and the next step takes it along.
-            _jobs.Enqueue(job);
-            int epoch = _epoch;
-            node._world.After(delayNs, () =>
+            // Opening schedules before the node is there; the step comes after that.
+            _planned = true;
+            _node._world.After(delayNs, () =>
             {
-                if (epoch == node.Epoch && node.Node is not null)
+                if (_epoch == _node.Epoch && _node.Node is not null)
                 {
-                    node.Plan(0, "background", () => TryRunOne());
+                    _node.Plan(0, "background", Step);
                 }
             });
+        }
+
+        private void Step()
+        {
+            _planned = false;
+            if (_jobs.TryRunOne())
+            {
+                Plan(_node._random.Between(10_000, 2_000_000));
+            }
         }
     }
 }
