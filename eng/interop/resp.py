@@ -784,6 +784,7 @@ def watch_races():
     both("WATCH: nothing changed", race(lambda o: o.call("SET", "other", 1)))
     both("WATCH: another wrote", race(lambda o: o.call("SET", "{race}a", 2)))
     both("WATCH: another wrote the same value", race(lambda o: o.call("SET", "{race}a", 1)))
+    both("WATCH: another made the key and deleted it again", race(lambda o: [o.call("SET", "{race}b", 1), o.call("DEL", "{race}b")]))
     both("WATCH: another made the key", race(lambda o: o.call("SET", "{race}b", 1)))
     both("WATCH: another deleted", race(lambda o: o.call("DEL", "{race}a")))
     both("WATCH: another only set a time to live", race(lambda o: o.call("EXPIRE", "{race}a", 100)))

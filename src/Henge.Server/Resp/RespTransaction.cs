@@ -13,7 +13,7 @@ internal sealed class RespTransaction(RespConnection connection)
 
     /// <summary>What is wrong with the arguments of queued commands, by their place: as in Redis such a command fails alone, when its turn comes.</summary>
     private readonly Dictionary<int, string> _mistakes = [];
-    private readonly List<(byte[] Key, Core.Version Version)> _watched = [];
+    private readonly List<WatchedKey> _watched = [];
     private long _queuedBytes;
     private bool _aborted;
 
@@ -93,24 +93,14 @@ internal sealed class RespTransaction(RespConnection connection)
 
         for (int i = 1; i < arguments.Count; i++)
         {
-            byte[] key = arguments[i].ToArray();
-            Operation get = await connection.RunOneAsync(o => (o.Kind, o.Key) = (OperationKind.Get, key));
-            if (get.Error != ErrorCode.None)
+            var watched = new WatchedKey(arguments[i].ToArray());
+            if (await watched.BeginAsync(connection) is { } error)
             {
-                writer.Error(RespErrors.Of(get.Error, get.ErrorMessage));
+                writer.Error(error);
                 return;
             }
 
-            Core.Version version = default;
-            if (connection.Node.TryRead(get, out Storage.PinnedValue value))
-            {
-                using (value)
-                {
-                    version = value.Version;
-                }
-            }
-
-            _watched.Add((key, version));
+            _watched.Add(watched);
         }
 
         writer.Ok();
@@ -130,6 +120,22 @@ internal sealed class RespTransaction(RespConnection connection)
             {
                 writer.Error(RespErrors.ExecAborted);
                 return;
+            }
+
+            foreach (WatchedKey watched in _watched)
+            {
+                (bool cameAndWent, string? failed) = await watched.CameAndWentAsync(connection);
+                if (failed is not null)
+                {
+                    writer.Error(failed);
+                    return;
+                }
+
+                if (cameAndWent)
+                {
+                    writer.NullArray();
+                    return;
+                }
             }
 
             if (Build(out byte[] command, out byte[] key) is { } error)
@@ -159,10 +165,10 @@ internal sealed class RespTransaction(RespConnection connection)
         (command, key) = ([], []);
         var builder = new TxnBuilder();
         var scratch = new ArrayBufferWriter<byte>();
-        foreach ((byte[] watched, Core.Version version) in _watched)
+        foreach (WatchedKey watched in _watched)
         {
-            builder.CompareVersion(watched, CompareRelation.Equal, version);
-            key = key.Length == 0 ? watched : key;
+            builder.CompareVersion(watched.Key, CompareRelation.Equal, watched.Version);
+            key = key.Length == 0 ? watched.Key : key;
         }
 
         for (int i = 0; i < _queued.Count; i++)

@@ -18,6 +18,19 @@ public sealed class RespAsRedisTests
         "+OK", "+OK", "+OK", "+OK", "+QUEUED", "*-1", "+OK", "+QUEUED", "*1", "+PONG");
 
     [Fact]
+    public Task A_watched_key_that_came_and_went_again_empties_the_transaction() => ExpectAsync(
+        "WATCH q\r\nSET q 1\r\nDEL q\r\nMULTI\r\nSET q 2\r\nEXEC\r\nGET q\r\n", "+OK", "+OK", ":1", "+OK", "+QUEUED", "*-1", "$-1");
+
+    [Fact]
+    public Task A_watched_key_that_came_and_expired_empties_the_transaction() => ExpectAsync(
+        "WATCH q\r\nSET q 1 PX 100000\r\nPEXPIREAT q 1\r\nMULTI\r\nSET q 2\r\nEXEC\r\n", "+OK", "+OK", ":1", "+OK", "+QUEUED", "*-1");
+
+    [Fact]
+    public Task A_watched_key_that_stays_away_lets_the_transaction_through() => ExpectAsync(
+        "SET q 1\r\nDEL q\r\nWATCH q none\r\nDEL q\r\nSET q 3 XX\r\nGET q\r\nUNWATCH\r\nWATCH q\r\nMULTI\r\nSET q 2\r\nEXEC\r\n",
+        "+OK", ":1", "+OK", ":0", "$-1", "$-1", "+OK", "+OK", "+OK", "+QUEUED", "*1", "+OK");
+
+    [Fact]
     public Task Whoever_selected_another_database_does_not_write_into_this_one() => ExpectAsync(
         "SELECT 1\r\nSET a 1\r\nGET a\r\nDBSIZE\r\nWATCH a\r\nPING\r\nSELECT 0\r\nGET a\r\n",
         "-ERR DB index is out of range",
