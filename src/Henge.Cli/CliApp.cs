@@ -18,7 +18,7 @@ internal sealed class CliApp(CliContext context)
         {
             string name = NameOf(parse.CommandResult.Command);
             bool json = arguments.Contains("json") && arguments.Any(a => a is "--output" or "-o");
-            int code = context.Fail(json, ExitCode.Usage, "Usage", ProblemOf(parse));
+            int code = context.Fail(json, ExitCode.Usage, "Usage", ParseMessage.Plain(ProblemOf(parse)));
             await context.Error.WriteLineAsync($"See: {name} --help").ConfigureAwait(false);
             return code;
         }

@@ -6,7 +6,9 @@ namespace Henge.Cli;
 /// <summary>Options that several of the data commands have. Each command makes its own set.</summary>
 internal sealed class DataOptions
 {
-    public Option<string> Encoding { get; } = GlobalOptions.OneOf("--encoding", "How keys and values are written in arguments and in text output.", "text", "base64", "hex");
+    public Option<string> Encoding { get; } = GlobalOptions.OneOf("--encoding", "How values are written in arguments and in text output.", "text", "base64", "hex");
+
+    public Option<string> KeyEncoding { get; } = GlobalOptions.OneOf("--key-encoding", "How keys are written in arguments and in text output.", "text", "base64", "hex");
 
     public Option<string> Consistency { get; } = GlobalOptions.OneOf(
         "--consistency", "How the read is made sure of; default: as the nodes are set, which is linearizable.", "default", "linearizable", "lease", "stale");
@@ -19,7 +21,11 @@ internal sealed class DataOptions
         HelpName = "time",
     };
 
-    public ByteEncoding EncodingOf(ParseResult parse) => parse.GetValue(Encoding) switch
+    public ByteEncoding EncodingOf(ParseResult parse) => ToEncoding(parse.GetValue(Encoding));
+
+    public ByteEncoding KeyEncodingOf(ParseResult parse) => ToEncoding(parse.GetValue(KeyEncoding));
+
+    private static ByteEncoding ToEncoding(string? name) => name switch
     {
         "base64" => ByteEncoding.Base64,
         "hex" => ByteEncoding.Hex,

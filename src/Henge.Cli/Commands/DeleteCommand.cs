@@ -12,12 +12,12 @@ internal static class DeleteCommand
         DataOptions data = new();
         Option<ulong?> ifVersion = new("--if-version") { Description = "Delete only if the key is at this version.", HelpName = "version" };
         Option<bool> previous = new("--previous") { Description = "Also print what was there before." };
-        Command command = new("delete", "Delete a key.") { key, ifVersion, previous, data.Encoding };
+        Command command = new("delete", "Delete a key.") { key, ifVersion, previous, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Aliases.Add("del");
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
-            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), encoding);
+            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), data.KeyEncodingOf(parse));
             DeleteOptions options = new()
             {
                 IfVersion = parse.GetValue(ifVersion) is { } version ? new Core.Version(version) : null,

@@ -11,11 +11,11 @@ internal static class GetCommand
     {
         Argument<string> key = new("key") { Description = "The key." };
         DataOptions data = new();
-        Command command = new("get", "Read a key's value, now or as it was.") { key, data.AtVersion, data.AtTime, data.Consistency, data.Encoding };
+        Command command = new("get", "Read a key's value, now or as it was.") { key, data.AtVersion, data.AtTime, data.Consistency, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
-            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), encoding);
+            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), data.KeyEncodingOf(parse));
             GetOptions options = new()
             {
                 AtVersion = data.VersionOf(parse),

@@ -15,7 +15,8 @@ internal static class ImportCommand
         Option<string> prefix = new("--prefix") { Description = "Put this before every key.", HelpName = "prefix", DefaultValueFactory = _ => "" };
         Option<bool> resume = new("--resume") { Description = "Go on where an import of this file was interrupted." };
         Option<bool> restart = new("--restart") { Description = "Begin anew although an import of this file was interrupted." };
-        Command command = new("import", "Write all records of a file.") { file, format, prefix, concurrency, resume, restart };
+        Option<bool> skipInvalid = new("--skip-invalid") { Description = "Pass over lines that make no sense or that the cluster refuses, and name each." };
+        Command command = new("import", "Write all records of a file.") { file, format, prefix, concurrency, resume, restart, skipInvalid };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             string path = parse.GetRequiredValue(file);
@@ -27,8 +28,9 @@ internal static class ImportCommand
 
             bool isFile = path != "-";
             using Stream input = isFile ? new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan) : context.OpenInput();
+            byte[] head = isFile ? Checkpoint.HeadOf(input) : [];
             Checkpoint start = isFile
-                ? StartOf(path, input, parse.GetValue(resume), parse.GetValue(restart))
+                ? StartOf(path, input, head, parse.GetValue(resume), parse.GetValue(restart))
                 : new Checkpoint { Offset = 0, Records = 0 };
             if (isFile)
             {
@@ -37,7 +39,15 @@ internal static class ImportCommand
 
             Watermark watermark = new(start.Offset, start.Lines, start.Records);
             using HengeClient client = globals.Connect(parse, shortLived: false);
-            Importer importer = new(client, TransferOptions.FormatOf(parse.GetValue(format), path), puts, parse.GetValue(prefix) ?? "", watermark);
+            long skipped = 0;
+            void Skip(string why)
+            {
+                Interlocked.Increment(ref skipped);
+                context.Error.WriteLine("henge: " + why);
+            }
+
+            Importer importer = new(
+                client, TransferOptions.FormatOf(parse.GetValue(format), path), puts, parse.GetValue(prefix) ?? "", watermark, parse.GetValue(skipInvalid) ? Skip : null);
             string summary;
             await using (TransferProgress progress = new(context, "imported", isFile ? input.Length : 0, () =>
             {
@@ -48,11 +58,11 @@ internal static class ImportCommand
                 Task import = importer.RunAsync(input, path, start.Offset, start.Lines, cancellationToken);
                 try
                 {
-                    await SaveWhileAsync(import, isFile ? path : null, start, watermark).ConfigureAwait(false);
+                    await SaveWhileAsync(import, isFile ? path : null, start, head, watermark).ConfigureAwait(false);
                 }
                 catch (Exception e) when (isFile && e is HengeException or UsageException or OperationCanceledException)
                 {
-                    Save(path, start, watermark);
+                    Save(path, start, head, watermark);
                     await context.Error.WriteLineAsync($"henge: stopped after line {watermark.Read().Lines}; go on with --resume").ConfigureAwait(false);
                     throw;
                 }
@@ -66,7 +76,7 @@ internal static class ImportCommand
             }
 
             TransferOptions.WriteEnd(context, globals.IsJson(parse), "imported", watermark.Read().Records, watermark.Read().Offset, summary);
-            return ExitCode.Ok;
+            return skipped == 0 ? ExitCode.Ok : context.Fail(globals.IsJson(parse), ExitCode.Refused, "Skipped", $"{skipped} lines were passed over.");
         });
         return command.WithExamples(
             "henge import users.jsonl               # lines as {\"key\":\"user:1\",\"value\":\"…\"}",
@@ -75,10 +85,9 @@ internal static class ImportCommand
             "henge import users.jsonl --resume      # after an interruption");
     }
 
-    private static Checkpoint StartOf(string path, Stream input, bool resume, bool restart)
+    private static Checkpoint StartOf(string path, Stream input, byte[] head, bool resume, bool restart)
     {
-        uint head = Checkpoint.HeadCrcOf(input);
-        Checkpoint fresh = new() { Offset = 0, Records = 0, FileBytes = input.Length, HeadCrc = head };
+        Checkpoint fresh = new() { Offset = 0, Records = 0, FileBytes = input.Length };
         if (restart || Checkpoint.Load(path) is not { } old)
         {
             return fresh;
@@ -89,29 +98,29 @@ internal static class ImportCommand
             throw new UsageException($"An import of {path} stopped after line {old.Lines}. Go on with --resume, or begin anew with --restart.");
         }
 
-        // A file that grew may be gone on with: what was done is still at its beginning.
-        return old.HeadCrc == head && old.FileBytes <= input.Length && old.Offset <= input.Length
+        // A file that grew, or of which a line that was refused has been mended, may be gone on with: what was done is still at its beginning.
+        return old.Fits(head, input.Length)
             ? old with { FileBytes = input.Length }
             : throw new UsageException($"{path} is not the file any more whose import was interrupted. Begin anew with --restart.");
     }
 
-    private static async Task SaveWhileAsync(Task import, string? path, Checkpoint start, Watermark watermark)
+    private static async Task SaveWhileAsync(Task import, string? path, Checkpoint start, byte[] head, Watermark watermark)
     {
         while (await Task.WhenAny(import, Task.Delay(TimeSpan.FromSeconds(2))).ConfigureAwait(false) != import)
         {
             if (path is not null)
             {
-                Save(path, start, watermark);
+                Save(path, start, head, watermark);
             }
         }
 
         await import.ConfigureAwait(false);
     }
 
-    private static void Save(string path, Checkpoint start, Watermark watermark)
+    private static void Save(string path, Checkpoint start, byte[] head, Watermark watermark)
     {
         (long offset, long lines, long records) = watermark.Read();
-        (start with { Offset = offset, Lines = lines, Records = records }).Save(path);
+        start.At(offset, lines, records, head).Save(path);
     }
 }
 

@@ -18,11 +18,11 @@ internal static class PutCommand
         Option<bool> keepTtl = new("--keep-ttl") { Description = "Keep the expiry that the key has." };
         Option<ulong?> ifVersion = new("--if-version") { Description = "Write only if the key is at this version; 0: only if it does not exist.", HelpName = "version" };
         Option<bool> previous = new("--previous") { Description = "Also print what was there before." };
-        Command command = new("put", "Write a key.") { key, value, ttl, keepTtl, ifVersion, previous, data.Encoding };
+        Command command = new("put", "Write a key.") { key, value, ttl, keepTtl, ifVersion, previous, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
-            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), encoding);
+            byte[] keyBytes = TextForm.ToBytes(parse.GetRequiredValue(key), data.KeyEncodingOf(parse));
             string valueText = parse.GetRequiredValue(value);
             byte[] valueBytes = valueText == "-"
                 ? await ReadInputAsync(context, cancellationToken).ConfigureAwait(false)

@@ -18,14 +18,14 @@ internal static class ScanCommand
         Option<bool> versions = new("--versions") { Description = "Print each value's version as well." };
         Command command = new("scan", "List keys and values in order, as of one moment.")
         {
-            range.Prefix, range.From, range.To, limit, reverse, keysOnly, count, versions, data.AtVersion, data.AtTime, data.Consistency, data.Encoding,
+            range.Prefix, range.From, range.To, limit, reverse, keysOnly, count, versions, data.AtVersion, data.AtTime, data.Consistency, data.Encoding, data.KeyEncoding,
         };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
-            ByteEncoding encoding = data.EncodingOf(parse);
+            ByteEncoding encoding = data.EncodingOf(parse), keyEncoding = data.KeyEncodingOf(parse);
             ScanOptions options = new()
             {
-                Range = range.Of(parse, encoding),
+                Range = range.Of(parse, data.KeyEncodingOf(parse)),
                 Limit = parse.GetValue(limit) is >= 0 and long most ? most : throw new UsageException("--limit must not be negative."),
                 Reverse = parse.GetValue(reverse),
                 KeysOnly = parse.GetValue(keysOnly),
@@ -69,7 +69,7 @@ internal static class ScanCommand
                     continue;
                 }
 
-                context.Output.Write(TextForm.OfBytes(pair.Key.Span, encoding));
+                context.Output.Write(TextForm.OfBytes(pair.Key.Span, keyEncoding));
                 if (!options.KeysOnly)
                 {
                     context.Output.Write(" => ");

@@ -14,15 +14,15 @@ internal static class TxnCommand
         Option<string[]> then = Many("--then", "Done when all comparisons hold: 'put KEY VALUE', 'get KEY', 'delete KEY'.", "operation", "-t");
         Option<string[]> otherwise = Many("--else", "Done when one does not: the same forms.", "operation", "-e");
         DataOptions data = new();
-        Command command = new("txn", "Compare, then do one list of operations or the other, atomically, on keys of one shard.") { compares, then, otherwise, data.Encoding };
+        Command command = new("txn", "Compare, then do one list of operations or the other, atomically, on keys of one shard.") { compares, then, otherwise, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
             using HengeClient client = globals.Connect(parse);
             Transaction transaction = client.Transaction()
-                .When([.. (parse.GetValue(compares) ?? []).Select(c => TxnSyntax.ParseCompare(c, encoding))])
-                .Then([.. (parse.GetValue(then) ?? []).Select(o => TxnSyntax.ParseOperation(o, encoding))])
-                .Else([.. (parse.GetValue(otherwise) ?? []).Select(o => TxnSyntax.ParseOperation(o, encoding))]);
+                .When([.. (parse.GetValue(compares) ?? []).Select(c => TxnSyntax.ParseCompare(c, encoding, data.KeyEncodingOf(parse)))])
+                .Then([.. (parse.GetValue(then) ?? []).Select(o => TxnSyntax.ParseOperation(o, encoding, data.KeyEncodingOf(parse)))])
+                .Else([.. (parse.GetValue(otherwise) ?? []).Select(o => TxnSyntax.ParseOperation(o, encoding, data.KeyEncodingOf(parse)))]);
             TransactionResult result = await transaction.CommitAsync(globals.Timeout(parse), cancellationToken).ConfigureAwait(false);
             if (globals.IsJson(parse))
             {
@@ -101,7 +101,7 @@ internal static class TxnCommand
 internal static class TxnSyntax
 {
     /// <summary>Reads <c>version(KEY) = N</c>, <c>value(KEY) != TEXT</c>, <c>exists(KEY)</c> or <c>missing(KEY)</c>.</summary>
-    public static Compare ParseCompare(string text, ByteEncoding encoding)
+    public static Compare ParseCompare(string text, ByteEncoding encoding, ByteEncoding keyEncoding = ByteEncoding.Text)
     {
         string trimmed = text.Trim();
         int open = trimmed.IndexOf('(', StringComparison.Ordinal);
@@ -113,7 +113,7 @@ internal static class TxnSyntax
                 throw Wrong(text);
             }
 
-            byte[] key = TextForm.ToBytes(trimmed[(open + 1)..^1], encoding);
+            byte[] key = TextForm.ToBytes(trimmed[(open + 1)..^1], keyEncoding);
             return function == "exists" ? Compare.Exists(key) : Compare.NotExists(key);
         }
 
@@ -140,7 +140,7 @@ internal static class TxnSyntax
                 continue;
             }
 
-            byte[] key = TextForm.ToBytes(trimmed[(open + 1)..close], encoding);
+            byte[] key = TextForm.ToBytes(trimmed[(open + 1)..close], keyEncoding);
             string target = rest[length..].Trim();
             if (function == "value")
             {
@@ -156,11 +156,11 @@ internal static class TxnSyntax
     }
 
     /// <summary>Reads <c>put KEY VALUE</c>, <c>get KEY</c> or <c>delete KEY</c>. A key with spaces stands in double quotes; a value is the rest of the line.</summary>
-    public static TransactionOperation ParseOperation(string text, ByteEncoding encoding)
+    public static TransactionOperation ParseOperation(string text, ByteEncoding encoding, ByteEncoding keyEncoding = ByteEncoding.Text)
     {
         string rest = text.Trim();
         string verb = TakeWord(ref rest, text);
-        byte[] key = TextForm.ToBytes(rest.Length > 0 ? TakeWord(ref rest, text) : throw WrongOperation(text), encoding);
+        byte[] key = TextForm.ToBytes(rest.Length > 0 ? TakeWord(ref rest, text) : throw WrongOperation(text), keyEncoding);
         switch (verb)
         {
             case "put":

@@ -19,14 +19,14 @@ internal static class WatchCommand
         Option<bool> previous = new("--previous") { Description = "Print the values that were replaced." };
         Option<long> limit = new("--limit") { Description = "End after this many events; 0: never.", HelpName = "count" };
         Option<bool> progress = new("--progress") { Description = "Print marks that say that everything up to a version has been printed." };
-        Command command = new("watch", "Print changes as they happen.") { key, range.Prefix, range.From, range.To, from, previous, progress, limit, data.Encoding };
+        Command command = new("watch", "Print changes as they happen.") { key, range.Prefix, range.From, range.To, from, previous, progress, limit, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
-            KeyRange keys = range.Of(parse, encoding);
+            KeyRange keys = range.Of(parse, data.KeyEncodingOf(parse));
             if (parse.GetValue(key) is { } single)
             {
-                byte[] bytes = TextForm.ToBytes(single, encoding);
+                byte[] bytes = TextForm.ToBytes(single, data.KeyEncodingOf(parse));
                 keys = KeyRange.Between(bytes, (byte[])[.. bytes, 0]);
             }
 
@@ -48,7 +48,7 @@ internal static class WatchCommand
                 }
                 else
                 {
-                    WriteText(context, watchEvent, encoding);
+                    WriteText(context, watchEvent, encoding, data.KeyEncodingOf(parse));
                 }
 
                 context.Output.Flush();
@@ -88,14 +88,14 @@ internal static class WatchCommand
         _ => "PROGRESS",
     };
 
-    private static void WriteText(CliContext context, WatchEvent watchEvent, ByteEncoding encoding)
+    private static void WriteText(CliContext context, WatchEvent watchEvent, ByteEncoding encoding, ByteEncoding keyEncoding)
     {
         OutputWriter output = context.Output;
         output.Write(NameOf(watchEvent.Kind));
         if (watchEvent.Kind != WatchEventKind.Progress)
         {
             output.Write(" ");
-            output.Write(TextForm.OfBytes(watchEvent.Key.Span, encoding));
+            output.Write(TextForm.OfBytes(watchEvent.Key.Span, keyEncoding));
         }
 
         if (watchEvent.Kind == WatchEventKind.Put)

@@ -43,7 +43,7 @@ internal static class TextForm
         catch (FormatException)
         {
             string name = encoding == ByteEncoding.Base64 ? "base64" : "hex";
-            throw new UsageException($"\"{argument}\" is not valid {name}, which --encoding {name} asks for.");
+            throw new UsageException($"\"{argument}\" is not valid {name}, which --encoding or --key-encoding {name} asks for.");
         }
     }
 

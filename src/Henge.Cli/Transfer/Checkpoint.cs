@@ -9,8 +9,8 @@ namespace Henge.Cli;
 /// </summary>
 internal sealed record Checkpoint
 {
-    /// <summary>How much of a file's beginning is compared.</summary>
-    private const int HeadBytes = 64 * 1024;
+    /// <summary>How much of a file's beginning is compared at most.</summary>
+    private const int LimitHeadBytes = 64 * 1024;
 
     /// <summary>Bytes of the file that are done with.</summary>
     public required long Offset { get; init; }
@@ -26,6 +26,9 @@ internal sealed record Checkpoint
 
     /// <summary>Of an import: checksum of the file's beginning.</summary>
     public uint HeadCrc { get; init; }
+
+    /// <summary>Of an import: how many bytes <see cref="HeadCrc"/> is of: only what is done with, so that a line that was refused may be mended.</summary>
+    public int HeadBytes { get; init; } = LimitHeadBytes;
 
     /// <summary>Of an export: where the scan goes on.</summary>
     public ReadOnlyMemory<byte> Continuation { get; init; }
@@ -55,6 +58,7 @@ internal sealed record Checkpoint
                 Lines = root.GetProperty("lines").GetInt64(),
                 FileBytes = root.GetProperty("file_bytes").GetInt64(),
                 HeadCrc = root.GetProperty("head_crc32c").GetUInt32(),
+                HeadBytes = root.TryGetProperty("head_bytes", out JsonElement head) ? Math.Clamp(head.GetInt32(), 0, LimitHeadBytes) : LimitHeadBytes,
                 Continuation = root.GetProperty("continuation").GetBytesFromBase64(),
                 Request = root.GetProperty("request").GetString() ?? "",
             };
@@ -78,6 +82,7 @@ internal sealed record Checkpoint
                 json.WriteNumber("lines", Lines);
                 json.WriteNumber("file_bytes", FileBytes);
                 json.WriteNumber("head_crc32c", HeadCrc);
+                json.WriteNumber("head_bytes", HeadBytes);
                 json.WriteBase64String("continuation", Continuation.Span);
                 json.WriteString("request", Request);
                 json.WriteEndObject();
@@ -91,13 +96,24 @@ internal sealed record Checkpoint
 
     public static void Delete(string file) => File.Delete(PathFor(file));
 
-    /// <summary>The checksum of a file's beginning: tells whether it is still the same file.</summary>
-    public static uint HeadCrcOf(Stream file)
+    /// <summary>A file's beginning, from which its checksums are.</summary>
+    public static byte[] HeadOf(Stream file)
     {
-        byte[] head = new byte[HeadBytes];
+        byte[] head = new byte[LimitHeadBytes];
         file.Position = 0;
         int read = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
         file.Position = 0;
-        return Crc32C.Compute(head.AsSpan(0, read));
+        return head[..read];
     }
+
+    /// <summary>This checkpoint, with how far the import has come.</summary>
+    public Checkpoint At(long offset, long lines, long records, byte[] head)
+    {
+        int bytes = (int)Math.Min(offset, head.Length);
+        return this with { Offset = offset, Lines = lines, Records = records, HeadBytes = bytes, HeadCrc = Crc32C.Compute(head.AsSpan(0, bytes)) };
+    }
+
+    /// <summary>True when a file with this beginning is still the one whose import was interrupted.</summary>
+    public bool Fits(byte[] head, long fileBytes) =>
+        Offset <= fileBytes && HeadCrc == Crc32C.Compute(head.AsSpan(0, Math.Min(HeadBytes, head.Length)));
 }

@@ -8,10 +8,17 @@ namespace Henge.Cli;
 /// Writes records from a stream with many puts under way. Records of one key are written in the order of the file; a record is done when its put was
 /// acknowledged. Memory is bounded by <see cref="LimitBytesUnderWay"/> whatever the size of the stream.
 /// </summary>
-internal sealed class Importer(HengeClient client, TransferFormat format, int concurrency, string prefix, Watermark watermark)
+/// <param name="client">Where to write to.</param>
+/// <param name="format">Form of the lines.</param>
+/// <param name="concurrency">Puts under way at a time.</param>
+/// <param name="prefix">Put before every key.</param>
+/// <param name="watermark">Told what is done.</param>
+/// <param name="onInvalid">Told of each line that makes no sense or that the cluster refuses, which is then passed over; null: such a line ends the import.</param>
+internal sealed class Importer(HengeClient client, TransferFormat format, int concurrency, string prefix, Watermark watermark, Action<string>? onInvalid = null)
 {
     public const long LimitBytesUnderWay = 64L * 1024 * 1024;
 
+    private static readonly long LimitTtlMs = (long)TimeSpan.MaxValue.TotalMilliseconds;
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly ByteBudget _budget = new(LimitBytesUnderWay);
@@ -19,6 +26,8 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
 
     /// <summary>Bytes of the file that have been read.</summary>
     public long BytesRead { get; private set; }
+
+    private long BytesDone { get; set; }
 
     /// <summary>Imports all lines. Throws <see cref="UsageException"/> naming the line that makes no sense, and what the client throws.</summary>
     public async Task RunAsync(Stream input, string name, long offset, long line, CancellationToken cancellationToken)
@@ -29,7 +38,7 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
         for (int i = 0; i < concurrency; i++)
         {
             lanes[i] = Channel.CreateBounded<Pending>(new BoundedChannelOptions(8) { SingleReader = true, SingleWriter = true });
-            workers[i] = WorkAsync(lanes[i].Reader, stop);
+            workers[i] = WorkAsync(lanes[i].Reader, name, stop);
         }
 
         Exception? failure = null;
@@ -63,6 +72,7 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
     private async Task ReadAsync(Stream input, string name, long offset, long line, Channel<Pending>[] lanes, CancellationToken cancellationToken)
     {
         using LineReader reader = new(input, offset);
+        BytesDone = offset;
         while (true)
         {
             TransferRecord record;
@@ -82,9 +92,20 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
 
                 record = format == TransferFormat.JsonLines ? JsonRecord.Parse(text.Span) : TsvRecord.Parse(text.Span);
             }
+            catch (FormatException e) when (onInvalid is not null && reader.Offset > BytesDone)
+            {
+                onInvalid($"{name}:{line}: {e.Message}.");
+                watermark.Complete(watermark.Begin(reader.Offset, line, isRecord: false));
+                continue;
+            }
             catch (FormatException e)
             {
-                throw new UsageException($"{name}:{line}: {e.Message}.");
+                // A line that is too long was not cut off, so it was not counted either.
+                throw new UsageException($"{name}:{(reader.Offset > BytesDone ? line : line + 1)}: {e.Message}.");
+            }
+            finally
+            {
+                BytesDone = reader.Offset;
             }
 
             ReadOnlyMemory<byte> key = _prefix.Length == 0 ? record.Key : (byte[])[.. _prefix, .. record.Key.Span];
@@ -96,13 +117,26 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
         }
     }
 
-    private async Task WorkAsync(ChannelReader<Pending> lane, CancellationTokenSource stop)
+    private async Task WorkAsync(ChannelReader<Pending> lane, string name, CancellationTokenSource stop)
     {
         try
         {
             await foreach (Pending pending in lane.ReadAllAsync(stop.Token).ConfigureAwait(false))
             {
-                await PutAsync(pending.Record, stop.Token).ConfigureAwait(false);
+                try
+                {
+                    await PutAsync(pending.Record, stop.Token).ConfigureAwait(false);
+                }
+                catch (HengeException e) when (onInvalid is not null && e.Code is ErrorCode.InvalidArgument or ErrorCode.TooLarge)
+                {
+                    onInvalid($"{name}:{pending.Item.Line}: {e.Message}");
+                    pending.Item.IsRecord = false;
+                }
+                catch (HengeException e)
+                {
+                    throw ErrorFactory.Create(e.Code, $"{name}:{pending.Item.Line}: {e.Message}", inner: e.InnerException);
+                }
+
                 watermark.Complete(pending.Item);
                 _budget.Release(pending.Size);
             }
@@ -124,7 +158,7 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
         PutOptions options = new()
         {
             Deadline = Deadline,
-            TimeToLive = record.TtlMs > 0 ? TimeSpan.FromMilliseconds(record.TtlMs) : null,
+            TimeToLive = record.TtlMs == 0 ? null : record.TtlMs < LimitTtlMs ? TimeSpan.FromMilliseconds(record.TtlMs) : TimeSpan.MaxValue,
         };
         try
         {

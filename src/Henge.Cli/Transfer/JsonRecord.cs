@@ -13,7 +13,7 @@ internal static class JsonRecord
     {
         byte[]? key = null;
         byte[]? value = null;
-        long ttlMs = 0;
+        ulong ttlMs = 0;
         try
         {
             Utf8JsonReader reader = new(line);
@@ -41,9 +41,9 @@ internal static class JsonRecord
                         Once(ref value, name, Base64Of(ref reader, name));
                         break;
                     case "ttl_ms":
-                        ttlMs = reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long ms) && ms >= 0
+                        ttlMs = reader.TokenType == JsonTokenType.Number && reader.TryGetUInt64(out ulong ms) && ms > 0
                             ? ms
-                            : throw new FormatException("\"ttl_ms\" is not a whole number of milliseconds");
+                            : throw new FormatException("\"ttl_ms\" is not a whole number of milliseconds above 0; leave it out for what does not expire");
                         break;
                     default:
                         reader.Skip();
@@ -60,11 +60,16 @@ internal static class JsonRecord
         {
             throw new FormatException("the line is not valid JSON: " + e.Message, e);
         }
+        catch (InvalidOperationException e)
+        {
+            // Names are decoded as they are read.
+            throw new FormatException("the name of a member is not valid text", e);
+        }
 
         return new TransferRecord(
             key ?? throw new FormatException("there is no \"key\""),
             value ?? throw new FormatException("there is no \"value\""),
-            ttlMs);
+            (long)Math.Min(ttlMs, long.MaxValue));
     }
 
     /// <summary>Writes a line with its end.</summary>

@@ -10,9 +10,9 @@ internal sealed class Watermark(long offset, long lines, long records)
     private long _records = records;
 
     /// <summary>Something begins that ends at an offset of the file.</summary>
-    public Item Begin(long endOffset, long line)
+    public Item Begin(long endOffset, long line, bool isRecord = true)
     {
-        Item item = new(endOffset, line);
+        Item item = new(endOffset, line) { IsRecord = isRecord };
         lock (_lock)
         {
             _items.Enqueue(item);
@@ -32,7 +32,7 @@ internal sealed class Watermark(long offset, long lines, long records)
                 _items.Dequeue();
                 _offset = first.EndOffset;
                 _lines = first.Line;
-                _records++;
+                _records += first.IsRecord ? 1 : 0;
             }
         }
     }
@@ -53,5 +53,8 @@ internal sealed class Watermark(long offset, long lines, long records)
         public long Line => line;
 
         public bool Done { get; set; }
+
+        /// <summary>False for a line that was passed over.</summary>
+        public bool IsRecord { get; set; } = true;
     }
 }

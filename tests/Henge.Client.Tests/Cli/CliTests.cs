@@ -50,7 +50,8 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal(0, (await RunAsync(["put", "bin", "-"], value)).ExitCode);
 
         Assert.Equal(value, (await RunAsync("get", "bin")).Bytes);
-        Assert.Equal("AAEC//4KDQAK\n", (await RunAsync("get", "Ymlu", "--encoding", "base64")).Output);
+        Assert.Equal("AAEC//4KDQAK\n", (await RunAsync("get", "Ymlu", "--encoding", "base64", "--key-encoding", "base64")).Output);
+        Assert.Equal("AAEC//4KDQAK\n", (await RunAsync("get", "bin", "--encoding", "base64")).Output);
         Assert.Equal("bin => base64:AAEC//4KDQAK\n", (await RunAsync("scan")).Output);
         Assert.Equal("AAEC//4KDQAK", JsonDocument.Parse((await RunAsync("get", "bin", "--output", "json")).Output).RootElement.GetProperty("value_base64").GetString());
     }
@@ -58,9 +59,9 @@ public sealed class CliTests : IAsyncLifetime
     [Fact]
     public async Task Keys_of_any_bytes_can_be_given_in_hex()
     {
-        Assert.Equal(0, (await RunAsync("put", "00ff", "6869", "--encoding", "hex")).ExitCode);
-        Assert.Equal("00ff => 6869\n", (await RunAsync("scan", "--encoding", "hex")).Output);
-        Assert.Equal(ExitCode.Usage, (await RunAsync("get", "xyz", "--encoding", "hex")).ExitCode);
+        Assert.Equal(0, (await RunAsync("put", "00ff", "6869", "--encoding", "hex", "--key-encoding", "hex")).ExitCode);
+        Assert.Equal("00ff => 6869\n", (await RunAsync("scan", "--encoding", "hex", "--key-encoding", "hex")).Output);
+        Assert.Equal(ExitCode.Usage, (await RunAsync("get", "xyz", "--key-encoding", "hex")).ExitCode);
     }
 
     [Theory]

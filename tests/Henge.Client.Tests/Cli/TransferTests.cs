@@ -151,6 +151,66 @@ public sealed class TransferTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_line_that_is_refused_is_named_can_be_mended_and_the_import_goes_on()
+    {
+        string path = PathOf("in.jsonl");
+        await File.WriteAllLinesAsync(path, ["{\"key\":\"a\",\"value\":\"1\"}", "{\"key\":\"long\",\"value\":\"1\"}", "{\"key\":\"c\",\"value\":\"1\"}"]);
+        _instead = async call =>
+        {
+            if (call.Method == "Session")
+            {
+                call.Fail(ErrorCode.UnsupportedFormat);
+            }
+            else if (call.Method == "Put" && (await call.ReadAsync(Wire.PutRequest.Parser))! is { } put)
+            {
+                if (put.Key.Length > 1)
+                {
+                    call.Fail(ErrorCode.TooLarge, "The key has 4 bytes; the limit is 1.");
+                    return;
+                }
+
+                await call.WriteAsync(_store.Put(put));
+            }
+        };
+
+        Ran first = await RunAsync("import", path, "--concurrency", "1");
+        Assert.Equal(ExitCode.Refused, first.ExitCode);
+        Assert.Contains(path + ":2: The key has 4 bytes", first.Error, StringComparison.Ordinal);
+
+        await File.WriteAllLinesAsync(path, ["{\"key\":\"a\",\"value\":\"1\"}", "{\"key\":\"b\",\"value\":\"2\"}", "{\"key\":\"c\",\"value\":\"1\"}"]);
+        Ran second = await RunAsync("import", path, "--resume");
+        Assert.StartsWith("imported: 3 records", second.Error, StringComparison.Ordinal);
+        Assert.Equal(0, second.ExitCode);
+    }
+
+    [Fact]
+    public async Task Lines_that_are_refused_are_passed_over_on_request()
+    {
+        string path = PathOf("in.jsonl");
+        await File.WriteAllLinesAsync(path, ["{\"key\":\"a\",\"value\":\"1\"}", "nonsense", "", "{\"key\":\"b\",\"value\":\"1\",\"ttl_ms\":0}", "{\"key\":\"c\",\"value\":\"1\"}", "["]);
+
+        Ran ran = await RunAsync("import", path, "--skip-invalid");
+
+        Assert.Equal(ExitCode.Refused, ran.ExitCode);
+        Assert.Contains(path + ":2: ", ran.Error, StringComparison.Ordinal);
+        Assert.Contains(path + ":4: ", ran.Error, StringComparison.Ordinal);
+        Assert.Contains(path + ":6: ", ran.Error, StringComparison.Ordinal);
+        Assert.Contains("imported: 2 records", ran.Error, StringComparison.Ordinal);
+        Assert.Contains("3 lines were passed over", ran.Error, StringComparison.Ordinal);
+        Assert.Equal("2\n", (await RunAsync("scan", "--count")).Output);
+        Assert.Null(Checkpoint.Load(path));
+    }
+
+    [Fact]
+    public async Task The_longest_time_to_live_there_is_can_be_imported()
+    {
+        Ran ran = await CliRun.RunAsync(
+            _node.Address, ["import", "-"], "{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":9223372036854775807}\n{\"key\":\"b\",\"value\":\"1\",\"ttl_ms\":18446744073709551615}\n"u8.ToArray());
+
+        Assert.Equal((0, ""), (ran.ExitCode, ran.Output));
+    }
+
+    [Fact]
     public async Task An_existing_file_is_not_overwritten_unasked()
     {
         string path = PathOf("out.jsonl");
@@ -231,6 +291,9 @@ public sealed class TransferTests : IAsyncLifetime
     [InlineData("{\"key\":\"a\",\"value\":null}")]
     [InlineData("{\"key\":\"a\",\"value_base64\":\"?\"}")]
     [InlineData("{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":-1}")]
+    [InlineData("{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":0}")]
+    [InlineData("{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":1.5}")]
+    [InlineData("{\"\\ud800\":1,\"key\":\"a\",\"value\":\"1\"}")]
     [InlineData("{\"key\":\"\\ud800\",\"value\":\"1\"}")]
     public void A_line_that_is_no_record_is_refused(string line) => Assert.Throws<FormatException>(() => JsonRecord.Parse(Encoding.UTF8.GetBytes(line)));
 
