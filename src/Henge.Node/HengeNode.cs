@@ -212,6 +212,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
                 Watches = _parts.Watches.Count,
                 WatchesLost = _parts.Watches.Lost,
                 WatchesInHistory = _parts.Watches.HistoryReaders,
+                DamagedReads = _parts.Replicas.Sum(static replica => replica.Machine.DamagedReads),
                 PendingOperations = _context.PendingOperations,
                 Pressure = _context.Engine.Pressure,
                 IsDiskFull = _context.IsDiskFull,

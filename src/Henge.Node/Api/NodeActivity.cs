@@ -35,6 +35,9 @@ public sealed record NodeActivity
     /// <summary>Watches that read history just now, because they fell behind or began in the past.</summary>
     public int WatchesInHistory { get; init; }
 
+    /// <summary>Reads that found a damaged part of a shard's state.</summary>
+    public long DamagedReads { get; init; }
+
     /// <summary>Operations under way.</summary>
     public long PendingOperations { get; init; }
 

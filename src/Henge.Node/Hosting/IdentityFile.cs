@@ -136,5 +136,5 @@ internal static class IdentityFile
     private static string Crc(string text) => Crc32C.Compute(Encoding.UTF8.GetBytes(text)).ToString("x8", CultureInfo.InvariantCulture);
 
     private static HengeException Damaged(string path, string why) => new(
-        ErrorCode.Corruption, $"The file '{path}' is damaged: {why}. Restore it from a copy, or move the data directory away and let the node be rebuilt.");
+        ErrorCode.Corruption, $"The file '{path}' is damaged: {why}. Restore it from a copy. {Storage.DirectoryAdvice.Node}");
 }

@@ -77,7 +77,7 @@ internal sealed record NodeIdentity
         {
             throw new HengeException(
                 ErrorCode.Corruption,
-                $"The data directory '{options.DataDirectory}' has data but no file {IdentityFile.Name}, so it is not known whose data that is. Restore the file, or move the directory away and let the node be rebuilt.");
+                $"The data directory '{options.DataDirectory}' has data but no file {IdentityFile.Name}, so it is not known whose data that is. Restore the file from a copy. {Storage.DirectoryAdvice.Node}");
         }
 
         ulong incarnation;

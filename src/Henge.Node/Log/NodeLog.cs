@@ -3,6 +3,7 @@ using Henge.Core;
 using Henge.Node.Hosting;
 using Henge.Node.Workers;
 using Henge.Raft;
+using Henge.Storage;
 using Henge.Storage.Files;
 using Henge.Storage.Logs;
 
@@ -102,7 +103,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
                 log.Dispose();
                 throw new HengeException(
                     ErrorCode.Corruption,
-                    $"The log '{directory}' does not hold together for {shard}: {problem}. Nothing was changed. Restore the directory, or have the node rebuilt from its peers.");
+                    $"The log '{directory}' does not hold together for {shard}: {problem}. Nothing was changed. Restore the directory from a copy. {DirectoryAdvice.Node}");
             }
 
             space.Track(rebuilt.Log, shard);

@@ -21,18 +21,19 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     public static bool TryGet(ShardStateMachine machine, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value)
     {
         var guard = new ReadGuard(machine);
-        bool found = machine.Engine.TryGet(SystemKeys.UserKeyspace(machine.Shard), key, point, out value);
+        value = default;
         try
         {
+            bool found = machine.Engine.TryGet(SystemKeys.UserKeyspace(machine.Shard), key, point, out value);
             guard.Check(point.At);
+            return found;
         }
-        catch
+        catch (Exception e)
         {
             value.Dispose();
+            Notice(machine, e);
             throw;
         }
-
-        return found;
     }
 
     /// <summary>As <see cref="TryGet(ShardStateMachine, ReadOnlySpan{byte}, ReadPoint, out PinnedValue)"/>, for the shard of the key.</summary>
@@ -61,7 +62,15 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
             }
         }
 
-        return Page(merge, query, receiver);
+        try
+        {
+            return Page(merge, query, receiver);
+        }
+        catch (HengeException e)
+        {
+            Notice(MachineOf(range.IsOneKey ? shards.ShardOf(query.Lower.Span) : new ShardId((uint)merge.IndexOfCurrent)), e);
+            throw;
+        }
     }
 
     /// <summary>
@@ -72,6 +81,19 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
         ShardStateMachine machine = MachineOf(shards.ShardOf(key.Span));
+        try
+        {
+            return History(machine, key, newest, limit, receiver);
+        }
+        catch (HengeException e)
+        {
+            Notice(machine, e);
+            throw;
+        }
+    }
+
+    private static ScanEnd History(ShardStateMachine machine, ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
+    {
         var guard = new ReadGuard(machine);
         var upper = new byte[key.Length + 1];
         key.Span.CopyTo(upper);
@@ -144,15 +166,32 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     {
         ShardStateMachine machine = MachineOf(shard);
         var guard = new ReadGuard(machine);
-        merge.Add(machine.Engine.CreateIterator(new IteratorOptions
+        try
         {
-            Keyspace = SystemKeys.UserKeyspace(shard),
-            Point = ReadPoint.AsOf(query.Version),
-            Lower = query.Lower,
-            Upper = query.Upper,
-            FillCache = query.LimitItems <= CachedPageItems,
-        }));
+            merge.Add(machine.Engine.CreateIterator(new IteratorOptions
+            {
+                Keyspace = SystemKeys.UserKeyspace(shard),
+                Point = ReadPoint.AsOf(query.Version),
+                Lower = query.Lower,
+                Upper = query.Upper,
+                FillCache = query.LimitItems <= CachedPageItems,
+            }));
+        }
+        catch (HengeException e)
+        {
+            Notice(machine, e);
+            throw;
+        }
+
         guard.Check(query.Version);
+    }
+
+    private static void Notice(ShardStateMachine machine, Exception error)
+    {
+        if (error is HengeException { Code: ErrorCode.Corruption } damage)
+        {
+            machine.ReportDamage(damage);
+        }
     }
 
     private ShardStateMachine MachineOf(ShardId shard) =>

@@ -13,6 +13,9 @@ internal sealed class ShardMerge(bool reverse, int capacity) : IDisposable
     /// <summary>The iterator that stands on the next entry; null at the end.</summary>
     public EngineIterator? Current => _heap.Count > 0 ? _heap[0] : null;
 
+    /// <summary>Which of those that were added <see cref="Current"/> is, counted from 0.</summary>
+    public int IndexOfCurrent => Current is { } current ? _all.IndexOf(current) : -1;
+
     /// <summary>Adds an iterator, which it moves to its first entry.</summary>
     public void Add(EngineIterator iterator)
     {

@@ -5,24 +5,36 @@ using Henge.Raft;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// What a leader does now and then: hand over to the node where the ring would have the leader, once that one has caught up, one shard at a time; and
+/// What a leader does now and then: hand over when a part of its state is damaged, or to the node where the ring would have the leader, once that one has caught up, one shard at a time; and
 /// close the history of a shard that nobody writes to, so that it does not hold back what the node may forget. Belongs to the shard's worker.
 /// </summary>
 internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
 {
     private const ulong MaxLagEntries = 100;
     private const int IdleTicks = 1_000;
+    private const int DamagedTicks = 50;
     private readonly List<PeerStatus> _peers = [];
 
     /// <summary>Looks now and then; only while the replica leads.</summary>
     public void Tick(long tick)
     {
         NodeContext node = replica.Node;
+        if (replica.Machine.Damage is not null)
+        {
+            // Whoever else has caught up serves what cannot be read here.
+            if (tick % DamagedTicks == 0)
+            {
+                HandOver(anybody: true);
+            }
+
+            return;
+        }
+
         // Shards take turns: each looks once in a whole round of all of them, a step apart from its neighbours.
         int interval = node.Options.BalanceIntervalMs / node.Options.TickMs;
         if (interval > 0 && replica.Preferred != node.Self && !replica.Preferred.IsNone && (tick + ((long)replica.Shard.Value * interval / node.Shards.Count)) % interval == 0)
         {
-            HandOver();
+            HandOver(anybody: false);
         }
 
         if ((tick + replica.Shard.Value) % IdleTicks == 0)
@@ -31,12 +43,12 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         }
     }
 
-    private void HandOver()
+    private void HandOver(bool anybody)
     {
         group.GetPeers(_peers);
         foreach (PeerStatus peer in _peers)
         {
-            if (peer.Id == replica.Preferred && peer.IsRecentlyActive && !peer.IsLearner && peer.State == PeerState.Replicate
+            if ((anybody ? peer.Id != replica.Node.Self : peer.Id == replica.Preferred) && peer.IsRecentlyActive && !peer.IsLearner && peer.State == PeerState.Replicate
                 && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value && group.TransferTarget.IsNone)
             {
                 replica.TransferLeadership(peer.Id);

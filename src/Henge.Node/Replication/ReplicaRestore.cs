@@ -4,6 +4,7 @@ using Henge.Node.Log;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
+using Henge.Storage;
 
 namespace Henge.Node.Replication;
 
@@ -26,7 +27,7 @@ internal static class ReplicaRestore
             {
                 throw new HengeException(
                     ErrorCode.Corruption,
-                    $"The engine has {shard} up to {machine.AppliedIndex}, and its log begins behind {log.CompactedIndex}: what lies between is gone. Data of the engine was lost or replaced. Have the node rebuilt from its peers.");
+                    $"The engine has {shard} up to {machine.AppliedIndex}, and its log begins behind {log.CompactedIndex}: what lies between is gone. Data of the engine was lost or replaced. Restore the data directory from a copy. {DirectoryAdvice.Node}");
             }
 
             SnapshotReceiver.InstallFrom(node, directory, shard, machine, header);
@@ -44,7 +45,7 @@ internal static class ReplicaRestore
             Invariant.Check(machine.AppliedIndex == installed.Index, "nothing is applied behind a snapshot before the log says that it was installed");
             if (!Membership.TryDecode(installed.Extra.Span, out Membership? membership))
             {
-                throw new HengeException(ErrorCode.Corruption, $"The membership in the snapshot of {shard} cannot be read. Have the node rebuilt from its peers.");
+                throw new HengeException(ErrorCode.Corruption, $"The membership in the snapshot of {shard} cannot be read. Restore the data directory from a copy. {DirectoryAdvice.Node}");
             }
 
             // The term may have come with the snapshot, and not have been written yet. Whoever voted in it has written it.
@@ -66,7 +67,7 @@ internal static class ReplicaRestore
         {
             throw new HengeException(
                 ErrorCode.Corruption,
-                $"The engine has {shard} up to {machine.AppliedIndex}, and its log ends at {log.LastIndex}: the log was lost or replaced. Nothing was changed. Restore the directory, or have the node rebuilt from its peers.");
+                $"The engine has {shard} up to {machine.AppliedIndex}, and its log ends at {log.LastIndex}: the log was lost or replaced. Nothing was changed. Restore the directory from a copy. {DirectoryAdvice.Node}");
         }
     }
 }

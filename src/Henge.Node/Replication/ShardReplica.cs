@@ -41,6 +41,7 @@ internal sealed class ShardReplica
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica stands still, as if its node did.
     private Ready? _held;
     private bool _mayTryHeld;
+    private bool _damageNoticed;
     private ulong _leader;
     private ulong _term;
     private ulong _appliedVersion;
@@ -116,7 +117,10 @@ internal sealed class ShardReplica
     public Core.Version AppliedVersion => new(Volatile.Read(ref _appliedVersion));
 
     /// <summary>Why it does not serve; null when it does.</summary>
-    public string? Problem => _held is null ? null : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
+    public string? Problem => _held is null ? DamageProblem : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
+
+    private string? DamageProblem => _machine.Damage is { } damage
+        ? $"A part of its state is damaged on this node's disk. What is damaged is refused, what is not is served, and nothing was deleted; where other members can lead, they do. {damage}" : null;
 
     /// <summary>Its state a moment ago. Thread-safe.</summary>
     public ShardStatus Status => _status.Latest;
@@ -363,9 +367,15 @@ internal sealed class ShardReplica
 
         _sender.Tick();
         _receiver.Tick();
+        NoticeDamage();
         if (_group.Role == RaftRole.Leader)
         {
-            _expiry.Tick(tick);
+            // The index by expiry may be what is damaged. What has expired stays invisible; whoever leads next deletes it.
+            if (_machine.Damage is null)
+            {
+                _expiry.Tick(tick);
+            }
+
             _leadership.Tick(tick);
         }
 
@@ -563,6 +573,22 @@ internal sealed class ShardReplica
         _pipelined.Serve();
         _versions.Serve(_machine.LastVersion);
         _reads.Serve();
+    }
+
+    // Found by a read, on whichever thread that ran.
+    private void NoticeDamage()
+    {
+        if (_damageNoticed == (_machine.Damage is not null))
+        {
+            return;
+        }
+
+        _damageNoticed = !_damageNoticed;
+        _status.MarkChanged();
+        if (DamageProblem is { } problem)
+        {
+            Node.Note(NodeEventLevel.Error, $"{Shard}: {problem}");
+        }
     }
 
     private void PublishApplied() => Volatile.Write(ref _appliedVersion, _machine.LastVersion.Value);

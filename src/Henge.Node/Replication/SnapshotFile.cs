@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using Henge.Core;
 using Henge.Raft;
+using Henge.Storage;
 using Henge.Storage.Files;
 
 namespace Henge.Node.Replication;
@@ -181,7 +182,7 @@ internal sealed class SnapshotFile : IDisposable
     public void Dispose() => _file.Dispose();
 
     private static HengeException Damaged(string path, long offset) => new(
-        ErrorCode.Corruption, $"The snapshot '{path}' is damaged at offset {offset}. It was being installed when the node stopped, so this node cannot go on without it: have it rebuilt from its peers.");
+        ErrorCode.Corruption, $"The snapshot '{path}' is damaged at offset {offset}. It was being installed when the node stopped, so this node cannot go on without it. Restore the file, or the data directory, from a copy. {DirectoryAdvice.Node}");
 }
 
 /// <summary>Takes a piece of a snapshot, valid during the call only.</summary>

@@ -145,7 +145,21 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
         while (!_allRead && _underWay.Count < Window)
         {
             byte[] chunk = new byte[replica.Node.Options.SnapshotChunkBytes];
-            if (_reader!.TryRead(chunk, out int written, out _))
+            bool more;
+            int written;
+            try
+            {
+                more = _reader!.TryRead(chunk, out written, out _);
+            }
+            catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+            {
+                // It has nothing whole to send. Another one may, once it leads.
+                machine.ReportDamage(e);
+                End(sent: false);
+                return;
+            }
+
+            if (more)
             {
                 Add(written == chunk.Length ? chunk : chunk.AsSpan(0, written).ToArray(), last: false);
             }

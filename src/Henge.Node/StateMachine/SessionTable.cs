@@ -344,7 +344,7 @@ internal sealed class SessionTable
     }
 
     private static HengeException Damaged(ShardId shard) =>
-        new(ErrorCode.Corruption, $"A session record of shard {shard} is not well formed. The replica must be rebuilt from its peers.");
+        new(ErrorCode.Corruption, $"A session record of shard {shard} is not well formed. Restore the data directory from a copy. {DirectoryAdvice.Node}");
 
     private void Unlink(Session session)
     {

@@ -33,6 +33,8 @@ internal sealed class ShardStateMachine
     private int _epoch;
     private LogIndex _batchIndex;
     private Core.Version _batchVersion;
+    private string? _damage;
+    private long _damagedReads;
 
     private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
     {
@@ -76,6 +78,12 @@ internal sealed class ShardStateMachine
 
     /// <summary>Nothing is due before this moment, in milliseconds since the epoch of versions; a lower bound.</summary>
     public long NextDueMs => _expiry.NextDueMs;
+
+    /// <summary>What of its state could not be read, with file and offset; null when nothing is known to be damaged. It stays until the state is replaced. Thread-safe.</summary>
+    public string? Damage => Volatile.Read(ref _damage);
+
+    /// <summary>Reads that failed over damage. Thread-safe.</summary>
+    public long DamagedReads => Interlocked.Read(ref _damagedReads);
 
     /// <summary>How many sessions there are.</summary>
     public int SessionCount => _sessions.Count;
@@ -211,6 +219,13 @@ internal sealed class ShardStateMachine
         };
     }
 
+    /// <summary>A read found that a part of the state is damaged on the disk. Any thread.</summary>
+    public void ReportDamage(HengeException damage)
+    {
+        Interlocked.Increment(ref _damagedReads);
+        Interlocked.CompareExchange(ref _damage, damage.Message, null);
+    }
+
     /// <summary>Begins to replace the state by a snapshot; the state stays as it is until the first chunk came. On the worker, between batches.</summary>
     public ShardSnapshotInstaller BeginInstall()
     {
@@ -233,6 +248,7 @@ internal sealed class ShardStateMachine
     internal void LeaveInstall()
     {
         _sessions.Reset();
+        Volatile.Write(ref _damage, null);
         Volatile.Write(ref _state, (int)MachineState.Ready);
         Restore();
         Interlocked.Increment(ref _epoch);
@@ -389,8 +405,8 @@ internal sealed class ShardStateMachine
     }
 
     private HengeException DamagedRecord() =>
-        new(ErrorCode.Corruption, $"A record of shard {Shard} is not well formed. The replica must be rebuilt from its peers.");
+        new(ErrorCode.Corruption, $"A record of shard {Shard} is not well formed. Restore the data directory from a copy. {DirectoryAdvice.Node}");
 
     private HengeException Damaged(LogIndex index) =>
-        new(ErrorCode.Corruption, $"Entry {index} of shard {Shard} is not well formed, or of a newer format. The replica must be rebuilt from its peers, or the node upgraded.");
+        new(ErrorCode.Corruption, $"Entry {index} of shard {Shard} is not well formed, or of a newer format. Upgrade the node, or restore the data directory from a copy. {DirectoryAdvice.Node}");
 }
