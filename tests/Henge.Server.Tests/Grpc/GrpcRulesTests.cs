@@ -18,6 +18,20 @@ public sealed class GrpcRulesTests
 
     private static readonly byte[] GetK = RunningServer.Frame(new GetRequest { Key = ByteString.CopyFromUtf8("k") });
 
+    [Theory]
+    [InlineData("/henge.v1.KVStore/Put")]
+    [InlineData("/henge.v1.KVStore/Session")]
+    [InlineData("/henge.v1.KVStore/Watch")]
+    [InlineData("/henge.v1.Cluster/Topology")]
+    public async Task A_call_that_means_another_cluster_is_refused_before_a_message_of_it_is_read(string path)
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        CallResult refused = await server.CallAsync(path, "not even a frame"u8.ToArray(), ("henge-cluster", "another"));
+        Assert.Equal((GrpcStatusCode.FailedPrecondition, GrpcErrors.ToTrailer(ErrorCode.Misconfigured), true), (refused.Status, refused.HengeError, refused.TrailersOnly));
+        Assert.Contains("Nothing was done", refused.Message, StringComparison.Ordinal);
+        await server.CallAsync<PutResponse>(Put, new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFromUtf8("v") }, ("henge-cluster", "fake"));
+    }
+
     [Fact]
     public async Task A_good_call_has_its_status_in_the_trailers_and_the_content_type_in_the_headers()
     {
