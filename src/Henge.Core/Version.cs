@@ -23,6 +23,14 @@ public readonly record struct Version(ulong Value) : IComparable<Version>
     /// <summary>No version.</summary>
     public static Version Zero => default;
 
+    /// <summary>The earliest moment there is. <see cref="Zero"/> is none: it means that no version is given.</summary>
+    public static Version First => new(1);
+
+    /// <summary>
+    /// The last version that a write may have. Above it there is room for the commands of one entry of a log, so that none of them gets a version that there is not.
+    /// </summary>
+    public static Version LastUsable => new(MaxValue - (1UL << 17));
+
     /// <summary>The largest version: reads at it see everything, also what has yet to be written.</summary>
     public static Version Max => new(MaxValue);
 
@@ -35,11 +43,17 @@ public readonly record struct Version(ulong Value) : IComparable<Version>
     /// <summary>The next version: one more on the counter.</summary>
     public Version Next => new(Value + 1);
 
-    /// <summary>The first version of a millisecond since the epoch of versions.</summary>
-    public static Version FromMilliseconds(long milliseconds) =>
-        new(milliseconds <= 0 ? 0 : Math.Min((ulong)milliseconds << CounterBits, MaxValue));
+    /// <summary>
+    /// The first version of a millisecond since the epoch of versions; <see cref="First"/> for the epoch and what was before it, <see cref="Max"/> for what is beyond the range. Never <see cref="Zero"/>.
+    /// </summary>
+    public static Version FromMilliseconds(long milliseconds) => milliseconds switch
+    {
+        <= 0 => First,
+        >= 1L << (53 - CounterBits) => Max,
+        _ => new((ulong)milliseconds << CounterBits),
+    };
 
-    /// <summary>The first version of the millisecond in which a moment lies; 0 for moments before the epoch.</summary>
+    /// <summary>The first version of the millisecond in which a moment lies; <see cref="First"/> for moments before the epoch.</summary>
     public static Version FromTime(DateTimeOffset time) => FromMilliseconds(time.ToUnixTimeMilliseconds() - EpochUnixMs);
 
     /// <summary>The moment, to the millisecond.</summary>

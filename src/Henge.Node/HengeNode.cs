@@ -206,6 +206,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             LogSegments = _context.Log.Segments,
             LogSyncs = _context.Log.Syncs,
             RefusedPeers = _context.Hellos.Refused,
+            Clock = _context.Clocks.Read(shards),
             Activity = _context.Counters.Read() with
             {
                 ElectionTimes = _context.Elections.Read(),

@@ -16,9 +16,10 @@ public sealed class VersionTests
     public void The_epoch_is_the_first_moment_of_2025()
     {
         var epoch = new DateTimeOffset(2025, 1, 1, 0, 0, 0, TimeSpan.Zero);
-        Assert.Equal(Version.Zero, Version.FromTime(epoch));
+        Assert.Equal(Version.First, Version.FromTime(epoch));
         Assert.Equal(new Version(1UL << 12), Version.FromTime(epoch.AddMilliseconds(1)));
-        Assert.Equal(Version.Zero, Version.FromTime(epoch.AddYears(-10)));
+        Assert.Equal(Version.First, Version.FromTime(epoch.AddYears(-10)));
+        Assert.Equal(epoch, Version.First.ToTime());
         Assert.Equal(epoch, Version.Zero.ToTime());
     }
 
@@ -47,8 +48,18 @@ public sealed class VersionTests
     public void Times_beyond_the_range_stop_at_the_largest()
     {
         Assert.Equal(Version.Max, Version.FromTime(DateTimeOffset.MaxValue));
-        Assert.Equal(Version.Zero, Version.FromMilliseconds(long.MinValue));
-        Assert.True(Version.FromMilliseconds(long.MaxValue).Value <= Version.MaxValue);
+        Assert.Equal(Version.Max, Version.FromMilliseconds(long.MaxValue));
+        Assert.Equal(Version.Max, Version.FromMilliseconds(1L << 52));
+    }
+
+    [Fact]
+    public void A_moment_is_never_the_version_that_means_none()
+    {
+        Assert.Equal(Version.First, Version.FromMilliseconds(long.MinValue));
+        Assert.Equal(Version.First, Version.FromMilliseconds(0));
+        Assert.Equal(Version.First, Version.FromTime(DateTimeOffset.MinValue));
+        Assert.Equal(Version.First, Version.FromTime(DateTimeOffset.UnixEpoch));
+        Assert.False(Version.First.IsZero);
     }
 
     [Fact]

@@ -68,6 +68,7 @@ internal static class StatusCommand
         context.Output.WriteLine($"Node: {own.NodeId} | Role: {own.Role} | Term: {own.Term} | Leader: {(own.LeaderId.Length > 0 ? own.LeaderId : "-")}");
         context.Output.WriteLine($"Committed: {own.CommittedIndex} | Applied: {own.AppliedIndex} | Peers: [{string.Join(", ", own.Peers)}]");
         context.Output.WriteLine(Colour(context, verdict, $"Cluster: {verdict.Word} | {verdict.Reason}"));
+        ClockWarnings.Write(context.Output, own, all);
         if (all is { Nodes.Count: > 0 })
         {
             context.Output.WriteLine();

@@ -26,6 +26,9 @@ public sealed record NodeActivity
     /// <summary>How often a leader here held writes back because its engine could take no more.</summary>
     public long WriteStalls { get; init; }
 
+    /// <summary>How often a leader here did not close a shard's history at a version, because it lay too far ahead of its clock.</summary>
+    public long AdvancesRefused { get; init; }
+
     /// <summary>Watches that ended because they fell behind what history keeps.</summary>
     public long WatchesLost { get; init; }
 

@@ -54,6 +54,8 @@ public sealed record NodeStatus
 
     /// <summary>Peers that this node exchanges nothing with, with the reason for each: what they were made with differs. Empty when all is well.</summary>
     public IReadOnlyList<string> RefusedPeers { get; init; } = [];
+    /// <summary>Its clock beside the others'.</summary>
+    public ClockStatus Clock { get; init; } = new();
 
     /// <summary>What it has done and has in hand.</summary>
     public NodeActivity Activity { get; init; } = new();

@@ -34,4 +34,8 @@ internal enum NodeBugs
     ReadBesideOwnWrites = 1 << 15,
     /// <summary>Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.</summary>
     HelloNotCompared = 1 << 7,
+    /// <summary>A node goes by its own wall clock, whatever the others' say.</summary>
+    TrustOwnClock = 1 << 24,
+    /// <summary>A retry whose session has ended is taken for a new request.</summary>
+    RepeatAfterSessionEnd = 1 << 25,
 }

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Catalog;
+using Henge.Node.Clocks;
 using Henge.Node.Log;
 using Henge.Node.Peers;
 using Henge.Node.StateMachine;
@@ -38,9 +39,10 @@ internal sealed class NodeContext
         Self = members.First(m => m.Name == options.Name).Id;
         Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
         Shards = new ShardMap(identity.Shards);
-        Clock = new HybridClock(environment.Time);
         _startTimestamp = environment.Time.GetTimestamp();
         Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, options.Bugs);
+        Clock = new ClusterClock(environment.Time, _startTimestamp, members.Count, Self, options);
+        Clocks = new ClockExchange(this);
     }
 
     public NodeOptions Options { get; }
@@ -57,7 +59,11 @@ internal sealed class NodeContext
 
     public ShardMap Shards { get; }
 
-    public HybridClock Clock { get; }
+    /// <summary>The time by which versions are given.</summary>
+    public ClusterClock Clock { get; }
+
+    /// <summary>Asks for and tells wall clocks.</summary>
+    public ClockExchange Clocks { get; }
 
     /// <summary>Which shards the members lead, as far as heartbeats that shards share speak of it.</summary>
     public FollowedLeaders Leaders { get; }

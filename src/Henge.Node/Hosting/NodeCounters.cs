@@ -11,6 +11,7 @@ internal sealed class NodeCounters
     private long _commandsProposed;
     private long _readRounds;
     private long _writeStalls;
+    private long _advancesRefused;
 
     public void OnElectionWon() => Interlocked.Increment(ref _electionsWon);
 
@@ -26,6 +27,8 @@ internal sealed class NodeCounters
 
     public void OnWriteStall() => Interlocked.Increment(ref _writeStalls);
 
+    public void OnAdvanceRefused() => Interlocked.Increment(ref _advancesRefused);
+
     /// <summary>The counts as they are now; what else there is to tell is filled in by the node.</summary>
     public NodeActivity Read() => new()
     {
@@ -35,5 +38,6 @@ internal sealed class NodeCounters
         CommandsProposed = Interlocked.Read(ref _commandsProposed),
         ReadRounds = Interlocked.Read(ref _readRounds),
         WriteStalls = Interlocked.Read(ref _writeStalls),
+        AdvancesRefused = Interlocked.Read(ref _advancesRefused),
     };
 }

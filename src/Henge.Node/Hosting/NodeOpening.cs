@@ -62,6 +62,7 @@ internal static class NodeOpening
 
         Require(options.TickMs >= 1, $"TickMs is {options.TickMs}; it must be at least 1.");
         Require(options.HistoryMs >= 0, $"HistoryMs is {options.HistoryMs}; it must not be negative.");
+        Require(options.MaxClockSkewMs >= 1, $"MaxClockSkewMs is {options.MaxClockSkewMs}; it must be at least 1.");
         Require(options.DefaultDeadlineMs >= 1, $"DefaultDeadlineMs is {options.DefaultDeadlineMs}; it must be at least 1.");
         Require(options.EntryBytes >= 1, $"EntryBytes is {options.EntryBytes}; it must be at least 1.");
         Require(options.Workers >= 0, $"Workers is {options.Workers}; it must not be negative.");

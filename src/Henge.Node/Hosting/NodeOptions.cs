@@ -42,6 +42,11 @@ public sealed record NodeOptions
     /// <summary>How long every version of a key is kept.</summary>
     public long HistoryMs { get; init; } = 3_600_000;
 
+    /// <summary>
+    /// How far this node's wall clock may be from what a majority of the members' clocks say and still be used; and how far beyond its shard's time another node may ask a leader to go, at least 1.
+    /// </summary>
+    public long MaxClockSkewMs { get; init; } = 500;
+
     /// <summary>How reads with <see cref="ReadConsistency.Default"/> are made sure of.</summary>
     public ReadConsistency Reads { get; init; } = ReadConsistency.Linearizable;
 

@@ -13,18 +13,31 @@ internal sealed class NodeUpkeep(NodeParts parts)
     {
         _node.Incarnations.Refresh();
         _node.Cluster.Refresh();
+        _node.Clocks.Tick();
         AdvanceHistory();
     }
 
     // Not above what any shard has applied: a replica that still has older commands to apply must see the same history as the others did.
     private void AdvanceHistory()
     {
-        Core.Version floor = Core.Version.FromMilliseconds(_node.Clock.Now.Milliseconds - _node.Options.HistoryMs);
+        if (!_node.Clock.IsKnown)
+        {
+            return;
+        }
+
+        Core.Version now = _node.Clock.Now;
+        Core.Version floor = Core.Version.FromMilliseconds(now.Milliseconds - _node.Options.HistoryMs);
         foreach (ShardReplica replica in parts.Replicas)
         {
-            if (!replica.Shard.IsCatalog && replica.AppliedVersion < floor)
+            Core.Version applied = replica.AppliedVersion;
+            if (!replica.Shard.IsCatalog && applied < floor)
             {
-                floor = replica.AppliedVersion;
+                floor = applied;
+            }
+
+            if (applied.Milliseconds - now.Milliseconds > _node.Clock.MaxSkewMs)
+            {
+                _node.Clocks.OnLead(replica.Shard, TimeSpan.FromMilliseconds(applied.Milliseconds - now.Milliseconds));
             }
         }
 

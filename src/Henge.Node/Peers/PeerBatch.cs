@@ -45,7 +45,7 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
                     worker.Heartbeats.OnAnswer(_from, records.Body);
                 }
             }
-            else if (records.Kind != PeerRecordKind.Heartbeat && worker.ReplicaOf(records.Shard) is { } replica)
+            else if (records.Kind is not (PeerRecordKind.Heartbeat or PeerRecordKind.ClockQuestion or PeerRecordKind.ClockAnswer) && worker.ReplicaOf(records.Shard) is { } replica)
             {
                 Take(worker, replica, records.Kind, records.Body);
             }
@@ -74,7 +74,17 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
             case PeerRecordKind.Advance:
                 if (body.Length == 8)
                 {
-                    replica.OnAdvance(new Core.Version(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body)));
+                    replica.OnAdvance(_from, new Core.Version(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body)));
+                }
+
+                break;
+            case PeerRecordKind.AdvanceRefused:
+                if (body.Length == 16)
+                {
+                    replica.OnAdvanceRefused(
+                        _from,
+                        new Core.Version(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body)),
+                        new Core.Version(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body[8..])));
                 }
 
                 break;

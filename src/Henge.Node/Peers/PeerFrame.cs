@@ -26,6 +26,12 @@ internal enum PeerRecordKind : byte
     HeartbeatAnswer = 9,
     /// <summary>What the sender's cluster was made with; alone in the first frame of a connection, in both directions.</summary>
     Hello = 10,
+    /// <summary>Asks for the receiver's wall clock.</summary>
+    ClockQuestion = 11,
+    /// <summary>Tells it.</summary>
+    ClockAnswer = 12,
+    /// <summary>The leader does not close a shard's history at the version that it was asked for: it lies too far ahead of its clock.</summary>
+    AdvanceRefused = 13,
 }
 
 /// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>

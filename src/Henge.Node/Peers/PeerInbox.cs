@@ -46,6 +46,7 @@ internal sealed class PeerInbox(NodeContext node)
             return;
         }
 
+        node.Clocks.OnFrame(sender.Node);
         Dispatch(bytes, sender, records);
     }
 
@@ -62,6 +63,14 @@ internal sealed class PeerInbox(NodeContext node)
             else if (records.Kind == PeerRecordKind.Heartbeat)
             {
                 AnswerHeartbeat(sender.Node, records);
+            }
+            else if (records.Kind == PeerRecordKind.ClockQuestion)
+            {
+                node.Clocks.OnQuestion(sender.Node, records.Body);
+            }
+            else if (records.Kind == PeerRecordKind.ClockAnswer)
+            {
+                node.Clocks.OnAnswer(sender.Node, records.Body);
             }
             else
             {

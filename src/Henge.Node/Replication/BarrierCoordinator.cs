@@ -163,6 +163,20 @@ internal sealed class BarrierCoordinator(NodeContext node)
                 cut = part.Version > cut ? part.Version : cut;
             }
 
+            // The versions of some shard may be far ahead, from a time when a clock was. The others are not taken along, or their keys would expire early.
+            foreach (ShardBarrier part in _parts)
+            {
+                if (part.Version < cut && cut > _node.Clock.LimitFor(part.Version))
+                {
+                    ShardBarrier ahead = _parts.First(p => p.Version == cut);
+                    ahead.Error = ErrorCode.Unavailable;
+                    ahead.ErrorMessage = $"The versions of shard {ahead.Shard} ({cut.ToTime():O}) are {Clocks.ClockText.Of(cut.ToTime() - _node.Clock.Now.ToTime())} ahead of the cluster's clocks, so that there is no version "
+                        + "at which all shards can be read without taking the others along. Read stale, or shard by shard; or see \"Clocks\" in docs/operations.md.";
+                    End(ahead);
+                    return;
+                }
+            }
+
             _phase = BarrierPhase.Close;
             _missing = _parts.Length;
             foreach (ShardBarrier part in _parts)

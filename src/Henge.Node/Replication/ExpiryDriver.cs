@@ -8,7 +8,7 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machine)
 {
-    private const int IntervalTicks = 5;
+    private const int IntervalTicks = 2;
     private const int MaxCommands = 1_000;
     private const int RepeatTicks = 500;
     private readonly EntryBuilder _entry = new();
@@ -28,8 +28,13 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
             return;
         }
 
-        // A key is only due once its moment has passed for the versions of this shard, too.
-        long now = replica.Node.Clock.Now.Milliseconds;
+        // By the later of the time and the shard's versions: those may be ahead of the clock for a while, and what has ended for them is seen by nobody any more.
+        if (!replica.Node.Clock.IsKnown)
+        {
+            return;
+        }
+
+        long now = Math.Max(replica.Node.Clock.Now.Milliseconds, machine.LastVersion.Milliseconds);
         if (machine.NextDueMs > now)
         {
             return;

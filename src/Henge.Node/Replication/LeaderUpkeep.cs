@@ -58,11 +58,16 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
 
     private void CloseIdleHistory(NodeContext node)
     {
+        if (!node.Clock.IsKnown)
+        {
+            return;
+        }
+
         Core.Version now = node.Clock.Now;
         long idleMs = Math.Max(60_000, node.Options.HistoryMs / 10);
         if (!replica.Shard.IsCatalog && now.Milliseconds - replica.LastLoggedVersion.Milliseconds > idleMs)
         {
-            replica.OnAdvance(now);
+            replica.TryAdvance(now, out _);
         }
     }
 }

@@ -11,6 +11,8 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine machine, ReadQueue reads, VersionWaiters versions)
 {
+    private Core.Version _judgedAt;
+
     /// <summary>Takes a read in.</summary>
     public void Add(Operation operation)
     {
@@ -45,6 +47,15 @@ internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine mach
         }
     }
 
+    // What has expired is judged by the shard's versions, which the leader moves past each expiry, and not by this node's clock: two reads one after the other, by nodes whose clocks differ,
+    // must not see a key gone and then there (docs/decisions/0135). A node that is alone has one clock; what it has judged by once, it does not go back behind.
+    private Core.Version Latest(Core.Version applied)
+    {
+        Core.Version now = replica.Node.Clock.Now;
+        _judgedAt = now > _judgedAt ? now : _judgedAt;
+        return _judgedAt > applied ? _judgedAt : applied;
+    }
+
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
     public void OnReadable(Operation operation)
     {
@@ -56,16 +67,18 @@ internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine mach
             return;
         }
 
-        Core.Version now = replica.Node.Clock.Now;
         Core.Version wanted = operation.ReadVersion;
+        if (wanted.IsZero && operation.Kind == OperationKind.Get)
+        {
+            operation.Version = operation.Consistency == ReadConsistency.Stale || replica.Node.Clock.IsAlone ? Latest(applied) : applied;
+            replica.Worker.Complete(operation);
+            return;
+        }
+
+        Core.Version now = replica.Node.Clock.Now;
         if (wanted.IsZero)
         {
             operation.Version = now > applied ? now : applied;
-            if (operation.Kind == OperationKind.Get)
-            {
-                replica.Worker.Complete(operation);
-                return;
-            }
         }
         else
         {
@@ -75,7 +88,8 @@ internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine mach
                 return;
             }
 
-            if (wanted > now && wanted > applied)
+            // While the time is not known it is the leader who judges.
+            if (replica.Node.Clock.IsKnown && wanted > now && wanted > applied)
             {
                 replica.Worker.Fail(operation, ErrorCode.InvalidArgument, $"Version {wanted} ({wanted.ToTime():O}) lies in the future; it is {now} now. Read at a version that has been.");
                 return;

@@ -274,20 +274,37 @@ internal sealed class ShardReplica
         Worker.MarkDirty(this);
     }
 
-    /// <summary>Another node asks that history be closed at a version.</summary>
-    public void OnAdvance(Core.Version version)
+    /// <summary>Another node asks that history be closed at a version. One that lies too far ahead is refused, so that no other clock can drag this shard's versions along (docs/decisions/0133).</summary>
+    public void OnAdvance(NodeId from, Core.Version version)
     {
-        _writes.AdvanceTo(version);
-        Worker.MarkDirty(this);
+        if (TryAdvance(version, out Core.Version limit))
+        {
+            return;
+        }
+
+        Node.Counters.OnAdvanceRefused();
+        if (_group.Role == RaftRole.Leader && Worker.Links.Begin(from, PeerRecordKind.AdvanceRefused, Shard) is { } frame)
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(16), version.Value);
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(16)[8..], limit.Value);
+            frame.Advance(16);
+            frame.EndRecord();
+        }
     }
+
+    /// <summary>The leader does not go as far as this node asked for.</summary>
+    public void OnAdvanceRefused(NodeId by, Core.Version version, Core.Version limit) => _versions.OnRefused(by, version, limit);
 
     /// <summary>Has the leader close history at a version.</summary>
     public void AskToAdvance(Core.Version version)
     {
         if (_group.Role == RaftRole.Leader)
         {
-            _writes.AdvanceTo(version);
-            Worker.MarkDirty(this);
+            if (!TryAdvance(version, out Core.Version limit))
+            {
+                Node.Counters.OnAdvanceRefused();
+                _versions.OnRefused(Node.Self, version, limit);
+            }
         }
         else if (!_group.Leader.IsNone && Worker.Links.Begin(_group.Leader, PeerRecordKind.Advance, Shard) is { } frame)
         {
@@ -295,6 +312,20 @@ internal sealed class ShardReplica
             frame.Advance(8);
             frame.EndRecord();
         }
+    }
+
+    /// <summary>Closes history at a version, when it leads and that is not too far ahead.</summary>
+    public bool TryAdvance(Core.Version version, out Core.Version limit)
+    {
+        limit = Node.Clock.LimitFor(LastLoggedVersion);
+        if (version > limit)
+        {
+            return false;
+        }
+
+        _writes.AdvanceTo(version);
+        Worker.MarkDirty(this);
+        return true;
     }
 
     /// <summary>A record that it gave to the node log is durable.</summary>

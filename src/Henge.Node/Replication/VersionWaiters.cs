@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Clocks;
 using Henge.Node.Workers;
 
 namespace Henge.Node.Replication;
@@ -81,6 +82,36 @@ internal sealed class VersionWaiters(ShardReplica replica)
             Ask();
         }
     }
+
+    /// <summary>The leader refuses to go that far: what wants as much fails, with whose clock is wrong.</summary>
+    public void OnRefused(NodeId by, Core.Version version, Core.Version limit)
+    {
+        OperationList kept = default;
+        while (_waiting.TakeFirst() is { } operation)
+        {
+            if (operation.Version >= version && version > limit)
+            {
+                replica.Worker.Fail(
+                    operation,
+                    ErrorCode.Unavailable,
+                    $"The read wants version {version} ({version.ToTime():O}), and {replica.Shard}, led by {NameOf(by)}, goes no further than {limit} ({limit.ToTime():O}): "
+                    + $"the versions of another shard, or the clock of {replica.Node.Options.Name}, are {ClockText.Of(TimeSpan.FromMilliseconds(version.Milliseconds - limit.Milliseconds))} too far ahead. See \"Clocks\" in docs/operations.md.");
+            }
+            else
+            {
+                kept.Add(operation);
+            }
+        }
+
+        _waiting = kept;
+        _wanted = default;
+        for (Operation? o = kept.First; o is not null; o = o.Next)
+        {
+            _wanted = o.Version > _wanted ? o.Version : _wanted;
+        }
+    }
+
+    private string NameOf(NodeId id) => replica.Node.Members[(int)id.Value - 1].Name;
 
     /// <summary>Fails everything.</summary>
     public void FailAll(ErrorCode error, string message)

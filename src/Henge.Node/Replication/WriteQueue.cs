@@ -24,6 +24,9 @@ internal sealed class WriteQueue : IApplyObserver
 
     // How long a former leader may take to hand back what was sent to it, before later writes go to the new one.
     private const long HandBackMs = 100;
+    private const string OutOfVersions =
+        "The clock says a moment after September 2094, which versions cannot have. Nothing was done. Set the clocks of the nodes; if they are right, this cluster's data must move to a new one.";
+
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
     private readonly PendingWrites _pending = new();
@@ -136,6 +139,12 @@ internal sealed class WriteQueue : IApplyObserver
                     _replica.Node.Counters.OnWriteStall();
                 }
 
+                _hold = true;
+            }
+
+            // Without the clocks of a majority there is no telling what time it is, and a time to live would be counted from the wrong one. They are known a round trip after the first frames.
+            if (!_replica.Node.Clock.IsKnown)
+            {
                 _hold = true;
             }
 
@@ -422,7 +431,7 @@ internal sealed class WriteQueue : IApplyObserver
     public bool TryPropose(EntryBuilder entry)
     {
         Core.Version version = NextVersion();
-        if (_hold || !_group.Propose(entry.ToArray(version)).IsAccepted)
+        if (_hold || !_replica.Node.Clock.IsKnown || version > Core.Version.LastUsable || !_group.Propose(entry.ToArray(version)).IsAccepted)
         {
             return false;
         }
@@ -438,6 +447,14 @@ internal sealed class WriteQueue : IApplyObserver
 
     private bool ProposeOne()
     {
+        Core.Version version = NextVersion();
+        if (version > Core.Version.LastUsable)
+        {
+            // Here, and not where it is applied: what is in the log has to be applied by everybody.
+            _replica.Worker.Fail(_waiting.TakeFirst()!, ErrorCode.Unavailable, OutOfVersions);
+            return true;
+        }
+
         _builder.Clear();
         int limit = Math.Min(_replica.Node.Options.EntryBytes, _replica.Node.Log.MaxEntryBytes);
         int count = 0;
@@ -447,7 +464,6 @@ internal sealed class WriteQueue : IApplyObserver
             count++;
         }
 
-        Core.Version version = NextVersion();
         ProposeResult result = _group.Propose(_builder.ToArray(version));
         if (!result.IsAccepted)
         {

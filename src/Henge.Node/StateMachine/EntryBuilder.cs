@@ -129,6 +129,13 @@ internal ref struct EntryReader
         return true;
     }
 
+    /// <summary>
+    /// True for an entry whose versions there cannot be: builds before decision 0133 could commit one when a clock stood at the end of the range of versions, and no replica could apply it. It counts as empty.
+    /// </summary>
+    public static bool IsBeyondRange(ReadOnlySpan<byte> payload) =>
+        payload.Length >= EntryBuilder.HeaderBytes && payload[0] == EntryBuilder.Format
+        && BinaryPrimitives.ReadUInt64LittleEndian(payload[1..]) > Core.Version.MaxValue - CommandLimits.MaxEntryCommands;
+
     /// <summary>The last version of a payload, for the proposer's next one; false when it makes no sense.</summary>
     public static bool TryGetLastVersion(ReadOnlySpan<byte> payload, out Core.Version version)
     {

@@ -113,6 +113,11 @@ internal sealed class ShardStateMachine
         OpenBatch(index);
         if (!EntryReader.TryOpen(payload, out EntryReader entry))
         {
+            if (EntryReader.IsBeyondRange(payload))
+            {
+                return;
+            }
+
             throw Damaged(index);
         }
 

@@ -55,7 +55,13 @@ public sealed class ReadinessMonitor : IAsyncDisposable
             return "The cluster's id is not known yet.";
         }
 
-        foreach (ShardStatus shard in node.GetStatus().Shards)
+        NodeStatus status = node.GetStatus();
+        if (!status.Clock.IsKnown)
+        {
+            return "The clocks of a majority of the nodes are not known yet, so that this node can give no versions. Can it reach the others?";
+        }
+
+        foreach (ShardStatus shard in status.Shards)
         {
             if (shard.Error is { } error)
             {

@@ -32,6 +32,8 @@ public static class ServerSettings
             (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 4096) }),
         Node("history", "DURATION", "How long every version of a key is kept.", "1h",
             (o, v) => o with { HistoryMs = (long)SettingValue.Duration(v, TimeSpan.Zero, TimeSpan.FromDays(3650)).TotalMilliseconds }),
+        Node("max-clock-skew", "DURATION", "How far the node's clock may be from what a majority of the nodes' clocks say and still be used.", "500ms",
+            (o, v) => o with { MaxClockSkewMs = (long)SettingValue.Duration(v, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(36_500)).TotalMilliseconds }),
         Node("reads", "MODE", "How reads are made sure of unless they say it themselves: linearizable, lease or stale.", "linearizable",
             (o, v) => o with
             {

@@ -30,6 +30,13 @@ internal static class StatusMapper
             Engine = ToMessage(status),
             Log = new LogStatus { Bytes = (ulong)status.LogBytes, Segments = (uint)status.LogSegments, Syncs = (ulong)status.LogSyncs },
         };
+        response.Clock = new Protocol.V1.ClockStatus
+        {
+            Known = status.Clock.IsKnown,
+            SkewMs = status.Clock.SkewMs,
+            Overruled = status.Clock.IsOverruled,
+            VersionLeadMs = (ulong)status.Clock.VersionLeadMs,
+        };
         response.Elections = ToMessage(status.Activity);
         response.RefusedPeers.AddRange(status.RefusedPeers);
         foreach (ShardStatus shard in status.Shards)

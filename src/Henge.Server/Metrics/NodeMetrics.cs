@@ -22,6 +22,7 @@ internal sealed class NodeMetrics
         Log(meter);
         Engine(meter);
         Work(meter);
+        Clock(meter);
     }
 
     private NodeStatus Status
@@ -107,6 +108,19 @@ internal sealed class NodeMetrics
         meter.CreateObservableGauge("henge.watches.behind", () => (long)Status.Activity.WatchesInHistory, "{watch}", "Watches that read history just now.");
         meter.CreateObservableCounter("henge.watches.lost", () => Status.Activity.WatchesLost, "{watch}", "Watches that ended because they fell behind what history keeps.");
         meter.CreateObservableGauge("henge.disk.full", () => Status.Activity.IsDiskFull ? 1L : 0L, "{state}", "1 while writes are refused because the disk is nearly full.");
+    }
+
+    private void Clock(Meter meter)
+    {
+        meter.CreateObservableGauge("henge.clock.skew", () => Status.Clock.SkewMs / 1000.0, "s", "How far this node's clock is ahead of what a majority of the nodes' clocks say.");
+        meter.CreateObservableGauge("henge.clock.overruled", () => Status.Clock.IsOverruled ? 1L : 0L, "{state}", "1 while this node's clock is so far off that the majority's time is used.");
+        meter.CreateObservableGauge(
+            "henge.clock.peer.offset",
+            () => Status.Clock.Peers.Select(p => new Measurement<double>(p.AheadMs / 1000.0, new KeyValuePair<string, object?>("henge.peer", NameOf(_node, p.Node)))),
+            "s", "How far a peer's clock is ahead of this node's.");
+        meter.CreateObservableGauge("henge.clock.version.lead", () => Status.Clock.VersionLeadMs / 1000.0, "s", "How far the versions of a shard here are ahead of the time, where it is most.");
+        meter.CreateObservableCounter(
+            "henge.clock.advances.refused", () => Status.Activity.AdvancesRefused, "{refusal}", "How often a leader here did not close a shard's history at a version that lay too far ahead.");
     }
 
     private IEnumerable<(string Node, long Lag)> Followers() => Status.Shards

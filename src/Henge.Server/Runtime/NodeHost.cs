@@ -91,7 +91,7 @@ public sealed class NodeHost : IDisposable
             return new NodeHost(
                 HengeNode.Open(node, new NodeEnvironment
                 {
-                    Time = TimeProvider.System,
+                    Time = NodeClock.Create(),
                     FileSystem = files,
                     OpenEngine = directory => OpenEngine(options, files, directory, place),
                     Transport = transport,

@@ -1,0 +1,205 @@
+using System.Text;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Peers;
+
+namespace Henge.Node.Tests.Clusters;
+
+/// <summary>Clocks that are wrong by hours and years (docs/decisions/0133).</summary>
+public sealed class ClockTests
+{
+    private const long HourMs = 3_600_000;
+    private const long YearMs = 365 * 24 * HourMs;
+
+    public static TheoryData<int, long> Errors()
+    {
+        var data = new TheoryData<int, long>();
+        foreach (long ms in new[] { 2 * HourMs, YearMs, 70 * YearMs, -2 * HourMs, -YearMs, -50 * YearMs })
+        {
+            data.Add(0, ms);
+            data.Add(2, ms);
+        }
+
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Errors))]
+    public void One_clock_that_is_wrong_ends_no_key_early_and_no_node(int whose, long errorMs)
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+        foreach (int key in Enumerable.Range(0, 20))
+        {
+            PutFor(cluster, cluster.Nodes[key % 3], $"k{key}", HourMs);
+        }
+
+        cluster.Nodes[whose].Time.SkewMs = errorMs;
+        Scan(cluster, cluster.Nodes[whose]);
+        foreach (int key in Enumerable.Range(0, 20))
+        {
+            PutFor(cluster, cluster.Nodes[key % 3], $"l{key}", HourMs);
+        }
+
+        Scan(cluster, cluster.Nodes[whose]);
+        cluster.Run(3_000);
+        foreach (HarnessNode node in cluster.Nodes)
+        {
+            Assert.Null(node.FatalMessage);
+            Assert.All(Enumerable.Range(0, 20), k => Assert.Equal("v", cluster.Get(node, $"k{k}")));
+            Assert.All(Enumerable.Range(0, 20), k => Assert.Equal("v", cluster.Get(node, $"l{k}")));
+            Assert.All(node.Running.GetStatus().Shards, s => Assert.InRange(s.LastVersion.ToTime(), Right(cluster).AddMinutes(-1), Right(cluster).AddSeconds(1)));
+        }
+
+        ClockStatus status = cluster.Nodes[whose].Running.GetStatus().Clock;
+        Assert.True(status.IsOverruled);
+        Assert.InRange(status.SkewMs, errorMs - 50, errorMs + 50);
+        Assert.False(cluster.Nodes[1].Running.GetStatus().Clock.IsOverruled);
+        Assert.Contains(cluster.Nodes[1].Notes, n => n.Contains(cluster.Nodes[whose].Name, StringComparison.Ordinal) && n.Contains("Warning", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(2 * HourMs)]
+    [InlineData(70 * YearMs)]
+    [InlineData(-YearMs)]
+    public void A_node_that_starts_with_a_wrong_clock_goes_by_the_others(long errorMs)
+    {
+        var cluster = new ClusterHarness(3, start: false);
+        cluster.Nodes[0].Time.SkewMs = errorMs;
+        foreach (HarnessNode node in cluster.Nodes)
+        {
+            node.Start();
+        }
+
+        cluster.RunUntilLed();
+        PutFor(cluster, cluster.Nodes[0], "k", HourMs);
+        Scan(cluster, cluster.Nodes[0]);
+        cluster.Nodes[0].Stop();
+        cluster.Nodes[0].Start();
+        cluster.RunUntilLed();
+        Scan(cluster, cluster.Nodes[0]);
+        Assert.Equal("v", cluster.Get(cluster.Nodes[0], "k"));
+        Assert.Equal("v", cluster.Get(cluster.Nodes[1], "k"));
+        Assert.All(cluster.Nodes[1].Running.GetStatus().Shards, s => Assert.InRange(s.LastVersion.ToTime(), Right(cluster).AddMinutes(-1), Right(cluster).AddSeconds(1)));
+    }
+
+    [Fact]
+    public void A_time_to_live_ends_for_all_nodes_together_however_their_clocks_differ()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.Nodes[1].Time.SkewMs = 400;
+        cluster.Nodes[2].Time.SkewMs = -400;
+        cluster.RunUntilLed();
+        for (int round = 0; round < 20; round++)
+        {
+            string key = $"k{round}";
+            PutFor(cluster, cluster.Nodes[0], key, 300);
+            bool gone = false;
+            for (int i = 0; i < 120; i++)
+            {
+                bool there = cluster.Get(cluster.Nodes[(i + round) % 3], key) is not null;
+                Assert.False(there && gone, "a key that was gone is there again");
+                gone |= !there;
+                cluster.Run(7);
+            }
+
+            Assert.True(gone);
+        }
+    }
+
+    [Fact]
+    public void A_leader_writes_nothing_before_it_knows_the_clocks_of_a_majority()
+    {
+        var cluster = new ClusterHarness(3);
+        bool lost = true;
+        cluster.Network.Lose = (_, _, frame) => lost && frame.Length > PeerFrame.HeaderBytes && (PeerRecordKind)frame[PeerFrame.HeaderBytes] is PeerRecordKind.ClockQuestion or PeerRecordKind.ClockAnswer;
+        cluster.RunUntilLed();
+        var put = HarnessOperation.Put("k", "v");
+        cluster.Nodes[0].Running.Submit(put);
+        cluster.Run(1_000);
+        Assert.False(put.IsDone);
+        Assert.False(cluster.Nodes[0].Running.GetStatus().Clock.IsKnown);
+        lost = false;
+        cluster.RunUntil(() => put.IsDone);
+        Assert.Equal(ErrorCode.None, put.Error);
+    }
+
+    [Fact]
+    public void An_advance_far_ahead_of_the_leaders_clock_is_refused_and_never_in_a_log()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+        HarnessNode leader = cluster.LeaderOf(0)!;
+        HarnessNode other = cluster.Nodes.First(n => n != leader);
+        var far = Core.Version.FromTime(Right(cluster).AddHours(1));
+        leader.Replica(0).OnAdvance(other.Id, far);
+        leader.Replica(0).OnAdvance(other.Id, Core.Version.Max);
+        cluster.Run(100);
+        Assert.True(leader.Replica(0).LastLoggedVersion < far);
+        Assert.Equal(2, leader.Running.GetStatus().Activity.AdvancesRefused);
+        Assert.True(leader.Replica(0).TryAdvance(leader.Running.Now, out _));
+    }
+
+    [Fact]
+    public void A_node_that_is_alone_refuses_writes_at_the_end_of_the_range_of_versions_and_lives()
+    {
+        var cluster = new ClusterHarness(1);
+        cluster.RunUntilLed();
+        cluster.Put(cluster.Nodes[0], "k", "1");
+        cluster.Nodes[0].Time.SkewMs = 75 * YearMs;
+        HarnessOperation put = cluster.Complete(cluster.Nodes[0], HarnessOperation.Put("k", "2"));
+        Assert.Equal(ErrorCode.Unavailable, put.Error);
+        cluster.Run(3_000);
+        Assert.Null(cluster.Nodes[0].FatalMessage);
+        cluster.Nodes[0].Time.SkewMs = 0;
+        cluster.Put(cluster.Nodes[0], "k", "3");
+        Assert.Equal("3", cluster.Get(cluster.Nodes[0], "k"));
+        cluster.Nodes[0].Stop();
+        cluster.Nodes[0].Start();
+        cluster.RunUntilLed();
+        Assert.Equal("3", cluster.Get(cluster.Nodes[0], "k"));
+    }
+
+    [Fact]
+    public void Shards_whose_versions_are_far_ahead_only_count_and_take_no_other_along()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+
+        // A majority's clocks were an hour ahead once.
+        string ahead = KeyOf(cluster, 0), other = KeyOf(cluster, 1);
+        PutFor(cluster, cluster.Nodes[0], other, HourMs / 2);
+        cluster.Nodes[0].Time.SkewMs = cluster.Nodes[1].Time.SkewMs = HourMs;
+        cluster.Run(5_000);
+        cluster.Put(cluster.Nodes[0], ahead, "1");
+        cluster.Nodes[0].Time.SkewMs = cluster.Nodes[1].Time.SkewMs = 0;
+        cluster.Run(5_000);
+        Core.Version before = cluster.LeaderOf(0)!.Replica(0).LastLoggedVersion;
+        Assert.True(before.ToTime() > Right(cluster).AddMinutes(59));
+        for (int i = 0; i < 5; i++)
+        {
+            cluster.Put(cluster.Nodes[i % 3], ahead, "2");
+        }
+
+        Assert.Equal(before.Value + 5, cluster.LeaderOf(0)!.Replica(0).LastLoggedVersion.Value);
+        var scan = HarnessOperation.Barrier();
+        Assert.Equal(ErrorCode.Unavailable, cluster.Complete(cluster.Nodes[2], scan).Error);
+        Assert.Equal("v", cluster.Get(cluster.Nodes[0], other));
+        Assert.InRange(cluster.Nodes[0].Running.GetStatus().Clock.VersionLeadMs, HourMs - 60_000, HourMs);
+        Assert.Contains(cluster.Nodes[0].Notes, static n => n.Contains("ahead of the cluster's clocks", StringComparison.Ordinal));
+    }
+
+    private static DateTimeOffset Right(ClusterHarness cluster) => cluster.Nodes[1].Time.GetUtcNow().AddMilliseconds(-cluster.Nodes[1].Time.SkewMs);
+
+    private static string KeyOf(ClusterHarness cluster, uint shard) =>
+        Enumerable.Range(0, 1_000).Select(static i => $"key{i}").First(k => cluster.Nodes[0].Running.Parts.Context.Shards.ShardOf(Encoding.UTF8.GetBytes(k)).Value == shard);
+
+    private static void Scan(ClusterHarness cluster, HarnessNode node)
+    {
+        HarnessOperation scan = cluster.Complete(node, HarnessOperation.Barrier());
+        Assert.True(scan.Error == ErrorCode.None, scan.ErrorMessage);
+    }
+
+    private static void PutFor(ClusterHarness cluster, HarnessNode node, string key, long ttlMs) =>
+        Assert.Equal(ErrorCode.None, cluster.Complete(node, HarnessOperation.PutFor(key, "v", ttlMs)).Error);
+}
