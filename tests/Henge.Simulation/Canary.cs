@@ -31,6 +31,8 @@ public enum Canary
     HelloNotCompared,
     WriteUncheckedEdits,
     OutputsForgetLaterDrops,
+    TrustOwnClock,
+    ExpireByOwnClock,
 }
 
 /// <summary>Which switch a canary is.</summary>

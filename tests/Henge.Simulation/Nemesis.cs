@@ -97,8 +97,7 @@ internal sealed class Nemesis(SimCluster cluster)
                 node.Pause(_random.Between(20, 2_500));
                 break;
             case 7:
-                Statistics.ClockJumps++;
-                node.Clock.SkewMs += _random.Between(-20_000, 20_000);
+                JumpClock(node);
                 break;
             case 8:
                 Statistics.ClockDrifts++;
@@ -207,6 +206,30 @@ internal sealed class Nemesis(SimCluster cluster)
         }
 
         HealLater();
+    }
+
+    /// <summary>
+    /// Clocks are off by milliseconds up to decades and jump while they run; a majority stays within half a second of the truth in three runs of four, so that times to live can be held to it.
+    /// </summary>
+    private void JumpClock(SimNode node)
+    {
+        Statistics.ClockJumps++;
+        if (!cluster.WrongClocks.Contains(node.Index))
+        {
+            node.Clock.SkewMs = _random.Between(-SimCluster.HonestSkewMs, SimCluster.HonestSkewMs);
+            return;
+        }
+
+        if (cluster.Nodes.Count == 1)
+        {
+            // The one clock there is may take times to live along, but not history, which the checks need.
+            node.Clock.SkewMs = _random.Between(_random.PerMille(500) ? -20_000 : -50 * 366L * 86_400_000, 1_000_000);
+            return;
+        }
+
+        long most = _random.Pick<long>([20_000, 7_200_000, 366L * 86_400_000, 80 * 366L * 86_400_000]);
+        Statistics.ClockErrors += most > 20_000 ? 1 : 0;
+        node.Clock.SkewMs = _random.PerMille(200) ? 0 : _random.Between(-Math.Min(most, 50 * 366L * 86_400_000), most);
     }
 
     private void HealLater() => World.AfterMs(_random.Between(100, 4_000), cluster.Network.Heal);

@@ -67,6 +67,8 @@ internal static class SimRun
         Array.ForEach(clients, static c => c.Start());
         Array.ForEach(watchers, static w => w.Start());
         Array.ForEach(pipelines, static p => p.Start());
+        var timesToLive = new SimTimeToLive(new SimClient(900, cluster, history), cluster, history);
+        timesToLive.Start();
         nemesis.Start();
         world.RunUntil(random.Between(4_000, 15_000));
 
@@ -87,6 +89,7 @@ internal static class SimRun
         }
 
         Count(cluster);
+        timesToLive.Check();
         new FinalCheck(cluster, history, watchers).Run();
     }
 

@@ -38,4 +38,6 @@ internal enum NodeBugs
     TrustOwnClock = 1 << 24,
     /// <summary>A retry whose session has ended is taken for a new request.</summary>
     RepeatAfterSessionEnd = 1 << 25,
+    /// <summary>Reads judge what has expired by the clock of the node that serves them.</summary>
+    ExpireByOwnClock = 1 << 26,
 }

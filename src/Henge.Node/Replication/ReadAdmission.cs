@@ -11,6 +11,7 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine machine, ReadQueue reads, VersionWaiters versions)
 {
+    private readonly bool _byClock = replica.Node.Clock.IsAlone || (replica.Node.Options.Bugs & Hosting.NodeBugs.ExpireByOwnClock) != 0;
     private Core.Version _judgedAt;
 
     /// <summary>Takes a read in.</summary>
@@ -70,7 +71,7 @@ internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine mach
         Core.Version wanted = operation.ReadVersion;
         if (wanted.IsZero && operation.Kind == OperationKind.Get)
         {
-            operation.Version = operation.Consistency == ReadConsistency.Stale || replica.Node.Clock.IsAlone ? Latest(applied) : applied;
+            operation.Version = operation.Consistency == ReadConsistency.Stale || _byClock ? Latest(applied) : applied;
             replica.Worker.Complete(operation);
             return;
         }

@@ -451,7 +451,7 @@ internal sealed class WriteQueue : IApplyObserver
         if (version > Core.Version.LastUsable)
         {
             // Here, and not where it is applied: what is in the log has to be applied by everybody.
-            _replica.Worker.Fail(_waiting.TakeFirst()!, ErrorCode.Unavailable, OutOfVersions);
+            Fail(_waiting.TakeFirst()!, ErrorCode.Unavailable, OutOfVersions);
             return true;
         }
 

@@ -168,7 +168,6 @@ public sealed class ClockTests
 
         // A majority's clocks were an hour ahead once.
         string ahead = KeyOf(cluster, 0), other = KeyOf(cluster, 1);
-        PutFor(cluster, cluster.Nodes[0], other, HourMs / 2);
         cluster.Nodes[0].Time.SkewMs = cluster.Nodes[1].Time.SkewMs = HourMs;
         cluster.Run(5_000);
         cluster.Put(cluster.Nodes[0], ahead, "1");
@@ -182,7 +181,8 @@ public sealed class ClockTests
         }
 
         Assert.Equal(before.Value + 5, cluster.LeaderOf(0)!.Replica(0).LastLoggedVersion.Value);
-        var scan = HarnessOperation.Barrier();
+        PutFor(cluster, cluster.Nodes[0], other, HourMs / 2);
+        HarnessOperation scan = HarnessOperation.Barrier();
         Assert.Equal(ErrorCode.Unavailable, cluster.Complete(cluster.Nodes[2], scan).Error);
         Assert.Equal("v", cluster.Get(cluster.Nodes[0], other));
         Assert.InRange(cluster.Nodes[0].Running.GetStatus().Clock.VersionLeadMs, HourMs - 60_000, HourMs);

@@ -56,6 +56,9 @@ internal sealed class SimCluster
 
         ByLease = random.PerMille(200);
 
+        // A minority, so that the others outvote it; a cluster of one has one clock only.
+        WrongClocks = Enumerable.Range(0, nodes).OrderBy(_ => random.NextUInt64()).Take(nodes == 1 ? 1 : (nodes - 1) / 2).ToHashSet();
+
         // The smallest has every entry travel alone.
         int frame = Hunt == HuntKind.Isolate ? 128 : random.Pick<int>([128, 1024, 64 * 1024]);
         int stepEntries = random.Pick<int>([1, 8, 1024]);
@@ -118,6 +121,15 @@ internal sealed class SimCluster
 
     /// <summary>Whether reads trust the leader's lease: then clocks must not drift further apart than that allows.</summary>
     public bool ByLease { get; }
+
+    /// <summary>How far clocks that are not in <see cref="WrongClocks"/> may be off, at most.</summary>
+    public const long HonestSkewMs = 200;
+
+    /// <summary>Nodes whose clocks are off by hours and years at times: never a majority, except in a cluster of one.</summary>
+    public IReadOnlySet<int> WrongClocks { get; }
+
+    /// <summary>True when a majority's clocks are right, so that times to live are held to them.</summary>
+    public bool HasTime => _nodes.Count > 1;
 
     /// <summary>What happens to every new leader of the first shard in this run.</summary>
     public HuntKind Hunt { get; }

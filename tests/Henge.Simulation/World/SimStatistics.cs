@@ -6,11 +6,11 @@ internal sealed class SimStatistics
     public long Frames, Lost, Duplicated, Reordered, Cut;
     public long Partitions, OneWayPartitions, PartialPartitions;
     public long CrashesLosingAll, CrashesLosingNone, CrashesLosingPart, CrashesInWrite;
-    public long Restarts, Pauses, ClockJumps, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
+    public long Restarts, Pauses, ClockJumps, ClockErrors, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
     public long Misfits, MisfitsRefused, HellosRefused;
-    public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads;
+    public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads, ExpiringWrites, ExpiriesSeen;
 
     /// <summary>All counters with their names.</summary>
     public IEnumerable<(string Name, long Count)> All() =>
