@@ -55,7 +55,8 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
         }
         else
         {
-            Read(_random.Pick(_leases));
+            // Mostly one whose end is near.
+            Read(_random.PerMille(700) ? _leases.Find(static l => !l.IsLong && !l.IsGone) ?? _random.Pick(_leases) : _random.Pick(_leases));
         }
 
         cluster.World.AfterMs(_random.Between(5, 150), Turn);
@@ -124,7 +125,13 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
                 }
 
                 cluster.Statistics.ExpiriesSeen += there || lease.IsGone ? 0 : 1;
-                lease.IsGone |= !there;
+                if (!there && !lease.IsGone)
+                {
+                    // Where clocks differ it may still be there elsewhere, for a moment.
+                    lease.IsGone = true;
+                    Read(lease);
+                    Read(lease);
+                }
             });
         });
     }
