@@ -30,7 +30,10 @@ public sealed class SharedHeartbeatTests
         List<Term> terms = Terms(cluster);
         cluster.Run(5_000);
         Assert.Equal(terms, Terms(cluster));
-        Assert.Equal([PeerRecordKind.Heartbeat, PeerRecordKind.HeartbeatAnswer], records.Keys.Order());
+        Assert.Equal([PeerRecordKind.Heartbeat, PeerRecordKind.HeartbeatAnswer, PeerRecordKind.ClockQuestion, PeerRecordKind.ClockAnswer], records.Keys.Order());
+
+        // Six pairs, once a second.
+        Assert.InRange(records[PeerRecordKind.ClockQuestion], 24, 36);
         Assert.InRange(records[PeerRecordKind.HeartbeatAnswer], records[PeerRecordKind.Heartbeat] - 12, records[PeerRecordKind.Heartbeat]);
     }
 
