@@ -204,7 +204,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         {
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
-            return WireMapping.FromWire(await InTurnAsync(Methods.Put, request, key, null, writes: true, options.Deadline, cancellationToken).ConfigureAwait(false));
+            request.SessionFlags = number.Flags;
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Put, request, key, null, writes: true, options.Deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -220,7 +221,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         {
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
-            return WireMapping.FromWire(await InTurnAsync(Methods.Delete, request, key, null, writes: true, options.Deadline, cancellationToken).ConfigureAwait(false));
+            request.SessionFlags = number.Flags;
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Delete, request, key, null, writes: true, options.Deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -285,6 +287,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             call.Number = NumberFor(key);
             request.ClientId = call.Number.ClientId;
             request.Sequence = call.Number.Sequence;
+            request.SessionFlags = call.Number.Flags;
             call.Key = key;
             call.Txn = request;
             short token = call.Version;
@@ -297,8 +300,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         {
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
+            request.SessionFlags = number.Flags;
             HashSet<ulong> keys = WireMapping.HashesOf(request);
-            return WireMapping.FromWire(await InTurnAsync(Methods.Txn, request, key, keys, writes: true, deadline, cancellationToken).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Txn, request, key, keys, writes: true, deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -461,6 +465,13 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         ThrowIfDisposed();
         string? parsed = address is null ? null : PeerAddress.Parse(address);
         return _runner.RunAsync(method, request, default, repeatable: false, deadline: null, cancellationToken, parsed);
+    }
+
+    private static async Task<TResponse> AnsweredAsync<TResponse>(WriteNumber number, Task<TResponse> answer)
+    {
+        TResponse response = await answer.ConfigureAwait(false);
+        number.OnAnswered();
+        return response;
     }
 
     private Task<TResponse> RunAsync<TResponse>(

@@ -31,7 +31,7 @@ public sealed class SessionCodecTests
                 Value = Random(random, 300),
                 Id = Number(random) | 1,
                 TimeoutMs = random.Next(4) == 0 ? 0 : (uint)random.Next(),
-                Number = new WriteNumber(new WriteLane(new LaneGroup(), Number(random)), Number(random)),
+                Number = new WriteNumber(new WriteLane(new LaneGroup(), Number(random)), Number(random), random.Next(2) == 0),
             };
             Core.Version? condition = random.Next(2) == 0 ? null : new Core.Version(random.Next(3) == 0 ? 0 : Number(random) >> 11);
             Wire.SessionOperation expected = new() { Id = call.Id, TimeoutMs = call.TimeoutMs };

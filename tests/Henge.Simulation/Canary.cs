@@ -33,6 +33,7 @@ public enum Canary
     OutputsForgetLaterDrops,
     TrustOwnClock,
     ExpireByOwnClock,
+    RepeatAfterSessionEnd,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -50,7 +51,7 @@ internal static class Canaries
     public static int Budget(this Canary canary) => canary switch
     {
         Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
-        Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader => 300,
+        Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader => 300,
         _ => 100,
     };
 }

@@ -49,6 +49,11 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
 
                 // The node that failed last is asked again only when there is no other.
                 target = address ?? router.Choose(routingKey.Span, target);
+                if (retries.InDoubt)
+                {
+                    MarkRetry(request);
+                }
+
                 try
                 {
                     TimeSpan timeout = remaining < options.AttemptTimeout ? remaining : options.AttemptTimeout;
@@ -94,6 +99,23 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
             {
                 await Task.Delay(decision.Delay, time, cancellationToken).ConfigureAwait(false);
             }
+        }
+    }
+
+    // So that a shard that has forgotten the session does not take it for a new request (docs/decisions/0134).
+    private static void MarkRetry(IMessage request)
+    {
+        switch (request)
+        {
+            case Protocol.V1.PutRequest { ClientId: not 0 } put:
+                put.SessionFlags |= WriteNumber.RetryFlag;
+                break;
+            case Protocol.V1.DeleteRequest { ClientId: not 0 } delete:
+                delete.SessionFlags |= WriteNumber.RetryFlag;
+                break;
+            case Protocol.V1.TxnRequest { ClientId: not 0 } txn:
+                txn.SessionFlags |= WriteNumber.RetryFlag;
+                break;
         }
     }
 

@@ -6,8 +6,18 @@ namespace Henge.Client;
 /// <summary>The number under which the cluster remembers a write.</summary>
 /// <param name="Lane">Where it is from; null: nowhere.</param>
 /// <param name="Sequence">The number itself.</param>
-internal readonly record struct WriteNumber(WriteLane? Lane, ulong Sequence)
+/// <param name="Continues">True when the cluster had answered in this lane before the number was given.</param>
+internal readonly record struct WriteNumber(WriteLane? Lane, ulong Sequence, bool Continues)
 {
+    /// <summary>An earlier attempt of the request may have been done.</summary>
+    public const uint RetryFlag = 1;
+
+    /// <summary>What the first attempt says of the session.</summary>
+    public uint Flags => Continues ? 2u : 0;
+
+    /// <summary>The cluster has answered: it knows the session.</summary>
+    public void OnAnswered() => Lane?.OnAnswered();
+
     /// <summary>The client id that it belongs to.</summary>
     public ulong ClientId => Lane?.ClientId ?? 0;
 }
@@ -71,7 +81,7 @@ internal sealed class LaneGroup
                 _withRoom.Pop();
             }
 
-            return new WriteNumber(lane, sequence);
+            return new WriteNumber(lane, sequence, lane.IsAnswered);
         }
     }
 
@@ -113,6 +123,20 @@ internal sealed class WriteLane(LaneGroup group, ulong clientId)
     private uint _underWay;
     private ulong _oldest = 1;
     private ulong _next = 1;
+
+    private volatile bool _isAnswered;
+
+    /// <summary>True once the cluster has answered a write of this lane, so that a shard that does not know it has forgotten it. Thread-safe.</summary>
+    public bool IsAnswered => _isAnswered;
+
+    /// <summary>The cluster has answered. Thread-safe.</summary>
+    public void OnAnswered()
+    {
+        if (!_isAnswered)
+        {
+            _isAnswered = true;
+        }
+    }
 
     /// <summary>Whose it is.</summary>
     public LaneGroup Group => group;

@@ -172,6 +172,7 @@ internal sealed class SessionDispatcher : IDisposable
         }
 
         _budget.OnSuccess();
+        call.Number.OnAnswered();
         call.Complete();
     }
 
@@ -211,12 +212,14 @@ internal sealed class SessionDispatcher : IDisposable
                     Wire.PutRequest put = WireMapping.Put(call.Key, call.Value, call.PutOptions!);
                     put.ClientId = call.Number.ClientId;
                     put.Sequence = call.Number.Sequence;
+                    put.SessionFlags = call.Number.Flags;
                     call.PutResult = WireMapping.FromWire(await RunAsync(Methods.Put, put, call, prior).ConfigureAwait(false));
                     break;
                 case SessionCallKind.Delete:
                     Wire.DeleteRequest delete = WireMapping.Delete(call.Key, call.DeleteOptions!);
                     delete.ClientId = call.Number.ClientId;
                     delete.Sequence = call.Number.Sequence;
+                    delete.SessionFlags = call.Number.Flags;
                     call.DeleteResult = WireMapping.FromWire(await RunAsync(Methods.Delete, delete, call, prior).ConfigureAwait(false));
                     break;
                 default:
@@ -224,6 +227,7 @@ internal sealed class SessionDispatcher : IDisposable
                     break;
             }
 
+            call.Number.OnAnswered();
             call.Complete();
         }
         catch (Exception e)

@@ -29,10 +29,14 @@ internal static class SessionEncoder
             + WireSize.Number(call.Number.Sequence)
             + (call.PutOptions.KeepTimeToLive ? 2 : 0),
         SessionCallKind.Delete => WireSize.Message(call.Key.Length)
+            + (call.PutOptions.KeepTimeToLive ? 2 : 0)
+            + WireSize.Number(call.Number.Flags),
+        SessionCallKind.Delete => WireSize.Bytes(call.Key.Length)
             + (call.DeleteOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
             + (call.DeleteOptions.ReturnPrevious ? 2 : 0)
             + WireSize.Number(call.Number.ClientId)
-            + WireSize.Number(call.Number.Sequence),
+            + WireSize.Number(call.Number.Sequence)
+            + WireSize.Number(call.Number.Flags),
         _ => call.Txn!.CalculateSize(),
     };
 
@@ -69,6 +73,7 @@ internal static class SessionEncoder
                 writer.Number(8, call.Number.ClientId);
                 writer.Number(9, call.Number.Sequence);
                 writer.Number(10, put.KeepTimeToLive ? 1u : 0);
+                writer.Number(11, call.Number.Flags);
                 break;
             case SessionCallKind.Delete:
                 DeleteOptions delete = call.DeleteOptions!;
@@ -81,6 +86,7 @@ internal static class SessionEncoder
                 writer.Number(3, delete.ReturnPrevious ? 1u : 0);
                 writer.Number(5, call.Number.ClientId);
                 writer.Number(6, call.Number.Sequence);
+                writer.Number(7, call.Number.Flags);
                 break;
             default:
                 call.Txn!.WriteTo(writer.Take(size));

@@ -98,7 +98,7 @@ internal static class NodeOpening
         foreach (ShardId shard in shards)
         {
             IReadOnlyList<NodeId> members = shard.IsCatalog ? everyone : placement.ReplicasOf(shard);
-            ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default with { Bugs = options.Bugs });
+            ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default with { Bugs = options.Bugs, Sessions = options.Sessions });
             Worker worker = context.WorkerOf(shard);
             ReplicaRestore.Reconcile(context, worker, found[shard], machine, shard, out LogIndex snapshotOnDisk);
             var replica = new ShardReplica(worker, context, shard, found[shard], machine, members) { Preferred = placement.PreferredLeaderOf(shard) };

@@ -104,6 +104,9 @@ public sealed record NodeOptions
     /// <summary>Deliberate bugs of the node itself, for the same end.</summary>
     internal NodeBugs Bugs { get; init; }
 
+    /// <summary>Bounds of sessions; they belong to the format level, and only the simulator makes others.</summary>
+    internal StateMachine.SessionLimits Sessions { get; init; } = StateMachine.SessionLimits.Default;
+
     /// <summary>Most sessions that a shard remembers.</summary>
     public int SessionLimit { get; init; } = 10_000;
 

@@ -226,7 +226,8 @@ public static class CommandEncoder
             if (!session.IsNone)
             {
                 BinaryPrimitives.WriteUInt64LittleEndian(_span[2..], session.ClientId);
-                BinaryPrimitives.WriteUInt64LittleEndian(_span[10..], session.Sequence);
+                Invariant.Check(session.Sequence <= SessionStamp.MaxSequence);
+                BinaryPrimitives.WriteUInt64LittleEndian(_span[10..], session.Sequence | ((ulong)session.Flags << SessionStamp.SequenceBits));
                 _at = 18;
             }
         }

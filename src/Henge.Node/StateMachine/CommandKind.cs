@@ -114,13 +114,34 @@ public readonly record struct Expiry(ExpiryMode Mode, long Milliseconds)
 }
 
 /// <summary>
+/// What a client knows of a request in a session. It tells a session that has ended apart from one that begins (docs/decisions/0134). The numbers are in the log and on the wire.
+/// </summary>
+[Flags]
+public enum SessionFlags : byte
+{
+    /// <summary>Nothing is said: a session that is not known begins.</summary>
+    None = 0,
+    /// <summary>An earlier attempt of this request may have been done.</summary>
+    Retry = 1,
+    /// <summary>The client has had an answer in this session.</summary>
+    Continues = 2,
+}
+
+/// <summary>
 /// Who sent a command, so that a retry takes effect at most once: a client's number, which it chose at random, and its number of the request,
 /// which it raises with each new one.
 /// </summary>
 /// <param name="ClientId">The client; 0: no session.</param>
-/// <param name="Sequence">The request, from 1.</param>
-public readonly record struct SessionStamp(ulong ClientId, ulong Sequence)
+/// <param name="Sequence">The request, from 1 to <see cref="MaxSequence"/>.</param>
+/// <param name="Flags">What the client knows of the request and of the session.</param>
+public readonly record struct SessionStamp(ulong ClientId, ulong Sequence, SessionFlags Flags = SessionFlags.None)
 {
+    /// <summary>Bits of a sequence number; the two above hold the flags.</summary>
+    internal const int SequenceBits = 62;
+
+    /// <summary>The largest sequence number.</summary>
+    public const ulong MaxSequence = (1UL << SequenceBits) - 1;
+
     /// <summary>No session: a retry may take effect twice.</summary>
     public static SessionStamp None => default;
 

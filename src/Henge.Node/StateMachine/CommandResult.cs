@@ -88,7 +88,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         CommandProblem.ValueTooLarge => "The value would be longer than the limit for values.",
         CommandProblem.ResultTooLarge => "The results of the transaction are too large together. Nothing was done; read fewer or smaller values in it.",
         CommandProblem.SequenceForgotten =>
-            "The request's sequence number is older than what is kept of this client, so it cannot be told whether it was done before. Begin a new session (a new client id) and check the state.",
+            "The request may or may not have been done before: it is a retry, and its session has ended here or has forgotten it. It was not done now. Check the state, and go on with a new session (a new client id).",
         CommandProblem.TooManySessions => "Too many clients with sessions have written in the last minute. Try again later, or write without a session.",
         CommandProblem.ResultForgotten => "The request was done when it came first, but its result was too large to be kept for a retry. Read the keys again.",
         _ => "This command is not known to the cluster's format level. Upgrade all nodes before using it.",

@@ -84,12 +84,12 @@ internal ref struct CommandView
         var reader = new SpanReader(command[2..]);
         if ((_flags & SessionFlag) != 0)
         {
-            if (nested || Kind == CommandKind.DeleteExpired || !reader.TryReadUInt64(out ulong client) || !reader.TryReadUInt64(out ulong sequence) || client == 0 || sequence == 0)
+            if (nested || Kind == CommandKind.DeleteExpired || !reader.TryReadUInt64(out ulong client) || !reader.TryReadUInt64(out ulong sequence) || client == 0 || (sequence & SessionStamp.MaxSequence) == 0)
             {
                 return false;
             }
 
-            Session = new SessionStamp(client, sequence);
+            Session = new SessionStamp(client, sequence & SessionStamp.MaxSequence, (SessionFlags)(sequence >> SessionStamp.SequenceBits));
         }
 
         return TryReadBody(ref reader, nested) && reader.IsEmpty && FlagsFit();

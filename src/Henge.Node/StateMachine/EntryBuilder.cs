@@ -4,12 +4,15 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Makes the payload of one Raft entry from what waited: <c>format u8 | base version u64 LE | count u32 LE | (length varint | command)*</c>.
+/// Makes the payload of one Raft entry from what waited: <c>format u8 = 2 | base version u64 LE | count u32 LE | (length varint | command)*</c>.
 /// Command i has the version base + i. Reusable; not thread-safe; allocates only while it grows.
 /// </summary>
 internal sealed class EntryBuilder
 {
-    internal const byte Format = 1;
+    internal const byte Format = 2;
+
+    // Before sequence numbers of sessions had flags; the same in everything else.
+    internal const byte OldestFormat = 1;
     internal const int HeaderBytes = 13;
     private byte[] _buffer = new byte[1024];
     private int _length = HeaderBytes;
@@ -113,7 +116,7 @@ internal ref struct EntryReader
     public static bool TryOpen(ReadOnlySpan<byte> payload, out EntryReader reader)
     {
         reader = default;
-        if (payload.Length < EntryBuilder.HeaderBytes || payload[0] != EntryBuilder.Format)
+        if (payload.Length < EntryBuilder.HeaderBytes || payload[0] is < EntryBuilder.OldestFormat or > EntryBuilder.Format)
         {
             return false;
         }
@@ -133,7 +136,7 @@ internal ref struct EntryReader
     /// True for an entry whose versions there cannot be: builds before decision 0133 could commit one when a clock stood at the end of the range of versions, and no replica could apply it. It counts as empty.
     /// </summary>
     public static bool IsBeyondRange(ReadOnlySpan<byte> payload) =>
-        payload.Length >= EntryBuilder.HeaderBytes && payload[0] == EntryBuilder.Format
+        payload.Length >= EntryBuilder.HeaderBytes && payload[0] is >= EntryBuilder.OldestFormat and <= EntryBuilder.Format
         && BinaryPrimitives.ReadUInt64LittleEndian(payload[1..]) > Core.Version.MaxValue - CommandLimits.MaxEntryCommands;
 
     /// <summary>The last version of a payload, for the proposer's next one; false when it makes no sense.</summary>

@@ -36,6 +36,9 @@ internal sealed class SessionTable
     private readonly SessionPieces _room = new();
     private readonly ArrayBufferWriter<byte> _value = new();
     private readonly ArrayBufferWriter<byte> _result = new();
+    // When the session of all that have ended was last used that was used latest: from then on, a session that is not known may be one that has ended. Kept as the session of client 0, which there is not.
+    private Core.Version _endedUpTo;
+    private Core.Version _markVersion;
     private Session? _oldest;
     private Session? _newest;
     private long _bytes;
@@ -49,6 +52,9 @@ internal sealed class SessionTable
 
     public int Count => _sessions.Count;
 
+    /// <summary>A deliberate bug, for the simulator only: a retry in a session that has ended is done again.</summary>
+    internal bool RepeatsAfterEnd { get; init; }
+
     /// <summary>Bytes that sessions are counted with.</summary>
     public long ByteCount => _bytes;
 
@@ -58,7 +64,7 @@ internal sealed class SessionTable
         for (int i = 0; i < MaxEndsAnEntry && _oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs; i++)
         {
             // Before the entry's first version, at which the same client may come back; its own records are older still.
-            Remove(oldest, new Core.Version(version.Value - 1));
+            Remove(oldest, new Core.Version(version.Value - 1), version);
         }
     }
 
@@ -69,13 +75,16 @@ internal sealed class SessionTable
         payload = default;
         if (!_sessions.TryGetValue(stamp.ClientId, out Session? session))
         {
-            return MakeRoom(version) ? SessionAnswer.New : SessionAnswer.Full;
+            // A session that ended is never taken for one that begins where that matters: the request may have been done in it.
+            return (stamp.Flags & SessionFlags.Retry) != 0 && !_endedUpTo.IsZero && !RepeatsAfterEnd ? SessionAnswer.Forgotten
+                : MakeRoom(version) ? SessionAnswer.New : SessionAnswer.Full;
         }
 
         int index = session.Find(stamp.Sequence);
         if (index < 0)
         {
-            return stamp.Sequence <= session.Forgotten ? SessionAnswer.Forgotten : SessionAnswer.New;
+            // A client that uses flags and does not call it a retry sends it for the first time.
+            return stamp.Sequence <= session.Forgotten && stamp.Flags != SessionFlags.Continues ? SessionAnswer.Forgotten : SessionAnswer.New;
         }
 
         ref SessionRecord record = ref session[index];
@@ -92,6 +101,11 @@ internal sealed class SessionTable
             session = new Session(stamp.ClientId, _room);
             _sessions.Add(stamp.ClientId, session);
             _bytes += SessionOverheadBytes;
+            if ((stamp.Flags & SessionFlags.Continues) != 0)
+            {
+                // It goes on after it had ended: what came before is not known any more.
+                session.Forgotten = stamp.Sequence - 1;
+            }
         }
         else
         {
@@ -108,7 +122,7 @@ internal sealed class SessionTable
             _unwritten.Add(session);
         }
 
-        if (MakeRoomIn(session, stamp.Sequence, keep ? payload.Length : 0))
+        if (stamp.Sequence > session.Forgotten && MakeRoomIn(session, stamp.Sequence, keep ? payload.Length : 0))
         {
             session.UnwrittenCount++;
             session.Insert(~session.Find(stamp.Sequence), stamp.Sequence, result, keep ? payload : default, payloadLost: !keep, Session.Unwritten);
@@ -123,6 +137,11 @@ internal sealed class SessionTable
     /// </summary>
     public void Flush()
     {
+        if (!_markVersion.IsZero)
+        {
+            WriteMark();
+        }
+
         foreach (Session session in _unwritten)
         {
             if (session.IsDirty)
@@ -152,6 +171,12 @@ internal sealed class SessionTable
             if (!SystemKeys.TryReadSessionKey(records.Key, out ulong clientId, out ushort slot) || slot == Session.Unwritten)
             {
                 throw Damaged(shard);
+            }
+
+            if (clientId == 0)
+            {
+                _endedUpTo = ReadMark(records.Value, shard);
+                continue;
             }
 
             if (session?.ClientId != clientId)
@@ -188,6 +213,8 @@ internal sealed class SessionTable
     {
         _sessions.Clear();
         _unwritten.Clear();
+        _endedUpTo = default;
+        _markVersion = default;
         _room.Reset();
         _oldest = null;
         _newest = null;
@@ -197,6 +224,7 @@ internal sealed class SessionTable
     /// <summary>Takes all that the table holds into a hash, in an order that does not depend on the process.</summary>
     public void AddTo(ref StateHasher hasher)
     {
+        hasher.Add(_endedUpTo.Value);
         foreach (Session session in _sessions.Values.OrderBy(static s => s.ClientId))
         {
             hasher.Add(session.ClientId);
@@ -229,7 +257,7 @@ internal sealed class SessionTable
             return false;
         }
 
-        Remove(_oldest, version);
+        Remove(_oldest, version, version);
         return true;
     }
 
@@ -252,8 +280,11 @@ internal sealed class SessionTable
         return true;
     }
 
-    private void Remove(Session session, Core.Version version)
+    // The mark gets a version of its own: versions of one record have to rise from batch to batch, and those of deletions may be the last one of the batch before.
+    private void Remove(Session session, Core.Version version, Core.Version markVersion)
     {
+        _endedUpTo = session.LastVersion > _endedUpTo ? session.LastVersion : _endedUpTo;
+        _markVersion = markVersion;
         for (int slot = 0; slot < session.SlotCount; slot++)
         {
             DeleteSlot(session.ClientId, (ushort)slot, version);
@@ -273,6 +304,21 @@ internal sealed class SessionTable
         Span<byte> key = stackalloc byte[SystemKeys.SessionKeyBytes];
         SystemKeys.WriteSessionKey(key, clientId, slot);
         _writes.DeleteSystem(key, version);
+    }
+
+    private void WriteMark()
+    {
+        Span<byte> key = stackalloc byte[SystemKeys.SessionKeyBytes];
+        SystemKeys.WriteSessionKey(key, 0, 0);
+        Span<byte> value = stackalloc byte[Varint.MaxBytes];
+        _writes.PutSystem(key, value[..Varint.Write(value, _endedUpTo.Value)], _markVersion);
+        _markVersion = default;
+    }
+
+    private static Core.Version ReadMark(ReadOnlySpan<byte> value, ShardId shard)
+    {
+        var reader = new SpanReader(value);
+        return reader.TryReadVarint(out ulong version) && reader.IsEmpty && version <= Core.Version.MaxValue ? new Core.Version(version) : throw Damaged(shard);
     }
 
     // highest forgotten sequence varint | (sequence varint | version varint | payload lost u8 | length varint | result)*

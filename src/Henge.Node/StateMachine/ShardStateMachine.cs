@@ -45,7 +45,7 @@ internal sealed class ShardStateMachine
         _history = history;
         _writes = new PendingWrites(engine, shard);
         _executor = new CommandExecutor(_writes);
-        _sessions = new SessionTable(options.Sessions, _writes);
+        _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = (options.Bugs & Hosting.NodeBugs.RepeatAfterSessionEnd) != 0 };
         _expiry = new ExpiryIndex(engine, shard);
     }
 

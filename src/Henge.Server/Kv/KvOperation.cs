@@ -67,7 +67,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             IfVersion = KvValidation.IfVersion(fields.IfVersion),
             ReturnPrevious = fields.ReturnPrevious,
         };
-        SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence);
+        SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence, fields.SessionFlags);
         BeginCommand(KvRequestKind.Put, fields.Key, fields.Key.Length + fields.Value.Length + 128, fields.LeaderOnly);
         CommandEncoder.Put(Buffer, fields.Key, fields.Value, options, session);
         EndCommand(fields.Key.Length, fields.ReturnPrevious);
@@ -79,7 +79,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         DeleteFields fields = DeleteFields.Parse(message);
         KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
         Core.Version? ifVersion = fields.HasIfVersion ? KvValidation.IfVersion(fields.IfVersion) : null;
-        SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence);
+        SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence, fields.SessionFlags);
         BeginCommand(KvRequestKind.Delete, fields.Key, fields.Key.Length + 128, fields.LeaderOnly);
         CommandEncoder.Delete(Buffer, fields.Key, ifVersion, fields.ReturnPrevious, session);
         EndCommand(fields.Key.Length, fields.ReturnPrevious);

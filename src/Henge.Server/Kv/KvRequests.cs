@@ -57,6 +57,7 @@ internal ref struct PutFields
     public bool LeaderOnly;
     public ulong ClientId;
     public ulong Sequence;
+    public ulong SessionFlags;
     public bool KeepTtl;
 
     public static PutFields Parse(ReadOnlySpan<byte> message)
@@ -99,6 +100,9 @@ internal ref struct PutFields
                 case 10:
                     fields.KeepTtl = reader.Number != 0;
                     break;
+                case 11:
+                    fields.SessionFlags = reader.Number;
+                    break;
             }
         }
 
@@ -117,6 +121,7 @@ internal ref struct DeleteFields
     public bool LeaderOnly;
     public ulong ClientId;
     public ulong Sequence;
+    public ulong SessionFlags;
 
     public static DeleteFields Parse(ReadOnlySpan<byte> message)
     {
@@ -145,6 +150,9 @@ internal ref struct DeleteFields
                     break;
                 case 6:
                     fields.Sequence = reader.Number;
+                    break;
+                case 7:
+                    fields.SessionFlags = reader.Number;
                     break;
             }
         }

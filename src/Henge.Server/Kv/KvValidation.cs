@@ -98,14 +98,24 @@ internal static class KvValidation
         : throw Invalid("A time to live is at least a millisecond. For a value that does not expire, leave it out.");
 
     /// <summary>The session of a write.</summary>
-    public static SessionStamp Session(ulong clientId, ulong sequence)
+    public static SessionStamp Session(ulong clientId, ulong sequence, ulong flags)
     {
+        if (flags > (ulong)(SessionFlags.Retry | SessionFlags.Continues))
+        {
+            throw Invalid($"session_flags is {flags}; there are 1 and 2, and their sum.");
+        }
+
+        if (sequence > SessionStamp.MaxSequence)
+        {
+            throw Invalid($"sequence is {sequence}; the largest is {SessionStamp.MaxSequence}.");
+        }
+
         if (clientId == 0)
         {
             return sequence == 0 ? SessionStamp.None : throw Invalid("sequence is set and client_id is not. A session needs both.");
         }
 
-        return sequence != 0 ? new SessionStamp(clientId, sequence) : throw Invalid("client_id is set and sequence is not. Sequences of a session begin at 1.");
+        return sequence != 0 ? new SessionStamp(clientId, sequence, (SessionFlags)flags) : throw Invalid("client_id is set and sequence is not. Sequences of a session begin at 1.");
     }
 
     /// <summary>The condition on a version, checked; zero: the key must not exist.</summary>

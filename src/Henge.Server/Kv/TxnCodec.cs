@@ -33,7 +33,7 @@ internal static class TxnCodec
 
         AddBranch(builder.Then, request.Then, limits);
         AddBranch(builder.Otherwise, request.Otherwise, limits);
-        builder.Encode(output, KvValidation.Session(request.ClientId, request.Sequence));
+        builder.Encode(output, KvValidation.Session(request.ClientId, request.Sequence, request.SessionFlags));
         if (output.Length > limits.CommandBytes)
         {
             throw new HengeException(

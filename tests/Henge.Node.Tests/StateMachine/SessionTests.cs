@@ -8,6 +8,9 @@ public sealed class SessionTests
 {
     private static byte[] Increment(ulong client, ulong sequence) => Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence)));
 
+    private static byte[] Increment(ulong client, ulong sequence, SessionFlags flags) =>
+        Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence, flags)));
+
     private static MachineHarness With(SessionLimits limits) => new(new StateMachineOptions { Sessions = limits });
 
     [Fact]
@@ -20,6 +23,77 @@ public sealed class SessionTests
         Assert.Equal(first, h.Apply(Increment(7, 1)));
         Assert.Equal(2, h.Apply(Increment(8, 1)).Number);
         Assert.Equal("2", h.Get("n"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_retry_whose_session_was_pushed_out_is_not_done_again(bool reopen)
+    {
+        MachineHarness h = With(new SessionLimits { Sessions = 2, ProtectedMs = 1 });
+        h.Apply(Increment(7, 1));
+        h.NowMs += 10;
+        h.Apply(Increment(8, 1), Increment(9, 1));
+        if (reopen)
+        {
+            h.Reopen();
+        }
+
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 1, SessionFlags.Retry)).Problem);
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 1, SessionFlags.Retry | SessionFlags.Continues)).Problem);
+        Assert.Equal("3", h.Get("n"));
+    }
+
+    [Fact]
+    public void A_retry_whose_session_was_idle_too_long_is_not_done_again_and_a_new_request_goes_on()
+    {
+        MachineHarness h = With(new SessionLimits { IdleMs = 1_000 });
+        h.Apply(Increment(7, 1));
+        h.NowMs += 5_000;
+        h.Apply(Increment(8, 1));
+        Assert.Equal(1, h.Machine.SessionCount);
+        Assert.Equal(3, h.Apply(Increment(7, 5, SessionFlags.Continues)).Number);
+
+        // Not with the session that has come after it either; what is sent for the first time is done.
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 1, SessionFlags.Retry | SessionFlags.Continues)).Problem);
+        Assert.Equal(4, h.Apply(Increment(7, 4, SessionFlags.Continues)).Number);
+        h.Reopen();
+        Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 4, SessionFlags.Retry | SessionFlags.Continues)).Problem);
+        Assert.Equal(3, h.Apply(Increment(7, 5, SessionFlags.Retry | SessionFlags.Continues)).Number);
+        Assert.Equal("4", h.Get("n"));
+    }
+
+    [Fact]
+    public void A_retry_is_done_where_no_session_has_ever_ended()
+    {
+        var h = new MachineHarness();
+        Assert.Equal(1, h.Apply(Increment(7, 1, SessionFlags.Retry)).Number);
+        Assert.Equal(1, h.Apply(Increment(7, 1, SessionFlags.Retry)).Number);
+    }
+
+    [Fact]
+    public void A_snapshot_says_that_sessions_have_ended()
+    {
+        MachineHarness h = With(new SessionLimits { IdleMs = 1_000 });
+        h.Apply(Increment(7, 1));
+        h.NowMs += 5_000;
+        h.Apply(Increment(8, 1));
+        MachineHarness target = With(new SessionLimits { IdleMs = 1_000 });
+        target.NowMs = h.NowMs + 10;
+        using (ShardSnapshotReader reader = h.Machine.CreateSnapshot(new Term(1), default))
+        using (ShardSnapshotInstaller installer = target.Machine.BeginInstall())
+        {
+            var buffer = new byte[500];
+            while (reader.TryRead(buffer, out int written, out _))
+            {
+                installer.Write(buffer.AsSpan(0, written));
+            }
+
+            installer.Complete();
+        }
+
+        Assert.Equal(h.Machine.StateHash(), target.Machine.StateHash());
+        Assert.Equal(CommandProblem.SequenceForgotten, target.Apply(Increment(7, 1, SessionFlags.Retry)).Problem);
     }
 
     [Fact]
@@ -124,10 +198,12 @@ public sealed class SessionTests
         Assert.Equal(2, h.CountSystem(SystemKeys.SessionTag));
         h.NowMs += 2000;
         Assert.Equal(3, h.Apply(Increment(7, 1)).Number);
-        Assert.Equal((1, 1), (h.Machine.SessionCount, h.CountSystem(SystemKeys.SessionTag)));
+
+        // With the record that says that sessions have ended.
+        Assert.Equal((1, 2), (h.Machine.SessionCount, h.CountSystem(SystemKeys.SessionTag)));
         h.NowMs += 2000;
         h.Apply(Put("k", "v"));
-        Assert.Equal((0, 0), (h.Machine.SessionCount, h.CountSystem(SystemKeys.SessionTag)));
+        Assert.Equal((0, 1), (h.Machine.SessionCount, h.CountSystem(SystemKeys.SessionTag)));
     }
 
     [Fact]

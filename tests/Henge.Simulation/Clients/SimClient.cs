@@ -22,6 +22,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     private readonly Dictionary<string, ulong> _seen = new(StringComparer.Ordinal);
     private readonly ulong _clientId = (ulong)number + 1;
     private ulong _sequence;
+    private bool _answered;
 
     private SimWorld World => cluster.World;
 
@@ -83,10 +84,17 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         var operation = new SimOperation(o => World.After(_random.Between(10_000, 200_000), () => End(o)));
         fill(operation);
         World.AfterMs(GiveUpMs, () => End(null));
+        long patienceMs = cluster.HasShortSessions ? _random.Between(50, 400) : _random.Between(50, 3_000);
+        long dueMs = World.NowMs + patienceMs;
         node.Plan(_random.Between(10_000, 200_000), "submit", () =>
         {
-            operation.DeadlineMs = node.Node!.MonotonicMs + _random.Between(50, 3_000);
-            node.Node.Submit(operation);
+            // An attempt must not outlive a session: where those are short, what comes to a node after its deadline is dropped.
+            long leftMs = cluster.HasShortSessions ? dueMs - World.NowMs : patienceMs;
+            if (leftMs > 0)
+            {
+                operation.DeadlineMs = node.Node!.MonotonicMs + leftMs;
+                node.Node.Submit(operation);
+            }
         });
     }
 
@@ -196,7 +204,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     {
         var write = new WriteIntent { Key = key, Call = history.Instant(), Value = ++history.LastValue, Condition = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key)) };
         bool session = _random.PerMille(800);
-        SessionStamp stamp = session ? new SessionStamp(_clientId, ++_sequence) : default;
+        SessionStamp stamp = session ? new SessionStamp(_clientId, ++_sequence, _answered ? SessionFlags.Continues : SessionFlags.None) : default;
         byte[] value = SimValue.Create(write.Value, _random);
         var command = new ArrayBufferWriter<byte>();
         if (choice < 60)
@@ -260,6 +268,12 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         }
 
         write.Attempts++;
+        if (write is { MaybeDone: true, Repeatable: true })
+        {
+            write.Command = (byte[])write.Command.Clone();
+            write.Command[17] |= (int)SessionFlags.Retry << (SessionStamp.SequenceBits - 56);
+        }
+
         Run(node, o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, write.Key, write.Command), o =>
         {
             ErrorCode error = o?.Error ?? ErrorCode.UnknownOutcome;
@@ -271,6 +285,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                     break;
                 case ErrorCode.SessionExpired:
                     // It was done, or not; the table has forgotten.
+                    cluster.Statistics.SessionsEnded++;
                     GiveUp(write, unknown: true);
                     break;
                 case ErrorCode.UnknownOutcome or ErrorCode.Cancelled or ErrorCode.Internal:
@@ -325,12 +340,15 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         {
             if (result.Error is ErrorCode.SessionExpired or ErrorCode.ResourceExhausted)
             {
-                GiveUp(write, result.Error == ErrorCode.SessionExpired);
+                // Refused now says nothing of an attempt before.
+                GiveUp(write, write.MaybeDone || result.Error == ErrorCode.SessionExpired);
                 return;
             }
 
             throw new SimulationException($"A write failed with {result.Problem}.");
         }
+
+        _answered |= write.Repeatable;
 
         if (write.Other is not null)
         {

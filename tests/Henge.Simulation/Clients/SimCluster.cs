@@ -4,6 +4,7 @@ using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Hosting;
+using Henge.Node.StateMachine;
 using Henge.Raft;
 using Henge.Simulation.World;
 using Henge.Storage.Lsm;
@@ -56,6 +57,12 @@ internal sealed class SimCluster
 
         ByLease = random.PerMille(200);
 
+        // Sessions end within seconds, by their own age or pushed out by others; but they outlive every attempt, as they do by far in earnest.
+        HasShortSessions = random.PerMille(400);
+        SessionLimits sessionLimits = HasShortSessions
+            ? SessionLimits.Default with { Sessions = random.Pick<int>([2, 3, 100]), ProtectedMs = 2_000, IdleMs = random.Pick<long>([2_000, 3_000]) }
+            : SessionLimits.Default;
+
         // A minority, so that the others outvote it; a cluster of one has one clock only.
         WrongClocks = Enumerable.Range(0, nodes).OrderBy(_ => random.NextUInt64()).Take(nodes == 1 ? 1 : (nodes - 1) / 2).ToHashSet();
 
@@ -85,6 +92,7 @@ internal sealed class SimCluster
                 DefaultDeadlineMs = 2_000,
                 Reads = ByLease ? ReadConsistency.Lease : ReadConsistency.Linearizable,
                 SessionLimit = Math.Max(sessions, 100),
+                Sessions = sessionLimits,
                 RaftBugs = (RaftBugs)(canary.IsRaft() ? (int)canary.RaftBug() : 0),
                 Bugs = canary.NodeBug(),
             };
@@ -130,6 +138,9 @@ internal sealed class SimCluster
 
     /// <summary>True when a majority's clocks are right, so that times to live are held to them.</summary>
     public bool HasTime => _nodes.Count > 1;
+
+    /// <summary>Whether sessions end within seconds.</summary>
+    public bool HasShortSessions { get; }
 
     /// <summary>What happens to every new leader of the first shard in this run.</summary>
     public HuntKind Hunt { get; }

@@ -10,7 +10,7 @@ internal sealed class SimStatistics
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
     public long Misfits, MisfitsRefused, HellosRefused;
-    public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads, ExpiringWrites, ExpiriesSeen;
+    public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads, ExpiringWrites, ExpiriesSeen, SessionsEnded;
 
     /// <summary>All counters with their names.</summary>
     public IEnumerable<(string Name, long Count)> All() =>
