@@ -6,7 +6,7 @@ namespace Henge.Cli;
 internal static class ClockWarnings
 {
     /// <summary>One line for each node whose clock is not used because it is off, or whose versions are ahead of it.</summary>
-    public static void Write(TextWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all)
+    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all)
     {
         foreach (Wire.StatusResponse status in all is { Nodes.Count: > 0 } ? all.Nodes.Select(static n => n.Status).OfType<Wire.StatusResponse>() : [own])
         {

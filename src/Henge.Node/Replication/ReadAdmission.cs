@@ -11,7 +11,7 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class ReadAdmission(ShardReplica replica, ShardStateMachine machine, ReadQueue reads, VersionWaiters versions)
 {
-    private readonly bool _byClock = replica.Node.Clock.IsAlone || (replica.Node.Options.Bugs & Hosting.NodeBugs.ExpireByOwnClock) != 0;
+    private readonly bool _byClock = replica.Node.Members.Count == 1 || (replica.Node.Options.Bugs & Hosting.NodeBugs.ExpireByOwnClock) != 0;
     private Core.Version _judgedAt;
 
     /// <summary>Takes a read in.</summary>

@@ -5,8 +5,8 @@ namespace Henge.Server.Runtime;
 /// <summary>The clocks of a node's host. Tests of real processes can put the wall clock off by an environment variable; it is not for anything else. Thread-safe.</summary>
 internal static class NodeClock
 {
-    /// <summary>Milliseconds that the wall clock is off, or a file that holds them, so that a test can make it jump.</summary>
-    public const string OffsetVariable = "HENGE_TEST_CLOCK_OFFSET_MS";
+    /// <summary>Not among the variables of users, which begin with HENGE_. Milliseconds that the wall clock is off, or a file that holds them, so that a test can make it jump.</summary>
+    public const string OffsetVariable = "TESTING_HENGE_CLOCK_OFFSET_MS";
 
     /// <summary>The system's clock, or what a test has made of it.</summary>
     public static TimeProvider Create() => Environment.GetEnvironmentVariable(OffsetVariable) is { Length: > 0 } offset ? new OffsetClock(offset) : TimeProvider.System;
