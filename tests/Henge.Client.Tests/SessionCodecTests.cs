@@ -54,12 +54,14 @@ public sealed class SessionCodecTests
                     expected.Put = WireMapping.Put(call.Key, call.Value, call.PutOptions);
                     expected.Put.ClientId = call.Number.ClientId;
                     expected.Put.Sequence = call.Number.Sequence;
+                    expected.Put.SessionFlags = call.Number.Flags;
                     break;
                 case SessionCallKind.Delete:
                     call.DeleteOptions = new DeleteOptions { IfVersion = condition, ReturnPrevious = random.Next(2) == 0 };
                     expected.Delete = WireMapping.Delete(call.Key, call.DeleteOptions);
                     expected.Delete.ClientId = call.Number.ClientId;
                     expected.Delete.Sequence = call.Number.Sequence;
+                    expected.Delete.SessionFlags = call.Number.Flags;
                     break;
                 default:
                     expected.Txn = call.Txn = new Wire.TxnRequest { ClientId = 7, Compare = { new Wire.Compare { Key = WireMapping.Bytes(call.Key), Exists = true } } };
