@@ -27,11 +27,9 @@ internal static class SessionEncoder
             + (call.PutOptions.ReturnPrevious ? 2 : 0)
             + WireSize.Number(call.Number.ClientId)
             + WireSize.Number(call.Number.Sequence)
-            + (call.PutOptions.KeepTimeToLive ? 2 : 0),
-        SessionCallKind.Delete => WireSize.Message(call.Key.Length)
             + (call.PutOptions.KeepTimeToLive ? 2 : 0)
             + WireSize.Number(call.Number.Flags),
-        SessionCallKind.Delete => WireSize.Bytes(call.Key.Length)
+        SessionCallKind.Delete => WireSize.Message(call.Key.Length)
             + (call.DeleteOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
             + (call.DeleteOptions.ReturnPrevious ? 2 : 0)
             + WireSize.Number(call.Number.ClientId)
