@@ -187,6 +187,8 @@ public sealed class EventStreamTests : IAsyncLifetime
 
             if (block.Data is not null)
             {
+                // Without it the next connection would begin at now, and wait for ever.
+                Assert.NotNull(block.Id);
                 yield return block;
             }
 
