@@ -34,6 +34,7 @@ public enum Canary
     TrustOwnClock,
     ExpireByOwnClock,
     RepeatAfterSessionEnd,
+    VouchForHungWorkers,
 }
 
 /// <summary>Which switch a canary is.</summary>

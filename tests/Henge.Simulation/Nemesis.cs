@@ -8,7 +8,7 @@ using Henge.Testing.Files;
 namespace Henge.Simulation;
 
 /// <summary>Makes things go wrong, at random, any number of them at once; and in the end makes them right again.</summary>
-internal sealed class Nemesis(SimCluster cluster)
+internal sealed partial class Nemesis(SimCluster cluster)
 {
     private readonly SimRandom _random = cluster.World.Random.Fork();
     private readonly HashSet<(int Shard, ulong Term)> _hunted = [];
@@ -33,6 +33,11 @@ internal sealed class Nemesis(SimCluster cluster)
         World.AfterMs(_random.Between(200, 1500), Turn);
         _operator = new SimOperator(cluster, _random.Fork());
         _operator.Start();
+        if (cluster.ByLease && cluster.Nodes.Count == 3)
+        {
+            World.AfterMs(_random.Between(500, 2_000), AttackLease);
+        }
+
         if (cluster.Hunt != HuntKind.None)
         {
             faults.DelayNs = _random.Pick<long>([500_000, 3_000_000]);
@@ -40,7 +45,11 @@ internal sealed class Nemesis(SimCluster cluster)
 
         foreach (SimNode node in cluster.Nodes)
         {
-            node.LeadershipChanged = () => World.After(0, () => Hunt(node));
+            node.LeadershipChanged = () => World.After(0, () =>
+            {
+                Hunt(node);
+                DeceiveRestarted(node);
+            });
         }
     }
 
@@ -59,6 +68,11 @@ internal sealed class Nemesis(SimCluster cluster)
             node.Files.CrashAt = null;
             node.Resume();
             node.SetRight();
+            for (int lane = 0; lane < node.Workers; lane++)
+            {
+                node.Unblock(lane);
+            }
+
             if (node.Node is null)
             {
                 Statistics.Restarts++;
@@ -75,7 +89,7 @@ internal sealed class Nemesis(SimCluster cluster)
         }
 
         SimNode node = _random.Pick(cluster.Nodes);
-        switch (_random.Next(16))
+        switch (_random.Next(19))
         {
             case 0:
                 Partition();
@@ -120,6 +134,14 @@ internal sealed class Nemesis(SimCluster cluster)
                 break;
             case 13 or 14:
                 _operator!.Disturb();
+                break;
+            case 15 or 16:
+                Statistics.WorkersBlocked++;
+                node.BlockWorker(_random.Next(node.Workers), _random.Between(20, 2_500));
+                break;
+            case 17:
+                Statistics.Suspends++;
+                node.Suspend(_random.Between(20, 2_500));
                 break;
             default:
                 CrashAll();

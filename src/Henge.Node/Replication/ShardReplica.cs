@@ -158,9 +158,16 @@ internal sealed class ShardReplica
     {
         if (Preferred == Node.Self)
         {
-            _group.Campaign();
+            StandForElection();
         }
 
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Stands for election now, if it hears no leader.</summary>
+    public void StandForElection()
+    {
+        _group.Campaign();
         Worker.MarkDirty(this);
     }
 

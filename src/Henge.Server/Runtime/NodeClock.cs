@@ -9,9 +9,9 @@ internal static class NodeClock
     public const string OffsetVariable = "TESTING_HENGE_CLOCK_OFFSET_MS";
 
     /// <summary>The system's clock, or what a test has made of it.</summary>
-    public static TimeProvider Create() => Environment.GetEnvironmentVariable(OffsetVariable) is { Length: > 0 } offset ? new OffsetClock(offset) : TimeProvider.System;
+    public static TimeProvider Create() => Environment.GetEnvironmentVariable(OffsetVariable) is { Length: > 0 } offset ? new OffsetClock(offset) : MonotonicClock.Instance;
 
-    private sealed class OffsetClock(string offset) : TimeProvider
+    private sealed class OffsetClock(string offset) : MonotonicClock
     {
         private readonly TimeSpan _fixed = long.TryParse(offset, CultureInfo.InvariantCulture, out long ms) ? TimeSpan.FromMilliseconds(ms) : TimeSpan.Zero;
         private readonly string? _file = long.TryParse(offset, CultureInfo.InvariantCulture, out _) ? null : offset;

@@ -55,7 +55,8 @@ internal sealed class SimCluster
             Hunt = random.PerMille(600) ? HuntKind.Isolate : HuntKind.Pause;
         }
 
-        ByLease = random.PerMille(200);
+        ByLease = random.PerMille(300);
+        bool changesLeases = ByLease && random.PerMille(400);
 
         // Sessions end within seconds, by their own age or pushed out by others; but they outlive every attempt, as they do by far in earnest.
         HasShortSessions = random.PerMille(400);
@@ -109,6 +110,7 @@ internal sealed class SimCluster
                 StepEntries = stepEntries,
                 Bugs = canary.StorageBug(),
             });
+            node.ChangesLeases = changesLeases;
             _nodes.Add(node);
             Network.Add(node);
         }

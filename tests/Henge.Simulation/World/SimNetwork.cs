@@ -27,8 +27,11 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
 {
     private readonly SimRandom _random = world.Random.Fork();
     private readonly List<SimNode> _nodes = [];
+    private const int FramesKept = 128;
     private readonly HashSet<(int From, int To)> _cut = [];
     private readonly Dictionary<(int From, int FromEpoch, int To, int ToEpoch), long> _greeted = [];
+    private readonly Dictionary<(int From, int To), Queue<byte[]>> _old = [];
+    private readonly Dictionary<(int From, int To), byte[][]> _ofEarlierLife = [];
 
     /// <summary>What goes wrong.</summary>
     public NetworkFaults Faults { get; } = new();
@@ -68,6 +71,51 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         world.Note("heal", -1);
     }
 
+    /// <summary>
+    /// A node starts again: some of what it and the others had sent each other before was long on its way and comes now, cut or not. Nothing that is told or answered by it may pass for
+    /// something of the new life.
+    /// </summary>
+    public void ReplayOld(SimNode node)
+    {
+        foreach (SimNode other in _nodes)
+        {
+            if (other != node)
+            {
+                _ofEarlierLife[(node.Index, other.Index)] = Sent(node, other);
+                _ofEarlierLife[(other.Index, node.Index)] = Sent(other, node);
+                Replay(node, other, Sent(node, other), 3_000);
+                Replay(other, node, Sent(other, node), 3_000);
+            }
+        }
+    }
+
+    /// <summary>What was sent to a node before it last started comes again, in the next so many milliseconds.</summary>
+    public void ReplayOldTo(SimNode node, long withinMs)
+    {
+        foreach (SimNode other in _nodes)
+        {
+            if (_ofEarlierLife.TryGetValue((other.Index, node.Index), out byte[][]? frames))
+            {
+                Replay(other, node, frames, withinMs);
+            }
+        }
+    }
+
+    private byte[][] Sent(SimNode from, SimNode to) => _old.TryGetValue((from.Index, to.Index), out Queue<byte[]>? frames) ? [.. frames] : [];
+
+    private void Replay(SimNode from, SimNode to, byte[][] frames, long withinMs)
+    {
+        world.Note("replay", from.Index, (ulong)to.Index, (ulong)frames.Length);
+        foreach (byte[] frame in frames)
+        {
+            if (_random.PerMille(600))
+            {
+                statistics.Replayed++;
+                world.After(_random.Between(0, withinMs * 1_000_000), () => to.Receive(frame));
+            }
+        }
+    }
+
     /// <summary>The way of one incarnation of a node to the others.</summary>
     public IPeerTransport CreateTransport(SimNode node) => new Transport(this, node, node.Epoch);
 
@@ -97,6 +145,7 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
 
         byte[] copy = frame.ToArray();
+        Keep(from.Index, index, copy);
         Deliver(from, _nodes[index], copy);
         if (_random.PerMille(Faults.DuplicatePerMille))
         {
@@ -134,6 +183,21 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         statistics.HellosRefused += good ? 0 : 1;
         _greeted[connection] = good ? -1 : world.NowMs + 200;
         return good;
+    }
+
+    private void Keep(int from, int to, byte[] frame)
+    {
+        if (!_old.TryGetValue((from, to), out Queue<byte[]>? frames))
+        {
+            _old.Add((from, to), frames = new Queue<byte[]>());
+        }
+
+        if (frames.Count == FramesKept)
+        {
+            frames.Dequeue();
+        }
+
+        frames.Enqueue(frame);
     }
 
     private void Deliver(SimNode from, SimNode to, byte[] frame)

@@ -21,6 +21,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     private readonly NodeOptions _options;
     private readonly Func<SimNode, LsmOptions> _engine;
     private readonly List<Action> _held = [];
+    private readonly Dictionary<int, List<IWorkItem>> _blocked = [];
     private IPeerReceiver? _receiver;
     private bool _running;
     private CrashMode? _crashWhenDone;
@@ -71,6 +72,9 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     /// <summary>Called whenever the node learns of another leader, or becomes one.</summary>
     public Action? LeadershipChanged { get; set; }
 
+    /// <summary>At each start it draws anew whether its reads go by leases: a change of the setting, node by node.</summary>
+    public bool ChangesLeases { get; set; }
+
     /// <summary>Longest time that a write to the log takes.</summary>
     public long DiskDelayNs { get; set; } = 300_000;
 
@@ -89,6 +93,12 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         _world.Note("start", Index, (ulong)Epoch);
         var background = new SimBackground(this);
         var lane = new Scheduler(this, 20_000);
+        NodeOptions options = ChangesLeases ? _options with { Reads = _random.PerMille(500) ? ReadConsistency.Lease : ReadConsistency.Linearizable } : _options;
+        if (Epoch > 0 && _random.PerMille(500))
+        {
+            _network.ReplayOld(this);
+        }
+
         var environment = new NodeEnvironment
         {
             Time = Clock,
@@ -103,7 +113,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         };
         Guard("open", () =>
         {
-            Node = HengeNode.Open(Misfit ?? _options, environment);
+            Node = HengeNode.Open(Misfit ?? options, environment);
             Node.TopologyChanged += () => LeadershipChanged?.Invoke();
             Node.Start();
         });
@@ -157,6 +167,8 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         _receiver = null;
         IsPaused = false;
         _held.Clear();
+        _blocked.Clear();
+        Clock.Suspend(false);
         try
         {
             // Only memory is given back: the disk is off already.
@@ -191,6 +203,53 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         });
     }
 
+    /// <summary>The machine sleeps for some time. Its monotonic clock has to count that.</summary>
+    public void Suspend(long ms)
+    {
+        if (Node is not null && !IsPaused)
+        {
+            Clock.Suspend(true);
+            Pause(ms);
+        }
+    }
+
+    /// <summary>One worker hangs, while the others, the clock and the network go on.</summary>
+    public void BlockWorker(int lane, long ms)
+    {
+        List<IWorkItem> waiting = [];
+        if (Node is null || lane >= Workers || !_blocked.TryAdd(lane, waiting))
+        {
+            return;
+        }
+
+        int epoch = Epoch;
+        _world.Note("block", Index, (ulong)lane, (ulong)ms);
+        _world.AfterMs(ms, () =>
+        {
+            // Not one that has gone on since and was held up again.
+            if (epoch == Epoch && _blocked.GetValueOrDefault(lane) == waiting)
+            {
+                Unblock(lane);
+            }
+        });
+    }
+
+    /// <summary>A worker goes on with what waited.</summary>
+    public void Unblock(int lane)
+    {
+        if (_blocked.Remove(lane, out List<IWorkItem>? waiting))
+        {
+            _world.Note("unblock", Index, (ulong)lane);
+            foreach (IWorkItem item in waiting)
+            {
+                Plan(0, "work", () => RunWork(lane, item));
+            }
+        }
+    }
+
+    /// <summary>How many workers it has.</summary>
+    public int Workers => Math.Max(1, _options.Workers);
+
     /// <summary>Goes on with everything that waited.</summary>
     public void Resume()
     {
@@ -200,6 +259,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         }
 
         IsPaused = false;
+        Clock.Suspend(false);
         _world.Note("resume", Index);
         Action[] held = [.. _held];
         _held.Clear();
@@ -357,6 +417,18 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     // Only while the nemesis holds the disk full does that explain anything.
     private bool IsOfFullDisk(Exception? e) => Files.CapacityBytes != long.MaxValue && e is (DiskFullException or HengeException { Code: ErrorCode.DiskFull });
 
+    private void RunWork(int lane, IWorkItem item)
+    {
+        if (_blocked.TryGetValue(lane, out List<IWorkItem>? waiting))
+        {
+            waiting.Add(item);
+        }
+        else
+        {
+            item.Run();
+        }
+    }
+
     private void Tick(int epoch)
     {
         if (epoch != Epoch || Node is null)
@@ -390,7 +462,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         {
             if (_epoch == node.Epoch)
             {
-                node.Plan(node._random.Between(0, delayNs), "work", item.Run);
+                node.Plan(node._random.Between(0, delayNs), "work", () => node.RunWork(lane, item));
             }
         }
     }

@@ -3,10 +3,11 @@ namespace Henge.Simulation.World;
 /// <summary>How often what happened. A campaign fails when a kind of fault never did.</summary>
 internal sealed class SimStatistics
 {
-    public long Frames, Lost, Duplicated, Reordered, Cut;
+    public long Frames, Lost, Duplicated, Reordered, Cut, Replayed;
     public long Partitions, OneWayPartitions, PartialPartitions;
     public long CrashesLosingAll, CrashesLosingNone, CrashesLosingPart, CrashesInWrite;
     public long Restarts, Pauses, ClockJumps, ClockErrors, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
+    public long WorkersBlocked, Suspends, PromisesCrashed, PromisesDelayed, LeadersSuspended, HungWorkersReplaced, RestartedDeceived;
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
     public long Misfits, MisfitsRefused, HellosRefused;
