@@ -41,6 +41,19 @@ internal sealed class GrpcDuplexStream : IDisposable
         }
     }
 
+    /// <summary>Waits until there is a connection to write to. Throws <see cref="AttemptFailedException"/>; then nothing has been sent.</summary>
+    public async ValueTask OpenAsync()
+    {
+        try
+        {
+            await _content.Opened.WaitAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw GrpcFailure.From(e, _address, sent: false);
+        }
+    }
+
     /// <summary>Writes frames (with their prefixes). Throws <see cref="AttemptFailedException"/>.</summary>
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> frames)
     {

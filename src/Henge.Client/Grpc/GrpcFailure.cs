@@ -12,10 +12,10 @@ internal static class GrpcFailure
     /// <summary>True for exceptions that are failures of an attempt, not bugs of ours.</summary>
     public static bool IsTransport(Exception e) => e is HttpRequestException or HttpProtocolException or IOException or ObjectDisposedException;
 
-    /// <summary>The failure of an attempt that died of <paramref name="e"/>.</summary>
-    public static AttemptFailedException From(Exception e, string address)
+    /// <summary>The failure of an attempt that died of <paramref name="e"/>; of one of which nothing had left if that is known.</summary>
+    public static AttemptFailedException From(Exception e, string address, bool sent = true)
     {
-        bool notSent = e is HttpRequestException
+        bool notSent = !sent || e is HttpRequestException
         {
             HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
             or HttpRequestError.ProxyTunnelError or HttpRequestError.VersionNegotiationError,

@@ -22,6 +22,7 @@ internal sealed class GrpcTransport : IDisposable
     private readonly ClusterPin _pin;
     private readonly string _scheme;
     private readonly CallTimers _timers;
+    private readonly ConcurrentDictionary<string, bool> _answered = new();
     private readonly ConcurrentDictionary<(string Address, string Path), Uri> _targets = new();
 
     /// <summary>Makes the transport; connects to nothing yet.</summary>
@@ -66,11 +67,13 @@ internal sealed class GrpcTransport : IDisposable
         GrpcMethod<TResponse> method, string address, IMessage request, TimeSpan timeout, CancellationToken cancellationToken)
         where TResponse : class, IMessage<TResponse>
     {
-        using HttpRequestMessage http = NewRequest(address, method.Path, Frame(request), timeout);
+        UnaryContent content = Frame(request);
+        using HttpRequestMessage http = NewRequest(address, method.Path, content, timeout);
         using CallTimers.CallTimer timer = _timers.Begin(timeout, cancellationToken);
         try
         {
             using HttpResponseMessage response = await _invoker.SendAsync(http, timer.Token).ConfigureAwait(false);
+            _answered.TryAdd(address, true);
             GrpcStatusReader.CheckHead(response, address);
             using Stream body = await response.Content.ReadAsStreamAsync(timer.Token).ConfigureAwait(false);
             using GrpcMessageReader reader = new(body, _options.MaxReceiveMessageBytes, address, GrpcMessageReader.UnaryBytes);
@@ -91,12 +94,13 @@ internal sealed class GrpcTransport : IDisposable
         catch (OperationCanceledException)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            throw GrpcFailure.TimedOut(address, timeout, sent: true);
+            throw GrpcFailure.TimedOut(address, timeout, content.IsLeaving);
         }
         catch (Exception e) when (GrpcFailure.IsTransport(e))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            throw GrpcFailure.From(e, address);
+            _answered.TryRemove(address, out _);
+            throw GrpcFailure.From(e, address, content.IsLeaving);
         }
     }
 
@@ -162,7 +166,7 @@ internal sealed class GrpcTransport : IDisposable
         }
     }
 
-    private ByteArrayContent Frame(IMessage request)
+    private UnaryContent Frame(IMessage request)
     {
         int size = request.CalculateSize();
         if (size > _options.MaxSendMessageBytes)
@@ -174,9 +178,19 @@ internal sealed class GrpcTransport : IDisposable
         byte[] framed = new byte[GrpcFrame.PrefixBytes + size];
         GrpcFrame.WritePrefix(framed, size);
         request.WriteTo(framed.AsSpan(GrpcFrame.PrefixBytes));
-        ByteArrayContent content = new(framed);
-        content.Headers.ContentType = ContentType;
-        return content;
+        return new UnaryContent(framed, ContentType);
+    }
+
+    /// <summary>How long a node is told that a request may take.</summary>
+    public TimeSpan TimeoutOfNode(string address, TimeSpan patience) => AttemptTiming.TimeoutOfNode(patience, _answered.ContainsKey(address));
+
+    /// <summary>A node has answered on a stream.</summary>
+    public void OnAnswered(string address)
+    {
+        if (!_answered.ContainsKey(address))
+        {
+            _answered.TryAdd(address, true);
+        }
     }
 
     private HttpRequestMessage NewRequest(string address, string path, HttpContent content, TimeSpan? timeout)
@@ -192,7 +206,7 @@ internal sealed class GrpcTransport : IDisposable
         http.Headers.TryAddWithoutValidation(GrpcHeaders.AcceptEncoding, "identity,gzip");
         if (timeout is { } given)
         {
-            http.Headers.TryAddWithoutValidation(GrpcHeaders.Timeout, GrpcTimeout.Format(AttemptTiming.TimeoutOfNode(given)));
+            http.Headers.TryAddWithoutValidation(GrpcHeaders.Timeout, GrpcTimeout.Format(TimeoutOfNode(address, given)));
         }
 
         if (_pin.Id is { } cluster)

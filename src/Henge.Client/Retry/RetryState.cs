@@ -17,7 +17,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     // After this many redirects in a row the nodes disagree about who leads, and waiting helps more than running in circles.
     private const int LimitRedirects = 3;
 
-    private static readonly TimeSpan MostLeastAttempt = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MostLeastAttempt = TimeSpan.FromMilliseconds(300);
 
     private bool _inDoubt;
     private bool _reached;
@@ -110,7 +110,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     /// <summary>
     /// An attempt that cannot be answered in the time that is left would only turn a clear "nothing was done" into "unknown".
     /// </summary>
-    private static TimeSpan LeastAttempt(TimeSpan patience) => patience / 10 < MostLeastAttempt ? patience / 10 : MostLeastAttempt;
+    private static TimeSpan LeastAttempt(TimeSpan patience) => patience / 3 < MostLeastAttempt ? patience / 3 : MostLeastAttempt;
 
     private readonly TimeSpan Backoff()
     {

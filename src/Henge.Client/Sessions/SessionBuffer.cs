@@ -50,6 +50,14 @@ internal sealed class SessionBuffer
         return room;
     }
 
+    /// <summary>Makes the element that begins at a place one that nodes skip: of a field that SessionRequest does not have.</summary>
+    public void Withdraw(int place)
+    {
+        const byte OperationsTag = (1 << 3) | 2, UnknownTag = (15 << 3) | 2;
+        Core.Invariant.Check(_bytes[place] == OperationsTag);
+        _bytes[place] = UnknownTag;
+    }
+
     /// <summary>Closes the open message and gives all that waits.</summary>
     public ReadOnlyMemory<byte> Seal()
     {

@@ -68,6 +68,12 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) : TurnTaker,
 
     public ulong Id { get; set; }
 
+    /// <summary>After it has been taken out of its stream for being late: whether it had been sent.</summary>
+    public bool IsSent { get; set; }
+
+    /// <summary>Where in the batch it stands.</summary>
+    public int Place { get; set; }
+
     /// <summary>Which of the stream's batches carries it.</summary>
     public long Batch { get; set; }
 

@@ -11,6 +11,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 {
     private readonly SessionDispatcher _dispatcher;
     private readonly HengeClientOptions _options;
+    private readonly GrpcTransport _transport;
     private readonly GrpcDuplexStream _duplex;
     private readonly Lock _lock = new();
     private readonly CallTable _calls = new();
@@ -23,6 +24,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
     public SessionStream(SessionDispatcher dispatcher, GrpcTransport transport, HengeClientOptions options, string address)
     {
+        _transport = transport;
         _dispatcher = dispatcher;
         _options = options;
         Address = address;
@@ -54,7 +56,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     public AttemptFailedException? TrySubmit(SessionCall call)
     {
         int size = SessionEncoder.SizeOf(call, _options);
-        call.TimeoutMs = (uint)Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptPatience).TotalMilliseconds, 1, int.MaxValue);
+        call.TimeoutMs = (uint)Math.Clamp(_transport.TimeoutOfNode(Address, call.AttemptPatience).TotalMilliseconds, 1, int.MaxValue);
         lock (_lock)
         {
             if (_broken is { } broken)
@@ -74,6 +76,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
             call.Batch = _batch;
             int length = SessionEncoder.ElementSizeOf(call, size);
             SessionEncoder.Write(_open.Take(length), call, size, _options);
+            call.Place = _open.Length - length;
             if (_writing)
             {
                 return null;
@@ -91,6 +94,17 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
     private async Task WriteAsync()
     {
+        try
+        {
+            // Before anything is taken out of the buffer: what waits for a connection has not been sent.
+            await _duplex.OpenAsync().ConfigureAwait(false);
+        }
+        catch (AttemptFailedException e)
+        {
+            Break(e);
+            return;
+        }
+
         while (true)
         {
             SessionBuffer batch;
@@ -130,6 +144,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
             while (await _duplex.ReadAsync().ConfigureAwait(false) is { } message)
             {
                 _dispatcher.OnReached(Address);
+                _transport.OnAnswered(Address);
                 Receive(message.Span);
             }
 
@@ -206,6 +221,10 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         lock (_lock)
         {
             taken = ReferenceEquals(call.Stream, this) && _calls.TryRemove(call.Id, out _);
+            if (taken)
+            {
+                Withdraw(call);
+            }
         }
 
         if (taken)
@@ -224,13 +243,26 @@ internal sealed class SessionStream : IThreadPoolWorkItem
             foreach (SessionCall call in late)
             {
                 _calls.TryRemove(call.Id, out _);
+                call.IsSent = !Withdraw(call);
             }
         }
 
         foreach (SessionCall call in late)
         {
-            _dispatcher.OnFailure(call, GrpcFailure.TimedOut(Address, call.AttemptPatience, sent: true), Address);
+            _dispatcher.OnFailure(call, GrpcFailure.TimedOut(Address, call.AttemptPatience, call.IsSent), Address);
         }
+    }
+
+    // True when the call had not been sent; then it never will be. Under the lock.
+    private bool Withdraw(SessionCall call)
+    {
+        if (call.Batch != _batch || _broken is not null)
+        {
+            return false;
+        }
+
+        _open.Withdraw(call.Place);
+        return true;
     }
 
     /// <summary>Ends the stream; what is under way fails.</summary>

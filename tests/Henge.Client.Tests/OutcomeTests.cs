@@ -1,0 +1,127 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+using Google.Protobuf;
+using Henge.Client.Tests.Fakes;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Client.Tests;
+
+/// <summary>What was never sent, or refused before it was proposed, is never called unknown.</summary>
+public sealed class OutcomeTests
+{
+    private static readonly PutOptions Short = new() { Deadline = TimeSpan.FromMilliseconds(300) };
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_write_for_which_there_was_no_connection_in_time_was_not_sent(bool sessions)
+    {
+        // It takes connections, and never says a word of TLS on them.
+        using TcpListener silent = new(IPAddress.Loopback, 0);
+        silent.Start();
+        HengeClientOptions options = new()
+        {
+            Peers = [silent.LocalEndpoint.ToString()!],
+            RouteToLeaders = false,
+            UseSessions = sessions,
+            Tls = new SslClientAuthenticationOptions(),
+        };
+        await using HengeClient client = new(options);
+        Assert.IsType<DeadlineExceededException>(await Record.ExceptionAsync(async () => await client.PutAsync("a", "1", Short)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_write_to_a_node_whose_certificate_is_not_trusted_was_not_sent(bool sessions)
+    {
+        using X509Certificate2 certificate = TlsTests.SelfSigned();
+        MemoryStore store = new();
+        await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync, certificate: certificate);
+        HengeClientOptions options = new()
+        {
+            Peers = [node.Address],
+            RouteToLeaders = false,
+            UseSessions = sessions,
+            UnreachableTimeout = TimeSpan.FromMilliseconds(200),
+            Tls = new SslClientAuthenticationOptions(),
+        };
+        await using HengeClient client = new(options);
+        Assert.IsType<UnavailableException>(await Record.ExceptionAsync(async () => await client.PutAsync("a", "1")));
+        Assert.Empty(node.Calls);
+    }
+
+    [Fact]
+    public async Task A_write_that_waited_behind_a_stream_that_took_nothing_is_withdrawn_and_was_not_sent()
+    {
+        const int largeBytes = 200 * 1024;
+        MemoryStore store = new();
+        ConcurrentQueue<string> keys = [];
+        TaskCompletionSource reads = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using FakeNode node = await FakeNode.StartAsync(async call =>
+        {
+            await call.Http.Response.StartAsync();
+            await reads.Task;
+            while (await call.ReadAsync(Wire.SessionRequest.Parser) is { } request)
+            {
+                Wire.SessionResponse response = new();
+                foreach (Wire.SessionOperation operation in request.Operations)
+                {
+                    keys.Enqueue(operation.Put.Key.ToStringUtf8());
+                    response.Results.Add(store.Answer(operation));
+                }
+
+                await call.WriteAsync(response);
+            }
+        });
+        HengeClientOptions options = new()
+        {
+            Peers = [node.Address],
+            RouteToLeaders = false,
+            SessionsPerNode = 1,
+            AttemptTimeout = TimeSpan.FromMinutes(1),
+            DefaultDeadline = TimeSpan.FromMinutes(1),
+        };
+        await using HengeClient client = new(options);
+
+        // More than a stream's window holds: the last of them are on their way, and what comes behind them waits in the client.
+        List<Task<PutResult>> large = [];
+        for (int i = 0; i < 10; i++)
+        {
+            large.Add(client.PutAsync($"large{i}", new byte[largeBytes]).AsTask());
+            await Task.Yield();
+        }
+
+        Assert.IsType<DeadlineExceededException>(await Record.ExceptionAsync(async () => await client.PutAsync("small", "1", Short)));
+        Task<PutResult> next = client.PutAsync("next", "1").AsTask();
+        reads.SetResult();
+        await Task.WhenAll(large);
+        await next;
+        Assert.Contains("next", keys);
+        Assert.DoesNotContain("small", keys);
+    }
+
+    [Fact]
+    public void A_withdrawn_operation_is_one_that_nodes_skip()
+    {
+        SessionBuffer buffer = new();
+        byte[] element = new Wire.SessionRequest { Operations = { new Wire.SessionOperation { Id = 7 } } }.ToByteArray();
+        byte[] other = new Wire.SessionRequest { Operations = { new Wire.SessionOperation { Id = 8 } } }.ToByteArray();
+        element.CopyTo(buffer.Take(element.Length));
+        int place = buffer.Length - element.Length;
+        other.CopyTo(buffer.Take(other.Length));
+        buffer.Withdraw(place);
+        Wire.SessionRequest read = Wire.SessionRequest.Parser.ParseFrom(buffer.Seal().Span[5..]);
+        Assert.Equal([8UL], read.Operations.Select(static o => o.Id));
+    }
+
+    [Theory]
+    [InlineData(true, 1_000, 900)]
+    [InlineData(true, 100, 50)]
+    [InlineData(false, 900, 300)]
+    public void A_node_that_has_not_answered_yet_is_told_less(bool warm, int patienceMs, int toldMs) =>
+        Assert.Equal(TimeSpan.FromMilliseconds(toldMs), AttemptTiming.TimeoutOfNode(TimeSpan.FromMilliseconds(patienceMs), warm));
+}
