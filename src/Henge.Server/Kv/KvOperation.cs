@@ -113,6 +113,21 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         }
     }
 
+    /// <summary>
+    /// After an error: the size of the answer that kvstore.KVStore gives to a put or delete that this node does not lead: no success, and who could do it. -1 when the error is to be told as a status.
+    /// </summary>
+    public int PrepareRefusal()
+    {
+        if (Error != ErrorCode.NotLeader || string.IsNullOrEmpty(LeaderHint) || Request is not (KvRequestKind.Put or KvRequestKind.Delete))
+        {
+            return -1;
+        }
+
+        _result = new CommandResult(CommandStatus.Failed, default);
+        _hasPrevious = false;
+        return ProtoWriter.SizeOfText(LeaderHint);
+    }
+
     /// <summary>Writes the answer's message into a span of the size that <see cref="PrepareResponse"/> gave.</summary>
     public virtual void WriteResponse(Span<byte> destination)
     {
@@ -132,6 +147,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             case KvRequestKind.Put:
                 writer.Write(1, _result.Version.Value);
                 writer.Write(2, _result.Status == CommandStatus.Ok);
+                writer.Write(3, LeaderHint);
                 WritePrevious(ref writer, 4);
                 break;
             case KvRequestKind.Delete:
@@ -139,6 +155,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
                 writer.Write(2, _result.Version.Value);
                 WritePrevious(ref writer, 3);
                 writer.Write(4, _result.Status == CommandStatus.ConditionFailed);
+                writer.Write(5, LeaderHint);
                 break;
         }
     }
@@ -203,7 +220,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             return -1;
         }
 
-        int size = ProtoWriter.SizeOf(_result.Version.Value) + PreparePrevious(payload);
+        int size = ProtoWriter.SizeOf(_result.Version.Value) + ProtoWriter.SizeOfText(LeaderHint) + PreparePrevious(payload);
         return Request == KvRequestKind.Put
             ? size + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok)
             : size + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok && _result.Found) + ProtoWriter.SizeOf(_result.Status == CommandStatus.ConditionFailed);

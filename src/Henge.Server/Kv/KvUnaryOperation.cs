@@ -10,6 +10,7 @@ namespace Henge.Server.Kv;
 /// </summary>
 internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOperation(node), IThreadPoolWorkItem
 {
+    private const string SecondPath = "/" + KvService.SecondName + "/";
     private const int Submitting = 0;
     private const int Waiting = 1;
     private const int Done = 2;
@@ -79,6 +80,12 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOp
         try
         {
             int size = PrepareResponse();
+            if (size < 0 && call.Path.StartsWith(SecondPath, StringComparison.Ordinal))
+            {
+                // The API's ancestor answers in the message; its clients look nowhere else.
+                size = PrepareRefusal();
+            }
+
             if (size < 0)
             {
                 call.Fail(Error, ErrorMessage ?? "The operation failed.", LeaderHint);

@@ -1,3 +1,4 @@
+using System.Text;
 using Henge.Core;
 
 namespace Henge.Server.Kv;
@@ -18,6 +19,8 @@ internal ref struct ProtoWriter(Span<byte> destination)
     public static int SizeOf(bool flag) => flag ? 2 : 0;
 
     public static int SizeOfBytes(int length) => length == 0 ? 0 : SizeOfMessage(length);
+
+    public static int SizeOfText(string? text) => string.IsNullOrEmpty(text) ? 0 : SizeOfMessage(Encoding.UTF8.GetByteCount(text));
 
     public static int SizeOfMessage(int length) => 1 + Varint.Size((ulong)length) + length;
 
@@ -46,6 +49,15 @@ internal ref struct ProtoWriter(Span<byte> destination)
             BeginMessage(field, bytes.Length);
             bytes.CopyTo(_destination[Position..]);
             Position += bytes.Length;
+        }
+    }
+
+    public void Write(int field, string? text)
+    {
+        if (!string.IsNullOrEmpty(text))
+        {
+            BeginMessage(field, Encoding.UTF8.GetByteCount(text));
+            Position += Encoding.UTF8.GetBytes(text, _destination[Position..]);
         }
     }
 

@@ -102,6 +102,17 @@ public sealed class OrderTests
     }
 
     [Fact]
+    public void A_write_that_was_forwarded_tells_who_leads()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+        HarnessNode leader = cluster.LeaderOf(Shard)!;
+        string address = leader.Running.GetStatus().Address;
+        Assert.Equal(address, cluster.Complete(cluster.Nodes.First(n => n != leader), HarnessOperation.Put(Key, "1")).LeaderHint);
+        Assert.Null(cluster.Complete(leader, HarnessOperation.Put(Key, "2")).LeaderHint);
+    }
+
+    [Fact]
     public void What_a_node_without_a_leader_was_given_is_unavailable_and_not_unknown()
     {
         var cluster = new ClusterHarness(3);

@@ -164,6 +164,42 @@ public sealed class KvUnaryTests
     }
 
     [Fact]
+    public async Task The_second_name_tells_who_leads_in_the_answer_itself()
+    {
+        FakeNode node = new();
+        node.Intercept = operation =>
+        {
+            operation.Fail(ErrorCode.NotLeader, "Another node leads.", "10.0.0.7:7001");
+            return true;
+        };
+        await using RunningServer server = await RunningServer.StartAsync(node);
+        PutResponse put = await server.CallAsync<PutResponse>("/kvstore.KVStore/Put", new PutRequest { Key = B("k"), Value = B("v"), LeaderOnly = true });
+        Assert.Equal((false, 0UL, "10.0.0.7:7001"), (put.Success, put.Version, put.LeaderHint));
+        DeleteResponse delete = await server.CallAsync<DeleteResponse>("/kvstore.KVStore/Delete", new DeleteRequest { Key = B("k"), LeaderOnly = true });
+        Assert.Equal((false, false, "10.0.0.7:7001"), (delete.Success, delete.ConditionFailed, delete.LeaderHint));
+        Assert.Equal(GrpcStatusCode.FailedPrecondition, (await server.CallAsync("/kvstore.KVStore/Get", new GetRequest { Key = B("k"), LeaderOnly = true })).Status);
+    }
+
+    [Fact]
+    public async Task A_write_that_was_forwarded_tells_who_leads()
+    {
+        FakeNode node = new();
+        node.Intercept = operation =>
+        {
+            operation.LeaderHint = "10.0.0.7:7001";
+            return false;
+        };
+        await using RunningServer server = await RunningServer.StartAsync(node);
+        foreach (string service in (string[])["henge.v1.KVStore", "kvstore.KVStore"])
+        {
+            PutResponse put = await server.CallAsync<PutResponse>($"/{service}/Put", new PutRequest { Key = B("k"), Value = B("v"), ReturnPrevious = true });
+            Assert.Equal((true, "10.0.0.7:7001"), (put.Success, put.LeaderHint));
+            DeleteResponse delete = await server.CallAsync<DeleteResponse>($"/{service}/Delete", new DeleteRequest { Key = B("k") });
+            Assert.Equal((true, "10.0.0.7:7001"), (delete.Success, delete.LeaderHint));
+        }
+    }
+
+    [Fact]
     public async Task The_deadline_of_a_call_is_handed_to_the_node()
     {
         FakeNode node = new();
