@@ -11,6 +11,8 @@ public enum EntryKind : byte
     Put = 1,
     /// <summary>A value that ends at a moment (stored as 8 bytes of milliseconds before the value).</summary>
     PutExpiring = 2,
+    /// <summary>A value with a type of its own, and maybe an end (stored as 8 bytes before the value, see <see cref="EntryHeader"/>).</summary>
+    PutTyped = 3,
 }
 
 /// <summary>
@@ -171,6 +173,9 @@ public abstract class EngineIterator : IDisposable
 
     /// <summary>When it expires, in milliseconds since the epoch of versions; 0 if never.</summary>
     public abstract long ExpiresAtMs { get; }
+
+    /// <summary>What the value is.</summary>
+    public abstract DataType Type { get; }
 
     /// <summary>Moves to the first entry.</summary>
     public abstract void SeekToFirst();

@@ -21,7 +21,7 @@ public readonly unsafe struct PinnedValue : IDisposable
     private readonly int _length;
 
     /// <summary>Pins <paramref name="length"/> bytes at a pointer until <see cref="Dispose"/> calls the owner.</summary>
-    public PinnedValue(IPinOwner? owner, nint token, byte* pointer, int length, Core.Version version, long expiresAtMs)
+    public PinnedValue(IPinOwner? owner, nint token, byte* pointer, int length, Core.Version version, long expiresAtMs, DataType type = DataType.Bytes)
     {
         _owner = owner;
         _token = token;
@@ -29,6 +29,7 @@ public readonly unsafe struct PinnedValue : IDisposable
         _length = length;
         Version = version;
         ExpiresAtMs = expiresAtMs;
+        Type = type;
     }
 
     /// <summary>The bytes.</summary>
@@ -39,6 +40,9 @@ public readonly unsafe struct PinnedValue : IDisposable
 
     /// <summary>When it expires, in milliseconds since the epoch of versions; 0 if never.</summary>
     public long ExpiresAtMs { get; }
+
+    /// <summary>What the value is.</summary>
+    public DataType Type { get; }
 
     /// <inheritdoc/>
     public void Dispose() => _owner?.Unpin(_token);

@@ -7,7 +7,7 @@ namespace Henge.Storage;
 /// <summary>
 /// Entries that take effect together. Reusable: <see cref="Clear"/> keeps the buffer, so a batch allocates only while it grows to its
 /// usual size. Not thread-safe. The encoded form is also what the engine's own log holds (docs/formats.md):
-/// <c>kind u8 | keyspace u32 LE | version u64 LE | key length varint | key | [expiry i64 LE] | value length varint | value</c> for each entry,
+/// <c>kind u8 | keyspace u32 LE | version u64 LE | key length varint | key | [header i64 LE] | value length varint | value</c> for each entry,
 /// and <c>0xF0 | stream u32 LE | position u64 LE</c> for each position.
 /// </summary>
 public sealed class WriteBatch
@@ -37,13 +37,14 @@ public sealed class WriteBatch
     public ReadOnlySpan<byte> Encoded => _buffer.AsSpan(0, _length);
 
     /// <summary>Adds a value; with <paramref name="expiresAtMs"/> other than 0 it ends at that moment (milliseconds since the epoch of versions).</summary>
-    public void Put(uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0)
+    public void Put(uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0, DataType type = DataType.Bytes)
     {
-        int at = Begin(expiresAtMs == 0 ? EntryKind.Put : EntryKind.PutExpiring, keyspace, key, version, value.Length + 18);
-        if (expiresAtMs != 0)
+        EntryKind kind = type != DataType.Bytes ? EntryKind.PutTyped : expiresAtMs == 0 ? EntryKind.Put : EntryKind.PutExpiring;
+        int at = Begin(kind, keyspace, key, version, value.Length + 18);
+        if (kind != EntryKind.Put)
         {
-            BinaryPrimitives.WriteInt64LittleEndian(_buffer.AsSpan(at), expiresAtMs);
-            at += 8;
+            BinaryPrimitives.WriteInt64LittleEndian(_buffer.AsSpan(at), EntryHeader.Join(type, expiresAtMs));
+            at += EntryHeader.Bytes;
         }
 
         at += Varint.Write(_buffer.AsSpan(at), (ulong)value.Length);
@@ -114,8 +115,8 @@ public sealed class WriteBatch
                 BinaryPrimitives.WriteUInt64LittleEndian(number, version.Value);
             }
 
-            bool expiring = _buffer[at] == (byte)EntryKind.PutExpiring;
-            at = Skip(at + 13) + (expiring ? 8 : 0);
+            bool headed = EntryHeader.IsIn((EntryKind)_buffer[at]);
+            at = Skip(at + 13) + (headed ? EntryHeader.Bytes : 0);
             at = Skip(at);
         }
     }
@@ -197,7 +198,13 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
     public ReadOnlySpan<byte> Key { get; private set; }
 
     /// <summary>When it expires; 0 if never.</summary>
-    public long ExpiresAtMs { get; private set; }
+    public readonly long ExpiresAtMs => EntryHeader.ExpiresAtMs(Header);
+
+    /// <summary>What the value is.</summary>
+    public readonly DataType Type => EntryHeader.Type(Header);
+
+    /// <summary>Both of them; 0 for entries without.</summary>
+    internal long Header { get; private set; }
 
     /// <summary>The value.</summary>
     public ReadOnlySpan<byte> Value { get; private set; }
@@ -232,7 +239,7 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
             return true;
         }
 
-        if (tag > (byte)EntryKind.PutExpiring || number > Core.Version.MaxValue || !TryTake(out ReadOnlySpan<byte> key))
+        if (tag > (byte)EntryKind.PutTyped || number > Core.Version.MaxValue || !TryTake(out ReadOnlySpan<byte> key))
         {
             return false;
         }
@@ -240,16 +247,16 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
         Kind = (EntryKind)tag;
         Version = new Core.Version(number);
         Key = key;
-        ExpiresAtMs = 0;
-        if (Kind == EntryKind.PutExpiring)
+        Header = 0;
+        if (EntryHeader.IsIn(Kind))
         {
-            if (_rest.Length < 8)
+            if (_rest.Length < EntryHeader.Bytes)
             {
                 return false;
             }
 
-            ExpiresAtMs = BinaryPrimitives.ReadInt64LittleEndian(_rest);
-            _rest = _rest[8..];
+            Header = BinaryPrimitives.ReadInt64LittleEndian(_rest);
+            _rest = _rest[EntryHeader.Bytes..];
         }
 
         bool complete = TryTake(out ReadOnlySpan<byte> value);

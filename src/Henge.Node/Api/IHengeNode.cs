@@ -119,7 +119,7 @@ public readonly record struct ScanQuery
 /// <summary>Takes what a scan finds. Spans are valid during the call only.</summary>
 public interface IScanReceiver
 {
-    /// <summary>One entry. <paramref name="expiresAtMs"/> is in milliseconds since the epoch of versions, 0 for never.</summary>
+    /// <summary>One entry. <paramref name="expiresAtMs"/> is in milliseconds since the epoch of versions, 0 for never. A kind of PutTyped says that the value is a hash.</summary>
     void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs);
 }
 
@@ -183,6 +183,9 @@ public readonly ref struct WatchEventView
     /// <summary>The new value; empty for deletions.</summary>
     public ReadOnlySpan<byte> Value { get; init; }
 
+    /// <summary>What the new value is.</summary>
+    public DataType Type { get; init; }
+
     /// <summary>The version of the event.</summary>
     public Core.Version Version { get; init; }
 
@@ -194,6 +197,9 @@ public readonly ref struct WatchEventView
 
     /// <summary>The value before.</summary>
     public ReadOnlySpan<byte> PreviousValue { get; init; }
+
+    /// <summary>What the value before was.</summary>
+    public DataType PreviousType { get; init; }
 
     /// <summary>The version of the value before.</summary>
     public Core.Version PreviousVersion { get; init; }

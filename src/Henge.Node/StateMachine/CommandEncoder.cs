@@ -9,7 +9,7 @@ namespace Henge.Node.StateMachine;
 /// to a writer. Limits on keys and values are the caller's to check before (<see cref="CommandLimits"/>). Thread-safe; allocates nothing itself.
 /// The layout is in docs/formats.md, "Commands and entries".
 /// </summary>
-public static class CommandEncoder
+public static partial class CommandEncoder
 {
     /// <summary>Writes one key. Result: <see cref="CommandResult.Version"/>, and the value before when it was asked for.</summary>
     public static void Put(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, in PutOptions options = default, SessionStamp session = default)
@@ -20,14 +20,18 @@ public static class CommandEncoder
             throw new HengeException(ErrorCode.InvalidArgument, "A put either keeps the key's expiry or sets a new one, not both.");
         }
 
-        int flags = (options.KeepExpiry ? CommandView.KeepExpiryFlag : 0) | (options.ReturnPrevious ? CommandView.ReturnPreviousFlag : 0)
-            | ((int)options.Expiry.Mode << CommandView.ExpiryShift) | ((int)options.Condition << CommandView.ConditionShift);
-        var output = new Output(writer, CommandKind.Put, flags, session, (3 * Varint.MaxBytes) + Varint.MaxBytes + key.Length + value.Length);
-        if (options.Condition == PutCondition.IfVersion)
+        CheckComparand(options.Condition, options.Comparand.Span);
+        bool isHash = options.Type == Storage.DataType.Hash;
+        if (isHash && !HashReader.IsWellFormed(value))
         {
-            output.Varint(options.IfVersion.Value);
+            throw new HengeException(ErrorCode.InvalidArgument, "The value is not a well-formed hash (docs/formats.md, \"Hashes\").");
         }
 
+        int flags = (options.KeepExpiry ? CommandView.KeepExpiryFlag : 0) | (options.ReturnPrevious ? CommandView.ReturnPreviousFlag : 0)
+            | ((int)options.Expiry.Mode << CommandView.ExpiryShift) | ((int)options.Condition << CommandView.ConditionShift);
+        int size = (5 * Varint.MaxBytes) + options.Comparand.Length + key.Length + value.Length;
+        var output = new Output(writer, isHash ? CommandKind.PutHash : CommandKind.Put, flags, session, size);
+        output.Condition(options.Condition, options.IfVersion, options.Comparand.Span);
         output.Expiry(options.Expiry);
         output.Bytes(key);
         output.Bytes(value);
@@ -47,6 +51,25 @@ public static class CommandEncoder
             output.Varint(version.Value);
         }
 
+        output.Bytes(key);
+        output.Done(writer);
+    }
+
+    /// <summary>
+    /// Deletes one key on a condition on its value (<see cref="PutCondition.IfValue"/> and what follows it). Result: <see cref="CommandResult.Found"/>: it was deleted;
+    /// ConditionFailed when the condition did not hold.
+    /// </summary>
+    public static void DeleteIf(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, PutCondition condition, ReadOnlySpan<byte> comparand, SessionStamp session = default)
+    {
+        if (condition < PutCondition.IfValue)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"{condition} is not a condition on a value.");
+        }
+
+        CheckComparand(condition, comparand);
+        int flags = (int)condition << CommandView.ConditionShift;
+        var output = new Output(writer, CommandKind.Delete, flags, session, (2 * Varint.MaxBytes) + comparand.Length + key.Length);
+        output.Condition(condition, default, comparand);
         output.Bytes(key);
         output.Done(writer);
     }
@@ -203,6 +226,14 @@ public static class CommandEncoder
         }
     }
 
+    private static void CheckComparand(PutCondition condition, ReadOnlySpan<byte> comparand)
+    {
+        if (condition is PutCondition.IfDigest or PutCondition.IfNotDigest ? comparand.Length != ValueDigest.Bytes : condition < PutCondition.IfValue && !comparand.IsEmpty)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"A condition of the kind {condition} does not compare {comparand.Length} bytes.");
+        }
+    }
+
     private static void CheckParts(int count)
     {
         if (count is 0 or > CommandLimits.MaxParts)
@@ -245,6 +276,18 @@ public static class CommandEncoder
         {
             bytes.CopyTo(_span[_at..]);
             _at += bytes.Length;
+        }
+
+        public void Condition(PutCondition condition, Core.Version version, ReadOnlySpan<byte> comparand)
+        {
+            if (condition == PutCondition.IfVersion)
+            {
+                Varint(version.Value);
+            }
+            else if (condition >= PutCondition.IfValue)
+            {
+                Bytes(comparand);
+            }
         }
 
         public void Expiry(Expiry expiry)

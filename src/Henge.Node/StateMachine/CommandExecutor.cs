@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Globalization;
 using Henge.Core;
+using Henge.Storage;
 
 namespace Henge.Node.StateMachine;
 
@@ -8,7 +10,7 @@ namespace Henge.Node.StateMachine;
 /// Does what commands say: reads through <see cref="PendingWrites"/>, writes into it, and says what it came to. A function of the command, its version and the state:
 /// no clock, no randomness, no setting of a node. Not thread-safe.
 /// </summary>
-internal sealed class CommandExecutor(PendingWrites writes)
+internal sealed partial class CommandExecutor(PendingWrites writes)
 {
     private readonly ArrayBufferWriter<byte> _part = new();
     private readonly ArrayBufferWriter<byte> _partResult = new();
@@ -34,7 +36,7 @@ internal sealed class CommandExecutor(PendingWrites writes)
 
     private CommandResult ExecutePart(in CommandView command, Core.Version version, ArrayBufferWriter<byte> payload) => command.Kind switch
     {
-        CommandKind.Put => Put(command, version, payload),
+        CommandKind.Put or CommandKind.PutHash => Put(command, version, payload),
         CommandKind.Delete => Delete(command, version, payload),
         CommandKind.Get => Get(command, version, payload),
         CommandKind.Increment => Increment(command, version),
@@ -43,6 +45,13 @@ internal sealed class CommandExecutor(PendingWrites writes)
         CommandKind.SetExpiry => SetExpiry(command, version, payload),
         CommandKind.MultiPut => MultiPut(command, version),
         CommandKind.MultiDelete => MultiDelete(command, version),
+        CommandKind.HashSet => HashSet(command, version),
+        CommandKind.HashDelete => HashDelete(command, version),
+        CommandKind.HashIncrement => HashIncrement(command, version),
+        CommandKind.HashIncrementFloat => HashIncrementFloat(command, version, payload),
+        CommandKind.SetRange => SetRange(command, version),
+        CommandKind.SetBit => SetBit(command, version),
+        CommandKind.Move => Move(command, version),
         _ => Failed(version, CommandProblem.UnknownCommand),
     };
 
@@ -51,43 +60,47 @@ internal sealed class CommandExecutor(PendingWrites writes)
     private CommandResult Put(in CommandView command, Core.Version version, ArrayBufferWriter<byte> payload)
     {
         long expiresAtMs = command.Expiry.Resolve(version);
+        DataType type = command.Kind == CommandKind.PutHash ? DataType.Hash : DataType.Bytes;
         if (command.Condition == PutCondition.None && !command.ReturnPrevious && !command.KeepExpiry)
         {
-            writes.Put(command.Key, command.Value, version, expiresAtMs);
+            writes.Put(command.Key, command.Value, version, expiresAtMs, type);
             return new CommandResult(CommandStatus.Ok, version);
         }
 
         using CurrentEntry current = writes.Get(command.Key, version);
+        if (AsksForBytes(command) && IsOther(current, DataType.Bytes))
+        {
+            return Failed(version, CommandProblem.WrongKind);
+        }
+
         if (command.ReturnPrevious && current.Exists)
         {
             EntryView.Write(payload, current.Version, current.ExpiresAtMs, current.Value);
         }
 
-        bool holds = command.Condition switch
-        {
-            PutCondition.IfVersion => current.Version == command.IfVersion,
-            PutCondition.IfAbsent => !current.Exists,
-            PutCondition.IfPresent => current.Exists,
-            _ => true,
-        };
-        if (!holds)
+        if (!Holds(command, current))
         {
             return new CommandResult(CommandStatus.ConditionFailed, current.Version);
         }
 
-        writes.Put(command.Key, command.Value, version, command.KeepExpiry ? current.ExpiresAtMs : expiresAtMs);
+        writes.Put(command.Key, command.Value, version, command.KeepExpiry ? current.ExpiresAtMs : expiresAtMs, type);
         return new CommandResult(CommandStatus.Ok, version);
     }
 
     private CommandResult Delete(in CommandView command, Core.Version version, ArrayBufferWriter<byte> payload)
     {
         using CurrentEntry current = writes.Get(command.Key, version);
+        if (AsksForBytes(command) && IsOther(current, DataType.Bytes))
+        {
+            return Failed(version, CommandProblem.WrongKind);
+        }
+
         if (command.ReturnPrevious && current.Exists)
         {
             EntryView.Write(payload, current.Version, current.ExpiresAtMs, current.Value);
         }
 
-        if (command.Condition == PutCondition.IfVersion && current.Version != command.IfVersion)
+        if (!Holds(command, current))
         {
             return new CommandResult(CommandStatus.ConditionFailed, current.Version, Found: current.Exists);
         }
@@ -105,15 +118,40 @@ internal sealed class CommandExecutor(PendingWrites writes)
         using CurrentEntry current = writes.Get(command.Key, version);
         if (current.Exists)
         {
-            EntryView.Write(payload, current.Version, current.ExpiresAtMs, current.Value);
+            EntryView.Write(payload, current.Version, current.ExpiresAtMs, current.Value, current.Type);
         }
 
         return new CommandResult(CommandStatus.Ok, version, Found: current.Exists);
     }
 
+    private static bool IsOther(scoped in CurrentEntry current, DataType type) => current.Exists && current.Type != type;
+
+    // What looks at the bytes of a value must not take a hash for them.
+    private static bool AsksForBytes(scoped in CommandView command) => command.ReturnPrevious || command.Condition >= PutCondition.IfValue;
+
+    private static bool Holds(scoped in CommandView command, scoped in CurrentEntry current) => command.Condition switch
+    {
+        PutCondition.IfVersion => current.Version == command.IfVersion,
+        PutCondition.IfAbsent => !current.Exists,
+        PutCondition.IfPresent => current.Exists,
+        PutCondition.IfValue => current.Exists && current.Value.SequenceEqual(command.Comparand),
+        PutCondition.IfNotValue => !current.Exists || !current.Value.SequenceEqual(command.Comparand),
+        PutCondition.IfDigest => current.Exists && HasDigest(current, command.Comparand),
+        PutCondition.IfNotDigest => !current.Exists || !HasDigest(current, command.Comparand),
+        _ => true,
+    };
+
+    private static bool HasDigest(scoped in CurrentEntry current, scoped ReadOnlySpan<byte> comparand) =>
+        ValueDigest.Of(current.Value) == BinaryPrimitives.ReadUInt64LittleEndian(comparand);
+
     private CommandResult Increment(in CommandView command, Core.Version version)
     {
         using CurrentEntry current = writes.Get(command.Key, version);
+        if (IsOther(current, DataType.Bytes))
+        {
+            return Failed(version, CommandProblem.WrongKind);
+        }
+
         long value = 0;
         if (current.Exists && !NumberText.TryReadInteger(current.Value, out value))
         {
@@ -135,6 +173,11 @@ internal sealed class CommandExecutor(PendingWrites writes)
     private CommandResult IncrementFloat(in CommandView command, Core.Version version, ArrayBufferWriter<byte> payload)
     {
         using CurrentEntry current = writes.Get(command.Key, version);
+        if (IsOther(current, DataType.Bytes))
+        {
+            return Failed(version, CommandProblem.WrongKind);
+        }
+
         Span<byte> text = stackalloc byte[NumberText.MaxBytes];
         int length = NumberText.Add(current.Exists ? current.Value : "0"u8, command.Value, text);
         if (length <= 0)
@@ -150,6 +193,11 @@ internal sealed class CommandExecutor(PendingWrites writes)
     private CommandResult Append(in CommandView command, Core.Version version)
     {
         using CurrentEntry current = writes.Get(command.Key, version);
+        if (IsOther(current, DataType.Bytes))
+        {
+            return Failed(version, CommandProblem.WrongKind);
+        }
+
         long length = current.Value.Length + (long)command.Value.Length;
         if (length > command.Number)
         {
@@ -174,6 +222,11 @@ internal sealed class CommandExecutor(PendingWrites writes)
 
         if (command.ReturnPrevious)
         {
+            if (IsOther(current, DataType.Bytes))
+            {
+                return Failed(version, CommandProblem.WrongKind);
+            }
+
             EntryView.Write(payload, current.Version, current.ExpiresAtMs, current.Value);
         }
 
@@ -199,7 +252,7 @@ internal sealed class CommandExecutor(PendingWrites writes)
             return new CommandResult(CommandStatus.Ok, version, Found: true, Number: expiresAtMs == 0 ? 0 : 1);
         }
 
-        writes.Put(command.Key, current.Value, version, expiresAtMs);
+        writes.Put(command.Key, current.Value, version, expiresAtMs, current.Type);
         return new CommandResult(CommandStatus.Ok, version, Found: true, Number: 1);
     }
 
@@ -305,7 +358,7 @@ internal sealed class CommandExecutor(PendingWrites writes)
                 order = (current.Exists ? 1UL : 0).CompareTo(compare.Number);
                 break;
             default:
-                if (!current.Exists)
+                if (!current.Exists || current.Type != DataType.Bytes)
                 {
                     return compare.Relation == CompareRelation.NotEqual;
                 }

@@ -25,6 +25,22 @@ public enum CommandKind : byte
     MultiDelete = 10,
     /// <summary>The node's own: delete a key whose time has come.</summary>
     DeleteExpired = 11,
+    /// <summary>Set fields of a hash.</summary>
+    HashSet = 12,
+    /// <summary>Delete fields of a hash; a hash without fields is gone.</summary>
+    HashDelete = 13,
+    /// <summary>Add to a field that is a 64-bit integer in decimal text.</summary>
+    HashIncrement = 14,
+    /// <summary>Add to a field that is a number in decimal text.</summary>
+    HashIncrementFloat = 15,
+    /// <summary>Write over a part of a value.</summary>
+    SetRange = 16,
+    /// <summary>Set one bit of a value.</summary>
+    SetBit = 17,
+    /// <summary>Give an entry, with its type and expiry, to another key of the shard.</summary>
+    Move = 18,
+    /// <summary>As <see cref="Put"/>, and the value is a whole hash.</summary>
+    PutHash = 19,
 }
 
 /// <summary>What a put asks of the key before it writes. The numbers are in the log.</summary>
@@ -38,6 +54,14 @@ public enum PutCondition : byte
     IfAbsent = 2,
     /// <summary>The key exists.</summary>
     IfPresent = 3,
+    /// <summary>The key exists and its value equals some bytes.</summary>
+    IfValue = 4,
+    /// <summary>The key does not exist, or its value does not equal some bytes.</summary>
+    IfNotValue = 5,
+    /// <summary>The key exists and its value has a digest (<see cref="ValueDigest"/>).</summary>
+    IfDigest = 6,
+    /// <summary>The key does not exist, or its value does not have a digest.</summary>
+    IfNotDigest = 7,
 }
 
 /// <summary>How an expiry is given. The numbers are in the log.</summary>
@@ -84,7 +108,7 @@ public enum CompareTarget : byte
 {
     /// <summary>The version that wrote the key; 0 when it does not exist.</summary>
     Version = 0,
-    /// <summary>The value, bytewise; a key that does not exist is only NotEqual to any value.</summary>
+    /// <summary>The value, bytewise; a key that does not exist, or holds a hash, is only NotEqual to any value.</summary>
     Value = 1,
     /// <summary>Whether the key exists: Equal to 1 or to 0.</summary>
     Existence = 2,
@@ -164,6 +188,12 @@ public readonly record struct PutOptions
     /// <summary>For <see cref="PutCondition.IfVersion"/>.</summary>
     public Core.Version IfVersion { get; init; }
 
-    /// <summary>The result carries the value before, also when the condition failed.</summary>
+    /// <summary>For conditions on the value: the bytes, or the digest as 8 bytes LE.</summary>
+    public ReadOnlyMemory<byte> Comparand { get; init; }
+
+    /// <summary>What the value is. A hash must be well formed (<see cref="HashReader.IsWellFormed"/>).</summary>
+    public Henge.Storage.DataType Type { get; init; }
+
+    /// <summary>The result carries the value before, also when the condition failed. A value that is not plain bytes is refused then (WrongKind).</summary>
     public bool ReturnPrevious { get; init; }
 }

@@ -25,6 +25,10 @@ internal ref struct CommandPieces
     private ulong _nestedLeft;
     private CommandKind _nestedKind;
 
+    // The second key of a command that moves an entry.
+    private ReadOnlySpan<byte> _target;
+    private bool _hasTarget;
+
     public CommandPieces(scoped in CommandView view)
     {
         _kind = view.Kind;
@@ -37,6 +41,7 @@ internal ref struct CommandPieces
             CommandKind.MultiPut or CommandKind.MultiDelete => Stage.Keys,
             _ => Stage.One,
         };
+        _target = view.Field;
         _left = (ulong)view.Parts;
         if (_stage == Stage.Compares)
         {
@@ -52,6 +57,14 @@ internal ref struct CommandPieces
     {
         while (true)
         {
+            if (_hasTarget)
+            {
+                _hasTarget = false;
+                Key = _target;
+                Value = default;
+                return true;
+            }
+
             if (_nestedLeft > 0)
             {
                 _nestedLeft--;
@@ -63,6 +76,7 @@ internal ref struct CommandPieces
             {
                 case Stage.One:
                     _stage = Stage.Done;
+                    _hasTarget = _kind == CommandKind.Move;
                     return true;
                 case Stage.Keys when _left > 0:
                     _left--;
@@ -106,6 +120,8 @@ internal ref struct CommandPieces
 
         Key = part.Key;
         Value = part.Value;
+        _target = part.Field;
+        _hasTarget = part.Kind == CommandKind.Move;
         return true;
     }
 

@@ -40,6 +40,14 @@ public enum CommandProblem : byte
     UnknownCommand = 9,
     /// <summary>A retry of a request that was done, whose result was too large to keep.</summary>
     ResultForgotten = 10,
+    /// <summary>The key holds a value of another kind: a hash where bytes are asked for, or bytes where a hash is.</summary>
+    WrongKind = 11,
+    /// <summary>The field is not an integer of 64 bits in decimal text.</summary>
+    HashValueNotAnInteger = 12,
+    /// <summary>The field is not a finite number in decimal text.</summary>
+    HashValueNotANumber = 13,
+    /// <summary>The stored hash would be over the limit of values.</summary>
+    HashTooLarge = 14,
 }
 
 /// <summary>
@@ -53,6 +61,7 @@ public enum CommandProblem : byte
 /// <param name="Problem">Why it failed.</param>
 public readonly record struct CommandResult(CommandStatus Status, Core.Version Version, bool Found = false, long Number = 0, CommandProblem Problem = CommandProblem.None)
 {
+    private const CommandProblem LastProblem = CommandProblem.HashTooLarge;
     private const int FoundFlag = 0x04;
     private const int NumberFlag = 0x08;
     private const int ProblemFlag = 0x10;
@@ -60,7 +69,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
     private static readonly byte[][] OneByteForms = [.. Enumerable.Range(0, 8).Select(static i => new[] { (byte)i })];
 
     private static readonly byte[][] ProblemForms =
-        [.. Enumerable.Range(0, (int)CommandProblem.ResultForgotten + 1).Select(static p => new[] { (byte)((int)CommandStatus.Failed | ProblemFlag), (byte)p })];
+        [.. Enumerable.Range(0, (int)LastProblem + 1).Select(static p => new[] { (byte)((int)CommandStatus.Failed | ProblemFlag), (byte)p })];
 
     /// <summary>For transactions: true when all comparisons held and the first branch was done.</summary>
     public bool Succeeded => Found;
@@ -70,7 +79,8 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
     {
         CommandProblem.None => ErrorCode.None,
         CommandProblem.NotAnInteger or CommandProblem.IntegerOverflow or CommandProblem.NotANumber or CommandProblem.NumberOverflow => ErrorCode.WrongType,
-        CommandProblem.ValueTooLarge or CommandProblem.ResultTooLarge => ErrorCode.TooLarge,
+        CommandProblem.WrongKind or CommandProblem.HashValueNotAnInteger or CommandProblem.HashValueNotANumber => ErrorCode.WrongType,
+        CommandProblem.ValueTooLarge or CommandProblem.ResultTooLarge or CommandProblem.HashTooLarge => ErrorCode.TooLarge,
         CommandProblem.SequenceForgotten => ErrorCode.SessionExpired,
         CommandProblem.TooManySessions => ErrorCode.ResourceExhausted,
         CommandProblem.ResultForgotten => ErrorCode.UnknownOutcome,
@@ -90,6 +100,11 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         CommandProblem.SequenceForgotten =>
             "The request may or may not have been done before: it is a retry, and its session has ended here or has forgotten it. It was not done now. Check the state, and go on with a new session (a new client id).",
         CommandProblem.TooManySessions => "Too many clients with sessions have written in the last minute. Try again later, or write without a session.",
+        CommandProblem.WrongKind =>
+            "The key holds a value of another type: a hash where bytes are asked for, or bytes where a hash is. Use the operations of its type (RESP: TYPE tells it), or delete the key first.",
+        CommandProblem.HashValueNotAnInteger => "The field of the hash is not an integer of 64 bits in decimal text, so it cannot be incremented.",
+        CommandProblem.HashValueNotANumber => "The field of the hash is not a finite number in decimal text, so it cannot be incremented.",
+        CommandProblem.HashTooLarge => "The hash would be longer than the limit for values. Spread its fields over several keys, or raise the limit.",
         CommandProblem.ResultForgotten => "The request was done when it came first, but its result was too large to be kept for a retry. Read the keys again.",
         _ => "This command is not known to the cluster's format level. Upgrade all nodes before using it.",
     };
@@ -148,7 +163,7 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
         if ((head & 3) > (int)CommandStatus.Failed || head > 0x1F
             || ((head & NumberFlag) != 0 && !reader.TryReadVarint(out zigzag))
             || ((head & ProblemFlag) != 0 && !reader.TryReadByte(out problem))
-            || problem > (byte)CommandProblem.ResultForgotten)
+            || problem > (byte)LastProblem)
         {
             return false;
         }
@@ -185,13 +200,17 @@ public readonly record struct CommandResult(CommandStatus Status, Core.Version V
     }
 }
 
-/// <summary>An entry as a payload: <c>version varint | expiry in ms varint, 0 for never | value</c>. No payload: there was none.</summary>
+/// <summary>
+/// An entry as a payload: <c>version varint | header varint | value</c>, where the header is the expiry and the type (<see cref="Storage.EntryHeader"/>). No payload:
+/// there was none.
+/// </summary>
 public readonly ref struct EntryView
 {
-    private EntryView(Core.Version version, long expiresAtMs, ReadOnlySpan<byte> value)
+    private EntryView(Core.Version version, long header, ReadOnlySpan<byte> value)
     {
         Version = version;
-        ExpiresAtMs = expiresAtMs;
+        ExpiresAtMs = Storage.EntryHeader.ExpiresAtMs(header);
+        Type = Storage.EntryHeader.Type(header);
         Value = value;
     }
 
@@ -201,6 +220,9 @@ public readonly ref struct EntryView
     /// <summary>When it expires, in milliseconds since the epoch of versions; 0 for never.</summary>
     public long ExpiresAtMs { get; }
 
+    /// <summary>What the value is.</summary>
+    public Storage.DataType Type { get; }
+
     /// <summary>The value.</summary>
     public ReadOnlySpan<byte> Value { get; }
 
@@ -209,20 +231,20 @@ public readonly ref struct EntryView
     {
         entry = default;
         var reader = new SpanReader(payload);
-        if (!reader.TryReadVarint(out ulong version) || !reader.TryReadVarint(out ulong expiry) || version > Core.Version.MaxValue || expiry > long.MaxValue)
+        if (!reader.TryReadVarint(out ulong version) || !reader.TryReadVarint(out ulong header) || version > Core.Version.MaxValue || header > long.MaxValue)
         {
             return false;
         }
 
-        entry = new EntryView(new Core.Version(version), (long)expiry, reader.Rest);
+        entry = new EntryView(new Core.Version(version), (long)header, reader.Rest);
         return true;
     }
 
-    internal static void Write(IBufferWriter<byte> writer, Core.Version version, long expiresAtMs, ReadOnlySpan<byte> value)
+    internal static void Write(IBufferWriter<byte> writer, Core.Version version, long expiresAtMs, ReadOnlySpan<byte> value, Storage.DataType type = Storage.DataType.Bytes)
     {
         Span<byte> span = writer.GetSpan((2 * Varint.MaxBytes) + value.Length);
         int at = Varint.Write(span, version.Value);
-        at += Varint.Write(span[at..], (ulong)expiresAtMs);
+        at += Varint.Write(span[at..], (ulong)Storage.EntryHeader.Join(type, expiresAtMs));
         value.CopyTo(span[at..]);
         writer.Advance(at + value.Length);
     }

@@ -12,6 +12,9 @@ internal ref struct CommandView
     internal const byte SessionFlag = 0x01;
     internal const byte KeepExpiryFlag = 0x02;
     internal const byte AllAbsentFlag = 0x02;
+    internal const byte BitOnFlag = 0x02;
+    internal const byte Format3Flag = 0x02;
+    internal const byte CopyFlag = 0x04;
     internal const byte ReturnPreviousFlag = 0x04;
     internal const int ExpiryShift = 3;
     internal const int ConditionShift = 5;
@@ -25,6 +28,10 @@ internal ref struct CommandView
     public readonly bool KeepExpiry => (_flags & KeepExpiryFlag) != 0;
 
     public readonly bool IfAllAbsent => (_flags & AllAbsentFlag) != 0;
+
+    public readonly bool IsBitOn => (_flags & BitOnFlag) != 0;
+
+    public readonly bool IsCopy => (_flags & CopyFlag) != 0;
 
     public readonly bool ReturnPrevious => (_flags & ReturnPreviousFlag) != 0;
 
@@ -40,10 +47,19 @@ internal ref struct CommandView
     /// <summary>The value, the bytes to append, or the text of the number to add.</summary>
     public ReadOnlySpan<byte> Value { get; private set; }
 
+    /// <summary>For conditions on a value: what it is compared with.</summary>
+    public ReadOnlySpan<byte> Comparand { get; private set; }
+
+    /// <summary>The field of a hash; for <see cref="CommandKind.Move"/> the key that gets the entry.</summary>
+    public ReadOnlySpan<byte> Field { get; private set; }
+
+    /// <summary>Most bytes of the value that is stored.</summary>
+    public int Limit { get; private set; }
+
     /// <summary>For conditions on a version; for <see cref="CommandKind.DeleteExpired"/> the version that was seen.</summary>
     public Core.Version IfVersion { get; private set; }
 
-    /// <summary>Increment: the difference. Append: most bytes of the value after it.</summary>
+    /// <summary>Increments: the difference. Append: most bytes of the value after it. SetRange and SetBit: the offset.</summary>
     public long Number { get; private set; }
 
     /// <summary>Commands with several keys or parts: how many.</summary>
@@ -57,6 +73,18 @@ internal ref struct CommandView
 
     /// <summary>A plain put needs no look at what is there.</summary>
     public readonly bool IsPlainPut => Kind == CommandKind.Put && (_flags & ~SessionFlag) == 0;
+
+    /// <summary>
+    /// True for commands that builds which know entries of format 2 only cannot do: an entry that holds one says so, and they refuse it as a whole rather than go
+    /// another way than the rest (docs/formats.md, "Commands and entries"). The command must be well formed.
+    /// </summary>
+    public static bool NeedsFormat3(ReadOnlySpan<byte> command) => command.Length >= 2 && (CommandKind)command[0] switch
+    {
+        CommandKind.Put or CommandKind.Delete => command[1] >> ConditionShift >= (int)PutCondition.IfValue,
+        CommandKind.Txn => (command[1] & Format3Flag) != 0,
+        >= CommandKind.HashSet => true,
+        _ => false,
+    };
 
     /// <summary>Decodes a command; false when it is not well formed.</summary>
     public static bool TryRead(ReadOnlySpan<byte> command, out CommandView view) => TryRead(command, nested: false, out view);
@@ -101,10 +129,11 @@ internal ref struct CommandView
         int condition = _flags >> ConditionShift;
         return Kind switch
         {
-            CommandKind.Put => mode <= (int)ExpiryMode.At && condition <= (int)PutCondition.IfPresent && !(KeepExpiry && mode != 0),
-            CommandKind.Delete => mode == 0 && !KeepExpiry && condition <= (int)PutCondition.IfVersion,
+            CommandKind.Put or CommandKind.PutHash => mode <= (int)ExpiryMode.At && !(KeepExpiry && mode != 0),
+            CommandKind.Delete => mode == 0 && !KeepExpiry && condition is <= (int)PutCondition.IfVersion or >= (int)PutCondition.IfValue,
             CommandKind.SetExpiry => mode <= (int)ExpiryMode.At && !KeepExpiry && condition <= (int)ExpiryCondition.IfEarlier,
-            CommandKind.MultiPut => (_flags & ~(SessionFlag | AllAbsentFlag)) == 0,
+            CommandKind.MultiPut or CommandKind.HashSet or CommandKind.SetBit or CommandKind.Txn => (_flags & ~(SessionFlag | AllAbsentFlag)) == 0,
+            CommandKind.Move => (_flags & ~(SessionFlag | AllAbsentFlag | CopyFlag)) == 0,
             _ => (_flags & ~SessionFlag) == 0,
         };
     }
@@ -115,14 +144,14 @@ internal ref struct CommandView
         {
             case CommandKind.Put:
                 return TryReadCondition(ref reader) && TryReadExpiry(ref reader) && TryReadKey(ref reader) && TryReadValue(ref reader);
+            case CommandKind.PutHash:
+                return TryReadCondition(ref reader) && TryReadExpiry(ref reader) && TryReadKey(ref reader) && TryReadValue(ref reader) && HashReader.IsWellFormed(Value);
             case CommandKind.Delete:
                 return TryReadCondition(ref reader) && TryReadKey(ref reader);
             case CommandKind.Get:
                 return TryReadKey(ref reader);
             case CommandKind.Increment:
-                bool read = reader.TryReadVarint(out ulong zigzag);
-                Number = (long)(zigzag >> 1) ^ -(long)(zigzag & 1);
-                return read && TryReadKey(ref reader);
+                return TryReadDifference(ref reader) && TryReadKey(ref reader);
             case CommandKind.IncrementFloat:
                 return TryReadKey(ref reader) && TryReadValue(ref reader);
             case CommandKind.Append:
@@ -136,6 +165,20 @@ internal ref struct CommandView
                 return TryReadKeys(ref reader);
             case CommandKind.Txn:
                 return !nested && TryReadTxn(ref reader);
+            case CommandKind.HashSet:
+                return TryReadLimit(ref reader) && TryReadKey(ref reader) && TryReadFields(ref reader, withValues: true) && (Parts == 1 || !IfAllAbsent);
+            case CommandKind.HashDelete:
+                return TryReadKey(ref reader) && TryReadFields(ref reader, withValues: false);
+            case CommandKind.HashIncrement:
+                return TryReadLimit(ref reader) && TryReadDifference(ref reader) && TryReadKey(ref reader) && TryReadField(ref reader);
+            case CommandKind.HashIncrementFloat:
+                return TryReadLimit(ref reader) && TryReadKey(ref reader) && TryReadField(ref reader) && TryReadValue(ref reader);
+            case CommandKind.SetRange:
+                return TryReadLimit(ref reader) && TryReadOffset(ref reader) && TryReadKey(ref reader) && TryReadValue(ref reader);
+            case CommandKind.SetBit:
+                return TryReadLimit(ref reader) && TryReadOffset(ref reader) && TryReadKey(ref reader);
+            case CommandKind.Move:
+                return TryReadKey(ref reader) && TryReadField(ref reader);
             case CommandKind.DeleteExpired:
                 bool seen = !nested && TryReadVersion(ref reader, out ulong at) && TryReadVersionInto(ref reader) && Assign(at);
                 return seen && TryReadKey(ref reader);
@@ -150,8 +193,68 @@ internal ref struct CommandView
         return true;
     }
 
-    private bool TryReadCondition(scoped ref SpanReader reader) =>
-        _flags >> ConditionShift != (int)PutCondition.IfVersion || TryReadVersionInto(ref reader);
+    private bool TryReadCondition(scoped ref SpanReader reader)
+    {
+        switch (Condition)
+        {
+            case PutCondition.IfVersion:
+                return TryReadVersionInto(ref reader);
+            case >= PutCondition.IfValue:
+                bool read = reader.TryReadBytes(out ReadOnlySpan<byte> comparand);
+                Comparand = comparand;
+                return read && (Condition < PutCondition.IfDigest || comparand.Length == ValueDigest.Bytes);
+            default:
+                return true;
+        }
+    }
+
+    private bool TryReadDifference(scoped ref SpanReader reader)
+    {
+        bool read = reader.TryReadVarint(out ulong zigzag);
+        Number = (long)(zigzag >> 1) ^ -(long)(zigzag & 1);
+        return read;
+    }
+
+    private bool TryReadLimit(scoped ref SpanReader reader)
+    {
+        bool read = reader.TryReadVarint(out ulong limit) && limit <= int.MaxValue;
+        Limit = (int)limit;
+        return read;
+    }
+
+    private bool TryReadOffset(scoped ref SpanReader reader)
+    {
+        bool read = reader.TryReadVarint(out ulong offset) && offset <= long.MaxValue;
+        Number = (long)offset;
+        return read;
+    }
+
+    private bool TryReadField(scoped ref SpanReader reader)
+    {
+        bool read = reader.TryReadBytes(out ReadOnlySpan<byte> field);
+        Field = field;
+        return read;
+    }
+
+    private bool TryReadFields(scoped ref SpanReader reader, bool withValues)
+    {
+        if (!reader.TryReadVarint(out ulong count) || count is 0 or > CommandLimits.MaxParts)
+        {
+            return false;
+        }
+
+        Parts = (int)count;
+        Body = reader.Rest;
+        for (int i = 0; i < Parts; i++)
+        {
+            if (!reader.TryReadBytes(out _) || (withValues && !reader.TryReadBytes(out _)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private bool TryReadVersionInto(scoped ref SpanReader reader)
     {
@@ -239,7 +342,8 @@ internal ref struct CommandView
 
             for (ulong i = 0; i < commands; i++, first = false)
             {
-                if (!reader.TryReadBytes(out ReadOnlySpan<byte> command) || !TryRead(command, nested: true, out CommandView part))
+                if (!reader.TryReadBytes(out ReadOnlySpan<byte> command) || !TryRead(command, nested: true, out CommandView part)
+                    || (NeedsFormat3(command) && (_flags & Format3Flag) == 0))
                 {
                     return false;
                 }

@@ -4,18 +4,22 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Makes the payload of one Raft entry from what waited: <c>format u8 = 2 | base version u64 LE | count u32 LE | (length varint | command)*</c>.
+/// Makes the payload of one Raft entry from what waited: <c>format u8 | base version u64 LE | count u32 LE | (length varint | command)*</c>.
 /// Command i has the version base + i. Reusable; not thread-safe; allocates only while it grows.
 /// </summary>
 internal sealed class EntryBuilder
 {
-    internal const byte Format = 2;
+    internal const byte Format = 3;
+
+    // For entries whose commands were all known before hashes: builds that know it refuse what they would do otherwise than others.
+    internal const byte PlainFormat = 2;
 
     // Before sequence numbers of sessions had flags; the same in everything else.
     internal const byte OldestFormat = 1;
     internal const int HeaderBytes = 13;
     private byte[] _buffer = new byte[1024];
     private int _length = HeaderBytes;
+    private byte _format = PlainFormat;
 
     /// <summary>Commands so far.</summary>
     public int Count { get; private set; }
@@ -38,6 +42,7 @@ internal sealed class EntryBuilder
 
         _length += Varint.Write(_buffer.AsSpan(_length), (ulong)command.Length);
         command.CopyTo(_buffer.AsSpan(_length));
+        _format = CommandView.NeedsFormat3(command) ? Format : _format;
         _length += command.Length;
         Count++;
     }
@@ -48,7 +53,7 @@ internal sealed class EntryBuilder
     /// </summary>
     public ReadOnlyMemory<byte> Finish(Core.Version baseVersion)
     {
-        WriteHeader(_buffer, baseVersion, Count);
+        WriteHeader(_buffer, _format, baseVersion, Count);
         return _buffer.AsMemory(0, _length);
     }
 
@@ -59,6 +64,7 @@ internal sealed class EntryBuilder
     public void Clear()
     {
         _length = HeaderBytes;
+        _format = PlainFormat;
         Count = 0;
     }
 
@@ -66,13 +72,13 @@ internal sealed class EntryBuilder
     public static byte[] Advance(Core.Version version)
     {
         var payload = new byte[HeaderBytes];
-        WriteHeader(payload, version, 0);
+        WriteHeader(payload, PlainFormat, version, 0);
         return payload;
     }
 
-    private static void WriteHeader(Span<byte> payload, Core.Version baseVersion, int count)
+    private static void WriteHeader(Span<byte> payload, byte format, Core.Version baseVersion, int count)
     {
-        payload[0] = Format;
+        payload[0] = format;
         BinaryPrimitives.WriteUInt64LittleEndian(payload[1..], baseVersion.Value);
         BinaryPrimitives.WriteUInt32LittleEndian(payload[9..], (uint)count);
     }

@@ -18,11 +18,13 @@ internal ref struct CurrentEntry
 
     public ReadOnlySpan<byte> Value { get; private set; }
 
-    public static CurrentEntry From(ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs) =>
-        new() { Exists = true, Version = version, ExpiresAtMs = expiresAtMs, Value = value };
+    public DataType Type { get; private set; }
+
+    public static CurrentEntry From(ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, DataType type = DataType.Bytes) =>
+        new() { Exists = true, Version = version, ExpiresAtMs = expiresAtMs, Value = value, Type = type };
 
     public static CurrentEntry From(PinnedValue pin) =>
-        new() { Exists = true, Version = pin.Version, ExpiresAtMs = pin.ExpiresAtMs, Value = pin.Span, _pin = pin, _pinned = true };
+        new() { Exists = true, Version = pin.Version, ExpiresAtMs = pin.ExpiresAtMs, Value = pin.Span, Type = pin.Type, _pin = pin, _pinned = true };
 
     public void Dispose()
     {
@@ -80,7 +82,7 @@ internal sealed class PendingWrites
     }
 
     /// <summary>Writes a value; one whose time has passed deletes the key instead.</summary>
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs)
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, DataType type = DataType.Bytes)
     {
         if (expiresAtMs != 0 && expiresAtMs <= version.Milliseconds)
         {
@@ -92,11 +94,11 @@ internal sealed class PendingWrites
         }
         else if (_staging)
         {
-            _stage.Put(_keyspace, key, version, value, expiresAtMs);
+            _stage.Put(_keyspace, key, version, value, expiresAtMs, type);
         }
         else
         {
-            Emit(key, value, version, expiresAtMs);
+            Emit(key, value, version, expiresAtMs, type);
         }
     }
 
@@ -190,7 +192,7 @@ internal sealed class PendingWrites
 
             if (reader.Kind != EntryKind.Delete)
             {
-                Emit(reader.Key, reader.Value, version, reader.ExpiresAtMs);
+                Emit(reader.Key, reader.Value, version, reader.ExpiresAtMs, reader.Type);
                 continue;
             }
 
@@ -244,7 +246,7 @@ internal sealed class PendingWrites
     private static CurrentEntry Visible(scoped in WriteBatchReader entry, Core.Version version) =>
         entry.Kind == EntryKind.Delete || (entry.ExpiresAtMs != 0 && entry.ExpiresAtMs <= version.Milliseconds)
             ? default
-            : CurrentEntry.From(entry.Value, entry.Version, entry.ExpiresAtMs);
+            : CurrentEntry.From(entry.Value, entry.Version, entry.ExpiresAtMs, entry.Type);
 
     private CurrentEntry GetBelowStage(ReadOnlySpan<byte> key, Core.Version version)
     {
@@ -256,9 +258,9 @@ internal sealed class PendingWrites
         return _engine.TryGet(_keyspace, key, ReadPoint.AsOf(version), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
     }
 
-    private void Emit(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs)
+    private void Emit(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, DataType type)
     {
-        Batch.Put(_keyspace, key, version, value, expiresAtMs);
+        Batch.Put(_keyspace, key, version, value, expiresAtMs, type);
         if (expiresAtMs != 0)
         {
             IndexExpiry(key, ExpiryIndex.FirstCheck(expiresAtMs, version), version, version);

@@ -173,10 +173,10 @@ internal sealed class ShardSnapshotInstaller : IDisposable
 
     private void Begin(ReadOnlySpan<byte> header)
     {
-        if (header.Length < 1 || header[0] != SnapshotFormat.Format)
+        if (header.Length < 1 || header[0] is < SnapshotFormat.OldestFormat or > SnapshotFormat.Format)
         {
             throw new HengeException(
-                ErrorCode.UnsupportedFormat, $"The snapshot is of format {(header.Length > 0 ? header[0] : 0)}; this build knows {SnapshotFormat.Format}. Bring both nodes to one version of Henge.");
+                ErrorCode.UnsupportedFormat, $"The snapshot is of format {(header.Length > 0 ? header[0] : 0)}; this build knows {SnapshotFormat.OldestFormat} to {SnapshotFormat.Format}. Bring both nodes to one version of Henge.");
         }
 
         if (header.Length is < 37 or > 37 + SnapshotMeta.MaxExtraBytes)
@@ -228,9 +228,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
 
     private void TakeEntry(ref SpanReader reader)
     {
-        if (!reader.TryReadVarint(out ulong kind) || kind > (ulong)EntryKind.PutExpiring || !reader.TryReadVarint(out ulong version) || version > Core.Version.MaxValue
-            || !reader.TryReadVarint(out ulong expiry) || expiry > long.MaxValue || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
-            || (kind == (ulong)EntryKind.PutExpiring) != (expiry != 0))
+        if (!reader.TryReadVarint(out ulong kind) || kind > (ulong)EntryKind.PutTyped || !reader.TryReadVarint(out ulong version) || version > Core.Version.MaxValue
+            || !reader.TryReadVarint(out ulong header) || header > long.MaxValue || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
+            || !Fits((EntryKind)kind, (long)header))
         {
             throw Damaged("an entry is not well formed");
         }
@@ -241,12 +241,19 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         }
         else
         {
-            _batch.Put(_user, key, new Core.Version(version), reader.Rest, (long)expiry);
+            _batch.Put(_user, key, new Core.Version(version), reader.Rest, EntryHeader.ExpiresAtMs((long)header), EntryHeader.Type((long)header));
         }
 
         _entryCount++;
         ApplyFullBatch();
     }
+
+    private static bool Fits(EntryKind kind, long header) => kind switch
+    {
+        EntryKind.PutTyped => EntryHeader.Type(header) == DataType.Hash,
+        EntryKind.PutExpiring => header != 0 && EntryHeader.Type(header) == DataType.Bytes,
+        _ => header == 0,
+    };
 
     private void ApplyFullBatch()
     {

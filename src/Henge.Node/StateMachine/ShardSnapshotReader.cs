@@ -196,7 +196,7 @@ internal sealed class ShardSnapshotReader : IDisposable
 
         WriteVarint((ulong)_iterator.Kind);
         WriteVarint(_iterator.Version.Value);
-        WriteVarint((ulong)_iterator.ExpiresAtMs);
+        WriteVarint((ulong)EntryHeader.Join(_iterator.Type, _iterator.ExpiresAtMs));
         WriteBytes(_iterator.Key);
         _body.Write(_iterator.Value);
         Frame(SnapshotFormat.EntryRecord);

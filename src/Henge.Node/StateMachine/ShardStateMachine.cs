@@ -200,7 +200,7 @@ internal sealed class ShardStateMachine
             hasher.Add(entries.Key);
             hasher.Add(entries.Value);
             hasher.Add(entries.Version.Value);
-            hasher.Add((ulong)entries.ExpiresAtMs);
+            hasher.Add((ulong)EntryHeader.Join(entries.Type, entries.ExpiresAtMs));
         }
 
         _sessions.AddTo(ref hasher);

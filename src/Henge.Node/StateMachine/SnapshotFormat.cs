@@ -10,7 +10,11 @@ namespace Henge.Node.StateMachine;
 internal static class SnapshotFormat
 {
     public const uint Magic = 0x31535348; // "HSS1"
-    public const byte Format = 1;
+    public const byte Format = 2;
+
+    /// <summary>Format 1 has no entries with a type; it is read as well.</summary>
+    public const byte OldestFormat = 1;
+
     public const int ChunkHeaderBytes = 16;
 
     /// <summary>Smallest buffer for a chunk.</summary>

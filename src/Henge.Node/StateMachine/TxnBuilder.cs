@@ -41,7 +41,8 @@ public sealed class TxnBuilder
     public void Encode(IBufferWriter<byte> writer, SessionStamp session = default)
     {
         int size = checked((3 * Varint.MaxBytes) + _compares.WrittenCount + Then.Encoded.Length + Otherwise.Encoded.Length);
-        var output = new CommandEncoder.Output(writer, CommandKind.Txn, 0, session, size);
+        int flags = Then.NeedsFormat3 || Otherwise.NeedsFormat3 ? CommandView.Format3Flag : 0;
+        var output = new CommandEncoder.Output(writer, CommandKind.Txn, flags, session, size);
         output.Varint((ulong)_compareCount);
         output.Raw(_compares.WrittenSpan);
         output.Varint((ulong)Then.Count);
@@ -89,6 +90,8 @@ public sealed class TxnBranch
     /// <summary>How many commands there are.</summary>
     public int Count { get; private set; }
 
+    internal bool NeedsFormat3 { get; private set; }
+
     internal ReadOnlySpan<byte> Encoded => _commands.WrittenSpan;
 
     /// <summary>Adds an encoded command without a session; transactions do not nest.</summary>
@@ -103,12 +106,14 @@ public sealed class TxnBranch
         int at = Varint.Write(span, (ulong)command.Length);
         command.CopyTo(span[at..]);
         _commands.Advance(at + command.Length);
+        NeedsFormat3 |= CommandView.NeedsFormat3(command);
         Count++;
     }
 
     internal void Clear()
     {
         _commands.ResetWrittenCount();
+        NeedsFormat3 = false;
         Count = 0;
     }
 }

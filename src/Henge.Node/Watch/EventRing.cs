@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Storage;
 
 namespace Henge.Node.Watch;
 
@@ -161,7 +162,9 @@ internal static class EventRecord
 
     public static Core.Version Version(ReadOnlySpan<byte> record) => new(BinaryPrimitives.ReadUInt64LittleEndian(record[6..]));
 
-    public static long ExpiresAtMs(ReadOnlySpan<byte> record) => BinaryPrimitives.ReadInt64LittleEndian(record[14..]);
+    public static long ExpiresAtMs(ReadOnlySpan<byte> record) => EntryHeader.ExpiresAtMs(BinaryPrimitives.ReadInt64LittleEndian(record[14..]));
+
+    public static DataType Type(ReadOnlySpan<byte> record) => EntryHeader.Type(BinaryPrimitives.ReadInt64LittleEndian(record[14..]));
 
     public static ReadOnlySpan<byte> Key(ReadOnlySpan<byte> record) => record.Slice(EventRing.HeaderBytes, KeyLength(record));
 

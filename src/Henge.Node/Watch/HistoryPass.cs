@@ -225,7 +225,7 @@ internal sealed class HistoryPass : IDisposable
                 throw new HengeException(ErrorCode.Corruption, $"Version {version} of a key of shard {_machine.Shard} was there, and cannot be read. Run the storage check on this node.");
             }
 
-            receiver.OnEvent(View(reason, key, value.Span, version, value.ExpiresAtMs, had && previousValues, previous));
+            receiver.OnEvent(View(reason, key, value, version, had && previousValues, previous));
             return key.Length + value.Span.Length + (previousValues ? previous.Span.Length : 0);
         }
         finally
@@ -239,15 +239,17 @@ internal sealed class HistoryPass : IDisposable
         _machine.Engine.TryGet(SystemKeys.UserKeyspace(_machine.Shard), key, point, out value);
 
     private static WatchEventView View(
-        WatchReason reason, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, bool hasPrevious, in PinnedValue previous) => new()
+        WatchReason reason, ReadOnlySpan<byte> key, in PinnedValue value, Core.Version version, bool hasPrevious, in PinnedValue previous) => new()
         {
             Reason = reason,
             Key = key,
-            Value = value,
+            Value = value.Span,
+            Type = value.Type,
             Version = version,
-            ExpiresAtMs = expiresAtMs,
+            ExpiresAtMs = value.ExpiresAtMs,
             HasPrevious = hasPrevious,
             PreviousValue = hasPrevious ? previous.Span : default,
+            PreviousType = hasPrevious ? previous.Type : default,
             PreviousVersion = hasPrevious ? previous.Version : default,
         };
 

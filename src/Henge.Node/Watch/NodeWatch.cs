@@ -289,10 +289,12 @@ internal sealed class NodeWatch : IWatch
                 Reason = reason,
                 Key = key,
                 Value = value,
+                Type = EventRecord.Type(record),
                 Version = version,
                 ExpiresAtMs = EventRecord.ExpiresAtMs(record),
                 HasPrevious = had,
                 PreviousValue = had ? previous.Span : default,
+                PreviousType = had ? previous.Type : default,
                 PreviousVersion = had ? previous.Version : default,
             });
             return key.Length + value.Length + (had ? previous.Span.Length : 0);

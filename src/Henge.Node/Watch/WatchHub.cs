@@ -232,7 +232,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
                 expired += isExpired ? 1 : 0;
                 WatchReason reason = reader.Kind != EntryKind.Delete ? WatchReason.Put : isExpired ? WatchReason.Expired : WatchReason.Delete;
                 bool byReference = reader.Value.Length > _options.InlineValueBytes;
-                _ring!.Add(reason, reader.Version, reader.Key, byReference ? default : reader.Value, reader.ExpiresAtMs, byReference);
+                _ring!.Add(reason, reader.Version, reader.Key, byReference ? default : reader.Value, EntryHeader.Join(reader.Type, reader.ExpiresAtMs), byReference);
                 _waiting.TakeMatching(reader.Key, _woken);
                 any = true;
             }

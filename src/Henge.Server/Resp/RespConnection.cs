@@ -114,6 +114,23 @@ internal sealed class RespConnection
         return operation;
     }
 
+    /// <summary>Runs several operations together, between batches; the first that failed, or null.</summary>
+    public async ValueTask<Operation?> RunManyAsync(Action<RespBatch> fill)
+    {
+        _batch.Clear();
+        fill(_batch);
+        await _batch.RunAsync(Node);
+        for (int i = 0; i < _batch.Count; i++)
+        {
+            if (_batch[i].Error != ErrorCode.None)
+            {
+                return _batch[i];
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Cuts the connection.</summary>
     public void Abort(Exception reason) => _connection.Abort(new ConnectionAbortedException(reason.Message, reason));
 

@@ -11,6 +11,8 @@ internal static class RespErrors
 {
     public const string Syntax = "ERR syntax error";
     public const string NotAnInteger = "ERR value is not an integer or out of range";
+    public const string WrongType = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    public const string NoSuchKey = "ERR no such key";
     public const string NotAFloat = "ERR value is not a valid float";
     public const string NotFinite = "ERR increment would produce NaN or Infinity";
     public const string NestedMulti = "ERR MULTI calls can not be nested";
@@ -66,6 +68,10 @@ internal static class RespErrors
         CommandProblem.IntegerOverflow => "ERR increment or decrement would overflow",
         CommandProblem.NotANumber => NotAFloat,
         CommandProblem.NumberOverflow => NotFinite,
+        CommandProblem.WrongKind => WrongType,
+        CommandProblem.HashValueNotAnInteger => "ERR hash value is not an integer",
+        CommandProblem.HashValueNotANumber => "ERR hash value is not a float",
+        CommandProblem.HashTooLarge => "ERR the hash would be larger than the limit of values allows; spread its fields over several keys",
         CommandProblem.ValueTooLarge => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
         _ => Of(result.Error, result.ErrorMessage),
     };

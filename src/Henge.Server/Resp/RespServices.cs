@@ -34,7 +34,7 @@ internal sealed partial class RespServices(IHengeNode node, ServerMetrics? metri
     public RespWaitingBudget Waiting { get; } = new(limits ?? new RespLimits());
 
     /// <summary>Most subscriptions of one connection.</summary>
-    public int SubscriptionsLimit { get; init; } = 128;
+    public int SubscriptionsLimit { get; init; } = 1024;
 
     /// <summary>How long replies may wait for a client that does not read.</summary>
     public TimeSpan SlowClientTimeout { get; init; } = TimeSpan.FromSeconds(60);

@@ -56,17 +56,19 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
             _held = _used = _gate.Wait(0);
         }
 
+        // All of a command's channels or none: a client counts on one confirmation for each.
+        int more = Enumerable.Range(1, arguments.Count - 1).Select(i => IdOf(Name(arguments, i), pattern)).Distinct(StringComparer.Ordinal).Count(id => !_open.ContainsKey(id));
+        if (Count + more > connection.Services.SubscriptionsLimit)
+        {
+            writer.Error($"ERR too many subscriptions: at most {connection.Services.SubscriptionsLimit} a connection; nothing was subscribed to");
+            return;
+        }
+
         for (int i = 1; i < arguments.Count; i++)
         {
-            string channel = arguments.Text(i), id = (pattern ? "p" : "s") + channel;
+            string channel = Name(arguments, i), id = IdOf(channel, pattern);
             if (!_open.ContainsKey(id))
             {
-                if (Count >= connection.Services.SubscriptionsLimit)
-                {
-                    writer.Error($"ERR too many subscriptions: at most {connection.Services.SubscriptionsLimit} a connection");
-                    return;
-                }
-
                 try
                 {
                     _open[id] = new Subscription(this, channel, pattern);
@@ -87,7 +89,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
     {
         string verb = pattern ? "punsubscribe" : "unsubscribe", kind = pattern ? "p" : "s";
         string[] channels = arguments.Count > 1
-            ? [.. Enumerable.Range(1, arguments.Count - 1).Select(i => arguments.Text(i))]
+            ? [.. Enumerable.Range(1, arguments.Count - 1).Select(i => Name(arguments, i))]
             : [.. _open.Keys.Where(k => k.StartsWith(kind, StringComparison.Ordinal)).Select(k => k[1..])];
         foreach (string channel in channels)
         {
@@ -116,6 +118,11 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
         return ValueTask.CompletedTask;
     }
 
+    // Names are bytes: each is kept as the character of the same number, which loses nothing.
+    private static string Name(RespArguments arguments, int index) => Encoding.Latin1.GetString(arguments.Span(index));
+
+    private static string IdOf(string channel, bool pattern) => (pattern ? "p" : "s") + channel;
+
     private void Confirm(RespWriter writer, string verb, string? channel)
     {
         writer.Push(3);
@@ -126,7 +133,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
         }
         else
         {
-            writer.Bulk(channel);
+            writer.Bulk(Encoding.Latin1.GetBytes(channel));
         }
 
         writer.Integer(Count);
@@ -147,7 +154,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
         {
             (_owner, _channel, _pattern) = (owner, channel, pattern);
             bool keys = channel.StartsWith(KeySpace, StringComparison.Ordinal);
-            _keyPattern = Encoding.UTF8.GetBytes(keys ? channel[KeySpace.Length..] : "");
+            _keyPattern = Encoding.Latin1.GetBytes(keys ? channel[KeySpace.Length..] : "");
             if (!keys && !(pattern && channel is "*" or "__keyspace*" or "__key*__:*"))
             {
                 // Other channels exist in Redis, but nobody can publish on them here.
@@ -173,7 +180,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
             writer.Bulk(_pattern ? "pmessage" : "message");
             if (_pattern)
             {
-                writer.Bulk(_channel);
+                writer.Bulk(Encoding.Latin1.GetBytes(_channel));
             }
 
             writer.Bulk([.. "__keyspace@0__:"u8, .. watchEvent.Key]);

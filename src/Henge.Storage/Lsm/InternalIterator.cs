@@ -16,7 +16,7 @@ internal abstract class InternalIterator : IDisposable
     /// <summary>The internal key.</summary>
     public abstract ReadOnlySpan<byte> Key { get; }
 
-    /// <summary>The value; that of <see cref="EntryKind.PutExpiring"/> begins with the expiry, 8 bytes of milliseconds LE.</summary>
+    /// <summary>The value; that of a kind with a header begins with it (<see cref="EntryHeader"/>, LE).</summary>
     public abstract ReadOnlySpan<byte> Value { get; }
 
     /// <summary>Moves to the first entry.</summary>

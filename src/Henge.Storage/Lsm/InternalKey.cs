@@ -51,7 +51,7 @@ internal static unsafe class InternalKey
 
     /// <summary>True when the bytes can be an internal key.</summary>
     public static bool IsWellFormed(ReadOnlySpan<byte> internalKey) =>
-        internalKey.Length >= OverheadBytes && internalKey[^1] <= (byte)EntryKind.PutExpiring && GetVersion(internalKey).Value <= Core.Version.MaxValue;
+        internalKey.Length >= OverheadBytes && internalKey[^1] <= (byte)EntryKind.PutTyped && GetVersion(internalKey).Value <= Core.Version.MaxValue;
 
     /// <summary>The keyspace.</summary>
     public static uint GetKeyspace(ReadOnlySpan<byte> internalKey) => BinaryPrimitives.ReadUInt32BigEndian(internalKey);

@@ -58,7 +58,10 @@ internal unsafe struct FoundEntry
     /// <summary>When it expires, in milliseconds since the epoch of versions; 0 if never.</summary>
     public long ExpiresAtMs;
 
-    /// <summary>The value, without the expiry.</summary>
+    /// <summary>What the value is.</summary>
+    public DataType Type;
+
+    /// <summary>The value, without the header.</summary>
     public byte* Value;
 
     /// <summary>Bytes of the value.</summary>
@@ -74,23 +77,26 @@ internal unsafe struct FoundEntry
     public readonly ReadOnlySpan<byte> Span => new(Value, ValueLength);
 
     /// <summary>Hands the pin on.</summary>
-    public readonly PinnedValue ToPinnedValue() => new(Owner, Token, Value, ValueLength, Version, ExpiresAtMs);
+    public readonly PinnedValue ToPinnedValue() => new(Owner, Token, Value, ValueLength, Version, ExpiresAtMs, Type);
 
     /// <summary>Lets go of the pin.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Unpin() => Owner?.Unpin(Token);
 
-    /// <summary>Fills in the value of an entry, taking the expiry off a value that has one.</summary>
+    /// <summary>Fills in the value of an entry, taking the header off a value that has one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void SetValue(EntryKind kind, byte* value, int length)
     {
         Kind = kind;
         ExpiresAtMs = 0;
-        if (kind == EntryKind.PutExpiring)
+        Type = DataType.Bytes;
+        if (EntryHeader.IsIn(kind))
         {
-            ExpiresAtMs = BinaryPrimitives.ReadInt64LittleEndian(new ReadOnlySpan<byte>(value, sizeof(long)));
-            value += sizeof(long);
-            length -= sizeof(long);
+            long header = BinaryPrimitives.ReadInt64LittleEndian(new ReadOnlySpan<byte>(value, EntryHeader.Bytes));
+            ExpiresAtMs = EntryHeader.ExpiresAtMs(header);
+            Type = EntryHeader.Type(header);
+            value += EntryHeader.Bytes;
+            length -= EntryHeader.Bytes;
         }
 
         Value = value;

@@ -319,7 +319,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
     {
         if (version.TryGet(lookup, out FoundEntry entry))
         {
-            if (entry.Kind == EntryKind.Put || (entry.Kind == EntryKind.PutExpiring && entry.ExpiresAtMs > nowMs))
+            if (entry.Kind == EntryKind.Put || (EntryHeader.IsIn(entry.Kind) && EntryHeader.IsAlive(entry.ExpiresAtMs, nowMs)))
             {
                 value = entry.ToPinnedValue();
                 return true;

@@ -250,7 +250,7 @@ public sealed class MemoryEngine : IStorageEngine
             }
 
             raises.See(_clocks, reader.Keyspace, reader.Version);
-            buffer.Table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
+            buffer.Table.Add(reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.Header);
         }
 
         raises.Raise(_clocks, buffer: null);
@@ -281,10 +281,10 @@ public sealed class MemoryEngine : IStorageEngine
             for (filter.SeekToFirst(); filter.Valid; filter.Next())
             {
                 InternalKey.Split(filter.Key, out uint keyspace, out ReadOnlySpan<byte> key, out Core.Version version, out EntryKind kind);
-                bool expiring = kind == EntryKind.PutExpiring;
+                bool headed = EntryHeader.IsIn(kind);
                 ReadOnlySpan<byte> value = filter.Value;
-                long expiresAtMs = expiring ? System.Buffers.Binary.BinaryPrimitives.ReadInt64LittleEndian(value) : 0;
-                fresh.Table.Add(kind, keyspace, key, version, expiring ? value[sizeof(long)..] : value, expiresAtMs);
+                long header = headed ? System.Buffers.Binary.BinaryPrimitives.ReadInt64LittleEndian(value) : 0;
+                fresh.Table.Add(kind, keyspace, key, version, headed ? value[EntryHeader.Bytes..] : value, header);
             }
         }
 

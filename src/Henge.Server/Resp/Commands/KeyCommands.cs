@@ -2,6 +2,7 @@ using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -16,7 +17,7 @@ internal static class KeyCommands
         new DeleteCommand("del") { Keys = AllKeys },
         new DeleteCommand("unlink") { Keys = AllKeys },
         new ReadCommand("exists", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = AllKeys },
-        new ReadCommand("type", 2, static (_, found, writer) => Simple(writer, found.Exists ? "string" : "none")) { Keys = OneKey },
+        new ReadCommand("type", 2, static (_, found, writer) => Simple(writer, !found.Exists ? "none" : found.Type == DataType.Hash ? "hash" : "string")) { Keys = OneKey },
         new ReadCommand("ttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1000)) { Keys = OneKey },
         new ReadCommand("pttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1)) { Keys = OneKey },
         new WriteCommand("expire", -3, static (a, n, w) => EncodeExpire(a, n, w, "expire", 1000, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },

@@ -2,6 +2,7 @@ using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -183,13 +184,18 @@ internal sealed class WriteCommand(string name, int arity, WriteCommand.Encoder 
 }
 
 /// <summary>What a read found of one key.</summary>
-internal readonly ref struct FoundEntry(ReadOnlySpan<byte> value, long expiresAtMs)
+internal readonly ref struct FoundEntry(ReadOnlySpan<byte> value, long expiresAtMs, DataType type)
 {
     public bool Exists { get; } = true;
 
     public ReadOnlySpan<byte> Value { get; } = value;
 
     public long ExpiresAtMs { get; } = expiresAtMs;
+
+    public DataType Type { get; } = type;
+
+    /// <summary>True when there is a value and it is of another type.</summary>
+    public bool IsOther(DataType? wanted) => Exists && wanted is { } w && w != Type;
 }
 
 /// <summary>A command that reads one key or several.</summary>
@@ -200,6 +206,9 @@ internal sealed class ReadCommand(string name, int arity, ReadCommand.Replier re
 
     /// <summary>True: the reply is an array with an item for each key.</summary>
     public bool AsArray { get; init; }
+
+    /// <summary>What the value must be; anything else is an error, or nothing in an array. Null: whatever it is.</summary>
+    public DataType? Wants { get; init; }
 
     /// <summary>True: the reply is the sum of what the replier returned.</summary>
     public bool AsSum { get; init; }
@@ -243,7 +252,7 @@ internal sealed class ReadCommand(string name, int arity, ReadCommand.Replier re
             {
                 using (value)
                 {
-                    sum += reply(node, new FoundEntry(value.Span, value.ExpiresAtMs), writer);
+                    sum += Found(node, new FoundEntry(value.Span, value.ExpiresAtMs, value.Type), writer);
                 }
             }
             else
@@ -286,7 +295,7 @@ internal sealed class ReadCommand(string name, int arity, ReadCommand.Replier re
         for (int i = 1; i < arguments.Count && results.MoveNext(); i++)
         {
             sum += results.Current.Found && EntryView.TryRead(results.Payload, out EntryView entry)
-                ? reply(node, new FoundEntry(entry.Value, entry.ExpiresAtMs), writer)
+                ? Found(node, new FoundEntry(entry.Value, entry.ExpiresAtMs, entry.Type), writer)
                 : reply(node, default, writer);
         }
 
@@ -294,5 +303,21 @@ internal sealed class ReadCommand(string name, int arity, ReadCommand.Replier re
         {
             writer.Integer(sum);
         }
+    }
+
+    private int Found(IHengeNode node, FoundEntry found, RespWriter writer)
+    {
+        if (!found.IsOther(Wants))
+        {
+            return reply(node, found, writer);
+        }
+
+        if (AsArray)
+        {
+            return reply(node, default, writer);
+        }
+
+        writer.Error(RespErrors.WrongType);
+        return 0;
     }
 }

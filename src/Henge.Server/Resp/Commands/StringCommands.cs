@@ -3,6 +3,7 @@ using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -13,9 +14,9 @@ internal static class StringCommands
 
     public static IEnumerable<RespCommand> All =>
     [
-        new ReadCommand("get", 2, BulkOrNull) { Keys = OneKey },
-        new ReadCommand("mget", -2, BulkOrNull) { AsArray = true, Keys = (1, -1, 1) },
-        new ReadCommand("strlen", 2, static (_, found, writer) => Integer(writer, found.Value.Length)) { Keys = OneKey },
+        new ReadCommand("get", 2, BulkOrNull) { Wants = DataType.Bytes, Keys = OneKey },
+        new ReadCommand("mget", -2, BulkOrNull) { Wants = DataType.Bytes, AsArray = true, Keys = (1, -1, 1) },
+        new ReadCommand("strlen", 2, static (_, found, writer) => Integer(writer, found.Value.Length)) { Wants = DataType.Bytes, Keys = OneKey },
         new WriteCommand("set", -3, EncodeSet, ReplySet) { Keys = OneKey },
         new WriteCommand("setnx", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { Condition = PutCondition.IfAbsent }), ReplyOneIfDone) { Keys = OneKey },
         new WriteCommand("setex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1000), ReplyOk) { Keys = OneKey },
@@ -41,7 +42,12 @@ internal static class StringCommands
 
     private static void ReplyPrevious(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer)
     {
-        if (EntryView.TryRead(payload, out EntryView entry))
+        if (EntryView.TryRead(payload, out EntryView entry) && entry.Type != DataType.Bytes)
+        {
+            // GETEX without options reads; what writes is refused by the state machine.
+            writer.Error(RespErrors.WrongType);
+        }
+        else if (EntryView.TryRead(payload, out entry))
         {
             writer.Bulk(entry.Value);
         }
@@ -94,6 +100,7 @@ internal static class StringCommands
 
         // As in Redis an option may stand there again; of two times of one unit the later one counts.
         PutCondition condition = PutCondition.None;
+        ReadOnlyMemory<byte> comparand = default;
         Expiry expiry = Expiry.Never;
         int unit = 0;
         bool keep = false, get = false;
@@ -106,6 +113,16 @@ internal static class StringCommands
             else if (arguments.Is(i, "XX"u8) && condition != PutCondition.IfAbsent)
             {
                 condition = PutCondition.IfPresent;
+            }
+            else if (condition == PutCondition.None && MoveCommands.ReadCondition(arguments, i, out PutCondition onValue, out comparand) is var wrong && (wrong is not null || onValue != PutCondition.None))
+            {
+                if (wrong is not null)
+                {
+                    return wrong;
+                }
+
+                condition = onValue;
+                i++;
             }
             else if (arguments.Is(i, "GET"u8))
             {
@@ -130,14 +147,19 @@ internal static class StringCommands
             return error;
         }
 
-        return Put(writer, arguments.Span(1), arguments.Span(2), new PutOptions { Condition = condition, Expiry = expiry, KeepExpiry = keep, ReturnPrevious = get });
+        return Put(writer, arguments.Span(1), arguments.Span(2), new PutOptions { Condition = condition, Comparand = comparand, Expiry = expiry, KeepExpiry = keep, ReturnPrevious = get });
     }
 
     private static void ReplySet(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer)
     {
         for (int i = 3; i < arguments.Count; i++)
         {
-            if (arguments.Is(i, "GET"u8))
+            if (MoveCommands.IsCondition(arguments, i))
+            {
+                // What stands behind it is a value, whatever it says.
+                i++;
+            }
+            else if (arguments.Is(i, "GET"u8))
             {
                 ReplyPrevious(arguments, in result, payload, writer);
                 return;
@@ -223,7 +245,7 @@ internal static class StringCommands
 
     private static string? EncodeIncrByFloat(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
     {
-        if (arguments.Span(2).TrimStart("+-"u8) is [(byte)'i' or (byte)'I', ..] word && (Ascii.EqualsIgnoreCase(word, "inf"u8) || Ascii.EqualsIgnoreCase(word, "infinity"u8)))
+        if (IsInfinity(arguments.Span(2)))
         {
             return RespErrors.NotFinite;
         }
@@ -238,6 +260,9 @@ internal static class StringCommands
             return RespErrors.NotAFloat;
         }
     }
+
+    internal static bool IsInfinity(ReadOnlySpan<byte> text) =>
+        text.TrimStart("+-"u8) is var word && (Ascii.EqualsIgnoreCase(word, "inf"u8) || Ascii.EqualsIgnoreCase(word, "infinity"u8));
 
     private static string? EncodeMSetNx(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer)
     {

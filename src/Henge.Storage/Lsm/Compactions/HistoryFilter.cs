@@ -86,8 +86,8 @@ internal sealed class HistoryFilter(InternalIterator source, Core.Version floor,
 
             _floorReached = true;
             EntryKind kind = InternalKey.GetKind(key);
-            bool expired = kind == EntryKind.PutExpiring && !systemKeyspace
-                && BinaryPrimitives.ReadInt64LittleEndian(source.Value) <= floor.Milliseconds;
+            bool expired = EntryHeader.IsIn(kind) && !systemKeyspace
+                && !EntryHeader.IsAlive(BinaryPrimitives.ReadInt64LittleEndian(source.Value), floor.Milliseconds);
             if (kind == EntryKind.Delete || expired)
             {
                 if (nothingBelow(prefix))

@@ -48,9 +48,9 @@ internal sealed class TableSink(TableStore store, ulong epoch, long targetBytes,
         }
 
         _writer.Add(key, value);
-        if (InternalKey.GetKind(key) == EntryKind.PutExpiring)
+        if (EntryHeader.IsIn(InternalKey.GetKind(key)))
         {
-            _maxExpiresAtMs = Math.Max(_maxExpiresAtMs, BinaryPrimitives.ReadInt64LittleEndian(value));
+            _maxExpiresAtMs = Math.Max(_maxExpiresAtMs, EntryHeader.ExpiresAtMs(BinaryPrimitives.ReadInt64LittleEndian(value)));
         }
 
         if (limiter is not null && _writer.EstimatedBytes - _limitedBytes >= 1 << 16)

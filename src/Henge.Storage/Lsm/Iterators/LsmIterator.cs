@@ -60,7 +60,7 @@ internal sealed unsafe class LsmIterator : EngineIterator
         get
         {
             ReadOnlySpan<byte> value = _reverse ? new ReadOnlySpan<byte>(_value, _valueLength) : Merge.Value;
-            return Kind == EntryKind.PutExpiring ? value[sizeof(long)..] : value;
+            return EntryHeader.IsIn(Kind) ? value[EntryHeader.Bytes..] : value;
         }
     }
 
@@ -68,7 +68,11 @@ internal sealed unsafe class LsmIterator : EngineIterator
 
     public override EntryKind Kind => InternalKey.GetKind(CurrentKey);
 
-    public override long ExpiresAtMs => Kind != EntryKind.PutExpiring ? 0
+    public override long ExpiresAtMs => EntryHeader.ExpiresAtMs(Header);
+
+    public override DataType Type => EntryHeader.Type(Header);
+
+    private long Header => !EntryHeader.IsIn(Kind) ? 0
         : BinaryPrimitives.ReadInt64LittleEndian(_reverse ? new ReadOnlySpan<byte>(_value, _valueLength) : Merge.Value);
 
     private ReadOnlySpan<byte> CurrentKey => _valid
@@ -348,7 +352,7 @@ internal sealed unsafe class LsmIterator : EngineIterator
     }
 
     private bool IsVisible(EntryKind kind, ReadOnlySpan<byte> value) =>
-        kind == EntryKind.Put || (kind == EntryKind.PutExpiring && BinaryPrimitives.ReadInt64LittleEndian(value) > _point.NowMs);
+        kind == EntryKind.Put || (EntryHeader.IsIn(kind) && EntryHeader.IsAlive(BinaryPrimitives.ReadInt64LittleEndian(value), _point.NowMs));
 
     private bool IsCurrentPrefix(ReadOnlySpan<byte> key) =>
         key.Length == _keyLength && InternalKey.GetPrefix(key).SequenceEqual(CurrentPrefix);

@@ -55,12 +55,12 @@ internal sealed unsafe class MemTable : IPinOwner
 
     /// <summary>
     /// Adds an entry. An entry with the same key, version and kind that is there already stays as it is: a log that is replayed brings the
-    /// same bytes again. The expiry counts for <see cref="EntryKind.PutExpiring"/> only.
+    /// same bytes again. The header counts for kinds that have one only.
     /// </summary>
     public void Add(
-        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0)
+        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long header = 0)
     {
-        SkipListNode* node = Write(kind, keyspace, key, version, value, expiresAtMs, out int height, out ulong hash);
+        SkipListNode* node = Write(kind, keyspace, key, version, value, header, out int height, out ulong hash);
 
         // Before the entry itself: who can see the entry must not be turned away by the filter.
         AddToFilter(hash);
@@ -71,9 +71,9 @@ internal sealed unsafe class MemTable : IPinOwner
 
     /// <summary>Adds an entry to a group that <see cref="AddGroup"/> brings in; the group must have room.</summary>
     public void Add(
-        ref MemTableGroup group, EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs)
+        ref MemTableGroup group, EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long header)
     {
-        SkipListNode* node = Write(kind, keyspace, key, version, value, expiresAtMs, out int height, out ulong hash);
+        SkipListNode* node = Write(kind, keyspace, key, version, value, header, out int height, out ulong hash);
         _newest.Prefetch(hash);
         if (Sse.IsSupported)
         {
@@ -109,20 +109,20 @@ internal sealed unsafe class MemTable : IPinOwner
 
     /// <summary>Writes an entry into the arena, where nobody finds it yet.</summary>
     private SkipListNode* Write(
-        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs, out int height, out ulong hash)
+        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long header, out int height, out ulong hash)
     {
-        int expiryBytes = kind == EntryKind.PutExpiring ? sizeof(long) : 0;
+        int headerBytes = EntryHeader.IsIn(kind) ? EntryHeader.Bytes : 0;
         ulong number = (ulong)Interlocked.Increment(ref _counters->Added);
         int prefixLength = key.Length + InternalKey.KeyspaceBytes;
-        SkipListNode* node = _list.AllocateNode(prefixLength, checked(value.Length + expiryBytes), number, out height);
+        SkipListNode* node = _list.AllocateNode(prefixLength, checked(value.Length + headerBytes), number, out height);
         byte* target = SkipListNode.Key(node);
         BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(target, sizeof(uint)), keyspace);
         key.CopyTo(new Span<byte>(target + InternalKey.KeyspaceBytes, key.Length));
         InternalKey.WriteTrailer(new Span<byte>(target + prefixLength, InternalKey.TrailerBytes), version, kind);
         byte* valueTarget = SkipListNode.Value(node);
-        if (expiryBytes != 0)
+        if (headerBytes != 0)
         {
-            BinaryPrimitives.WriteInt64LittleEndian(new Span<byte>(valueTarget, sizeof(long)), expiresAtMs);
+            BinaryPrimitives.WriteInt64LittleEndian(new Span<byte>(valueTarget, sizeof(long)), header);
             valueTarget += sizeof(long);
         }
 

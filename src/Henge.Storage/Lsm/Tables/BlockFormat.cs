@@ -245,9 +245,9 @@ internal static unsafe class BlockFormat
             restart += isRestart ? 1 : 0;
             ulong word = *(ulong*)meta & mask;
             keyLength = shared + suffix;
-            if ((i == 0 && !isRestart) || keyLength < InternalKey.KeyspaceBytes || (word & 3) > (ulong)EntryKind.PutExpiring
+            if ((i == 0 && !isRestart) || keyLength < InternalKey.KeyspaceBytes
                 || header->BaseVersion + (word >> 2) > Core.Version.MaxValue
-                || ((word & 3) == (ulong)EntryKind.PutExpiring && valueLength < sizeof(long)))
+                || (EntryHeader.IsIn((EntryKind)(word & 3)) && valueLength < EntryHeader.Bytes))
             {
                 return $"entry {i} of a data block makes no sense";
             }

@@ -17,8 +17,11 @@ internal static class TableFormat
     /// <summary>"HENGETBL".</summary>
     public const ulong Magic = 0x4C42_5445_474E_4548;
 
-    /// <summary>The format that this build writes, and the only one that it reads.</summary>
-    public const uint FormatVersion = 1;
+    /// <summary>The format that this build writes.</summary>
+    public const uint FormatVersion = 2;
+
+    /// <summary>The oldest format that it reads: version 1 has no <see cref="EntryKind.PutTyped"/> and is otherwise the same.</summary>
+    public const uint OldestFormatVersion = 1;
 
     /// <summary>Magic u64, format version u32, CRC-32C of the two.</summary>
     public const int HeaderBytes = 16;
@@ -128,11 +131,11 @@ internal static class TableFormat
 
     private static void CheckVersion(uint version, string path)
     {
-        if (version != FormatVersion)
+        if (version is < OldestFormatVersion or > FormatVersion)
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
-                $"Table '{path}' has format version {version}, but this build reads version {FormatVersion} only. Open it with the release that wrote it, or a later one.");
+                $"Table '{path}' has format version {version}, but this build reads versions {OldestFormatVersion} to {FormatVersion} only. Open it with the release that wrote it, or a later one.");
         }
     }
 

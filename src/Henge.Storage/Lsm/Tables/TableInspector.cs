@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Henge.Core;
 
 namespace Henge.Storage.Lsm;
@@ -36,7 +37,7 @@ internal static unsafe class TableInspector
                         Check(table, InternalKey.GetVersion(key) >= properties.MinVersion && InternalKey.GetVersion(key) <= properties.MaxVersion, indexed.Offset, "a version is outside of what the properties say");
                         maxVersion = Math.Max(maxVersion, InternalKey.GetVersion(key).Value);
                         tombstones += InternalKey.GetKind(key) == EntryKind.Delete ? 1 : 0;
-                        expiring += InternalKey.GetKind(key) == EntryKind.PutExpiring ? 1 : 0;
+                        expiring += EntryHeader.IsIn(InternalKey.GetKind(key)) && EntryHeader.ExpiresAtMs(BinaryPrimitives.ReadInt64LittleEndian(cursor.Value)) != 0 ? 1 : 0;
                         garbage += entries + count > 0 && InternalKey.SamePrefix(last.AsSpan(0, lastLength), key) ? 1 : 0;
                         Check(table, entries + count > 0 || key.SequenceEqual(properties.SmallestKey), indexed.Offset, "the first key is not what the properties say");
                         last = last.Length < key.Length ? new byte[key.Length * 2] : last;

@@ -68,7 +68,7 @@ internal sealed class TableWriter : IDisposable
 
     private ReadOnlySpan<byte> LastKey => _lastKey.AsSpan(0, _lastKeyLength);
 
-    /// <summary>Adds an entry; keys must rise strictly. The value of <see cref="EntryKind.PutExpiring"/> begins with its expiry.</summary>
+    /// <summary>Adds an entry; keys must rise strictly. The value of a kind with a header begins with it.</summary>
     public void Add(ReadOnlySpan<byte> internalKey, ReadOnlySpan<byte> value)
     {
         Invariant.Check(!_finished && InternalKey.IsWellFormed(internalKey), "malformed key, or table finished");
@@ -109,11 +109,15 @@ internal sealed class TableWriter : IDisposable
         _rawKeyBytes += internalKey.Length;
         _rawValueBytes += value.Length;
         _tombstones += kind == EntryKind.Delete ? 1 : 0;
-        if (kind == EntryKind.PutExpiring)
+        if (EntryHeader.IsIn(kind))
         {
-            Invariant.Check(value.Length >= sizeof(long), "a value that expires begins with its expiry");
-            _expiring++;
-            _minExpiresAtMs = Math.Min(_minExpiresAtMs, Math.Max(0, BinaryPrimitives.ReadInt64LittleEndian(value)));
+            Invariant.Check(value.Length >= EntryHeader.Bytes, "a value that expires or has a type begins with its header");
+            long expiresAtMs = EntryHeader.ExpiresAtMs(BinaryPrimitives.ReadInt64LittleEndian(value));
+            if (expiresAtMs != 0 || kind == EntryKind.PutExpiring)
+            {
+                _expiring++;
+                _minExpiresAtMs = Math.Min(_minExpiresAtMs, expiresAtMs);
+            }
         }
 
         if (!newKey)

@@ -102,7 +102,7 @@ internal sealed class BatchApplier
             }
 
             raises.See(clocks, reader.Keyspace, reader.Version);
-            table.Add(ref group, reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.ExpiresAtMs);
+            table.Add(ref group, reader.Kind, reader.Keyspace, reader.Key, reader.Version, reader.Value, reader.Header);
             if (group.IsFull)
             {
                 table.AddGroup(&group);

@@ -1,0 +1,37 @@
+namespace Henge.Storage;
+
+/// <summary>What a value is. The numbers are on disk and on the wire: never change one.</summary>
+public enum DataType : byte
+{
+    /// <summary>Bytes, whatever they mean to their owner.</summary>
+    Bytes = 0,
+    /// <summary>A hash: fields with values, in the owner's encoding.</summary>
+    Hash = 1,
+}
+
+/// <summary>
+/// The 8 bytes before a stored value that has a type or an end: the low 56 bits are the moment at which it ends, in milliseconds since the epoch of versions (0: never),
+/// the high 8 bits its <see cref="DataType"/>. So a type is never a matter of what the value's bytes look like. Pure functions.
+/// </summary>
+public static class EntryHeader
+{
+    private const int TypeShift = 56;
+
+    /// <summary>Bytes of a header.</summary>
+    public const int Bytes = sizeof(long);
+
+    /// <summary>True for kinds whose stored value begins with a header.</summary>
+    public static bool IsIn(EntryKind kind) => kind >= EntryKind.PutExpiring;
+
+    /// <summary>Joins both; the moment must be within 56 bits.</summary>
+    public static long Join(DataType type, long expiresAtMs) => expiresAtMs | ((long)type << TypeShift);
+
+    /// <summary>The moment at which the value ends; 0 for never.</summary>
+    public static long ExpiresAtMs(long header) => header & ((1L << TypeShift) - 1);
+
+    /// <summary>The type.</summary>
+    public static DataType Type(long header) => (DataType)((ulong)header >> TypeShift);
+
+    /// <summary>True when a value with this header can be seen at a moment.</summary>
+    public static bool IsAlive(long header, long nowMs) => ExpiresAtMs(header) is var end && (end == 0 || end > nowMs);
+}
