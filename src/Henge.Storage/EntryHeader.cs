@@ -20,14 +20,17 @@ public static class EntryHeader
     /// <summary>Bytes of a header.</summary>
     public const int Bytes = sizeof(long);
 
+    /// <summary>The latest moment that there is room for: some 2.2 million years.</summary>
+    public const long MaxExpiresAtMs = (1L << TypeShift) - 1;
+
     /// <summary>True for kinds whose stored value begins with a header.</summary>
     public static bool IsIn(EntryKind kind) => kind >= EntryKind.PutExpiring;
 
-    /// <summary>Joins both; the moment must be within 56 bits.</summary>
+    /// <summary>Joins both; the moment is 0 to <see cref="MaxExpiresAtMs"/>.</summary>
     public static long Join(DataType type, long expiresAtMs) => expiresAtMs | ((long)type << TypeShift);
 
     /// <summary>The moment at which the value ends; 0 for never.</summary>
-    public static long ExpiresAtMs(long header) => header & ((1L << TypeShift) - 1);
+    public static long ExpiresAtMs(long header) => header & MaxExpiresAtMs;
 
     /// <summary>The type.</summary>
     public static DataType Type(long header) => (DataType)((ulong)header >> TypeShift);

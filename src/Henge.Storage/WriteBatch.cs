@@ -36,9 +36,14 @@ public sealed class WriteBatch
     /// <summary>The encoded form.</summary>
     public ReadOnlySpan<byte> Encoded => _buffer.AsSpan(0, _length);
 
-    /// <summary>Adds a value; with <paramref name="expiresAtMs"/> other than 0 it ends at that moment (milliseconds since the epoch of versions).</summary>
+    /// <summary>
+    /// Adds a value; with <paramref name="expiresAtMs"/> other than 0 it ends at that moment (milliseconds since the epoch of versions, at most
+    /// <see cref="EntryHeader.MaxExpiresAtMs"/>; <see cref="ArgumentOutOfRangeException"/> for others).
+    /// </summary>
     public void Put(uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0, DataType type = DataType.Bytes)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(expiresAtMs);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(expiresAtMs, EntryHeader.MaxExpiresAtMs);
         EntryKind kind = type != DataType.Bytes ? EntryKind.PutTyped : expiresAtMs == 0 ? EntryKind.Put : EntryKind.PutExpiring;
         int at = Begin(kind, keyspace, key, version, value.Length + 18);
         if (kind != EntryKind.Put)

@@ -4,7 +4,7 @@ namespace Henge.Storage.Tests;
 
 public sealed class WriteBatchTests
 {
-    private sealed record Item(bool IsPosition, uint Keyspace, ulong Position, EntryKind Kind, Core.Version Version, string Key, long ExpiresAtMs, string Value);
+    private sealed record Item(bool IsPosition, uint Keyspace, ulong Position, EntryKind Kind, Core.Version Version, string Key, long ExpiresAtMs, string Value, DataType Type = DataType.Bytes);
 
     [Fact]
     public void What_goes_in_comes_out()
@@ -26,6 +26,17 @@ public sealed class WriteBatchTests
                 Assert.Equal(items, Read(copy.Encoded, out _));
             }
         }
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(EntryHeader.MaxExpiresAtMs + 1)]
+    [InlineData(long.MaxValue)]
+    public void A_moment_that_there_is_no_room_for_is_refused_and_takes_no_type(long expiresAtMs)
+    {
+        var batch = new WriteBatch();
+        Assert.Throws<ArgumentOutOfRangeException>(() => batch.Put(1, "k"u8, new Core.Version(1), "v"u8, expiresAtMs));
+        Assert.Equal(0, batch.Count);
     }
 
     [Fact]
@@ -146,20 +157,25 @@ public sealed class WriteBatchTests
             string value = new('v', random.Next(4) == 0 ? random.Next(40_000) : random.Next(50));
             var version = new Core.Version((ulong)random.NextInt64((long)Core.Version.MaxValue + 1));
             byte[] keyBytes = System.Text.Encoding.ASCII.GetBytes(key), valueBytes = System.Text.Encoding.ASCII.GetBytes(value);
-            switch (random.Next(4))
+            long expiry = random.NextInt64(1, EntryHeader.MaxExpiresAtMs + 1);
+            switch (random.Next(5))
             {
                 case 0:
                     batch.Put(keyspace, keyBytes, version, valueBytes);
                     items.Add(new Item(false, keyspace, 0, EntryKind.Put, version, key, 0, value));
                     break;
                 case 1:
-                    long expiry = random.NextInt64(1, long.MaxValue);
                     batch.Put(keyspace, keyBytes, version, valueBytes, expiry);
                     items.Add(new Item(false, keyspace, 0, EntryKind.PutExpiring, version, key, expiry, value));
                     break;
                 case 2:
                     batch.Delete(keyspace, keyBytes, version);
                     items.Add(new Item(false, keyspace, 0, EntryKind.Delete, version, key, 0, ""));
+                    break;
+                case 3:
+                    expiry = random.Next(2) == 0 ? 0 : expiry;
+                    batch.Put(keyspace, keyBytes, version, valueBytes, expiry, DataType.Hash);
+                    items.Add(new Item(false, keyspace, 0, EntryKind.PutTyped, version, key, expiry, value, DataType.Hash));
                     break;
                 default:
                     ulong position = (ulong)random.NextInt64();
@@ -182,7 +198,8 @@ public sealed class WriteBatchTests
                 ? new Item(true, reader.Keyspace, reader.Position, default, default, "", 0, "")
                 : new Item(
                     false, reader.Keyspace, 0, reader.Kind, reader.Version,
-                    System.Text.Encoding.ASCII.GetString(reader.Key), reader.ExpiresAtMs, System.Text.Encoding.ASCII.GetString(reader.Value)));
+                    System.Text.Encoding.ASCII.GetString(reader.Key), reader.ExpiresAtMs, System.Text.Encoding.ASCII.GetString(reader.Value),
+                    reader.Type));
         }
 
         damaged = reader.Damaged;
