@@ -35,6 +35,7 @@ public enum Canary
     ExpireByOwnClock,
     RepeatAfterSessionEnd,
     VouchForHungWorkers,
+    WatchBeforeJoining,
 }
 
 /// <summary>Which switch a canary is.</summary>

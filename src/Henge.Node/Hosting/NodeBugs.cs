@@ -40,4 +40,6 @@ internal enum NodeBugs
     RepeatAfterSessionEnd = 1 << 25,
     /// <summary>Reads judge what has expired by the clock of the node that serves them.</summary>
     ExpireByOwnClock = 1 << 26,
+    /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>
+    WatchBeforeJoining = 1 << 27,
 }

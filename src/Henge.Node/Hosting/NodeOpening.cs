@@ -110,6 +110,9 @@ internal static class NodeOpening
 
         context.Incarnations.Refresh(mayRegister: false);
         context.Cluster.Refresh(mayWrite: false);
+
+        // A node that is alone in its list is a cluster by its own settings.
+        bool HasJoined() => context.Members.Count == 1 || context.Cluster.IsEstablished || options.Bugs.HasFlag(NodeBugs.WatchBeforeJoining);
         ShardStateMachine? Machine(ShardId shard) => machines.GetValueOrDefault(shard);
         return new NodeParts
         {
@@ -117,7 +120,7 @@ internal static class NodeOpening
             Replicas = replicas,
             Placement = placement,
             Reads = new NodeReads(context.Shards, Machine),
-            Watches = new WatchService(context.Shards, Machine, options.Limits, WatchOptions.Default),
+            Watches = new WatchService(context.Shards, Machine, options.Limits, WatchOptions.Default, HasJoined),
             DirectoryLock = directoryLock,
         };
     }

@@ -25,8 +25,8 @@ internal static class ResumeToken
         return token[..(at + 4)];
     }
 
-    /// <summary>Throws <see cref="HengeException"/> (InvalidArgument) for what is not a token.</summary>
-    public static List<(ShardId Shard, Core.Version Next)> Decode(ReadOnlySpan<byte> token)
+    /// <summary>Throws <see cref="HengeException"/> (InvalidArgument) for what is not a token, or names a shard that a cluster of so many shards does not have.</summary>
+    public static List<(ShardId Shard, Core.Version Next)> Decode(ReadOnlySpan<byte> token, int shards)
     {
         var positions = new List<(ShardId, Core.Version)>();
         if (token.Length < 6 || token[0] != Format || BinaryPrimitives.ReadUInt32LittleEndian(token[^4..]) != Crc32C.Compute(token[..^4]))
@@ -36,7 +36,7 @@ internal static class ResumeToken
 
         ReadOnlySpan<byte> rest = token[1..^4];
         ulong count = Take(ref rest);
-        if (count > Cluster.ShardMap.MaxShards)
+        if (count > (ulong)shards)
         {
             throw Bad();
         }
@@ -46,7 +46,7 @@ internal static class ResumeToken
         {
             ulong shard = Take(ref rest);
             ulong next = Take(ref rest);
-            if (shard > ShardId.Catalog.Value || (long)shard <= last || next > Core.Version.MaxValue + 1)
+            if (shard >= (ulong)shards || (long)shard <= last || next > Core.Version.MaxValue + 1)
             {
                 throw Bad();
             }

@@ -10,7 +10,9 @@ namespace Henge.Node.Watch;
 /// <param name="machineOf">The state machine of a shard on this node; null when the node does not carry it.</param>
 /// <param name="limits">The node's limits.</param>
 /// <param name="options">Bounds of watching.</param>
-internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMachine?> machineOf, NodeLimits limits, WatchOptions options)
+/// <param name="hasJoined">Whether the node is known to have been started with the settings that its cluster was made with.</param>
+internal sealed class WatchService(
+    ShardMap shards, Func<ShardId, ShardStateMachine?> machineOf, NodeLimits limits, WatchOptions options, Func<bool> hasJoined)
 {
     private readonly HistoryBudget _budget = new(options);
     private int _count;
@@ -27,13 +29,21 @@ internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMach
 
     /// <summary>
     /// Opens a watch. Throws <see cref="HengeException"/>: ResourceExhausted over the node's limit, HistoryGone when its start is below history, InvalidArgument for a token or range that makes no sense,
-    /// Unavailable when the node does not carry a shard that it needs.
+    /// Unavailable when the node does not carry a shard that it needs, or does not know yet that it is part of its cluster.
     /// </summary>
     public IWatch Open(WatchQuery query, Action onAvailable)
     {
         if (!query.Upper.IsEmpty && query.Lower.Span.SequenceCompareTo(query.Upper.Span) >= 0)
         {
             throw new HengeException(ErrorCode.InvalidArgument, "The watch's range is empty: its end must be above its start.");
+        }
+
+        if (!hasJoined())
+        {
+            // Its number of shards may be wrong: it would refuse good tokens for good, and hand out tokens that the cluster cannot take (decision 0156).
+            throw new HengeException(
+                ErrorCode.Unavailable,
+                "This node does not know yet that it is part of its cluster, so it cannot say where a watch begins. Try again, or ask another node.");
         }
 
         List<(ShardStateMachine Machine, Core.Version Next)> positions = Locate(query);
@@ -64,7 +74,7 @@ internal sealed class WatchService(ShardMap shards, Func<ShardId, ShardStateMach
             return [.. needed.Select(s => (MachineOf(s), query.Start))];
         }
 
-        Dictionary<ShardId, Core.Version> resume = ResumeToken.Decode(query.Resume.Span).ToDictionary(static p => p.Shard, static p => p.Next);
+        Dictionary<ShardId, Core.Version> resume = ResumeToken.Decode(query.Resume.Span, shards.Count).ToDictionary(static p => p.Shard, static p => p.Next);
         return
         [
             .. needed.Select(s => (MachineOf(s), resume.TryGetValue(s, out Core.Version next)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Node.Peers;
 using Henge.Storage.Files;
@@ -65,6 +66,34 @@ public sealed class FoundingTests
         cluster.RunUntil(() => cluster.Nodes.All(static n => n.Running.GetStatus().RefusedPeers.Count == 0));
         cluster.RunUntil(() => cluster.Nodes.All(static n => n.Running.ClusterId.Length == 32));
         Assert.Single(cluster.Nodes.Select(static n => n.Running.ClusterId).Distinct());
+    }
+
+    [Theory]
+    [MemberData(nameof(Misfits))]
+    public void A_misfit_opens_no_watch_and_calls_no_good_resume_token_wrong(string setting, string right, string wrong)
+    {
+        Assert.NotEqual(right, wrong);
+        bool isWrong = true;
+        var cluster = new ClusterHarness(3, configure: o => o.Name == "node1" && isWrong ? Misfit(o, setting) : o, start: false);
+        HarnessNode misfit = cluster.Nodes[0];
+        cluster.Nodes[1].Start();
+        cluster.Nodes[2].Start();
+        cluster.RunUntil(() => cluster.Nodes[1].Running.ClusterId.Length == 32);
+        using IWatch watch = cluster.Nodes[1].Running.OpenWatch(new WatchQuery(), static () => { });
+        byte[] token = watch.ResumeToken;
+
+        misfit.Start();
+        foreach (WatchQuery query in (WatchQuery[])[new WatchQuery(), new WatchQuery { Resume = token }])
+        {
+            Assert.Equal(ErrorCode.Unavailable, Assert.Throws<HengeException>(() => misfit.Running.OpenWatch(query, static () => { })).Code);
+        }
+
+        isWrong = false;
+        misfit.Crash();
+        misfit.LoseDisk();
+        misfit.Start();
+        cluster.RunUntil(() => misfit.Running.ClusterId.Length == 32);
+        using IWatch resumed = misfit.Running.OpenWatch(new WatchQuery { Resume = token }, static () => { });
     }
 
     [Fact]

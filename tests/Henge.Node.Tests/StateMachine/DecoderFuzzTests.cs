@@ -1,3 +1,4 @@
+using Henge.Cluster;
 using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
@@ -135,11 +136,11 @@ public sealed class DecoderFuzzTests
             List<(ShardId, Core.Version)> positions =
                 [.. Enumerable.Range(0, random.Next(20)).Select(s => (new ShardId((uint)((s * 3) + random.Next(3))), new Core.Version((ulong)random.NextInt64(0, 1L << 53))))];
             byte[] token = ResumeToken.Encode(positions);
-            Assert.Equal(positions, ResumeToken.Decode(token));
+            Assert.Equal(positions, ResumeToken.Decode(token, ShardMap.MaxShards));
             byte[] bytes = Mutate(random, token);
             if (!bytes.AsSpan().SequenceEqual(token))
             {
-                Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => ResumeToken.Decode(bytes)).Code);
+                Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => ResumeToken.Decode(bytes, ShardMap.MaxShards)).Code);
             }
         }
     }

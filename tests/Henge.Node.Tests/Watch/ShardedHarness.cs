@@ -21,7 +21,7 @@ internal sealed class ShardedHarness
         Watching = watch ?? WatchOptions.Default;
         Machines = [.. Enumerable.Range(0, shards).Select(s =>
             ShardStateMachine.Open(new ShardId((uint)s), Engine, History, new WatchHub(new ShardId((uint)s), Watching), StateMachineOptions.Default))];
-        Watches = new WatchService(Map, s => Machines[s.Value], limits ?? new NodeLimits(), Watching);
+        Watches = new WatchService(Map, s => Machines[s.Value], limits ?? new NodeLimits(), Watching, static () => true);
         Reads = new NodeReads(Map, s => Machines[s.Value]);
     }
 

@@ -187,6 +187,13 @@ public sealed class WatchTests : IDisposable
         Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Open(new WatchQuery { Lower = "b"u8.ToArray(), Upper = "a"u8.ToArray() })).Code);
     }
 
+    [Fact]
+    public void A_token_with_shards_that_the_cluster_does_not_have_is_refused()
+    {
+        using IWatch other = new ShardedHarness(5).Watches.Open(new WatchQuery(), static () => { });
+        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Open(new WatchQuery { Resume = other.ResumeToken })).Code);
+    }
+
     private sealed class Failing(int after) : IWatchReceiver
     {
         private int _left = after;

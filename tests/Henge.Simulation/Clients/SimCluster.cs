@@ -175,10 +175,10 @@ internal sealed class SimCluster
         return node.Node is not null ? node : _nodes.FirstOrDefault(static n => n.Node is not null && !n.IsPaused);
     }
 
-    /// <summary>True when every shard has exactly one leader that all nodes know.</summary>
+    /// <summary>True when all nodes have joined, and every shard has exactly one leader that all know.</summary>
     public bool IsSettled()
     {
-        if (_nodes.Any(static n => n.Node is null))
+        if (_nodes.Any(static n => n.Node is null || n.Node.ClusterId.Length == 0))
         {
             return false;
         }

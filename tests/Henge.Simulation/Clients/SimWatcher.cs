@@ -85,6 +85,11 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             {
                 cluster.Statistics.WatchResumes += _token.Length > 0 ? 1 : 0;
                 _watch = node.Node!.OpenWatch(new WatchQuery { Start = new Core.Version(1), Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, () => _signalled = true);
+                if (node.Misfit is not null)
+                {
+                    throw new SimulationException($"Watcher {number}: node {node.Index} has never been part of the cluster, and opened a watch.");
+                }
+
                 (_node, _epoch) = (node, node.Epoch);
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
@@ -93,7 +98,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
             {
-                // The shard is being taken in from its leader: elsewhere it goes on where it was.
+                // The shard is being taken in from its leader, or the node has not joined yet: elsewhere it goes on where it was.
                 cluster.Statistics.Errors++;
                 Close();
             }
