@@ -51,6 +51,9 @@ public sealed unsafe class LsmEngine : IStorageEngine
     /// <inheritdoc/>
     public string Name => "lsm";
 
+    /// <summary>How many batches wait to be written to the engine's own log, or are being written; for tests.</summary>
+    internal int CommitsUnderWay => _commits?.UnderWay ?? 0;
+
     /// <inheritdoc/>
     public event Action? Flushed
     {

@@ -20,6 +20,18 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
     private readonly List<Ticket> _group = [];
     private bool _hasLeader;
 
+    /// <summary>How many batches wait or are being written: what tests wait for.</summary>
+    public int UnderWay
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _waiting.Count + _group.Count;
+            }
+        }
+    }
+
     /// <summary>Returns when the batch is applied, and with <paramref name="sync"/> durable.</summary>
     public Core.Version Commit(WriteBatch batch, bool sync, bool stamp)
     {
