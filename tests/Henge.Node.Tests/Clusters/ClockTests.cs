@@ -57,7 +57,8 @@ public sealed class ClockTests
         Assert.True(status.IsOverruled);
         Assert.InRange(status.SkewMs, errorMs - 50, errorMs + 50);
         Assert.False(cluster.Nodes[1].Running.GetStatus().Clock.IsOverruled);
-        Assert.Contains(cluster.Nodes[1].Notes, n => n.Contains(cluster.Nodes[whose].Name, StringComparison.Ordinal) && n.Contains("Warning", StringComparison.Ordinal));
+        cluster.RunUntil(() => cluster.Nodes[1].Notes.Exists(n =>
+            n.Contains(cluster.Nodes[whose].Name, StringComparison.Ordinal) && n.Contains("Warning", StringComparison.Ordinal)));
     }
 
     [Theory]
