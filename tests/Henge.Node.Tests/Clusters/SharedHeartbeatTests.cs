@@ -114,18 +114,21 @@ public sealed class SharedHeartbeatTests
     [Fact]
     public void The_shards_of_a_worker_that_hangs_find_other_leaders_and_those_of_its_neighbour_stay()
     {
-        var cluster = new ClusterHarness(3);
-        cluster.Put(cluster.Nodes[0], "key", "value");
+        const int Shards = 12;
+        var cluster = new ClusterHarness(3, configure: static o => o with { Shards = Shards });
         cluster.RunUntilLed();
         cluster.Run(2_000);
-        HarnessNode node = cluster.Nodes.First(n => Enumerable.Range(0, 4).Any(s => s % 2 == 1 && cluster.LeaderOf((uint)s) == n));
-        uint[] led = [.. Enumerable.Range(0, 4).Select(static s => (uint)s).Where(s => cluster.LeaderOf(s) == node)];
-        Dictionary<uint, Term> terms = led.ToDictionary(static s => s, s => node.Replica(s).Group.Term);
+
+        // One that leads shards by both of its workers, so that the other one has something to send.
+        uint[] Led(HarnessNode n, uint worker) => [.. Enumerable.Range(0, Shards).Select(static s => (uint)s).Where(s => s % 2 == worker && cluster.LeaderOf(s) == n)];
+        HarnessNode node = cluster.Nodes.First(n => Led(n, 0).Length > 0 && Led(n, 1).Length > 0);
+        uint[] hung = Led(node, 1), good = Led(node, 0);
+        Dictionary<uint, Term> terms = good.ToDictionary(static s => s, s => node.Replica(s).Group.Term);
         node.Workers.BlockedLane = 1;
         HarnessNode[] others = [.. cluster.Nodes.Where(n => n != node)];
-        cluster.RunUntil(() => led.Where(static s => s % 2 == 1).All(s => others.Any(n => n.Replica(s).Group.Role == RaftRole.Leader)), 2_000, "other leaders for the shards of the worker that hangs");
-        cluster.Put(others[0], KeyOf(led.First(static s => s % 2 == 1)), "goes on");
-        Assert.All(led.Where(static s => s % 2 == 0), s => Assert.Equal(terms[s], node.Replica(s).Group.Term));
+        cluster.RunUntil(() => hung.All(s => others.Any(n => n.Replica(s).Group.Role == RaftRole.Leader)), 2_000, "other leaders for the shards of the worker that hangs");
+        cluster.Put(others[0], KeyOf(hung[0], Shards), "goes on");
+        Assert.All(good, s => Assert.Equal(terms[s], node.Replica(s).Group.Term));
         node.Workers.BlockedLane = -1;
         cluster.RunUntilLed();
     }
@@ -170,6 +173,9 @@ public sealed class SharedHeartbeatTests
         old.IsPaused = false;
         HarnessOperation read = HarnessOperation.Get(key);
         old.Running.Submit(read);
+        cluster.Settle();
+        Assert.Equal(RaftRole.Leader, old.Replica(0).Group.Role);
+        Assert.False(read.IsDone);
         foreach ((NodeId _, byte[] frame) in answers)
         {
             old.Deliver(frame);
@@ -201,6 +207,6 @@ public sealed class SharedHeartbeatTests
 
     private static List<Term> Terms(ClusterHarness cluster) => [.. cluster.Nodes.Where(static n => n.IsRunning).SelectMany(static n => n.Running.GetStatus().Shards.Select(static s => s.Term))];
 
-    private static string KeyOf(uint shard) =>
-        Enumerable.Range(0, 1000).Select(static i => $"key{i}").First(k => new ShardMap(4).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)).Value == shard);
+    private static string KeyOf(uint shard, int shards = 4) =>
+        Enumerable.Range(0, 1000).Select(static i => $"key{i}").First(k => new ShardMap(shards).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)).Value == shard);
 }
