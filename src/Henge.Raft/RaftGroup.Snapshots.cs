@@ -39,6 +39,38 @@ public sealed partial class RaftGroup
         };
     }
 
+    /// <summary>
+    /// A snapshot for a peer whose log is in order, and whose state machine is not: the header to send along with its data. Replication to it goes on meanwhile. Null when this node does not
+    /// lead, the peer is no member, or the log begins after the index.
+    /// </summary>
+    public InstallSnapshot? DescribeSnapshot(NodeId to, LogIndex index)
+    {
+        Invariant.Check(index <= AppliedIndex, "a snapshot covers what is applied");
+        return Role == RaftRole.Leader && ProgressOf(to) is not null && _log.TermAt(index) is { } indexTerm
+            ? new InstallSnapshot { From = _self, To = to, Term = Term, Index = index, IndexTerm = indexTerm, Membership = MembershipAt(index) }
+            : null;
+    }
+
+    /// <summary>
+    /// Whether a snapshot can take the place of the state machine alone: the log holds, durably, the very entry that the snapshot ends with, and nothing behind that is applied. Log, vote and what was
+    /// acknowledged stay as they are.
+    /// </summary>
+    public bool CanReplaceState(InstallSnapshot snapshot) =>
+        Role != RaftRole.Leader && snapshot.Index >= AppliedIndex && snapshot.Index <= _persist.PersistedIndex && _log.TermAt(snapshot.Index) == snapshot.IndexTerm;
+
+    /// <summary>
+    /// The state machine was replaced by a snapshot (see <see cref="CanReplaceState"/>) and has everything up to its index applied. What was handed out to be applied and is not counts as never
+    /// handed out: entries behind the snapshot come again.
+    /// </summary>
+    public void StateReplaced(InstallSnapshot snapshot)
+    {
+        Invariant.Check(CanReplaceState(snapshot), "only a state that the log goes on from takes the place of another");
+        CommitTo(snapshot.Index);
+        AppliedIndex = snapshot.Index;
+        _handedOut = snapshot.Index;
+        _applyIsPending = false;
+    }
+
     /// <summary>All of the snapshot, header included, has been sent. The peer's acknowledgement, or its answer to a heartbeat, starts replication behind it.</summary>
     public void SnapshotSent(NodeId to) => EndSnapshot(to, isSent: true);
 

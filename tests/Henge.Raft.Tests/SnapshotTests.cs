@@ -49,6 +49,38 @@ public sealed class SnapshotTests
     }
 
     [Fact]
+    public void A_damaged_state_is_replaced_alone_only_by_one_that_the_log_goes_on_from_and_never_goes_back()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Propose(1, "a");
+        lab.Settle();
+        InstallSnapshot old = lab[1].DescribeSnapshot(new(3), lab[1].AppliedIndex)!;
+        Assert.True(lab[3].CanReplaceState(old));
+        Assert.False(lab[1].CanReplaceState(old));
+        lab.Propose(1, "b");
+        lab.Settle();
+        InstallSnapshot now = lab[1].DescribeSnapshot(new(3), lab[1].AppliedIndex)!;
+        Assert.False(lab[3].CanReplaceState(old));
+        Assert.True(lab[3].CanReplaceState(now));
+        Assert.False(lab[3].CanReplaceState(At(now, now.Index, now.IndexTerm.Next)));
+        Assert.False(lab[3].CanReplaceState(At(now, now.Index.Next, now.IndexTerm)));
+
+        // What it has acknowledged stays, and it goes on from there.
+        (LogIndex last, Term term, NodeId vote) = (lab[3].LastIndex, lab[3].Term, lab[3].VotedFor);
+        lab[3].StateReplaced(now);
+        Assert.Equal((last, term, vote), (lab[3].LastIndex, lab[3].Term, lab[3].VotedFor));
+        Assert.Equal(now.Index, lab[3].AppliedIndex);
+        lab.Propose(1, "c");
+        lab.Settle();
+        Assert.Equal(lab.Node(1).StateHash, lab.Node(3).StateHash);
+        Assert.Null(lab[3].DescribeSnapshot(new(1), now.Index));
+    }
+
+    private static InstallSnapshot At(InstallSnapshot like, LogIndex index, Term term) =>
+        new() { From = like.From, To = like.To, Term = like.Term, Index = index, IndexTerm = term, Membership = like.Membership };
+
+    [Fact]
     public void No_snapshot_begins_while_one_is_pending_and_nothing_else_is_sent()
     {
         Lab lab = Behind();

@@ -88,6 +88,13 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
                 }
 
                 break;
+            case PeerRecordKind.SnapshotRequest:
+                if (body.Length == 8)
+                {
+                    replica.OnSnapshotRequest(_from, new LogIndex(System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(body)));
+                }
+
+                break;
             case PeerRecordKind.SnapshotChunk or PeerRecordKind.SnapshotAck:
                 replica.ReceiveSnapshot(_from, kind, body.ToArray());
                 break;

@@ -32,6 +32,8 @@ internal enum PeerRecordKind : byte
     ClockAnswer = 12,
     /// <summary>The leader does not close a shard's history at the version that it was asked for: it lies too far ahead of its clock.</summary>
     AdvanceRefused = 13,
+    /// <summary>Asks the leader for a snapshot as of an applied index or later: a part of the sender's state is damaged.</summary>
+    SnapshotRequest = 14,
 }
 
 /// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>

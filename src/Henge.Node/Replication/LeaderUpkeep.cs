@@ -13,11 +13,20 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
     private const ulong MaxLagEntries = 100;
     private const int IdleTicks = 1_000;
     private const int DamagedTicks = 50;
+    private const int ForgetDamagedTicks = 500;
     private readonly List<PeerStatus> _peers = [];
+
+    // When each peer last said that its state is damaged. Few: members of one shard.
+    private readonly Dictionary<NodeId, long> _damagedPeers = [];
+    private long _tick;
+
+    /// <summary>A peer says that a part of its state is damaged: leadership is kept away from it for some seconds, after which it says so again.</summary>
+    public void OnDamagedPeer(NodeId peer) => _damagedPeers[peer] = _tick;
 
     /// <summary>Looks now and then; only while the replica leads.</summary>
     public void Tick(long tick)
     {
+        _tick = tick;
         NodeContext node = replica.Node;
         if (replica.Machine.Damage is not null)
         {
@@ -48,13 +57,15 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         group.GetPeers(_peers);
         foreach (PeerStatus peer in _peers)
         {
-            if ((anybody ? peer.Id != replica.Node.Self : peer.Id == replica.Preferred) && peer.IsRecentlyActive && !peer.IsLearner && peer.State == PeerState.Replicate
+            if ((anybody ? peer.Id != replica.Node.Self : peer.Id == replica.Preferred) && peer.IsRecentlyActive && !peer.IsLearner && !IsDamaged(peer.Id) && peer.State == PeerState.Replicate
                 && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value && group.TransferTarget.IsNone)
             {
                 replica.TransferLeadership(peer.Id);
             }
         }
     }
+
+    private bool IsDamaged(NodeId peer) => _damagedPeers.TryGetValue(peer, out long tick) && _tick - tick < ForgetDamagedTicks;
 
     private void CloseIdleHistory(NodeContext node)
     {

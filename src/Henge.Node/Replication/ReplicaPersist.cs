@@ -48,14 +48,8 @@ internal sealed class ReplicaPersist(ShardReplica replica, WriteQueue writes, Sn
 
     private bool TryInstall(InstallSnapshot snapshot, HardState? state)
     {
-        try
+        if (!receiver.TryInstall(snapshot))
         {
-            receiver.Install(snapshot);
-        }
-        catch (Exception e) when (e is DiskFullException or HengeException { Code: ErrorCode.DiskFull })
-        {
-            // The state of before may be gone by now, but the snapshot is on disk, and installing it can begin anew at any time.
-            replica.Node.Note(NodeEventLevel.Error, $"{replica.Problem ?? "The disk is full."} {replica.Shard} is not served here meanwhile: {e.Message}");
             return false;
         }
 

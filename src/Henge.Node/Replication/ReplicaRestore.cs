@@ -40,7 +40,7 @@ internal static class ReplicaRestore
         }
 
         SnapshotMeta installed = machine.InstalledSnapshot;
-        if (!installed.IsNone && installed.Index > log.CompactedIndex)
+        if (!installed.IsNone && installed.Index > log.CompactedIndex && !HasEntry(log, installed))
         {
             Invariant.Check(machine.AppliedIndex == installed.Index, "nothing is applied behind a snapshot before the log says that it was installed");
             if (!Membership.TryDecode(installed.Extra.Span, out Membership? membership))
@@ -70,4 +70,7 @@ internal static class ReplicaRestore
                 $"The engine has {shard} up to {machine.AppliedIndex}, and its log ends at {log.LastIndex}: the log was lost or replaced. Nothing was changed. Restore the directory from a copy. {DirectoryAdvice.Node}");
         }
     }
+
+    // The snapshot took the place of the state alone, and the log goes on from it; or the log got there by itself. Its entries behind the snapshot were acknowledged, so they stay (Raft paper, figure 13, step 6).
+    private static bool HasEntry(ShardLog log, in SnapshotMeta installed) => installed.Index <= log.LastIndex && log.Locate(installed.Index).Term == installed.Term;
 }

@@ -19,6 +19,7 @@ internal sealed class ShardReplica
 {
     private const int MaxRoundsAtOnce = 32;
     private const int HeldTicks = 50;
+    private const int DamagedTicks = 50;
     private readonly RaftGroup _group;
     private readonly ShardLog _log;
     private readonly ShardStateMachine _machine;
@@ -41,6 +42,9 @@ internal sealed class ShardReplica
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica stands still, as if its node did.
     private Ready? _held;
     private bool _mayTryHeld;
+
+    // The same for a snapshot that takes the place of a damaged state.
+    private InstallSnapshot? _heldRebuild;
     private bool _damageNoticed;
     private ulong _leader;
     private ulong _term;
@@ -117,10 +121,12 @@ internal sealed class ShardReplica
     public Core.Version AppliedVersion => new(Volatile.Read(ref _appliedVersion));
 
     /// <summary>Why it does not serve; null when it does.</summary>
-    public string? Problem => _held is null ? DamageProblem : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
+    public string? Problem => !IsHeld ? DamageProblem : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
+
+    private bool IsHeld => _held is not null || _heldRebuild is not null;
 
     private string? DamageProblem => _machine.Damage is { } damage
-        ? $"A part of its state is damaged on this node's disk. What is damaged is refused, what is not is served, and nothing was deleted; where other members can lead, they do. {damage}" : null;
+        ? $"A part of its state is damaged on this node's disk. What is damaged is refused, what is not is served, and nothing was deleted; where other members can lead, they do, and this one is rebuilt from its leader. {damage}" : null;
 
     /// <summary>Its state a moment ago. Thread-safe.</summary>
     public ShardStatus Status => _status.Latest;
@@ -220,7 +226,7 @@ internal sealed class ShardReplica
             return;
         }
 
-        if (_held is not null)
+        if (IsHeld)
         {
             return;
         }
@@ -233,7 +239,7 @@ internal sealed class ShardReplica
     /// <summary>A peer has answered a heartbeat that stood for all groups of this worker.</summary>
     public void OnSharedHeartbeat(NodeId from, ulong number, bool agrees, bool wasSteady)
     {
-        if (_held is not null || _group.Role != RaftRole.Leader)
+        if (IsHeld || _group.Role != RaftRole.Leader)
         {
             return;
         }
@@ -256,7 +262,7 @@ internal sealed class ShardReplica
     /// <summary>Takes a record about snapshots in.</summary>
     public void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body)
     {
-        if (_held is not null)
+        if (IsHeld)
         {
             return;
         }
@@ -273,10 +279,27 @@ internal sealed class ShardReplica
         Worker.MarkDirty(this);
     }
 
-    /// <summary>Gives the header of a complete snapshot to the group.</summary>
+    /// <summary>A peer's state is damaged, and it wants a snapshot.</summary>
+    public void OnSnapshotRequest(NodeId from, LogIndex applied)
+    {
+        if (!IsHeld && _group.Role == RaftRole.Leader)
+        {
+            _leadership.OnDamagedPeer(from);
+            _sender.OnRequest(from, applied);
+            Worker.MarkDirty(this);
+        }
+    }
+
+    /// <summary>Takes a complete snapshot: in place of the damaged state alone when the log goes on from it, else as the group wants it.</summary>
     public void Offer(InstallSnapshot header)
     {
         _group.SetClock(Worker.ClockTicks);
+        if (_machine.Damage is not null && _group.CanReplaceState(header))
+        {
+            Rebuild(header);
+            return;
+        }
+
         _group.Receive(header);
         Worker.MarkDirty(this);
     }
@@ -370,7 +393,7 @@ internal sealed class ShardReplica
     /// <summary>A tick of time has passed.</summary>
     public void Tick(long tick)
     {
-        if (_held is null)
+        if (!IsHeld)
         {
             _group.SetClock(Worker.ClockTicks);
             _group.Tick();
@@ -391,7 +414,7 @@ internal sealed class ShardReplica
         _pipelined.Expire(Worker.NowMs);
 
         _versions.Tick(Worker.NowMs);
-        if (_held is not null)
+        if (IsHeld)
         {
             _status.Tick(tick);
             if (tick % HeldTicks == 0)
@@ -406,6 +429,7 @@ internal sealed class ShardReplica
         _sender.Tick();
         _receiver.Tick();
         NoticeDamage();
+        AskForState(tick);
         if (_group.Role == RaftRole.Leader)
         {
             // The index by expiry may be what is damaged. What has expired stays invisible; whoever leads next deletes it.
@@ -428,6 +452,11 @@ internal sealed class ShardReplica
     /// <summary>Does what there is to do.</summary>
     public void Process()
     {
+        if (_heldRebuild is { } rebuild && (!_mayTryHeld || !Rebuild(rebuild)))
+        {
+            return;
+        }
+
         if (_held is { } held)
         {
             if (!_mayTryHeld || !Finish(held))
@@ -512,6 +541,27 @@ internal sealed class ShardReplica
         _receiver.Stop();
     }
 
+    // False when the disk has no room for it: then the replica stands still until there is.
+    private bool Rebuild(InstallSnapshot snapshot)
+    {
+        _mayTryHeld = false;
+        _status.MarkChanged();
+        if (!_receiver.TryInstall(snapshot))
+        {
+            _heldRebuild = snapshot;
+            return false;
+        }
+
+        _heldRebuild = null;
+        _group.StateReplaced(snapshot);
+        _writes.OnSnapshot(snapshot.Index, _machine.LastVersion);
+        OnInstalled();
+        _versions.Serve(_machine.LastVersion);
+        _reads.Serve();
+        Worker.MarkDirty(this);
+        return true;
+    }
+
     private bool Handle(Ready ready)
     {
         // Before a message leaves that says anything of it.
@@ -582,7 +632,7 @@ internal sealed class ShardReplica
     // out no more until it is applied.
     private void ApplyWaiting()
     {
-        if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop)
+        if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop || AwaitsState)
         {
             return;
         }
@@ -611,6 +661,22 @@ internal sealed class ShardReplica
         _pipelined.Serve();
         _versions.Serve(_machine.LastVersion);
         _reads.Serve();
+    }
+
+    // What it would apply now, the state that is coming in has already, or it comes again after that.
+    private bool AwaitsState => _machine.Damage is not null && _receiver.IsReceiving && _group.Role != RaftRole.Leader;
+
+    // Its leader is asked again and again: the request, the leader or the snapshot may be lost, and each one tells the leader to keep leadership away from here.
+    private void AskForState(long tick)
+    {
+        if (_machine.Damage is not null && tick % DamagedTicks == 0 && !_group.Leader.IsNone && _group.Leader != Node.Self
+            && Worker.Links.Begin(_group.Leader, PeerRecordKind.SnapshotRequest, Shard) is { } frame)
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(8), _machine.AppliedIndex.Value);
+            frame.Advance(8);
+            frame.EndRecord();
+            Worker.MarkDirty(this);
+        }
     }
 
     // Found by a read, on whichever thread that ran.

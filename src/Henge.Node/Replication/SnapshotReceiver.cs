@@ -28,6 +28,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     /// <inheritdoc/>
     public override string ToString() => _file is null ? $"idle, {_onDisk} on disk" : $"{_id:x} from {_from}: {_next} chunks, {_onDisk} on disk";
 
+    /// <summary>One is coming in.</summary>
+    public bool IsReceiving => _file is not null;
+
     /// <summary>A chunk has come.</summary>
     public void OnChunk(NodeId from, ReadOnlyMemory<byte> body)
     {
@@ -83,6 +86,21 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         _onDisk = snapshot.Index;
     }
 
+    /// <summary>As <see cref="Install"/>; false when the disk is full. The state of before may be gone by then, but the snapshot is on disk, and installing it can begin anew at any time.</summary>
+    public bool TryInstall(InstallSnapshot snapshot)
+    {
+        try
+        {
+            Install(snapshot);
+            return true;
+        }
+        catch (Exception e) when (e is DiskFullException or HengeException { Code: ErrorCode.DiskFull })
+        {
+            replica.Node.Note(NodeEventLevel.Error, $"{replica.Problem ?? "The disk is full."} {replica.Shard} is not served here meanwhile: {e.Message}");
+            return false;
+        }
+    }
+
     /// <summary>Installs a shard's complete snapshot from its file.</summary>
     public static InstallSnapshot InstallFrom(NodeContext node, string directory, ShardId shard, ShardStateMachine machine, InstallSnapshot? expected)
     {
@@ -130,6 +148,15 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         {
             // The one before is not durable in the engine yet, and its file must not be lost before it is.
             replica.Node.RequestFlush();
+            _next = 0;
+            _id = 0;
+            Acknowledge(from, id, ok: false);
+            return;
+        }
+
+        if (machine.Damage is not null && header.Index < machine.AppliedIndex)
+        {
+            // More was applied since it was asked for, and the state never goes back.
             _next = 0;
             _id = 0;
             Acknowledge(from, id, ok: false);

@@ -20,7 +20,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     internal const int Window = 4;
     private const int RepeatTicks = 50;
     private const int GiveUpTicks = 300;
-    private readonly Queue<NodeId> _wanted = new();
+    private readonly Queue<(NodeId To, LogIndex? Rebuilds)> _wanted = new();
     private readonly Queue<(uint Sequence, byte[] Bytes, bool Last)> _underWay = new();
     private ShardSnapshotReader? _reader;
     private InstallSnapshot? _header;
@@ -38,8 +38,18 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     /// <summary>A follower needs a snapshot.</summary>
     public void Begin(NodeId to)
     {
-        _wanted.Enqueue(to);
+        _wanted.Enqueue((to, null));
         BeginNext();
+    }
+
+    /// <summary>A peer whose state is damaged asks for one that covers at least what it has applied. Not taken when one is on its way or waits to be; it asks again.</summary>
+    public void OnRequest(NodeId to, LogIndex applied)
+    {
+        if ((_header is null || _to != to) && _wanted.All(wanted => wanted.To != to))
+        {
+            _wanted.Enqueue((to, applied));
+            BeginNext();
+        }
     }
 
     /// <summary>An acknowledgement has come.</summary>
@@ -111,15 +121,21 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     {
         while (_header is null && _wanted.Count > 0)
         {
-            _to = _wanted.Dequeue();
+            (_to, LogIndex? rebuilds) = _wanted.Dequeue();
             LogIndex applied = machine.AppliedIndex;
+            if (rebuilds is { } least && (machine.Damage is not null || applied < least))
+            {
+                // Nothing to build another one from; or not yet.
+                continue;
+            }
+
             if (machine.State != MachineState.Ready || group.TermAt(applied) is not { } term)
             {
                 group.SnapshotFailed(_to);
                 continue;
             }
 
-            if (group.BeginSnapshot(_to, applied) is not { } header)
+            if ((rebuilds is null ? group.BeginSnapshot(_to, applied) : group.DescribeSnapshot(_to, applied)) is not { } header)
             {
                 continue;
             }

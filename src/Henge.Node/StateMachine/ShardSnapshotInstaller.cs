@@ -77,6 +77,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         _batch.SetPosition(SystemKeys.Stream(_machine.Shard), _meta.Index.Value);
         ApplyBatch();
         _engine.Flush();
+
+        // It is gone and durably so; now nothing of the old state is left that a read or a compaction could have to look at, should it be damaged.
+        _engine.DropRange(_system, SystemKeys.Install, [SystemKeys.InstallTag + 1]);
         _completed = true;
         _machine.LeaveInstall();
         return _meta;
@@ -194,7 +197,7 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             throw Damaged("its header is not well formed");
         }
 
-        if (shard != _machine.Shard || (_machine.State == MachineState.Ready && _meta.Index <= _machine.AppliedIndex))
+        if (shard != _machine.Shard || (_machine.State == MachineState.Ready && !IsWanted(_meta.Index)))
         {
             throw new HengeException(
                 ErrorCode.InvalidArgument, $"The snapshot is of shard {shard} up to entry {_meta.Index}, and the replica is of shard {_machine.Shard} and has applied {_machine.AppliedIndex}.");
@@ -212,6 +215,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         _engine.DropRange(_system, default, SystemKeys.Install);
         _engine.DropRange(_system, [SystemKeys.InstallTag + 1], default);
     }
+
+    // State that is damaged is replaced by a whole one of the same index, too.
+    private bool IsWanted(LogIndex index) => index > _machine.AppliedIndex || (index == _machine.AppliedIndex && _machine.Damage is not null);
 
     private void TakeSystem(ref SpanReader reader)
     {
@@ -281,7 +287,15 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             Upper = new byte[] { SystemKeys.InstallTag + 1 },
             AllVersions = true,
         });
-        markers.SeekToFirst();
-        return markers.Valid ? markers.Version.Next : new Core.Version(1);
+        try
+        {
+            markers.SeekToFirst();
+            return markers.Valid ? markers.Version.Next : new Core.Version(1);
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption && _machine.LastVersion.Value > 1)
+        {
+            // What is there cannot be read. Versions of markers are few and low, so the one before the last write's is later, and raises nothing.
+            return new Core.Version(_machine.LastVersion.Value - 1);
+        }
     }
 }

@@ -63,6 +63,148 @@ public sealed class DamagedTableTests
         Assert.Equal(1, Enumerable.Range(0, 4).Count(shard => node.Replica((uint)shard).Machine.Damage is not null));
     }
 
+    [Theory]
+    [InlineData(false, 5, 3UL)]
+    [InlineData(false, 50, 4UL)]
+    [InlineData(false, 95, 5UL)]
+    [InlineData(true, 5, 6UL)]
+    [InlineData(true, 50, 7UL)]
+    public void A_replica_with_damaged_tables_rebuilds_itself_from_its_peers(bool isLeader, int percent, ulong seed)
+    {
+        var cluster = new ClusterHarness(3, seed);
+        FillBlocks(cluster);
+        HarnessNode damaged = cluster.Nodes.First(node => isLeader == (cluster.LeaderOf(0) == node));
+        foreach (string name in Tables(damaged))
+        {
+            string path = "/data/engine/" + name;
+            using Henge.Storage.Files.IFile file = damaged.Files.Open(path, Henge.Storage.Files.FileOpenMode.Read);
+            damaged.Files.FlipBit(path, (int)(file.Length * percent / 100 * 9 / 10), 3);
+        }
+
+        // Read again and again, and written to meanwhile, until nothing fails any more.
+        bool noticed = false;
+        int round = 0;
+        cluster.RunUntil(
+            () =>
+            {
+                cluster.Put(cluster.Nodes[0], $"key{round % 40}", $"round {round}");
+                round++;
+                int failed = Enumerable.Range(0, 40).Count(i => !CanRead(cluster, damaged, $"key{i}")) + (CanScan(damaged) ? 0 : 1);
+                noticed |= failed > 0;
+                return noticed && failed == 0 && damaged.Running.GetStatus().Shards.All(static shard => shard.Error is null);
+            },
+            limitMs: 60_000,
+            what: "the node is whole again");
+
+        Assert.Null(damaged.FatalMessage);
+        Assert.Contains(damaged.Notes, static note => note.Contains("Installed a snapshot", StringComparison.Ordinal));
+        AssertSameStates(cluster);
+
+        // No table is left with the damage in it.
+        cluster.Run(2_000);
+        damaged.Running.Parts.Context.Engine.Flush();
+        cluster.Run(2_000);
+        damaged.Stop();
+        Assert.Empty(Henge.Storage.StorageVerifier.Verify(damaged.Files, "/data").Problems);
+        damaged.Start();
+        cluster.RunUntilLed();
+
+        // The log stayed, and after a crash everything is there as well.
+        damaged.Crash();
+        damaged.Start();
+        cluster.RunUntilLed();
+        Assert.Null(damaged.FatalMessage);
+        AssertSameStates(cluster);
+    }
+
+    [Fact]
+    public void Leadership_stays_away_from_damaged_replicas_until_one_that_is_whole_is_back()
+    {
+        var cluster = new ClusterHarness(3);
+        (string key, uint shard) = Fill(cluster);
+        HarnessNode leader = cluster.LeaderOf(shard)!;
+        HarnessNode other = cluster.Nodes.First(node => node != leader);
+        HarnessNode whole = cluster.Nodes.First(node => node != leader && node != other);
+        whole.Stop();
+
+        // Not long ago enough for the others to have noticed: leadership may move before they do.
+        var damage = new HengeException(ErrorCode.Corruption, "a block");
+        other.Replica(shard).Machine.ReportDamage(damage);
+        cluster.Run(1_500);
+        leader = cluster.LeaderOf(shard)!;
+        leader.Replica(shard).Machine.ReportDamage(damage);
+        other = cluster.Running.Single(node => node != leader);
+        other.Replica(shard).Machine.ReportDamage(damage);
+        cluster.Run(1_500);
+        Term term = cluster.LeaderOf(shard)!.Replica(shard).Group.Term;
+        cluster.Run(5_000);
+        Assert.Equal(term, cluster.LeaderOf(shard)!.Replica(shard).Group.Term);
+        Assert.NotNull(StatusOf(leader, shard).Error);
+        Assert.NotNull(StatusOf(other, shard).Error);
+
+        // Nobody else could serve what is not damaged.
+        Assert.Equal("value", cluster.Get(leader, key));
+        cluster.Put(leader, key, "later");
+
+        whole.Start();
+        cluster.RunUntil(() => cluster.Nodes.All(node => StatusOf(node, shard).Error is null), limitMs: 20_000);
+        Assert.Equal("later", cluster.Get(leader, key));
+        AssertSameStates(cluster);
+    }
+
+    private static void AssertSameStates(ClusterHarness cluster)
+    {
+        for (uint shard = 0; shard < 4; shard++)
+        {
+            cluster.RunUntil(() => cluster.Nodes.Select(node => node.Replica(shard).Machine.AppliedIndex).Distinct().Count() == 1);
+            Assert.Single(cluster.Nodes.Select(node => node.Replica(shard).Machine.StateHash()).Distinct());
+        }
+    }
+
+    private static bool CanRead(ClusterHarness cluster, HarnessNode node, string key)
+    {
+        try
+        {
+            Assert.NotNull(cluster.Get(node, key, ReadConsistency.Stale));
+            return true;
+        }
+        catch (HengeException e) when (e.Code is ErrorCode.Corruption or ErrorCode.Unavailable)
+        {
+            return false;
+        }
+    }
+
+    private static bool CanScan(HarnessNode node)
+    {
+        try
+        {
+            node.Running.Scan(new ScanQuery { Version = Core.Version.Max, LimitItems = 1000, LimitBytes = 1 << 20 }, new Ignore());
+            return true;
+        }
+        catch (HengeException e) when (e.Code is ErrorCode.Corruption or ErrorCode.Unavailable)
+        {
+            return false;
+        }
+    }
+
+    // As Fill, with more than fits into one block of a table.
+    private static void FillBlocks(ClusterHarness cluster)
+    {
+        cluster.RunUntilLed();
+        for (int i = 0; i < 40; i++)
+        {
+            byte[] random = new byte[1500];
+            cluster.Random.NextBytes(random);
+            cluster.Put(cluster.Nodes[0], $"key{i}", Convert.ToBase64String(random));
+        }
+
+        cluster.Run(500);
+        foreach (HarnessNode node in cluster.Running)
+        {
+            node.Running.Parts.Context.Engine.Flush();
+        }
+    }
+
     // Puts a key on each shard into a table of each node, and nothing of it into a cache.
     private static (string Key, uint Shard) Fill(ClusterHarness cluster)
     {

@@ -94,7 +94,7 @@ internal sealed class CompactionJob(EngineState state)
         foreach (TableHandle table in compaction.Level == 0 ? compaction.Inputs : [])
         {
             InternalIterator source = table.Reader.CreateIterator(read);
-            sources.Add(levels.Drops.Any(drop => drop.Touches(table.Meta)) ? new DropFilterIterator(source, levels.Drops, table.Meta.Epoch) : source);
+            sources.Add(levels.Drops.Any(drop => drop.Touches(table.Meta)) ? new DropFilterIterator(source, levels.Drops, table.Meta.Epoch, table.Meta) : source);
         }
 
         if (compaction.Level != 0)

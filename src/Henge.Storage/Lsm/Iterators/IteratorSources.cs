@@ -45,7 +45,7 @@ internal static class IteratorSources
             if (Matters(table.Meta, lower, upper, at, from))
             {
                 InternalIterator child = table.Reader.CreateIterator(read);
-                children.Add(levels.GetDrops(0, i) is { } drops ? new DropFilterIterator(child, drops, table.Meta.Epoch) : child);
+                children.Add(levels.GetDrops(0, i) is { } drops ? new DropFilterIterator(child, drops, table.Meta.Epoch, table.Meta) : child);
             }
         }
 

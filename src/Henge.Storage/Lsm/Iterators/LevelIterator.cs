@@ -110,7 +110,7 @@ internal sealed class LevelIterator(TableHandle[] tables, RangeDrop[]?[]? drops,
             _table = tables[index].Reader.CreateIterator(options);
             if (drops?[index] is { } hidden)
             {
-                _table = new DropFilterIterator(_table, hidden, tables[index].Meta.Epoch);
+                _table = new DropFilterIterator(_table, hidden, tables[index].Meta.Epoch, tables[index].Meta);
             }
 
             _index = index;
