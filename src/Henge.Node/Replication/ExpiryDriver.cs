@@ -1,3 +1,4 @@
+using Henge.Core;
 using Henge.Node.StateMachine;
 
 namespace Henge.Node.Replication;
@@ -41,10 +42,24 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
         }
 
         _entry.Clear();
-        if (machine.CollectDue(now, MaxCommands, _entry) > 0 && replica.TryPropose(_entry))
+        if (TryCollect(now) && replica.TryPropose(_entry))
         {
             _underWay = replica.LastLoggedVersion;
             _proposedAtTick = tick;
+        }
+    }
+
+    private bool TryCollect(long now)
+    {
+        try
+        {
+            return machine.CollectDue(now, MaxCommands, _entry) > 0;
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+        {
+            // Whoever leads next deletes what is due.
+            machine.ReportDamage(e);
+            return false;
         }
     }
 }

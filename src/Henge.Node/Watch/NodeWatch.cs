@@ -105,7 +105,7 @@ internal sealed class NodeWatch : IWatch
             {
                 // Each call begins with another shard, so that a busy one does not starve the rest.
                 ShardCursor cursor = _cursors[(_turn + i) % _cursors.Length];
-                unfinished |= !cursor.Hub.IsWaiting(cursor) && !ReadShard(cursor, receiver, ref budget);
+                unfinished |= !cursor.Hub.IsWaiting(cursor) && !ReadOrNotice(cursor, receiver, ref budget);
             }
 
             _turn = (_turn + 1) % _cursors.Length;
@@ -149,6 +149,20 @@ internal sealed class NodeWatch : IWatch
         }
 
         _onClosed();
+    }
+
+    // What it reads of the past may be damaged: the replica must know.
+    private bool ReadOrNotice(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    {
+        try
+        {
+            return ReadShard(cursor, receiver, ref budget);
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+        {
+            cursor.Machine.ReportDamage(e);
+            throw;
+        }
     }
 
     // False when there is more work to do for this shard before it is caught up.
@@ -208,7 +222,15 @@ internal sealed class NodeWatch : IWatch
             return true;
         }
 
-        return pass.Collect(_options.HistorySteps);
+        try
+        {
+            return pass.Collect(_options.HistorySteps);
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+        {
+            _inHistory.Machine.ReportDamage(e);
+            throw;
+        }
     }
 
     private void GiveHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)

@@ -118,6 +118,21 @@ public sealed class DamagedTableTests
     }
 
     [Fact]
+    public void Damage_that_expiry_meets_ends_no_single_node()
+    {
+        var cluster = new ClusterHarness(1);
+        cluster.RunUntilLed();
+        HarnessNode node = cluster.Nodes[0];
+        cluster.Complete(node, HarnessOperation.PutFor("key7", "value", 3_000));
+        (string _, uint shard) = Fill(cluster, except: "key7");
+        FlipBits(node);
+        cluster.RunUntil(() => node.FatalMessage is not null || node.Replica(shard).Machine.DamagedReads > 0, limitMs: 20_000);
+        cluster.Run(1_000);
+        Assert.Null(node.FatalMessage);
+        Assert.NotNull(StatusOf(node, shard).Error);
+    }
+
+    [Fact]
     public void Leadership_stays_away_from_damaged_replicas_until_one_that_is_whole_is_back()
     {
         var cluster = new ClusterHarness(3);
@@ -206,12 +221,15 @@ public sealed class DamagedTableTests
     }
 
     // Puts a key on each shard into a table of each node, and nothing of it into a cache.
-    private static (string Key, uint Shard) Fill(ClusterHarness cluster)
+    private static (string Key, uint Shard) Fill(ClusterHarness cluster, string? except = null)
     {
         cluster.RunUntilLed();
         for (int i = 0; i < 40; i++)
         {
-            cluster.Put(cluster.Nodes[0], $"key{i}", "value");
+            if ($"key{i}" != except)
+            {
+                cluster.Put(cluster.Nodes[0], $"key{i}", "value");
+            }
         }
 
         cluster.Run(500);
