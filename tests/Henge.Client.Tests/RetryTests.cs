@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Henge.Protocol.Grpc;
+using Microsoft.Extensions.Time.Testing;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -186,12 +187,27 @@ public sealed class RetryTests
     [Fact]
     public async Task A_read_that_is_not_answered_ends_with_its_deadline_and_a_write_as_unknown()
     {
-        await using FakeNode node = await FakeNode.StartAsync(call => call.HangAsync());
-        using HengeClient client = new(Options(node));
+        // Time passes only once the node has the request: a write that was not sent by its deadline would not be of unknown outcome.
+        using SemaphoreSlim arrived = new(0);
+        await using FakeNode node = await FakeNode.StartAsync(async call =>
+        {
+            arrived.Release();
+            await call.HangAsync();
+        });
+        FakeTimeProvider time = new();
+        HengeClientOptions options = Options(node);
+        options.TimeProvider = time;
+        using HengeClient client = new(options);
         TimeSpan deadline = TimeSpan.FromMilliseconds(100);
 
-        await Assert.ThrowsAsync<DeadlineExceededException>(async () => await client.GetAsync("a", new GetOptions { Deadline = deadline }));
-        await Assert.ThrowsAsync<UnknownOutcomeException>(async () => await client.PutAsync("a", "1", new PutOptions { Deadline = deadline }));
+        Task<GetResult> get = client.GetAsync("a", new GetOptions { Deadline = deadline }).AsTask();
+        await arrived.WaitAsync(TestContext.Current.CancellationToken);
+        time.Advance(deadline);
+        await Assert.ThrowsAsync<DeadlineExceededException>(() => get);
+        Task<PutResult> put = client.PutAsync("a", "1", new PutOptions { Deadline = deadline }).AsTask();
+        await arrived.WaitAsync(TestContext.Current.CancellationToken);
+        time.Advance(deadline);
+        await Assert.ThrowsAsync<UnknownOutcomeException>(() => put);
     }
 
     [Fact]
