@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Google.Protobuf;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
+using Microsoft.Extensions.Time.Testing;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -226,12 +227,39 @@ public sealed class SessionTests
     public async Task A_session_that_is_silent_ends_reads_by_their_deadline_and_leaves_writes_unknown()
     {
         MemoryStore store = new();
-        await using FakeNode node = await FakeNode.StartAsync(call => call.HangAsync());
-        await using HengeClient client = new(Options(node));
+        using SemaphoreSlim arrived = new(0);
+        await using FakeNode node = await StartAsync(store, async call =>
+        {
+            while (await call.ReadAsync(Wire.SessionRequest.Parser) is { } request)
+            {
+                arrived.Release(request.Operations.Count);
+            }
+        });
+        FakeTimeProvider time = new();
+        HengeClientOptions options = Options(node);
+        options.TimeProvider = time;
+        await using HengeClient client = new(options);
         TimeSpan deadline = TimeSpan.FromMilliseconds(100);
 
-        await Assert.ThrowsAsync<DeadlineExceededException>(async () => await client.GetAsync("a", new GetOptions { Deadline = deadline }));
-        await Assert.ThrowsAsync<UnknownOutcomeException>(async () => await client.PutAsync("a", "1", new PutOptions { Deadline = deadline }));
+        // Time passes only once the node has the request: a write that was not sent by its deadline would not be of unknown outcome.
+        Task<GetResult> get = client.GetAsync("a", new GetOptions { Deadline = deadline }).AsTask();
+        await arrived.WaitAsync(TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<DeadlineExceededException>(() => AfterAsync(time, get));
+        Task<PutResult> put = client.PutAsync("a", "1", new PutOptions { Deadline = deadline }).AsTask();
+        await arrived.WaitAsync(TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<UnknownOutcomeException>(() => AfterAsync(time, put));
+    }
+
+    // The session looks at deadlines every so often, so time goes on until it has looked.
+    private static async Task AfterAsync(FakeTimeProvider time, Task call)
+    {
+        while (!call.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(50));
+            await Task.Yield();
+        }
+
+        await call;
     }
 
     [Fact]
