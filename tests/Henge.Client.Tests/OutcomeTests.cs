@@ -95,13 +95,26 @@ public sealed class OutcomeTests
             await Task.Yield();
         }
 
-        Assert.IsType<DeadlineExceededException>(await Record.ExceptionAsync(async () => await client.PutAsync("small", "1", Short)));
+        // The stream takes what the connection has room for; until that is full a small one may still go out, and then its outcome is unknown.
+        List<string> unsent = [];
+        for (int i = 0; unsent.Count < 2; i++)
+        {
+            Exception? ended = await Record.ExceptionAsync(async () => await client.PutAsync($"small{i}", "1", Short));
+            if (ended is DeadlineExceededException)
+            {
+                unsent.Add($"small{i}");
+                continue;
+            }
+
+            Assert.IsType<UnknownOutcomeException>(ended);
+        }
+
         Task<PutResult> next = client.PutAsync("next", "1").AsTask();
         reads.SetResult();
         await Task.WhenAll(large);
         await next;
         Assert.Contains("next", keys);
-        Assert.DoesNotContain("small", keys);
+        Assert.All(unsent, key => Assert.DoesNotContain(key, keys));
     }
 
     [Fact]

@@ -217,7 +217,9 @@ public sealed class RetryTests
         await using FakeNode hanging = await FakeNode.StartAsync(call => call.HangAsync());
         await using FakeNode good = await FakeNode.StartAsync(store.HandleAsync);
         HengeClientOptions options = Options(hanging, good);
-        options.AttemptTimeout = TimeSpan.FromMilliseconds(50);
+
+        // Long enough for the good one to answer in on a busy machine, or the hanging one would be tried again.
+        options.AttemptTimeout = TimeSpan.FromSeconds(1);
         using HengeClient client = new(options);
 
         Assert.True((await client.PutAsync("a", "1")).Succeeded);
