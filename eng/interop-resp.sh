@@ -47,7 +47,7 @@ check 'redis-server, redis-cli and python3-redis are there' $code "$(tail -n 1 "
 
 port=$((20000 + RANDOM % 12000))
 p1=$port p2=$((port + 1)) p3=$((port + 2)) pr=$((port + 3))
-redis-server --port "$pr" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --notify-keyspace-events KEA --loglevel warning >"$work/redis.log" 2>&1 &
+redis-server --port "$pr" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --notify-keyspace-events KEA --slowlog-log-slower-than -1 --loglevel warning >"$work/redis.log" 2>&1 &
 redis=$!
 ./henge --version >"$work/build.log" 2>&1 # builds it, so that what follows is not waiting for that
 ./henge dev --port "$port" --data-dir "$work/data" >"$work/dev.log" 2>&1 &

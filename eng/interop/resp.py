@@ -3,6 +3,7 @@
 Usage: resp.py REDIS_PORT HENGE_PORT... (several nodes of one cluster; most checks go to the second of them).
 Prints "ok ..." or "FAIL ..." for each check. Both servers must be empty at the start.
 """
+import os
 import shlex
 import socket
 import sys
@@ -430,7 +431,6 @@ NOSUCH
 NOSUCH a b
 nosuch "long argument"
 LPUSH %l 1 ## henge: ERR unknown command 'LPUSH'
-HSET %h a 1 ## henge: ERR unknown command 'HSET'
 AUTH secret
 AUTH user secret
 AUTH default secret
@@ -579,7 +579,7 @@ MGET %one %two ## henge: [null, null]
 DEL %one %two %three %four %five ## any
 MSETNX %one 1 %two 2 %three 3 %four 4 %five 5 ## henge: CROSSSLOT
 EXISTS %one %two ## henge: 0
-DEL %one %two %three %four %five %l %h ## any
+DEL %one %two %three %four %five %l ## any
 """
 
 TEXTS = {
@@ -593,9 +593,15 @@ def words(line, prefix):
     return [w.encode().decode("unicode_escape").encode("latin1") for w in lexer]
 
 
-def compare_cases(protocol, port, label):
+def from_file(name):
+    """More cases in the same form, a file for a subject."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), encoding="utf-8") as file:
+        return file.read()
+
+
+def compare_cases(cases, protocol, port, label):
     redis, henge, prefix = Raw(REDIS, protocol), Raw(port, protocol), label + ":"
-    for line in CASES.strip().splitlines():
+    for line in cases.strip().splitlines():
         line, _, how = line.partition(" ## ")
         command = words(line, prefix)
         expected, got = redis.call(*command), henge.call(*command)
@@ -911,6 +917,41 @@ def cursors():
         n.close()
 
 
+def random_fields():
+    c = Raw(HENGE)
+    c.call("HSET", "rf:big", "f", b"x" * 1_000_000)
+    reply = c.call("HRANDFIELD", "rf:big", -1_000_000, "WITHVALUES")
+    report(reply[0] == "-" and b"bytes" in reply[1], "HRANDFIELD with a reply of a terabyte is refused (known difference)", short(reply))
+    report(c.call("HRANDFIELD", "rf:big", -1_000_001)[0] == "-", "HRANDFIELD with more than a million fields is refused (known difference)")
+    report(len(c.call("HRANDFIELD", "rf:big", -1_000)[1]) == 1_000, "HRANDFIELD with a thousand is not")
+    c.call("DEL", "rf:big")
+    c.close()
+
+
+def two_shards():
+    """RENAME, RENAMENX and COPY from one key to 64 others, some of which lie on other shards: decision 0150."""
+    c = Raw(HENGE)
+    for command in (("COPY",), ("RENAMENX",), ("RENAME",)):
+        c.call("DEL", *[f"two:{i}" for i in range(64)])
+        refused = good = 0
+        for i in range(64):
+            c.call("SET", "two", "v")
+            reply = c.call(*command, "two", f"two:{i}")
+            refused += reply == ("-", b"CROSSSLOT Keys in request don't hash to the same slot")
+            good += reply in ((":", b"1"), ("+", b"OK"))
+        copies = c.call("EXISTS", *[f"two:{i}" for i in range(64)])
+        report(refused > 0 and refused + good == 64 and copies == (":", b"%d" % good), " ".join(command) + " between shards is refused and changes nothing (known difference)",
+               f"{refused} refused, {good} done, {short(copies)} are there")
+    c.close()
+
+
+def flush():
+    """Last, since it empties both."""
+    for command in (("FLUSHDB",), ("FLUSHALL", "ASYNC"), ("FLUSHDB", "SYNC"), ("flushall", "sync")):
+        both(" ".join(command) + " leaves nothing", lambda c: [c.call("SET", "fl:a", 1), c.call("HSET", "fl:h", "a", 1), c.call(*command), c.call("DBSIZE"),
+                                                               c.call("EXISTS", "fl:a", "fl:h"), c.call("KEYS", "*"), c.call("RANDOMKEY")])
+
+
 def any_node():
     for i, port in enumerate(NODES):
         writer, reader = Raw(port), Raw(NODES[(i + 1) % len(NODES)])
@@ -1000,8 +1041,9 @@ def python_redis():
 handshake()
 hello_auth()
 databases()
-compare_cases(2, HENGE, "resp2")
-compare_cases(3, HENGE, "resp3")
+for name, cases in (("", CASES), ("hashes:", from_file("resp-hashes.txt")), ("keys:", from_file("resp-keys.txt"))):
+    compare_cases(cases, 2, HENGE, name + "resp2")
+    compare_cases(cases, 3, HENGE, name + "resp3")
 pipelines()
 values()
 scans()
@@ -1012,3 +1054,6 @@ protocol_errors()
 python_redis()
 cursors()
 any_node()
+random_fields()
+two_shards()
+flush()

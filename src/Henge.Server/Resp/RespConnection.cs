@@ -398,7 +398,7 @@ internal sealed class RespConnection
         int operations = _batch.Count;
         string? error =
             command is null ? RespErrors.Unknown(arguments)
-            : !command.Fits(arguments.Count) ? RespErrors.WrongArity(command.Name)
+            : !command.Fits(arguments.Count) ? command.ArityError(arguments)
             : null;
         bool queued = Transaction.Open;
         if (queued)

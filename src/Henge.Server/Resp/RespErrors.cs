@@ -28,6 +28,26 @@ internal static class RespErrors
 
     public static string WrongArity(string name) => $"ERR wrong number of arguments for '{name}' command";
 
+    /// <summary>For a command with subcommands: <paramref name="known"/> are those that there are, for which only the number of arguments can be wrong.</summary>
+    public static string Subcommand(RespArguments arguments, string command, params ReadOnlySpan<string> known)
+    {
+        if (arguments.Count < 2)
+        {
+            return WrongArity(command);
+        }
+
+        string asked = arguments.Text(1);
+        foreach (string name in known)
+        {
+            if (name.Equals(asked, StringComparison.OrdinalIgnoreCase))
+            {
+                return WrongArity(command + "|" + name.ToLowerInvariant());
+            }
+        }
+
+        return $"ERR unknown subcommand '{Clip(asked)}'. Try {command.ToUpperInvariant()} {string.Join(", ", known)}.";
+    }
+
     public static string InvalidExpiry(string name) => $"ERR invalid expire time in '{name}' command";
 
     public static string Unknown(RespArguments arguments)

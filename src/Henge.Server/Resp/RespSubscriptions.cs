@@ -43,7 +43,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
 
     /// <summary>In RESP2 a connection with subscriptions may do little else; the error, if so.</summary>
     public string? Refuse(RespCommand command) =>
-        Count > 0 && connection.Writer.Protocol == 2 && command.Name is not ("ping" or "subscribe" or "psubscribe" or "unsubscribe" or "punsubscribe" or "quit")
+        Count > 0 && connection.Writer.Protocol == 2 && command.Name is not ("ping" or "subscribe" or "psubscribe" or "unsubscribe" or "punsubscribe" or "quit" or "reset")
             ? $"ERR Can't execute '{command.Name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
             : null;
 
@@ -109,13 +109,19 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
 
     public ValueTask DisposeAsync()
     {
+        Clear();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Ends all of them without a confirmation.</summary>
+    public void Clear()
+    {
         foreach (Subscription subscription in _open.Values)
         {
             subscription.Dispose();
         }
 
         _open.Clear();
-        return ValueTask.CompletedTask;
     }
 
     // Names are bytes: each is kept as the character of the same number, which loses nothing.

@@ -77,6 +77,9 @@ internal sealed class RespTransaction(RespConnection connection)
 
     public void Unwatch() => _watched.Clear();
 
+    /// <summary>Forgets what was queued and what is watched, for RESET.</summary>
+    public void Reset() => Close();
+
     public async ValueTask WatchAsync(RespArguments arguments, RespWriter writer)
     {
         if (Open)
@@ -185,7 +188,8 @@ internal sealed class RespTransaction(RespConnection connection)
                 continue;
             }
 
-            key = key.Length == 0 ? arguments[1].ToArray() : key;
+            // The key is not always the first argument: OBJECT ENCODING key.
+            key = key.Length == 0 ? arguments[Math.Max(1, data.Keys.First)].ToArray() : key;
         }
 
         if (builder.Count == 0)

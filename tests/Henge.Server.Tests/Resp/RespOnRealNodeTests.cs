@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Henge.Node.Hosting;
+using Henge.Server.Resp;
 
 namespace Henge.Server.Tests.Resp;
 
@@ -36,6 +37,43 @@ public sealed class RespOnRealNodeTests
             string.Concat(Enumerable.Repeat("PSUBSCRIBE __keyspace@0__:q:*\r\nPUNSUBSCRIBE __keyspace@0__:q:*\r\n", Times)) + "PING\r\n",
             [.. Enumerable.Repeat(lines, Times).SelectMany(static l => l), "+PONG"]);
     }
+
+    [Fact]
+    public Task A_transaction_goes_to_the_shard_of_its_key_wherever_the_key_stands_in_the_command() => ExpectAsync(
+        string.Concat("abcdefgh".Select(static k => $"SET {k} text\r\nMULTI\r\nOBJECT ENCODING {k}\r\nEXEC\r\n")),
+        [.. Enumerable.Repeat<string[]>(["+OK", "+OK", "+QUEUED", "*1", "$6", "embstr"], 8).SelectMany(static l => l)]);
+
+    [Fact]
+    public Task What_a_key_is_comes_before_mistakes_in_options() => ExpectAsync(
+        "SET s 1\r\nHSET h f v\r\nHSCAN s 0 NO 1\r\nHSCAN none 0 NO 1\r\nHSCAN h 0 NO 1\r\nHSCAN s x\r\nBITCOUNT none a b\r\nBITCOUNT h 0\r\nBITCOUNT s 0\r\n",
+        "+OK", ":1", "-" + RespErrors.WrongType, "*2", "$1", "0", "*0", "-" + RespErrors.Syntax, "-ERR invalid cursor", ":0", "-" + RespErrors.WrongType, "-" + RespErrors.Syntax);
+
+    [Fact]
+    public Task Subcommands_say_what_is_wrong_with_them() => ExpectAsync(
+        "OBJECT ENCODING\r\nOBJECT encoding a b\r\nMEMORY USAGE\r\nCONFIG GET\r\nSCRIPT LOAD\r\nSLOWLOG LEN 1\r\nSLOWLOG GET -2\r\nLATENCY no\r\nOBJECT no\r\n",
+        "-" + RespErrors.WrongArity("object|encoding"), "-" + RespErrors.WrongArity("object|encoding"), "-" + RespErrors.WrongArity("memory|usage"),
+        "-" + RespErrors.WrongArity("config|get"), "-" + RespErrors.WrongArity("script|load"), "-" + RespErrors.WrongArity("slowlog|len"),
+        "-ERR count should be greater than or equal to -1",
+        "-ERR unknown subcommand 'no'. Try LATENCY LATEST, HISTORY, RESET, DOCTOR.",
+        "-ERR unknown subcommand 'no'. Try OBJECT ENCODING, REFCOUNT, IDLETIME, FREQ.");
+
+    [Fact]
+    public Task Random_fields_are_bounded_before_they_are_written() => ExpectAsync(
+        $"HSET h f {new string('x', 60_000)}\r\nHRANDFIELD h -1000000 WITHVALUES\r\nHRANDFIELD h -2\r\n",
+        ":1", $"-ERR the reply would have more than {64 * 1024 * 1024} bytes; ask for fewer fields at once", "*2", "$1", "f", "$1", "f");
+
+    [Fact]
+    public Task RESET_makes_a_connection_as_if_it_were_new() => ExpectAsync(
+        "SET a 1\r\nCLIENT SETNAME me\r\nWATCH a\r\nSET a 2\r\nMULTI\r\nSET a 3\r\nRESET\r\nCLIENT GETNAME\r\nMULTI\r\nGET a\r\nEXEC\r\n"
+        + "SELECT 1\r\nRESET\r\nGET a\r\nSUBSCRIBE c\r\nRESET\r\nGET a\r\n",
+        "+OK", "+OK", "+OK", "+OK", "+OK", "+QUEUED", "+RESET", "$-1", "+OK", "+QUEUED", "*1", "$1", "2",
+        "-ERR DB index is out of range", "+RESET", "$1", "2", "*3", "$9", "subscribe", "$1", "c", ":1", "+RESET", "$1", "2");
+
+    [Fact]
+    public Task COMMAND_GETKEYS_tells_the_keys_of_a_command() => ExpectAsync(
+        "COMMAND GETKEYS MSET a 1 b 2\r\nCOMMAND GETKEYS OBJECT ENCODING a\r\nCOMMAND GETKEYS EVAL x 0\r\nCOMMAND GETKEYS PING\r\nCOMMAND GETKEYS GET\r\nCOMMAND GETKEYS NO\r\n",
+        "*2", "$1", "a", "$1", "b", "*1", "$1", "a", "-ERR The command has no key arguments", "-ERR The command has no key arguments",
+        "-ERR Invalid number of arguments specified for command", "-ERR Invalid command specified");
 
     private static async Task ExpectAsync(string request, params string[] lines)
     {

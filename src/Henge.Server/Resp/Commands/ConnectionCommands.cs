@@ -22,6 +22,7 @@ internal static class ConnectionCommands
         new LocalCommand("time", 1, Time),
         new SlowCommand("hello", -1, Hello),
         new SlowCommand("quit", -1, static (c, _, w) => Do(() => { c.Quit = true; w.Ok(); })),
+        new SlowCommand("reset", 1, static (c, _, w) => Do(() => Reset(c, w))),
         new SlowCommand("multi", 1, static (c, _, w) => Do(() => c.Transaction.Multi(w))),
         new SlowCommand("discard", 1, static (c, _, w) => Do(() => c.Transaction.Discard(w))),
         new SlowCommand("exec", 1, static (c, _, w) => c.Transaction.ExecAsync(w)),
@@ -32,6 +33,17 @@ internal static class ConnectionCommands
         new SlowCommand("unsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: false))),
         new SlowCommand("punsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: true))),
     ];
+
+    /// <summary>RESET: the connection is as if it were new, but for its number.</summary>
+    private static void Reset(RespConnection connection, RespWriter writer)
+    {
+        connection.Transaction.Reset();
+        connection.Subscriptions.Clear();
+        connection.Database.Reset();
+        connection.Client.Name = "";
+        writer.Protocol = 2;
+        writer.Simple("RESET");
+    }
 
     private static ValueTask Do(Action action)
     {
@@ -176,6 +188,10 @@ internal static class ConnectionCommands
         {
             Describe([.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))], writer);
         }
+        else if (arguments.Is(1, "GETKEYS"u8) && arguments.Count > 2)
+        {
+            GetKeys(arguments, writer);
+        }
         else if (arguments.Is(1, "LIST"u8))
         {
             writer.Array(RespCommandTable.All.Count);
@@ -186,7 +202,42 @@ internal static class ConnectionCommands
         }
         else
         {
-            writer.Error($"ERR unknown subcommand '{arguments.Text(1)}'. Try COMMAND COUNT, DOCS, INFO or LIST.");
+            writer.Error(RespErrors.Subcommand(arguments, "command", "COUNT", "DOCS", "GETKEYS", "INFO", "LIST"));
+        }
+    }
+
+    /// <summary>COMMAND GETKEYS command arguments…: which of them are keys.</summary>
+    private static void GetKeys(RespArguments arguments, RespWriter writer)
+    {
+        const int At = 2;
+        int count = arguments.Count - At;
+        if (RespCommandTable.Find(arguments.Span(At)) is not { } command)
+        {
+            writer.Error("ERR Invalid command specified");
+        }
+        else if (command.Keys.First == 0)
+        {
+            writer.Error("ERR The command has no key arguments");
+        }
+        else if (!command.Fits(count))
+        {
+            writer.Error("ERR Invalid number of arguments specified for command");
+        }
+        else
+        {
+            (int first, int last, int step) = command.Keys;
+            last = last < 0 ? count + last : Math.Min(last, count - 1);
+            if (last < first)
+            {
+                writer.Error("ERR The command has no key arguments");
+                return;
+            }
+
+            writer.Array(((last - first) / step) + 1);
+            for (int i = first; i <= last; i += step)
+            {
+                writer.Bulk(arguments.Span(At + i));
+            }
         }
     }
 

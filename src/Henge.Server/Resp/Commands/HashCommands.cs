@@ -14,6 +14,7 @@ namespace Henge.Server.Resp.Commands;
 internal static class HashCommands
 {
     private const int MostRandomFields = 1_000_000;
+    private const int MostRandomBytes = 64 * 1024 * 1024;
     private static readonly (int, int, int) OneKey = (1, 1, 1);
 
     public static IEnumerable<RespCommand> All =>
@@ -32,7 +33,7 @@ internal static class HashCommands
         Read("hlen", 2, static (_, _, found, w) => w.Integer(CountOf(found))),
         Read("hexists", 3, static (a, node, found, w) => w.Integer(TryGet(found, a.Span(2), out _) ? 1 : 0)),
         Read("hstrlen", 3, static (a, _, found, w) => w.Integer(TryGet(found, a.Span(2), out ReadOnlySpan<byte> value) ? value.Length : 0)),
-        new KeyReadCommand("hscan", -3, Scan) { Wants = DataType.Hash, Keys = OneKey, Check = CheckScan },
+        new KeyReadCommand("hscan", -3, Scan) { Wants = DataType.Hash, Keys = OneKey, Check = CheckCursor },
         new KeyReadCommand("hrandfield", -2, RandomFields) { Wants = DataType.Hash, Keys = OneKey, Check = CheckRandom },
     ];
 
@@ -205,14 +206,11 @@ internal static class HashCommands
         }
     }
 
-    /// <summary>HSCAN key cursor [MATCH pattern] [COUNT count].</summary>
-    private static string? CheckScan(RespArguments arguments)
-    {
-        if (!ulong.TryParse(arguments.Text(2), NumberStyles.None, CultureInfo.InvariantCulture, out _))
-        {
-            return "ERR invalid cursor";
-        }
+    private static string? CheckCursor(RespArguments arguments) =>
+        ulong.TryParse(arguments.Text(2), NumberStyles.None, CultureInfo.InvariantCulture, out _) ? null : "ERR invalid cursor";
 
+    private static string? CheckScanOptions(RespArguments arguments)
+    {
         for (int i = 3; i < arguments.Count; i += 2)
         {
             bool match = arguments.Is(i, "MATCH"u8), count = arguments.Is(i, "COUNT"u8);
@@ -235,8 +233,15 @@ internal static class HashCommands
         return null;
     }
 
+    /// <summary>HSCAN key cursor [MATCH pattern] [COUNT count]. As in Redis, mistakes in the options count only when there is a hash.</summary>
     private static void Scan(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)
     {
+        if (found.Exists && CheckScanOptions(arguments) is { } error)
+        {
+            writer.Error(error);
+            return;
+        }
+
         ReadOnlySpan<byte> pattern = "*"u8;
         for (int i = 3; i + 1 < arguments.Count; i += 2)
         {
@@ -273,6 +278,11 @@ internal static class HashCommands
         if (!arguments.TryInteger(2, out long count))
         {
             return RespErrors.NotAnInteger;
+        }
+
+        if (count == long.MinValue)
+        {
+            return $"ERR value is out of range, value must between {-long.MaxValue} and {long.MaxValue}";
         }
 
         if (arguments.Count > 4 || (arguments.Count == 4 && !arguments.Is(3, "WITHVALUES"u8)))
@@ -313,8 +323,26 @@ internal static class HashCommands
             chosen = total == 0 ? [] : [.. Enumerable.Range(0, (int)-count).Select(_ => Random.Shared.Next(total))];
         }
 
+        if (count < 0 && BytesOf(found, chosen, withValues) > MostRandomBytes)
+        {
+            writer.Error($"ERR the reply would have more than {MostRandomBytes} bytes; ask for fewer fields at once");
+            return;
+        }
+
         writer.Array(withValues && !nested ? chosen.Length * 2 : chosen.Length);
         WriteChosen(found, chosen, writer, withValues, nested);
+    }
+
+    // Fields may come several times, so that a small command could ask for very much.
+    private static long BytesOf(FoundEntry found, int[] chosen, bool withValues)
+    {
+        var lengths = new List<int>();
+        for (var reader = new HashReader(found.Value); found.Exists && reader.MoveNext();)
+        {
+            lengths.Add(reader.Field.Length + (withValues ? reader.Value.Length : 0));
+        }
+
+        return chosen.Sum(i => (long)lengths[i]);
     }
 
     private static void WriteChosen(FoundEntry found, int[] chosen, RespWriter writer, bool withValues, bool nested)

@@ -21,7 +21,7 @@ internal static class RangeCommands
         new WriteCommand("setrange", 4, EncodeSetRange, StringCommands.ReplyNumber) { Keys = OneKey },
         new KeyReadCommand("getbit", 3, GetBit) { Wants = DataType.Bytes, Keys = OneKey, Check = static a => TryBitOffset(a, 2, out _) ? null : BadBitOffset },
         new WriteCommand("setbit", 4, EncodeSetBit, StringCommands.ReplyNumber) { Keys = OneKey },
-        new KeyReadCommand("bitcount", -2, BitCount) { Wants = DataType.Bytes, Keys = OneKey, Check = CheckBitCount },
+        new KeyReadCommand("bitcount", -2, BitCount) { Wants = DataType.Bytes, Keys = OneKey },
     ];
 
     private static string? CheckRange(RespArguments arguments) => arguments.TryInteger(2, out _) && arguments.TryInteger(3, out _) ? null : RespErrors.NotAnInteger;
@@ -106,6 +106,19 @@ internal static class RangeCommands
 
     private static void BitCount(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)
     {
+        // As in Redis, a key that is not there or is no string comes before mistakes in what stands behind it.
+        if (!found.Exists)
+        {
+            writer.Integer(0);
+            return;
+        }
+
+        if (CheckBitCount(arguments) is { } error)
+        {
+            writer.Error(error);
+            return;
+        }
+
         bool bits = arguments.Count == 5 && arguments.Is(4, "BIT"u8);
         long start = 0, end = -1;
         if (arguments.Count >= 4)

@@ -30,6 +30,13 @@ internal abstract class RespCommand(string name, int arity)
     /// <summary>True for commands on keys that do not name them as arguments: SCAN, KEYS, DBSIZE and their kin.</summary>
     public bool OnKeySpace { get; init; }
 
+    /// <summary>The subcommands of a command that has only such; null: it has none, or looks at them itself.</summary>
+    public string[]? Subcommands { get; init; }
+
+    /// <summary>What is wrong when the number of arguments does not fit.</summary>
+    public string ArityError(RespArguments arguments) =>
+        Subcommands is { } known ? RespErrors.Subcommand(arguments, Name, known) : RespErrors.WrongArity(Name);
+
     /// <summary>True when the number of arguments fits.</summary>
     public bool Fits(int count) => arity >= 0 ? count == arity : count >= -arity;
 }

@@ -54,7 +54,7 @@ internal static class ScriptCommands
         }
         else
         {
-            writer.Error($"ERR unknown subcommand or wrong number of arguments for '{arguments.Text(1)}'. Try SCRIPT LOAD, EXISTS, FLUSH or KILL.");
+            writer.Error(RespErrors.Subcommand(arguments, "script", "LOAD", "EXISTS", "FLUSH", "KILL"));
         }
     }
 }

@@ -23,8 +23,8 @@ internal static class ServerCommands
         new ReadCommand("touch", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = (1, -1, 1) },
         new ReadCommand("expiretime", 2, static (_, found, writer) => ExpireTime(found, writer, 1000)) { Keys = OneKey },
         new ReadCommand("pexpiretime", 2, static (_, found, writer) => ExpireTime(found, writer, 1)) { Keys = OneKey },
-        new KeyReadCommand("object", -3, Describe) { Keys = SecondKey, Check = CheckObject },
-        new KeyReadCommand("memory", -3, MemoryUsage) { Keys = SecondKey, Check = CheckMemory },
+        new KeyReadCommand("object", -3, Describe) { Keys = SecondKey, Check = CheckObject, Subcommands = ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"] },
+        new KeyReadCommand("memory", -3, MemoryUsage) { Keys = SecondKey, Check = CheckMemory, Subcommands = ["USAGE"] },
         new LocalCommand("config", -2, Config),
         new LocalCommand("cluster", -2, static (_, _, w) => w.Error(ClusterDisabled)),
         new LocalCommand("role", 1, Role),
@@ -46,7 +46,7 @@ internal static class ServerCommands
     private static string? CheckObject(RespArguments arguments) =>
         arguments.Count == 3 && (arguments.Is(1, "ENCODING"u8) || arguments.Is(1, "REFCOUNT"u8) || arguments.Is(1, "IDLETIME"u8) || arguments.Is(1, "FREQ"u8))
             ? null
-            : $"ERR unknown subcommand or wrong number of arguments for '{arguments.Text(1)}'. Try OBJECT ENCODING, REFCOUNT, IDLETIME or FREQ.";
+            : RespErrors.Subcommand(arguments, "object", "ENCODING", "REFCOUNT", "IDLETIME", "FREQ");
 
     // What Redis would say of such a value: some libraries look at it. Idle times are not kept.
     private static void Describe(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)
@@ -89,7 +89,7 @@ internal static class ServerCommands
     {
         if (!arguments.Is(1, "USAGE"u8))
         {
-            return $"ERR unknown subcommand '{arguments.Text(1)}'. Try MEMORY USAGE.";
+            return RespErrors.Subcommand(arguments, "memory", "USAGE");
         }
 
         if (arguments.Count == 3)
@@ -143,7 +143,7 @@ internal static class ServerCommands
         }
         else
         {
-            writer.Error($"ERR unknown subcommand or wrong number of arguments for '{arguments.Text(1)}'. Try CONFIG GET or RESETSTAT.");
+            writer.Error(RespErrors.Subcommand(arguments, "config", "GET", "SET", "RESETSTAT"));
         }
     }
 
@@ -188,7 +188,7 @@ internal static class ServerCommands
         }
         else
         {
-            writer.Error($"ERR unknown subcommand or wrong number of arguments for '{arguments.Text(1)}'. Try LATENCY LATEST, HISTORY, RESET or DOCTOR.");
+            writer.Error(RespErrors.Subcommand(arguments, "latency", "LATEST", "HISTORY", "RESET", "DOCTOR"));
         }
     }
 
@@ -196,9 +196,9 @@ internal static class ServerCommands
     {
         if (arguments.Is(1, "GET"u8) && arguments.Count is 2 or 3)
         {
-            if (arguments.Count == 3 && !arguments.TryInteger(2, out _))
+            if (arguments.Count == 3 && (!arguments.TryInteger(2, out long count) || count < -1))
             {
-                writer.Error(RespErrors.NotAnInteger);
+                writer.Error("ERR count should be greater than or equal to -1");
             }
             else
             {
@@ -215,7 +215,7 @@ internal static class ServerCommands
         }
         else
         {
-            writer.Error($"ERR unknown subcommand or wrong number of arguments for '{arguments.Text(1)}'. Try SLOWLOG GET, LEN or RESET.");
+            writer.Error(RespErrors.Subcommand(arguments, "slowlog", "GET", "LEN", "RESET"));
         }
     }
 
