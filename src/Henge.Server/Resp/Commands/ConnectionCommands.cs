@@ -188,7 +188,7 @@ internal static class ConnectionCommands
         {
             Describe([.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))], writer);
         }
-        else if (arguments.Is(1, "GETKEYS"u8) && arguments.Count > 2)
+        else if (arguments.Is(1, "GETKEYS"u8) && arguments.Count > 3)
         {
             GetKeys(arguments, writer);
         }
@@ -227,12 +227,6 @@ internal static class ConnectionCommands
         {
             (int first, int last, int step) = command.Keys;
             last = last < 0 ? count + last : Math.Min(last, count - 1);
-            if (last < first)
-            {
-                writer.Error("ERR The command has no key arguments");
-                return;
-            }
-
             writer.Array(((last - first) / step) + 1);
             for (int i = first; i <= last; i += step)
             {
