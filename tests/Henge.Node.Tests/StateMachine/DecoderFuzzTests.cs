@@ -1,5 +1,5 @@
-using Henge.Cluster;
 using System.Buffers;
+using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
