@@ -63,7 +63,7 @@ const checks = [
     expect(!(await call(store, 'Get', { key: key('a') })).found);
   }],
   ['errors with words and trailers', async () => {
-    await expectError(call(store, 'Get', {}), grpc.status.INVALID_ARGUMENT, 'key is empty', 1);
+    await expectError(call(store, 'Get', {}), grpc.status.INVALID_ARGUMENT, 'The key is not set', 1);
     await expectError(call(store, 'Put', { key: key('x'), value: Buffer.alloc((4 << 20) + 1) }), grpc.status.INVALID_ARGUMENT, 'limit is 4194304', 2);
     await expectError(call(store, 'Put', { key: key('x'), value: Buffer.alloc(17 << 20) }), grpc.status.RESOURCE_EXHAUSTED, 'over the limit', 2);
   }],

@@ -313,7 +313,7 @@ def _():
 
 @check("errors: codes, words and trailers")
 def _():
-    expect_error(lambda: store.Get(kv.GetRequest()), grpc.StatusCode.INVALID_ARGUMENT, "key is empty", henge=1)
+    expect_error(lambda: store.Get(kv.GetRequest()), grpc.StatusCode.INVALID_ARGUMENT, "The key is not set", henge=1)
     expect_error(lambda: store.Get(kv.GetRequest(key=bytes(16 * 1024 + 1))), grpc.StatusCode.INVALID_ARGUMENT, "limit is 16384", henge=2)
     expect_error(lambda: put("x", bytes(4 * 1024 * 1024 + 1)), grpc.StatusCode.INVALID_ARGUMENT, "limit is 4194304", henge=2)
     # A node that has only just begun has its history's floor yet to set: it does so within moments of its first scan.

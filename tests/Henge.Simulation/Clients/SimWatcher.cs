@@ -63,8 +63,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         if (_node is null || _node.Epoch != _epoch || _node.Node is null || _random.PerMille(20))
         {
             Close();
-            // A client names its cluster, and a node that was started with other settings is of none: it would refuse the watch.
-            if (cluster.AnyNode(_random) is { Misfit: null } node)
+            // Also one that was started with other settings: it must refuse the watch by itself.
+            if (cluster.AnyNode(_random) is { } node)
             {
                 Open(node);
             }
