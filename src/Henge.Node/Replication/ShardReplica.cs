@@ -15,7 +15,7 @@ namespace Henge.Node.Replication;
 /// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except for
 /// <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
 /// </summary>
-internal sealed class ShardReplica
+internal sealed partial class ShardReplica
 {
     private const int MaxRoundsAtOnce = 32;
     private const int HeldTicks = 50;
@@ -125,9 +125,6 @@ internal sealed class ShardReplica
 
     private bool IsHeld => _held is not null || _heldRebuild is not null;
 
-    private string? DamageProblem => _machine.Damage is { } damage
-        ? $"A part of its state is damaged on this node's disk. What is damaged is refused, what is not is served, and nothing was deleted; where other members can lead, they do, and this one is rebuilt from its leader. {damage}" : null;
-
     /// <summary>Its state a moment ago. Thread-safe.</summary>
     public ShardStatus Status => _status.Latest;
 
@@ -139,9 +136,6 @@ internal sealed class ShardReplica
 
     /// <summary>Ticks since the group was made, by a clock read now.</summary>
     public ulong NowTicks => Node.NowTicks;
-
-    /// <summary>True while committed entries wait for the engine.</summary>
-    public bool IsApplyHeld => _toApply.Count > 0;
 
     /// <summary>The first segment of the node log that has an entry of this shard. Thread-safe.</summary>
     public long OldestLogSegment => _log.OldestSegment;
@@ -216,180 +210,6 @@ internal sealed class ShardReplica
     public void FailNotLeader(Operation operation) => Worker.Fail(
         operation, ErrorCode.NotLeader, $"This node does not lead {Shard}; {(LeaderAddress is { } address ? "its leader is at " + address : "its leader is not known yet")}.", LeaderAddress);
 
-    /// <summary>Takes a message of the group in.</summary>
-    public void Receive(RaftMessage message)
-    {
-        if (message is InstallSnapshot snapshot)
-        {
-            // A header comes with its data only, never by itself.
-            _ = snapshot;
-            return;
-        }
-
-        if (IsHeld)
-        {
-            return;
-        }
-
-        _group.SetClock(Worker.ClockTicks);
-        _group.Receive(message);
-        Worker.MarkDirty(this);
-    }
-
-    /// <summary>A peer has answered a heartbeat that stood for all groups of this worker.</summary>
-    public void OnSharedHeartbeat(NodeId from, ulong number, bool agrees, bool wasSteady)
-    {
-        if (IsHeld || _group.Role != RaftRole.Leader)
-        {
-            return;
-        }
-
-        if (agrees)
-        {
-            _group.SharedHeartbeatAnswered(from, number);
-        }
-        else
-        {
-            _group.SharedHeartbeatRefused(onlyForReads: !wasSteady);
-        }
-
-        if (_group.HasReady)
-        {
-            Worker.MarkDirty(this);
-        }
-    }
-
-    /// <summary>Takes a record about snapshots in.</summary>
-    public void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body)
-    {
-        if (IsHeld)
-        {
-            return;
-        }
-
-        if (kind == PeerRecordKind.SnapshotChunk)
-        {
-            _receiver.OnChunk(from, body);
-        }
-        else
-        {
-            _sender.OnAck(from, body.Span);
-        }
-
-        Worker.MarkDirty(this);
-    }
-
-    /// <summary>A peer's state is damaged, and it wants a snapshot.</summary>
-    public void OnSnapshotRequest(NodeId from, LogIndex applied)
-    {
-        if (!IsHeld && _group.Role == RaftRole.Leader)
-        {
-            _leadership.OnDamagedPeer(from);
-            _sender.OnRequest(from, applied);
-            Worker.MarkDirty(this);
-        }
-    }
-
-    /// <summary>Takes a complete snapshot: in place of the damaged state alone when the log goes on from it, else as the group wants it.</summary>
-    public void Offer(InstallSnapshot header)
-    {
-        _group.SetClock(Worker.ClockTicks);
-        if (_machine.Damage is not null && _group.CanReplaceState(header))
-        {
-            Rebuild(header);
-            return;
-        }
-
-        _group.Receive(header);
-        Worker.MarkDirty(this);
-    }
-
-    /// <summary>Another node asks that history be closed at a version. One that lies too far ahead is refused, so that no other clock can drag this shard's versions along (docs/decisions/0133).</summary>
-    public void OnAdvance(NodeId from, Core.Version version)
-    {
-        if (TryAdvance(version, out Core.Version limit))
-        {
-            return;
-        }
-
-        Node.Counters.OnAdvanceRefused();
-        if (_group.Role == RaftRole.Leader && Worker.Links.Begin(from, PeerRecordKind.AdvanceRefused, Shard) is { } frame)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(16), version.Value);
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(16)[8..], limit.Value);
-            frame.Advance(16);
-            frame.EndRecord();
-        }
-    }
-
-    /// <summary>The leader does not go as far as this node asked for.</summary>
-    public void OnAdvanceRefused(NodeId by, Core.Version version, Core.Version limit) => _versions.OnRefused(by, version, limit);
-
-    /// <summary>Has the leader close history at a version.</summary>
-    public void AskToAdvance(Core.Version version)
-    {
-        if (_group.Role == RaftRole.Leader)
-        {
-            if (!TryAdvance(version, out Core.Version limit))
-            {
-                Node.Counters.OnAdvanceRefused();
-                _versions.OnRefused(Node.Self, version, limit);
-            }
-        }
-        else if (!_group.Leader.IsNone && Worker.Links.Begin(_group.Leader, PeerRecordKind.Advance, Shard) is { } frame)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(8), version.Value);
-            frame.Advance(8);
-            frame.EndRecord();
-        }
-    }
-
-    /// <summary>Closes history at a version, when it leads and that is not too far ahead.</summary>
-    public bool TryAdvance(Core.Version version, out Core.Version limit)
-    {
-        limit = Node.Clock.LimitFor(LastLoggedVersion);
-        if (version > limit)
-        {
-            return false;
-        }
-
-        _writes.AdvanceTo(version);
-        Worker.MarkDirty(this);
-        return true;
-    }
-
-    /// <summary>A record that it gave to the node log is durable.</summary>
-    public void OnLogged(in NodeLogRecord record, in EntryLocation location)
-    {
-        switch (record.Kind)
-        {
-            case NodeLogRecordKind.Entry:
-                Invariant.Check(_log.Add(record.Entry.Index, location), "entries are written without a gap");
-                break;
-            case NodeLogRecordKind.Moved:
-                _log.Move(record.Entry.Index, location);
-                _compactor.OnLogged();
-                break;
-            case NodeLogRecordKind.Truncate:
-                _log.Truncate(record.Index);
-                break;
-            case NodeLogRecordKind.Base when record.Reset:
-                _log.Reset(record.Index, record.Term, record.Membership!);
-                break;
-            case NodeLogRecordKind.Base:
-                _log.Compact(record.Index, record.Term, record.Membership!);
-                _compactor.OnLogged();
-                break;
-        }
-    }
-
-    /// <summary>Everything up to a ticket is durable.</summary>
-    public void OnPersisted(ulong ticket)
-    {
-        _group.Persisted(ticket);
-        Worker.MarkDirty(this);
-    }
-
     /// <summary>A tick of time has passed.</summary>
     public void Tick(long tick)
     {
@@ -449,49 +269,6 @@ internal sealed class ShardReplica
         }
     }
 
-    /// <summary>Does what there is to do.</summary>
-    public void Process()
-    {
-        if (_heldRebuild is { } rebuild && (!_mayTryHeld || !Rebuild(rebuild)))
-        {
-            return;
-        }
-
-        if (_held is { } held)
-        {
-            if (!_mayTryHeld || !Finish(held))
-            {
-                return;
-            }
-        }
-
-        for (int i = 0; i < MaxRoundsAtOnce; i++)
-        {
-            _writes.Start();
-            _pipelined.Serve();
-            _reads.Start();
-            ApplyWaiting();
-            if (!_group.HasReady)
-            {
-                return;
-            }
-
-            if (!Handle(_group.TakeReady()))
-            {
-                return;
-            }
-        }
-
-        Worker.MarkDirty(this);
-    }
-
-    /// <summary>The state came from another node: nothing that waited to be applied is to be applied any more.</summary>
-    public void OnInstalled()
-    {
-        _toApply.Clear();
-        PublishApplied();
-    }
-
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
     public void OnReadable(Operation operation) => _admission.OnReadable(operation);
 
@@ -540,162 +317,6 @@ internal sealed class ShardReplica
         _sender.Stop();
         _receiver.Stop();
     }
-
-    // False when the disk has no room for it: then the replica stands still until there is.
-    private bool Rebuild(InstallSnapshot snapshot)
-    {
-        _mayTryHeld = false;
-        _status.MarkChanged();
-        if (!_receiver.TryInstall(snapshot))
-        {
-            _heldRebuild = snapshot;
-            return false;
-        }
-
-        _heldRebuild = null;
-        _group.StateReplaced(snapshot);
-        _writes.OnSnapshot(snapshot.Index, _machine.LastVersion);
-        OnInstalled();
-        _versions.Serve(_machine.LastVersion);
-        _reads.Serve();
-        Worker.MarkDirty(this);
-        return true;
-    }
-
-    private bool Handle(Ready ready)
-    {
-        // Before a message leaves that says anything of it.
-        _following.Publish(ready.Membership is not null);
-        if (ready.WantsHeartbeat)
-        {
-            Worker.Heartbeats.WantHeartbeat();
-        }
-
-        if (ready.WantsProof)
-        {
-            Worker.Heartbeats.WantProof(this);
-        }
-
-        foreach (RaftMessage message in ready.Messages)
-        {
-            Worker.Links.Send(Shard, message);
-        }
-
-        return Finish(ready);
-    }
-
-    // False when the disk has no room for the snapshot in it: then the rest waits as well.
-    private bool Finish(Ready ready)
-    {
-        _mayTryHeld = false;
-        if (ready.PersistTicket != 0 && !_persist.TryPersist(ready))
-        {
-            _held = ready;
-            _status.MarkChanged();
-            return false;
-        }
-
-        _held = null;
-
-        if (ready.RoleChanged)
-        {
-            OnRoleChanged();
-        }
-
-        foreach (NodeId peer in ready.SnapshotsToSend)
-        {
-            _sender.Begin(peer);
-        }
-
-        foreach (ReadGrant grant in ready.ReadsGranted)
-        {
-            _reads.OnGranted(grant);
-        }
-
-        foreach (ulong failed in ready.ReadsFailed)
-        {
-            _reads.OnFailed(failed);
-        }
-
-        if (!ready.Committed.IsEmpty)
-        {
-            _toApply.AddRange(ready.Committed);
-            ApplyWaiting();
-        }
-
-        _reads.Serve();
-        _status.MarkChanged();
-        return true;
-    }
-
-    // An engine that is too far behind would block the worker, and with it other shards: what is committed waits here instead, and Raft hands
-    // out no more until it is applied.
-    private void ApplyWaiting()
-    {
-        if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop || AwaitsState)
-        {
-            return;
-        }
-
-        foreach (Entry entry in _toApply)
-        {
-            ApplyingTerm = entry.Term;
-            if (entry.Kind == EntryKind.Normal)
-            {
-                _machine.ApplyEntry(entry.Index, entry.Data.Span, _writes);
-            }
-            else
-            {
-                _machine.ApplyEmpty(entry.Index);
-            }
-
-            _writes.OnApplied(entry.Index, entry.Term);
-        }
-
-        LogIndex last = _toApply[^1].Index;
-        _toApply.Clear();
-        _machine.CommitBatch();
-        PublishApplied();
-        _group.Applied(last);
-        _writes.Answer();
-        _pipelined.Serve();
-        _versions.Serve(_machine.LastVersion);
-        _reads.Serve();
-    }
-
-    // What it would apply now, the state that is coming in has already, or it comes again after that.
-    private bool AwaitsState => _machine.Damage is not null && _receiver.IsReceiving && _group.Role != RaftRole.Leader;
-
-    // Its leader is asked again and again: the request, the leader or the snapshot may be lost, and each one tells the leader to keep leadership away from here.
-    private void AskForState(long tick)
-    {
-        if (_machine.Damage is not null && tick % DamagedTicks == 0 && !_group.Leader.IsNone && _group.Leader != Node.Self
-            && Worker.Links.Begin(_group.Leader, PeerRecordKind.SnapshotRequest, Shard) is { } frame)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(frame.GetSpan(8), _machine.AppliedIndex.Value);
-            frame.Advance(8);
-            frame.EndRecord();
-            Worker.MarkDirty(this);
-        }
-    }
-
-    // Found by a read, on whichever thread that ran.
-    private void NoticeDamage()
-    {
-        if (_damageNoticed == (_machine.Damage is not null))
-        {
-            return;
-        }
-
-        _damageNoticed = !_damageNoticed;
-        _status.MarkChanged();
-        if (DamageProblem is { } problem)
-        {
-            Node.Note(NodeEventLevel.Error, $"{Shard}: {problem}");
-        }
-    }
-
-    private void PublishApplied() => Volatile.Write(ref _appliedVersion, _machine.LastVersion.Value);
 
     private void OnRoleChanged()
     {
