@@ -49,6 +49,17 @@ public sealed class RespOnRealNodeTests
         "+OK", ":1", "-" + RespErrors.WrongType, "*2", "$1", "0", "*0", "-" + RespErrors.Syntax, "-ERR invalid cursor", ":0", "-" + RespErrors.WrongType, "-" + RespErrors.Syntax);
 
     [Fact]
+    public Task SCAN_gives_only_keys_of_the_type_that_is_asked_for() => ExpectAsync(
+        "SET a 1\r\nHSET b f v\r\nSET c 2\r\nHSET d f v\r\nEXPIRE d 100\r\nSCAN 0 TYPE hash\r\nSCAN 0 TYPE STRING\r\nSCAN 0 MATCH d* TYPE hash\r\nSCAN 0 TYPE zset\r\nSET b 1\r\nSCAN 0 TYPE hash\r\n",
+        "+OK", ":1", "+OK", ":1", ":1",
+        "*2", "$1", "0", "*2", "$1", "b", "$1", "d",
+        "*2", "$1", "0", "*2", "$1", "a", "$1", "c",
+        "*2", "$1", "0", "*1", "$1", "d",
+        "*2", "$1", "0", "*0",
+        "+OK",
+        "*2", "$1", "0", "*1", "$1", "d");
+
+    [Fact]
     public Task Subcommands_say_what_is_wrong_with_them() => ExpectAsync(
         "OBJECT ENCODING\r\nOBJECT encoding a b\r\nMEMORY USAGE\r\nCONFIG GET\r\nSCRIPT LOAD\r\nSLOWLOG LEN 1\r\nSLOWLOG GET -2\r\nLATENCY no\r\nOBJECT no\r\n",
         "-" + RespErrors.WrongArity("object|encoding"), "-" + RespErrors.WrongArity("object|encoding"), "-" + RespErrors.WrongArity("memory|usage"),

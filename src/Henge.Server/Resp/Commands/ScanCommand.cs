@@ -2,12 +2,15 @@ using System.Globalization;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Kv;
+using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]. Goes through the keys in their order; where it goes on is in the cursor (decision 0145).</summary>
 internal static class ScanCommand
 {
+    // A type that Redis has, and no key here.
+    private const DataType OtherType = (DataType)byte.MaxValue;
     private const int RunKeysLimit = 1_000_000;
     private const long RunBytesLimit = 64L * 1024 * 1024;
 
@@ -34,9 +37,9 @@ internal static class ScanCommand
             return;
         }
 
-        var found = new KeyCollector(request.Pattern);
+        var found = new KeyCollector(request.Pattern) { Type = request.Type };
         ulong cursor = 0;
-        if (lower is not null && !request.None)
+        if (lower is not null && request.Type is not OtherType)
         {
             byte[] prefix = Glob.LiteralPrefix(request.Pattern);
             lower = lower.AsSpan().SequenceCompareTo(prefix) < 0 ? prefix : lower;
@@ -101,7 +104,7 @@ internal static class ScanCommand
     {
         byte[] pattern = "*"u8.ToArray();
         int count = 10;
-        bool none = false;
+        DataType? type = null;
         request = default;
         if (!ulong.TryParse(arguments.Text(1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong cursor))
         {
@@ -135,7 +138,7 @@ internal static class ScanCommand
             }
             else if (arguments.Is(i, "TYPE"u8))
             {
-                none = !arguments.Is(i + 1, "string"u8);
+                type = arguments.Is(i + 1, "string"u8) ? DataType.Bytes : arguments.Is(i + 1, "hash"u8) ? DataType.Hash : OtherType;
             }
             else
             {
@@ -143,11 +146,11 @@ internal static class ScanCommand
             }
         }
 
-        request = new Request(cursor, pattern, count, none);
+        request = new Request(cursor, pattern, count, type);
         return null;
     }
 
-    private readonly record struct Request(ulong Cursor, byte[] Pattern, int Count, bool None);
+    private readonly record struct Request(ulong Cursor, byte[] Pattern, int Count, DataType? Type);
 
     /// <summary>The keys of a node as of one version.</summary>
     private sealed class NodeKeys(IHengeNode node, Core.Version version) : IKeyBounds
@@ -172,18 +175,23 @@ internal static class ScanCommand
     }
 }
 
-/// <summary>Keeps the keys of a scan that match a pattern. Not thread-safe.</summary>
+/// <summary>Keeps the keys of a scan that match a pattern and hold a type. Not thread-safe.</summary>
 internal sealed class KeyCollector(byte[] pattern) : IScanReceiver
 {
+    /// <summary>What the values must be; null: whatever they are.</summary>
+    public DataType? Type { get; init; }
+
     /// <summary>The keys.</summary>
     public List<byte[]> Keys { get; } = [];
 
     /// <summary>Their bytes.</summary>
     public long Bytes { get; private set; }
 
-    public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, Storage.EntryKind kind, long expiresAtMs)
+    public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
     {
-        if (Glob.Matches(pattern, key))
+        // The only type besides bytes is the hash.
+        bool fits = Type is not { } type || (kind == EntryKind.PutTyped) == (type == DataType.Hash);
+        if (fits && Glob.Matches(pattern, key))
         {
             Keys.Add(key.ToArray());
             Bytes += key.Length;
