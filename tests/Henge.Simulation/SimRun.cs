@@ -66,7 +66,7 @@ internal static class SimRun
         }
 
         Array.ForEach(clients, static c => c.Start());
-        Array.ForEach(watchers, static w => w.Start());
+        Array.ForEach(watchers, static w => w.Begin());
         Array.ForEach(pipelines, static p => p.Start());
         var timesToLive = new SimTimeToLive(new SimClient(900, cluster, history), cluster, history);
         timesToLive.Start();

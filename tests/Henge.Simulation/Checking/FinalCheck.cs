@@ -173,13 +173,9 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
     {
         for (int i = 0; i < watchers.Count; i++)
         {
-            if (watchers[i].LostHistory)
+            foreach ((string key, List<Event> all) in _truth)
             {
-                continue;
-            }
-
-            foreach ((string key, List<Event> truth) in _truth)
-            {
+                List<Event> truth = all.FindAll(e => e.Version >= watchers[i].Start.Value);
                 List<Event> seen = [.. watchers[i].Seen.GetValueOrDefault(key, []).Select(static e => new Event(e.Version, e.Value))];
                 if (!seen.SequenceEqual(truth))
                 {

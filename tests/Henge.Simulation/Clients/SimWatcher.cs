@@ -6,11 +6,12 @@ using Henge.Simulation.World;
 namespace Henge.Simulation.Clients;
 
 /// <summary>
-/// Watches everything from the beginning, through whichever node is there: reads at its own pace, and goes on elsewhere with the token when its node dies or on a whim. What
-/// it has seen in the end must be the whole history, each event once, in order.
+/// Watches everything from the beginning, through whichever node is there: reads at its own pace, and goes on elsewhere with the token when its node dies or on a whim. Where
+/// history from the beginning is not kept, it begins at the oldest version that is. What it has seen in the end must be the whole history from there on, each event once, in order.
 /// </summary>
 internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceiver
 {
+    private const long MarginMs = 60_000;
     private readonly SimRandom _random = cluster.World.Random.Fork();
 
     // What came of a read that broke off lies behind the token, and comes again: it counts only together with the token.
@@ -24,17 +25,23 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     /// <summary>Events by key, in the order in which they came: version, reason, value number.</summary>
     public SortedDictionary<string, List<(ulong Version, WatchReason Reason, long Value)>> Seen { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>True when history was gone: then only order and uniqueness can be checked.</summary>
-    public bool LostHistory { get; private set; }
+    /// <summary>From which version on it has seen all events.</summary>
+    public Core.Version Start { get; private set; } = new(1);
 
     /// <summary>Begins.</summary>
-    public void Start() => cluster.World.AfterMs(_random.Next(200), Turn);
+    public void Begin() => cluster.World.AfterMs(_random.Next(200), Turn);
 
     /// <summary>Reads everything that there is on one node, in the end.</summary>
     public void Drain(SimNode node)
     {
         Close();
         Open(node);
+        if (_watch is null)
+        {
+            // History from its start was gone just now.
+            Open(node);
+        }
+
         do
         {
             // A watch that collects history in steps gives nothing at some of them, and says that it is to be asked again.
@@ -84,7 +91,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             try
             {
                 cluster.Statistics.WatchResumes += _token.Length > 0 ? 1 : 0;
-                _watch = node.Node!.OpenWatch(new WatchQuery { Start = new Core.Version(1), Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, () => _signalled = true);
+                _watch = node.Node!.OpenWatch(new WatchQuery { Start = Start, Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, () => _signalled = true);
                 if (node.Misfit is not null)
                 {
                     throw new SimulationException($"Watcher {number}: node {node.Index} has never been part of the cluster, and opened a watch.");
@@ -94,7 +101,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
-                Lose();
+                Lose(node);
             }
             catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
             {
@@ -119,7 +126,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
-                Lose();
+                Lose(node);
             }
             catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
             {
@@ -147,10 +154,12 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         events.Add((came.Version, came.Reason, came.Value));
     }
 
-    private void Lose()
+    private void Lose(SimNode node)
     {
+        // History goes on being let go while the watcher looks for another node. A replica that took in a snapshot may keep less than its node does.
         cluster.Statistics.HistoryGone++;
-        LostHistory = true;
+        Core.Version floor = node.Node!.Parts.Replicas.Select(static r => r.Machine.HistoryFloor).Max();
+        Start = Core.Version.FromMilliseconds(Math.Max(floor.Milliseconds, Start.Milliseconds) + MarginMs);
         _token = [];
         Seen.Clear();
         Close();
