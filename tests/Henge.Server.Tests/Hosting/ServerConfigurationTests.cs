@@ -28,12 +28,43 @@ public sealed class ServerConfigurationTests
     [Fact]
     public void Every_setting_takes_the_default_that_it_names_where_it_names_a_value()
     {
-        foreach (Setting setting in ServerSettings.All.Where(s => !s.Default.Contains(' ') && s.Default is not ("none" or "empty")))
+        // A cluster that exists keeps its number of shards, so 0 (as many as it has, or 16 for a new one) is what the options hold.
+        Assert.Equal("16", ServerSettings.All.Single(s => s.Name == "shards").Default);
+        Assert.Equal(0, Load().Node.Shards);
+        foreach (Setting setting in ServerSettings.All.Where(s => !s.Default.Contains(' ') && s.Default is not ("none" or "empty") && s.Name != "shards"))
         {
-            ServerOptions changed = Load((setting.Name, setting.Default));
-            Assert.Equal(Load().Door, changed.Door);
-            Assert.Equal(Load().Node.Limits, changed.Node.Limits);
-            Assert.Equal(Load().Node.HistoryMs, changed.Node.HistoryMs);
+            Assert.Equal((setting.Name, Load()), (setting.Name, Load((setting.Name, setting.Default))));
+        }
+    }
+
+    [Fact]
+    public void A_default_that_is_named_in_words_is_no_value_at_all()
+    {
+        string[] named = [.. ServerSettings.All.Where(s => s.Default.Contains(' ') || s.Default is "none" or "empty").Select(s => s.Name)];
+        Assert.Equal(["advertise", "cluster", "cluster-token", "otlp", "replication-factor", "tls-cert", "tls-key"], named.Order(StringComparer.Ordinal));
+        ServerOptions options = Load();
+        Assert.Equal(("", "", "", 0), (options.AdvertisedAddress, options.Node.ClusterToken, options.OtlpEndpoint, options.Node.ReplicationFactor));
+        Assert.Empty(options.Node.Cluster);
+        Assert.Null(options.Door.TlsCertificateFile);
+        Assert.Null(options.Door.TlsKeyFile);
+    }
+
+    [Fact]
+    public void Every_setting_has_an_effect()
+    {
+        string[] values = ["2", "20", "3s", "70000", "90KiB", "32MiB", "2MiB", "7MiB", "true", "false", "lease", "memory", "pinned", "127.0.0.1:9", "http://127.0.0.1:9", "node1=127.0.0.1:9", "other"];
+        Assert.Empty(ServerSettings.All.Where(setting => !values.Any(value => TryLoad(setting.Name, value) is { } changed && changed != Load())).Select(s => s.Name));
+    }
+
+    private static ServerOptions? TryLoad(string name, string value)
+    {
+        try
+        {
+            return Load((name, value));
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Misconfigured)
+        {
+            return null;
         }
     }
 
