@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using Henge.Client;
-using Henge.Cluster;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.IO.Hashing;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Henge.Client.Grpc;
@@ -166,11 +167,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         return true;
     }
 
-    private WriteNumber NumberFor(ReadOnlyMemory<byte> key)
-    {
-        int shards = _router.Map.ShardCount;
-        return _lanes.Rent(shards == 0 ? 0 : KeyRouting.ShardOf(key.Span, shards));
-    }
+    private WriteNumber NumberFor(ReadOnlyMemory<byte> key) => _lanes.Rent((int)(_router.Map.Shards?.ShardOf(key.Span).Value ?? 0));
 
     private ValueTask<GetResult> Start(SessionCall call, GetOptions options)
     {
@@ -250,7 +247,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
 
         TaskTurn turn = new();
-        bool begins = keys is null ? _turns.TryEnter(turn, Core.XxHash64.Hash(key.Span), writes) : _turns.TryEnter(turn, keys);
+        bool begins = keys is null ? _turns.TryEnter(turn, XxHash64.HashToUInt64(key.Span), writes) : _turns.TryEnter(turn, keys);
         if (!begins)
         {
             await turn.WaitAsync(deadline ?? _options.DefaultDeadline, _options.TimeProvider, cancellationToken).ConfigureAwait(false);

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Google.Protobuf;
 using Wire = Henge.Protocol.V1;
 
@@ -72,7 +73,7 @@ internal static class WireMapping
         HashSet<ulong> hashes = [];
         foreach (Wire.Compare compare in txn.Compare)
         {
-            hashes.Add(Core.XxHash64.Hash(compare.Key.Span));
+            hashes.Add(XxHash64.HashToUInt64(compare.Key.Span));
         }
 
         foreach (Wire.TxnOperation operation in txn.Then.Concat(txn.Otherwise))
@@ -83,7 +84,7 @@ internal static class WireMapping
                 Wire.TxnOperation.OperationOneofCase.Delete => operation.Delete.Key,
                 _ => operation.Get.Key,
             };
-            hashes.Add(Core.XxHash64.Hash(key.Span));
+            hashes.Add(XxHash64.HashToUInt64(key.Span));
         }
 
         return hashes;

@@ -1,4 +1,5 @@
 using Henge.Client.Tests.Fakes;
+using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -52,7 +53,7 @@ public sealed class RoutingTests
         int odd = 0;
         for (int i = 0; i < 50; i++)
         {
-            odd += KeyRouting.ShardOf(System.Text.Encoding.UTF8.GetBytes($"k{i}"), 16) % 2;
+            odd += (int)new ShardMap(16).ShardOf(System.Text.Encoding.UTF8.GetBytes($"k{i}")).Value % 2;
             await client.PutAsync($"k{i}", "v");
         }
 
@@ -91,10 +92,10 @@ public sealed class RoutingTests
         router.OnTopology(Topology(1, 16, _ => "n1", ("n1", "a:1"), ("n2", "b:1")));
         router.OnLeaderHint("k"u8, "b:1");
 
-        int shard = KeyRouting.ShardOf("k"u8, 16);
-        for (int s = 0; s < 16; s++)
+        ShardId shard = new ShardMap(16).ShardOf("k"u8);
+        for (uint s = 0; s < 16; s++)
         {
-            Assert.Equal(s == shard ? "b:1" : "a:1", router.Map.LeaderOf(s));
+            Assert.Equal(s == shard.Value ? "b:1" : "a:1", router.Map.LeaderOf(new ShardId(s)));
         }
     }
 
@@ -108,7 +109,7 @@ public sealed class RoutingTests
         router.OnTopology(odd);
 
         Assert.Equal("b:1", router.Choose("k"u8, null));
-        Assert.Null(router.Map.LeaderOf(0));
+        Assert.Null(router.Map.LeaderOf(default));
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Henge.Cluster;
+using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -194,19 +194,5 @@ public sealed class SessionCodecTests
 
         Assert.Equal(model.Count, table.Where(_ => true).Count);
         Assert.False(table.TryRemove(ulong.MaxValue, out _));
-    }
-
-    [Fact]
-    public void Client_and_nodes_agree_on_where_keys_are()
-    {
-        Random random = new(6);
-        foreach (int shards in (int[])[1, 2, 16, 64, 4096])
-        {
-            for (int i = 0; i < 500; i++)
-            {
-                byte[] key = i % 2 == 0 ? Random(random, 40) : System.Text.Encoding.UTF8.GetBytes($"a{{{i % 9}}}b}}{{{i}");
-                Assert.Equal((int)(((ulong)KeyHash.Position(key) * (ulong)shards) >> 32), KeyRouting.ShardOf(key, shards));
-            }
-        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.IO.Hashing;
 using Henge.Core;
 
 namespace Henge.Bench.Load;
@@ -64,7 +65,7 @@ public sealed class KeyDistribution
     {
         Span<byte> bytes = stackalloc byte[8];
         BitConverter.TryWriteBytes(bytes, value);
-        return XxHash64.Hash(bytes);
+        return XxHash64.HashToUInt64(bytes);
     }
 }
 

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Threading.Channels;
 using Henge.Client;
 using Henge.Core;
@@ -112,7 +113,7 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
             int size = key.Length + record.Value.Length + 200;
             await _budget.TakeAsync(size, cancellationToken).ConfigureAwait(false);
             Pending pending = new(record with { Key = key }, watermark.Begin(reader.Offset, line), size);
-            Channel<Pending> lane = lanes[XxHash64.Hash(key.Span) % (ulong)lanes.Length];
+            Channel<Pending> lane = lanes[XxHash64.HashToUInt64(key.Span) % (ulong)lanes.Length];
             await lane.Writer.WriteAsync(pending, cancellationToken).ConfigureAwait(false);
         }
     }

@@ -1,3 +1,4 @@
+using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
@@ -10,14 +11,15 @@ internal sealed class ClusterMap
     private ClusterMap(string?[] leaders, string[] addresses)
     {
         _leaders = leaders;
+        Shards = leaders.Length == 0 ? null : new ShardMap(leaders.Length);
         Addresses = addresses;
     }
 
     /// <summary>Addresses of all nodes, in the cluster's order.</summary>
     public string[] Addresses { get; }
 
-    /// <summary>Shards of the cluster; 0 when not known.</summary>
-    public int ShardCount => _leaders.Length;
+    /// <summary>How the cluster's keys are cut into shards; null when not known.</summary>
+    public ShardMap? Shards { get; }
 
     /// <summary>Nothing known but where to begin.</summary>
     public static ClusterMap Of(string[] addresses) => new([], addresses);
@@ -35,8 +37,7 @@ internal sealed class ClusterMap
         }
 
         // A count that no cluster has would be an attack on our memory.
-        const uint limitShards = 1 << 20;
-        string?[] leaders = topology.ShardCount <= limitShards ? new string?[topology.ShardCount] : [];
+        string?[] leaders = topology.ShardCount <= ShardMap.MaxShards ? new string?[topology.ShardCount] : [];
         foreach (Wire.ShardInfo shard in topology.Shards)
         {
             if (shard.Shard < leaders.Length && byName.TryGetValue(shard.LeaderId, out string? address))
@@ -49,18 +50,18 @@ internal sealed class ClusterMap
     }
 
     /// <summary>The leader of a shard; null when not known.</summary>
-    public string? LeaderOf(int shard) => (uint)shard < (uint)_leaders.Length ? _leaders[shard] : null;
+    public string? LeaderOf(ShardId shard) => shard.Value < (uint)_leaders.Length ? _leaders[shard.Value] : null;
 
     /// <summary>The same with another leader for a shard.</summary>
-    public ClusterMap With(int shard, string? leader)
+    public ClusterMap With(ShardId shard, string? leader)
     {
-        if ((uint)shard >= (uint)_leaders.Length || _leaders[shard] == leader)
+        if (shard.Value >= (uint)_leaders.Length || _leaders[shard.Value] == leader)
         {
             return this;
         }
 
         string?[] leaders = [.. _leaders];
-        leaders[shard] = leader;
+        leaders[shard.Value] = leader;
         return new ClusterMap(leaders, Addresses);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
@@ -37,7 +38,7 @@ internal sealed class Router
     public string Choose(ReadOnlySpan<byte> key, string? avoid)
     {
         ClusterMap map = _map;
-        if (_options.RouteToLeaders && key.Length > 0 && map.ShardCount > 0 && map.LeaderOf(KeyRouting.ShardOf(key, map.ShardCount)) is { } leader
+        if (_options.RouteToLeaders && key.Length > 0 && map.Shards is { } shards && map.LeaderOf(shards.ShardOf(key)) is { } leader
             && leader != avoid && IsUp(leader))
         {
             return leader;
@@ -100,13 +101,12 @@ internal sealed class Router
     /// <summary>A node named the leader of a key's shard; null: whoever was thought to lead does not.</summary>
     public void OnLeaderHint(ReadOnlySpan<byte> key, string? leader)
     {
-        ClusterMap seen = _map;
-        if (key.Length == 0 || seen.ShardCount == 0)
+        if (key.Length == 0 || _map.Shards is not { } shards)
         {
             return;
         }
 
-        int shard = KeyRouting.ShardOf(key, seen.ShardCount);
+        ShardId shard = shards.ShardOf(key);
         lock (_lock)
         {
             _map = _map.With(shard, leader);

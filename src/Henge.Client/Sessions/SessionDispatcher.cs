@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.IO.Hashing;
 using Henge.Client.Grpc;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
@@ -151,7 +152,7 @@ internal sealed class SessionDispatcher : IDisposable
 
         return call.Kind == SessionCallKind.Txn
             ? _turns.TryEnter(call, WireMapping.HashesOf(call.Txn!))
-            : _turns.TryEnter(call, XxHash64.Hash(call.Key.Span), writes: call.ChangesState);
+            : _turns.TryEnter(call, XxHash64.HashToUInt64(call.Key.Span), writes: call.ChangesState);
     }
 
     private SessionStream Open(string address)

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Catalog;
 using Henge.Node.Clocks;

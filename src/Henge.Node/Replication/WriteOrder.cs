@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
@@ -32,7 +33,7 @@ internal sealed class WriteOrder
         if (write.Pipeline != 0)
         {
             _slots ??= new Slot[1 << SlotBits];
-            int slot = SlotOf(write.Pipeline, HasManyKeys(write) ? AnyKey : XxHash64.Hash(write.Key.Span));
+            int slot = SlotOf(write.Pipeline, HasManyKeys(write) ? AnyKey : XxHash64.HashToUInt64(write.Key.Span));
             _slots[slot].Open++;
             _slots[slot].Last = Last;
             write.OrderSlot = slot;
@@ -70,7 +71,7 @@ internal sealed class WriteOrder
             return false;
         }
 
-        ref Slot own = ref _slots[SlotOf(read.Pipeline, XxHash64.Hash(read.Key.Span))];
+        ref Slot own = ref _slots[SlotOf(read.Pipeline, XxHash64.HashToUInt64(read.Key.Span))];
         ref Slot any = ref _slots[SlotOf(read.Pipeline, AnyKey)];
         read.Order = Math.Max(own.Open > 0 ? own.Last : 0, any.Open > 0 ? any.Last : 0);
         return IsOpenUpTo(read.Order);
@@ -85,7 +86,7 @@ internal sealed class WriteOrder
         }
 
         // Later writes may keep the first from being seen to have ended, and the lowest open one may be somebody else's: either sign is enough.
-        return read is ShardBarrier || _slots![SlotOf(read.Pipeline, XxHash64.Hash(read.Key.Span))].Open > 0 || _slots[SlotOf(read.Pipeline, AnyKey)].Open > 0;
+        return read is ShardBarrier || _slots![SlotOf(read.Pipeline, XxHash64.HashToUInt64(read.Key.Span))].Open > 0 || _slots[SlotOf(read.Pipeline, AnyKey)].Open > 0;
     }
 
     private bool IsOpenUpTo(ulong place) => _lowestOpen <= place;

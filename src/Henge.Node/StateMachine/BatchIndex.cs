@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Henge.Core;
 using Henge.Storage;
 
@@ -50,7 +51,7 @@ internal sealed class BatchIndex(WriteBatch batch)
         _indexedTo = 0;
     }
 
-    private static uint Hash(uint keyspace, ReadOnlySpan<byte> key) => (uint)(XxHash64.Hash(key, keyspace) >> 16);
+    private static uint Hash(uint keyspace, ReadOnlySpan<byte> key) => (uint)(XxHash64.HashToUInt64(key, keyspace) >> 16);
 
     private WriteBatchReader At(int offset)
     {

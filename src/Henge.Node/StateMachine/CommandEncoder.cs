@@ -196,7 +196,7 @@ public static partial class CommandEncoder
     }
 
     /// <summary>The shard that all keys of an encoded command lie on. Throws CrossShard when there are several, InvalidArgument when it is not well formed.</summary>
-    public static ShardId ShardOf(ReadOnlySpan<byte> command, Cluster.ShardMap shards)
+    public static ShardId ShardOf(ReadOnlySpan<byte> command, ShardMap shards)
     {
         if (!CommandView.TryRead(command, out CommandView view))
         {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Hashing;
 using Henge.Core;
 
 namespace Henge.Node.StateMachine;
@@ -154,7 +155,7 @@ internal sealed class HashEditor
     // The slot of a field, or the free one where it belongs.
     private int SlotOf(ReadOnlySpan<byte> source, ReadOnlySpan<byte> field)
     {
-        int mask = _slots.Length - 1, slot = (int)(XxHash64.Hash(field, _seed) & (uint)mask);
+        int mask = _slots.Length - 1, slot = (int)(XxHash64.HashToUInt64(field, unchecked((long)_seed)) & (uint)mask);
         while (_slots[slot] is var change && change != 0 && !source.Slice(_changes[change - 1].At, _changes[change - 1].Length).SequenceEqual(field))
         {
             slot = (slot + 1) & mask;

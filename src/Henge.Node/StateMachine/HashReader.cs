@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Henge.Core;
 
 namespace Henge.Node.StateMachine;
@@ -88,6 +89,6 @@ public ref struct HashReader
 
         public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
 
-        public int GetHashCode(byte[] bytes) => (int)XxHash64.Hash(bytes);
+        public int GetHashCode(byte[] bytes) => (int)XxHash64.HashToUInt64(bytes);
     }
 }

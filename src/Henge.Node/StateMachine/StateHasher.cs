@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Numerics;
 using Henge.Core;
 
@@ -15,6 +16,6 @@ internal struct StateHasher
     public void Add(ReadOnlySpan<byte> bytes)
     {
         Add((ulong)bytes.Length);
-        _state = XxHash64.Hash(bytes, _state);
+        _state = XxHash64.HashToUInt64(bytes, unchecked((long)_state));
     }
 }

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Henge.Core;
 
 namespace Henge.Node.Watch;
@@ -109,9 +110,9 @@ internal sealed class WaitIndex
         return common == 0 ? (WaitKind.Event, 0, 0) : (WaitKind.Prefix, HashOfPrefix(range.Lower.Span[..common]), common);
     }
 
-    private static ulong HashOfKey(ReadOnlySpan<byte> key) => XxHash64.Hash(key, 1);
+    private static ulong HashOfKey(ReadOnlySpan<byte> key) => XxHash64.HashToUInt64(key, 1);
 
-    private static ulong HashOfPrefix(ReadOnlySpan<byte> prefix) => XxHash64.Hash(prefix, 2);
+    private static ulong HashOfPrefix(ReadOnlySpan<byte> prefix) => XxHash64.HashToUInt64(prefix, 2);
 
     private List<ShardCursor> ListOf(ulong hash)
     {

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
@@ -148,7 +149,7 @@ internal sealed class ScanPlan
             buffer.Append(part.Span);
         }
 
-        ulong hash = XxHash64.Hash(buffer.Span, request.Reverse ? 1UL : 0);
+        ulong hash = XxHash64.HashToUInt64(buffer.Span, request.Reverse ? 1 : 0);
         buffer.Clear();
         return hash;
     }

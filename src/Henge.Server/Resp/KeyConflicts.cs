@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Henge.Core;
 using Henge.Server.Resp.Commands;
 
@@ -61,7 +62,7 @@ internal sealed class KeyConflicts
         int end = last < 0 ? arguments.Count + last : last;
         for (int i = first; i <= end && i < arguments.Count && first > 0; i += step)
         {
-            ulong hash = XxHash64.Hash(arguments.Span(i));
+            ulong hash = XxHash64.HashToUInt64(arguments.Span(i));
             int word = (int)(hash % Words);
             ulong bit = 1UL << (int)(hash >> 58);
             if (mark)

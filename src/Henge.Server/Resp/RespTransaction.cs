@@ -203,7 +203,7 @@ internal sealed class RespTransaction(RespConnection connection)
             builder.Encode(output);
             command = output.WrittenSpan.ToArray();
             CommandLimits.Check(command, connection.Node.Limits);
-            CommandEncoder.ShardOf(command, new Henge.Cluster.ShardMap(connection.Node.GetTopology().Shards.Count));
+            CommandEncoder.ShardOf(command, new ShardMap(connection.Node.GetTopology().Shards.Count));
             return null;
         }
         catch (HengeException e)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Hashing;
 using Henge.Core;
 using Henge.Server.Kv;
 
@@ -23,7 +24,7 @@ internal sealed record EventPosition(byte[] Token, IReadOnlyList<(Core.Version V
         RestJson.ToToken(Token) + string.Concat(Begun.Select(static b => string.Create(CultureInfo.InvariantCulture, $".{b.Version}.{b.KeyHash}")));
 
     /// <summary>The hash of a key.</summary>
-    public static ulong HashOf(ReadOnlySpan<byte> key) => XxHash64.Hash(key);
+    public static ulong HashOf(ReadOnlySpan<byte> key) => XxHash64.HashToUInt64(key);
 
     /// <summary>Reads an id. Throws <see cref="HengeException"/> (InvalidArgument).</summary>
     public static EventPosition Parse(string id)

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Henge.Client;
-using Henge.Cluster;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 

@@ -7,7 +7,7 @@ namespace Henge.Node.Tests.Clusters;
 /// <summary>A bit of a table flips on one node's disk.</summary>
 public sealed class DamagedTableTests
 {
-    private static readonly Henge.Cluster.ShardMap Map = new(4);
+    private static readonly ShardMap Map = new(4);
 
     [Fact]
     public void A_leader_that_meets_damage_says_so_and_hands_over_to_one_that_can_serve()

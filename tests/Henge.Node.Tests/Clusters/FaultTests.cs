@@ -10,7 +10,7 @@ namespace Henge.Node.Tests.Clusters;
 
 public sealed class FaultTests
 {
-    private static readonly Henge.Cluster.ShardMap Map = new(4);
+    private static readonly ShardMap Map = new(4);
 
     [Fact]
     public void A_failed_sync_of_the_log_ends_the_node_and_nothing_is_acknowledged()

@@ -19,7 +19,7 @@ public sealed class MembershipTests
         Assert.Equal(2, cluster.LeaderOf(0)!.Running.GetStatus().Shards[0].Voters.Count);
 
         LogIndex before = gone.Replica(0).Group.LastIndex;
-        string[] keys = [.. Enumerable.Range(0, 400).Select(static i => $"key{i}").Where(k => new Cluster.ShardMap(4).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)) == Shard)];
+        string[] keys = [.. Enumerable.Range(0, 400).Select(static i => $"key{i}").Where(k => new ShardMap(4).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)) == Shard)];
         for (int round = 0; round < 12; round++)
         {
             foreach (string key in keys)

@@ -9,7 +9,7 @@ namespace Henge.Node.Tests.Clusters;
 public sealed class OrderTests
 {
     private const string Key = "ordered";
-    private static readonly uint Shard = new Henge.Cluster.ShardMap(4).ShardOf("ordered"u8).Value;
+    private static readonly uint Shard = new ShardMap(4).ShardOf("ordered"u8).Value;
 
     [Fact]
     public void Writes_that_a_leader_had_under_way_when_it_was_replaced_stay_in_front_of_those_that_came_later()

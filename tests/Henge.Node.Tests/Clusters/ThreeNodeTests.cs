@@ -103,7 +103,7 @@ public sealed class ThreeNodeTests
     {
         var cluster = new ClusterHarness(3);
         cluster.Put(cluster.Nodes[0], "a", "old");
-        uint shard = new Henge.Cluster.ShardMap(4).ShardOf("a"u8).Value;
+        uint shard = new ShardMap(4).ShardOf("a"u8).Value;
         HarnessNode leader = cluster.LeaderOf(shard)!;
         leader.IsPaused = true;
         HarnessNode other = cluster.Nodes.First(n => n != leader);
@@ -157,7 +157,7 @@ public sealed class ThreeNodeTests
     {
         var cluster = new ClusterHarness(3);
         cluster.RunUntilLed();
-        uint shard = new Henge.Cluster.ShardMap(4).ShardOf("a"u8).Value;
+        uint shard = new ShardMap(4).ShardOf("a"u8).Value;
         HarnessNode leader = cluster.LeaderOf(shard)!;
         HarnessNode other = cluster.Nodes.First(n => n != leader);
         HarnessOperation put = cluster.Complete(other, HarnessOperation.Put("a", "1", leaderOnly: true));
@@ -171,7 +171,7 @@ public sealed class ThreeNodeTests
     {
         var cluster = new ClusterHarness(3);
         cluster.RunUntilLed();
-        uint shard = new Henge.Cluster.ShardMap(4).ShardOf("a"u8).Value;
+        uint shard = new ShardMap(4).ShardOf("a"u8).Value;
         HarnessNode leader = cluster.LeaderOf(shard)!;
         HarnessNode other = cluster.Nodes.First(n => n != leader);
         cluster.Network.Isolate(other.Id, cluster.Nodes.Select(static n => n.Id));
@@ -197,7 +197,7 @@ public sealed class ThreeNodeTests
                 cluster.Complete(cluster.Nodes[attempt], HarnessOperation.Append("log", "x", stamp));
                 if (attempt == 1)
                 {
-                    HarnessNode leader = cluster.LeaderOf(new Henge.Cluster.ShardMap(4).ShardOf("log"u8).Value)!;
+                    HarnessNode leader = cluster.LeaderOf(new ShardMap(4).ShardOf("log"u8).Value)!;
                     leader.Crash();
                     leader.Start();
                 }

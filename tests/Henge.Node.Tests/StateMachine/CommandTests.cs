@@ -253,7 +253,7 @@ public sealed class CommandTests
         txn.Otherwise.Add(Command(w => CommandEncoder.MultiDelete(w, [Bytes("{a}2"), Bytes("{a}3")])));
         byte[] good = Command(w => txn.Encode(w));
         CommandLimits.Check(good, limits);
-        var map = new Cluster.ShardMap(1024);
+        var map = new ShardMap(1024);
         Assert.Equal(map.ShardOf("a"u8), CommandEncoder.ShardOf(good, map));
         txn.Then.Add(Put("{b}1", "v"));
         Assert.Contains("{", Assert.Throws<HengeException>(() => CommandEncoder.ShardOf(Command(w => txn.Encode(w)), map)).Message, StringComparison.Ordinal);

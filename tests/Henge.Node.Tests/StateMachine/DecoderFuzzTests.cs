@@ -1,5 +1,4 @@
 using System.Buffers;
-using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
@@ -54,7 +53,7 @@ public sealed class DecoderFuzzTests
                     Assert.True(++count < 10_000);
                 }
 
-                CommandEncoder.ShardOf(bytes, new Cluster.ShardMap(1));
+                CommandEncoder.ShardOf(bytes, new ShardMap(1));
             }
             else
             {

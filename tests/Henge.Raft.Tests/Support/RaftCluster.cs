@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Hashing;
 using System.Text;
 using Henge.Core;
 
@@ -274,7 +275,7 @@ internal sealed partial class RaftCluster
     private void Note(FormattableString what)
     {
         string text = what.ToString(CultureInfo.InvariantCulture);
-        TraceHash = XxHash64.Hash(Encoding.UTF8.GetBytes(text), TraceHash);
+        TraceHash = XxHash64.HashToUInt64(Encoding.UTF8.GetBytes(text), unchecked((long)TraceHash));
         _trace?.Append(_round).Append(": ").Append(text).Append('\n');
     }
 }

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Henge.Core;
 
 namespace Henge.Raft.Tests;
@@ -224,7 +225,7 @@ internal sealed class TestNode
 
     private static ulong Mix(ulong hash, in Entry entry)
     {
-        hash = XxHash64.Hash(entry.Data.Span, hash ^ entry.Term.Value);
+        hash = XxHash64.HashToUInt64(entry.Data.Span, unchecked((long)(hash ^ entry.Term.Value)));
         return (hash * 31) + entry.Index.Value;
     }
 }

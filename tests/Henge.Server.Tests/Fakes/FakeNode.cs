@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Hosting;

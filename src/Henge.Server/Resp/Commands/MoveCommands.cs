@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using Henge.Cluster;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 using Henge.Core;
@@ -18,7 +19,7 @@ internal static unsafe class BloomFilter
 
     /// <summary>The hash of keyspace and key. It is on disk by way of the filters: never change it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Hash(ReadOnlySpan<byte> prefix) => XxHash64.Hash(prefix);
+    public static ulong Hash(ReadOnlySpan<byte> prefix) => XxHash64.HashToUInt64(prefix);
 
     /// <summary>Bytes of the filter for some keys.</summary>
     public static int SizeFor(long keys, int bitsPerKey)

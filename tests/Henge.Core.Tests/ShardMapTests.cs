@@ -1,7 +1,7 @@
+using System.IO.Hashing;
 using System.Text;
-using Henge.Core;
 
-namespace Henge.Cluster.Tests;
+namespace Henge.Core.Tests;
 
 public sealed class ShardMapTests
 {
@@ -17,7 +17,7 @@ public sealed class ShardMapTests
     public void The_part_between_the_first_brace_and_the_next_decides(string key, string part)
     {
         Assert.Equal(part, Encoding.UTF8.GetString(KeyHash.HashedPart(Encoding.UTF8.GetBytes(key))));
-        Assert.Equal((uint)(XxHash64.Hash(Encoding.UTF8.GetBytes(part)) >> 32), KeyHash.Position(Encoding.UTF8.GetBytes(key)));
+        Assert.Equal((uint)(XxHash64.HashToUInt64(Encoding.UTF8.GetBytes(part)) >> 32), KeyHash.Position(Encoding.UTF8.GetBytes(key)));
     }
 
     [Fact]

@@ -1,12 +1,12 @@
-using Henge.Core;
+using System.IO.Hashing;
 
-namespace Henge.Cluster;
+namespace Henge.Core;
 
 /// <summary>Where a key stands on the ring of 2^32 positions. Pure functions; the results are part of the on-disk layout and never change.</summary>
 public static class KeyHash
 {
     /// <summary>The high 32 bits of xxHash64 (seed 0) of the key's hashed part (see <see cref="HashedPart"/>).</summary>
-    public static uint Position(ReadOnlySpan<byte> key) => (uint)(XxHash64.Hash(HashedPart(key)) >> 32);
+    public static uint Position(ReadOnlySpan<byte> key) => (uint)(XxHash64.HashToUInt64(HashedPart(key)) >> 32);
 
     /// <summary>
     /// The part of a key that decides its position: what stands between the first '{' and the next '}' after it, when that is not empty

@@ -1,6 +1,4 @@
-using Henge.Core;
-
-namespace Henge.Cluster;
+namespace Henge.Core;
 
 /// <summary>
 /// The key space, cut into equal arcs of the ring: shard s holds the positions from <see cref="ArcStart"/>(s) up to that of the next shard.
