@@ -1,10 +1,15 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using Henge.Core;
 
 namespace Henge.Cli;
 
 /// <summary>The whole command line.</summary>
-internal sealed class CliApp(CliContext context)
+/// <param name="context">What the commands see of the world.</param>
+/// <param name="nodeCommands">
+/// Makes the commands that run nodes or read their files, of which there are those of <see cref="NodeCommands"/>, for a command line; null: they are known by name only.
+/// </param>
+internal sealed class CliApp(CliContext context, Func<CliContext, GlobalOptions, IReadOnlyList<string>, IEnumerable<Command>>? nodeCommands = null)
 {
     /// <summary>Runs one command line; returns the exit code.</summary>
     public async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
@@ -44,9 +49,6 @@ internal sealed class CliApp(CliContext context)
 
     private RootCommand Build(IReadOnlyList<string> arguments)
     {
-        // What needs other libraries is only built when it can be asked for.
-        bool suggest = arguments.Count > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
-        bool Wanted(string name) => arguments.Any(a => a == name || (suggest && a.Contains(name, StringComparison.Ordinal)));
         GlobalOptions globals = new(context);
         RootCommand root = new("Henge: a distributed, strongly consistent key-value store.")
         {
@@ -61,12 +63,13 @@ internal sealed class CliApp(CliContext context)
             ClusterCommand.Create(context, globals),
             ImportCommand.Create(context, globals),
             ExportCommand.Create(context, globals),
-            DevCommand.Create(context, globals),
-            ServeCommand.Create(context, globals, Wanted("serve")),
-            StorageCommand.Create(context, globals),
-            BenchCommand.Create(context, globals, Wanted("bench")),
-            CompletionCommand.Create(context, globals),
         };
+        foreach (Command command in nodeCommands?.Invoke(context, globals, arguments) ?? NodeCommands.Names())
+        {
+            root.Add(command);
+        }
+
+        root.Add(CompletionCommand.Create(context, globals));
         globals.AddTo(root);
         Examples.Install(root);
         root.WithExamples(
@@ -98,7 +101,7 @@ internal sealed class CliApp(CliContext context)
         string[] names = [.. command.Subcommands.Where(static c => !c.Hidden).Select(static c => c.Name)];
         return parse.UnmatchedTokens.FirstOrDefault(static t => !t.StartsWith('-')) is { } unknown
             ? $"There is no command '{NameOf(command)} {unknown}'."
-                + (Server.NearMiss.Find(unknown, names) is { } near ? $" Did you mean '{NameOf(command)} {near}'?" : $" The commands are: {string.Join(", ", names)}.")
+                + (NearMiss.Find(unknown, names) is { } near ? $" Did you mean '{NameOf(command)} {near}'?" : $" The commands are: {string.Join(", ", names)}.")
             : parse.UnmatchedTokens.Count > 0
                 ? $"There is no option {parse.UnmatchedTokens[0]}."
                 : $"'{NameOf(command)}' needs one of these commands: {string.Join(", ", names)}.";
@@ -123,7 +126,7 @@ internal sealed class CliApp(CliContext context)
     }
 
     // One letter too many, too few or wrong: HENGE_PEER, HENGE_PEERSS. Anything farther away may be somebody else's, or a setting of a node.
-    private static bool IsNear(string name, string known) => Math.Abs(name.Length - known.Length) <= 1 && Server.NearMiss.Distance(name, known) == 1;
+    private static bool IsNear(string name, string known) => Math.Abs(name.Length - known.Length) <= 1 && NearMiss.Distance(name, known) == 1;
 
     private static string NameOf(Command command)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using Henge.Cli;
+using Henge.Tool;
 
 namespace Henge.Client.Tests.Cli;
 
@@ -25,7 +26,7 @@ internal static class CliRun
             Environment = name => name == "HENGE_PEERS" ? peers : null,
             VariableNames = () => variables ?? ["HENGE_PEERS"],
         };
-        int exitCode = await new CliApp(context).RunAsync(arguments, cancellationToken);
+        int exitCode = await new CliApp(context, ToolCommands.Create).RunAsync(arguments, cancellationToken);
         return new Ran(exitCode, output.ToArray(), error.ToString());
     }
 }

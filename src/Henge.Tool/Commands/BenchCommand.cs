@@ -5,15 +5,16 @@ using System.Runtime.CompilerServices;
 using Henge.Bench.Engine;
 using Henge.Bench.Load;
 using Henge.Bench.Targets;
+using Henge.Cli;
 
-namespace Henge.Cli;
+namespace Henge.Tool;
 
 /// <summary><c>henge bench</c>: puts a load on a cluster or on a peer of ours, or runs db_bench's workloads on the engine.</summary>
 internal static class BenchCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals, bool wanted)
     {
-        Command command = new("bench", "Measure throughput and latency.");
+        Command command = new("bench", NodeCommands.DescriptionOf("bench"));
         if (wanted)
         {
             AddLoad(command, context, globals);

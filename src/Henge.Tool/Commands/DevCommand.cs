@@ -1,6 +1,7 @@
 using System.CommandLine;
+using Henge.Cli;
 
-namespace Henge.Cli;
+namespace Henge.Tool;
 
 /// <summary><c>henge dev</c>: a cluster on this machine, one process a node.</summary>
 internal static class DevCommand
@@ -16,7 +17,7 @@ internal static class DevCommand
             Description = "Behind --: settings for every node, as for henge serve.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        Command command = new("dev", "Run a cluster on this machine, one process a node, until Ctrl-C.") { nodes, port, data, shards, extra };
+        Command command = new("dev", NodeCommands.DescriptionOf("dev")) { nodes, port, data, shards, extra };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             int count = parse.GetValue(nodes);

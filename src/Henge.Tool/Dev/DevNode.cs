@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Henge.Cli;
 
-namespace Henge.Cli;
+namespace Henge.Tool;
 
 /// <summary>One node of <c>henge dev</c>: a child process whose output goes to a file.</summary>
 internal sealed partial class DevNode : IDisposable

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Henge.Cli;
 using Henge.Client;
 using Henge.Core;
 using Henge.Node.Hosting;
 using Henge.Storage.Files;
 
-namespace Henge.Cli;
+namespace Henge.Tool;
 
 /// <summary>
 /// The nodes of <c>henge dev</c>: child processes with a log file each. Ends them when it ends, and no process that it did not start. A node that dies is

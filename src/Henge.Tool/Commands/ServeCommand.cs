@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Runtime.CompilerServices;
+using Henge.Cli;
 using Henge.Server;
 
-namespace Henge.Cli;
+namespace Henge.Tool;
 
 /// <summary><c>henge serve</c>.</summary>
 internal static class ServeCommand
@@ -12,7 +13,7 @@ internal static class ServeCommand
     /// </summary>
     public static Command Create(CliContext context, GlobalOptions globals, bool wanted)
     {
-        Command command = new("serve", "Run a node.");
+        Command command = new("serve", NodeCommands.DescriptionOf("serve"));
         if (wanted)
         {
             AddSettings(command, context, globals);

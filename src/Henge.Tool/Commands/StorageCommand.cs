@@ -1,17 +1,18 @@
 using System.CommandLine;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Henge.Cli;
 using Henge.Node.Log;
 using Henge.Storage;
 using Henge.Storage.Files;
 
-namespace Henge.Cli;
+namespace Henge.Tool;
 
 /// <summary><c>henge storage</c>: looks into the files of a node that is stopped.</summary>
 internal static class StorageCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals) =>
-        new("storage", "Check and print the files of a node that is stopped.") { Verify(context, globals), Dump(context, globals) };
+        new("storage", NodeCommands.DescriptionOf("storage")) { Verify(context, globals), Dump(context, globals) };
 
     private static Command Verify(CliContext context, GlobalOptions globals)
     {

@@ -1,4 +1,4 @@
-namespace Henge.Server;
+namespace Henge.Core;
 
 /// <summary>Finds the name that was probably meant by one that does not exist. Thread-safe.</summary>
 public static class NearMiss
