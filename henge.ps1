@@ -21,7 +21,7 @@ if (-not (Test-Fresh)) {
     }
     [Console]::Error.WriteLine('henge: building (once, and again when sources change) ...')
     $started = (Get-Date).ToUniversalTime()
-    dotnet publish (Join-Path $root 'src/Henge.Cli/Henge.Cli.csproj') -c Release -v minimal -nologo -p:HengePublish=true -o $out | ForEach-Object { if ($_ -match '^\s*(\S+) -> ') { [Console]::Error.WriteLine('  compiled ' + $Matches[1]) } elseif ($_ -match 'error|warning') { [Console]::Error.WriteLine($_) } }
+    dotnet publish (Join-Path $root 'src/Henge.Tool/Henge.Tool.csproj') -c Release -v minimal -nologo -p:HengePublish=true -o $out | ForEach-Object { if ($_ -match '^\s*(\S+) -> ') { [Console]::Error.WriteLine('  compiled ' + $Matches[1]) } elseif ($_ -match 'error|warning') { [Console]::Error.WriteLine($_) } }
     if ($LASTEXITCODE -ne 0) { exit 1 }
     Set-Content -Path $stamp -Value ''
     (Get-Item $stamp).LastWriteTimeUtc = $started
