@@ -36,6 +36,10 @@ public enum Canary
     RepeatAfterSessionEnd,
     VouchForHungWorkers,
     WatchBeforeJoining,
+    PromiseByTicks,
+    PromiseOnlyWithLeases,
+    ForgetStartOfHeartbeats,
+    ClockStopsInSuspend,
 }
 
 /// <summary>Which switch a canary is.</summary>

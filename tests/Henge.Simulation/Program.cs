@@ -23,7 +23,7 @@ internal static class Campaign
 
         if (args.Contains("--canaries"))
         {
-            return RunCanaries();
+            return RunCanaries(canary);
         }
 
         int seeds = int.Parse(Option("--seeds") ?? "100", CultureInfo.InvariantCulture);
@@ -127,10 +127,10 @@ internal static class Campaign
         return 0;
     }
 
-    private static int RunCanaries()
+    private static int RunCanaries(Canary only)
     {
         int missed = 0;
-        foreach (Canary canary in Enum.GetValues<Canary>().Where(static c => c != Canary.None))
+        foreach (Canary canary in only != Canary.None ? [only] : Enum.GetValues<Canary>().Where(static c => c != Canary.None))
         {
             int found = CanaryHunt.Find(canary, out string? how);
             missed += found < 0 ? 1 : 0;

@@ -3,6 +3,7 @@ using Henge.Node.Api;
 using Henge.Raft;
 using Henge.Simulation.Checking;
 using Henge.Simulation.Clients;
+using Henge.Simulation.Drills;
 using Henge.Simulation.World;
 
 namespace Henge.Simulation;
@@ -81,10 +82,13 @@ internal static class SimRun
         ProveProgress(world, cluster);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {
-            throw new SimulationException("The faults are over, and after a virtual minute the cluster still has not come to rest: " + Describe(cluster));
+            throw new SimulationException("The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
 
         ProveFailover(world, cluster);
+        var stage = new DrillStage(world, cluster);
+        new LeaseDrills(stage).Run();
+        new OldAnswersDrill(stage).Run();
         foreach (SimWatcher watcher in watchers)
         {
             watcher.Drain(random.Pick(cluster.Nodes));
@@ -114,7 +118,7 @@ internal static class SimRun
 
                 if (!done)
                 {
-                    throw new SimulationException($"The faults are over, and node {node.Index} still cannot read after a virtual minute: " + Describe(cluster));
+                    throw new SimulationException($"The faults are over, and node {node.Index} still cannot read after a virtual minute: " + cluster.Describe());
                 }
             }
         }
@@ -135,14 +139,14 @@ internal static class SimRun
         bool replaced = world.RunUntil(world.NowMs + FailoverMs - 1, () => led.All(i => cluster.Nodes.Any(n => n != leader && n.Node!.Parts.Replicas[i].Group.Role == RaftRole.Leader)));
         if (!replaced)
         {
-            throw new SimulationException($"Worker {lane} of node {leader.Index} hangs, and after {FailoverMs} ms its shards still have no other leaders: " + Describe(cluster));
+            throw new SimulationException($"Worker {lane} of node {leader.Index} hangs, and after {FailoverMs} ms its shards still have no other leaders: " + cluster.Describe());
         }
 
         cluster.Statistics.HungWorkersReplaced++;
         leader.Unblock(lane);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {
-            throw new SimulationException("A worker that hung goes on, and after a virtual minute the cluster still has not come to rest: " + Describe(cluster));
+            throw new SimulationException("A worker that hung goes on, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
     }
 
@@ -156,16 +160,5 @@ internal static class SimRun
                 cluster.Statistics.LogTruncations += shard.First.Value > 1 ? 1 : 0;
             }
         }
-    }
-
-    private static string Describe(SimCluster cluster) => string.Join("; ", cluster.Nodes.Select(n => n.Node is null
-        ? $"node {n.Index} is down"
-        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Replicas.Select(static r => $"{r} {r.Status.Error}{Peers(r.Group)}"))));
-
-    private static string Peers(RaftGroup group)
-    {
-        var peers = new List<PeerStatus>();
-        group.GetPeers(peers);
-        return string.Concat(peers.Select(static p => $" ({p})"));
     }
 }

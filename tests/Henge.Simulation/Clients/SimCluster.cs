@@ -110,6 +110,7 @@ internal sealed class SimCluster
                 Bugs = canary.StorageBug(),
             });
             node.ChangesLeases = changesLeases;
+            node.Clock.StopsInSuspend = canary == Canary.ClockStopsInSuspend;
             _nodes.Add(node);
             Network.Add(node);
         }
@@ -193,6 +194,18 @@ internal sealed class SimCluster
         }
 
         return true;
+    }
+
+    /// <summary>What its nodes know of its shards, for messages.</summary>
+    public string Describe() => string.Join("; ", _nodes.Select(n => n.Node is null
+        ? $"node {n.Index} is down"
+        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Replicas.Select(static r => $"{r} {r.Status.Error}{Peers(r.Group)}"))));
+
+    private static string Peers(RaftGroup group)
+    {
+        var peers = new List<PeerStatus>();
+        group.GetPeers(peers);
+        return string.Concat(peers.Select(static p => $" ({p})"));
     }
 
     // One node of some clusters is first started with a setting that the others do not have. It must never serve, and the others must not mind.

@@ -101,7 +101,8 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
     }
 
-    private byte[][] Sent(SimNode from, SimNode to) => _old.TryGetValue((from.Index, to.Index), out Queue<byte[]>? frames) ? [.. frames] : [];
+    /// <summary>The last frames that one node sent to another.</summary>
+    public byte[][] Sent(SimNode from, SimNode to) => _old.TryGetValue((from.Index, to.Index), out Queue<byte[]>? frames) ? [.. frames] : [];
 
     private void Replay(SimNode from, SimNode to, byte[][] frames, long withinMs)
     {

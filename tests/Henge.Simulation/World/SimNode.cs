@@ -75,6 +75,9 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     /// <summary>At each start it draws anew whether its reads go by leases: a change of the setting, node by node.</summary>
     public bool ChangesLeases { get; set; }
 
+    /// <summary>What its reads go by at its next start, whatever else is set; null: nothing else.</summary>
+    public ReadConsistency? Reads { get; set; }
+
     /// <summary>Longest time that a write to the log takes.</summary>
     public long DiskDelayNs { get; set; } = 300_000;
 
@@ -94,6 +97,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         var background = new SimBackground(this);
         var lane = new Scheduler(this, 20_000);
         NodeOptions options = ChangesLeases ? _options with { Reads = _random.PerMille(500) ? ReadConsistency.Lease : ReadConsistency.Linearizable } : _options;
+        options = Reads is { } reads ? options with { Reads = reads } : options;
         if (Epoch > 0 && _random.PerMille(500))
         {
             _network.ReplayOld(this);
