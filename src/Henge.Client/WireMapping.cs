@@ -45,6 +45,7 @@ internal static class WireMapping
             TtlMs = TtlMs(options),
             ReturnPrevious = options.ReturnPrevious,
             KeepTtl = options.KeepTimeToLive,
+            Type = (Wire.DataType)options.Type,
         };
         if (options.IfVersion is { } version)
         {
@@ -148,7 +149,7 @@ internal static class WireMapping
     };
 
     public static GetResult FromWire(Wire.GetResponse response) => response.Found
-        ? new() { Found = true, Value = response.Value.Memory, Version = new(response.Version), TimeToLive = Remaining(response.TtlRemainingMs) }
+        ? new() { Found = true, Value = response.Value.Memory, Version = new(response.Version), TimeToLive = Remaining(response.TtlRemainingMs), Type = (DataType)response.Type }
         : default;
 
     public static PutResult FromWire(Wire.PutResponse response) => new()
@@ -172,6 +173,7 @@ internal static class WireMapping
         Value = pair.Value.Memory,
         Version = new(pair.Version),
         TimeToLive = Remaining(pair.TtlRemainingMs),
+        Type = (DataType)pair.Type,
     };
 
     public static TransactionResult FromWire(Wire.TxnResponse response) => new()
@@ -192,6 +194,7 @@ internal static class WireMapping
         Version = new(entry.Version),
         Value = entry.Value.Memory,
         Deleted = entry.Deleted,
+        Type = (DataType)entry.Type,
         ExpiresAt = entry.ExpiresUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(entry.ExpiresUnixMs) : null,
     };
 
@@ -209,6 +212,7 @@ internal static class WireMapping
         },
         Key = watchEvent.Key.Memory,
         Value = watchEvent.Value.Memory,
+        Type = (DataType)watchEvent.Type,
         Version = new(watchEvent.Version),
         Previous = watchEvent.Previous is { } previous ? FromWire(previous) : null,
         ResumeToken = watchEvent.ResumeToken.Memory,

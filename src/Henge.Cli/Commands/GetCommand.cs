@@ -33,6 +33,13 @@ internal static class GetCommand
                 // Not on standard output, where a script would take it for a value.
                 context.Error.WriteLine("(nil)");
             }
+            else if (result.Type == DataType.Hash)
+            {
+                foreach (HashField field in HashValue.Read(result.Value))
+                {
+                    context.Output.WriteLine($"{TextForm.OfBytes(field.Field.Span, encoding)} => {TextForm.OfBytes(field.Value.Span, encoding)}");
+                }
+            }
             else if (encoding == ByteEncoding.Text)
             {
                 // The value's own bytes and nothing else, so that a file that was put comes back as it was; only on a terminal a line end keeps the prompt tidy.
@@ -61,7 +68,7 @@ internal static class GetCommand
         json.WriteBoolean("found", result.Found);
         if (result.Found)
         {
-            json.WriteBytes("value", result.Value.Span);
+            json.WriteValue("value", "hash", result.Value, result.Type);
             json.WriteNumber("version", result.Version.Value);
             json.WriteTtl(result.TimeToLive);
         }

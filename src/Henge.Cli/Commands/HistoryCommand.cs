@@ -40,7 +40,7 @@ internal static class HistoryCommand
                         }
                         else
                         {
-                            j.WriteBytes("value", entry.Value.Span);
+                            j.WriteValue("value", "hash", entry.Value, entry.Type);
                         }
 
                         if (entry.ExpiresAt is { } expires)
@@ -52,7 +52,7 @@ internal static class HistoryCommand
                 }
 
                 context.Output.Write($"{entry.Version}  {TextForm.OfTime(entry.Time)}  ");
-                context.Output.Write(entry.Deleted ? "(deleted)" : TextForm.OfBytes(entry.Value.Span, encoding));
+                context.Output.Write(entry.Deleted ? "(deleted)" : TextForm.OfValue(entry.Value, entry.Type, encoding));
                 context.Output.WriteLine(entry.ExpiresAt is { } end ? $"  (expires {TextForm.OfTime(end)})" : "");
             }
 

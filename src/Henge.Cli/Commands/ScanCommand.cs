@@ -60,7 +60,7 @@ internal static class ScanCommand
                         j.WriteBytes("key", pair.Key.Span);
                         if (!options.KeysOnly)
                         {
-                            j.WriteBytes("value", pair.Value.Span);
+                            j.WriteValue("value", "hash", pair.Value, pair.Type);
                         }
 
                         j.WriteNumber("version", pair.Version.Value);
@@ -73,7 +73,7 @@ internal static class ScanCommand
                 if (!options.KeysOnly)
                 {
                     context.Output.Write(" => ");
-                    context.Output.Write(TextForm.OfBytes(pair.Value.Span, encoding));
+                    context.Output.Write(TextForm.OfValue(pair.Value, pair.Type, encoding));
                 }
 
                 context.Output.WriteLine(withVersions ? $" (version: {pair.Version})" : "");

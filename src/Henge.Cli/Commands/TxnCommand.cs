@@ -56,7 +56,7 @@ internal static class TxnCommand
 
     private static string TextOf(TransactionOperationResult result, ByteEncoding encoding) => result switch
     {
-        { Get: { Found: true } get } => TextForm.OfBytes(get.Value.Span, encoding),
+        { Get: { Found: true } get } => TextForm.OfValue(get.Value, get.Type, encoding),
         { Get: not null } => "(nil)",
         { Put: { } put } => $"OK (version: {put.Version})",
         { Delete: { Deleted: true } } => "Deleted",
@@ -76,7 +76,7 @@ internal static class TxnCommand
                 json.WriteBoolean("found", get.Found);
                 if (get.Found)
                 {
-                    json.WriteBytes("value", get.Value.Span);
+                    json.WriteValue("value", "hash", get.Value, get.Type);
                     json.WriteNumber("version", get.Version.Value);
                 }
             }

@@ -101,14 +101,14 @@ internal static class WatchCommand
         if (watchEvent.Kind == WatchEventKind.Put)
         {
             output.Write(" => ");
-            output.Write(TextForm.OfBytes(watchEvent.Value.Span, encoding));
+            output.Write(TextForm.OfValue(watchEvent.Value, watchEvent.Type, encoding));
         }
 
         output.Write($" (version: {watchEvent.Version}");
         if (watchEvent.Previous is { } previous)
         {
             output.Write(", previous: ");
-            output.Write(TextForm.OfBytes(previous.Value.Span, encoding));
+            output.Write(TextForm.OfValue(previous.Value, previous.Type, encoding));
         }
 
         output.WriteLine(")");
@@ -124,7 +124,7 @@ internal static class WatchCommand
 
         if (watchEvent.Kind == WatchEventKind.Put)
         {
-            json.WriteBytes("value", watchEvent.Value.Span);
+            json.WriteValue("value", "hash", watchEvent.Value, watchEvent.Type);
         }
 
         json.WriteNumber("version", watchEvent.Version.Value);

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Unicode;
+using Henge.Client;
 
 namespace Henge.Cli;
 
@@ -37,6 +38,27 @@ internal static class JsonForm
         {
             json.WriteBase64String(name + "_base64", bytes);
         }
+    }
+
+    /// <summary>A value of any type: bytes as above, a hash as a list of objects under a name of its own.</summary>
+    public static void WriteValue(this Utf8JsonWriter json, string name, string nameOfHash, ReadOnlyMemory<byte> value, DataType type)
+    {
+        if (type == DataType.Bytes)
+        {
+            json.WriteBytes(name, value.Span);
+            return;
+        }
+
+        json.WriteStartArray(nameOfHash);
+        foreach (HashField field in HashValue.Read(value))
+        {
+            json.WriteStartObject();
+            json.WriteBytes("field", field.Field.Span);
+            json.WriteBytes("value", field.Value.Span);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     /// <summary>The same object as a string, without a line end.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Unicode;
+using Henge.Client;
 
 namespace Henge.Cli;
 
@@ -27,6 +28,11 @@ internal static class TextForm
         ByteEncoding.Hex => Convert.ToHexStringLower(bytes),
         _ => IsPrintable(bytes) ? Encoding.UTF8.GetString(bytes) : "base64:" + Convert.ToBase64String(bytes),
     };
+
+    /// <summary>A value as it stands within a line: bytes as above, a hash as <c>{field => value, …}</c>.</summary>
+    public static string OfValue(ReadOnlyMemory<byte> value, DataType type, ByteEncoding encoding) => type == DataType.Bytes
+        ? OfBytes(value.Span, encoding)
+        : "{" + string.Join(", ", HashValue.Read(value).Select(f => $"{OfBytes(f.Field.Span, encoding)} => {OfBytes(f.Value.Span, encoding)}")) + "}";
 
     /// <summary>The bytes that an argument means. Throws <see cref="UsageException"/>.</summary>
     public static byte[] ToBytes(string argument, ByteEncoding encoding)

@@ -95,7 +95,13 @@ internal sealed class Exporter(ScanOptions options, TransferFormat format)
         long bytes = 0;
         foreach (KeyValue pair in page.Pairs)
         {
-            TransferRecord record = new(pair.Key, pair.Value, (long)(pair.TimeToLive?.TotalMilliseconds ?? 0));
+            if (pair.Type > DataType.Hash)
+            {
+                throw new HengeException(
+                    ErrorCode.UnsupportedFormat, $"The value of {TextForm.OfBytes(pair.Key.Span, ByteEncoding.Text)} is of type {(int)pair.Type}, which this build does not know. Export with the build of the nodes.");
+            }
+
+            TransferRecord record = new(pair.Key, pair.Value, (long)(pair.TimeToLive?.TotalMilliseconds ?? 0), pair.Type);
             if (format == TransferFormat.JsonLines)
             {
                 JsonRecord.Write(output, record);

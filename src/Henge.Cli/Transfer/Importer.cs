@@ -159,6 +159,7 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
         PutOptions options = new()
         {
             Deadline = Deadline,
+            Type = record.Type,
             TimeToLive = record.TtlMs == 0 ? null : record.TtlMs < LimitTtlMs ? TimeSpan.FromMilliseconds(record.TtlMs) : TimeSpan.MaxValue,
         };
         try

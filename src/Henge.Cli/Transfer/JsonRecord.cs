@@ -1,10 +1,11 @@
 using System.Text.Json;
+using Henge.Client;
 
 namespace Henge.Cli;
 
 /// <summary>
 /// Records as JSON lines: <c>{"key":"…","value":"…"}</c>, with <c>key_base64</c> or <c>value_base64</c> for what is not text, and <c>ttl_ms</c> for what expires.
-/// A value that is an object, a list, a number or a truth value is taken as its JSON text. Other members are passed over. Pure functions.
+/// A hash is <c>{"format":2,"key":"…","hash":[{"field":"…","value":"…"}]}</c>, which builds that know no types refuse. A value that is an object, a list, a number or a truth value is taken as its JSON text. Other members are passed over. Pure functions.
 /// </summary>
 internal static class JsonRecord
 {
@@ -14,6 +15,7 @@ internal static class JsonRecord
         byte[]? key = null;
         byte[]? value = null;
         ulong ttlMs = 0;
+        DataType type = DataType.Bytes;
         try
         {
             Utf8JsonReader reader = new(line);
@@ -39,6 +41,17 @@ internal static class JsonRecord
                         break;
                     case "value_base64":
                         Once(ref value, name, Base64Of(ref reader, name));
+                        break;
+                    case "hash":
+                        type = DataType.Hash;
+                        Once(ref value, name, HashOf(ref reader));
+                        break;
+                    case "format":
+                        if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int format) || format is < 1 or > TransferRecord.TypedFormat)
+                        {
+                            throw new FormatException($"the record's \"format\" is none that this build knows: 1 to {TransferRecord.TypedFormat}; import it with a newer one");
+                        }
+
                         break;
                     case "ttl_ms":
                         ttlMs = reader.TokenType == JsonTokenType.Number && reader.TryGetUInt64(out ulong ms) && ms > 0
@@ -68,8 +81,9 @@ internal static class JsonRecord
 
         return new TransferRecord(
             key ?? throw new FormatException("there is no \"key\""),
-            value ?? throw new FormatException("there is no \"value\""),
-            (long)Math.Min(ttlMs, long.MaxValue));
+            value ?? throw new FormatException("there is no \"value\", and no \"hash\""),
+            (long)Math.Min(ttlMs, long.MaxValue),
+            type);
     }
 
     /// <summary>Writes a line with its end.</summary>
@@ -78,14 +92,82 @@ internal static class JsonRecord
         TransferRecord written = record;
         JsonForm.WriteLine(output, json =>
         {
+            if (written.Type != DataType.Bytes)
+            {
+                json.WriteNumber("format", TransferRecord.TypedFormat);
+            }
+
             json.WriteBytes("key", written.Key.Span);
-            json.WriteBytes("value", written.Value.Span);
+            json.WriteValue("value", "hash", written.Value, written.Type);
             if (written.TtlMs > 0)
             {
                 json.WriteNumber("ttl_ms", written.TtlMs);
             }
         });
     }
+
+    private static byte[] HashOf(ref Utf8JsonReader reader)
+    {
+        const string Form = "\"hash\" is not a list of objects such as {\"field\":\"a\",\"value\":\"1\"}";
+        if (reader.TokenType != JsonTokenType.StartArray)
+        {
+            throw new FormatException(Form);
+        }
+
+        var fields = new List<HashField>();
+        while (reader.Read() && reader.TokenType == JsonTokenType.StartObject)
+        {
+            byte[]? field = null, value = null;
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                string name = reader.GetString()!;
+                reader.Read();
+                switch (name)
+                {
+                    case "field":
+                        Once(ref field, name, StringOf(ref reader, name));
+                        break;
+                    case "field_base64":
+                        Once(ref field, name, Base64Of(ref reader, name));
+                        break;
+                    case "value":
+                        Once(ref value, name, StringOf(ref reader, name));
+                        break;
+                    case "value_base64":
+                        Once(ref value, name, Base64Of(ref reader, name));
+                        break;
+                    default:
+                        throw new FormatException($"there is a member \"{name}\" within \"hash\"; there are field and value, and both with _base64 behind them");
+                }
+            }
+
+            fields.Add(new HashField(field ?? throw new FormatException(Form), value ?? throw new FormatException(Form)));
+        }
+
+        if (reader.TokenType != JsonTokenType.EndArray)
+        {
+            throw new FormatException(Form);
+        }
+
+        return Encode(fields);
+    }
+
+    /// <summary>The bytes of a hash. Throws <see cref="FormatException"/> for one that cannot be.</summary>
+    internal static byte[] Encode(List<HashField> fields)
+    {
+        try
+        {
+            return HashValue.Encode(fields);
+        }
+        catch (ArgumentException)
+        {
+            throw new FormatException(fields.Count == 0 ? "the hash has no fields" : "a field of the hash comes twice");
+        }
+    }
+
+    private static byte[] StringOf(ref Utf8JsonReader reader, string name) => reader.TokenType == JsonTokenType.String
+        ? TextOf(ref reader, default, name)
+        : throw new FormatException($"\"{name}\" within \"hash\" is not text; write {name}_base64 for bytes");
 
     private static void Once(ref byte[]? target, string name, byte[] value) =>
         target = target is null ? value : throw new FormatException($"\"{name}\" is given twice");

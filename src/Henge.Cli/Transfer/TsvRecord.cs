@@ -1,10 +1,14 @@
 using System.Buffers;
+using System.Buffers.Text;
+using System.Globalization;
+using Henge.Client;
 
 namespace Henge.Cli;
 
 /// <summary>
 /// Records as lines of key, tab and value. Within both, <c>\t</c>, <c>\n</c>, <c>\r</c> and <c>\\</c> stand for those characters, and <c>\xHH</c> for any byte;
-/// so every record has exactly one form, and none is lost. Expiry is not kept. Pure functions.
+/// so every record has exactly one form, and none is lost. A hash is a line of key, <c>\h2</c> (which no value can be; 2 is the form's number), and fields and values in turn.
+/// Expiry is not kept. Pure functions.
 /// </summary>
 internal static class TsvRecord
 {
@@ -17,9 +21,15 @@ internal static class TsvRecord
             throw new FormatException("there is no tab between key and value");
         }
 
-        return line[(tab + 1)..].Contains((byte)'\t')
+        ReadOnlySpan<byte> rest = line[(tab + 1)..];
+        if (rest.StartsWith(HashMark))
+        {
+            return new TransferRecord(Unescape(line[..tab]), HashOf(rest), 0, DataType.Hash);
+        }
+
+        return rest.Contains((byte)'\t')
             ? throw new FormatException("there is more than one tab; write \\t for a tab within a value")
-            : new TransferRecord(Unescape(line[..tab]), Unescape(line[(tab + 1)..]), 0);
+            : new TransferRecord(Unescape(line[..tab]), Unescape(rest), 0);
     }
 
     /// <summary>Writes a line with its end.</summary>
@@ -27,8 +37,50 @@ internal static class TsvRecord
     {
         Escape(output, record.Key.Span);
         output.Write("\t"u8);
-        Escape(output, record.Value.Span);
+        if (record.Type == DataType.Bytes)
+        {
+            Escape(output, record.Value.Span);
+        }
+        else
+        {
+            output.Write(HashMark);
+            output.Write(TransferRecord.TypedFormat.ToString(CultureInfo.InvariantCulture));
+            foreach (HashField field in HashValue.Read(record.Value))
+            {
+                output.Write("\t"u8);
+                Escape(output, field.Field.Span);
+                output.Write("\t"u8);
+                Escape(output, field.Value.Span);
+            }
+        }
+
         output.Write("\n"u8);
+    }
+
+    private static ReadOnlySpan<byte> HashMark => "\\h"u8;
+
+    private static byte[] HashOf(ReadOnlySpan<byte> columns)
+    {
+        var parts = new List<byte[]>();
+        bool first = true;
+        foreach (Range range in columns.Split((byte)'\t'))
+        {
+            ReadOnlySpan<byte> column = columns[range];
+            if (!first)
+            {
+                parts.Add(Unescape(column));
+            }
+            else if (!Utf8Parser.TryParse(column[HashMark.Length..], out int format, out int used) || used != column.Length - HashMark.Length || format != TransferRecord.TypedFormat)
+            {
+                throw new FormatException($"\\h stands before another number than {TransferRecord.TypedFormat}, the form of hashes that this build knows; import it with a newer one");
+            }
+
+            first = false;
+        }
+
+        return parts.Count % 2 != 0
+            ? throw new FormatException("the hash has a field without a value")
+            : JsonRecord.Encode([.. parts.Chunk(2).Select(static p => new HashField(p[0], p[1]))]);
     }
 
     private static readonly SearchValues<byte> Special = SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(i => (byte)i), (byte)'\\', 0x7F]);

@@ -72,8 +72,11 @@ public sealed record PutOptions : RequestOptions
     /// <summary>Write only if the key is at this version; zero: only if it does not exist. Null: always.</summary>
     public Core.Version? IfVersion { get; init; }
 
-    /// <summary>Answer with the value that was there before.</summary>
+    /// <summary>Answer with the value that was there before. Refused (WrongType) when that is a hash.</summary>
     public bool ReturnPrevious { get; init; }
+
+    /// <summary>What the value is. Of a hash, the value is what <see cref="HashValue.Encode"/> makes; bytes that are no hash are refused.</summary>
+    public DataType Type { get; init; }
 }
 
 /// <summary>What a delete can say.</summary>

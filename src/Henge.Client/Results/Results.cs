@@ -11,6 +11,9 @@ public readonly record struct GetResult
     /// <summary>The value; empty when not found.</summary>
     public ReadOnlyMemory<byte> Value { get; init; }
 
+    /// <summary>What the value is; the bytes of a hash are read by <see cref="HashValue"/>.</summary>
+    public DataType Type { get; init; }
+
     /// <summary>The version that wrote the value; zero when not found. Give it to <see cref="PutOptions.IfVersion"/> for a compare-and-set.</summary>
     public Core.Version Version { get; init; }
 
@@ -59,6 +62,9 @@ public sealed record KeyValue
     /// <summary>The value; empty in scans of keys only.</summary>
     public ReadOnlyMemory<byte> Value { get; init; }
 
+    /// <summary>What the value is; the bytes of a hash are read by <see cref="HashValue"/>.</summary>
+    public DataType Type { get; init; }
+
     /// <summary>The version that wrote the value.</summary>
     public Core.Version Version { get; init; }
 
@@ -96,6 +102,9 @@ public sealed record HistoryEntry
 
     /// <summary>The value; empty when deleted.</summary>
     public ReadOnlyMemory<byte> Value { get; init; }
+
+    /// <summary>What the value is; the bytes of a hash are read by <see cref="HashValue"/>.</summary>
+    public DataType Type { get; init; }
 
     /// <summary>True when the version is a deletion.</summary>
     public bool Deleted { get; init; }
@@ -137,6 +146,9 @@ public sealed record WatchEvent
 
     /// <summary>The new value; empty for deletions.</summary>
     public ReadOnlyMemory<byte> Value { get; init; }
+
+    /// <summary>What the value is; the bytes of a hash are read by <see cref="HashValue"/>.</summary>
+    public DataType Type { get; init; }
 
     /// <summary>The version of the event.</summary>
     public Core.Version Version { get; init; }

@@ -108,6 +108,7 @@ internal static class SessionDecoder
         ulong version = 0;
         bool found = false;
         long ttlMs = 0;
+        DataType type = DataType.Bytes;
         WireReader reader = new(body);
         while (reader.Next())
         {
@@ -125,6 +126,9 @@ internal static class SessionDecoder
                 case 4:
                     ttlMs = (long)reader.Number();
                     break;
+                case 5:
+                    type = (DataType)reader.Number();
+                    break;
                 default:
                     reader.Skip();
                     break;
@@ -132,7 +136,7 @@ internal static class SessionDecoder
         }
 
         return found
-            ? new GetResult { Found = true, Value = value.ToArray(), Version = new(version), TimeToLive = WireMapping.Remaining(ttlMs) }
+            ? new GetResult { Found = true, Value = value.ToArray(), Version = new(version), TimeToLive = WireMapping.Remaining(ttlMs), Type = type }
             : default;
     }
 
@@ -202,6 +206,7 @@ internal static class SessionDecoder
         byte[] value = [];
         ulong version = 0;
         long ttlMs = 0;
+        DataType type = DataType.Bytes;
         WireReader reader = new(body);
         while (reader.Next())
         {
@@ -219,12 +224,15 @@ internal static class SessionDecoder
                 case 4:
                     ttlMs = (long)reader.Number();
                     break;
+                case 5:
+                    type = (DataType)reader.Number();
+                    break;
                 default:
                     reader.Skip();
                     break;
             }
         }
 
-        return new KeyValue { Key = key, Value = value, Version = new(version), TimeToLive = WireMapping.Remaining(ttlMs) };
+        return new KeyValue { Key = key, Value = value, Version = new(version), TimeToLive = WireMapping.Remaining(ttlMs), Type = type };
     }
 }

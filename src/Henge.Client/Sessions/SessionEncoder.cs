@@ -28,7 +28,8 @@ internal static class SessionEncoder
             + WireSize.Number(call.Number.ClientId)
             + WireSize.Number(call.Number.Sequence)
             + (call.PutOptions.KeepTimeToLive ? 2 : 0)
-            + WireSize.Number(call.Number.Flags),
+            + WireSize.Number(call.Number.Flags)
+            + WireSize.Number((ulong)call.PutOptions.Type),
         SessionCallKind.Delete => WireSize.Message(call.Key.Length)
             + (call.DeleteOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
             + (call.DeleteOptions.ReturnPrevious ? 2 : 0)
@@ -72,6 +73,7 @@ internal static class SessionEncoder
                 writer.Number(9, call.Number.Sequence);
                 writer.Number(10, put.KeepTimeToLive ? 1u : 0);
                 writer.Number(11, call.Number.Flags);
+                writer.Number(12, (ulong)put.Type);
                 break;
             case SessionCallKind.Delete:
                 DeleteOptions delete = call.DeleteOptions!;

@@ -160,6 +160,11 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
         byte[] bytes;
         using (value)
         {
+            if (value.Type != DataType.Bytes)
+            {
+                throw new HengeException(ErrorCode.WrongType, "The value is a hash, which this protocol cannot carry; read it by another door.");
+            }
+
             bytes = value.Span.ToArray();
         }
 

@@ -28,6 +28,7 @@ internal sealed class HistoryReader(int limitItems, int limitBytes) : IScanRecei
         {
             Version = version.Value,
             Value = ByteString.CopyFrom(value),
+            Type = kind == EntryKind.PutTyped ? Protocol.V1.DataType.Hash : Protocol.V1.DataType.Bytes,
             Deleted = kind == EntryKind.Delete,
             ExpiresUnixMs = expiresAtMs == 0 ? 0 : expiresAtMs + Core.Version.EpochUnixMs,
         });

@@ -66,6 +66,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             Condition = fields.HasIfVersion ? PutCondition.IfVersion : PutCondition.None,
             IfVersion = KvValidation.IfVersion(fields.IfVersion),
             ReturnPrevious = fields.ReturnPrevious,
+            Type = KvValidation.Type(fields.Type),
         };
         SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence, fields.SessionFlags);
         BeginCommand(KvRequestKind.Put, fields.Key, fields.Key.Length + fields.Value.Length + 128, fields.LeaderOnly);
@@ -141,6 +142,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
                     writer.Write(2, _pinned.Version.Value);
                     writer.Write(3, true);
                     writer.Write(4, _ttlRemainingMs);
+                    writer.Write(5, (ulong)_pinned.Type);
                 }
 
                 break;
@@ -207,7 +209,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         }
 
         _ttlRemainingMs = TtlRemaining(_pinned.ExpiresAtMs, ReadVersion, Node);
-        return ProtoWriter.SizeOfBytes(_pinned.Span.Length) + ProtoWriter.SizeOf(_pinned.Version.Value) + 2 + ProtoWriter.SizeOf(_ttlRemainingMs);
+        return ProtoWriter.SizeOfBytes(_pinned.Span.Length) + ProtoWriter.SizeOf(_pinned.Version.Value) + 2 + ProtoWriter.SizeOf(_ttlRemainingMs) + ProtoWriter.SizeOf((ulong)_pinned.Type);
     }
 
     private int PrepareWrite()

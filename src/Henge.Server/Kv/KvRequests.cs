@@ -59,6 +59,7 @@ internal ref struct PutFields
     public ulong Sequence;
     public ulong SessionFlags;
     public bool KeepTtl;
+    public ulong Type;
 
     public static PutFields Parse(ReadOnlySpan<byte> message)
     {
@@ -102,6 +103,9 @@ internal ref struct PutFields
                     break;
                 case 11:
                     fields.SessionFlags = reader.Number;
+                    break;
+                case 12:
+                    fields.Type = reader.Number;
                     break;
             }
         }

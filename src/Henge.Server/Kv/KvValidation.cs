@@ -2,6 +2,7 @@ using System.Globalization;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Storage;
 
 namespace Henge.Server.Kv;
 
@@ -75,6 +76,11 @@ internal static class KvValidation
     public static ReadConsistency Consistency(ulong number) => number <= (ulong)ReadConsistency.Stale
         ? (ReadConsistency)number
         : throw Invalid($"There is no consistency {number}. There are 0 (default), 1 (linearizable), 2 (lease) and 3 (stale).");
+
+    /// <summary>What a value is, by the number of a message.</summary>
+    public static DataType Type(ulong number) => number <= (ulong)DataType.Hash
+        ? (DataType)number
+        : throw Invalid($"There is no type {number} of values. There are 0 (bytes) and 1 (hash).");
 
     /// <summary>The expiry of a put, from the numbers of a message, where zero means that nothing was said.</summary>
     public static Expiry Ttl(ulong ttlSecs, ulong ttlMs, bool keep)

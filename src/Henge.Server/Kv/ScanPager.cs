@@ -69,13 +69,15 @@ internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver
     void IScanReceiver.OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
     {
         ulong ttlMs = KvOperation.TtlRemaining(expiresAtMs, plan.Version, node);
-        int size = ProtoWriter.SizeOfBytes(key.Length) + ProtoWriter.SizeOfBytes(value.Length) + ProtoWriter.SizeOf(version.Value) + ProtoWriter.SizeOf(ttlMs);
+        ulong type = (ulong)(kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes);
+        int size = ProtoWriter.SizeOfBytes(key.Length) + ProtoWriter.SizeOfBytes(value.Length) + ProtoWriter.SizeOf(version.Value) + ProtoWriter.SizeOf(ttlMs) + ProtoWriter.SizeOf(type);
         ProtoWriter writer = new(Page.GetSpan(ProtoWriter.SizeOfMessage(size)));
         writer.BeginMessage(1, size);
         writer.Write(1, key);
         writer.Write(2, value);
         writer.Write(3, version.Value);
         writer.Write(4, ttlMs);
+        writer.Write(5, type);
         Page.Advance(writer.Position);
     }
 

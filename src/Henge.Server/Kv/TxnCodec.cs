@@ -130,6 +130,7 @@ internal static class TxnCodec
                         Condition = put.HasIfVersion ? PutCondition.IfVersion : PutCondition.None,
                         IfVersion = KvValidation.IfVersion(put.IfVersion),
                         ReturnPrevious = put.ReturnPrevious,
+                        Type = KvValidation.Type((ulong)put.Type),
                     });
                     break;
                 case TxnOperation.OperationOneofCase.Delete:
@@ -190,6 +191,7 @@ internal static class TxnCodec
                             Value = ByteString.CopyFrom(entry.Value),
                             Version = entry.Version.Value,
                             TtlRemainingMs = (long)KvOperation.TtlRemaining(entry.ExpiresAtMs, default, node),
+                            Type = (DataType)entry.Type,
                         }
                         : new GetResponse(),
                 };

@@ -110,9 +110,10 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
         };
         int previous = watchEvent.HasPrevious
             ? ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.PreviousValue.Length) + ProtoWriter.SizeOf(watchEvent.PreviousVersion.Value)
+                + ProtoWriter.SizeOf((ulong)watchEvent.PreviousType)
             : 0;
         int size = ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.Value.Length) + ProtoWriter.SizeOfBytes(type.Length) +
-            ProtoWriter.SizeOf(watchEvent.Version.Value) + ProtoWriter.SizeOf((ulong)watchEvent.Reason) + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
+            ProtoWriter.SizeOf(watchEvent.Version.Value) + ProtoWriter.SizeOf((ulong)watchEvent.Reason) + ProtoWriter.SizeOf((ulong)watchEvent.Type) + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
         ProtoWriter writer = new(_last.GetSpan(size));
         writer.Write(1, watchEvent.Key);
         writer.Write(2, watchEvent.Value);
@@ -125,7 +126,10 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
             writer.Write(1, watchEvent.Key);
             writer.Write(2, watchEvent.PreviousValue);
             writer.Write(3, watchEvent.PreviousVersion.Value);
+            writer.Write(5, (ulong)watchEvent.PreviousType);
         }
+
+        writer.Write(8, (ulong)watchEvent.Type);
 
         _last.Advance(writer.Position);
     }

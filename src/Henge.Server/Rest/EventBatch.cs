@@ -1,4 +1,5 @@
 using Henge.Node.Api;
+using Henge.Storage;
 
 namespace Henge.Server.Rest;
 
@@ -49,6 +50,8 @@ internal sealed class EventBatch(EventStreamWriter writer, EventPosition? resume
         private readonly WatchReason _reason = e.Reason;
         private readonly bool _hasPrevious = e.HasPrevious;
         private readonly Core.Version _previousVersion = e.PreviousVersion;
+        private readonly DataType _type = e.Type;
+        private readonly DataType _previousType = e.PreviousType;
         private readonly long _expiresAtMs = e.ExpiresAtMs;
 
         public byte[] Key { get; } = e.Key.ToArray();
@@ -62,10 +65,12 @@ internal sealed class EventBatch(EventStreamWriter writer, EventPosition? resume
             Reason = _reason,
             Key = Key,
             Value = _value,
+            Type = _type,
             Version = Version,
             ExpiresAtMs = _expiresAtMs,
             HasPrevious = _hasPrevious,
             PreviousValue = _previous,
+            PreviousType = _previousType,
             PreviousVersion = _previousVersion,
         };
     }

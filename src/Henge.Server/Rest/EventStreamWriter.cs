@@ -40,13 +40,13 @@ internal sealed class EventStreamWriter(IHengeNode node)
 
             if (watchEvent.Reason == WatchReason.Put)
             {
-                RestJson.WriteBytes(json, "value", watchEvent.Value);
+                RestJson.WriteValue(json, "value", "hash", watchEvent.Value, watchEvent.Type);
             }
 
             RestJson.WriteStamp(json, watchEvent.Version, watchEvent.ExpiresAtMs, node);
             if (watchEvent.HasPrevious)
             {
-                RestJson.WriteBytes(json, "previousValue", watchEvent.PreviousValue);
+                RestJson.WriteValue(json, "previousValue", "previousHash", watchEvent.PreviousValue, watchEvent.PreviousType);
                 json.WriteNumber("previousVersion", watchEvent.PreviousVersion.Value);
             }
 

@@ -73,10 +73,11 @@ public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
         byte[] bytes;
         Core.Version version;
         long expiresAtMs;
+        DataType type;
         using (value)
         {
             // A slow reader must not keep a block of the engine pinned.
-            (bytes, version, expiresAtMs) = (value.Span.ToArray(), value.Version, value.ExpiresAtMs);
+            (bytes, version, expiresAtMs, type) = (value.Span.ToArray(), value.Version, value.ExpiresAtMs, value.Type);
         }
 
         switch (conditions.Evaluate(version))
@@ -97,10 +98,15 @@ public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
             await RestAnswer.JsonAsync(context, StatusCodes.Status200OK, writer =>
             {
                 RestJson.WriteBytes(writer, "key", key);
-                RestJson.WriteBytes(writer, "value", bytes);
+                RestJson.WriteValue(writer, "value", "hash", bytes, type);
                 RestJson.WriteStamp(writer, version, expiresAtMs, node);
             });
             return;
+        }
+
+        if (type != DataType.Bytes)
+        {
+            throw new HengeException(ErrorCode.WrongType, "The value is a hash, which has no bytes of its own to show. Ask with format=json, which shows its fields.");
         }
 
         context.Response.ContentType = "application/octet-stream";
@@ -125,10 +131,11 @@ public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
         Preconditions conditions = Preconditions.Parse(context.Request.Headers.IfMatch, context.Request.Headers.IfNoneMatch);
         Expiry ttl = query.Ttl("ttl");
         bool json = IsJson(query);
+        DataType type = DataType.Bytes;
         ReadOnlyMemory<byte> value = await RestBody.ReadAsync(context, node.Limits, json);
         if (json)
         {
-            value = RestBody.Parse(value, ref ttl);
+            value = RestBody.Parse(value, ref ttl, out type);
         }
 
         KvValidation.CheckValue(value.Span, node.Limits);
@@ -146,7 +153,7 @@ public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
                 }
             }
 
-            var options = new PutOptions { Condition = condition, IfVersion = version, Expiry = ttl };
+            var options = new PutOptions { Condition = condition, IfVersion = version, Expiry = ttl, Type = type };
             var command = new ArrayBufferWriter<byte>(key.Length + value.Length + 64);
             CommandEncoder.Put(command, key, value.Span, in options);
             CommandResult result = await WriteAsync(key, command.WrittenMemory);

@@ -5,6 +5,7 @@ using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Protocol;
 using Henge.Server.Kv;
+using Henge.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
@@ -65,8 +66,9 @@ internal static class RestBody
     }
 
     /// <summary>The value in a JSON object, and its time to live where it has one. Throws <see cref="HengeException"/> (InvalidArgument).</summary>
-    public static byte[] Parse(ReadOnlyMemory<byte> body, ref Expiry ttl)
+    public static byte[] Parse(ReadOnlyMemory<byte> body, ref Expiry ttl, out DataType type)
     {
+        type = DataType.Bytes;
         try
         {
             using JsonDocument document = JsonDocument.Parse(body);
@@ -89,6 +91,12 @@ internal static class RestBody
                 {
                     return bytes;
                 }
+
+                if (document.RootElement.TryGetProperty("hash", out JsonElement fields) && fields.ValueKind == JsonValueKind.Array)
+                {
+                    type = DataType.Hash;
+                    return Hash(fields);
+                }
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -96,8 +104,35 @@ internal static class RestBody
             throw new HengeException(ErrorCode.InvalidArgument, "The body is not JSON. To store it as it is, leave format=json out.", e);
         }
 
-        throw KvValidation.Invalid("With format=json the body is an object with 'value' (text) or 'valueBase64', and maybe 'ttlMs'. To store JSON as it is, leave format=json out.");
+        throw KvValidation.Invalid("With format=json the body is an object with 'value' (text), 'valueBase64' or 'hash', and maybe 'ttlMs'. To store JSON as it is, leave format=json out.");
     }
+
+    // As answers show it: [{"field": …, "value": …}], each as text, or as base64 under the name with Base64 behind it.
+    private static byte[] Hash(JsonElement fields)
+    {
+        var stored = new ArrayBufferWriter<byte>();
+        AddNumber(stored, fields.GetArrayLength());
+        foreach (JsonElement field in fields.EnumerateArray())
+        {
+            foreach (string name in (string[])["field", "value"])
+            {
+                byte[] part = field.ValueKind != JsonValueKind.Object ? throw NotAField()
+                    : field.TryGetProperty(name, out JsonElement text) ? JsonText.Bytes(text, name)
+                    : field.TryGetProperty(name + "Base64", out JsonElement encoded) && encoded.ValueKind == JsonValueKind.String && encoded.TryGetBytesFromBase64(out byte[]? bytes) ? bytes
+                    : throw NotAField();
+                AddNumber(stored, part.Length);
+                stored.Write(part);
+            }
+        }
+
+        return HashReader.IsWellFormed(stored.WrittenSpan)
+            ? stored.WrittenSpan.ToArray()
+            : throw KvValidation.Invalid("'hash' must have at least one field, and none twice.");
+    }
+
+    private static void AddNumber(ArrayBufferWriter<byte> target, int number) => target.Advance(Varint.Write(target.GetSpan(Varint.MaxBytes), (ulong)number));
+
+    private static HengeException NotAField() => KvValidation.Invalid("An element of 'hash' is an object with 'field' and 'value', as text or as 'fieldBase64' and 'valueBase64'.");
 
     private static bool IsPacked(HttpContext context)
     {

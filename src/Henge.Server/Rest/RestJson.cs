@@ -5,6 +5,8 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.StateMachine;
+using Henge.Storage;
 
 namespace Henge.Server.Rest;
 
@@ -22,6 +24,27 @@ internal static class RestJson
         {
             json.WriteBase64String(name + "Base64", bytes);
         }
+    }
+
+    /// <summary>Writes a value of any type: bytes as above, a hash as <c>"nameOfHash": [{"field": …, "value": …}]</c>, with its fields in their order.</summary>
+    public static void WriteValue(Utf8JsonWriter json, string name, string nameOfHash, ReadOnlySpan<byte> value, DataType type)
+    {
+        if (type == DataType.Bytes)
+        {
+            WriteBytes(json, name, value);
+            return;
+        }
+
+        json.WriteStartArray(nameOfHash);
+        for (var reader = new HashReader(value); reader.MoveNext();)
+        {
+            json.WriteStartObject();
+            WriteBytes(json, "field", reader.Field);
+            WriteBytes(json, "value", reader.Value);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     /// <summary>Writes version, its moment, and what is left until expiry, where there is one.</summary>

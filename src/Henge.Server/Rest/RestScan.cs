@@ -65,7 +65,7 @@ internal static class RestScan
                 RestJson.WriteBytes(json, "key", pair.Key.Span);
                 if (!request.KeysOnly)
                 {
-                    RestJson.WriteBytes(json, "value", pair.Value.Span);
+                    RestJson.WriteValue(json, "value", "hash", pair.Value.Span, (Storage.DataType)pair.Type);
                 }
 
                 json.WriteNumber("version", pair.Version);

@@ -14,7 +14,7 @@ namespace Henge.Client.Tests.Doors;
 /// <summary>
 /// Asks all doors of a real node, and import, the same questions about what a key, a value and a time may be, and compares the answers (docs/protocol.md, "What a key, a value and a time may be").
 /// </summary>
-public sealed class EveryDoorTests : IAsyncLifetime
+public sealed partial class EveryDoorTests : IAsyncLifetime
 {
     private const int KeyLimit = 100, ValueLimit = 1000;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
