@@ -859,6 +859,84 @@ def notifications():
          test=lambda a, b: [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in a] == [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in b])
 
 
+def publishing():
+    """Clients that publish to each other: the same on a real Redis and, publisher and subscriber on one node, on Henge."""
+    def session(protocol):
+        def one(c):
+            port = c.socket.getpeername()[1]
+            other = Raw(port, protocol)
+            out = [c.call("SUBSCRIBE", "ch:a", b"ch:\xff\x00"), c.read(), c.call("PSUBSCRIBE", "ch:?", "ch:*"), c.read(), c.call("SUBSCRIBE", "ch:a")]
+            out += [other.call("PUBLISH", "ch:a", "1"), other.call("PUBLISH", b"ch:\xff\x00", b"\x00\r\n"), other.call("PUBLISH", "elsewhere", "2"), other.call("PUBLISH", "", "3")]
+            # Redis looks at patterns in an order of its own.
+            out += [sorted(map(repr, [c.read() for _ in range(3)])), sorted(map(repr, [c.read() for _ in range(2)]))]
+            out += [other.call("PUBSUB", "NUMPAT"), other.call("PUBSUB", "NUMSUB", "ch:a", "none"), other.call("PUBSUB", "NUMSUB"), other.call("PUBSUB", "CHANNELS", "ch:?"), other.call("PUBSUB", "CHANNELS", "no*"),
+                    sorted(map(repr, other.call("PUBSUB", "CHANNELS")[1])), other.call("pubsub", "numpat", "x"), other.call("PUBSUB", "CHANNELS", "a", "b"), other.call("PUBSUB")]
+            out += [c.call("PING"), c.call("UNSUBSCRIBE", "ch:a", "none"), c.read(), c.call("PUNSUBSCRIBE", "ch:*"), other.call("PUBLISH", "ch:a", "4"), c.read()]
+            out += [c.call("PUNSUBSCRIBE"), c.call("UNSUBSCRIBE"), c.call("UNSUBSCRIBE"), c.call("PUNSUBSCRIBE"), c.call("GET", "no such"), other.call("PUBSUB", "CHANNELS"), other.call("PUBSUB", "NUMPAT")]
+            other.close()
+            return out
+        return one
+
+    def shards(c):
+        other = Raw(c.socket.getpeername()[1])
+        out = [c.call("SUBSCRIBE", "ch:s"), c.call("SSUBSCRIBE", "ch:s", "ch:t"), c.read(), other.call("SPUBLISH", "ch:s", "1"), c.read(), other.call("PUBLISH", "ch:s", "2"), c.read(), other.call("PUBLISH", "ch:t", "3")]
+        out += [other.call("PUBSUB", "SHARDNUMSUB", "ch:s", "ch:none"), other.call("PUBSUB", "SHARDCHANNELS", "*s"), other.call("PUBSUB", "CHANNELS")]
+        out += [c.call("SUNSUBSCRIBE", "ch:s"), c.call("SUNSUBSCRIBE"), c.call("SUNSUBSCRIBE"), c.call("UNSUBSCRIBE"), other.call("SPUBLISH", "ch:s", "4")]
+        other.close()
+        return out
+
+    def transaction(protocol):
+        def one(c):
+            other = Raw(c.socket.getpeername()[1], protocol)
+            out = [c.call("SUBSCRIBE", "ch:m")]
+            out += [other.call(*x) for x in (("MULTI",), ("PUBLISH", "ch:m", "no"), ("DISCARD",), ("MULTI",), ("PUBLISH", "ch:m", "1"), ("SET", "ch:k", "v"), ("PUBLISH", "ch:m", "2"), ("PUBSUB", "NUMPAT"), ("EXEC",))]
+            out += [c.read(), c.read()]
+            out += [other.call("WATCH", "ch:k"), other.call("SET", "ch:k", "w"), other.call("MULTI"), other.call("PUBLISH", "ch:m", "no"), other.call("GET", "ch:k"), other.call("EXEC"), other.call("PUBLISH", "ch:m", "3"), c.read()]
+            out += [c.call("RESET"), other.call("PUBLISH", "ch:m", "no")]
+            other.close()
+            return out
+        return one
+
+    def end(c):
+        subscriber = Raw(c.socket.getpeername()[1])
+        out = [subscriber.call("SUBSCRIBE", "ch:end"), c.call("PUBLISH", "ch:end", "1")]
+        subscriber.close()
+        deadline = time.time() + 5
+        while c.call("PUBSUB", "NUMSUB", "ch:end")[1][1] != (":", b"0") and time.time() < deadline:
+            time.sleep(0.01)
+        return out + [c.call("PUBLISH", "ch:end", "2")]
+
+    for protocol in (2, 3):
+        both(f"PUBLISH, SUBSCRIBE, PSUBSCRIBE and PUBSUB in RESP{protocol}", session(protocol), protocol)
+        both(f"SPUBLISH and SSUBSCRIBE in RESP{protocol}", shards, protocol)
+        both(f"PUBLISH inside MULTI in RESP{protocol}", transaction(protocol), protocol)
+        both(f"who is gone is no receiver, in RESP{protocol}", end, protocol)
+        both(f"wrong numbers of arguments, in RESP{protocol}", lambda c: [c.call("PUBLISH", "a"), c.call("PUBLISH"), c.call("SPUBLISH", "a", "b", "c"), c.call("SUBSCRIBE"), c.call("PSUBSCRIBE"), c.call("SSUBSCRIBE")], protocol)
+    both("what a RESP2 subscriber may not do", pipeline([enc("SSUBSCRIBE", "ch:q"), enc("PUBLISH", "ch:q", "1"), enc("SPUBLISH", "ch:q", "1"), enc("PUBSUB", "NUMPAT"), enc("PING"), enc("SUNSUBSCRIBE"), enc("PING")]),
+         test=lambda a, b: [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in a] == [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in b])
+
+    def own(c):
+        out = [c.call("SUBSCRIBE", "ch:own"), c.call("PUBLISH", "ch:own", "1"), c.read()]
+        return sorted(map(repr, out))
+    both("what a RESP3 connection publishes to itself comes to it (before the reply in Redis 7.0, behind it here)", own, 3)
+
+    subscribers = [Raw(p) for p in NODES]
+    for s in subscribers:
+        s.call("PSUBSCRIBE", "ch:n*")
+    publisher = Raw(HENGE)
+    replies = [publisher.call("PUBLISH", f"ch:n{i}", f"{i}") for i in range(200)]
+    report(replies == [(":", b"1")] * 200, "PUBLISH counts the receivers of its own node", short(replies[:3]))
+    for number, s in enumerate(subscribers):
+        got = [s.read() for _ in range(200)]
+        report(got == [("*", [("$", b"pmessage"), ("$", b"ch:n*"), ("$", b"ch:n%d" % i), ("$", b"%d" % i)]) for i in range(200)], f"a subscriber of node {number + 1} gets all of them in order", short(got[:2]))
+        s.close()
+    publisher.close()
+    c = Raw(HENGE)
+    report([c.call("SUBSCRIBE", *[f"ch:{i}" for i in range(1025)])[0]] == ["-"], "more than 1,024 subscriptions are refused (known difference)")
+    report(c.call("PUBLISH", b"n" * 16385, "x")[0] == "-" and c.call("PUBLISH", "ch:big", b"x" * (4 * 1024 * 1024 + 1))[0] == "-", "names over 16 KiB and messages over 4 MiB are refused (known difference)")
+    c.close()
+
+
 def hello_auth():
     both("HELLO 3 AUTH default with a password", lambda c: [c.call("HELLO", "3", "AUTH", "default", "x")[0], c.call("GET", "no such")])
     both("blanks before the first inline command", lambda c: [c.socket.sendall(b"  PING\r\n"), c.read()])
@@ -1027,6 +1105,20 @@ def python_redis():
         pubsub.close()
         return got
     each("pubsub on keyspace events", subscribe)
+
+    def publish(r):
+        pubsub, got = r.pubsub(ignore_subscribe_messages=True), []
+        pubsub.subscribe("py:ch")
+        deadline = time.time() + 5
+        while len(got) < 2 and time.time() < deadline:
+            m = pubsub.get_message(timeout=0.1)
+            if m:
+                got.append((m["type"], m["channel"], m["data"]))
+            else:
+                got.append(r.publish("py:ch", "hello")) if not got else None
+        pubsub.close()
+        return got
+    each("publish and subscribe", publish)
     each("binary", lambda r: [r.set(bytes(range(256)), bytes(range(256))), r.get(bytes(range(256))), r.delete(bytes(range(256)))])
     each("dbsize", lambda r: r.dbsize())
     each("randomkey", lambda r: r.exists(r.randomkey()))
@@ -1050,6 +1142,7 @@ scans()
 watch_races()
 expiry()
 notifications()
+publishing()
 protocol_errors()
 python_redis()
 cursors()

@@ -63,6 +63,9 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <summary>The cluster's id; empty until a majority of the nodes has made the cluster and this one knows of it.</summary>
     public string ClusterId => _context.Cluster.Id;
 
+    /// <summary>Messages between the doors of nodes, which may be lost.</summary>
+    public IPeerMessages Messages => _context.Messages;
+
     /// <summary>Its parts, for the simulator.</summary>
     internal NodeParts Parts => _parts;
 

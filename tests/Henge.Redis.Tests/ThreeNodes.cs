@@ -13,7 +13,7 @@ public sealed class ThreeNodes : IAsyncLifetime
     /// <summary>Where a node listens.</summary>
     public string AddressOf(int node) => Cluster.Addresses[node];
 
-    private ClusterProcesses Cluster => _cluster ?? throw new InvalidOperationException("The nodes have not been started.");
+    internal ClusterProcesses Cluster => _cluster ?? throw new InvalidOperationException("The nodes have not been started.");
 
     /// <summary>The settings that tests share: longer time-outs, for busy machines.</summary>
     public ConfigurationOptions Options(int node, RedisProtocol protocol = RedisProtocol.Resp2) => new()
@@ -24,6 +24,7 @@ public sealed class ThreeNodes : IAsyncLifetime
         ConnectTimeout = 30_000,
         SyncTimeout = 30_000,
         AsyncTimeout = 30_000,
+        ReconnectRetryPolicy = new LinearRetry(200),
     };
 
     /// <summary>Connects to a node; the connection ends with this.</summary>

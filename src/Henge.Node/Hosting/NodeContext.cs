@@ -42,6 +42,7 @@ internal sealed class NodeContext
         Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, options.Bugs);
         Clock = new ClusterClock(environment.Time, _startTimestamp, members.Count, Self, options);
         Clocks = new ClockExchange(this);
+        Messages = new PeerMessages(this);
     }
 
     public NodeOptions Options { get; }
@@ -63,6 +64,9 @@ internal sealed class NodeContext
 
     /// <summary>Asks for and tells wall clocks.</summary>
     public ClockExchange Clocks { get; }
+
+    /// <summary>What doors of nodes tell each other.</summary>
+    public PeerMessages Messages { get; }
 
     /// <summary>Which shards the members lead, as far as heartbeats that shards share speak of it.</summary>
     public FollowedLeaders Leaders { get; }

@@ -16,6 +16,11 @@ public interface IPeerTransport
     /// wait for it; then nothing of it has left or will. Frames of one caller's thread to one peer leave in order.
     /// </summary>
     bool Send(NodeId to, ReadOnlySpan<byte> frame);
+
+    /// <summary>
+    /// As <see cref="Send"/>, for frames that nobody repeats and that must not keep others waiting: fewer bytes of them may wait.
+    /// </summary>
+    bool SendMessages(NodeId to, ReadOnlySpan<byte> frame) => Send(to, frame);
 }
 
 /// <summary>Takes what a transport delivers. Thread-safe; calls for one connection come one at a time. Must be quick.</summary>

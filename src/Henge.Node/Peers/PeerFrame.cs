@@ -34,6 +34,8 @@ internal enum PeerRecordKind : byte
     AdvanceRefused = 13,
     /// <summary>Asks the leader for a snapshot as of an applied index or later: a part of the sender's state is damaged.</summary>
     SnapshotRequest = 14,
+    /// <summary>A message of the sender's doors for the receiver's; may be lost.</summary>
+    Message = 15,
 }
 
 /// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>

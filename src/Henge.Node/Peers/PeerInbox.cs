@@ -72,6 +72,10 @@ internal sealed class PeerInbox(NodeContext node)
             {
                 node.Clocks.OnAnswer(sender.Node, records.Body);
             }
+            else if (records.Kind == PeerRecordKind.Message)
+            {
+                node.Messages.OnMessage(sender.Node, records.Body);
+            }
             else
             {
                 // An answer's place for the shard has the worker's number, which leads to the worker in the same way.

@@ -77,12 +77,12 @@ public sealed partial class HengeHost : IAsyncDisposable
             List<IConnectionProtocol> protocols =
             [
                 new PeerProtocol(node.Transport, logger),
-                new RespProtocol(node.Node, metrics, options.Door.Resp, logging.CreateLogger("Henge.Resp")),
+                new RespProtocol(node.Node, metrics, options.Door.Resp, logging.CreateLogger("Henge.Resp"), node.Node.Messages),
                 new JsonLinesProtocol(node.Node, metrics),
             ];
             if (options.Node.Cluster.Count > 1)
             {
-                PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport);
+                PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
             }
 
             HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging, metrics);

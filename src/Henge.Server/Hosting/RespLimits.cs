@@ -11,4 +11,9 @@ public sealed record RespLimits
 
     /// <summary>Most bytes of all connections that may wait. A connection that would need more gets an error and ends. (Redis: maxmemory-clients.)</summary>
     public long WaitingMemoryBytes { get; init; } = 512L * 1024 * 1024;
+
+    /// <summary>
+    /// Most bytes that may wait for one subscriber when another message is published. Over it its connection is cut. (Redis: client-output-buffer-limit pubsub.)
+    /// </summary>
+    public long SubscriberBytes { get; init; } = 32L * 1024 * 1024;
 }

@@ -158,6 +158,8 @@ public static class ServerSettings
             (o, v) => o with { Resp = o.Resp with { WaitingBytes = SettingValue.Size(v, 1 << 20, 1L << 40) } }),
         OfDoor("limit-resp-waiting-memory", "SIZE", "Most bytes of requests and replies that may wait on all RESP connections together.", Size(Door.Resp.WaitingMemoryBytes),
             (o, v) => o with { Resp = o.Resp with { WaitingMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
+        OfDoor("limit-resp-subscriber-bytes", "SIZE", "Most bytes of published messages that may wait for one RESP subscriber; over it its connection ends.", Size(Door.Resp.SubscriberBytes),
+            (o, v) => o with { Resp = o.Resp with { SubscriberBytes = SettingValue.Size(v, 1 << 16, 1L << 40) } }),
         OfDoor("limit-message-bytes", "SIZE", "Longest gRPC message.", Size(Door.Grpc.MessageBytes), (o, v) => o with { Grpc = o.Grpc with { MessageBytes = Bytes(v, 1024, 1 << 30) } }),
         OfDoor("limit-message-memory", "SIZE", "Most memory of large messages on their way, of all callers together.", Size(Door.Grpc.MessageMemoryBytes),
             (o, v) => o with { Grpc = o.Grpc with { MessageMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),

@@ -49,11 +49,15 @@ public sealed class ServerMetrics : IDisposable
             "Connections that were closed before a protocol served them, by reason.");
         Meter.CreateObservableCounter("henge.server.errors", ReadErrors, "{error}", "Calls and operations that were answered with an error, by error; errors of RESP are together, as clients of Redis know them.");
         _session = [.. Enum.GetValues<KvRequestKind>().Select(kind => Operations("session", kind.ToString().ToLowerInvariant()))];
+        Channels = new ChannelMetrics(Meter);
         GcPauses = new GcPauses(Meter);
     }
 
     /// <summary>The meter, for exporters.</summary>
     public Meter Meter { get; }
+
+    /// <summary>What is published and who is subscribed.</summary>
+    internal ChannelMetrics Channels { get; }
 
     /// <summary>Pauses by the garbage collector.</summary>
     internal GcPauses GcPauses { get; }

@@ -18,6 +18,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
     private byte[] _waiting = new byte[64 * 1024];
     private byte[] _leaving = new byte[64 * 1024];
     private int _waitingBytes;
+    private int _waitingMessageBytes;
     private bool _pumping;
     private long _dropped;
 
@@ -39,9 +40,12 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         _ = Task.Run(ConnectLoopAsync);
     }
 
-    public bool Send(ReadOnlySpan<byte> frame)
+    /// <summary>Takes a copy of a frame; false: it was dropped.</summary>
+    /// <param name="frame">The frame.</param>
+    /// <param name="messages">True for messages, which have a bound of their own, so that Raft never waits behind many of them.</param>
+    public bool Send(ReadOnlySpan<byte> frame, bool messages = false)
     {
-        bool taken = TrySend(frame);
+        bool taken = TrySend(frame, messages);
         if (!taken)
         {
             Interlocked.Increment(ref _dropped);
@@ -50,7 +54,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         return taken;
     }
 
-    private bool TrySend(ReadOnlySpan<byte> frame)
+    private bool TrySend(ReadOnlySpan<byte> frame, bool messages)
     {
         lock (_gate)
         {
@@ -82,7 +86,8 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
 
             // A frame of which a part has left has to be completed, whatever the limit says.
             int rest = frame.Length - sent;
-            if (sent == 0 && (long)_waitingBytes + rest > options.QueueBytes)
+            if (sent == 0 && ((long)_waitingBytes + rest > options.QueueBytes
+                || (messages && _waitingMessageBytes > 0 && (long)_waitingMessageBytes + rest > options.MessageQueueBytes)))
             {
                 return false;
             }
@@ -94,6 +99,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
 
             frame[sent..].CopyTo(_waiting.AsSpan(_waitingBytes));
             _waitingBytes += rest;
+            _waitingMessageBytes += messages ? rest : 0;
             if (!_pumping)
             {
                 StartPump(socket);
@@ -137,7 +143,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
                 }
 
                 (_waiting, _leaving) = (_leaving, _waiting);
-                _waitingBytes = 0;
+                (_waitingBytes, _waitingMessageBytes) = (0, 0);
             }
 
             try
@@ -179,7 +185,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
                 delayMs = options.RetryMinMs;
                 lock (_gate)
                 {
-                    _waitingBytes = 0;
+                    (_waitingBytes, _waitingMessageBytes) = (0, 0);
                     _socket = socket;
                 }
 
@@ -290,7 +296,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         if (_socket == socket)
         {
             _socket = null;
-            _waitingBytes = 0;
+            (_waitingBytes, _waitingMessageBytes) = (0, 0);
         }
 
         socket.Dispose();

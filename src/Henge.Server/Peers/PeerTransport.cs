@@ -44,6 +44,9 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     /// <inheritdoc/>
     public bool Send(NodeId to, ReadOnlySpan<byte> frame) => _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame);
 
+    /// <inheritdoc/>
+    public bool SendMessages(NodeId to, ReadOnlySpan<byte> frame) => _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame, messages: true);
+
     /// <summary>
     /// Takes frames from a connection that a peer opened, until it ends, or breaks the protocol: then the error says how. The first bytes have not been consumed. Before the peer's hello has
     /// been accepted no more than that is buffered; of each peer one connection is served, and a newer one ends the one before.
@@ -239,6 +242,9 @@ public sealed record PeerTransportOptions
 {
     /// <summary>Most bytes that wait for one peer; over it frames are dropped, and Raft recovers.</summary>
     public int QueueBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>Most bytes of messages that wait for one peer and may still go to the back of the queue; over it they are dropped. One alone is always taken.</summary>
+    public int MessageQueueBytes { get; init; } = 4 * 1024 * 1024;
 
     /// <summary>Milliseconds before the first new try to connect; doubled up to <see cref="RetryMaxMs"/>.</summary>
     public int RetryMinMs { get; init; } = 20;

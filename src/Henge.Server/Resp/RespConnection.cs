@@ -51,7 +51,7 @@ internal sealed class RespConnection
         Writer = new RespWriter(_output);
         Id = services.NextConnectionId();
         Transaction = new RespTransaction(this);
-        Subscriptions = new RespSubscriptions(this);
+        Subscriptions = new RespSubscriptions(this, _waiting);
     }
 
     public RespServices Services { get; }
@@ -98,6 +98,7 @@ internal sealed class RespConnection
         }
         finally
         {
+            Services.Channels.Flush();
             await Subscriptions.DisposeAsync();
             await _output.CompleteAsync();
             _waiting.GiveBackAll();
@@ -133,6 +134,26 @@ internal sealed class RespConnection
 
     /// <summary>Cuts the connection.</summary>
     public void Abort(Exception reason) => _connection.Abort(new ConnectionAbortedException(reason.Message, reason));
+
+    /// <summary>Cuts the connection of a subscriber that has not taken what was sent to it, or is gone.</summary>
+    public void EndSubscriber(Exception reason)
+    {
+        if (reason is RespOverflowException)
+        {
+            Services.SubscriberCut(RemoteAddress, reason.Message);
+        }
+
+        Abort(reason);
+    }
+
+    /// <summary>Bytes of replies and messages that the client has not taken.</summary>
+    public long OutputWaitingBytes => _output.WaitingBytes;
+
+    /// <summary>Where the output stands, for <see cref="RollbackOutput"/>.</summary>
+    public (int Segments, int Length) MarkOutput() => _output.Mark();
+
+    /// <summary>Takes back what was written since a mark and not flushed.</summary>
+    public void RollbackOutput((int Segments, int Length) mark) => _output.Rollback(mark);
 
     /// <summary>Sends what has been written. Does not wait: what the client does not take yet goes out later, within the bounds of what may wait.</summary>
     public ValueTask FlushAsync()
@@ -198,6 +219,8 @@ internal sealed class RespConnection
         using var patience = new CancellationTokenSource(EndPatience);
         try
         {
+            // Nothing is pushed any more, neither into the error nor behind it.
+            await Subscriptions.DisposeAsync();
             _output.Unbounded = true;
             Writer.Error("ERR Closing this connection: " + reason.Message);
             CountErrors();
@@ -261,6 +284,8 @@ internal sealed class RespConnection
                 Subscriptions.Exit();
             }
 
+            // What was published together leaves together.
+            Services.Channels.Flush();
             Measure(started, stop == Stop.Slow ? slow : null);
             _batch.Clear();
             _calls.Clear();

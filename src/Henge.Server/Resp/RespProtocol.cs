@@ -11,9 +11,10 @@ namespace Henge.Server.Resp;
 /// <param name="metrics">Where commands are measured; null: nowhere.</param>
 /// <param name="limits">Bounds; null: the defaults.</param>
 /// <param name="logger">Takes what operators should read; null: nobody does.</param>
-public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null, RespLimits? limits = null, ILogger? logger = null) : IConnectionProtocol
+/// <param name="peers">The way of published messages to other nodes; null: there are none.</param>
+public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null, RespLimits? limits = null, ILogger? logger = null, IPeerMessages? peers = null) : IConnectionProtocol
 {
-    private readonly RespServices _services = new(node, metrics, limits, logger);
+    private readonly RespServices _services = new(node, metrics, limits, logger, peers);
 
     /// <summary>Bytes of requests and replies of all connections that wait now.</summary>
     internal long WaitingBytes => _services.Waiting.TakenBytes;

@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Metrics;
+using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Commands;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -8,33 +9,51 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Henge.Server.Resp;
 
 /// <summary>What all RESP connections of a node share.</summary>
-internal sealed partial class RespServices(IHengeNode node, ServerMetrics? metrics, RespLimits? limits = null, ILogger? logger = null)
+internal sealed partial class RespServices
 {
     private const int LogPauseMs = 10_000;
-    private readonly ILogger _logger = logger ?? NullLogger.Instance;
+    private readonly ILogger _logger;
+    private readonly ChannelMetrics _channelMetrics;
     private long _connections;
     private long _logAgainMs;
     private long _unlogged;
 
-    public IHengeNode Node => node;
+    public RespServices(IHengeNode node, ServerMetrics? metrics, RespLimits? limits = null, ILogger? logger = null, IPeerMessages? peers = null)
+    {
+        (Node, Metrics) = (node, metrics);
+        _logger = logger ?? NullLogger.Instance;
+        _channelMetrics = metrics?.Channels ?? new ChannelMetrics(null);
+        Durations = metrics is null ? null : [.. RespCommandTable.All.Select(c => metrics.Operations("resp", c.Name))];
+        CommandBytesLimit = node.Limits.CommandBytes + (64 * 1024);
+        Waiting = new RespWaitingBudget(limits ?? new RespLimits());
+        Channels = new ChannelHub(peers, _channelMetrics);
+    }
+
+    public IHengeNode Node { get; }
 
     /// <summary>Where commands are measured; null: nowhere.</summary>
-    public ServerMetrics? Metrics => metrics;
+    public ServerMetrics? Metrics { get; }
 
     /// <summary>Durations by <see cref="RespCommand.Index"/>; null: they are not measured.</summary>
-    public DurationRecorder[]? Durations { get; } = metrics is { } measured ? [.. RespCommandTable.All.Select(c => measured.Operations("resp", c.Name))] : null;
+    public DurationRecorder[]? Durations { get; }
 
     /// <summary>Most bytes of one command.</summary>
-    public int CommandBytesLimit { get; init; } = node.Limits.CommandBytes + (64 * 1024);
+    public int CommandBytesLimit { get; init; }
 
     /// <summary>Most arguments of one command: as many as Redis promised for long. What they may have in bytes is the closer bound.</summary>
     public int ArgumentsLimit { get; init; } = 1024 * 1024;
 
     /// <summary>What all connections together may keep waiting.</summary>
-    public RespWaitingBudget Waiting { get; } = new(limits ?? new RespLimits());
+    public RespWaitingBudget Waiting { get; }
 
     /// <summary>Most subscriptions of one connection.</summary>
     public int SubscriptionsLimit { get; init; } = 1024;
+
+    /// <summary>Most bytes of the names of what one connection is subscribed to.</summary>
+    public int SubscriptionNamesBytesLimit { get; init; } = 1024 * 1024;
+
+    /// <summary>The channels on which clients publish.</summary>
+    public ChannelHub Channels { get; }
 
     /// <summary>How long replies may wait for a client that does not read.</summary>
     public TimeSpan SlowClientTimeout { get; init; } = TimeSpan.FromSeconds(60);
@@ -64,6 +83,13 @@ internal sealed partial class RespServices(IHengeNode node, ServerMetrics? metri
         {
             LogEnded(_logger, address, problem, unlogged);
         }
+    }
+
+    /// <summary>Takes note of a subscriber that was cut off for what waited.</summary>
+    public void SubscriberCut(string address, string problem)
+    {
+        _channelMetrics.Cut();
+        Ended(address, problem);
     }
 
     private bool MayLog(out long unlogged)

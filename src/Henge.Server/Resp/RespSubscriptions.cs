@@ -1,25 +1,34 @@
-using System.Collections.Concurrent;
 using System.Text;
 using Henge.Core;
-using Henge.Node.Api;
-using Henge.Server.Kv;
+using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Commands;
 
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// Key events by Redis's names: SUBSCRIBE and PSUBSCRIBE to <c>__keyspace@0__:…</c>. Each subscription is a watch of the node; its events are pushed between
-/// replies. As in Redis there is no history here: a connection that is cut misses what happens meanwhile (use a watch by gRPC or REST to go on without a gap).
+/// What one connection is subscribed to: channels, patterns and shard channels, on which clients publish, and key events by Redis's names (<see cref="KeyEventWatch"/>). Messages are pushed between
+/// replies. Belongs to the connection.
 /// </summary>
-internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDisposable
+internal sealed class RespSubscriptions : IAsyncDisposable
 {
-    private const int BatchItems = 256, BatchBytes = 256 * 1024;
-    private const string KeySpace = "__keyspace@0__:";
-    private readonly ConcurrentDictionary<string, Subscription> _open = new(StringComparer.Ordinal);
+    private readonly RespConnection _connection;
+    private readonly Dictionary<(ChannelKind Kind, string Name), Subscription> _open = [];
     private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly SubscriberInbox _inbox;
+    private long _nameBytes;
+    private int _shards;
     private bool _used, _held;
 
-    /// <summary>How many there are.</summary>
+    /// <summary>None yet.</summary>
+    /// <param name="connection">Whose they are.</param>
+    /// <param name="waiting">What the connection may keep waiting.</param>
+    public RespSubscriptions(RespConnection connection, RespWaitingBytes waiting)
+    {
+        _connection = connection;
+        _inbox = new SubscriberInbox(connection, waiting, _gate);
+    }
+
+    /// <summary>How many there are, of all kinds.</summary>
     public int Count => _open.Count;
 
     /// <summary>Keeps pushes out while replies are written. Free of cost as long as nothing was ever subscribed to.</summary>
@@ -43,12 +52,12 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
 
     /// <summary>In RESP2 a connection with subscriptions may do little else; the error, if so.</summary>
     public string? Refuse(RespCommand command) =>
-        Count > 0 && connection.Writer.Protocol == 2 && command.Name is not ("ping" or "subscribe" or "psubscribe" or "unsubscribe" or "punsubscribe" or "quit" or "reset")
+        Count > 0 && _connection.Writer.Protocol == 2 && !command.AllowedToSubscribers
             ? $"ERR Can't execute '{command.Name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
             : null;
 
-    /// <summary>SUBSCRIBE or PSUBSCRIBE.</summary>
-    public void Subscribe(RespArguments arguments, RespWriter writer, bool pattern)
+    /// <summary>SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE.</summary>
+    public void Subscribe(RespArguments arguments, RespWriter writer, ChannelKind kind)
     {
         if (!_used)
         {
@@ -57,21 +66,20 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
         }
 
         // All of a command's channels or none: a client counts on one confirmation for each.
-        int more = Enumerable.Range(1, arguments.Count - 1).Select(i => IdOf(Name(arguments, i), pattern)).Distinct(StringComparer.Ordinal).Count(id => !_open.ContainsKey(id));
-        if (Count + more > connection.Services.SubscriptionsLimit)
+        if (Problem(arguments, kind) is { } problem)
         {
-            writer.Error($"ERR too many subscriptions: at most {connection.Services.SubscriptionsLimit} a connection; nothing was subscribed to");
+            writer.Error(problem);
             return;
         }
 
         for (int i = 1; i < arguments.Count; i++)
         {
-            string channel = Name(arguments, i), id = IdOf(channel, pattern);
-            if (!_open.ContainsKey(id))
+            string name = Name(arguments, i);
+            if (!_open.ContainsKey((kind, name)))
             {
                 try
                 {
-                    _open[id] = new Subscription(this, channel, pattern);
+                    Open(kind, name);
                 }
                 catch (HengeException e)
                 {
@@ -80,37 +88,43 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
                 }
             }
 
-            Confirm(writer, pattern ? "psubscribe" : "subscribe", channel);
+            Confirm(writer, kind, subscribed: true, name);
         }
     }
 
-    /// <summary>UNSUBSCRIBE or PUNSUBSCRIBE; without names: all of the kind.</summary>
-    public void Unsubscribe(RespArguments arguments, RespWriter writer, bool pattern)
+    /// <summary>UNSUBSCRIBE, PUNSUBSCRIBE or SUNSUBSCRIBE; without names: all of the kind.</summary>
+    public void Unsubscribe(RespArguments arguments, RespWriter writer, ChannelKind kind)
     {
-        string verb = pattern ? "punsubscribe" : "unsubscribe", kind = pattern ? "p" : "s";
-        string[] channels = arguments.Count > 1
+        string[] names = arguments.Count > 1
             ? [.. Enumerable.Range(1, arguments.Count - 1).Select(i => Name(arguments, i))]
-            : [.. _open.Keys.Where(k => k.StartsWith(kind, StringComparison.Ordinal)).Select(k => k[1..])];
-        foreach (string channel in channels)
+            : [.. _open.Keys.Where(k => k.Kind == kind).Select(k => k.Name)];
+        foreach (string name in names)
         {
-            if (_open.TryRemove(kind + channel, out Subscription? subscription))
+            if (_open.Remove((kind, name), out Subscription? subscription))
             {
-                subscription.Dispose();
+                Close(subscription);
             }
 
-            Confirm(writer, verb, channel);
+            Confirm(writer, kind, subscribed: false, name);
         }
 
-        if (channels.Length == 0)
+        if (names.Length == 0)
         {
-            Confirm(writer, verb, null);
+            Confirm(writer, kind, subscribed: false, null);
         }
     }
 
-    public ValueTask DisposeAsync()
+    /// <summary>Ends them, when nothing is to be pushed any more: what follows may give the output's memory back.</summary>
+    public async ValueTask DisposeAsync()
     {
         Clear();
-        return ValueTask.CompletedTask;
+        _inbox.End();
+        if (_used)
+        {
+            // A pump that is just writing comes to its end; those that come later find nothing to write.
+            await _gate.WaitAsync();
+            _gate.Release();
+        }
     }
 
     /// <summary>Ends all of them without a confirmation.</summary>
@@ -118,7 +132,7 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
     {
         foreach (Subscription subscription in _open.Values)
         {
-            subscription.Dispose();
+            Close(subscription);
         }
 
         _open.Clear();
@@ -127,117 +141,76 @@ internal sealed class RespSubscriptions(RespConnection connection) : IAsyncDispo
     // Names are bytes: each is kept as the character of the same number, which loses nothing.
     private static string Name(RespArguments arguments, int index) => Encoding.Latin1.GetString(arguments.Span(index));
 
-    private static string IdOf(string channel, bool pattern) => (pattern ? "p" : "s") + channel;
+    private string? Problem(RespArguments arguments, ChannelKind kind)
+    {
+        RespServices services = _connection.Services;
+        int longest = _connection.Node.Limits.KeyBytes, more = 0;
+        long bytes = _nameBytes;
+        HashSet<string> seen = new(StringComparer.Ordinal);
+        for (int i = 1; i < arguments.Count; i++)
+        {
+            if (arguments[i].Length > longest)
+            {
+                return ChannelCommands.NameTooLong(arguments[i].Length, longest);
+            }
 
-    private void Confirm(RespWriter writer, string verb, string? channel)
+            string name = Name(arguments, i);
+            if (!_open.ContainsKey((kind, name)) && seen.Add(name))
+            {
+                more++;
+                bytes += name.Length;
+            }
+
+            if (Count + more > services.SubscriptionsLimit)
+            {
+                return $"ERR too many subscriptions: at most {services.SubscriptionsLimit} a connection; nothing was subscribed to";
+            }
+
+            if (bytes > services.SubscriptionNamesBytesLimit)
+            {
+                return $"ERR the names of what this connection is subscribed to are too long: at most {services.SubscriptionNamesBytesLimit} bytes together; nothing was subscribed to";
+            }
+        }
+
+        return null;
+    }
+
+    private void Open(ChannelKind kind, string name)
+    {
+        ChannelSubscription channel = new(_inbox, kind, name);
+
+        // First what can fail.
+        KeyEventWatch? keys = KeyEventWatch.Open(_connection, _gate, channel);
+        _connection.Services.Channels.Add(channel);
+        _open.Add((kind, name), new Subscription(channel, keys));
+        _nameBytes += name.Length;
+        _shards += kind == ChannelKind.Shard ? 1 : 0;
+    }
+
+    private void Close(Subscription subscription)
+    {
+        _connection.Services.Channels.Remove(subscription.Channel);
+        subscription.Keys?.Dispose();
+        _nameBytes -= subscription.Channel.Name.Length;
+        _shards -= subscription.Channel.Kind == ChannelKind.Shard ? 1 : 0;
+    }
+
+    private void Confirm(RespWriter writer, ChannelKind kind, bool subscribed, string? name)
     {
         writer.Push(3);
-        writer.Bulk(verb);
-        if (channel is null)
+        writer.Bulk((kind switch { ChannelKind.Channel => "", ChannelKind.Pattern => "p", _ => "s" }) + (subscribed ? "subscribe" : "unsubscribe"));
+        if (name is null)
         {
             writer.Null();
         }
         else
         {
-            writer.Bulk(Encoding.Latin1.GetBytes(channel));
+            writer.Bulk(Encoding.Latin1.GetBytes(name));
         }
 
-        writer.Integer(Count);
+        // Shard channels are counted by themselves, as in Redis.
+        writer.Integer(kind == ChannelKind.Shard ? _shards : Count - _shards);
     }
 
-    /// <summary>One watch and the pushes that it leads to: at most one pump runs at a time, on the pool, when there is something.</summary>
-    private sealed class Subscription : IWatchReceiver, IDisposable
-    {
-        private readonly RespSubscriptions _owner;
-        private readonly string _channel;
-        private readonly bool _pattern;
-        private readonly byte[] _keyPattern;
-        private readonly IWatch? _watch;
-        private int _signals;
-        private volatile bool _disposed;
-
-        public Subscription(RespSubscriptions owner, string channel, bool pattern)
-        {
-            (_owner, _channel, _pattern) = (owner, channel, pattern);
-            bool keys = channel.StartsWith(KeySpace, StringComparison.Ordinal);
-            _keyPattern = Encoding.Latin1.GetBytes(keys ? channel[KeySpace.Length..] : "");
-            if (!keys && !(pattern && channel is "*" or "__keyspace*" or "__key*__:*"))
-            {
-                // Other channels exist in Redis, but nobody can publish on them here.
-                return;
-            }
-
-            _keyPattern = keys ? _keyPattern : "*"u8.ToArray();
-            byte[] prefix = pattern ? Glob.LiteralPrefix(_keyPattern) : _keyPattern;
-            _watch = owner.Connection.Node.OpenWatch(
-                new WatchQuery { Lower = prefix, Upper = pattern ? KeyRange.EndOfPrefix(prefix) : [.. prefix, 0] }, Signal);
-            Signal();
-        }
-
-        public void OnEvent(in WatchEventView watchEvent)
-        {
-            if (watchEvent.Reason == WatchReason.Progress || (_pattern && !Glob.Matches(_keyPattern, watchEvent.Key)))
-            {
-                return;
-            }
-
-            RespWriter writer = _owner.Connection.Writer;
-            writer.Push(_pattern ? 4 : 3);
-            writer.Bulk(_pattern ? "pmessage" : "message");
-            if (_pattern)
-            {
-                writer.Bulk(Encoding.Latin1.GetBytes(_channel));
-            }
-
-            writer.Bulk([.. "__keyspace@0__:"u8, .. watchEvent.Key]);
-            writer.Bulk(watchEvent.Reason switch { WatchReason.Put => "set", WatchReason.Expired => "expired", _ => "del" });
-        }
-
-        public void Dispose()
-        {
-            _disposed = true;
-            _watch?.Dispose();
-        }
-
-        private void Signal()
-        {
-            if (Interlocked.Increment(ref _signals) == 1)
-            {
-                ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.PumpAsync(), this, preferLocal: false);
-            }
-        }
-
-        private async Task PumpAsync()
-        {
-            int seen;
-            do
-            {
-                seen = Volatile.Read(ref _signals);
-                bool more = true;
-                while (more && !_disposed)
-                {
-                    await _owner._gate.WaitAsync();
-                    try
-                    {
-                        // It may have been unsubscribed from while this waited for its turn; the connection goes on then.
-                        more = !_disposed && _watch is not null && _watch.TryRead(this, BatchItems, BatchBytes);
-                        await _owner.Connection.FlushAsync();
-                    }
-                    catch (Exception e)
-                    {
-                        // Gone connections need no news; a watch that lost events says so by ending the connection, as a slow Redis subscriber would see.
-                        _owner.Connection.Abort(e);
-                        return;
-                    }
-                    finally
-                    {
-                        _owner._gate.Release();
-                    }
-                }
-            }
-            while (Interlocked.CompareExchange(ref _signals, 0, seen) != seen && !_disposed);
-        }
-    }
-
-    private RespConnection Connection => connection;
+    private sealed record Subscription(ChannelSubscription Channel, KeyEventWatch? Keys);
 }

@@ -6,6 +6,7 @@ using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
 using Henge.Node.Hosting;
+using Henge.Node.Peers;
 using Henge.Node.StateMachine;
 using Henge.Server.Peers;
 using Henge.Server.Runtime;
@@ -125,6 +126,38 @@ public sealed class PeerTransportTests : IDisposable
     }
 
     [Fact]
+    public async Task Messages_for_a_peer_that_does_not_read_are_dropped_while_frames_of_Raft_still_find_room()
+    {
+        const int Bound = 256 * 1024, FrameBytes = 32 * 1024;
+        using var peer = new TcpListener(IPAddress.Loopback, 0);
+        peer.Start();
+        using var transport = new PeerTransport(
+            new NodeId(1), [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", peer.LocalEndpoint.ToString()!)], new PeerTransportOptions { MessageQueueBytes = Bound });
+        transport.Start(new AgreeingReceiver());
+        using TcpClient accepted = await peer.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
+        byte[] hello = AgreeingReceiver.Hello;
+        await accepted.GetStream().ReadExactlyAsync(new byte[hello.Length], TestContext.Current.CancellationToken);
+        await accepted.GetStream().WriteAsync(hello, TestContext.Current.CancellationToken);
+        PeerConnection connection = Assert.Single(transport.Connections);
+        while (!connection.IsConnected)
+        {
+            await Task.Yield();
+        }
+
+        // What sockets buffer comes on top; then the bound holds, in the buffer that leaves and in the one that waits.
+        byte[] frame = new byte[FrameBytes];
+        int taken = 0;
+        while (transport.SendMessages(new NodeId(2), frame))
+        {
+            Assert.True(++taken < 100_000, "nothing was dropped");
+        }
+
+        Assert.True(connection.QueuedBytes <= Bound + FrameBytes, $"{connection.QueuedBytes} bytes wait");
+        Assert.False(transport.SendMessages(new NodeId(2), frame));
+        Assert.True(transport.Send(new NodeId(2), frame));
+    }
+
+    [Fact]
     public void The_first_three_bytes_tell_a_peer()
     {
         using var transport = new PeerTransport(new NodeId(1), []);
@@ -199,6 +232,24 @@ public sealed class PeerTransportTests : IDisposable
         {
             return Encoding.UTF8.GetString(value.Span);
         }
+    }
+
+    private sealed class AgreeingReceiver : IPeerReceiver
+    {
+        /// <summary>The prefix of a frame and as many bytes as it says.</summary>
+        public static byte[] Hello { get; } = [.. BitConverter.GetBytes(PeerFrame.Magic), .. BitConverter.GetBytes(100), .. new byte[104]];
+
+        public byte[] HelloTo(NodeId peer) => Hello;
+
+        public bool OnHello(ReadOnlySpan<byte> frame, out NodeId peer)
+        {
+            peer = new NodeId(2);
+            return true;
+        }
+
+        public void OnFrame(ReadOnlySpan<byte> frame) => Assert.Fail("nothing was sent");
+
+        public void OnDisconnected(NodeId peer) => Assert.Equal(new NodeId(2), peer);
     }
 
     private sealed class Awaited : Operation

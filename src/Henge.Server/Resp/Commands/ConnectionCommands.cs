@@ -5,14 +5,14 @@ using Henge.Node.Api;
 
 namespace Henge.Server.Resp.Commands;
 
-/// <summary>Commands about the connection and the server, transactions and subscriptions.</summary>
+/// <summary>Commands about the connection and the server, and transactions.</summary>
 internal static class ConnectionCommands
 {
     private const string Version = "7.0.0";
 
     public static IEnumerable<RespCommand> All =>
     [
-        new LocalCommand("ping", -1, Ping),
+        new LocalCommand("ping", -1, Ping) { AllowedToSubscribers = true },
         new LocalCommand("echo", 2, static (_, a, w) => w.Bulk(a.Span(1))),
         new LocalCommand("auth", -2, Auth),
         new LocalCommand("select", 2, Select) { Ahead = static (c, a) => c.Database.Select(a) },
@@ -21,17 +21,13 @@ internal static class ConnectionCommands
         new LocalCommand("info", -1, Info),
         new LocalCommand("time", 1, Time),
         new SlowCommand("hello", -1, Hello),
-        new SlowCommand("quit", -1, static (c, _, w) => Do(() => { c.Quit = true; w.Ok(); })),
-        new SlowCommand("reset", 1, static (c, _, w) => Do(() => Reset(c, w))),
+        new SlowCommand("quit", -1, static (c, _, w) => Do(() => { c.Quit = true; w.Ok(); })) { AllowedToSubscribers = true },
+        new SlowCommand("reset", 1, static (c, _, w) => Do(() => Reset(c, w))) { AllowedToSubscribers = true },
         new SlowCommand("multi", 1, static (c, _, w) => Do(() => c.Transaction.Multi(w))),
         new SlowCommand("discard", 1, static (c, _, w) => Do(() => c.Transaction.Discard(w))),
         new SlowCommand("exec", 1, static (c, _, w) => c.Transaction.ExecAsync(w)),
         new SlowCommand("watch", -2, static (c, a, w) => c.Transaction.WatchAsync(a, w)) { Keys = (1, -1, 1) },
         new LocalCommand("unwatch", 1, static (c, _, w) => { c.Transaction.Unwatch(); w.Ok(); }),
-        new SlowCommand("subscribe", -2, static (c, a, w) => Do(() => c.Subscriptions.Subscribe(a, w, pattern: false))),
-        new SlowCommand("psubscribe", -2, static (c, a, w) => Do(() => c.Subscriptions.Subscribe(a, w, pattern: true))),
-        new SlowCommand("unsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: false))),
-        new SlowCommand("punsubscribe", -1, static (c, a, w) => Do(() => c.Subscriptions.Unsubscribe(a, w, pattern: true))),
     ];
 
     /// <summary>RESET: the connection is as if it were new, but for its number.</summary>

@@ -30,6 +30,9 @@ internal abstract class RespCommand(string name, int arity)
     /// <summary>True for commands on keys that do not name them as arguments: SCAN, KEYS, DBSIZE and their kin.</summary>
     public bool OnKeySpace { get; init; }
 
+    /// <summary>True for what a connection with subscriptions may do in RESP2.</summary>
+    public bool AllowedToSubscribers { get; init; }
+
     /// <summary>The subcommands of a command that has only such; null: it has none, or looks at them itself.</summary>
     public string[]? Subcommands { get; init; }
 

@@ -8,7 +8,7 @@ internal static class RespCommandTable
 {
     private const int LongestName = 32;
     private static readonly FrozenDictionary<string, RespCommand> ByName =
-        ((IEnumerable<RespCommand>)[.. StringCommands.All, .. HashCommands.All, .. RangeCommands.All, .. MoveCommands.All, .. ScriptCommands.All, .. ServerCommands.All, .. KeyCommands.All, .. KeySpaceCommands.All, .. ConnectionCommands.All])
+        ((IEnumerable<RespCommand>)[.. StringCommands.All, .. HashCommands.All, .. RangeCommands.All, .. MoveCommands.All, .. ScriptCommands.All, .. ServerCommands.All, .. KeyCommands.All, .. KeySpaceCommands.All, .. ChannelCommands.All, .. ConnectionCommands.All])
         .ToFrozenDictionary(c => c.Name, StringComparer.Ordinal);
     private static readonly FrozenDictionary<string, RespCommand>.AlternateLookup<ReadOnlySpan<char>> BySpan = ByName.GetAlternateLookup<ReadOnlySpan<char>>();
     private static readonly RespCommand Get = ByName["get"], Set = ByName["set"];
