@@ -638,6 +638,9 @@ def both(name, action, protocol=2, test=same):
             connection.close()
     # An action that broke off is a difference, whatever the test would make of its message.
     good = answers[0] == answers[1] if any(isinstance(a, str) for a in answers) else test(*answers)
+    if not good and isinstance(answers[0], list) and isinstance(answers[1], list):
+        # Of long sessions only what differs first.
+        answers = next(([f"[{i}] {short(a)}", short(b)] for i, (a, b) in enumerate(zip(*answers)) if a != b), answers)
     report(good, name, f"Redis {short(answers[0])}, Henge {short(answers[1])}")
 
 
@@ -848,7 +851,8 @@ def notifications():
                 other.call("GET", "note:c")
                 time.sleep(0.02)
             # Redis tells of the time to live that a SET has by an event of its own; Henge does not.
-            out.append([e for e in events if e[0] == "closed" or e[1][-1][1] != b"expire"])
+            # Events of one channel come in their order; those of different ones are of different watches here.
+            out.append(sorted((e for e in events if e[0] == "closed" or e[1][-1][1] != b"expire"), key=lambda e: repr(e[1][:-1]) if len(e) > 1 else ""))
             other.close()
             out += [c.call("PUNSUBSCRIBE", "__keyspace@0__:note:*"), c.call("UNSUBSCRIBE"), c.call("UNSUBSCRIBE"), c.call("GET", "no such")]
             return out
@@ -912,7 +916,7 @@ def publishing():
         both(f"PUBLISH inside MULTI in RESP{protocol}", transaction(protocol), protocol)
         both(f"who is gone is no receiver, in RESP{protocol}", end, protocol)
         both(f"wrong numbers of arguments, in RESP{protocol}", lambda c: [c.call("PUBLISH", "a"), c.call("PUBLISH"), c.call("SPUBLISH", "a", "b", "c"), c.call("SUBSCRIBE"), c.call("PSUBSCRIBE"), c.call("SSUBSCRIBE")], protocol)
-    both("what a RESP2 subscriber may not do", pipeline([enc("SSUBSCRIBE", "ch:q"), enc("PUBLISH", "ch:q", "1"), enc("SPUBLISH", "ch:q", "1"), enc("PUBSUB", "NUMPAT"), enc("PING"), enc("SUNSUBSCRIBE"), enc("PING")]),
+    both("what a RESP2 subscriber may not do", pipeline([enc("SSUBSCRIBE", "ch:q"), enc("PUBLISH", "ch:q", "1"), enc("SPUBLISH", "ch:q", "1"), enc("PING"), enc("SUNSUBSCRIBE"), enc("PING")]),
          test=lambda a, b: [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in a] == [(r[0], r[1] if r[0] != "-" else r[1].split(b":")[0]) for r in b])
 
     def own(c):

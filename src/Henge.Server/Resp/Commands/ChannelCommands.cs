@@ -56,11 +56,11 @@ internal static class ChannelCommands
     private static void PubSub(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
         ChannelHub channels = connection.Services.Channels;
-        if (arguments.Is(1, "CHANNELS"u8) && arguments.Count <= 3)
+        if (arguments.Is(1, "CHANNELS"u8))
         {
             List(channels, ChannelKind.Channel, arguments, writer);
         }
-        else if (arguments.Is(1, "SHARDCHANNELS"u8) && arguments.Count <= 3)
+        else if (arguments.Is(1, "SHARDCHANNELS"u8))
         {
             List(channels, ChannelKind.Shard, arguments, writer);
         }
@@ -82,8 +82,17 @@ internal static class ChannelCommands
         }
     }
 
-    private static void List(ChannelHub channels, ChannelKind kind, RespArguments arguments, RespWriter writer) =>
-        KeyCollector.Write(channels.Channels(kind, arguments.Count == 3 ? arguments[2].ToArray() : null), writer);
+    private static void List(ChannelHub channels, ChannelKind kind, RespArguments arguments, RespWriter writer)
+    {
+        if (arguments.Count > 3)
+        {
+            writer.Error($"ERR unknown subcommand or wrong number of arguments for '{arguments.Text(1)}'. Try PUBSUB HELP.");
+        }
+        else
+        {
+            KeyCollector.Write(channels.Channels(kind, arguments.Count == 3 ? arguments[2].ToArray() : null), writer);
+        }
+    }
 
     private static void Count(ChannelHub channels, ChannelKind kind, RespArguments arguments, RespWriter writer)
     {
