@@ -1,0 +1,70 @@
+namespace Henge.Architecture.Tests;
+
+/// <summary>The sources against the picture of docs/architecture.md.</summary>
+public sealed class HouseTests
+{
+    private const string BetweenProjects = "projects";
+
+    private static readonly IReadOnlyList<SourceFile> Files = SourceFile.ReadAll();
+    private static readonly IReadOnlyDictionary<string, DrawnHouse> Drawn = DrawnHouse.ReadAll();
+    private static readonly IReadOnlyDictionary<string, SortedDictionary<Arrow, string>> Found = SourceArrows.Find(Files);
+
+    public static TheoryData<string> Houses => [BetweenProjects, .. Files.Select(f => f.Project).Distinct()];
+
+    [Fact]
+    public void Each_project_is_drawn_and_no_other() =>
+        Assert.Equal(Houses.Select(row => row.Data).Order(StringComparer.Ordinal), Drawn.Keys.Order(StringComparer.Ordinal));
+
+    [Theory]
+    [MemberData(nameof(Houses))]
+    public void Each_room_is_drawn_once_and_no_other(string house)
+    {
+        IEnumerable<string> rooms = house == BetweenProjects ? Files.Select(f => f.Project) : Files.Where(f => f.Project == house).Select(f => f.Room);
+        Assert.Equal(rooms.Distinct().Order(StringComparer.Ordinal), Drawn[house].Rooms.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Houses))]
+    public void An_arrow_that_is_not_drawn_is_refused(string house)
+    {
+        DrawnHouse drawn = Drawn[house];
+        Assert.Empty(Found[house].Where(found => !drawn.Arrows.Contains(found.Key) && !drawn.ToGo.Contains(found.Key)).Select(found => $"{found.Key}: {found.Value}"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Houses))]
+    public void A_drawn_arrow_that_is_not_there_is_refused(string house) =>
+        Assert.Empty(Drawn[house].Arrows.Concat(Drawn[house].ToGo).Where(drawn => !Found[house].ContainsKey(drawn)));
+
+    [Theory]
+    [MemberData(nameof(Houses))]
+    public void Arrows_point_down(string house)
+    {
+        DrawnHouse drawn = Drawn[house];
+        List<string> floors = [.. drawn.Rooms];
+        Assert.Empty(drawn.Arrows.Where(arrow => floors.IndexOf(arrow.From) >= floors.IndexOf(arrow.To)));
+    }
+
+    [Fact]
+    public void Arrows_that_are_to_go_become_fewer() =>
+        // Lower it when one has gone; there is no reason to raise it.
+        Assert.Equal(MostToGo, Drawn.Values.Sum(house => house.ToGo.Count));
+
+    [Fact]
+    public void The_namespace_of_a_file_is_its_folder() =>
+        Assert.Empty(Files
+            .Where(f => f.Namespace is not null && f.Namespace != f.ExpectedNamespace && !IsExtensionOfOthers(f.Namespace) && !NotYet.Contains(f.Project))
+            .Select(f => $"{f.Path}: {f.Namespace}"));
+
+    [Fact]
+    public void Projects_whose_namespaces_are_their_folders_are_not_excused() =>
+        Assert.Empty(NotYet.Where(project => Files.Where(f => f.Project == project).All(f => f.Namespace is null || f.Namespace == f.ExpectedNamespace || IsExtensionOfOthers(f.Namespace))));
+
+    /// <summary>Extension methods stand where their callers look for them.</summary>
+    private static bool IsExtensionOfOthers(string name) => name.StartsWith("Microsoft.", StringComparison.Ordinal);
+
+    private const int MostToGo = 50;
+
+    // To go, too.
+    private static readonly string[] NotYet = ["Henge.Cli", "Henge.Client", "Henge.Raft", "Henge.Server", "Henge.Storage", "Henge.Tool"];
+}
