@@ -40,6 +40,7 @@ public enum Canary
     PromiseOnlyWithLeases,
     ForgetStartOfHeartbeats,
     ClockStopsInSuspend,
+    AnswerForHungWorkers,
 }
 
 /// <summary>Which switch a canary is.</summary>

@@ -15,7 +15,6 @@ internal sealed record SimResult(ulong Seed, string? Failure, ulong TraceHash, l
 internal static class SimRun
 {
     private const long SettleMs = 60_000;
-    private const long FailoverMs = 5_000;
 
     /// <summary>Runs a seed.</summary>
     public static SimResult Run(ulong seed, Canary canary = Canary.None, bool trace = false)
@@ -85,8 +84,8 @@ internal static class SimRun
             throw new SimulationException("The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
 
-        ProveFailover(world, cluster);
         var stage = new DrillStage(world, cluster);
+        new HungWorkerDrills(stage).Run();
         new LeaseDrills(stage).Run();
         new OldAnswersDrill(stage).Run();
         foreach (SimWatcher watcher in watchers)
@@ -121,32 +120,6 @@ internal static class SimRun
                     throw new SimulationException($"The faults are over, and node {node.Index} still cannot read after a virtual minute: " + cluster.Describe());
                 }
             }
-        }
-    }
-
-    /// <summary>The shards of a worker that hangs must find other leaders soon, whatever the other workers of its node have to say.</summary>
-    private static void ProveFailover(SimWorld world, SimCluster cluster)
-    {
-        SimNode? leader = cluster.Nodes.FirstOrDefault(n => n.Node!.Parts.Replicas.Any(r => r.Group.Role == RaftRole.Leader && r.Worker.Index == n.Workers - 1));
-        if (cluster.Nodes.Count == 1 || leader is null || leader.Workers == 1)
-        {
-            return;
-        }
-
-        int lane = leader.Workers - 1;
-        int[] led = [.. Enumerable.Range(0, leader.Node!.Parts.Replicas.Count).Where(i => leader.Node.Parts.Replicas[i].Group.Role == RaftRole.Leader && leader.Node.Parts.Replicas[i].Worker.Index == lane)];
-        leader.BlockWorker(lane, FailoverMs);
-        bool replaced = world.RunUntil(world.NowMs + FailoverMs - 1, () => led.All(i => cluster.Nodes.Any(n => n != leader && n.Node!.Parts.Replicas[i].Group.Role == RaftRole.Leader)));
-        if (!replaced)
-        {
-            throw new SimulationException($"Worker {lane} of node {leader.Index} hangs, and after {FailoverMs} ms its shards still have no other leaders: " + cluster.Describe());
-        }
-
-        cluster.Statistics.HungWorkersReplaced++;
-        leader.Unblock(lane);
-        if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
-        {
-            throw new SimulationException("A worker that hung goes on, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
     }
 

@@ -24,6 +24,8 @@ internal enum NodeBugs
     ForgetStartOfHeartbeats = 1 << 20,
     /// <summary>Heartbeats that shards share speak for workers that stand still, too.</summary>
     VouchForHungWorkers = 1 << 21,
+    /// <summary>Heartbeats that shards share are answered for workers that stand still, too.</summary>
+    AnswerForHungWorkers = 1 << 22,
     /// <summary>Writes that come back undone when the leader changes go behind those that wait, and nothing waits for them.</summary>
     RequeueBehind = 1 << 12,
     /// <summary>A leader takes forwarded writes that were sent to it in an earlier term of its own.</summary>

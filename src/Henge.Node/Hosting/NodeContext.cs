@@ -39,7 +39,7 @@ internal sealed class NodeContext
         Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
         Shards = new ShardMap(identity.Shards);
         _startTimestamp = environment.Time.GetTimestamp();
-        Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, options.Bugs);
+        Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, 2UL * (ulong)options.ElectionTicks, options.Bugs);
         Clock = new ClusterClock(environment.Time, _startTimestamp, members.Count, Self, options);
         Clocks = new ClockExchange(this);
         Messages = new PeerMessages(this);

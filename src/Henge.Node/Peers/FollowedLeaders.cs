@@ -14,13 +14,14 @@ namespace Henge.Node.Peers;
 /// </remarks>
 /// <param name="members">Members of the cluster.</param>
 /// <param name="workers">Workers of this node; a shard belongs to the worker that its number leads to.</param>
-/// <param name="patienceTicks">For so many ticks after its last run a worker is taken to be alive.</param>
+/// <param name="patienceTicks">For so many ticks after its last run a worker is taken to be alive, when this node speaks for what the worker leads.</param>
+/// <param name="answerTicks">The same, when this node answers for what the worker follows a peer in.</param>
 /// <param name="bugs">Deliberate bugs.</param>
-internal sealed class FollowedLeaders(int members, int workers, ulong patienceTicks, NodeBugs bugs)
+internal sealed class FollowedLeaders(int members, int workers, ulong patienceTicks, ulong answerTicks, NodeBugs bugs)
 {
     private readonly ulong[] _led = new ulong[(members + 1) * workers];
     private readonly ulong[] _ranTick = new ulong[workers];
-    private readonly ulong[] _followed = new ulong[members + 1];
+    private readonly ulong[] _followed = new ulong[(members + 1) * workers];
     private readonly ulong[] _heardTick = new ulong[members + 1];
 
     /// <summary>
@@ -44,9 +45,24 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
     /// <summary>A worker has run, in a tick.</summary>
     public void Ran(int worker, ulong tick) => Volatile.Write(ref _ranTick[worker], tick);
 
-    /// <summary>Whether this node follows a peer in exactly those shards and terms.</summary>
-    public bool Agrees(NodeId leader, ulong led) =>
-        Volatile.Read(ref _followed[leader.Value]) == led || (bugs & NodeBugs.AgreeWithAnyLeader) != 0;
+    /// <summary>
+    /// Whether this node follows a peer in exactly those shards and terms, and every worker that follows it in any has run lately. A worker that stands still takes no entries, so
+    /// nobody may answer for it: the peer would count this node as one that helps it to commit (decision 0169). When this node does not agree, the peer's groups ask one by one,
+    /// and those of workers that run answer.
+    /// </summary>
+    public bool Agrees(NodeId leader, ulong led, ulong nowTick)
+    {
+        ulong sum = 0;
+        bool runs = true;
+        for (int worker = 0; worker < workers; worker++)
+        {
+            ulong followed = Volatile.Read(ref _followed[((int)leader.Value * workers) + worker]);
+            sum += followed;
+            runs &= followed == 0 || Volatile.Read(ref _ranTick[worker]) + answerTicks >= nowTick || (bugs & NodeBugs.AnswerForHungWorkers) != 0;
+        }
+
+        return (sum == led && runs) || (bugs & NodeBugs.AgreeWithAnyLeader) != 0;
+    }
 
     /// <summary>A peer's heartbeat has come in a tick, and this node agrees with it.</summary>
     public void Heard(NodeId leader, ulong tick) => Volatile.Write(ref _heardTick[leader.Value], tick);
@@ -55,10 +71,12 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
     public ulong HeardTick(NodeId leader) => Volatile.Read(ref _heardTick[leader.Value]);
 
     /// <summary>Takes a shard that this node leads in a term in, for a peer, or out.</summary>
-    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _led[((int)peer.Value * workers) + (int)(shard.Value % (uint)workers)], shard, term, add);
+    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _led[IndexOf(peer, shard)], shard, term, add);
 
     /// <summary>Takes a shard in which this node follows a leader in a term in, or out.</summary>
-    public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followed[leader.Value], shard, term, add);
+    public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followed[IndexOf(leader, shard)], shard, term, add);
+
+    private int IndexOf(NodeId peer, ShardId shard) => ((int)peer.Value * workers) + (int)(shard.Value % (uint)workers);
 
     private static void Add(ref ulong sum, ShardId shard, Term term, bool add)
     {

@@ -76,10 +76,11 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
             return false;
         }
 
-        bool agrees = node.Leaders.Agrees(from, BinaryPrimitives.ReadUInt64LittleEndian(body[16..]));
+        ulong now = node.NowTicks;
+        bool agrees = node.Leaders.Agrees(from, BinaryPrimitives.ReadUInt64LittleEndian(body[16..]), now);
         if (agrees)
         {
-            node.Leaders.Heard(from, node.NowTicks);
+            node.Leaders.Heard(from, now);
         }
 
         answer.BeginRecord(PeerRecordKind.HeartbeatAnswer, new ShardId(lane));

@@ -76,28 +76,28 @@ public sealed class SharedHeartbeatTests
     public void Sets_are_told_apart_and_the_same_set_is_the_same_whatever_its_order()
     {
         NodeId peer = new(2);
-        FollowedLeaders a = new(3, 2, 10, NodeBugs.None), b = new(3, 2, 10, NodeBugs.None);
+        FollowedLeaders a = new(3, 2, 10, 30, NodeBugs.None), b = new(3, 2, 10, 30, NodeBugs.None);
         for (uint shard = 0; shard < 8; shard++)
         {
             a.Lead(peer, new ShardId(shard), new Term(3), add: true);
             b.Follow(peer, new ShardId(7 - shard), new Term(3), add: true);
         }
 
-        Assert.True(b.Agrees(peer, a.LedFor(peer, 0, 0)));
+        Assert.True(b.Agrees(peer, a.LedFor(peer, 0, 0), 0));
         a.Lead(peer, new ShardId(2), new Term(3), add: false);
-        Assert.False(b.Agrees(peer, a.LedFor(peer, 0, 0)));
+        Assert.False(b.Agrees(peer, a.LedFor(peer, 0, 0), 0));
         a.Lead(peer, new ShardId(2), new Term(4), add: true);
-        Assert.False(b.Agrees(peer, a.LedFor(peer, 0, 0)));
+        Assert.False(b.Agrees(peer, a.LedFor(peer, 0, 0), 0));
         b.Follow(peer, new ShardId(2), new Term(3), add: false);
         b.Follow(peer, new ShardId(2), new Term(4), add: true);
-        Assert.True(b.Agrees(peer, a.LedFor(peer, 0, 0)));
+        Assert.True(b.Agrees(peer, a.LedFor(peer, 0, 0), 0));
     }
 
     [Fact]
     public void What_a_worker_leads_that_stands_still_is_not_vouched_for_by_another()
     {
         NodeId peer = new(2);
-        FollowedLeaders leaders = new(3, 2, 10, NodeBugs.None);
+        FollowedLeaders leaders = new(3, 2, 10, 30, NodeBugs.None);
         leaders.Lead(peer, new ShardId(4), new Term(3), add: true);
         ulong even = leaders.LedFor(peer, 0, 0);
         leaders.Lead(peer, new ShardId(5), new Term(3), add: true);
@@ -108,6 +108,43 @@ public sealed class SharedHeartbeatTests
         Assert.Equal(even, leaders.LedFor(peer, 0, 111));
         leaders.Ran(1, 111);
         Assert.Equal(both, leaders.LedFor(peer, 0, 111));
+    }
+
+    [Fact]
+    public void Nobody_answers_for_a_worker_that_stands_still_unless_it_follows_nothing()
+    {
+        NodeId peer = new(2);
+        FollowedLeaders leaders = new(3, 2, 10, 30, NodeBugs.None), sums = new(3, 2, 10, 30, NodeBugs.None);
+        leaders.Ran(0, 200);
+        leaders.Follow(peer, new ShardId(4), new Term(3), add: true);
+        sums.Lead(peer, new ShardId(4), new Term(3), add: true);
+        Assert.True(leaders.Agrees(peer, sums.LedFor(peer, 0, 0), 200));
+        leaders.Follow(peer, new ShardId(5), new Term(3), add: true);
+        sums.Lead(peer, new ShardId(5), new Term(3), add: true);
+        Assert.False(leaders.Agrees(peer, sums.LedFor(peer, 0, 0), 200));
+        leaders.Ran(1, 170);
+        Assert.True(leaders.Agrees(peer, sums.LedFor(peer, 0, 0), 200));
+        Assert.False(leaders.Agrees(peer, sums.LedFor(peer, 0, 0), 201));
+    }
+
+    [Fact]
+    public void Who_leads_by_workers_of_others_that_hang_steps_down_and_leads_on_by_those_that_run()
+    {
+        const int Shards = 12;
+        var cluster = new ClusterHarness(3, configure: static o => o with { Shards = Shards });
+        cluster.RunUntilLed();
+        cluster.Run(2_000);
+        HarnessNode node = cluster.Nodes.First(n => Enumerable.Range(0, Shards).Any(s => s % 2 == 1 && cluster.LeaderOf((uint)s) == n));
+        uint[] Led(uint worker) => [.. Enumerable.Range(0, Shards).Select(static s => (uint)s).Where(s => s % 2 == worker && node.Replica(s).Group.Role == RaftRole.Leader)];
+        uint[] orphaned = Led(1), good = Led(0);
+        HarnessNode[] others = [.. cluster.Nodes.Where(n => n != node)];
+        Array.ForEach(others, static n => n.Workers.BlockedLane = 1);
+
+        // No majority takes its entries, and it knows that.
+        cluster.RunUntil(() => orphaned.All(s => node.Replica(s).Group.Role != RaftRole.Leader), 2_000, "a leader to step down whose followers' workers hang");
+        Assert.All(good, s => Assert.Equal(RaftRole.Leader, node.Replica(s).Group.Role));
+        Array.ForEach(others, static n => n.Workers.BlockedLane = -1);
+        cluster.RunUntilLed();
     }
 
     [Fact]
