@@ -169,8 +169,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         frame.EndRecord();
     }
 
-    /// <summary>Takes the outcome of a write that was forwarded.</summary>
-    public void OnReply(ReadOnlySpan<byte> body)
+    /// <summary>Takes the outcome of a write that was forwarded, from the node that it was forwarded to; anybody else's is dropped.</summary>
+    public void OnReply(NodeId from, ReadOnlySpan<byte> body)
     {
         if (body.Length < ReplyHeaderBytes)
         {
@@ -185,11 +185,13 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
 
         int hint = BinaryPrimitives.ReadUInt16LittleEndian(body[(21 + (int)result)..]);
         ReadOnlySpan<byte> rest = body[(ReplyHeaderBytes + (int)result)..];
-        if (hint > rest.Length || !_waiting.Remove(BinaryPrimitives.ReadUInt64LittleEndian(body), out Operation? operation))
+        ulong id = BinaryPrimitives.ReadUInt64LittleEndian(body);
+        if (hint > rest.Length || !_waiting.TryGetValue(id, out Operation? operation) || LeaderOf(operation) != from)
         {
             return;
         }
 
+        _waiting.Remove(id);
         var error = (ErrorCode)body[8];
         if (error is ErrorCode.NotLeader)
         {

@@ -69,7 +69,7 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
                 worker.Forwards.OnForward(replica, _from, body);
                 break;
             case PeerRecordKind.ForwardReply:
-                worker.Forwards.OnReply(body);
+                worker.Forwards.OnReply(_from, body);
                 break;
             case PeerRecordKind.Advance:
                 if (body.Length == 8)

@@ -30,7 +30,8 @@ internal sealed class ReadQueue(ShardReplica replica, RaftGroup group)
     /// <summary>Takes a read in.</summary>
     public void Add(Operation operation)
     {
-        if (operation.Consistency == ReadConsistency.Lease && group.TryLeaseRead(replica.NowTicks, out LogIndex index, out ulong endsAtTick))
+        // Only the read of one key, which is looked at again when it is answered (HengeNode.TryRead): what a barrier lets through is read later, and by others (decision 0168).
+        if (operation is { Consistency: ReadConsistency.Lease, Kind: OperationKind.Get } && group.TryLeaseRead(replica.NowTicks, out LogIndex index, out ulong endsAtTick))
         {
             operation.LeaseEndsAtTick = endsAtTick;
             if (index <= group.AppliedIndex)

@@ -277,6 +277,55 @@ public sealed class FaultTests
         Assert.Equal("new", cluster.Get(leader, "a"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_is_read_behind_a_barrier_never_goes_by_a_lease(bool allShards)
+    {
+        var cluster = new ClusterHarness(3, configure: static o => o with { Reads = ReadConsistency.Lease, BalanceIntervalMs = 0, Shards = 1 });
+        cluster.Put(cluster.Nodes[0], "a", "1");
+        HarnessNode leader = cluster.LeaderOf(0)!;
+        cluster.Run(500);
+
+        // Its clock goes back, so that what is applied is ahead of it: nothing has to be closed first.
+        leader.Time.SkewMs = -300;
+        cluster.Network.Isolate(leader.Id, cluster.Nodes.Select(static n => n.Id));
+        HarnessOperation get = HarnessOperation.Get("a"), barrier = HarnessOperation.Barrier();
+        (barrier.AllShards, barrier.Key) = (allShards, get.Key);
+        leader.Running.Submit(get);
+        leader.Running.Submit(barrier);
+        while (leader.RunOne())
+        {
+        }
+
+        Assert.True(get is { IsDone: true, Error: ErrorCode.None }, "the lease is not over");
+        Assert.False(barrier.IsDone, "a barrier was passed without a word from the others");
+        cluster.Network.Heal();
+        cluster.RunUntil(() => barrier.IsDone);
+        Assert.Equal(ErrorCode.None, barrier.Error);
+    }
+
+    [Fact]
+    public void An_answer_that_comes_after_the_lease_has_ended_is_refused()
+    {
+        var cluster = new ClusterHarness(3, configure: static o => o with { Reads = ReadConsistency.Lease, BalanceIntervalMs = 0, Shards = 1 });
+        cluster.Put(cluster.Nodes[0], "a", "1");
+        HarnessNode leader = cluster.LeaderOf(0)!;
+        cluster.Run(500);
+        HarnessOperation get = HarnessOperation.Get("a");
+        leader.Running.Submit(get);
+        while (leader.RunOne())
+        {
+        }
+
+        Assert.True(get is { IsDone: true, Error: ErrorCode.None });
+        Assert.Equal("1", leader.Read(get));
+
+        // The clock of a machine that stood still catches up only now.
+        leader.Time.Advance(200);
+        Assert.Equal(ErrorCode.Unavailable, Assert.Throws<HengeException>(() => leader.Read(get)).Code);
+    }
+
     [Fact]
     public void The_past_is_read_by_version_until_it_is_gone()
     {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Hosting;
@@ -76,6 +77,43 @@ public sealed class OrderTests
         cluster.RunUntil(() => first.IsDone);
         Assert.Equal((ErrorCode.None, ErrorCode.Unavailable), (second.Error, first.Error));
         Assert.Equal("1", cluster.Get(giver, Key));
+    }
+
+    [Fact]
+    public void Only_the_node_that_a_write_was_forwarded_to_can_say_what_came_of_it()
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.RunUntilLed();
+        HarnessNode leader = cluster.LeaderOf(Shard)!;
+        HarnessNode[] others = [.. cluster.Nodes.Where(n => n != leader)];
+        HarnessNode giver = others[0], stranger = others[1];
+        ulong number = 0;
+        cluster.Network.Hold = (from, to, frame) =>
+        {
+            PeerRecordReader reader = PeerFrame.ReadChecked(frame);
+            while (from == giver.Id && to == leader.Id && reader.MoveNext())
+            {
+                number = reader.Kind == PeerRecordKind.Forward ? BinaryPrimitives.ReadUInt64LittleEndian(reader.Body) : number;
+            }
+
+            return number != 0;
+        };
+        HarnessOperation put = Submit(cluster, giver, 0);
+        cluster.RunUntil(() => cluster.Network.Held > 0);
+        var answer = new PeerFrameBuilder(stranger.Running.Parts.Context.Sender, giver.Id);
+        answer.BeginRecord(PeerRecordKind.ForwardReply, new ShardId(Shard));
+        Span<byte> body = answer.GetSpan(23);
+        body[..23].Clear();
+        BinaryPrimitives.WriteUInt64LittleEndian(body, number);
+        answer.Advance(23);
+        answer.EndRecord();
+        giver.Deliver(answer.Complete(receiverIncarnation: 0).ToArray());
+        cluster.Settle();
+        Assert.False(put.IsDone, "somebody else's answer counted");
+        cluster.Network.LetGo();
+        cluster.RunUntil(() => put.IsDone);
+        Assert.Equal(ErrorCode.None, put.Error);
+        Assert.Equal("0", cluster.Get(giver, Key));
     }
 
     [Theory]
