@@ -286,6 +286,8 @@ public sealed class FaultTests
         cluster.Put(cluster.Nodes[0], "a", "1");
         HarnessNode leader = cluster.LeaderOf(0)!;
         cluster.Run(500);
+        cluster.Put(leader, "a", "2");
+        cluster.Run(20);
 
         // Its clock goes back, so that what is applied is ahead of it: nothing has to be closed first.
         leader.Time.SkewMs = -300;
