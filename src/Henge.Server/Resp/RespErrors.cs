@@ -26,6 +26,12 @@ internal static class RespErrors
 
     public const string WrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
 
+    /// <summary>Most bytes of the values of one reply, where a small command could ask for the same large value again and again.</summary>
+    public const int MostReplyBytes = 64 * 1024 * 1024;
+
+    /// <summary>For a reply that would be over <see cref="MostReplyBytes"/>.</summary>
+    public static string ReplyTooLarge(string what) => $"ERR the reply would have more than {MostReplyBytes} bytes; ask for fewer {what} at once";
+
     public static string WrongArity(string name) => $"ERR wrong number of arguments for '{name}' command";
 
     /// <summary>For a command with subcommands: <paramref name="known"/> are those that there are, for which only the number of arguments can be wrong.</summary>

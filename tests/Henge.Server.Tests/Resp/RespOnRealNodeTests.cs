@@ -74,6 +74,11 @@ public sealed class RespOnRealNodeTests
         ":1", $"-ERR the reply would have more than {64 * 1024 * 1024} bytes; ask for fewer fields at once", "*2", "$1", "f", "$1", "f");
 
     [Fact]
+    public Task The_same_large_field_asked_for_many_times_is_refused_also_inside_a_transaction() => ExpectAsync(
+        $"HSET h f {new string('x', 60_000)} g y\r\nHMGET h{string.Concat(Enumerable.Repeat(" f", 1200))}\r\nMULTI\r\nHMGET h{string.Concat(Enumerable.Repeat(" f", 1200))}\r\nHMGET h g\r\nEXEC\r\n",
+        ":2", "-" + RespErrors.ReplyTooLarge("fields"), "+OK", "+QUEUED", "+QUEUED", "*2", "-" + RespErrors.ReplyTooLarge("fields"), "*1", "$1", "y");
+
+    [Fact]
     public Task RESET_makes_a_connection_as_if_it_were_new() => ExpectAsync(
         "SET a 1\r\nCLIENT SETNAME me\r\nWATCH a\r\nSET a 2\r\nMULTI\r\nSET a 3\r\nRESET\r\nCLIENT GETNAME\r\nMULTI\r\nGET a\r\nEXEC\r\n"
         + "SELECT 1\r\nRESET\r\nGET a\r\nSUBSCRIBE c\r\nRESET\r\nGET a\r\n",

@@ -44,6 +44,22 @@ public sealed class RespWaitingTests
     }
 
     [Fact]
+    public async Task The_same_large_value_asked_for_many_times_in_one_command_is_refused_before_more_memory_is_taken()
+    {
+        // Less may wait than the values would take: an error after the fact would end the connection.
+        const int Value = 4 << 20;
+        await using Door door = await Door.StartAsync(new RespLimits { WaitingBytes = RespErrors.MostReplyBytes + (16 << 20) });
+        string value = new('v', Value), many = string.Concat(Enumerable.Repeat("$1\r\nk\r\n", 1000));
+        await door.SendAsync([$"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${Value}\r\n{value}\r\n", $"*1001\r\n$4\r\nMGET\r\n{many}", "PING\r\n"]);
+        await door.ExpectAsync($"+OK\r\n-ERR the reply would have more than {RespErrors.MostReplyBytes} bytes; ask for fewer keys at once\r\n+PONG\r\n");
+
+        // As much as is allowed comes.
+        await door.SendAsync([$"*17\r\n$4\r\nMGET\r\n{many[..(16 * "$1\r\nk\r\n".Length)]}"]);
+        await door.ExpectAsync("*16\r\n" + string.Concat(Enumerable.Repeat($"${Value}\r\n{value}\r\n", 16)));
+        await door.NothingWaitsAsync();
+    }
+
+    [Fact]
     public async Task A_read_that_fails_is_the_error_of_its_command_alone()
     {
         var log = new LinesLogger();

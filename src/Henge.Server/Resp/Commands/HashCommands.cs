@@ -14,7 +14,6 @@ namespace Henge.Server.Resp.Commands;
 internal static class HashCommands
 {
     private const int MostRandomFields = 1_000_000;
-    private const int MostRandomBytes = 64 * 1024 * 1024;
     private static readonly (int, int, int) OneKey = (1, 1, 1);
 
     public static IEnumerable<RespCommand> All =>
@@ -130,9 +129,10 @@ internal static class HashCommands
 
     private static void GetMany(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)
     {
-        writer.Array(arguments.Count - 2);
-        if (!found.Exists || arguments.Count - 2 <= 16)
+        int fields = arguments.Count - 2;
+        if (!found.Exists || (fields <= 16 && (long)fields * found.Value.Length <= RespErrors.MostReplyBytes))
         {
+            writer.Array(fields);
             for (int i = 2; i < arguments.Count; i++)
             {
                 WriteField(found, arguments.Span(i), writer);
@@ -153,6 +153,20 @@ internal static class HashCommands
             end = value + reader.Value.Length;
         }
 
+        // The same large field may be asked for again and again.
+        long bytes = 0;
+        for (int i = 2; i < arguments.Count; i++)
+        {
+            bytes += places.TryGetValue(new FieldKey(arguments[i]), out (int Start, int Length) place) ? place.Length : 0;
+        }
+
+        if (bytes > RespErrors.MostReplyBytes)
+        {
+            writer.Error(RespErrors.ReplyTooLarge("fields"));
+            return;
+        }
+
+        writer.Array(fields);
         for (int i = 2; i < arguments.Count; i++)
         {
             if (places.TryGetValue(new FieldKey(arguments[i]), out (int Start, int Length) place))
@@ -323,9 +337,9 @@ internal static class HashCommands
             chosen = total == 0 ? [] : [.. Enumerable.Range(0, (int)-count).Select(_ => Random.Shared.Next(total))];
         }
 
-        if (count < 0 && BytesOf(found, chosen, withValues) > MostRandomBytes)
+        if (count < 0 && BytesOf(found, chosen, withValues) > RespErrors.MostReplyBytes)
         {
-            writer.Error($"ERR the reply would have more than {MostRandomBytes} bytes; ask for fewer fields at once");
+            writer.Error(RespErrors.ReplyTooLarge("fields"));
             return;
         }
 

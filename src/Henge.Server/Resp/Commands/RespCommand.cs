@@ -255,13 +255,20 @@ internal sealed class ReadCommand(string name, int arity, ReadCommand.Replier re
             writer.Array(count);
         }
 
-        long sum = 0;
+        long sum = 0, bytes = 0;
         for (int i = first; i < first + count; i++)
         {
             if (node.TryRead(batch[i], out Storage.PinnedValue value))
             {
                 using (value)
                 {
+                    // The same large value may be asked for again and again. What was written of the reply is taken back.
+                    bytes += AsArray ? value.Span.Length : 0;
+                    if (bytes > RespErrors.MostReplyBytes)
+                    {
+                        throw new HengeException(ErrorCode.TooLarge, RespErrors.ReplyTooLarge("keys")["ERR ".Length..]);
+                    }
+
                     sum += Found(node, new FoundEntry(value.Span, value.ExpiresAtMs, value.Type), writer);
                 }
             }
