@@ -164,6 +164,44 @@ public sealed class StackExchangeRedisTests(ThreeNodes nodes) : IClassFixture<Th
     }
 
     [Fact]
+    public async Task A_transaction_counts_the_keys_of_its_own_moment_while_others_write()
+    {
+        // Nodes of its own: all keys are counted.
+        await using ThreeNodes own = new();
+        await own.InitializeAsync();
+        IDatabase mover = (await own.ConnectAsync(1)).GetDatabase(), database = (await own.ConnectAsync(0)).GetDatabase(), elsewhere = (await own.ConnectAsync(2)).GetDatabase();
+        using CancellationTokenSource enough = new();
+
+        // Always one key: it is moved from one name to the other.
+        await mover.StringSetAsync("{m}a", "v");
+        Task moving = Task.Run(async () =>
+        {
+            for (int i = 0; !enough.IsCancellationRequested; i++)
+            {
+                ITransaction move = mover.CreateTransaction();
+                _ = move.KeyDeleteAsync(i % 2 == 0 ? "{m}a" : "{m}b");
+                _ = move.StringSetAsync(i % 2 == 0 ? "{m}b" : "{m}a", "v");
+                Assert.True(await move.ExecuteAsync());
+            }
+        }, TestContext.Current.CancellationToken);
+        for (int i = 0; i < 100; i++)
+        {
+            // Acknowledged on another node and in some other shard: it is counted.
+            await elsewhere.StringSetAsync($"key:{i}", "v");
+            ITransaction transaction = database.CreateTransaction();
+            Task<RedisResult> before = transaction.ExecuteAsync("DBSIZE");
+            Task<bool> set = transaction.StringSetAsync($"txn:{i}", "v");
+            Task<RedisResult> after = transaction.ExecuteAsync("DBSIZE");
+            Assert.True(await transaction.ExecuteAsync());
+            Assert.True(await set);
+            Assert.Equal(((2 * i) + 2, (2 * i) + 3), ((int)await before, (int)await after));
+        }
+
+        await enough.CancelAsync();
+        await moving;
+    }
+
+    [Fact]
     public async Task Scripts_that_are_not_known_get_an_error_that_says_so()
     {
         IDatabase database = (await nodes.ConnectAsync()).GetDatabase();

@@ -14,6 +14,10 @@ internal sealed class RespTransaction(RespConnection connection)
     /// <summary>What is wrong with the arguments of queued commands, by their place: as in Redis such a command fails alone, when its turn comes.</summary>
     private readonly Dictionary<int, string> _mistakes = [];
     private readonly List<WatchedKey> _watched = [];
+
+    /// <summary>Replies of queued walks over the keys, by their place.</summary>
+    private readonly Dictionary<int, ReadOnlyMemory<byte>> _walks = [];
+    private int _firstWrite;
     private long _queuedBytes;
     private bool _aborted;
 
@@ -27,7 +31,7 @@ internal sealed class RespTransaction(RespConnection connection)
     public string? Queue(RespCommand? command, RespArguments arguments, string? error)
     {
         error ??= connection.Database.Refuse(command!) ?? (command!.Name == "select" ? SelectedDatabase.Problem(arguments) : null);
-        error ??= command is SlowCommand ? $"ERR '{command.Name}' is not allowed inside a transaction" : null;
+        error ??= command is SlowCommand { Walk: null } ? $"ERR '{command.Name}' is not allowed inside a transaction" : null;
         for (int i = 0; i < arguments.Count; i++)
         {
             _queuedBytes += arguments[i].Length;
@@ -147,15 +151,44 @@ internal sealed class RespTransaction(RespConnection connection)
                 return;
             }
 
+            // What was acknowledged before EXEC has a version below that of the transaction once every shard's history is closed up to here.
+            bool walks = _queued.Exists(static q => q.Command is SlowCommand);
+            if (walks && (await KeySpaceCommands.NowAsync(connection)).Error is { } unavailable)
+            {
+                writer.Error(unavailable);
+                return;
+            }
+
             if (key.Length == 0 && command.Length == 0)
             {
-                // Only commands such as PING: nothing for the node to do.
+                // Only commands such as PING and DBSIZE: nothing to propose.
+                if (walks)
+                {
+                    await WalkAsync(null);
+                }
+
                 Replies(default, writer);
                 return;
             }
 
             Operation write = await connection.RunOneAsync(o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, key, command));
-            Finish(write, writer);
+            if (!Succeeded(write, writer, out Core.Version version))
+            {
+                return;
+            }
+
+            if (!walks)
+            {
+                CommandResult.Of(write, out ReadOnlySpan<byte> payload);
+                Replies(payload, writer);
+                return;
+            }
+
+            // The operation is used again by what follows.
+            CommandResult.Of(write, out ReadOnlySpan<byte> results);
+            byte[] kept = results.ToArray();
+            await WalkAsync(version);
+            Replies(kept, writer);
         }
         finally
         {
@@ -174,6 +207,7 @@ internal sealed class RespTransaction(RespConnection connection)
             key = key.Length == 0 ? watched.Key : key;
         }
 
+        _firstWrite = _queued.Count;
         for (int i = 0; i < _queued.Count; i++)
         {
             (RespCommand queued, RespArguments arguments) = _queued[i];
@@ -187,6 +221,8 @@ internal sealed class RespTransaction(RespConnection connection)
                 _mistakes[i] = mistake;
                 continue;
             }
+
+            _firstWrite = data.Writes ? Math.Min(_firstWrite, i) : _firstWrite;
 
             // The key is not always the first argument: OBJECT ENCODING key.
             key = key.Length == 0 ? arguments[Math.Max(1, data.Keys.First)].ToArray() : key;
@@ -212,27 +248,74 @@ internal sealed class RespTransaction(RespConnection connection)
         }
     }
 
-    private void Finish(Operation write, RespWriter writer)
+    /// <summary>True when the transaction has happened; else the reply says what came of it.</summary>
+    private static bool Succeeded(Operation write, RespWriter writer, out Core.Version version)
     {
+        version = default;
         if (write.Error != ErrorCode.None)
         {
             writer.Error(RespErrors.Of(write));
-            return;
+            return false;
         }
 
-        CommandResult result = CommandResult.Of(write, out ReadOnlySpan<byte> payload);
+        CommandResult result = CommandResult.Of(write, out _);
+        version = result.Version;
         if (result.Status == CommandStatus.Failed)
         {
             writer.Error(RespErrors.Of(in result));
+            return false;
         }
-        else if (!result.Succeeded)
+
+        if (!result.Succeeded)
         {
             writer.NullArray();
+            return false;
         }
-        else
+
+        return true;
+    }
+
+    /// <summary>
+    /// Prepares the replies of queued walks over the keys, as of the version of the transaction: they see all of it and nothing that came after it. Those that stand before its first write see the
+    /// moment right before it. Without a version: as of now. What goes wrong is the error of that command alone: the transaction has happened.
+    /// </summary>
+    private async ValueTask WalkAsync(Core.Version? version)
+    {
+        (Core.Version now, string? error) = await KeySpaceCommands.NowAsync(connection);
+        Core.Version after = version is { } v && v < now ? v : now, before = version is null ? now : new Core.Version(after.Value - 1);
+        long bytes = 0;
+        for (int i = 0; i < _queued.Count; i++)
         {
-            Replies(payload, writer);
+            if (_queued[i].Command is SlowCommand { Walk: { } walk })
+            {
+                ReadOnlyMemory<byte> reply = await WalkOneAsync(walk, _queued[i].Arguments, i < _firstWrite ? before : after, error ?? (bytes > RespErrors.MostReplyBytes ? RespErrors.ReplyTooLarge("keys") : null));
+                bytes += reply.Length;
+                _walks[i] = reply;
+            }
         }
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> WalkOneAsync(SlowCommand.WalkHandler walk, RespArguments arguments, Core.Version version, string? error)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        var writer = new RespWriter(output) { Protocol = connection.Writer.Protocol };
+        if (error is not null)
+        {
+            writer.Error(error);
+            return output.WrittenMemory;
+        }
+
+        try
+        {
+            await walk(connection, arguments, writer, version);
+        }
+        catch (HengeException e)
+        {
+            output.ResetWrittenCount();
+            writer.Error(connection.Services.Failed(e));
+        }
+
+        return output.WrittenMemory;
     }
 
     private void Replies(ReadOnlySpan<byte> payload, RespWriter writer)
@@ -245,6 +328,10 @@ internal sealed class RespTransaction(RespConnection connection)
             if (_mistakes.TryGetValue(i, out string? mistake))
             {
                 writer.Error(mistake);
+            }
+            else if (_walks.TryGetValue(i, out ReadOnlyMemory<byte> walk))
+            {
+                writer.Raw(walk.Span);
             }
             else if (queued is DataCommand data)
             {
@@ -264,6 +351,7 @@ internal sealed class RespTransaction(RespConnection connection)
         _queuedBytes = 0;
         _queued.Clear();
         _mistakes.Clear();
+        _walks.Clear();
         _watched.Clear();
     }
 }

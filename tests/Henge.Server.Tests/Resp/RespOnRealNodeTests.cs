@@ -79,6 +79,18 @@ public sealed class RespOnRealNodeTests
         ":2", "-" + RespErrors.ReplyTooLarge("fields"), "+OK", "+QUEUED", "+QUEUED", "*2", "-" + RespErrors.ReplyTooLarge("fields"), "*1", "$1", "y");
 
     [Fact]
+    public Task Walks_over_the_keys_inside_a_transaction_see_the_moment_of_the_transaction() => ExpectAsync(
+        "MSET {a}1 x b y\r\nMULTI\r\nDBSIZE\r\nKEYS {a}*\r\nSET {a}2 v\r\nDBSIZE\r\nDEL {a}1\r\nKEYS {a}*\r\nSCAN 0 MATCH {a}* COUNT 100\r\nSCAN x\r\nSCAN 0 COUNT\r\nEXEC\r\nDBSIZE\r\n",
+        "+OK", "+OK", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED",
+        "*9", ":2", "*1", "$4", "{a}1", "+OK", ":2", ":1", "*1", "$4", "{a}2", "*2", "$1", "0", "*1", "$4", "{a}2", "-ERR invalid cursor", "-ERR syntax error", ":2");
+
+    [Fact]
+    public Task A_transaction_of_walks_alone_needs_no_key_and_one_that_is_off_walks_nowhere() => ExpectAsync(
+        "MULTI\r\nDBSIZE\r\nRANDOMKEY\r\nPING\r\nEXEC\r\nSET a 1\r\nMULTI\r\nRANDOMKEY\r\nGET a\r\nEXEC\r\nWATCH a\r\nSET a 2\r\nMULTI\r\nDBSIZE\r\nEXEC\r\nMULTI\r\nKEYS\r\nEXEC\r\n",
+        "+OK", "+QUEUED", "+QUEUED", "+QUEUED", "*3", ":0", "$-1", "+PONG", "+OK", "+OK", "+QUEUED", "+QUEUED", "*2", "$1", "a", "$1", "1",
+        "+OK", "+OK", "+OK", "+QUEUED", "*-1", "+OK", "-" + RespErrors.WrongArity("keys"), "-EXECABORT Transaction discarded because of previous errors.");
+
+    [Fact]
     public Task RESET_makes_a_connection_as_if_it_were_new() => ExpectAsync(
         "SET a 1\r\nCLIENT SETNAME me\r\nWATCH a\r\nSET a 2\r\nMULTI\r\nSET a 3\r\nRESET\r\nCLIENT GETNAME\r\nMULTI\r\nGET a\r\nEXEC\r\n"
         + "SELECT 1\r\nRESET\r\nGET a\r\nSUBSCRIBE c\r\nRESET\r\nGET a\r\n",

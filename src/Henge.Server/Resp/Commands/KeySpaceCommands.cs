@@ -13,26 +13,42 @@ internal static class KeySpaceCommands
 
     public static IEnumerable<RespCommand> All =>
     [
-        new SlowCommand("scan", -2, ScanCommand.RunAsync) { OnKeySpace = true },
-        new SlowCommand("keys", 2, KeysAsync) { OnKeySpace = true },
-        new SlowCommand("dbsize", 1, DbSizeAsync) { OnKeySpace = true },
-        new SlowCommand("randomkey", 1, RandomKeyAsync) { OnKeySpace = true },
+        Walk("scan", -2, ScanCommand.RunAsync),
+        Walk("keys", 2, KeysAsync),
+        Walk("dbsize", 1, DbSizeAsync),
+        Walk("randomkey", 1, RandomKeyAsync),
         new MSetCommand(),
     ];
 
-    private static async ValueTask KeysAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
+    /// <summary>Waits until this node has everything that was acknowledged to anybody; the version up to which it has, or the error to reply.</summary>
+    public static async ValueTask<(Core.Version Version, string? Error)> NowAsync(RespConnection connection)
     {
-        byte[] pattern = arguments[1].ToArray(), prefix = Glob.LiteralPrefix(pattern);
-        var found = new KeyCollector(pattern);
-        string? error = await WalkAsync(connection, prefix, found, () => found.Keys.Count <= KeysLimit && found.Bytes <= KeysBytesLimit);
-        if (error is null && (found.Keys.Count > KeysLimit || found.Bytes > KeysBytesLimit))
-        {
-            error = $"ERR more than {KeysLimit} keys or {KeysBytesLimit} bytes match; use SCAN, which answers page by page";
-        }
+        Operation barrier = await connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
+        return barrier.Error == ErrorCode.None ? (barrier.Version, null) : (default, RespErrors.Of(barrier.Error, barrier.ErrorMessage));
+    }
 
+    private static SlowCommand Walk(string name, int arity, SlowCommand.WalkHandler walk) => new(name, arity, async (connection, arguments, writer) =>
+    {
+        (Core.Version version, string? error) = await NowAsync(connection);
         if (error is not null)
         {
             writer.Error(error);
+        }
+        else
+        {
+            await walk(connection, arguments, writer, version);
+        }
+    })
+    { OnKeySpace = true, Walk = walk };
+
+    private static async ValueTask KeysAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
+    {
+        byte[] pattern = arguments[1].ToArray(), prefix = Glob.LiteralPrefix(pattern);
+        var found = new KeyCollector(pattern);
+        await WalkAsync(connection, version, prefix, found, () => found.Keys.Count <= KeysLimit && found.Bytes <= KeysBytesLimit);
+        if (found.Keys.Count > KeysLimit || found.Bytes > KeysBytesLimit)
+        {
+            writer.Error($"ERR more than {KeysLimit} keys or {KeysBytesLimit} bytes match; use SCAN, which answers page by page");
         }
         else
         {
@@ -40,35 +56,22 @@ internal static class KeySpaceCommands
         }
     }
 
-    private static async ValueTask DbSizeAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
+    private static async ValueTask DbSizeAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
     {
         var counter = new KeyCounter();
-        if (await WalkAsync(connection, [], counter, static () => true) is { } error)
-        {
-            writer.Error(error);
-        }
-        else
-        {
-            writer.Integer(counter.Count);
-        }
+        await WalkAsync(connection, version, [], counter, static () => true);
+        writer.Integer(counter.Count);
     }
 
     /// <summary>The first key at or after a random point of the key space: not evenly distributed, as in Redis, but cheap whatever the number of keys.</summary>
-    private static async ValueTask RandomKeyAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
+    private static ValueTask RandomKeyAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
     {
-        Operation barrier = await BarrierAsync(connection);
-        if (barrier.Error != ErrorCode.None)
-        {
-            writer.Error(RespErrors.Of(barrier.Error, barrier.ErrorMessage));
-            return;
-        }
-
         var found = new KeyCollector("*"u8.ToArray());
-        byte[] point = RandomPoint(connection, barrier.Version);
-        connection.Node.Scan(Query(barrier.Version, point, [], 1, connection.Node.Limits.ScanPageBytes), found);
+        byte[] point = RandomPoint(connection, version);
+        connection.Node.Scan(Query(version, point, [], 1, connection.Node.Limits.ScanPageBytes), found);
         if (found.Keys.Count == 0)
         {
-            connection.Node.Scan(Query(barrier.Version, [], [], 1, connection.Node.Limits.ScanPageBytes), found);
+            connection.Node.Scan(Query(version, [], [], 1, connection.Node.Limits.ScanPageBytes), found);
         }
 
         if (found.Keys.Count == 0)
@@ -79,6 +82,8 @@ internal static class KeySpaceCommands
         {
             writer.Bulk(found.Keys[0]);
         }
+
+        return ValueTask.CompletedTask;
     }
 
     // Between the first and the last key, so that the point does not fall beside all of them.
@@ -106,16 +111,9 @@ internal static class KeySpaceCommands
         return point;
     }
 
-    private static async ValueTask<string?> WalkAsync(RespConnection connection, byte[] prefix, IScanReceiver receiver, Func<bool> goOn)
+    private static async ValueTask WalkAsync(RespConnection connection, Core.Version version, byte[] prefix, IScanReceiver receiver, Func<bool> goOn)
     {
-        Operation barrier = await BarrierAsync(connection);
-        if (barrier.Error != ErrorCode.None)
-        {
-            return RespErrors.Of(barrier.Error, barrier.ErrorMessage);
-        }
-
         NodeLimits limits = connection.Node.Limits;
-        Core.Version version = barrier.Version;
         byte[] lower = prefix, upper = KeyRange.EndOfPrefix(prefix);
         ScanEnd end;
         do
@@ -127,14 +125,10 @@ internal static class KeySpaceCommands
             await Task.Yield();
         }
         while (end.More && goOn() && !connection.Closed.IsCancellationRequested);
-        return null;
     }
 
     private static ScanQuery Query(Core.Version version, byte[] lower, byte[] upper, int items, int bytes) =>
         new() { Version = version, Lower = lower, Upper = upper, KeysOnly = true, LimitItems = items, LimitBytes = bytes };
-
-    private static ValueTask<Operation> BarrierAsync(RespConnection connection) =>
-        connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
 
     private sealed class KeyCounter : IScanReceiver
     {

@@ -60,6 +60,12 @@ internal sealed class SlowCommand(string name, int arity, SlowCommand.Handler ha
 {
     public delegate ValueTask Handler(RespConnection connection, RespArguments arguments, RespWriter writer);
 
+    /// <summary>Writes the reply of a walk over the keys as of a version, up to which the node has everything.</summary>
+    public delegate ValueTask WalkHandler(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version);
+
+    /// <summary>For commands that walk over the keys, which may stand inside a transaction; null for others, which may not.</summary>
+    public WalkHandler? Walk { get; init; }
+
     public ValueTask RunAsync(RespConnection connection, RespArguments arguments, RespWriter writer) => handler(connection, arguments, writer);
 }
 

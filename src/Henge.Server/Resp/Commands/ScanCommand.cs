@@ -14,7 +14,14 @@ internal static class ScanCommand
     private const int RunKeysLimit = 1_000_000;
     private const long RunBytesLimit = 64L * 1024 * 1024;
 
-    public static async ValueTask RunAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
+    /// <summary>One page, as of a version.</summary>
+    public static ValueTask RunAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
+    {
+        Run(connection, arguments, writer, version);
+        return ValueTask.CompletedTask;
+    }
+
+    private static void Run(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
     {
         if (Parse(connection, arguments, out Request request) is { } error)
         {
@@ -22,14 +29,7 @@ internal static class ScanCommand
             return;
         }
 
-        Operation barrier = await connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
-        if (barrier.Error != ErrorCode.None)
-        {
-            writer.Error(RespErrors.Of(barrier.Error, barrier.ErrorMessage));
-            return;
-        }
-
-        var keys = new NodeKeys(connection.Node, barrier.Version);
+        var keys = new NodeKeys(connection.Node, version);
         byte[]? lower = [];
         if (request.Cursor != 0 && !ScanCursor.TryDecode(request.Cursor, keys, out lower))
         {
