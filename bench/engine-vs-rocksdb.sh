@@ -17,8 +17,8 @@ if ! command -v db_bench >/dev/null; then
     apt-get install -y -qq rocksdb-tools >/dev/null
 fi
 
-dotnet build bench/Henge.Benchmarks -c Release -v q -nologo >&2
-henge=bench/Henge.Benchmarks/bin/Release/net10.0/Henge.Benchmarks
+dotnet build src/Henge.Tool -c Release -v q -nologo >&2
+henge=(src/Henge.Tool/bin/Release/net10.0/henge bench engine)
 mkdir -p "$dir"
 results=$(mktemp)
 trap 'rm -rf "$results" "$dir/henge" "$dir/rocksdb"' EXIT
@@ -26,7 +26,7 @@ trap 'rm -rf "$results" "$dir/henge" "$dir/rocksdb"' EXIT
 syncs=${SYNCS:-5000}
 
 run_henge() { # threads workloads label [options]
-    "$henge" "${@:4}" --db="$dir/henge" --num="$num" --threads="$1" --seed=1 --seek_nexts=10 --memory=1073741824 --benchmarks="$2" --output=json |
+    "${henge[@]}" "${@:4}" --db="$dir/henge" --num="$num" --threads="$1" --seed=1 --seek-nexts=10 --memory=1073741824 --benchmarks="$2" --output=json |
         awk -v label="$3" -F'[:,]' '/"name"/ { gsub(/[ "]/, "", $2); name = $2 } /"operationsPerSecond"/ { print "henge", name label, $2 + 0 }' >>"$results"
     rm -rf "$dir/henge"
 }
@@ -56,8 +56,8 @@ for round in $(seq "$rounds"); do
             --cache_size=1073741824 --checksum_type=1 --benchmarks=readrandom 2>/dev/null |
             tr '\r' '\n' | awk '/ops\/sec/ { for (i = 2; i <= NF; i++) if ($i == "ops/sec") print "rocksdb", $1 "(2)", $(i - 1) }' >>"$results"
         rm -rf "$dir/rocksdb"
-        "$henge" --db="$dir/henge" --num="$num" --seed=1 --memory=1073741824 --benchmarks=fillrandom >/dev/null
-        "$henge" --db="$dir/henge" --use_existing_db=1 --num="$num" --threads=2 --seed=9 --memory=1073741824 --benchmarks=readrandom --output=json |
+        "${henge[@]}" --db="$dir/henge" --num="$num" --seed=1 --memory=1073741824 --benchmarks=fillrandom >/dev/null
+        "${henge[@]}" --db="$dir/henge" --use-existing-db --num="$num" --threads=2 --seed=9 --memory=1073741824 --benchmarks=readrandom --output=json |
             awk -F'[:,]' '/"name"/ { gsub(/[ "]/, "", $2); name = $2 } /"operationsPerSecond"/ { print "henge", name "(2)", $2 + 0 }' >>"$results"
         rm -rf "$dir/henge"
     fi

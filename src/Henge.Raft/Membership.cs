@@ -71,13 +71,9 @@ public sealed class Membership : IEquatable<Membership>
     /// <summary>True when the node gets the log.</summary>
     public bool IsMember(NodeId id) => Contains(All, id);
 
-    internal bool IsLearnerListed(NodeId id) => Contains(_learners, id);
-
     internal bool IsRemoved(NodeId id) => Contains(_removed, id);
 
     internal bool IsIncomingVoter(NodeId id) => Contains(_voters, id);
-
-    internal bool IsOutgoingVoter(NodeId id) => Contains(_outgoing, id);
 
     /// <summary>Whether this node alone is the majority.</summary>
     public bool IsSingleVoter(NodeId id) => _outgoing.Length == 0 && _voters.Length == 1 && _voters[0] == id;

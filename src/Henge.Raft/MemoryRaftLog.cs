@@ -20,17 +20,6 @@ public sealed class MemoryRaftLog : IRaftLog
     /// <summary>All entries that it holds.</summary>
     public ReadOnlySpan<Entry> Entries => CollectionsMarshal.AsSpan(_entries);
 
-    /// <summary>Does what a <see cref="Ready"/> asks for: takes the snapshot's place, truncates, appends.</summary>
-    public void Write(Ready ready)
-    {
-        if (ready.Snapshot is { } snapshot)
-        {
-            Reset(snapshot.Index, snapshot.IndexTerm);
-        }
-
-        Append(ready.TruncateFrom, ready.Entries);
-    }
-
     /// <summary>Drops entries at and above <paramref name="truncateFrom"/> (0: none), then appends.</summary>
     public void Append(LogIndex truncateFrom, ReadOnlySpan<Entry> entries)
     {

@@ -146,23 +146,4 @@ public sealed class PlacementTests
         Placement d = b.Change(map, new HashRing(Names(8).Reverse()), 3);
         Assert.All(Enumerable.Range(0, 32), s => Assert.Equal(c.ReplicasOf(new ShardId((uint)s)), d.ReplicasOf(new ShardId((uint)s))));
     }
-
-    [Fact]
-    public void Silence_makes_a_node_suspect_and_then_down()
-    {
-        var detector = new FailureDetector(new FailureDetectorOptions(100, 1000));
-        var node = new NodeId(1);
-        Assert.Equal(Liveness.Down, detector.StateOf(node, 0));
-        detector.Heard(node, 50);
-        Assert.Equal(Liveness.Alive, detector.StateOf(node, 149));
-        Assert.Equal(Liveness.Suspect, detector.StateOf(node, 150));
-        Assert.Equal(Liveness.Down, detector.StateOf(node, 1050));
-        detector.Heard(node, 20);
-        Assert.Equal(Liveness.Suspect, detector.StateOf(node, 150));
-        detector.Heard(node, 1100);
-        Assert.Equal(Liveness.Alive, detector.StateOf(node, 1150));
-        detector.Forget(node);
-        Assert.Empty(detector.Nodes);
-        Assert.Throws<HengeException>(() => new FailureDetector(new FailureDetectorOptions(100, 100)));
-    }
 }

@@ -47,13 +47,6 @@ public sealed class LatencyHistogram
         MaxNs = Math.Max(MaxNs, other.MaxNs);
     }
 
-    /// <summary>Empties it.</summary>
-    public void Clear()
-    {
-        Array.Clear(_counts);
-        (Count, MaxNs, SumNs) = (0, 0, 0);
-    }
-
     /// <summary>The latency that a share of all (0 to 1) did not exceed, in nanoseconds; 0 when empty.</summary>
     public long Percentile(double share)
     {

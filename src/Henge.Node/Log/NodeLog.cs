@@ -48,9 +48,6 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
     /// <summary>Bytes of records. Thread-safe.</summary>
     public long SizeBytes => Interlocked.Read(ref _sizeBytes);
 
-    /// <summary>Bytes that it takes on the disk. Thread-safe.</summary>
-    public long DiskBytes => _log.DiskBytes;
-
     /// <summary>Segments in use. Thread-safe.</summary>
     public int Segments => (int)(_log.End.SegmentId - _log.First.SegmentId) + 1;
 

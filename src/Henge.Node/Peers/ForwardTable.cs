@@ -36,9 +36,6 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private readonly Stack<RemoteWrite> _free = new();
     private int _ticks;
 
-    /// <summary>How many wait.</summary>
-    public int Count => _waiting.Count;
-
     /// <summary>Sends a write to the leader of a term; false when there is no way to that node.</summary>
     public bool TryForward(Operation operation, NodeId leader, Term term, ulong sending)
     {

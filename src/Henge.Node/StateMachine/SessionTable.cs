@@ -55,9 +55,6 @@ internal sealed class SessionTable
     /// <summary>A deliberate bug, for the simulator only: a retry in a session that has ended is done again.</summary>
     internal bool RepeatsAfterEnd { get; init; }
 
-    /// <summary>Bytes that sessions are counted with.</summary>
-    public long ByteCount => _bytes;
-
     /// <summary>Ends sessions that were idle too long at a version. Called at the beginning of each entry, so that it depends on the log alone.</summary>
     public void EndIdle(Core.Version version)
     {

@@ -73,9 +73,6 @@ internal sealed class ShardStateMachine
     /// <summary>True when entries wait for <see cref="CommitBatch"/>.</summary>
     public bool HasBatch { get; private set; }
 
-    /// <summary>Bytes that wait for <see cref="CommitBatch"/>.</summary>
-    public int BatchBytes => _writes.Batch.ByteCount;
-
     /// <summary>Nothing is due before this moment, in milliseconds since the epoch of versions; a lower bound.</summary>
     public long NextDueMs => _expiry.NextDueMs;
 

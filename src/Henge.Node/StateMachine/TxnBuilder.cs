@@ -5,7 +5,7 @@ namespace Henge.Node.StateMachine;
 
 /// <summary>
 /// Collects a transaction: all comparisons hold → the commands of <see cref="Then"/>, else those of <see cref="Otherwise"/>, at one version, on keys of one shard.
-/// Reusable after <see cref="Clear"/>. Not thread-safe. Result: <see cref="CommandResult.Succeeded"/>, and one result for each command that ran as payload.
+/// Not thread-safe. Result: <see cref="CommandResult.Succeeded"/>, and one result for each command that ran as payload.
 /// </summary>
 /// <remarks>
 /// Commands see what those before them in the same transaction did. When one fails (a condition that does not hold, a value of the wrong type),
@@ -50,15 +50,6 @@ public sealed class TxnBuilder
         output.Varint((ulong)Otherwise.Count);
         output.Raw(Otherwise.Encoded);
         output.Done(writer);
-    }
-
-    /// <summary>Makes it ready for the next transaction.</summary>
-    public void Clear()
-    {
-        _compares.ResetWrittenCount();
-        _compareCount = 0;
-        Then.Clear();
-        Otherwise.Clear();
     }
 
     private TxnBuilder Compare(CompareTarget target, CompareRelation relation, ReadOnlySpan<byte> key, ulong number, ReadOnlySpan<byte> value)
@@ -108,12 +99,5 @@ public sealed class TxnBranch
         _commands.Advance(at + command.Length);
         NeedsFormat3 |= CommandView.NeedsFormat3(command);
         Count++;
-    }
-
-    internal void Clear()
-    {
-        _commands.ResetWrittenCount();
-        NeedsFormat3 = false;
-        Count = 0;
     }
 }

@@ -17,9 +17,6 @@ internal struct OperationList
     /// <summary>The first; null when there is none.</summary>
     public readonly Operation? First => _first;
 
-    /// <summary>The last; null when there is none.</summary>
-    public readonly Operation? Last => _last;
-
     /// <summary>Adds one at the end.</summary>
     public void Add(Operation operation)
     {

@@ -96,7 +96,7 @@ internal static class StatusMapper
             TableBytes = (ulong)engine.TableBytes,
             CacheBytes = (ulong)engine.BlockCacheBytes,
             Entries = (ulong)engine.Entries,
-            WriteAmplification = engine.BytesIn == 0 ? 0 : (double)engine.BytesWritten / engine.BytesIn,
+            WriteAmplification = engine.WriteAmplification,
         };
         foreach (LevelStatistics level in engine.Levels)
         {

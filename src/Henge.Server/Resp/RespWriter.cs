@@ -112,13 +112,6 @@ internal sealed class RespWriter(IBufferWriter<byte> output)
     /// <summary>The head of a message that nobody asked for; an array in RESP2.</summary>
     public void Push(int count) => Number((byte)(Protocol == 3 ? '>' : '*'), count);
 
-    /// <summary>A floating-point number as Redis writes it: 17 significant digits, no exponent.</summary>
-    public static string FormatDouble(double value)
-    {
-        string text = value.ToString("R", CultureInfo.InvariantCulture);
-        return text.Contains('E', StringComparison.Ordinal) ? ((decimal)value).ToString(CultureInfo.InvariantCulture) : text;
-    }
-
     private void Number(byte type, long value)
     {
         Span<byte> span = output.GetSpan(32);

@@ -14,13 +14,10 @@ internal static partial class LibC
 
     internal const int ErrorNoEntry = 2;
     internal const int ErrorInterrupted = 4;
-    internal const int ErrorIo = 5;
     internal const int ErrorAgain = 11;
     internal const int ErrorAccess = 13;
-    internal const int ErrorExists = 17;
     internal const int ErrorCrossDevice = 18;
     internal const int ErrorNotDirectory = 20;
-    internal const int ErrorInvalid = 22;
     internal const int ErrorNoSpace = 28;
     internal const int ErrorTooManyLinks = 31;
     internal const int ErrorNotPermitted = 1;

@@ -220,6 +220,7 @@ internal static class EngineBenchCommand
         Option<string> benchmarks = new("--benchmarks") { Description = "Workloads, in order: " + string.Join(",", EngineBenchOptions.AllBenchmarks) + ".", HelpName = "names", DefaultValueFactory = _ => string.Join(",", EngineBenchOptions.AllBenchmarks) };
         Option<long> num = new("--num") { Description = "Entries.", HelpName = "count", DefaultValueFactory = _ => defaults.Num };
         Option<long> reads = new("--reads") { Description = "Reads of the read workloads; -1: as many as entries.", HelpName = "count", DefaultValueFactory = _ => defaults.Reads };
+        Option<long> writes = new("--writes") { Description = "Writes for each thread; -1: as many as entries, and a thousandth in fillsync.", HelpName = "count", DefaultValueFactory = _ => defaults.Writes };
         Option<int> keySize = new("--key-size") { Description = "Bytes of a key.", HelpName = "bytes", DefaultValueFactory = _ => defaults.KeyBytes };
         Option<int> valueSize = new("--value-size") { Description = "Bytes of a value.", HelpName = "bytes", DefaultValueFactory = _ => defaults.ValueBytes };
         Option<int> threads = new("--threads") { Description = "Threads of the read workloads.", HelpName = "count", DefaultValueFactory = _ => defaults.Threads };
@@ -233,7 +234,7 @@ internal static class EngineBenchCommand
         Option<bool> existing = new("--use-existing-db") { Description = "Go on with the data that is there." };
         Command command = new("engine", "Run db_bench's workloads on the storage engine.")
         {
-            directory, benchmarks, num, reads, keySize, valueSize, threads, seed, seekNexts, memory, sync, noLog, bloom, engine, existing,
+            directory, benchmarks, num, reads, writes, keySize, valueSize, threads, seed, seekNexts, memory, sync, noLog, bloom, engine, existing,
         };
         command.Do(context, globals, (parse, _) =>
         {
@@ -243,6 +244,7 @@ internal static class EngineBenchCommand
                 Benchmarks = parse.GetRequiredValue(benchmarks).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
                 Num = parse.GetValue(num),
                 Reads = parse.GetValue(reads),
+                Writes = parse.GetValue(writes),
                 KeyBytes = parse.GetValue(keySize),
                 ValueBytes = parse.GetValue(valueSize),
                 Threads = parse.GetValue(threads),

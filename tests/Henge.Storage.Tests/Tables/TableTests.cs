@@ -367,22 +367,4 @@ public sealed unsafe class TableTests
         Assert.Equal(0, cache.UsedBytes);
         cache.Dispose();
     }
-
-    [Fact]
-    public void Bytes_between_keys_are_estimated_from_the_index()
-    {
-        SortedDictionary<byte[], byte[]> model = new(Entries.Order);
-        for (int i = 0; i < 1000; i++)
-        {
-            model[MemTables.MemTableTests.Key(1, [(byte)(i >> 8), (byte)i], 1)] = new byte[100];
-        }
-
-        using BlockCache cache = new(0);
-        TableReader table = TableReader.Open(Write(model, TableOptions.Default, out TableProperties properties), cache);
-        byte[] Key(int i) => MemTables.MemTableTests.Key(1, [(byte)(i >> 8), (byte)i], 1);
-        Assert.InRange(table.EstimateBytes(Key(0), Key(999)), properties.FileBytes * 9 / 10, properties.FileBytes);
-        Assert.InRange(table.EstimateBytes(Key(0), Key(500)), properties.FileBytes * 4 / 10, properties.FileBytes * 6 / 10);
-        Assert.InRange(table.EstimateBytes(Key(700), Key(700)), 1, 5000);
-        table.Release();
-    }
 }

@@ -21,8 +21,6 @@ internal sealed class TableSink(TableStore store, ulong epoch, long targetBytes,
     /// <summary>True when the table that is open has grown enough to be closed at the next key.</summary>
     public bool IsFull => _writer is not null && _writer.EstimatedBytes >= targetBytes;
 
-    public long OpenBytes => _writer?.EstimatedBytes ?? 0;
-
     public void Add(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
     {
         try

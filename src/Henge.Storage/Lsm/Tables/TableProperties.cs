@@ -41,10 +41,4 @@ internal sealed record TableProperties
 
     /// <summary>Bytes of the file.</summary>
     public required long FileBytes { get; init; }
-
-    /// <summary>The first keyspace.</summary>
-    public uint FirstKeyspace => InternalKey.GetKeyspace(SmallestKey);
-
-    /// <summary>The last keyspace.</summary>
-    public uint LastKeyspace => InternalKey.GetKeyspace(LargestKey);
 }

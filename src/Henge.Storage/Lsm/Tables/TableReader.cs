@@ -112,9 +112,6 @@ internal sealed unsafe class TableReader
     /// <summary>The file's name, for messages.</summary>
     public string Path => _file.Path;
 
-    /// <summary>Bytes of index and filter that stay in memory while the table is open.</summary>
-    public long PinnedBytes => _index.Bytes + _filterBytes;
-
     /// <summary>The index.</summary>
     internal TableIndex Index => _index;
 
@@ -124,16 +121,6 @@ internal sealed unsafe class TableReader
     /// <summary>False when no version of the key is in the table, by the filter alone.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool MayContain(ulong hash) => _filterBlocks == 0 || BloomFilter.MayContain(_filter, _filterBlocks, _filterProbes, hash);
-
-    /// <summary>Asks for the filter's line of a key before it is needed: one call for each table that a read may come to hides their misses.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void PrefetchFilter(ulong hash)
-    {
-        if (_filterBlocks != 0)
-        {
-            BloomFilter.Prefetch(_filter, _filterBlocks, hash);
-        }
-    }
 
     /// <summary>
     /// The newest entry of a key at or below a version, tombstones included. Asks the filter first. A found value pins its block.
@@ -172,16 +159,6 @@ internal sealed unsafe class TableReader
     {
         Retain();
         return new TableIterator(this, options);
-    }
-
-    /// <summary>Bytes of the file between two internal keys, about, from the index alone.</summary>
-    public long EstimateBytes(ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper) =>
-        Math.Max(0, OffsetOf(upper, afterBlock: true) - OffsetOf(lower, afterBlock: false));
-
-    private long OffsetOf(ReadOnlySpan<byte> internalKey, bool afterBlock)
-    {
-        BlockHandle handle = _index.Block(FindBlock(internalKey)).Handle;
-        return afterBlock ? handle.End : handle.Offset;
     }
 
     /// <summary>The block that an internal key belongs to.</summary>
@@ -342,24 +319,6 @@ internal sealed unsafe class TableReader
 
     /// <summary>Takes a reference; the caller must hold one, or know that another is held meanwhile.</summary>
     public void Retain() => Interlocked.Increment(ref _references);
-
-    /// <summary>Takes a reference unless the last one has gone.</summary>
-    public bool TryRetain()
-    {
-        int seen = Volatile.Read(ref _references);
-        while (seen > 0)
-        {
-            int now = Interlocked.CompareExchange(ref _references, seen + 1, seen);
-            if (now == seen)
-            {
-                return true;
-            }
-
-            seen = now;
-        }
-
-        return false;
-    }
 
     /// <summary>Gives a reference back.</summary>
     public void Release()

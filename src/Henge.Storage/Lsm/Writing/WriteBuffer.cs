@@ -28,8 +28,6 @@ internal sealed class WriteBuffer(long capacityBytes, ulong epoch, ulong logStar
     /// <summary>True when it is sealed and no batch is under way in it any more.</summary>
     public bool IsQuiet => Volatile.Read(ref _writers) == ClosedBit;
 
-    public bool IsSealed => (Volatile.Read(ref _writers) & ClosedBit) != 0;
-
     /// <summary>Begins a batch; false when it is sealed.</summary>
     public bool TryEnter()
     {
