@@ -26,6 +26,7 @@ public enum Canary
     SkipScanBarrier,
     AgreeWithAnyLeader,
     RequeueBehind,
+    TakeForwardsOfAnyTerm,
     TakeForwardsInAnyOrder,
     ReadBesideOwnWrites,
     HelloNotCompared,
@@ -41,6 +42,10 @@ public enum Canary
     ForgetStartOfHeartbeats,
     ClockStopsInSuspend,
     AnswerForHungWorkers,
+    RepeatHashIncrements,
+    KeepEmptiedHash,
+    LoseHashDeltaInBatch,
+    DropTypesFromSnapshot,
 }
 
 /// <summary>Which switch a canary is.</summary>

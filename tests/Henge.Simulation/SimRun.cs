@@ -60,6 +60,7 @@ internal static class SimRun
         SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
         SimWatcher[] watchers = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(i => new SimWatcher(i, cluster))];
         SimPipeline[] pipelines = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new SimPipeline(cluster, history))];
+        SimHashes[] hashes = [.. Enumerable.Range(0, 1 + random.Next(3)).Select(i => new SimHashes(i, new SimClient(800 + i, cluster, history), cluster, history))];
         foreach (SimNode node in cluster.Nodes)
         {
             world.AfterMs(random.Next(30), node.Start);
@@ -68,6 +69,7 @@ internal static class SimRun
         Array.ForEach(clients, static c => c.Start());
         Array.ForEach(watchers, static w => w.Begin());
         Array.ForEach(pipelines, static p => p.Start());
+        Array.ForEach(hashes, static h => h.Start());
         var timesToLive = new SimTimeToLive(new SimClient(900, cluster, history), cluster, history);
         timesToLive.Start();
         nemesis.Start();
@@ -77,7 +79,7 @@ internal static class SimRun
         nemesis.Stop();
         world.RunUntil(world.NowMs + 1_000);
         cluster.ClientsStop = true;
-        world.RunUntil(world.NowMs + SettleMs, () => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy));
+        world.RunUntil(world.NowMs + SettleMs, () => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy) && Array.TrueForAll(hashes, static h => !h.Busy));
         ProveProgress(world, cluster);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {
@@ -88,6 +90,7 @@ internal static class SimRun
         new HungWorkerDrills(stage).Run();
         new LeaseDrills(stage).Run();
         new OldAnswersDrill(stage).Run();
+        new LateForwardDrill(stage).Run();
         foreach (SimWatcher watcher in watchers)
         {
             watcher.Drain(random.Pick(cluster.Nodes));
@@ -96,6 +99,7 @@ internal static class SimRun
         Count(cluster);
         timesToLive.Check();
         new FinalCheck(cluster, history, watchers).Run();
+        new HashCheck(cluster, history).Run();
     }
 
     /// <summary>After the faults every shard must take a write by every node, soon.</summary>

@@ -44,4 +44,12 @@ internal enum NodeBugs
     ExpireByOwnClock = 1 << 26,
     /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>
     WatchBeforeJoining = 1 << 27,
+    /// <summary>A retry of an increment of a hash's field is taken for a new request.</summary>
+    RepeatHashIncrements = 1 << 16,
+    /// <summary>A hash whose last field is deleted stays, without fields.</summary>
+    KeepEmptiedHash = 1 << 17,
+    /// <summary>An increment of a hash's field does not see what earlier commands of its batch wrote.</summary>
+    LoseHashDeltaInBatch = 1 << 19,
+    /// <summary>A snapshot carries hashes as plain values.</summary>
+    DropTypesFromSnapshot = 1 << 18,
 }

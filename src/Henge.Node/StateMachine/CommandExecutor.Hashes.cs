@@ -11,6 +11,12 @@ internal sealed partial class CommandExecutor
     private readonly HashEditor _hash = new();
     private readonly ArrayBufferWriter<byte> _pair = new();
 
+    /// <summary>A deliberate bug, for the simulator only: a hash whose last field is deleted stays.</summary>
+    internal bool KeepsEmptiedHashes { get; init; }
+
+    /// <summary>A deliberate bug, for the simulator only: increments of fields do not see the open batch.</summary>
+    internal bool IncrementsBelowBatch { get; init; }
+
     private CommandResult HashSet(in CommandView command, Core.Version version)
     {
         using CurrentEntry current = writes.Get(command.Key, version);
@@ -34,7 +40,7 @@ internal sealed partial class CommandExecutor
         }
 
         int deleted = current.Exists ? _hash.Delete(current.Value, command.Body, command.Parts, version.Value) : 0;
-        if (deleted > 0 && _hash.Count == 0)
+        if (deleted > 0 && _hash.Count == 0 && !KeepsEmptiedHashes)
         {
             writes.Delete(command.Key, version, current);
         }
@@ -48,7 +54,7 @@ internal sealed partial class CommandExecutor
 
     private CommandResult HashIncrement(in CommandView command, Core.Version version)
     {
-        using CurrentEntry current = writes.Get(command.Key, version);
+        using CurrentEntry current = IncrementsBelowBatch ? writes.GetStored(command.Key, version) : writes.Get(command.Key, version);
         if (IsOther(current, DataType.Hash))
         {
             return Failed(version, CommandProblem.WrongKind);

@@ -255,8 +255,12 @@ internal sealed class PendingWrites
             return Visible(pending, version);
         }
 
-        return _engine.TryGet(_keyspace, key, ReadPoint.AsOf(version), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
+        return GetStored(key, version);
     }
+
+    /// <summary>The user's key as the engine has it at a version, without the open batch.</summary>
+    internal CurrentEntry GetStored(ReadOnlySpan<byte> key, Core.Version version) =>
+        _engine.TryGet(_keyspace, key, ReadPoint.AsOf(version), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
 
     private void Emit(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, DataType type)
     {

@@ -52,6 +52,9 @@ internal sealed class ShardSnapshotReader : IDisposable
     /// <summary>A deliberate bug, for the simulator only: leaves out who has written what.</summary>
     internal bool WithoutSessions { get; init; }
 
+    /// <summary>A deliberate bug, for the simulator only: hashes go out as plain values.</summary>
+    internal bool WithoutTypes { get; init; }
+
     /// <summary>What it is a snapshot of.</summary>
     public SnapshotMeta Meta { get; }
 
@@ -194,9 +197,15 @@ internal sealed class ShardSnapshotReader : IDisposable
             return false;
         }
 
-        WriteVarint((ulong)_iterator.Kind);
+        (EntryKind kind, DataType type) = (_iterator.Kind, _iterator.Type);
+        if (WithoutTypes && kind == EntryKind.PutTyped)
+        {
+            (kind, type) = (_iterator.ExpiresAtMs == 0 ? EntryKind.Put : EntryKind.PutExpiring, DataType.Bytes);
+        }
+
+        WriteVarint((ulong)kind);
         WriteVarint(_iterator.Version.Value);
-        WriteVarint((ulong)EntryHeader.Join(_iterator.Type, _iterator.ExpiresAtMs));
+        WriteVarint((ulong)EntryHeader.Join(type, _iterator.ExpiresAtMs));
         WriteBytes(_iterator.Key);
         _body.Write(_iterator.Value);
         Frame(SnapshotFormat.EntryRecord);

@@ -44,7 +44,11 @@ internal sealed class ShardStateMachine
         _engine = engine;
         _history = history;
         _writes = new PendingWrites(engine, shard);
-        _executor = new CommandExecutor(_writes);
+        _executor = new CommandExecutor(_writes)
+        {
+            KeepsEmptiedHashes = (options.Bugs & Hosting.NodeBugs.KeepEmptiedHash) != 0,
+            IncrementsBelowBatch = (options.Bugs & Hosting.NodeBugs.LoseHashDeltaInBatch) != 0,
+        };
         _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = (options.Bugs & Hosting.NodeBugs.RepeatAfterSessionEnd) != 0 };
         _expiry = new ExpiryIndex(engine, shard);
     }
@@ -218,6 +222,7 @@ internal sealed class ShardStateMachine
         return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor)
         {
             WithoutSessions = (Bugs & Hosting.NodeBugs.DropSessionsFromSnapshot) != 0,
+            WithoutTypes = (Bugs & Hosting.NodeBugs.DropTypesFromSnapshot) != 0,
         };
     }
 
@@ -310,7 +315,8 @@ internal sealed class ShardStateMachine
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
     {
         CommandResult result;
-        bool remembers = !view.Session.IsNone && (Bugs & Hosting.NodeBugs.ForgetSessions) == 0;
+        bool forgets = (Bugs & Hosting.NodeBugs.ForgetSessions) != 0 || ((Bugs & Hosting.NodeBugs.RepeatHashIncrements) != 0 && view.Kind == CommandKind.HashIncrement);
+        bool remembers = !view.Session.IsNone && !forgets;
         if (remembers)
         {
             switch (_sessions.Ask(view.Session, version, out result, out payload))

@@ -12,7 +12,7 @@ namespace Henge.Simulation.Checking;
 internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOnlyList<SimWatcher> watchers)
 {
     /// <summary>One write as the cluster remembers it; value 0 is a deletion.</summary>
-    private readonly record struct Event(ulong Version, long Value);
+    private readonly record struct Event(ulong Version, long Value, long ExpiresAtMs = 0);
 
     private readonly SortedDictionary<string, List<Event>> _truth = new(StringComparer.Ordinal);
 
@@ -54,7 +54,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
 
     private void ReadTruth()
     {
-        foreach (byte[] key in cluster.Keys.Concat(cluster.PipelineKeys))
+        foreach (byte[] key in cluster.Keys.Concat(cluster.PipelineKeys).Concat(cluster.HashKeys))
         {
             string name = Encoding.ASCII.GetString(key);
             List<Event>? first = null;
@@ -74,7 +74,9 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
             _truth[name] = first!;
         }
 
-        foreach (IGrouping<long, long> value in _truth.Values.SelectMany(static t => t).Where(static e => e.Value != 0).Select(static e => e.Value).GroupBy(static v => v))
+        // What is written to hashes is told by the hash as a whole, and checked by itself.
+        HashSet<string> ofHashes = [.. cluster.HashKeys.Select(Encoding.ASCII.GetString)];
+        foreach (IGrouping<long, long> value in _truth.Where(t => !ofHashes.Contains(t.Key)).SelectMany(static t => t.Value).Where(static e => e.Value != 0).Select(static e => e.Value).GroupBy(static v => v))
         {
             if (value.Count() > 1)
             {
@@ -167,7 +169,11 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         }
     }
 
-    private static Event At(List<Event> truth, ulong version) => truth.LastOrDefault(e => e.Version <= version);
+    private static Event At(List<Event> truth, ulong version)
+    {
+        Event last = truth.LastOrDefault(e => e.Version <= version);
+        return last.ExpiresAtMs != 0 && last.ExpiresAtMs <= new Core.Version(version).Milliseconds ? default : last;
+    }
 
     private void CheckWatchers()
     {
@@ -175,7 +181,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         {
             foreach ((string key, List<Event> all) in _truth)
             {
-                List<Event> truth = all.FindAll(e => e.Version >= watchers[i].Start.Value);
+                List<Event> truth = [.. all.Where(e => e.Version >= watchers[i].Start.Value).Select(static e => e with { ExpiresAtMs = 0 })];
                 List<Event> seen = [.. watchers[i].Seen.GetValueOrDefault(key, []).Select(static e => new Event(e.Version, e.Value))];
                 if (!seen.SequenceEqual(truth))
                 {
@@ -228,6 +234,6 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         public List<Event> Events { get; } = [];
 
         public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
-            Events.Add(new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value)));
+            Events.Add(new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value, kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes), expiresAtMs));
     }
 }

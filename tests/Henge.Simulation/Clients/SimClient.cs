@@ -98,6 +98,14 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         });
     }
 
+    /// <summary>A command with a session, called a retry.</summary>
+    public static byte[] AsRetry(byte[] command)
+    {
+        byte[] retry = [.. command];
+        retry[17] |= (int)SessionFlags.Retry << (SessionStamp.SequenceBits - 56);
+        return retry;
+    }
+
     /// <summary>A node that runs, if there is one.</summary>
     public SimNode? AnyNode() => cluster.AnyNode(_random);
 
@@ -270,8 +278,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         write.Attempts++;
         if (write is { MaybeDone: true, Repeatable: true })
         {
-            write.Command = (byte[])write.Command.Clone();
-            write.Command[17] |= (int)SessionFlags.Retry << (SessionStamp.SequenceBits - 56);
+            write.Command = AsRetry(write.Command);
         }
 
         Run(node, o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, write.Key, write.Command), o =>

@@ -158,6 +158,9 @@ internal sealed class SimCluster
     /// <summary>Keys that only pipelines use: one for each shard.</summary>
     public IReadOnlyList<byte[]> PipelineKeys { get; private set; } = [];
 
+    /// <summary>Keys that clients of hashes use: one for each shard.</summary>
+    public IReadOnlyList<byte[]> HashKeys { get; private set; } = [];
+
     /// <summary>Clients begin nothing new.</summary>
     public bool ClientsStop { get; set; }
 
@@ -246,5 +249,6 @@ internal sealed class SimCluster
 
         Keys = keys;
         PipelineKeys = [.. Enumerable.Range(0, Shards).Select(s => (byte[])[.. keys[2 * s], (byte)'p'])];
+        HashKeys = [.. Enumerable.Range(0, Shards).Select(s => (byte[])[.. keys[2 * s], (byte)'h'])];
     }
 }

@@ -26,6 +26,12 @@ internal sealed class SimHistory
     /// <summary>What connections sent that did not wait for answers.</summary>
     public List<PipelineRecord> Pipelines { get; } = [];
 
+    /// <summary>What clients of hashes wrote.</summary>
+    public List<HashOperation> HashWrites { get; } = [];
+
+    /// <summary>What clients of hashes read.</summary>
+    public List<HashRead> HashReads { get; } = [];
+
     /// <summary>Writes that the cluster said were not done: their values must never be seen.</summary>
     public HashSet<long> Refused { get; } = [];
 

@@ -1,6 +1,9 @@
 using System.Globalization;
+using System.IO.Hashing;
 using System.Text;
+using Henge.Core;
 using Henge.Simulation.World;
+using Henge.Storage;
 
 namespace Henge.Simulation.Clients;
 
@@ -9,6 +12,9 @@ internal static class SimValue
 {
     public static byte[] Create(long number, SimRandom random) =>
         Encoding.ASCII.GetBytes(number.ToString(CultureInfo.InvariantCulture) + "|" + new string('v', random.PerMille(50) ? random.Next(1500) : random.Next(60)));
+
+    /// <summary>The same for any type: a hash is told by all of it, since many writes make it.</summary>
+    public static long NumberOf(ReadOnlySpan<byte> value, DataType type) => type == DataType.Bytes ? NumberOf(value) : (long)(XxHash64.HashToUInt64(value) >> 1) | 1;
 
     public static long NumberOf(ReadOnlySpan<byte> value)
     {

@@ -57,7 +57,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             return;
         }
 
-        _came.Add((Encoding.ASCII.GetString(watchEvent.Key), watchEvent.Version.Value, watchEvent.Reason, watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value) : 0));
+        _came.Add((Encoding.ASCII.GetString(watchEvent.Key), watchEvent.Version.Value, watchEvent.Reason, watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value, watchEvent.Type) : 0));
     }
 
     private void Turn()

@@ -78,13 +78,19 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
     /// <summary>Writes the drill's key by a node; the version, or 0 when it failed.</summary>
     public ulong Write(SimNode node, int shard)
     {
+        DrillWrite write = Send(node, shard, WriteMs);
+        world.RunUntil(world.NowMs + WriteMs, () => write.Ended is not null);
+        return write.Version;
+    }
+
+    /// <summary>Sends a write of the drill's key to a node, and does not wait for it.</summary>
+    public DrillWrite Send(SimNode node, int shard, long withinMs)
+    {
         var command = new ArrayBufferWriter<byte>();
         CommandEncoder.Put(command, _keys[shard], SimValue.Create(++_value, Random), default, default);
-        SimOperation? ended = null;
-        var operation = new SimOperation(o => ended = o) { Kind = OperationKind.Write, Key = _keys[shard], Command = command.WrittenMemory };
-        Submit(node, operation, WriteMs);
-        world.RunUntil(world.NowMs + WriteMs, () => ended is not null);
-        return ended is { Error: ErrorCode.None } ? ended.Version.Value : 0;
+        var write = new DrillWrite();
+        Submit(node, new SimOperation(o => write.Ended = o) { Kind = OperationKind.Write, Key = _keys[shard], Command = command.WrittenMemory }, withinMs);
+        return write;
     }
 
     /// <summary>
@@ -135,4 +141,14 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
         operation.DeadlineMs = node.Node!.MonotonicMs + withinMs;
         node.Node.Submit(operation);
     });
+}
+
+/// <summary>A write that a drill sent.</summary>
+internal sealed class DrillWrite
+{
+    /// <summary>The operation once it has ended.</summary>
+    public SimOperation? Ended { get; set; }
+
+    /// <summary>Its version; 0 as long as it has not ended well.</summary>
+    public ulong Version => Ended is { Error: ErrorCode.None } ? Ended.Version.Value : 0;
 }

@@ -25,6 +25,8 @@ public sealed class NetworkFaults
 /// <summary>Carries frames between the nodes, badly.</summary>
 internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
 {
+    private readonly List<byte[]> _heldFrames = [];
+    private (SimNode From, SimNode To)? _held;
     private readonly SimRandom _random = world.Random.Fork();
     private readonly List<SimNode> _nodes = [];
     private const int FramesKept = 128;
@@ -101,6 +103,22 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
     }
 
+    /// <summary>From now on what one node sends to another is long on its way: it arrives when it is released.</summary>
+    public void Hold(SimNode from, SimNode to) => _held = (from, to);
+
+    /// <summary>What was held arrives, in the order in which it was sent.</summary>
+    public void Release()
+    {
+        (SimNode From, SimNode To)? held = _held;
+        _held = null;
+        foreach (byte[] frame in _heldFrames)
+        {
+            held!.Value.To.Receive(frame);
+        }
+
+        _heldFrames.Clear();
+    }
+
     /// <summary>The last frames that one node sent to another.</summary>
     public byte[][] Sent(SimNode from, SimNode to) => _old.TryGetValue((from.Index, to.Index), out Queue<byte[]>? frames) ? [.. frames] : [];
 
@@ -146,6 +164,12 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
 
         byte[] copy = frame.ToArray();
+        if (_held == (from, _nodes[index]))
+        {
+            _heldFrames.Add(copy);
+            return true;
+        }
+
         Keep(from.Index, index, copy);
         Deliver(from, _nodes[index], copy);
         if (_random.PerMille(Faults.DuplicatePerMille))

@@ -12,6 +12,8 @@ internal sealed class SimStatistics
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
     public long Misfits, MisfitsRefused, HellosRefused;
     public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads, ExpiringWrites, ExpiriesSeen, SessionsEnded;
+    public long LateForwardsTried;
+    public long HashCommands, HashRetries, HashesEmptied, HashesExpired, WrongKinds;
 
     /// <summary>All counters with their names.</summary>
     public IEnumerable<(string Name, long Count)> All() =>
