@@ -149,7 +149,14 @@ internal static class WireMapping
     };
 
     public static GetResult FromWire(Wire.GetResponse response) => response.Found
-        ? new() { Found = true, Value = response.Value.Memory, Version = new(response.Version), TimeToLive = Remaining(response.TtlRemainingMs), Type = (DataType)response.Type }
+        ? new()
+        {
+            Found = true,
+            Value = response.Value.Memory,
+            Version = new(response.Version),
+            TimeToLive = Remaining(response.TtlRemainingMs),
+            Type = (DataType)response.Type,
+        }
         : default;
 
     public static PutResult FromWire(Wire.PutResponse response) => new()

@@ -60,7 +60,8 @@ internal static class SimRun
         SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
         SimWatcher[] watchers = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(i => new SimWatcher(i, cluster))];
         SimPipeline[] pipelines = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new SimPipeline(cluster, history))];
-        SimHashes[] hashes = [.. Enumerable.Range(0, 1 + random.Next(3)).Select(i => new SimHashes(i, new SimClient(800 + i, cluster, history), cluster, history))];
+        SimHashes[] hashes =
+            [.. Enumerable.Range(0, 1 + random.Next(3)).Select(i => new SimHashes(i, new SimClient(800 + i, cluster, history), cluster, history))];
         foreach (SimNode node in cluster.Nodes)
         {
             world.AfterMs(random.Next(30), node.Start);
@@ -79,7 +80,9 @@ internal static class SimRun
         nemesis.Stop();
         world.RunUntil(world.NowMs + 1_000);
         cluster.ClientsStop = true;
-        world.RunUntil(world.NowMs + SettleMs, () => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy) && Array.TrueForAll(hashes, static h => !h.Busy));
+        bool IsIdle() => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy)
+            && Array.TrueForAll(hashes, static h => !h.Busy);
+        world.RunUntil(world.NowMs + SettleMs, IsIdle);
         ProveProgress(world, cluster);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {

@@ -37,7 +37,7 @@ internal static class GetCommand
             {
                 foreach (HashField field in HashValue.Read(result.Value))
                 {
-                    context.Output.WriteLine($"{TextForm.OfBytes(field.Field.Span, encoding)} => {TextForm.OfBytes(field.Value.Span, encoding)}");
+                    context.Output.WriteLine(TextForm.OfField(field, encoding));
                 }
             }
             else if (encoding == ByteEncoding.Text)

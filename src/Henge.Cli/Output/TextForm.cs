@@ -32,7 +32,11 @@ internal static class TextForm
     /// <summary>A value as it stands within a line: bytes as above, a hash as <c>{field => value, …}</c>.</summary>
     public static string OfValue(ReadOnlyMemory<byte> value, DataType type, ByteEncoding encoding) => type == DataType.Bytes
         ? OfBytes(value.Span, encoding)
-        : "{" + string.Join(", ", HashValue.Read(value).Select(f => $"{OfBytes(f.Field.Span, encoding)} => {OfBytes(f.Value.Span, encoding)}")) + "}";
+        : "{" + string.Join(", ", HashValue.Read(value).Select(f => OfField(f, encoding))) + "}";
+
+    /// <summary>A field of a hash with its value.</summary>
+    public static string OfField(HashField field, ByteEncoding encoding) =>
+        $"{OfBytes(field.Field.Span, encoding)} => {OfBytes(field.Value.Span, encoding)}";
 
     /// <summary>The bytes that an argument means. Throws <see cref="UsageException"/>.</summary>
     public static byte[] ToBytes(string argument, ByteEncoding encoding)

@@ -97,8 +97,10 @@ internal sealed class Exporter(ScanOptions options, TransferFormat format)
         {
             if (pair.Type > DataType.Hash)
             {
+                string key = TextForm.OfBytes(pair.Key.Span, ByteEncoding.Text);
                 throw new HengeException(
-                    ErrorCode.UnsupportedFormat, $"The value of {TextForm.OfBytes(pair.Key.Span, ByteEncoding.Text)} is of type {(int)pair.Type}, which this build does not know. Export with the build of the nodes.");
+                    ErrorCode.UnsupportedFormat,
+                    $"The value of {key} is of type {(int)pair.Type}, which this build does not know. Export with the build of the nodes.");
             }
 
             TransferRecord record = new(pair.Key, pair.Value, (long)(pair.TimeToLive?.TotalMilliseconds ?? 0), pair.Type);

@@ -4,8 +4,10 @@ using Henge.Client;
 namespace Henge.Cli;
 
 /// <summary>
-/// Records as JSON lines: <c>{"key":"…","value":"…"}</c>, with <c>key_base64</c> or <c>value_base64</c> for what is not text, and <c>ttl_ms</c> for what expires.
-/// A hash is <c>{"format":2,"key":"…","hash":[{"field":"…","value":"…"}]}</c>, which builds that know no types refuse. A value that is an object, a list, a number or a truth value is taken as its JSON text. Other members are passed over. Pure functions.
+/// Records as JSON lines: <c>{"key":"…","value":"…"}</c>, with <c>key_base64</c> or <c>value_base64</c> for what is not text, and
+/// <c>ttl_ms</c> for what expires. A value that is an object, a list, a number or a truth value is taken as its JSON text. A hash is
+/// <c>{"format":2,"key":"…","hash":[{"field":"…","value":"…"}]}</c>, which builds that know no types refuse. Other members are passed over.
+/// Pure functions.
 /// </summary>
 internal static class JsonRecord
 {
@@ -47,9 +49,11 @@ internal static class JsonRecord
                         Once(ref value, name, HashOf(ref reader));
                         break;
                     case "format":
-                        if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int format) || format is < 1 or > TransferRecord.TypedFormat)
+                        if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int format)
+                            || format is < 1 or > TransferRecord.TypedFormat)
                         {
-                            throw new FormatException($"the record's \"format\" is none that this build knows: 1 to {TransferRecord.TypedFormat}; import it with a newer one");
+                            throw new FormatException(
+                                $"the record's \"format\" is none that this build knows (1 to {TransferRecord.TypedFormat}); import it with a newer one");
                         }
 
                         break;
@@ -137,7 +141,8 @@ internal static class JsonRecord
                         Once(ref value, name, Base64Of(ref reader, name));
                         break;
                     default:
-                        throw new FormatException($"there is a member \"{name}\" within \"hash\"; there are field and value, and both with _base64 behind them");
+                        throw new FormatException(
+                            $"there is a member \"{name}\" within \"hash\"; there are field and value, and both with _base64 behind them");
                 }
             }
 

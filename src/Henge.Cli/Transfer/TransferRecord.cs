@@ -9,7 +9,10 @@ namespace Henge.Cli;
 /// <param name="Type">What the value is.</param>
 internal readonly record struct TransferRecord(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Value, long TtlMs, DataType Type = DataType.Bytes)
 {
-    /// <summary>The form of a record whose value is not bytes; it is written into the record. Records without a form are of the first one, in which all values are bytes.</summary>
+    /// <summary>
+    /// The form of a record whose value is not bytes; it is written into the record. Records without a form are of the first one, in which
+    /// all values are bytes.
+    /// </summary>
     public const int TypedFormat = 2;
 }
 

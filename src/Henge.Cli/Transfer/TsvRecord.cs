@@ -70,9 +70,11 @@ internal static class TsvRecord
             {
                 parts.Add(Unescape(column));
             }
-            else if (!Utf8Parser.TryParse(column[HashMark.Length..], out int format, out int used) || used != column.Length - HashMark.Length || format != TransferRecord.TypedFormat)
+            else if (!Utf8Parser.TryParse(column[HashMark.Length..], out int format, out int used)
+                || used != column.Length - HashMark.Length || format != TransferRecord.TypedFormat)
             {
-                throw new FormatException($"\\h stands before another number than {TransferRecord.TypedFormat}, the form of hashes that this build knows; import it with a newer one");
+                throw new FormatException(
+                    $"\\h stands before another number than {TransferRecord.TypedFormat}, the form that this build knows; import it with a newer one");
             }
 
             first = false;

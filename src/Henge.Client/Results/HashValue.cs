@@ -18,12 +18,15 @@ public enum DataType
 public readonly record struct HashField(ReadOnlyMemory<byte> Field, ReadOnlyMemory<byte> Value);
 
 /// <summary>
-/// The bytes of a value of type <see cref="DataType.Hash"/>: <c>count varint | (field length varint | field | value length varint | value)*</c> (docs/formats.md, "Hashes").
-/// Pure functions.
+/// The bytes of a value of type <see cref="DataType.Hash"/>: <c>count varint | (field length varint | field | value length varint | value)*</c>
+/// (docs/formats.md, "Hashes"). Pure functions.
 /// </summary>
 public static class HashValue
 {
-    /// <summary>The fields of a hash, in the order in which they were set first. They are parts of the given memory. Throws <see cref="FormatException"/> for bytes that are no hash.</summary>
+    /// <summary>
+    /// The fields of a hash, in the order in which they were set first. They are parts of the given memory. Throws <see cref="FormatException"/>
+    /// for bytes that are no hash.
+    /// </summary>
     public static IReadOnlyList<HashField> Read(ReadOnlyMemory<byte> stored)
     {
         ReadOnlyMemory<byte> rest = stored;
@@ -38,14 +41,15 @@ public static class HashValue
         return rest.IsEmpty ? fields : throw NotAHash();
     }
 
-    /// <summary>The bytes of a hash. Throws <see cref="ArgumentException"/> for none, and for a field that comes twice: a node would refuse it.</summary>
+    /// <summary>The bytes of a hash. Throws <see cref="ArgumentException"/> for no fields, and for one that comes twice, as a node would.</summary>
     public static byte[] Encode(IReadOnlyList<HashField> fields)
     {
         long size = Varint.Size((ulong)fields.Count);
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (HashField field in fields)
         {
-            size += Varint.Size((ulong)field.Field.Length) + field.Field.Length + Varint.Size((ulong)field.Value.Length) + field.Value.Length;
+            size += Varint.Size((ulong)field.Field.Length) + (long)field.Field.Length;
+            size += Varint.Size((ulong)field.Value.Length) + (long)field.Value.Length;
             if (!names.Add(Convert.ToHexString(field.Field.Span)))
             {
                 throw new ArgumentException("A field of the hash comes twice.", nameof(fields));

@@ -315,7 +315,8 @@ internal sealed class ShardStateMachine
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
     {
         CommandResult result;
-        bool forgets = (Bugs & Hosting.NodeBugs.ForgetSessions) != 0 || ((Bugs & Hosting.NodeBugs.RepeatHashIncrements) != 0 && view.Kind == CommandKind.HashIncrement);
+        bool forgets = (Bugs & Hosting.NodeBugs.ForgetSessions) != 0
+            || ((Bugs & Hosting.NodeBugs.RepeatHashIncrements) != 0 && view.Kind == CommandKind.HashIncrement);
         bool remembers = !view.Session.IsNone && !forgets;
         if (remembers)
         {

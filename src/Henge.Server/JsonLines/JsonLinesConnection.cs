@@ -162,7 +162,8 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
         {
             if (value.Type != DataType.Bytes)
             {
-                throw new HengeException(ErrorCode.WrongType, "The value is a hash, which this protocol cannot carry; read it by another door.");
+                throw new HengeException(
+                    ErrorCode.WrongType, "The value is a hash, which this protocol cannot carry; read it by another door.");
             }
 
             bytes = value.Span.ToArray();

@@ -209,7 +209,8 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         }
 
         _ttlRemainingMs = TtlRemaining(_pinned.ExpiresAtMs, ReadVersion, Node);
-        return ProtoWriter.SizeOfBytes(_pinned.Span.Length) + ProtoWriter.SizeOf(_pinned.Version.Value) + 2 + ProtoWriter.SizeOf(_ttlRemainingMs) + ProtoWriter.SizeOf((ulong)_pinned.Type);
+        return ProtoWriter.SizeOfBytes(_pinned.Span.Length) + ProtoWriter.SizeOf(_pinned.Version.Value)
+            + 2 + ProtoWriter.SizeOf(_ttlRemainingMs) + ProtoWriter.SizeOf((ulong)_pinned.Type);
     }
 
     private int PrepareWrite()

@@ -70,7 +70,8 @@ internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver
     {
         ulong ttlMs = KvOperation.TtlRemaining(expiresAtMs, plan.Version, node);
         ulong type = (ulong)(kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes);
-        int size = ProtoWriter.SizeOfBytes(key.Length) + ProtoWriter.SizeOfBytes(value.Length) + ProtoWriter.SizeOf(version.Value) + ProtoWriter.SizeOf(ttlMs) + ProtoWriter.SizeOf(type);
+        int size = ProtoWriter.SizeOfBytes(key.Length) + ProtoWriter.SizeOfBytes(value.Length) + ProtoWriter.SizeOf(version.Value)
+            + ProtoWriter.SizeOf(ttlMs) + ProtoWriter.SizeOf(type);
         ProtoWriter writer = new(Page.GetSpan(ProtoWriter.SizeOfMessage(size)));
         writer.BeginMessage(1, size);
         writer.Write(1, key);

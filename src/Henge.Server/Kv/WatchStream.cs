@@ -113,7 +113,8 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
                 + ProtoWriter.SizeOf((ulong)watchEvent.PreviousType)
             : 0;
         int size = ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.Value.Length) + ProtoWriter.SizeOfBytes(type.Length) +
-            ProtoWriter.SizeOf(watchEvent.Version.Value) + ProtoWriter.SizeOf((ulong)watchEvent.Reason) + ProtoWriter.SizeOf((ulong)watchEvent.Type) + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
+            ProtoWriter.SizeOf(watchEvent.Version.Value) + ProtoWriter.SizeOf((ulong)watchEvent.Reason) + ProtoWriter.SizeOf((ulong)watchEvent.Type)
+            + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
         ProtoWriter writer = new(_last.GetSpan(size));
         writer.Write(1, watchEvent.Key);
         writer.Write(2, watchEvent.Value);

@@ -106,7 +106,8 @@ public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
 
         if (type != DataType.Bytes)
         {
-            throw new HengeException(ErrorCode.WrongType, "The value is a hash, which has no bytes of its own to show. Ask with format=json, which shows its fields.");
+            throw new HengeException(
+                ErrorCode.WrongType, "The value is a hash, which has no bytes of its own to show. Ask with format=json, which shows its fields.");
         }
 
         context.Response.ContentType = "application/octet-stream";

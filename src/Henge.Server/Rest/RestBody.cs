@@ -104,7 +104,9 @@ internal static class RestBody
             throw new HengeException(ErrorCode.InvalidArgument, "The body is not JSON. To store it as it is, leave format=json out.", e);
         }
 
-        throw KvValidation.Invalid("With format=json the body is an object with 'value' (text), 'valueBase64' or 'hash', and maybe 'ttlMs'. To store JSON as it is, leave format=json out.");
+        throw KvValidation.Invalid(
+            "With format=json the body is an object with 'value' (text), 'valueBase64' or 'hash', and maybe 'ttlMs'. "
+            + "To store JSON as it is, leave format=json out.");
     }
 
     // As answers show it: [{"field": …, "value": …}], each as text, or as base64 under the name with Base64 behind it.
@@ -116,10 +118,7 @@ internal static class RestBody
         {
             foreach (string name in (string[])["field", "value"])
             {
-                byte[] part = field.ValueKind != JsonValueKind.Object ? throw NotAField()
-                    : field.TryGetProperty(name, out JsonElement text) ? JsonText.Bytes(text, name)
-                    : field.TryGetProperty(name + "Base64", out JsonElement encoded) && encoded.ValueKind == JsonValueKind.String && encoded.TryGetBytesFromBase64(out byte[]? bytes) ? bytes
-                    : throw NotAField();
+                byte[] part = PartOf(field, name);
                 AddNumber(stored, part.Length);
                 stored.Write(part);
             }
@@ -130,9 +129,28 @@ internal static class RestBody
             : throw KvValidation.Invalid("'hash' must have at least one field, and none twice.");
     }
 
-    private static void AddNumber(ArrayBufferWriter<byte> target, int number) => target.Advance(Varint.Write(target.GetSpan(Varint.MaxBytes), (ulong)number));
+    private static byte[] PartOf(JsonElement field, string name)
+    {
+        if (field.ValueKind == JsonValueKind.Object)
+        {
+            if (field.TryGetProperty(name, out JsonElement text))
+            {
+                return JsonText.Bytes(text, name);
+            }
 
-    private static HengeException NotAField() => KvValidation.Invalid("An element of 'hash' is an object with 'field' and 'value', as text or as 'fieldBase64' and 'valueBase64'.");
+            bool encoded = field.TryGetProperty(name + "Base64", out JsonElement base64) && base64.ValueKind == JsonValueKind.String;
+            if (encoded && base64.TryGetBytesFromBase64(out byte[]? bytes))
+            {
+                return bytes;
+            }
+        }
+
+        throw KvValidation.Invalid(
+            "An element of 'hash' is an object with 'field' and 'value', as text or as 'fieldBase64' and 'valueBase64'.");
+    }
+
+    private static void AddNumber(ArrayBufferWriter<byte> target, int number) =>
+        target.Advance(Varint.Write(target.GetSpan(Varint.MaxBytes), (ulong)number));
 
     private static bool IsPacked(HttpContext context)
     {

@@ -26,7 +26,9 @@ internal static class RestJson
         }
     }
 
-    /// <summary>Writes a value of any type: bytes as above, a hash as <c>"nameOfHash": [{"field": …, "value": …}]</c>, with its fields in their order.</summary>
+    /// <summary>
+    /// Writes a value of any type: bytes as above, a hash as <c>"nameOfHash": [{"field": …, "value": …}]</c>, with its fields in their order.
+    /// </summary>
     public static void WriteValue(Utf8JsonWriter json, string name, string nameOfHash, ReadOnlySpan<byte> value, DataType type)
     {
         if (type == DataType.Bytes)

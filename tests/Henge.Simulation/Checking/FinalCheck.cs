@@ -76,7 +76,8 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
 
         // What is written to hashes is told by the hash as a whole, and checked by itself.
         HashSet<string> ofHashes = [.. cluster.HashKeys.Select(Encoding.ASCII.GetString)];
-        foreach (IGrouping<long, long> value in _truth.Where(t => !ofHashes.Contains(t.Key)).SelectMany(static t => t.Value).Where(static e => e.Value != 0).Select(static e => e.Value).GroupBy(static v => v))
+        IEnumerable<Event> plain = _truth.Where(t => !ofHashes.Contains(t.Key)).SelectMany(static t => t.Value);
+        foreach (IGrouping<long, long> value in plain.Where(static e => e.Value != 0).Select(static e => e.Value).GroupBy(static v => v))
         {
             if (value.Count() > 1)
             {
@@ -234,6 +235,6 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         public List<Event> Events { get; } = [];
 
         public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
-            Events.Add(new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value, kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes), expiresAtMs));
+            Events.Add(new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value, SimValue.TypeOf(kind)), expiresAtMs));
     }
 }

@@ -11,9 +11,10 @@ using Version = Henge.Core.Version;
 namespace Henge.Simulation.Checking;
 
 /// <summary>
-/// Holds what clients of hashes saw against a model. Versions rise in the order of the log, so they are the order in which writes took effect: each result must be what the model says at its version, each state
-/// that history keeps must be what one write (or an expiry) made of the one before, no write may have done so twice, and that order must agree with the times at which clients called and were answered.
-/// So the history of each key is linearizable, with the versions as its witness.
+/// Holds what clients of hashes saw against a model. Versions rise in the order of the log, so they are the order in which writes took
+/// effect: each result must be what the model says at its version, each state that history keeps must be what one write (or an expiry)
+/// made of the one before, no write may have done so twice, and that order must agree with the times at which clients called and were
+/// answered. So the history of each key is linearizable, with the versions as its witness (decision 0164).
 /// </summary>
 internal sealed class HashCheck(SimCluster cluster, SimHistory history)
 {
@@ -48,7 +49,8 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
             collector.States.Reverse();
             if (first is not null && !first.SequenceEqual(collector.States))
             {
-                throw new SimulationException($"{name}: nodes remember different histories of a hash:\n{string.Join('\n', first)}\n or \n{string.Join('\n', collector.States)}");
+                throw new SimulationException(
+                    $"{name}: nodes remember different histories of a hash:\n{string.Join('\n', first)}\n or \n{string.Join('\n', collector.States)}");
             }
 
             first = collector.States;
@@ -65,7 +67,8 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
             // A condition that did not hold tells the version of the key, not its own.
             if (write.Result.Status == CommandStatus.ConditionFailed)
             {
-                if (!truth.Exists(s => s.Version == write.Result.Version.Value && s.Content.Fields().Exists(f => f.Field == write.Pairs[0].Field)))
+                State then = truth.Find(s => s.Version == write.Result.Version.Value);
+                if (!then.Content.Fields().Exists(f => f.Field == write.Pairs[0].Field))
                 {
                     throw new SimulationException($"{key}: the condition of {write} did not hold, and at that version it did.");
                 }
@@ -82,16 +85,18 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
                 throw new SimulationException($"{key}: {write} should have been told {result}; before it there was {before}.");
             }
 
-            cluster.Statistics.HashesEmptied += write.Action == HashAction.DeleteFields && before.Content.Exists && !expected.Content.Exists ? 1 : 0;
+            bool emptied = write.Action == HashAction.DeleteFields && before.Content.Exists && !expected.Content.Exists;
+            cluster.Statistics.HashesEmptied += emptied ? 1 : 0;
             bool writesNothing = expected == before;
             if (writesNothing ? after.Version == version.Value : after != expected)
             {
-                throw new SimulationException($"{key}: {write} should have left {(writesNothing ? "everything as it was" : expected)}, and there is {after}; before it there was {before}.");
+                string left = writesNothing ? "everything as it was" : $"{expected}";
+                throw new SimulationException($"{key}: {write} should have left {left}, and there is {after}; before it there was {before}.");
             }
         }
     }
 
-    /// <summary>Each state is what a write that was told, one of unknown outcome, or an expiry made of the one before; and none made two.</summary>
+    /// <summary>Each state is what a write, told or of unknown outcome, or an expiry made of the one before; and none made two.</summary>
     private void CheckStates(string key, List<State> truth, List<HashOperation> writes)
     {
         var told = new Dictionary<ulong, HashOperation>();
@@ -99,7 +104,7 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
         {
             if (!told.TryAdd(write.Result.Version.Value, write))
             {
-                throw new SimulationException($"{key}: two writes were told the same version: {write} and {told[write.Result.Version.Value]}.");
+                throw new SimulationException($"{key}: a version was told twice: {write} and {told[write.Result.Version.Value]}.");
             }
         }
 
@@ -116,7 +121,9 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
                 int by = unknown.FindIndex(w => Apply(w, before, version).After == state);
                 if (by < 0)
                 {
-                    throw new SimulationException($"{key}: nothing that clients sent makes {state} of {before}: a write took effect twice, or wrongly.\n  {string.Join("\n  ", writes.Where(w => w.Outcome != HashOutcome.Refused))}");
+                    throw new SimulationException(
+                        $"{key}: nothing that clients sent makes {state} of {before}: a write took effect twice, or wrongly.\n  "
+                        + string.Join("\n  ", writes.Where(static w => w.Outcome != HashOutcome.Refused)));
                 }
 
                 // What leaves no trace of who did it may have been several times, as far as can be told.
@@ -153,27 +160,33 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
         {
             ulong least = told.Where(w => w.Return < read.Call).Select(static w => w.Result.Version.Value)
                 .Concat(reads.Where(r => r.Return < read.Call).Select(static r => r.Version)).DefaultIfEmpty().Max();
-            ulong below = told.Where(w => w.Call > read.Return).Select(static w => w.Result.Version.Value).DefaultIfEmpty(ulong.MaxValue).Min();
+            ulong below = told.Where(w => w.Call > read.Return).Select(static w => w.Result.Version.Value)
+                .DefaultIfEmpty(ulong.MaxValue).Min();
             State first = At(truth, least);
             bool fits = read.Version != 0
                 ? read.Version >= first.Version && read.Version < below && truth.Exists(s => s.Version == read.Version && s.Content == read.Content)
-                : !first.Content.Exists || first.ExpiresAtMs != 0 || truth.Exists(s => s.Version > least && s.Version < below && (!s.Content.Exists || s.ExpiresAtMs != 0));
+                : MayBeGone(first) || truth.Exists(s => s.Version > least && s.Version < below && MayBeGone(s));
             if (!fits)
             {
-                throw new SimulationException($"{key}: a read ({read.Call}..{read.Return}) saw {read.Content} of version {read.Version}; what it may see begins with {first} and ends below {below}.");
+                throw new SimulationException(
+                    $"{key}: a read ({read.Call}..{read.Return}) saw {read.Content} of version {read.Version}; "
+                    + $"what it may see begins with {first} and ends below {below}.");
             }
         }
     }
 
     // Versions of conditions that did not hold are not their own.
-    private static bool Counts(HashOperation write) => write.Outcome == HashOutcome.Told && write.Result.Status != CommandStatus.ConditionFailed;
+    private static bool Counts(HashOperation write) =>
+        write.Outcome == HashOutcome.Told && write.Result.Status != CommandStatus.ConditionFailed;
+
+    private static bool MayBeGone(State state) => !state.Content.Exists || state.ExpiresAtMs != 0;
 
     private static State At(List<State> truth, ulong version) => truth.LastOrDefault(s => s.Version <= version);
 
     /// <summary>The model: what a write makes of a state, and what it tells.</summary>
     private static (State After, CommandResult Result) Apply(HashOperation write, State before, Version version)
     {
-        State Left(HashContent content) => content.Exists ? new State(version.Value, content, before.ExpiresAtMs) : new State(version.Value, default, 0);
+        State Left(HashContent content) => new(version.Value, content, content.Exists ? before.ExpiresAtMs : 0);
         CommandResult Ok(long number = 0, bool found = false) => new(CommandStatus.Ok, version, found, number);
         CommandResult Failed(CommandProblem problem) => new(CommandStatus.Failed, version, Problem: problem);
 
@@ -236,7 +249,7 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
     {
         public List<State> States { get; } = [];
 
-        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Version version, EntryKind kind, long expiresAtMs) => States.Add(new State(
-            version.Value, kind == EntryKind.Delete ? default : HashContent.Of(value, kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes), expiresAtMs));
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Version version, EntryKind kind, long expiresAtMs) =>
+            States.Add(new State(version.Value, kind == EntryKind.Delete ? default : HashContent.Of(value, SimValue.TypeOf(kind)), expiresAtMs));
     }
 }

@@ -63,9 +63,13 @@ internal sealed class HashOperation
     public CommandResult Result { get; set; }
 
     /// <summary>True when what it leaves behind says that it did it, and nobody else.</summary>
-    public bool IsUnique => Action is HashAction.Set or HashAction.SetAbsent or HashAction.Increment or HashAction.Put or HashAction.PutForPrevious;
+    public bool IsUnique => Action is not (HashAction.DeleteFields or HashAction.Expire or HashAction.DeleteKey);
 
-    public override string ToString() => $"[{Call}..{(Outcome == HashOutcome.Unknown ? "?" : Return)}] client {Client}: {Action} {Key} {string.Join(' ', Pairs)} {Difference} -> {Outcome} {Result}";
+    public override string ToString()
+    {
+        string end = Outcome == HashOutcome.Unknown ? "?" : $"{Return}";
+        return $"[{Call}..{end}] client {Client}: {Action} {Key} {string.Join(' ', Pairs)} {Difference} -> {Outcome} {Result}";
+    }
 }
 
 /// <summary>A read of a key of hashes; no version: there was nothing.</summary>
@@ -96,7 +100,7 @@ internal readonly record struct HashContent(string? Text)
 
         if (!HashReader.IsWellFormed(value))
         {
-            throw new SimulationException($"A hash is stored as {Convert.ToHexString(value)}, which is none: it has no fields, or makes no sense.");
+            throw new SimulationException($"A hash is stored as {Convert.ToHexString(value)}, which is none: no fields, or no sense.");
         }
 
         var fields = new List<(string, string)>();
@@ -111,5 +115,7 @@ internal readonly record struct HashContent(string? Text)
     public List<(string Field, string Value)> Fields() =>
         IsHash ? [.. Text!.Split(FieldMark)[1..].Select(static f => (f.Split(ValueMark)[0], f.Split(ValueMark)[1]))] : [];
 
-    public override string ToString() => Text is null ? "nothing" : IsHash ? "{" + string.Join(", ", Fields().Select(static f => $"{f.Field}={f.Value}")) + "}" : Text;
+    public override string ToString() => Text is null ? "nothing"
+        : IsHash ? "{" + string.Join(", ", Fields().Select(static f => $"{f.Field}={f.Value}")) + "}"
+        : Text;
 }

@@ -11,8 +11,9 @@ using Henge.Storage;
 namespace Henge.Simulation.Clients;
 
 /// <summary>
-/// One client of hashes in a closed loop: sets, deletes and increments fields, writes plain values over hashes and hashes over plain values, lets keys expire, and reads. Writes with a session are
-/// repeated with the same sequence after an unknown outcome. <see cref="HashCheck"/> holds what it saw against a model.
+/// One client of hashes in a closed loop: sets, deletes and increments fields, writes plain values over hashes and hashes over plain
+/// values, lets keys expire, and reads. Writes with a session are repeated with the same sequence after an unknown outcome.
+/// <see cref="HashCheck"/> holds what it saw against a model.
 /// </summary>
 internal sealed class SimHashes(int number, SimClient runner, SimCluster cluster, SimHistory history)
 {
@@ -104,7 +105,8 @@ internal sealed class SimHashes(int number, SimClient runner, SimCluster cluster
     {
         long id = ++history.LastValue;
         bool session = _random.PerMille(800);
-        SessionStamp stamp = session ? new SessionStamp(_clientId, ++_sequence, _answered ? SessionFlags.Continues : SessionFlags.None) : default;
+        SessionFlags flags = _answered ? SessionFlags.Continues : SessionFlags.None;
+        SessionStamp stamp = session ? new SessionStamp(_clientId, ++_sequence, flags) : default;
         var operation = new HashOperation { Client = number, Key = Encoding.ASCII.GetString(key), Call = history.Instant() };
         var command = new ArrayBufferWriter<byte>();
         Encode(operation, command, key, id, stamp);
@@ -121,8 +123,12 @@ internal sealed class SimHashes(int number, SimClient runner, SimCluster cluster
         if (choice < 30)
         {
             operation.Action = HashAction.Set;
-            KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>[] fields =
-                [.. Enumerable.Range(0, 1 + _random.Next(3)).Select(_ => KeyValuePair.Create((ReadOnlyMemory<byte>)Name(), (ReadOnlyMemory<byte>)(_random.PerMille(100) ? [(byte)'x', .. number] : number)))];
+            var fields = new KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>[1 + _random.Next(3)];
+            for (int i = 0; i < fields.Length; i++)
+            {
+                fields[i] = new(Name(), _random.PerMille(100) ? [(byte)'x', .. number] : number);
+            }
+
             operation.Pairs.AddRange(fields.Select(static f => (Text(f.Key), Text(f.Value))));
             CommandEncoder.HashSet(command, key, fields, LimitBytes, session: stamp);
         }

@@ -39,7 +39,7 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
 
     public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Version version, EntryKind kind, long expiresAtMs)
     {
-        if (!_found.TryAdd(Encoding.ASCII.GetString(key), (SimValue.NumberOf(value, kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes), version.Value)))
+        if (!_found.TryAdd(Encoding.ASCII.GetString(key), (SimValue.NumberOf(value, SimValue.TypeOf(kind)), version.Value)))
         {
             throw new SimulationException($"A scan gave the key {Encoding.ASCII.GetString(key)} twice.");
         }

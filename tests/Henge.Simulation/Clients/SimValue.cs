@@ -14,7 +14,11 @@ internal static class SimValue
         Encoding.ASCII.GetBytes(number.ToString(CultureInfo.InvariantCulture) + "|" + new string('v', random.PerMille(50) ? random.Next(1500) : random.Next(60)));
 
     /// <summary>The same for any type: a hash is told by all of it, since many writes make it.</summary>
-    public static long NumberOf(ReadOnlySpan<byte> value, DataType type) => type == DataType.Bytes ? NumberOf(value) : (long)(XxHash64.HashToUInt64(value) >> 1) | 1;
+    public static long NumberOf(ReadOnlySpan<byte> value, DataType type) =>
+        type == DataType.Bytes ? NumberOf(value) : (long)(XxHash64.HashToUInt64(value) >> 1) | 1;
+
+    /// <summary>What a stored value of a kind is: there is no other type with a kind of its own than the hash.</summary>
+    public static DataType TypeOf(EntryKind kind) => kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes;
 
     public static long NumberOf(ReadOnlySpan<byte> value)
     {

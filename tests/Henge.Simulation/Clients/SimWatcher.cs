@@ -6,8 +6,9 @@ using Henge.Simulation.World;
 namespace Henge.Simulation.Clients;
 
 /// <summary>
-/// Watches everything from the beginning, through whichever node is there: reads at its own pace, and goes on elsewhere with the token when its node dies or on a whim. Where
-/// history from the beginning is not kept, it begins at the oldest version that is. What it has seen in the end must be the whole history from there on, each event once, in order.
+/// Watches everything from the beginning, through whichever node is there: reads at its own pace, and goes on elsewhere with the token
+/// when its node dies or on a whim. Where history from the beginning is not kept, it begins a little above the oldest that is. What it has
+/// seen in the end must be the whole history from there on, each event once, in order.
 /// </summary>
 internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceiver
 {
@@ -57,7 +58,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             return;
         }
 
-        _came.Add((Encoding.ASCII.GetString(watchEvent.Key), watchEvent.Version.Value, watchEvent.Reason, watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value, watchEvent.Type) : 0));
+        long value = watchEvent.Reason == WatchReason.Put ? SimValue.NumberOf(watchEvent.Value, watchEvent.Type) : 0;
+        _came.Add((Encoding.ASCII.GetString(watchEvent.Key), watchEvent.Version.Value, watchEvent.Reason, value));
     }
 
     private void Turn()
@@ -156,7 +158,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
 
     private void Lose(SimNode node)
     {
-        // History goes on being let go while the watcher looks for another node. A replica that took in a snapshot may keep less than its node does.
+        // History goes on being let go while the watcher looks for another node. A replica that took in a snapshot may keep less than its
+        // node does.
         cluster.Statistics.HistoryGone++;
         Core.Version floor = node.Node!.Parts.Replicas.Select(static r => r.Machine.HistoryFloor).Max();
         Start = Core.Version.FromMilliseconds(Math.Max(floor.Milliseconds, Start.Milliseconds) + MarginMs);

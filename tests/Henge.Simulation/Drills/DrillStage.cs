@@ -89,7 +89,8 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
         var command = new ArrayBufferWriter<byte>();
         CommandEncoder.Put(command, _keys[shard], SimValue.Create(++_value, Random), default, default);
         var write = new DrillWrite();
-        Submit(node, new SimOperation(o => write.Ended = o) { Kind = OperationKind.Write, Key = _keys[shard], Command = command.WrittenMemory }, withinMs);
+        var operation = new SimOperation(o => write.Ended = o) { Kind = OperationKind.Write, Key = _keys[shard], Command = command.WrittenMemory };
+        Submit(node, operation, withinMs);
         return write;
     }
 

@@ -4,8 +4,9 @@ using Henge.Simulation.World;
 namespace Henge.Simulation.Drills;
 
 /// <summary>
-/// A follower sends a write on to the leader, and the frame is long on its way. Another node leads, and takes the follower's next write; then the first leads again, in a later term, and the frame comes.
-/// It must not take effect behind the write that was sent after it (decision 0141).
+/// A follower sends a write on to the leader, and the frame is long on its way. Another node leads, and takes the follower's next write;
+/// then the first leads again, in a later term, and the frame comes. It must not take effect behind the write that was sent after it
+/// (decision 0141).
 /// </summary>
 internal sealed class LateForwardDrill(DrillStage stage)
 {
@@ -38,7 +39,9 @@ internal sealed class LateForwardDrill(DrillStage stage)
                 stage.World.RunUntil(stage.World.NowMs + PatienceMs, () => first.Ended is not null);
                 if (first.Version > second.Version)
                 {
-                    throw new SimulationException($"A write that node {giver.Index} had sent on to the leader of an earlier term took effect at version {first.Version}, behind the one that was sent after it, at {second.Version}.");
+                    throw new SimulationException(
+                        $"A write that node {giver.Index} had sent on to the leader of an earlier term took effect at version {first.Version}, "
+                        + $"behind the one that was sent after it, at {second.Version}.");
                 }
             }
         }
