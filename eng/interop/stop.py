@@ -38,21 +38,22 @@ os.kill(int(sys.argv[2]), signal.SIGTERM)
 failed = 0
 
 
-def ends(name, stream):
+def ends(name, stream, expected, last_status=None):
     global failed
+    last = None
     try:
-        for _ in stream:
+        for last in stream:
             pass
         code = grpc.StatusCode.OK
     except grpc.RpcError as e:
         code = e.code()
-    good = code == grpc.StatusCode.UNAVAILABLE
+    good = code == expected and (last_status is None or (last is not None and last.status == last_status))
     failed += not good
-    print(f"{'ok   ' if good else 'FAIL '} python: {name} ends with UNAVAILABLE when the node stops  {'' if good else code}", flush=True)
+    print(f"{'ok   ' if good else 'FAIL '} python: {name} ends with {expected.name} when the node stops  {'' if good else (code, last)}", flush=True)
 
 
-ends("a watch", watch)
-ends("a health watch", healthy)
+ends("a watch", watch, grpc.StatusCode.UNAVAILABLE)
+ends("a health watch that has told NOT_SERVING", healthy, grpc.StatusCode.OK, health.HealthCheckResponse.NOT_SERVING)
 writer.join(15)
 last = done[-1]
 good = isinstance(last, grpc.RpcError) and last.code() == grpc.StatusCode.UNAVAILABLE

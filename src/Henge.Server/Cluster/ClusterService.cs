@@ -1,40 +1,43 @@
+using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
-using Henge.Server.Grpc;
+using Henge.Server.Calls;
 using Henge.Server.Kv;
 
 namespace Henge.Server.Cluster;
 
 /// <summary><c>henge.v1.Cluster</c>: for operators, and for clients that route by themselves. Thread-safe.</summary>
-internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bool tls)
+internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate gate) : Protocol.V1.Cluster.ClusterBase
 {
     public const string Name = "henge.v1.Cluster";
 
     private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PeerTimeout = TimeSpan.FromSeconds(2);
 
-    public GrpcService Create() => new(Name, ClusterReflection.Descriptor.Services[0], new Dictionary<string, GrpcMethod>
+    /// <summary>The service's methods.</summary>
+    public ServerServiceDefinition Define()
     {
-        ["Topology"] = new UnaryMethod<TopologyRequest, TopologyResponse>(TopologyAsync),
-        ["ClusterStatus"] = new UnaryMethod<ClusterStatusRequest, ClusterStatusResponse>(ClusterStatusAsync),
-        ["TransferLeader"] = new UnaryMethod<TransferLeaderRequest, TransferLeaderResponse>(TransferLeaderAsync),
-    });
+        ServiceMethods methods = new(Name, new ErrorInterceptor(gate.Errors));
+        Protocol.V1.Cluster.BindService(methods, this);
+        return methods.Build();
+    }
 
-    private async ValueTask<TopologyResponse> TopologyAsync(TopologyRequest request, ServerCall call)
+    /// <inheritdoc/>
+    public override async Task<TopologyResponse> Topology(TopologyRequest request, ServerCallContext context)
     {
         if (request.NewerThanEpoch > 0 && node.GetTopology().Epoch <= request.NewerThanEpoch)
         {
-            await WaitForChangeAsync(request.NewerThanEpoch, call.Cancellation);
+            await WaitForChangeAsync(request.NewerThanEpoch, CallTerms.Of(context).Cancellation);
         }
 
         // Without the id a caller could not tell whether the addresses lead to nodes of this cluster.
         Topology topology = node.GetTopology();
         return topology.ClusterId.Length > 0
             ? ToMessage(topology)
-            : throw new GrpcException(
-                GrpcStatusCode.Unavailable, "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.", ErrorCode.Unavailable);
+            : throw new HengeException(
+                ErrorCode.Unavailable, "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.");
     }
 
     private async Task WaitForChangeAsync(ulong epoch, CancellationToken cancellation)
@@ -66,12 +69,15 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
         }
     }
 
-    private async ValueTask<ClusterStatusResponse> ClusterStatusAsync(ClusterStatusRequest request, ServerCall call)
+    /// <inheritdoc/>
+    public override async Task<ClusterStatusResponse> ClusterStatus(ClusterStatusRequest request, ServerCallContext context)
     {
         Topology topology = node.GetTopology();
         NodeId self = node.GetStatus().Id;
         ClusterStatusResponse response = new();
-        IEnumerable<Task<ClusterStatusResponse.Types.Node>> asked = topology.Nodes.Select(entry => AskAsync(entry, topology.ClusterId, entry.Id == self, call.Cancellation));
+        CancellationToken cancellation = CallTerms.Of(context).Cancellation;
+        IEnumerable<Task<ClusterStatusResponse.Types.Node>> asked =
+            topology.Nodes.Select(entry => AskAsync(entry, topology.ClusterId, entry.Id == self, cancellation));
         response.Nodes.AddRange(await Task.WhenAll(asked));
         return response;
     }
@@ -85,25 +91,27 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
             return answer;
         }
 
-        using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        timeout.CancelAfter(PeerTimeout);
         try
         {
-            answer.Status = await peers.GetAsync(entry.Address, clusterId, tls, timeout.Token);
+            answer.Status = await peers.GetAsync(entry.Address, clusterId, PeerTimeout, cancellation);
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (RpcException e) when (e.StatusCode == StatusCode.DeadlineExceeded && !cancellation.IsCancellationRequested)
         {
             answer.Error = $"It did not answer within {PeerTimeout.TotalSeconds:0} s.";
         }
-        catch (Exception e) when (e is HttpRequestException or GrpcException or IOException or Google.Protobuf.InvalidProtocolBufferException)
+        catch (RpcException e)
         {
-            answer.Error = e.Message;
+            cancellation.ThrowIfCancellationRequested();
+            answer.Error = e.Trailers.GetValue(GrpcHeaders.HengeError) == GrpcErrors.ToTrailer(ErrorCode.Misconfigured)
+                ? "A node of another cluster answers there."
+                : e.Status.Detail;
         }
 
         return answer;
     }
 
-    private ValueTask<TransferLeaderResponse> TransferLeaderAsync(TransferLeaderRequest request, ServerCall call)
+    /// <inheritdoc/>
+    public override Task<TransferLeaderResponse> TransferLeader(TransferLeaderRequest request, ServerCallContext context)
     {
         Topology topology = node.GetTopology();
         NodeId self = node.GetStatus().Id;
@@ -125,7 +133,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
             }
         }
 
-        return ValueTask.FromResult(response);
+        return Task.FromResult(response);
     }
 
     private static NodeId Find(string name, Topology topology)
@@ -138,10 +146,9 @@ internal sealed class ClusterService(IHengeNode node, PeerStatusClient peers, bo
             }
         }
 
-        throw new GrpcException(
-            GrpcStatusCode.InvalidArgument,
-            $"There is no node \"{name}\" in the cluster. There are: {string.Join(", ", topology.Nodes.Select(entry => entry.Name))}.",
-            ErrorCode.InvalidArgument);
+        throw new HengeException(
+            ErrorCode.InvalidArgument,
+            $"There is no node \"{name}\" in the cluster. There are: {string.Join(", ", topology.Nodes.Select(entry => entry.Name))}.");
     }
 
     private static TopologyResponse ToMessage(Topology topology)

@@ -1,4 +1,3 @@
-using Henge.Server.Grpc;
 using Henge.Server.Ports;
 
 namespace Henge.Server;

@@ -5,7 +5,6 @@ using Henge.Server.Metrics;
 using Henge.Server.Peers;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
-using Henge.Server.Rest;
 using Henge.Server.Runtime;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -85,7 +84,7 @@ public sealed partial class HengeHost : IAsyncDisposable
                 PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
             }
 
-            HengeServer server = new(node.Node, options.Door, protocols, [new KvEndpoint(node.Node), new WatchEndpoint(node.Node)], logging, metrics);
+            HengeServer server = new(node.Node, options.Door, protocols, logging: logging, metrics: metrics);
             ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>
             {
                 if (problem is null)

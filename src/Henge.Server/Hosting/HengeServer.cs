@@ -1,21 +1,25 @@
 using System.Net;
 using System.Net.Sockets;
+using Grpc.Core;
+using Grpc.HealthCheck;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Calls;
 using Henge.Server.Cluster;
-using Henge.Server.Grpc;
-using Henge.Server.Health;
 using Henge.Server.Http;
 using Henge.Server.Kv;
 using Henge.Server.Metrics;
 using Henge.Server.Ports;
-using Henge.Server.Reflection;
+using Henge.Server.Rest;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
+using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace Henge.Server;
 
@@ -26,29 +30,29 @@ namespace Henge.Server;
 public sealed class HengeServer : IAsyncDisposable
 {
     private readonly DoorOptions _options;
-    private readonly KestrelServer _kestrel;
-    private readonly HengeApplication _application;
-    private readonly HealthState _health = new();
+    private readonly WebApplication _application;
+    private readonly HealthState _health;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ServerMetrics _metrics;
     private readonly PrometheusExporter _exporter;
     private readonly PortDispatcher _dispatcher;
-    private readonly GrpcServer _grpc;
-    private readonly PeerStatusClient _peers = new();
+    private readonly CallGate _gate;
+    private readonly PeerStatus _peers;
     private ListenOptions? _listen;
+    private bool _disposed;
 
     /// <summary>Prepares the doors of a node. Nothing listens yet. Throws <see cref="HengeException"/> (Misconfigured) for settings that cannot work.</summary>
     /// <param name="node">The node behind the doors.</param>
     /// <param name="options">Where to listen, and limits.</param>
     /// <param name="protocols">Protocols beside HTTP, in the order in which they are asked.</param>
-    /// <param name="endpoints">HTTP paths beside <c>/healthz</c> and <c>/readyz</c>, in the order in which they are asked.</param>
+    /// <param name="endpoints">Maps HTTP endpoints beside those of the node.</param>
     /// <param name="logging">Takes what operators should read; null: nobody does.</param>
     /// <param name="metrics">Where to measure; the server disposes of it. Null: one of its own.</param>
     public HengeServer(
         IHengeNode node,
         DoorOptions options,
         IReadOnlyList<IConnectionProtocol>? protocols = null,
-        IReadOnlyList<IHttpEndpoint>? endpoints = null,
+        Action<IEndpointRouteBuilder>? endpoints = null,
         ILoggerFactory? logging = null,
         ServerMetrics? metrics = null)
     {
@@ -58,34 +62,40 @@ public sealed class HengeServer : IAsyncDisposable
         _exporter = new PrometheusExporter(_metrics);
         logging ??= NullLoggerFactory.Instance;
         ILogger logger = logging.CreateLogger("Henge.Server");
-        _grpc = CreateGrpc(node, logger);
-        _application = new HengeApplication(_grpc, new HttpRouter([new HealthEndpoint(_health), new MetricsEndpoint(_exporter), .. endpoints ?? []], _metrics, logger));
+        _gate = new CallGate(options.Grpc, node, _metrics, new CallErrors(logger, _stopping.Token), _stopping.Token);
+        _health = new HealthState(TellHealth);
 
         HandoffEndPoint http2 = new("http2");
         HandoffEndPoint http1 = new("http1");
         TlsUpgrade? tls = TlsCertificate.Load(options) is { } loaded ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics) : null;
+        _peers = new PeerStatus(tls is not null);
         _dispatcher = new PortDispatcher(options.Port, tls, protocols ?? [], http2.Listener, http1.Listener, _metrics);
-
         _metrics.Meter.CreateObservableGauge(
-            "henge.server.input.size", () => _dispatcher.InputBytes, "By", "Bytes that have arrived on RESP and JSON lines connections and were not taken yet, without the first 64 KiB of each connection.");
+            "henge.server.input.size",
+            () => _dispatcher.InputBytes,
+            "By",
+            "Bytes that have arrived on RESP and JSON lines connections and were not taken yet, without the first 64 KiB of each connection.");
 
-        KestrelServerOptions kestrel = CreateKestrelOptions(options);
-        kestrel.Listen(http2, listen => listen.Protocols = HttpProtocols.Http2);
-        kestrel.Listen(http1, listen => listen.Protocols = HttpProtocols.Http1);
-        kestrel.Listen(Resolve(options.Address), listen =>
+        IPEndPoint address = Resolve(options.Address);
+        _application = WebHosting.Create(options, _health, logging, kestrel =>
         {
-            _listen = listen;
-            listen.Run(_dispatcher.RunAsync);
+            kestrel.Listen(http2, static listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(http1, static listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(address, listen =>
+            {
+                _listen = listen;
+                listen.Run(_dispatcher.RunAsync);
+            });
         });
-        SocketTransportFactory sockets = new(Options.Create(new SocketTransportOptions { Backlog = 1024, WaitForDataBeforeAllocatingBuffer = false }), logging);
-        _kestrel = new KestrelServer(Options.Create(kestrel), new PortTransportFactory(sockets), logging);
+        MapGrpc(node);
+        MapHttp(node, new HttpDoor(_metrics, logger), endpoints);
     }
 
     /// <summary>Where it listens, with the port that the system chose when the setting said 0. After <see cref="StartAsync"/> only.</summary>
     public IPEndPoint EndPoint => _listen?.IPEndPoint ?? throw new InvalidOperationException("The server has not been started.");
 
-    /// <summary>The gRPC part, for tests.</summary>
-    internal GrpcServer Grpc => _grpc;
+    /// <summary>The way of gRPC calls, for tests.</summary>
+    internal CallGate Calls => _gate;
 
     /// <summary>Connections that are open now.</summary>
     public int OpenConnections => _dispatcher.Open;
@@ -98,7 +108,7 @@ public sealed class HengeServer : IAsyncDisposable
     {
         try
         {
-            await _kestrel.StartAsync(_application, cancellationToken);
+            await _application.StartAsync(cancellationToken);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
@@ -144,7 +154,7 @@ public sealed class HengeServer : IAsyncDisposable
         SetProblem("The node is stopping.");
         using CancellationTokenSource drain = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         drain.CancelAfter(_options.DrainTimeout);
-        Task stopped = _kestrel.StopAsync(drain.Token);
+        Task stopped = _application.StopAsync(drain.Token);
         await _stopping.CancelAsync();
         await stopped;
     }
@@ -152,52 +162,58 @@ public sealed class HengeServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         await StopAsync(new CancellationToken(canceled: true));
-        _kestrel.Dispose();
+        await _application.DisposeAsync();
         _peers.Dispose();
         _stopping.Dispose();
         _exporter.Dispose();
         _metrics.Dispose();
     }
 
-    private GrpcServer CreateGrpc(IHengeNode node, ILogger logger)
+    private void MapGrpc(IHengeNode node)
     {
-        List<GrpcService> services = [];
-        DescriptorIndex? index = null;
-        KvService kv = new(node, _options);
-        services.Add(kv.Create(KvService.Name));
-        services.Add(kv.Create(KvService.SecondName));
-        services.Add(new ClusterService(node, _peers, _options.TlsCertificateFile is { Length: > 0 }).Create());
-        services.Add(new HealthService(_health, () => services.Select(s => s.Name)).Create());
-        services.Add(new ReflectionV1Service(() => index!).Create());
-        services.Add(new ReflectionV1AlphaService(() => index!).Create());
-        index = new DescriptorIndex(services.Select(s => (s.Name, s.Descriptor)));
-        return new GrpcServer(_options.Grpc, services, node, _metrics, logger, _stopping.Token);
+        KvService kv = new(node, _options.Streams, _gate);
+        IEnumerable<ServerServiceDefinition> definitions =
+            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), new ClusterService(node, _peers, _gate).Define()];
+        List<IEndpointConventionBuilder> mapped = [.. definitions.Select(_application.MapGrpcService)];
+        mapped.Add(_application.MapGrpcHealthChecksService());
+        mapped.Add(_application.MapGrpcReflectionService());
+        foreach (IEndpointConventionBuilder methods in mapped)
+        {
+            methods.Finally(endpoint =>
+            {
+                string method = ((RouteEndpointBuilder)endpoint).RoutePattern.RawText![1..];
+                endpoint.RequestDelegate = _gate.Before(method, ServedServices.TakesStream(method), endpoint.RequestDelegate!);
+            });
+        }
     }
 
-    private static KestrelServerOptions CreateKestrelOptions(DoorOptions options)
+    private void MapHttp(IHengeNode node, HttpDoor door, Action<IEndpointRouteBuilder>? endpoints)
     {
-        KestrelServerOptions kestrel = new()
+        RouteGroupBuilder group = _application.MapGroup("");
+        NodeEndpoints.Map(group, _exporter);
+        RestEndpoints.Map(group, node);
+        endpoints?.Invoke(group);
+        door.PutBefore(group);
+
+        // No endpoint of its own: that would take the place of the answer that a path is there, and a method is not.
+        RequestDelegate nothing = door.Before(HttpDoor.NotFoundAsync, "other");
+        _application.Use((context, next) => context.GetEndpoint() is null ? nothing(context) : next(context));
+    }
+
+    private void TellHealth(bool serves)
+    {
+        HealthServiceImpl health = _application.Services.GetRequiredService<HealthServiceImpl>();
+        foreach (string service in (string[])["", .. ServedServices.Names])
         {
-            AddServerHeader = false,
-            // Behind TLS or a proxy the caller's idea of the scheme is its own business.
-            AllowAlternateSchemes = true,
-        };
-        KestrelServerLimits limits = kestrel.Limits;
-        limits.MaxConcurrentConnections = null; // The dispatcher counts, before HTTP begins.
-        limits.MaxRequestBodySize = null; // Streams have no size; messages have their own limit, and HTTP/1.1 endpoints theirs.
-        limits.MaxRequestHeadersTotalSize = options.Http.HeaderBytes;
-        limits.MaxRequestHeaderCount = options.Http.HeaderCount;
-        limits.MaxRequestLineSize = Math.Max(8 * 1024, options.Http.HeaderBytes);
-        limits.KeepAliveTimeout = options.Http.IdleTimeout;
-        limits.RequestHeadersTimeout = options.Http.HeadersTimeout;
-        limits.MinResponseDataRate = null; // It would cut a whole connection for one slow watcher; streams have a bound of their own.
-        limits.Http2.MaxStreamsPerConnection = options.Http.StreamsPerConnection;
-        limits.Http2.InitialConnectionWindowSize = options.Http.ConnectionWindowBytes;
-        limits.Http2.InitialStreamWindowSize = options.Http.StreamWindowBytes;
-        limits.Http2.KeepAlivePingDelay = options.Http.KeepAlivePingDelay;
-        limits.Http2.KeepAlivePingTimeout = options.Http.KeepAlivePingTimeout;
-        return kestrel;
+            health.SetStatus(service, serves ? ServingStatus.Serving : ServingStatus.NotServing);
+        }
     }
 
     private static HengeException CannotListen(string address, Exception e)

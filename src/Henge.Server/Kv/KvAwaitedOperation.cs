@@ -1,7 +1,6 @@
 using System.Threading.Tasks.Sources;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Server.Grpc;
 
 namespace Henge.Server.Kv;
 

@@ -1,33 +1,40 @@
+using Grpc.Core;
 using Henge.Node.Api;
-using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
-using Henge.Server.Grpc;
+using Henge.Server.Calls;
 
 namespace Henge.Server.Kv;
 
-/// <summary><c>henge.v1.KVStore</c>, which is also served as <c>kvstore.KVStore</c>. Thread-safe.</summary>
-internal sealed class KvService(IHengeNode node, DoorOptions options)
+/// <summary>
+/// <c>henge.v1.KVStore</c>, which is also served as <c>kvstore.KVStore</c>. Ordinary calls are over the generated messages; calls that move many or large values
+/// have messages of their own, which are read and written in place. Thread-safe.
+/// </summary>
+internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate gate) : KVStore.KVStoreBase
 {
+    /// <summary>The service's name.</summary>
     public const string Name = "henge.v1.KVStore";
+
+    /// <summary>The name of the API's ancestor, whose clients can talk to Henge.</summary>
     public const string SecondName = "kvstore.KVStore";
 
-    private readonly KvUnaryPool _pool = new(node);
+    private readonly KvUnaryCalls _unary = new(node, gate);
 
-    public GrpcService Create(string name) => new(name, KvReflection.Descriptor.Services[0], new Dictionary<string, GrpcMethod>
+    /// <summary>The service's methods under one of its names.</summary>
+    public ServerServiceDefinition Define(string name)
     {
-        ["Get"] = new KvUnaryMethod(_pool, KvRequestKind.Get),
-        ["Put"] = new KvUnaryMethod(_pool, KvRequestKind.Put),
-        ["Delete"] = new KvUnaryMethod(_pool, KvRequestKind.Delete),
-        ["Watch"] = new ServerStreamingMethod<WatchRequest, WatchEvent>((request, _, call) => new WatchStream(node, options.Streams, call).RunAsync(request)),
-        ["Scan"] = new ScanMethod(node, streaming: false),
-        ["ScanStream"] = new ScanMethod(node, streaming: true),
-        ["NodeStatus"] = new UnaryMethod<StatusRequest, StatusResponse>((_, _) => ValueTask.FromResult(StatusMapper.ToMessage(node))),
-        ["History"] = new UnaryMethod<HistoryRequest, HistoryResponse>(HistoryAsync),
-        ["Txn"] = new UnaryMethod<TxnRequest, TxnResponse>(TxnAsync),
-        ["Session"] = new SessionMethod(node, options.Streams),
-    });
+        ServiceMethods methods = new(
+            name, new ErrorInterceptor(gate.Errors), nameof(Get), nameof(Put), nameof(Delete), nameof(Watch), nameof(Scan), nameof(ScanStream), nameof(Session));
+        KVStore.BindService(methods, this);
+        AddStreams(methods, name);
+        _unary.AddTo(methods, name, refusesInMessage: name == SecondName);
+        return methods.Build();
+    }
 
-    private async ValueTask<HistoryResponse> HistoryAsync(HistoryRequest request, ServerCall call)
+    /// <inheritdoc/>
+    public override Task<StatusResponse> NodeStatus(StatusRequest request, ServerCallContext context) => Task.FromResult(StatusMapper.ToMessage(node));
+
+    /// <inheritdoc/>
+    public override async Task<HistoryResponse> History(HistoryRequest request, ServerCallContext context)
     {
         KvValidation.CheckKey(request.HasKey, request.Key.Span, node.Limits);
         Core.Version newest = KvValidation.Version(request.MaxVersion, "max_version");
@@ -37,7 +44,7 @@ internal sealed class KvService(IHengeNode node, DoorOptions options)
             Key = request.Key.Memory,
             Consistency = KvValidation.Consistency((ulong)request.Consistency),
             ReadVersion = newest,
-            DeadlineMs = call.DeadlineMs,
+            DeadlineMs = CallTerms.Of(context).DeadlineMs,
         };
         await barrier.RunAsync(node);
         int limit = (int)Math.Min(request.Limit == 0 ? uint.MaxValue : request.Limit, (uint)node.Limits.ScanPageItems);
@@ -48,14 +55,15 @@ internal sealed class KvService(IHengeNode node, DoorOptions options)
         return reader.Response;
     }
 
-    private async ValueTask<TxnResponse> TxnAsync(TxnRequest request, ServerCall call)
+    /// <inheritdoc/>
+    public override async Task<TxnResponse> Txn(TxnRequest request, ServerCallContext context)
     {
         OperationBuffer buffer = new();
         KvAwaitedOperation operation = new()
         {
             Kind = OperationKind.Write,
             LeaderOnly = request.LeaderOnly,
-            DeadlineMs = call.DeadlineMs,
+            DeadlineMs = CallTerms.Of(context).DeadlineMs,
             Key = TxnCodec.Encode(request, buffer, node.Limits),
             Command = buffer.Memory,
         };
@@ -64,73 +72,82 @@ internal sealed class KvService(IHengeNode node, DoorOptions options)
         buffer.Clear();
         return response;
     }
-}
 
-/// <summary>Scan and ScanStream.</summary>
-internal sealed class ScanMethod(IHengeNode node, bool streaming) : GrpcMethod
-{
-    public override async Task InvokeAsync(ServerCall call)
+    private void AddStreams(ServiceMethods methods, string name)
     {
-        ScanPager? pager = null;
-        long reserved = 0;
+        Marshaller<ScanRequest> scans = ServiceMethods.RequestsOf<ScanRequest>();
+        methods.Add(new Method<ScanRequest, EncodedMessage>(MethodType.Unary, name, nameof(Scan), scans, EncodedMessage.Marshaller), ScanAsync);
+        methods.Add(new Method<ScanRequest, EncodedMessage>(MethodType.ServerStreaming, name, nameof(ScanStream), scans, EncodedMessage.Marshaller), ScanStreamAsync);
+        methods.Add(
+            new Method<WatchRequest, EncodedMessage>(
+                MethodType.ServerStreaming, name, nameof(Watch), ServiceMethods.RequestsOf<WatchRequest>(), EncodedMessage.Marshaller),
+            (request, events, context) => new WatchStream(node, limits, events, context).RunAsync(request));
+        methods.Add(
+            new Method<SessionBatch, SessionAnswer>(MethodType.DuplexStreaming, name, nameof(Session), SessionBatch.Marshaller, SessionAnswer.Marshaller),
+            (batches, answers, context) => new SessionStream(node, limits, batches, answers, context).RunAsync());
+    }
+
+    private async Task<EncodedMessage> ScanAsync(ScanRequest request, ServerCallContext context)
+    {
+        CallTerms terms = CallTerms.Of(context);
+        ScanPager pager = await BeginScanAsync(request, terms);
+        terms.Held = pager;
+
+        // One page in the pager, and its copy on the way to the caller.
+        terms.Reserve(2L * node.Limits.ScanPageBytes);
+        if (request.CountOnly)
+        {
+            await pager.CountAsync(terms.Cancellation);
+        }
+        else
+        {
+            pager.ReadPage();
+        }
+
+        return new EncodedMessage { Bytes = pager.Page.Memory };
+    }
+
+    private async Task ScanStreamAsync(ScanRequest request, IServerStreamWriter<EncodedMessage> pages, ServerCallContext context)
+    {
+        CallTerms terms = CallTerms.Of(context);
+        using ScanPager pager = await BeginScanAsync(request, terms);
+        long reserved = 2L * node.Limits.ScanPageBytes;
+        gate.Budget.Take(reserved);
         try
         {
-            ScanRequest request = await MessageReader.ReadSingleAsync<ScanRequest>(call);
-            pager = new ScanPager(node, ScanPlan.Create(request, node));
-            KvAwaitedOperation barrier = new() { DeadlineMs = call.DeadlineMs };
-            pager.LoadBarrier(barrier);
-            await barrier.RunAsync(node);
-            pager.Begin(barrier.Version);
-
-            // One page in the pager, and its copy on the way to the caller.
-            long pages = 2L * node.Limits.ScanPageBytes;
-            call.Server.Budget.Take(pages);
-            reserved = pages;
-            if (request.CountOnly)
+            await terms.SendHeadersAsync(context);
+            EncodedMessage page = new();
+            do
             {
-                await pager.CountAsync(call.Cancellation);
-                call.Write(pager.Page.Span);
-            }
-            else
-            {
-                do
+                if (request.CountOnly)
+                {
+                    await pager.CountAsync(terms.Cancellation);
+                }
+                else
                 {
                     pager.ReadPage();
-                    call.Write(pager.Page.Span);
-                    await call.FlushAsync();
-                    call.Cancellation.ThrowIfCancellationRequested();
                 }
-                while (streaming && !pager.Ended);
-            }
 
-            call.Succeed();
-        }
-        catch (Exception e)
-        {
-            call.Fail(e);
+                page.Bytes = pager.Page.Memory;
+                pages.WriteOptions = terms.OptionsOf(page.Bytes.Length, flush: true);
+                await terms.TakenAsync(pages.WriteAsync(page));
+                terms.Cancellation.ThrowIfCancellationRequested();
+            }
+            while (!pager.Ended);
         }
         finally
         {
-            pager?.Page.Clear();
-            call.Server.Budget.GiveBack(reserved);
+            gate.Budget.GiveBack(reserved);
         }
     }
-}
 
-/// <summary>Session.</summary>
-internal sealed class SessionMethod(IHengeNode node, StreamLimits limits) : GrpcMethod
-{
-    public override async Task InvokeAsync(ServerCall call)
+    private async Task<ScanPager> BeginScanAsync(ScanRequest request, CallTerms terms)
     {
-        try
-        {
-            call.AllowSlowRequest();
-            await new SessionStream(node, limits, call).RunAsync();
-            call.Succeed();
-        }
-        catch (Exception e)
-        {
-            call.Fail(e);
-        }
+        ScanPager pager = new(node, ScanPlan.Create(request, node));
+        KvAwaitedOperation barrier = new() { DeadlineMs = terms.DeadlineMs };
+        pager.LoadBarrier(barrier);
+        await barrier.RunAsync(node);
+        pager.Begin(barrier.Version);
+        return pager;
     }
 }

@@ -1,62 +1,96 @@
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Server.Grpc;
+using Henge.Server.Calls;
 
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// A get, put or delete that came as a call of its own. Whoever completes it only queues it; the answer is written on a thread of the pool,
-/// and what waits costs one task.
+/// A get, put or delete that came as a call of its own. Whoever completes it only queues it; the answer is read and written on a thread of the pool, and what waits
+/// costs one task.
 /// </summary>
-internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOperation(node), IThreadPoolWorkItem
+internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGate gate) : KvOperation(node), IThreadPoolWorkItem, IDisposable
 {
-    private const string SecondPath = "/" + KvService.SecondName + "/";
     private const int Submitting = 0;
     private const int Waiting = 1;
     private const int Done = 2;
 
-    private ServerCall _call = null!;
-    private TaskCompletionSource? _done;
+    private ServerCallContext _call = null!;
+    private CallTerms _terms = null!;
+    private Task<KvUnaryOperation>? _self;
+    private TaskCompletionSource<KvUnaryOperation>? _done;
+    private HengeException? _refusal;
+    private bool _refusesInMessage;
     private int _state;
 
-    /// <summary>Hands the loaded request to the node; the task ends when the answer is written.</summary>
-    public Task SubmitAsync(ServerCall call)
+    /// <summary>Size of the answer's message, once the operation has ended.</summary>
+    public int ResponseBytes { get; private set; }
+
+    /// <summary>Makes it end with an error without having been submitted.</summary>
+    public void Refuse(HengeException refusal) => _refusal = refusal;
+
+    /// <summary>Hands the loaded request to the node; the task ends with the answer.</summary>
+    public Task<KvUnaryOperation> SubmitAsync(ServerCallContext call, bool refusesInMessage)
     {
         _call = call;
+        _terms = CallTerms.Of(call);
+        _terms.Held = this;
+        _refusesInMessage = refusesInMessage;
+        if (_refusal is { } refusal)
+        {
+            return Task.FromException<KvUnaryOperation>(CallErrors.Create(refusal.Code, refusal.Message));
+        }
+
         _state = Submitting;
-        DeadlineMs = call.DeadlineMs;
-        Node.Submit(this);
+        DeadlineMs = _terms.DeadlineMs;
+        try
+        {
+            Node.Submit(this);
+        }
+        catch (Exception e)
+        {
+            return Task.FromException<KvUnaryOperation>(gate.Errors.Of(e, call.GetHttpContext()));
+        }
+
         if (Volatile.Read(ref _state) == Done)
         {
             return FinishAsync();
         }
 
-        // Not asynchronous: the thread that writes the answer goes on in Kestrel and sends it.
-        TaskCompletionSource done = new();
+        // Not asynchronous: the thread that has read the answer goes on in the library and sends it.
+        TaskCompletionSource<KvUnaryOperation> done = new();
         _done = done;
         return Interlocked.CompareExchange(ref _state, Waiting, Submitting) == Submitting ? done.Task : FinishAsync();
     }
 
     /// <summary>Lets go of everything, and of itself.</summary>
-    public void GiveBack()
+    public void Dispose()
     {
+        if (_terms is not null)
+        {
+            _terms.Held = null;
+        }
+
         Release();
         _call = null!;
+        _terms = null!;
         _done = null;
+        _refusal = null;
         pool.Return(this);
     }
 
     void IThreadPoolWorkItem.Execute()
     {
-        TaskCompletionSource done = _done!;
-        Task finished = FinishAsync();
+        TaskCompletionSource<KvUnaryOperation> done = _done!;
+        Task<KvUnaryOperation> finished = FinishAsync();
         if (finished.IsCompletedSuccessfully)
         {
-            done.SetResult();
+            done.SetResult(this);
         }
         else
         {
-            _ = CompleteLaterAsync(finished, done);
+            done.SetFromTask(finished);
         }
     }
 
@@ -68,19 +102,12 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOp
         }
     }
 
-    private static async Task CompleteLaterAsync(Task finished, TaskCompletionSource done)
+    private Task<KvUnaryOperation> FinishAsync()
     {
-        await finished;
-        done.SetResult();
-    }
-
-    private Task FinishAsync()
-    {
-        ServerCall call = _call;
         try
         {
             int size = PrepareResponse();
-            if (size < 0 && call.Path.StartsWith(SecondPath, StringComparison.Ordinal))
+            if (size < 0 && _refusesInMessage)
             {
                 // The API's ancestor answers in the message; its clients look nowhere else.
                 size = PrepareRefusal();
@@ -88,52 +115,22 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool) : KvOp
 
             if (size < 0)
             {
-                call.Fail(Error, ErrorMessage ?? "The operation failed.", LeaderHint);
+                return Task.FromException<KvUnaryOperation>(CallErrors.Create(Error, ErrorMessage ?? "The operation failed.", LeaderHint));
             }
-            else
-            {
-                // Large answers are counted until the caller has taken them, so that slow callers cannot fill the server's memory.
-                bool large = size > MessageBudget.FreeBytes;
-                if (large)
-                {
-                    call.Server.Budget.Take(size);
-                }
 
-                call.Write(this, size);
-                if (large)
-                {
-                    return FlushLargeAsync(call, size);
-                }
-
-                call.Succeed();
-            }
+            _terms.Reserve(size);
+            ResponseBytes = size;
+            return _terms.Packs(size) ? PackAsync() : _self ??= Task.FromResult(this);
         }
         catch (Exception e)
         {
-            call.Fail(e);
+            return Task.FromException<KvUnaryOperation>(gate.Errors.Of(e, _call.GetHttpContext()));
         }
-        finally
-        {
-            GiveBack();
-        }
-
-        return Task.CompletedTask;
     }
 
-    private static async Task FlushLargeAsync(ServerCall call, int size)
+    private async Task<KvUnaryOperation> PackAsync()
     {
-        try
-        {
-            await call.FlushAsync();
-            call.Succeed();
-        }
-        catch (Exception e)
-        {
-            call.Fail(e);
-        }
-        finally
-        {
-            call.Server.Budget.GiveBack(size);
-        }
+        await _terms.SendHeadersAsync(_call);
+        return this;
     }
 }

@@ -1,12 +1,14 @@
 using System.Collections.Concurrent;
 using Henge.Node.Api;
+using Henge.Server.Calls;
 
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Operations for unary calls. Not kept with Kestrel's streams: of those it keeps at most a hundred for each connection, and makes new ones for calls above that. Thread-safe.
+/// Operations for unary calls. Not kept with Kestrel's streams: of those it keeps at most a hundred for each connection, and makes new ones for calls above that.
+/// Thread-safe.
 /// </summary>
-internal sealed class KvUnaryPool(IHengeNode node)
+internal sealed class KvUnaryPool(IHengeNode node, CallGate gate)
 {
     private const int MostKept = 4096;
 
@@ -21,7 +23,7 @@ internal sealed class KvUnaryPool(IHengeNode node)
             return operation;
         }
 
-        return new KvUnaryOperation(node, this);
+        return new KvUnaryOperation(node, this, gate);
     }
 
     public void Return(KvUnaryOperation operation)

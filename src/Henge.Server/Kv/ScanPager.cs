@@ -8,13 +8,16 @@ namespace Henge.Server.Kv;
 /// <summary>
 /// Reads pages of a scan straight into encoded ScanResponses, in one buffer that is used for all pages: a scan of any length costs a page of memory. One thread at a time.
 /// </summary>
-internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver
+internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver, IDisposable
 {
     /// <summary>The encoded response of the last page.</summary>
     public OperationBuffer Page { get; } = new();
 
     /// <summary>True when there is nothing behind the last page, or the request's limit is reached.</summary>
     public bool Ended { get; private set; }
+
+    /// <summary>Lets go of the page's memory.</summary>
+    public void Dispose() => Page.Clear();
 
     /// <summary>The operation that makes sure of the read; run it before the first page, and give its version to <see cref="Begin"/>.</summary>
     public void LoadBarrier(Operation operation)

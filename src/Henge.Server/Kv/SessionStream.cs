@@ -1,10 +1,9 @@
-using System.Buffers;
 using System.Diagnostics;
-using System.IO.Pipelines;
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Protocol.Grpc;
-using Henge.Server.Grpc;
+using Henge.Server.Calls;
 
 namespace Henge.Server.Kv;
 
@@ -21,7 +20,11 @@ internal sealed class SessionStream
     private readonly ulong _pipeline = (ulong)Interlocked.Increment(ref _streams);
     private readonly IHengeNode _node;
     private readonly StreamLimits _limits;
-    private readonly ServerCall _call;
+    private readonly IAsyncStreamReader<SessionBatch> _batches;
+    private readonly IServerStreamWriter<SessionAnswer> _answers;
+    private readonly ServerCallContext _call;
+    private readonly CallTerms _terms;
+    private readonly SessionAnswer _answer = new();
     private readonly AsyncSignal _completed = new();
     private readonly AsyncSignal _room = new();
     private readonly Stack<SessionOperation> _pool = new();
@@ -34,17 +37,21 @@ internal sealed class SessionStream
     private bool _ended;
     private bool _gone;
 
-    public SessionStream(IHengeNode node, StreamLimits limits, ServerCall call)
+    public SessionStream(
+        IHengeNode node, StreamLimits limits, IAsyncStreamReader<SessionBatch> batches, IServerStreamWriter<SessionAnswer> answers, ServerCallContext call)
     {
         _node = node;
         _limits = limits;
+        _batches = batches;
+        _answers = answers;
         _call = call;
+        _terms = CallTerms.Of(call);
     }
 
     /// <summary>Serves the stream until the caller ends it and everything is answered.</summary>
     public async Task RunAsync()
     {
-        await _call.SendHeadersAsync();
+        await _terms.SendHeadersAsync(_call);
         Task writer = WriteAsync();
         try
         {
@@ -82,89 +89,15 @@ internal sealed class SessionStream
     }
 
     /// <summary>Puts an unexpected error into the server's log.</summary>
-    public void ReportFailure(Exception exception) => _call.Server.ReportFailure(_call, exception);
+    public void ReportFailure(Exception exception) => _terms.Gate.Errors.Report(_call.GetHttpContext(), exception);
 
     private async Task ReadAsync()
     {
-        PipeReader reader = _call.Reader;
-        int reserved = 0;
-        try
+        CancellationToken cancellation = _terms.Cancellation;
+        while (await _batches.MoveNext(cancellation))
         {
-            while (true)
-            {
-                if (!reader.TryRead(out ReadResult read))
-                {
-                    read = await reader.ReadAsync(_call.Cancellation);
-                }
-
-                ReadOnlySequence<byte> buffer = read.Buffer;
-                SequencePosition start = buffer.Start;
-                try
-                {
-                    while (TryTake(ref buffer, out ReadOnlyMemory<byte> message, out byte[]? rented))
-                    {
-                        await SubmitAsync(message, rented);
-                        start = buffer.Start;
-                        _call.Server.Budget.GiveBack(reserved);
-                        reserved = 0;
-                    }
-
-                    MessageReader.Reserve(_call, buffer, ref reserved);
-                }
-                finally
-                {
-                    reader.AdvanceTo(start, buffer.End);
-                }
-
-                if (read.IsCompleted)
-                {
-                    MessageReader.ThrowIfCutOff(buffer);
-                    return;
-                }
-
-                MessageReader.ThrowIfCanceled(read);
-            }
-        }
-        finally
-        {
-            _call.Server.Budget.GiveBack(reserved);
-        }
-    }
-
-    private bool TryTake(ref ReadOnlySequence<byte> buffer, out ReadOnlyMemory<byte> message, out byte[]? rented)
-    {
-        message = default;
-        rented = null;
-        int limitBytes = _call.Server.Limits.MessageBytes;
-        if (!GrpcFrame.TryRead(ref buffer, limitBytes, out ReadOnlySequence<byte> payload, out bool compressed))
-        {
-            return false;
-        }
-
-        if (compressed)
-        {
-            MessageReader.ThrowIfNotNegotiated(_call, compressed);
-            message = GrpcGzip.Decompress(payload, limitBytes);
-        }
-        else if (payload.IsSingleSegment)
-        {
-            message = payload.First;
-        }
-        else
-        {
-            int length = (int)payload.Length;
-            rented = ArrayPool<byte>.Shared.Rent(length);
-            payload.CopyTo(rented);
-            message = rented.AsMemory(0, length);
-        }
-
-        return true;
-    }
-
-    private async ValueTask SubmitAsync(ReadOnlyMemory<byte> message, byte[]? rented)
-    {
-        try
-        {
+            using SessionBatch batch = _batches.Current;
+            ReadOnlyMemory<byte> message = batch.Bytes;
             int position = 0;
             while (position < message.Length)
             {
@@ -174,13 +107,6 @@ internal sealed class SessionStream
                 }
 
                 position += LoadBatch(message.Span[position..]);
-            }
-        }
-        finally
-        {
-            if (rented is not null)
-            {
-                ArrayPool<byte>.Shared.Return(rented);
             }
         }
     }
@@ -302,23 +228,51 @@ internal sealed class SessionStream
 
             while (list is not null)
             {
-                list = WriteMessage(list);
-                if (!_gone)
-                {
-                    await FlushAsync();
-                }
+                list = await WriteMessageAsync(list);
             }
         }
     }
 
     /// <summary>Writes one SessionResponse from the head of a list, and returns what is left of the list.</summary>
-    private SessionOperation? WriteMessage(SessionOperation first)
+    private async ValueTask<SessionOperation?> WriteMessageAsync(SessionOperation first)
     {
-        int size = 0;
-        int count = 0;
-        int bytes = 0;
+        SessionOperation? end = Prepare(first, out int size, out int count, out int bytes);
+        Task? taken = null;
+        if (!_gone)
+        {
+            _answer.Load(first, end, size);
+            _answers.WriteOptions = _terms.OptionsOf(size, flush: true);
+            taken = _answers.WriteAsync(_answer);
+            if (_answer.IsLoaded && !taken.IsCompleted)
+            {
+                // The headers are out, so that the library writes at once; should it ever not, the results must stay until it has.
+                await taken.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            }
+        }
+
+        MakeRoom(first, end, count, bytes);
+        try
+        {
+            if (taken is { IsCompletedSuccessfully: false })
+            {
+                await _terms.TakenAsync(taken);
+            }
+        }
+        catch (Exception)
+        {
+            // Nobody reads the answers any more; what is under way is still waited for.
+            _gone = true;
+        }
+
+        return end;
+    }
+
+    /// <summary>Makes the results at the head of a list ready for a message; returns the first that is not among them.</summary>
+    private SessionOperation? Prepare(SessionOperation first, out int size, out int count, out int bytes)
+    {
+        (size, count, bytes) = (0, 0, 0);
         SessionOperation? end = first;
-        var durations = new DurationRun(_call.Server.Metrics);
+        var durations = new DurationRun(_terms.Gate.Metrics);
         while (end is not null && (size < MessageBytes || count == 0))
         {
             end.ResultBytes = end.Prepare();
@@ -330,30 +284,16 @@ internal sealed class SessionStream
         }
 
         durations.Flush();
-        Span<byte> span = _gone ? default : _call.Writer.GetSpan(GrpcFrame.PrefixBytes + size);
-        if (!_gone)
-        {
-            GrpcFrame.WritePrefix(span, size);
-            span = span.Slice(GrpcFrame.PrefixBytes, size);
-        }
+        return end;
+    }
 
-        for (SessionOperation operation = first; !ReferenceEquals(operation, end);)
+    private void MakeRoom(SessionOperation? first, SessionOperation? end, int count, int bytes)
+    {
+        for (SessionOperation? operation = first; !ReferenceEquals(operation, end);)
         {
-            SessionOperation next = operation.NextDone!;
-            if (!_gone)
-            {
-                operation.WriteResult(span);
-                span = span[operation.ResultBytes..];
-            }
-
+            SessionOperation? next = operation!.NextDone;
             Return(operation);
             operation = next;
-        }
-
-        if (!_gone)
-        {
-            _call.Wrote();
-            _call.Writer.Advance(GrpcFrame.PrefixBytes + size);
         }
 
         Interlocked.Add(ref _bytes, -bytes);
@@ -361,21 +301,6 @@ internal sealed class SessionStream
         if (Interlocked.Exchange(ref _hungry, 0) == 1)
         {
             _room.Set();
-        }
-
-        return end;
-    }
-
-    private async ValueTask FlushAsync()
-    {
-        try
-        {
-            await _call.FlushAsync();
-        }
-        catch (Exception)
-        {
-            // Nobody reads the answers any more; what is under way is still waited for.
-            _gone = true;
         }
     }
 

@@ -1,9 +1,7 @@
-using System.Buffers;
-using Henge.Core;
+using Grpc.Core;
 using Henge.Node.Api;
-using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
-using Henge.Server.Grpc;
+using Henge.Server.Calls;
 using WatchReason = Henge.Node.Api.WatchReason;
 
 namespace Henge.Server.Kv;
@@ -12,7 +10,8 @@ namespace Henge.Server.Kv;
 /// One Watch call: events are encoded straight into the connection's buffer, a bounded batch at a time, and no more are taken from the node until the
 /// caller has taken those. A slow caller costs one batch; what it has yet to get stays in the node's history.
 /// </summary>
-internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCall call) : IWatchReceiver
+internal sealed class WatchStream(
+    IHengeNode node, StreamLimits limits, IServerStreamWriter<EncodedMessage> events, ServerCallContext call) : IWatchReceiver
 {
     private static readonly byte[] Put = "PUT"u8.ToArray();
     private static readonly byte[] Delete = "DELETE"u8.ToArray();
@@ -20,20 +19,21 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
 
     private readonly OperationBuffer _last = new();
     private readonly AsyncSignal _available = new();
+    private readonly EncodedMessage _event = new();
+    private readonly CallTerms _terms = CallTerms.Of(call);
     private bool _hasLast;
 
     public async Task RunAsync(WatchRequest request)
     {
         WatchQuery query = CreateQuery(request, node.Limits);
-        CancellationToken cancellation = call.Cancellation;
+        CancellationToken cancellation = _terms.Cancellation;
         using IWatch watch = node.OpenWatch(query, _available.Set);
         await using CancellationTokenRegistration registration = cancellation.UnsafeRegister(static signal => ((AsyncSignal)signal!).Set(), _available);
-        await call.SendHeadersAsync();
+        await _terms.SendHeadersAsync(call);
         if (query.Progress)
         {
             // Where the watch begins: a caller whose connection breaks before the first event goes on from here.
-            WriteMark(node.Now, watch.ResumeToken);
-            await call.FlushAsync();
+            await WriteMarkAsync(node.Now, watch.ResumeToken);
         }
 
         while (true)
@@ -41,8 +41,7 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
             cancellation.ThrowIfCancellationRequested();
             if (watch.TryRead(this, limits.WatchBatchItems, limits.WatchBatchBytes))
             {
-                WriteLast(watch.ResumeToken);
-                await call.FlushAsync();
+                await WriteLastAsync(watch.ResumeToken);
             }
             else
             {
@@ -56,7 +55,12 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
         // The token says where the whole batch ends, so it belongs to the last event only: each event waits until the next one is there.
         if (_hasLast)
         {
-            call.Write(_last.Span);
+            // Another one follows, so it is not flushed, and was written when this returns.
+            Task written = WriteAsync(flush: false);
+            if (!written.IsCompletedSuccessfully)
+            {
+                throw written.Exception?.InnerException ?? new InvalidOperationException("A message that is not flushed was not written at once.");
+            }
         }
 
         _last.Truncate(0);
@@ -78,26 +82,34 @@ internal sealed class WatchStream(IHengeNode node, StreamLimits limits, ServerCa
         };
     }
 
-    private void WriteMark(Core.Version version, ReadOnlySpan<byte> token)
+    private Task WriteMarkAsync(Core.Version version, ReadOnlySpan<byte> token)
     {
         Encode(new WatchEventView { Reason = WatchReason.Progress, Version = version });
         _hasLast = true;
-        WriteLast(token);
+        return WriteLastAsync(token);
     }
 
-    private void WriteLast(ReadOnlySpan<byte> token)
+    private Task WriteLastAsync(ReadOnlySpan<byte> token)
     {
         if (!_hasLast)
         {
-            return;
+            return Task.CompletedTask;
         }
 
         ProtoWriter writer = new(_last.GetSpan(ProtoWriter.SizeOfMessage(token.Length)));
         writer.Write(7, token);
         _last.Advance(writer.Position);
-        call.Write(_last.Span);
+        Task taken = WriteAsync(flush: true);
         _last.Clear();
         _hasLast = false;
+        return taken.IsCompletedSuccessfully ? Task.CompletedTask : _terms.TakenAsync(taken);
+    }
+
+    private Task WriteAsync(bool flush)
+    {
+        _event.Bytes = _last.Memory;
+        events.WriteOptions = _terms.OptionsOf(_event.Bytes.Length, flush);
+        return events.WriteAsync(_event);
     }
 
     private void Encode(in WatchEventView watchEvent)

@@ -14,25 +14,26 @@ namespace Henge.Server.Rest;
 /// Keys over HTTP: <c>GET, PUT and DELETE /v1/kv/{key}</c> (or <c>/v1/kv?key=</c> for keys that a path does not keep), and <c>GET /v1/kv</c> for ranges. A body is a value as it is, of any content
 /// type; with <c>?format=json</c> both ways are JSON objects. The ETag is the version, so If-Match and If-None-Match are conditions.
 /// </summary>
-public sealed class KvEndpoint(IHengeNode node) : IHttpEndpoint
+internal sealed class KvEndpoint(IHengeNode node)
 {
     private const string Root = "/v1/kv";
 
     // Writes whose conditions need a look first; each other try means that somebody else has written meanwhile.
     private const int LimitTries = 32;
 
-    /// <inheritdoc/>
-    public bool Matches(string path) => path == Root || path.StartsWith(Root + "/", StringComparison.Ordinal);
-
-    /// <inheritdoc/>
-    public string RouteOf(string path) => path is Root or Root + "/" ? Root : Root + "/{key}";
-
-    /// <inheritdoc/>
+    /// <summary>Answers a request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
         try
         {
             RequestTarget target = RequestTarget.Of(context);
+            if (target.Path != Root && !target.Path.StartsWith(Root + "/", StringComparison.Ordinal))
+            {
+                // Routing does not tell upper from lower case; what follows does.
+                await HttpDoor.NotFoundAsync(context);
+                return;
+            }
+
             string method = context.Request.Method;
             byte[]? inPath = target.Behind(Root);
             if (inPath is null && !target.Query.Split('&').Any(static p => p.Split('=')[0] is "key" or "key64"))

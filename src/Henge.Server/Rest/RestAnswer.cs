@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text.Json;
 using Henge.Core;
-using Henge.Server.Grpc;
 using Henge.Server.Http;
+using Henge.Server.Kv;
 using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Rest;
@@ -38,7 +38,7 @@ internal static class RestAnswer
             context.Response.Headers["Henge-Leader"] = leader;
         }
 
-        return ErrorAsync(context, HttpRouter.ToHttpStatus(error.Code), error.Code.ToString(), error.Message);
+        return ErrorAsync(context, HttpDoor.ToHttpStatus(error.Code), error.Code.ToString(), error.Message);
     }
 
     public static Task ErrorAsync(HttpContext context, int status, string code, string message, Core.Version current = default) =>

@@ -11,19 +11,13 @@ namespace Henge.Server.Rest;
 /// begins; so a browser's EventSource that was cut off goes on by itself (Last-Event-ID), without gap or repetition. When events are lost to a watch that fell too far behind, an event
 /// <c>error</c> says so and the stream ends.
 /// </summary>
-public sealed class WatchEndpoint(IHengeNode node) : IHttpEndpoint
+internal sealed class WatchEndpoint(IHengeNode node)
 {
     private const int LimitBufferBytes = 64 * 1024;
     private const int LimitReadBytes = 256 * 1024;
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(15);
 
-    /// <inheritdoc/>
-    public bool Matches(string path) => path == "/v1/watch";
-
-    /// <inheritdoc/>
-    public string RouteOf(string path) => path;
-
-    /// <inheritdoc/>
+    /// <summary>Answers a request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
         if (!HttpMethods.IsGet(context.Request.Method))

@@ -19,10 +19,16 @@ internal sealed class OpenStream : IAsyncDisposable
         _body = body;
     }
 
-    public static async Task<OpenStream> OpenAsync(RunningServer server, string path, IMessage? only = null)
+    /// <summary>Opens a call. A service that answers its caller with nothing before it has been asked something needs the first message now.</summary>
+    public static async Task<OpenStream> OpenAsync(RunningServer server, string path, IMessage? only = null, IMessage? first = null)
     {
         ChannelContent? channel = only is null ? new ChannelContent() : null;
         HttpContent content = only is null ? channel! : new ByteArrayContent(RunningServer.Frame(only));
+        if (first is not null)
+        {
+            await channel!.Channel.Writer.WriteAsync(RunningServer.Frame(first));
+        }
+
         HttpRequestMessage request = server.Request(path, content);
         HttpResponseMessage response = await server.Http.SendAsync(request, CancellationToken.None).WaitAsync(RunningServer.Patience);
         return new OpenStream(channel, response, await response.Content.ReadAsStreamAsync());

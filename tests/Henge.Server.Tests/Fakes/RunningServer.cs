@@ -3,8 +3,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
 using Henge.Protocol.Grpc;
-using Henge.Server.Http;
 using Henge.Server.Ports;
+using Microsoft.AspNetCore.Routing;
 
 namespace Henge.Server.Tests.Fakes;
 
@@ -28,7 +28,7 @@ internal sealed class RunningServer : IAsyncDisposable
     public string Address => $"127.0.0.1:{Server.EndPoint.Port}";
 
     public static async Task<RunningServer> StartAsync(
-        FakeNode? node = null, Func<DoorOptions, DoorOptions>? options = null, IReadOnlyList<IConnectionProtocol>? protocols = null, IReadOnlyList<IHttpEndpoint>? endpoints = null,
+        FakeNode? node = null, Func<DoorOptions, DoorOptions>? options = null, IReadOnlyList<IConnectionProtocol>? protocols = null, Action<IEndpointRouteBuilder>? endpoints = null,
         Henge.Server.Metrics.ServerMetrics? metrics = null)
     {
         node ??= new FakeNode();

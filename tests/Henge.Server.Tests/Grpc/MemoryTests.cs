@@ -1,7 +1,6 @@
 using Google.Protobuf;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
-using Henge.Server.Grpc;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Grpc;
@@ -27,7 +26,7 @@ public sealed class MemoryTests
 
         // Larger than a stream's window: what has arrived as a whole before the server looks at it needs no memory of its own.
         PutRequest large = new() { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[900_000]) };
-        await GrpcRulesTests.Until(() => server.Server.Grpc.Budget.TakenBytes == 1 << 20);
+        await GrpcRulesTests.Until(() => server.Server.Calls.Budget.TakenBytes == 1 << 20);
         CallResult refused = await server.CallAsync(Put, large);
         Assert.Equal((GrpcStatusCode.ResourceExhausted, "8"), (refused.Status, refused.HengeError));
         await server.CallAsync<PutResponse>(Put, new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[60_000]) });
@@ -41,7 +40,7 @@ public sealed class MemoryTests
 
         await GrpcRulesTests.UntilAsync(async () => (await server.CallAsync(Put, large)).Status == GrpcStatusCode.Ok);
         await server.CallAsync<ScanResponse>("/henge.v1.KVStore/Scan", new ScanRequest());
-        await GrpcRulesTests.Until(() => server.Server.Grpc.Budget.TakenBytes == 0);
+        await GrpcRulesTests.Until(() => server.Server.Calls.Budget.TakenBytes == 0);
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
     }
 

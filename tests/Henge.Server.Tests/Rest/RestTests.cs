@@ -15,7 +15,7 @@ public sealed class RestTests
     internal static async Task<(RunningServer Server, HttpClient Http)> StartAsync(FakeNode? node = null)
     {
         node ??= new FakeNode();
-        RunningServer server = await RunningServer.StartAsync(node, protocols: [new JsonLinesProtocol(node)], endpoints: [new KvEndpoint(node), new WatchEndpoint(node)]);
+        RunningServer server = await RunningServer.StartAsync(node, protocols: [new JsonLinesProtocol(node)]);
         return (server, new HttpClient { BaseAddress = new Uri("http://" + server.Address), Timeout = RunningServer.Patience });
     }
 

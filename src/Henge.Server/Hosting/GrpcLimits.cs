@@ -1,4 +1,4 @@
-namespace Henge.Server.Grpc;
+namespace Henge.Server;
 
 /// <summary>Bounds on gRPC calls.</summary>
 public sealed record GrpcLimits

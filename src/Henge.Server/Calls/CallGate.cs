@@ -1,0 +1,237 @@
+using System.Diagnostics;
+using System.IO.Pipelines;
+using Grpc.Core;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Protocol.Grpc;
+using Henge.Server.Metrics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+
+namespace Henge.Server.Calls;
+
+/// <summary>
+/// What every gRPC call passes before the library reads a message of it, and after its end: the cluster that it means, its deadline, its compression, bounds on calls
+/// and on messages, and how long it took. Thread-safe.
+/// </summary>
+internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics metrics, CallErrors errors, CancellationToken stopping)
+{
+    private string _clusterId = "";
+    private int _calls;
+
+    /// <summary>The bounds.</summary>
+    public GrpcLimits Limits => limits;
+
+    /// <summary>Memory of large messages.</summary>
+    public MessageBudget Budget { get; } = new(limits.MessageMemoryBytes);
+
+    /// <summary>What goes wrong, as errors of calls.</summary>
+    public CallErrors Errors => errors;
+
+    /// <summary>Where operations are measured.</summary>
+    public ServerMetrics Metrics => metrics;
+
+    /// <summary>Fires when the server has waited long enough for calls to end by themselves.</summary>
+    public CancellationToken Stopping => stopping;
+
+    /// <summary>The clock of <see cref="CallTerms.DeadlineMs"/>.</summary>
+    public long MonotonicMs => node.MonotonicMs;
+
+    // The id of the node's cluster; empty while the node does not know it.
+    private string ClusterId => _clusterId.Length > 0 ? _clusterId : _clusterId = node.GetTopology().ClusterId;
+
+    /// <summary>A method's handler behind the gate.</summary>
+    /// <param name="method">Its name, as <c>package.Service/Method</c>.</param>
+    /// <param name="takesStream">Callers send it a stream.</param>
+    /// <param name="handler">The library's handler.</param>
+    public RequestDelegate Before(string method, bool takesStream, RequestDelegate handler)
+    {
+        DurationRecorder duration = metrics.RpcCalls(method);
+        return context => RunAsync(context, takesStream, handler, duration);
+    }
+
+    private Task RunAsync(HttpContext context, bool takesStream, RequestDelegate handler, DurationRecorder duration)
+    {
+        if (!TryAccept(context, out CallTerms? terms))
+        {
+            return Task.CompletedTask;
+        }
+
+        if (Interlocked.Increment(ref _calls) > limits.Calls)
+        {
+            Interlocked.Decrement(ref _calls);
+            Refuse(
+                context,
+                CallErrors.Create(ErrorCode.ResourceExhausted, $"The server has {limits.Calls} calls under way, which is its limit. Try again later."));
+            return Task.CompletedTask;
+        }
+
+        long started = Stopwatch.GetTimestamp();
+        context.Features.Set(terms);
+        PipeReader body = context.Request.BodyReader;
+        MessageGuard? guard = null;
+        try
+        {
+            // The library lets streams take as long as they like, which counts only before the first look at their body.
+            if (takesStream || !MessageGuard.TryJudgeWhole(body, limits))
+            {
+                guard = new MessageGuard(body, terms, context);
+                context.Features.Set<IRequestBodyPipeFeature>(guard);
+            }
+        }
+        catch (RpcException e)
+        {
+            Refuse(context, e);
+            Interlocked.Decrement(ref _calls);
+            return Task.CompletedTask;
+        }
+
+        Task task = handler(context);
+        if (!task.IsCompletedSuccessfully || terms.ReservedBytes > 0)
+        {
+            return AwaitAsync(task, context, terms, guard, duration, started);
+        }
+
+        terms.End();
+        guard?.GiveBack();
+        End(context, duration, started);
+        return Task.CompletedTask;
+    }
+
+    private async Task AwaitAsync(Task task, HttpContext context, CallTerms terms, MessageGuard? guard, DurationRecorder duration, long started)
+    {
+        try
+        {
+            await task;
+        }
+        finally
+        {
+            guard?.GiveBack();
+            await terms.EndAsync();
+            End(context, duration, started);
+        }
+    }
+
+    private void End(HttpContext context, DurationRecorder duration, long started)
+    {
+        duration.RecordSince(started);
+        Interlocked.Decrement(ref _calls);
+        IHeaderDictionary trailers = context.Response.HasStarted
+            ? context.Features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers
+            : context.Response.Headers;
+        StringValues status = trailers.GrpcStatus;
+        if (status.Count == 1 && status[0] != "0")
+        {
+            metrics.Failed(CallErrors.CodeOf(status[0]!, trailers[GrpcHeaders.HengeError]));
+        }
+    }
+
+    /// <summary>Judges the headers of the call; false when it has been answered with an error.</summary>
+    private bool TryAccept(HttpContext context, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CallTerms? terms)
+    {
+        terms = null;
+        IHeaderDictionary headers = context.Request.Headers;
+        if (!IsContentType(headers.ContentType))
+        {
+            // The library takes any encoding of messages for Protocol Buffers.
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            Refuse(context, CallErrors.Create(StatusCode.Internal, "gRPC calls have the content type application/grpc."));
+            return false;
+        }
+
+        bool packs = false;
+        StringValues encoding = headers.GrpcEncoding;
+        if (encoding.Count > 0 && !GrpcHeaders.Identity.Equals(encoding[0], StringComparison.Ordinal))
+        {
+            if (!GrpcHeaders.Gzip.Equals(encoding[0], StringComparison.Ordinal))
+            {
+                context.Response.Headers.GrpcAcceptEncoding = "identity,gzip";
+                Refuse(context, CallErrors.Create(StatusCode.Unimplemented, $"The compression \"{encoding[0]}\" is not known here. Send identity or gzip."));
+                return false;
+            }
+
+            packs = AcceptsGzip(headers.GrpcAcceptEncoding);
+        }
+
+        if (headers.TryGetValue(GrpcHeaders.HengeCluster, out StringValues cluster) && cluster.Count > 0
+            && !ClusterId.Equals(cluster[0], StringComparison.Ordinal))
+        {
+            Refuse(context, WrongCluster(cluster[0]));
+            return false;
+        }
+
+        long deadlineMs = 0;
+        StringValues timeout = headers.GrpcTimeout;
+        if (timeout.Count > 0)
+        {
+            if (!GrpcTimeout.TryParse(timeout[0], out long timeoutMs))
+            {
+                Refuse(
+                    context,
+                    CallErrors.Create(
+                        StatusCode.InvalidArgument,
+                        $"The grpc-timeout \"{timeout[0]}\" is malformed. Write up to eight digits and one of H, M, S, m, u, n."));
+                return false;
+            }
+
+            // The node ends operations at their deadline, and knows whether a write may still take effect; the library's own timer would answer before it could say so.
+            deadlineMs = node.MonotonicMs + timeoutMs;
+            headers.GrpcTimeout = default;
+        }
+
+        terms = new CallTerms(this, context) { DeadlineMs = deadlineMs, PacksAnswers = packs };
+        return true;
+    }
+
+    private RpcException WrongCluster(string? meant) => ClusterId.Length == 0
+        ? CallErrors.Create(ErrorCode.Unavailable, "This node does not know its cluster's id yet, and so cannot tell whether the caller means it. Try again.")
+        : CallErrors.Create(
+            ErrorCode.Misconfigured,
+            $"This node is of the cluster {ClusterId}, and the caller means {meant}. Nothing was done. An address of that cluster leads here: look at what its nodes " +
+            "advertise (--cluster, --advertise), and at the caller's list of nodes.");
+
+    /// <summary>Ends a call with its status in the headers ("Trailers-Only").</summary>
+    private void Refuse(HttpContext context, RpcException error)
+    {
+        IHeaderDictionary headers = context.Response.Headers;
+        headers.ContentType = GrpcHeaders.ContentType;
+        headers.GrpcStatus = GrpcErrors.ToTrailer((GrpcStatusCode)(int)error.StatusCode);
+        headers.GrpcMessage = GrpcPercentEncoding.Encode(error.Status.Detail);
+        foreach (Metadata.Entry entry in error.Trailers)
+        {
+            headers[entry.Key] = entry.Value;
+        }
+
+        metrics.Failed(CallErrors.CodeOf(headers.GrpcStatus!, headers[GrpcHeaders.HengeError]));
+    }
+
+    private static bool IsContentType(in StringValues value)
+    {
+        string? contentType = value;
+        if (contentType is null || !contentType.StartsWith(GrpcHeaders.ContentType, StringComparison.OrdinalIgnoreCase))
+        {
+            return true; // The library says so.
+        }
+
+        ReadOnlySpan<char> rest = contentType.AsSpan(GrpcHeaders.ContentType.Length);
+        return rest.IsEmpty || rest[0] != '+'
+            || (rest.StartsWith("+proto", StringComparison.OrdinalIgnoreCase) && (rest.Length == 6 || rest[6] == ';'));
+    }
+
+    private static bool AcceptsGzip(in StringValues accept)
+    {
+        foreach (string? value in accept)
+        {
+            foreach (Range part in value.AsSpan().Split(','))
+            {
+                if (value.AsSpan(part).Trim().SequenceEqual(GrpcHeaders.Gzip))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+}

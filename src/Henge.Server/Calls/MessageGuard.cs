@@ -1,0 +1,165 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using Grpc.Core;
+using Henge.Core;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Henge.Server.Calls;
+
+/// <summary>
+/// The body of a call, between the connection and the library that takes messages off it. Judges each message by the five bytes before it, when those are there and
+/// before more is kept: its length, and room in the <see cref="MessageBudget"/>. The library judges the length too, but has no bound over all calls, and no words for
+/// what was wrong. Waits no longer than the call may last. Errors are thrown as <see cref="RpcException"/>. One reader at a time.
+/// </summary>
+internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContext context) : PipeReader, IRequestBodyPipeFeature
+{
+    private const int PrefixBytes = 5;
+
+    private SequencePosition _start;
+    private int _reserved;
+
+    /// <inheritdoc/>
+    public PipeReader Reader => this;
+
+    /// <summary>
+    /// Judges a body that has arrived as a whole, so that it needs no guard. False: it has not. Throws as reading does.
+    /// </summary>
+    public static bool TryJudgeWhole(PipeReader body, GrpcLimits limits)
+    {
+        if (!body.TryRead(out ReadResult read))
+        {
+            return false;
+        }
+
+        // Nothing is taken or counts as examined: the library's first read gets all of it at once.
+        bool whole = read.IsCompleted && read.Buffer.Length <= MessageBudget.FreeBytes;
+        try
+        {
+            if (whole)
+            {
+                LengthOf(read.Buffer, limits.MessageBytes);
+            }
+        }
+        finally
+        {
+            body.AdvanceTo(read.Buffer.Start);
+        }
+
+        return whole;
+    }
+
+    /// <summary>The error for a message over a limit.</summary>
+    public static RpcException TooLong(long lengthBytes, int limitBytes) => CallErrors.Create(
+        StatusCode.ResourceExhausted,
+        $"A message of {lengthBytes} bytes is over the limit of {limitBytes} bytes. Send less at once, or raise the limit on both ends.",
+        ErrorCode.TooLarge);
+
+    /// <summary>Gives back what is reserved for a message that was not read.</summary>
+    public void GiveBack()
+    {
+        terms.Gate.Budget.GiveBack(_reserved);
+        _reserved = 0;
+    }
+
+    /// <inheritdoc/>
+    public override bool TryRead(out ReadResult result)
+    {
+        if (!inner.TryRead(out result))
+        {
+            return false;
+        }
+
+        Judge(result);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        if (inner.TryRead(out ReadResult result))
+        {
+            Judge(result);
+            return ValueTask.FromResult(result);
+        }
+
+        return WaitAsync();
+    }
+
+    /// <inheritdoc/>
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    /// <inheritdoc/>
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        if (_reserved > 0 && !consumed.Equals(_start))
+        {
+            // The library takes a message as a whole. The node has bounds of its own for what it is given.
+            GiveBack();
+        }
+
+        inner.AdvanceTo(consumed, examined);
+    }
+
+    /// <inheritdoc/>
+    public override void CancelPendingRead() => inner.CancelPendingRead();
+
+    /// <inheritdoc/>
+    public override void Complete(Exception? exception = null) => inner.Complete(exception);
+
+    private async ValueTask<ReadResult> WaitAsync()
+    {
+        ReadResult result;
+        try
+        {
+            result = await inner.ReadAsync(terms.Cancellation);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw terms.Gate.Errors.Of(e, context);
+        }
+
+        Judge(result);
+        return result;
+    }
+
+    private void Judge(in ReadResult result)
+    {
+        // What begins here is the prefix of a message: the library takes whole messages only.
+        ReadOnlySequence<byte> buffer = result.Buffer;
+        _start = buffer.Start;
+        try
+        {
+            int length = LengthOf(buffer, terms.Gate.Limits.MessageBytes);
+            if (_reserved == 0 && length > MessageBudget.FreeBytes && buffer.Length - PrefixBytes < length)
+            {
+                terms.Gate.Budget.Take(length);
+                _reserved = length;
+            }
+        }
+        catch (RpcException)
+        {
+            inner.AdvanceTo(buffer.Start);
+            throw;
+        }
+    }
+
+    private static int LengthOf(in ReadOnlySequence<byte> buffer, int limitBytes)
+    {
+        if (buffer.Length < PrefixBytes)
+        {
+            return 0;
+        }
+
+        Span<byte> prefix = stackalloc byte[PrefixBytes];
+        buffer.Slice(0, PrefixBytes).CopyTo(prefix);
+        if (prefix[0] > 1)
+        {
+            throw CallErrors.Create(StatusCode.Internal, $"The compressed flag of a gRPC message must be 0 or 1, and is {prefix[0]}.");
+        }
+
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(prefix[1..]);
+        return length <= (uint)limitBytes ? (int)length : throw TooLong(length, limitBytes);
+    }
+}

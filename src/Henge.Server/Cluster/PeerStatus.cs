@@ -1,0 +1,41 @@
+using System.Collections.Concurrent;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Henge.Protocol.Grpc;
+using Henge.Protocol.V1;
+
+namespace Henge.Server.Cluster;
+
+/// <summary>Asks other nodes for their status, as any client would. Thread-safe.</summary>
+internal sealed class PeerStatus(bool tls) : IDisposable
+{
+    private readonly ConcurrentDictionary<string, GrpcChannel> _channels = new(StringComparer.Ordinal);
+    private readonly SocketsHttpHandler _http = new()
+    {
+        ConnectTimeout = TimeSpan.FromSeconds(1),
+        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+        UseProxy = false,
+        AllowAutoRedirect = false,
+    };
+
+    /// <summary>The status of the node at an address. Throws <see cref="RpcException"/>.</summary>
+    public async Task<StatusResponse> GetAsync(string address, string clusterId, TimeSpan patience, CancellationToken cancellation)
+    {
+        GrpcChannel channel = _channels.GetOrAdd(address, Open);
+        Metadata headers = new() { { GrpcHeaders.HengeCluster, clusterId } };
+        return await new KVStore.KVStoreClient(channel).NodeStatusAsync(new StatusRequest(), headers, DateTime.UtcNow + patience, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (GrpcChannel channel in _channels.Values)
+        {
+            channel.Dispose();
+        }
+
+        _http.Dispose();
+    }
+
+    private GrpcChannel Open(string address) => GrpcChannel.ForAddress($"{(tls ? "https" : "http")}://{address}", new GrpcChannelOptions { HttpHandler = _http });
+}

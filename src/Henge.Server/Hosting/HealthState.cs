@@ -1,0 +1,38 @@
+namespace Henge.Server;
+
+/// <summary>Whether the server serves. Thread-safe.</summary>
+/// <param name="onChanged">Called with each change, one at a time: true when the server serves.</param>
+internal sealed class HealthState(Action<bool> onChanged)
+{
+    private readonly Lock _lock = new();
+    private string? _problem = "The node is starting.";
+    private bool _told;
+
+    /// <summary>Why the server does not serve; null when it does.</summary>
+    public string? Problem => Volatile.Read(ref _problem);
+
+    /// <summary>Sets the state.</summary>
+    public void Set(string? problem) => Set(problem, always: true);
+
+    /// <summary>Sets the state if nobody has set it yet.</summary>
+    public void SetIfUntold(string? problem) => Set(problem, always: false);
+
+    private void Set(string? problem, bool always)
+    {
+        lock (_lock)
+        {
+            if (_told && !always)
+            {
+                return;
+            }
+
+            _told = true;
+            bool changed = (problem is null) != (_problem is null);
+            _problem = problem;
+            if (changed)
+            {
+                onChanged(problem is null);
+            }
+        }
+    }
+}

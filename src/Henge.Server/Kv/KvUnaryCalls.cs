@@ -1,0 +1,96 @@
+using System.Buffers;
+using Grpc.Core;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Server.Calls;
+
+namespace Henge.Server.Kv;
+
+/// <summary>
+/// Get, Put and Delete as calls of their own: the paths that most requests of stock clients take. The message of a request and that of its answer are one pooled
+/// operation, which is read and written in place: no message objects. Thread-safe.
+/// </summary>
+internal sealed class KvUnaryCalls(IHengeNode node, CallGate gate)
+{
+    private readonly KvUnaryPool _pool = new(node, gate);
+
+    /// <summary>Adds the methods to a service.</summary>
+    /// <param name="methods">Where to.</param>
+    /// <param name="service">The service's name.</param>
+    /// <param name="refusesInMessage">A write that this node does not lead is refused in the answer's message.</param>
+    public void AddTo(ServiceMethods methods, string service, bool refusesInMessage)
+    {
+        Marshaller<KvUnaryOperation> answers = new(Write, static _ => throw new NotSupportedException());
+        foreach (KvRequestKind kind in (KvRequestKind[])[KvRequestKind.Get, KvRequestKind.Put, KvRequestKind.Delete])
+        {
+            Marshaller<KvUnaryOperation> requests = new(static (_, _) => throw new NotSupportedException(), context => Read(context, kind));
+            methods.AddBare(
+                new Method<KvUnaryOperation, KvUnaryOperation>(MethodType.Unary, service, kind.ToString(), requests, answers),
+                (operation, context) => operation.SubmitAsync(context, refusesInMessage));
+        }
+    }
+
+    private KvUnaryOperation Read(DeserializationContext context, KvRequestKind kind)
+    {
+        KvUnaryOperation operation = _pool.Rent();
+        ReadOnlySequence<byte> message = context.PayloadAsReadOnlySequence();
+        if (message.IsSingleSegment)
+        {
+            Load(operation, message.FirstSpan, kind);
+            return operation;
+        }
+
+        int length = (int)message.Length;
+        byte[] whole = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            message.CopyTo(whole);
+            Load(operation, whole.AsSpan(0, length), kind);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(whole);
+        }
+
+        return operation;
+    }
+
+    private static void Load(KvUnaryOperation operation, ReadOnlySpan<byte> message, KvRequestKind kind)
+    {
+        try
+        {
+            switch (kind)
+            {
+                case KvRequestKind.Get:
+                    operation.LoadGet(message);
+                    break;
+                case KvRequestKind.Put:
+                    operation.LoadPut(message);
+                    break;
+                default:
+                    operation.LoadDelete(message);
+                    break;
+            }
+        }
+        catch (HengeException e)
+        {
+            // Told by the handler, where the call has an end to put it in.
+            operation.Refuse(e);
+        }
+    }
+
+    private static void Write(KvUnaryOperation operation, SerializationContext context)
+    {
+        int size = operation.ResponseBytes;
+        context.SetPayloadLength(size);
+        IBufferWriter<byte> writer = context.GetBufferWriter();
+        if (size > 0)
+        {
+            operation.WriteResponse(writer.GetSpan(size)[..size]);
+            writer.Advance(size);
+        }
+
+        operation.Dispose();
+        context.Complete();
+    }
+}
