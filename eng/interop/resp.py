@@ -976,6 +976,51 @@ def handshake():
     both("TIME is now", lambda c: abs(int(c.call("TIME")[1][0][1]) - time.time()) < 5)
 
 
+def descriptions():
+    """COMMAND: its form is Redis's; what is said of each command is held against what Redis says of it."""
+    def simple(reply):
+        kind, value = reply
+        if kind == "%":
+            return {simple(k): simple(v) for k, v in value}
+        return [simple(v) for v in value] if kind in "*~" and value is not None else value
+
+    def docs(reply):
+        # History, and options that only one of the two has, are left out; arguments by name, type, token and flags.
+        def argument(a):
+            return (a[b"name"], a[b"type"], a.get(b"token"), sorted(a.get(b"flags", [])), [argument(x) for x in a.get(b"arguments", [])])
+        return {name: (d[b"since"], d[b"group"], [argument(a) for a in d.get(b"arguments", [])]) for name, d in simple(reply).items()}
+
+    redis, henge = Raw(REDIS, 3), Raw(HENGE, 3)
+    redis.call("HELLO", 3), henge.call("HELLO", 3)
+    ours = simple(henge.call("COMMAND", "LIST"))
+    theirs = set(simple(redis.call("COMMAND", "LIST")))
+    common = sorted(n for n in ours if n in theirs)
+    report(sorted(set(ours) - theirs) == [b"delex", b"digest"], "only commands of Redis 8.4 are not in Redis 7.0", short(sorted(set(ours) - theirs)))
+    a, b = docs(redis.call("COMMAND", "DOCS", *common)), docs(henge.call("COMMAND", "DOCS", *common))
+    report(sorted(b) == common, "COMMAND DOCS describes every command", short(sorted(set(common) - set(b))))
+    for name in common:
+        report(a[name][:2] == b[name][:2], f"COMMAND DOCS {name.decode()}: since and group", f"{a[name][:2]} {b[name][:2]}")
+    plain = [n for n in common if n not in (b"auth", b"client", b"cluster", b"command", b"config", b"latency", b"memory", b"object", b"pubsub", b"script", b"slowlog", b"bitcount", b"set", b"psubscribe")]
+    for name in plain:
+        report(a[name][2] == b[name][2], f"COMMAND DOCS {name.decode()}: arguments", f"{a[name][2]} {b[name][2]}")
+    report(len(simple(henge.call("COMMAND", "DOCS"))) == len(ours), "COMMAND DOCS alone describes all")
+
+    def info(reply):
+        known = (b"write", b"readonly", b"fast", b"pubsub", b"movablekeys")
+        return {i[0]: (i[1], [f for f in known if f in i[2]], i[3:6], [(k[b"begin_search"], k[b"find_keys"]) for k in i[8]]) for i in simple(reply)}
+    a, b = info(redis.call("COMMAND", "INFO", *common)), info(henge.call("COMMAND", "INFO", *common))
+    # Commands with subcommands are described as a whole here; shard channels are keys to Redis, and names here.
+    for name in (n for n in common if n not in (b"memory", b"object", b"pubsub", b"spublish", b"ssubscribe", b"sunsubscribe")):
+        report(a[name] == b[name], f"COMMAND INFO {name.decode()}", f"{a[name]} {b[name]}")
+    redis.close()
+    henge.close()
+    for protocol in (2, 3):
+        both(f"COMMAND DOCS of nothing and of hset in RESP{protocol}",
+             lambda c: [c.call("COMMAND", "DOCS", "nosuch"), [x for x in c.call("COMMAND", "DOCS", "HSET")[1]][0][0] if protocol == 3 else c.call("COMMAND", "DOCS", "HSET")[1][0]], protocol)
+        both(f"COMMAND INFO of what is not there, and arguments that are wrong, in RESP{protocol}",
+             lambda c: [c.call("COMMAND", "INFO", "nosuch"), c.call("COMMAND", "LIST", "FILTERBY", "MODULE", "x"), sorted(c.call("COMMAND", "LIST", "FILTERBY", "PATTERN", "hset*")[1]), c.call("COMMAND", "LIST", "FILTERBY", "NO", "x")], protocol)
+
+
 def cursors():
     """A walk that changes the node with each page, while other scans go on; and with a pattern that changes."""
     nodes = [Raw(p) for p in NODES]
@@ -1123,6 +1168,7 @@ def python_redis():
         pubsub.close()
         return got
     each("publish and subscribe", publish)
+    each("command()", lambda r: {k: (v["arity"], v["first_key_pos"], v["last_key_pos"], v["step_count"]) for k, v in r.command().items() if k in ("get", "mset", "del", "publish", "scan")})
     each("binary", lambda r: [r.set(bytes(range(256)), bytes(range(256))), r.get(bytes(range(256))), r.delete(bytes(range(256)))])
     each("dbsize", lambda r: r.dbsize())
     each("randomkey", lambda r: r.exists(r.randomkey()))
@@ -1147,6 +1193,7 @@ watch_races()
 expiry()
 notifications()
 publishing()
+descriptions()
 protocol_errors()
 python_redis()
 cursors()

@@ -109,6 +109,9 @@ internal sealed class RespWriter(IBufferWriter<byte> output)
     /// <summary>The head of a map of <paramref name="pairs"/> pairs; a flat array in RESP2.</summary>
     public void Map(int pairs) => Number((byte)(Protocol == 3 ? '%' : '*'), Protocol == 3 ? pairs : pairs * 2);
 
+    /// <summary>The head of a set of <paramref name="count"/> replies; an array in RESP2.</summary>
+    public void Set(int count) => Number((byte)(Protocol == 3 ? '~' : '*'), count);
+
     /// <summary>The head of a message that nobody asked for; an array in RESP2.</summary>
     public void Push(int count) => Number((byte)(Protocol == 3 ? '>' : '*'), count);
 

@@ -38,6 +38,15 @@ public sealed class RespAsRedisTests
         "+PONG", "+OK", "$-1");
 
     [Fact]
+    public Task Whoever_selected_another_database_does_not_empty_this_one() => ExpectAsync(
+        "SET k v\r\nSELECT 1\r\nFLUSHDB\r\nFLUSHALL\r\nSELECT 0\r\nGET k\r\n",
+        "+OK", "-ERR DB index is out of range", Refused("flushdb"), Refused("flushall"), "+OK", "$1", "v");
+
+    [Fact]
+    public void Every_command_that_writes_is_closed_to_whoever_selected_another_database() =>
+        Assert.All(Henge.Server.Resp.Commands.RespCommandTable.All.Where(static c => c.Writes), static c => Assert.True(c.TouchesKeys, c.Name));
+
+    [Fact]
     public Task A_transaction_that_selects_another_database_has_no_effect() => ExpectAsync(
         "MULTI\r\nSELECT 1\r\nSET a 1\r\nEXEC\r\nGET a\r\nSELECT 1\r\nMULTI\r\nSET a 1\r\nEXEC\r\n",
         "+OK", "-ERR DB index is out of range", "+QUEUED", "-EXECABORT Transaction discarded because of previous errors.", "$-1",

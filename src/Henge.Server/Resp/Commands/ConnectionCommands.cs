@@ -17,7 +17,7 @@ internal static class ConnectionCommands
         new LocalCommand("auth", -2, Auth),
         new LocalCommand("select", 2, Select) { Ahead = static (c, a) => c.Database.Select(a) },
         new LocalCommand("client", -2, ClientCommand.Run),
-        new LocalCommand("command", -1, Command),
+        new LocalCommand("command", -1, CommandCommand.Run),
         new LocalCommand("info", -1, Info),
         new LocalCommand("time", 1, Time),
         new SlowCommand("hello", -1, Hello),
@@ -164,93 +164,6 @@ internal static class ConnectionCommands
         writer.Bulk("modules");
         writer.Array(0);
         return ValueTask.CompletedTask;
-    }
-
-    private static void Command(RespConnection connection, RespArguments arguments, RespWriter writer)
-    {
-        if (arguments.Count == 1)
-        {
-            Describe(RespCommandTable.All, writer);
-        }
-        else if (arguments.Is(1, "COUNT"u8))
-        {
-            writer.Integer(RespCommandTable.All.Count);
-        }
-        else if (arguments.Is(1, "DOCS"u8))
-        {
-            writer.Map(0);
-        }
-        else if (arguments.Is(1, "INFO"u8))
-        {
-            Describe([.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))], writer);
-        }
-        else if (arguments.Is(1, "GETKEYS"u8) && arguments.Count > 3)
-        {
-            GetKeys(arguments, writer);
-        }
-        else if (arguments.Is(1, "LIST"u8))
-        {
-            writer.Array(RespCommandTable.All.Count);
-            foreach (RespCommand command in RespCommandTable.All)
-            {
-                writer.Bulk(command.Name);
-            }
-        }
-        else
-        {
-            writer.Error(RespErrors.Subcommand(arguments, "command", "COUNT", "DOCS", "GETKEYS", "INFO", "LIST"));
-        }
-    }
-
-    /// <summary>COMMAND GETKEYS command arguments…: which of them are keys.</summary>
-    private static void GetKeys(RespArguments arguments, RespWriter writer)
-    {
-        const int At = 2;
-        int count = arguments.Count - At;
-        if (RespCommandTable.Find(arguments.Span(At)) is not { } command)
-        {
-            writer.Error("ERR Invalid command specified");
-        }
-        else if (command.Keys.First == 0)
-        {
-            writer.Error("ERR The command has no key arguments");
-        }
-        else if (!command.Fits(count))
-        {
-            writer.Error("ERR Invalid number of arguments specified for command");
-        }
-        else
-        {
-            (int first, int last, int step) = command.Keys;
-            last = last < 0 ? count + last : Math.Min(last, count - 1);
-            writer.Array(((last - first) / step) + 1);
-            for (int i = first; i <= last; i += step)
-            {
-                writer.Bulk(arguments.Span(At + i));
-            }
-        }
-    }
-
-    private static void Describe(IReadOnlyList<RespCommand?> commands, RespWriter writer)
-    {
-        writer.Array(commands.Count);
-        foreach (RespCommand? command in commands)
-        {
-            if (command is null)
-            {
-                writer.Null();
-                continue;
-            }
-
-            writer.Array(6);
-            writer.Bulk(command.Name);
-            writer.Integer(command.Arity);
-            writer.Array(1);
-            writer.Simple(command.Writes ? "write" : "readonly");
-            writer.Integer(command.Keys.First);
-            writer.Integer(command.Keys.Last);
-            writer.Integer(command.Keys.Step);
-        }
     }
 
     private static void Info(RespConnection connection, RespArguments arguments, RespWriter writer)

@@ -63,6 +63,12 @@ internal sealed class SlowCommand(string name, int arity, SlowCommand.Handler ha
     /// <summary>Writes the reply of a walk over the keys as of a version, up to which the node has everything.</summary>
     public delegate ValueTask WalkHandler(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version);
 
+    /// <inheritdoc/>
+    public override bool Writes => Changes;
+
+    /// <summary>True when it changes data.</summary>
+    public bool Changes { get; init; }
+
     /// <summary>For commands that walk over the keys, which may stand inside a transaction; null for others, which may not.</summary>
     public WalkHandler? Walk { get; init; }
 

@@ -32,8 +32,8 @@ internal static class ServerCommands
         new LocalCommand("latency", -2, Latency),
         new LocalCommand("slowlog", -2, SlowLog),
         new LocalCommand("wait", 3, Wait),
-        new SlowCommand("flushdb", -1, FlushAsync),
-        new SlowCommand("flushall", -1, FlushAsync),
+        new SlowCommand("flushdb", -1, FlushAsync) { Changes = true, OnKeySpace = true },
+        new SlowCommand("flushall", -1, FlushAsync) { Changes = true, OnKeySpace = true },
     ];
 
     private static int ExpireTime(FoundEntry found, RespWriter writer, long unitMs)
