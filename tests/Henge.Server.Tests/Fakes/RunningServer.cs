@@ -88,6 +88,7 @@ internal sealed class RunningServer : IAsyncDisposable
     {
         Http.Dispose();
         await Server.DisposeAsync();
+        Node.Dispose();
     }
 }
 
