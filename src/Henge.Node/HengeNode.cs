@@ -99,6 +99,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             worker.SignalTick();
         }
 
+        _upkeep.LookForDamage();
         if (++_ticks % SpaceTicks == 0)
         {
             _context.Log.CheckSpace();
@@ -256,6 +257,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         {
             throw new HengeException(
                 ErrorCode.NotLeader, $"This node does not lead {shard}; {(_context.AddressOf(replica.Leader) is { } address ? "its leader is at " + address : "its leader is not known yet")}.");
+        }
+
+        if (replica.Status.Peers.Any(peer => peer.Node == to && peer.Damaged))
+        {
+            throw new HengeException(
+                ErrorCode.Unavailable, $"A part of the state of {shard} is damaged on {_context.Members[(int)to.Value - 1].Name}, which is being rebuilt from its leader. Hand over to another member, or when it is whole.");
         }
 
         // Whether it works shows in the topology: the leader may have changed by the time the worker gets to it.

@@ -97,6 +97,23 @@ public interface IStorageEngine : IDisposable
     /// <summary>How far writes are ahead of the background work.</summary>
     WritePressure Pressure { get; }
 
+    /// <summary>
+    /// The owner says that nothing lies, or ever will, in other keyspaces than these. So a compaction that leaves a dropped keyspace out need not look, in a block that may be damaged, for one that comes after it.
+    /// </summary>
+    void DeclareKeyspaces(IReadOnlyList<uint> keyspaces)
+    {
+        // An engine without compactions has no use for it.
+    }
+
+    /// <summary>
+    /// Tells what was found damaged since the last call, by reads, by compactions or when the engine was opened: for each such part those of the declared keyspaces that may have entries in it (an entry that a
+    /// range drop hides is none). Cheap when there is nothing.
+    /// </summary>
+    void TakeDamage(Action<uint, HengeException> found)
+    {
+        // An engine without tables has nothing that could be damaged.
+    }
+
     /// <summary>A picture of the engine's state, for operators.</summary>
     EngineStatistics GetStatistics();
 }

@@ -105,10 +105,13 @@ public sealed record ShardStatus
 
     /// <summary>Why the replica does not serve; null when it does.</summary>
     public string? Error { get; init; }
+
+    /// <summary>On the leader: a part of its state is damaged, and all other voters say so of theirs, so that none can be rebuilt from another.</summary>
+    public bool IsDamagedEverywhere { get; init; }
 }
 
 /// <summary>How far a follower is, as its leader knows it.</summary>
-public readonly record struct PeerProgress(NodeId Node, LogIndex Match, string State, bool Learner, bool Active);
+public readonly record struct PeerProgress(NodeId Node, LogIndex Match, string State, bool Learner, bool Active, bool Damaged = false);
 
 /// <summary>Where shards are.</summary>
 public sealed record Topology

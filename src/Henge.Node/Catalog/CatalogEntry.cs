@@ -11,8 +11,22 @@ internal sealed class CatalogEntry(NodeContext node, byte[] key)
 {
     private int _writing;
 
-    /// <summary>Reads what this node has applied; false when there is none yet.</summary>
+    /// <summary>Reads what this node has applied; false when there is none yet, or it is damaged (then it comes back with the catalog's state).</summary>
     public bool TryRead(out string text)
+    {
+        try
+        {
+            return TryReadState(out text);
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+        {
+            text = "";
+            node.WorkerOf(ShardId.Catalog).ReplicaOf(ShardId.Catalog)?.Machine.ReportDamage(e);
+            return false;
+        }
+    }
+
+    private bool TryReadState(out string text)
     {
         text = "";
         if (!node.Engine.TryGet(SystemKeys.UserKeyspace(ShardId.Catalog), key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))

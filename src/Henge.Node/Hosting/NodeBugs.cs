@@ -52,4 +52,8 @@ internal enum NodeBugs
     LoseHashDeltaInBatch = 1 << 19,
     /// <summary>A snapshot carries hashes as plain values.</summary>
     DropTypesFromSnapshot = 1 << 18,
+    /// <summary>A command that meets damage while it is applied is left out, and what follows is applied.</summary>
+    ApplyPastDamage = 1 << 28,
+    /// <summary>A key whose block is damaged is taken for one that is not there.</summary>
+    AnswerFromDamaged = 1 << 29,
 }

@@ -84,6 +84,7 @@ internal static class NodeOpening
         context.Hellos = new PeerHellos(context);
         ShardId[] shards = [.. Enumerable.Range(0, context.Identity.Shards).Select(static s => new ShardId((uint)s)), ShardId.Catalog];
         var salts = new SplitMix64Random(context.Environment.Seed + 0x10F);
+        context.Engine.DeclareKeyspaces([.. shards.SelectMany(static shard => new[] { SystemKeys.UserKeyspace(shard), SystemKeys.SystemKeyspace(shard) })]);
         context.Log = NodeLog.Open(
             context,
             Path.Combine(options.DataDirectory, "log"),

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Replication;
+using Henge.Node.StateMachine;
 
 namespace Henge.Node.Hosting;
 
@@ -15,6 +16,21 @@ internal sealed class NodeUpkeep(NodeParts parts)
         _node.Cluster.Refresh();
         _node.Clocks.Tick();
         AdvanceHistory();
+    }
+
+    /// <summary>Tells replicas of damage that others have met. Called at each tick; most often there is none.</summary>
+    public void LookForDamage() => _node.Engine.TakeDamage(OnDamage);
+
+    // Whoever has met it, a compaction perhaps, or a neighbour that has keys in the same block: every shard with something in there is to be rebuilt, or the table would never go.
+    private void OnDamage(uint keyspace, HengeException damage)
+    {
+        foreach (ShardReplica replica in parts.Replicas)
+        {
+            if (keyspace == SystemKeys.UserKeyspace(replica.Shard) || keyspace == SystemKeys.SystemKeyspace(replica.Shard))
+            {
+                replica.Machine.ReportDamage(damage);
+            }
+        }
     }
 
     // Not above what any shard has applied: a replica that still has older commands to apply must see the same history as the others did.

@@ -31,6 +31,11 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         {
             value.Dispose();
             Notice(machine, e);
+            if (e is HengeException { Code: ErrorCode.Corruption } && (machine.Bugs & Hosting.NodeBugs.AnswerFromDamaged) != 0)
+            {
+                return false;
+            }
+
             throw;
         }
     }

@@ -21,11 +21,42 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
     private long _tick;
 
     /// <summary>A peer says that a part of its state is damaged: leadership is kept away from it for some seconds, after which it says so again.</summary>
-    public void OnDamagedPeer(NodeId peer) => _damagedPeers[peer] = _tick;
+    public void OnDamagedPeer(NodeId peer)
+    {
+        bool known = IsDamaged(peer);
+        _damagedPeers[peer] = _tick;
+        if (!known)
+        {
+            replica.OnDamageKnown();
+        }
+    }
+
+    /// <summary>A part of the state is damaged here, and at all other voters.</summary>
+    public bool IsDamagedEverywhere
+    {
+        get
+        {
+            if (group.Role != RaftRole.Leader || replica.Machine.Damage is null)
+            {
+                return false;
+            }
+
+            foreach (NodeId voter in group.Membership.Voters)
+            {
+                if (voter != replica.Node.Self && !IsDamaged(voter))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+    }
 
     /// <summary>Looks now and then; only while the replica leads.</summary>
     public void Tick(long tick)
     {
+        ForgetPeers(tick);
         _tick = tick;
         NodeContext node = replica.Node;
         if (replica.Machine.Damage is not null)
@@ -33,7 +64,7 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
             // Whoever else has caught up serves what cannot be read here.
             if (tick % DamagedTicks == 0)
             {
-                HandOver(anybody: true);
+                HandOverDamaged();
             }
 
             return;
@@ -52,6 +83,19 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         }
     }
 
+    // Those of an earlier leadership of this replica, too: they count from the last tick of it.
+    private void ForgetPeers(long tick)
+    {
+        foreach ((NodeId peer, long told) in _damagedPeers)
+        {
+            if (tick - told >= ForgetDamagedTicks)
+            {
+                _damagedPeers.Remove(peer);
+                replica.OnDamageKnown();
+            }
+        }
+    }
+
     private void HandOver(bool anybody)
     {
         group.GetPeers(_peers);
@@ -65,7 +109,11 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         }
     }
 
-    private bool IsDamaged(NodeId peer) => _damagedPeers.TryGetValue(peer, out long tick) && _tick - tick < ForgetDamagedTicks;
+    /// <summary>A part of this replica's state is damaged: hands over to whoever can serve it, if there is anybody.</summary>
+    public void HandOverDamaged() => HandOver(anybody: true);
+
+    /// <summary>True when a peer has said in the last seconds that its state is damaged.</summary>
+    public bool IsDamaged(NodeId peer) => _damagedPeers.ContainsKey(peer);
 
     private void CloseIdleHistory(NodeContext node)
     {

@@ -20,7 +20,17 @@ internal static class ReplicaRestore
         string directory = Path.Combine(node.Options.DataDirectory, "snapshots");
         ShardLog log = replay.Log;
         snapshotOnDisk = default;
-        if (machine.State != MachineState.Ready || log.CompactedIndex > machine.AppliedIndex)
+        if (machine.State == MachineState.Unreadable && log.CompactedIndex <= machine.AppliedIndex)
+        {
+            // The log goes on from it, so its leader can give it another state. One that was being installed, or was just installed, lies here.
+            InstallSnapshot? here = SnapshotFile.Read(node.Environment.FileSystem, directory, shard, onChunk: null);
+            if (here is not null && here.Index >= machine.AppliedIndex)
+            {
+                SnapshotReceiver.InstallFrom(node, directory, shard, machine, here);
+                snapshotOnDisk = here.Index;
+            }
+        }
+        else if (machine.State != MachineState.Ready || log.CompactedIndex > machine.AppliedIndex)
         {
             InstallSnapshot? header = SnapshotFile.Read(node.Environment.FileSystem, directory, shard, onChunk: null);
             if (header is null || header.Index < log.CompactedIndex)

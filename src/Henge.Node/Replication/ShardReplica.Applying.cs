@@ -157,7 +157,7 @@ internal sealed partial class ShardReplica
     // out no more until it is applied.
     private void ApplyWaiting()
     {
-        if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop || AwaitsState)
+        if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop || AwaitsState || _machine.IsStopped)
         {
             return;
         }
@@ -167,7 +167,11 @@ internal sealed partial class ShardReplica
             ApplyingTerm = entry.Term;
             if (entry.Kind == EntryKind.Normal)
             {
-                _machine.ApplyEntry(entry.Index, entry.Data.Span, _writes);
+                if (!_machine.ApplyEntry(entry.Index, entry.Data.Span, _writes))
+                {
+                    OnStopped();
+                    return;
+                }
             }
             else
             {

@@ -281,6 +281,11 @@ internal sealed partial class ShardReplica
     /// <summary>Hands leadership over. Null when that has begun, else why not.</summary>
     public string? TransferLeadership(NodeId to)
     {
+        if (_leadership.IsDamaged(to))
+        {
+            return $"a part of the state of {Shard} is damaged on {to}, which is being rebuilt";
+        }
+
         TransferStatus status = _group.TransferLeadership(to);
         Worker.MarkDirty(this);
         return status switch

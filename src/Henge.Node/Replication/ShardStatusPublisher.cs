@@ -48,7 +48,7 @@ internal sealed class ShardStatusPublisher
         for (int i = 0; i < peers.Length; i++)
         {
             PeerStatus peer = _peers[i];
-            peers[i] = new PeerProgress(peer.Id, peer.Match, peer.State.ToString(), peer.IsLearner, peer.IsRecentlyActive);
+            peers[i] = new PeerProgress(peer.Id, peer.Match, peer.State.ToString(), peer.IsLearner, peer.IsRecentlyActive, _replica.IsDamaged(peer.Id));
         }
 
         return new ShardStatus
@@ -71,6 +71,7 @@ internal sealed class ShardStatusPublisher
             Voters = _group.Membership.Voters,
             Learners = _group.Membership.Learners,
             Error = _replica.Problem,
+            IsDamagedEverywhere = _replica.IsDamagedEverywhere,
             IsJoint = _group.Membership.IsJoint,
         };
     }

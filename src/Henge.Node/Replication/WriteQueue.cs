@@ -142,6 +142,9 @@ internal sealed class WriteQueue : IApplyObserver
                 _hold = true;
             }
 
+            // What was committed before cannot be applied here, so what comes now could not be answered. It waits for another leader.
+            _hold |= _replica.Machine.IsStopped;
+
             // Without the clocks of a majority there is no telling what time it is, and a time to live would be counted from the wrong one. They are known a round trip after the first frames.
             if (!_replica.Node.Clock.IsKnown)
             {
@@ -308,6 +311,29 @@ internal sealed class WriteQueue : IApplyObserver
         operation.Result = result.IsPlain && payload.IsEmpty ? default : result.ToMemory(payload);
     }
 
+    /// <summary>
+    /// Committed entries cannot be applied here, so what was proposed here ends without a result. What waits goes to another leader at once, instead of after what nobody waits for any more.
+    /// </summary>
+    public void OnStopped(List<Entry> committed)
+    {
+        const string Message = "A part of the shard's state is damaged on the node that led it. The write was under way; it may or may not have been done.";
+        foreach (Entry entry in committed)
+        {
+            // What stands in the place of another entry was not done, and is tried again.
+            OnApplied(entry.Index, entry.Term);
+        }
+
+        while (_applied.TakeFirst() is { } operation)
+        {
+            Fail(operation, ErrorCode.UnknownOutcome, Message);
+        }
+
+        while (_pending.Count > 0)
+        {
+            FailOldest(Message);
+        }
+    }
+
     /// <summary>Answers the operations whose entries are in the engine.</summary>
     public void Answer()
     {
@@ -431,7 +457,7 @@ internal sealed class WriteQueue : IApplyObserver
     public bool TryPropose(EntryBuilder entry)
     {
         Core.Version version = NextVersion();
-        if (_hold || !_replica.Node.Clock.IsKnown || version > Core.Version.LastUsable || !_group.Propose(entry.ToArray(version)).IsAccepted)
+        if (_hold || _replica.Machine.IsStopped || !_replica.Node.Clock.IsKnown || version > Core.Version.LastUsable || !_group.Propose(entry.ToArray(version)).IsAccepted)
         {
             return false;
         }
@@ -549,7 +575,7 @@ internal sealed class WriteQueue : IApplyObserver
         {
             if (operation.DeadlineMs <= nowMs)
             {
-                Fail(operation, ErrorCode.Unavailable, "The shard had no leader that could take the write before the deadline. Nothing was done; try again.", _replica.LeaderAddress);
+                Fail(operation, ErrorCode.Unavailable, $"The shard had no leader that could take the write before the deadline. Nothing was done; try again.{(_replica.Machine.IsStopped ? " " + _replica.Problem : "")}", _replica.LeaderAddress);
             }
             else
             {

@@ -11,6 +11,8 @@ internal enum MachineState : byte
     Installing,
     /// <summary>Installing a snapshot was interrupted: the replica has nothing that it may serve or apply to until another one is installed.</summary>
     NeedsSnapshot,
+    /// <summary>The shard's own records are damaged on the disk: nothing of it is served or applied until a snapshot is installed. Which entry it was at is known all the same.</summary>
+    Unreadable,
 }
 
 /// <summary>What a snapshot is of.</summary>

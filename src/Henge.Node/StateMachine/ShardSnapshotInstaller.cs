@@ -15,6 +15,7 @@ namespace Henge.Node.StateMachine;
 internal sealed class ShardSnapshotInstaller : IDisposable
 {
     private const int BatchBytes = 1024 * 1024;
+    private const ulong AfterAllMarkers = 1 << 24;
 
     private readonly ShardStateMachine _machine;
     private readonly IStorageEngine _engine;
@@ -292,10 +293,10 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             markers.SeekToFirst();
             return markers.Valid ? markers.Version.Next : new Core.Version(1);
         }
-        catch (HengeException e) when (e.Code == ErrorCode.Corruption && _machine.LastVersion.Value > 1)
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
         {
-            // What is there cannot be read. Versions of markers are few and low, so the one before the last write's is later, and raises nothing.
-            return new Core.Version(_machine.LastVersion.Value - 1);
+            // What is there cannot be read. Each installation has raised it by one, so this is later; and it is far below any version of a write.
+            return new Core.Version(AfterAllMarkers);
         }
     }
 }

@@ -35,6 +35,7 @@ internal sealed class ShardStateMachine
     private Core.Version _batchVersion;
     private string? _damage;
     private long _damagedReads;
+    private bool _stopped;
 
     private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
     {
@@ -83,6 +84,12 @@ internal sealed class ShardStateMachine
     /// <summary>What of its state could not be read, with file and offset; null when nothing is known to be damaged. It stays until the state is replaced. Thread-safe.</summary>
     public string? Damage => Volatile.Read(ref _damage);
 
+    /// <summary>
+    /// True when what the next entry reads is damaged: nothing more is applied until the state is replaced. What is in the engine is that of <see cref="AppliedIndex"/>, and may be read; sessions in
+    /// memory are not to be looked at. Thread-safe.
+    /// </summary>
+    public bool IsStopped => Volatile.Read(ref _stopped);
+
     /// <summary>Reads that failed over damage. Thread-safe.</summary>
     public long DamagedReads => Interlocked.Read(ref _damagedReads);
 
@@ -97,26 +104,37 @@ internal sealed class ShardStateMachine
 
     internal IStorageEngine Engine => _engine;
 
-    /// <summary>Opens the state machine over what the engine holds. Throws <see cref="HengeException"/> (Corruption, UnsupportedFormat).</summary>
+    /// <summary>
+    /// Opens the state machine over what the engine holds; when that is damaged, as <see cref="MachineState.Unreadable"/>. Throws <see cref="HengeException"/> (UnsupportedFormat).
+    /// </summary>
     public static ShardStateMachine Open(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
     {
         var machine = new ShardStateMachine(shard, engine, history, hub, options);
-        machine.Restore();
+        try
+        {
+            machine.Restore();
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+        {
+            machine.BecomeUnreadable(e);
+        }
+
         return machine;
     }
 
     /// <summary>
-    /// Adds a committed entry of commands to the batch (opened when none is). The index must be the next one. Throws <see cref="HengeException"/> (Corruption) for a payload that is not
+    /// Adds a committed entry of commands to the batch (opened when none is). The index must be the next one. False when something that the entry reads is damaged on the disk: the batch is gone, with
+    /// nothing of it in the engine, and the machine stands still (<see cref="IsStopped"/>). Throws <see cref="HengeException"/> (Corruption) for a payload that is not
     /// an entry: then the replica must stop serving. A command that cannot be decoded is a result, not an error.
     /// </summary>
-    public void ApplyEntry(LogIndex index, ReadOnlySpan<byte> payload, IApplyObserver? observer)
+    public bool ApplyEntry(LogIndex index, ReadOnlySpan<byte> payload, IApplyObserver? observer)
     {
         OpenBatch(index);
         if (!EntryReader.TryOpen(payload, out EntryReader entry))
         {
             if (EntryReader.IsBeyondRange(payload))
             {
-                return;
+                return true;
             }
 
             throw Damaged(index);
@@ -126,7 +144,20 @@ internal sealed class ShardStateMachine
         _sessions.EndIdle(entry.BaseVersion);
         while (entry.MoveNext())
         {
-            ApplyCommand(index, entry.Index, entry.Command, entry.Version, observer);
+            try
+            {
+                ApplyCommand(index, entry.Index, entry.Command, entry.Version, observer);
+            }
+            catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+            {
+                if ((Bugs & Hosting.NodeBugs.ApplyPastDamage) == 0)
+                {
+                    Stop(e);
+                    return false;
+                }
+
+                _writes.AbandonStage();
+            }
         }
 
         if (entry.Damaged)
@@ -135,6 +166,7 @@ internal sealed class ShardStateMachine
         }
 
         _batchVersion = entry.LastVersion;
+        return true;
     }
 
     /// <summary>Adds an entry of Raft's own (an empty one, a configuration) to the batch: it only moves the index.</summary>
@@ -240,6 +272,26 @@ internal sealed class ShardStateMachine
         return new ShardSnapshotInstaller(this);
     }
 
+    // What an entry comes to must be the same on all replicas, and here nobody can tell what that is. So nothing of the batch counts, and nothing that comes later is applied without it.
+    private void Stop(HengeException damage)
+    {
+        _writes.AbandonStage();
+        _writes.Clear();
+        HasBatch = false;
+        Volatile.Write(ref _stopped, true);
+        ReportDamage(damage);
+    }
+
+    // The engine knows by itself up to which entry it holds the shard; that is all there is to be told.
+    private void BecomeUnreadable(HengeException damage)
+    {
+        _sessions.Reset();
+        _epoch |= 1;
+        Volatile.Write(ref _state, (int)MachineState.Unreadable);
+        Volatile.Write(ref _stopped, true);
+        ReportDamage(damage);
+    }
+
     internal void EnterInstall()
     {
         if ((_epoch & 1) == 0)
@@ -256,8 +308,19 @@ internal sealed class ShardStateMachine
     {
         _sessions.Reset();
         Volatile.Write(ref _damage, null);
+        Volatile.Write(ref _stopped, false);
         Volatile.Write(ref _state, (int)MachineState.Ready);
-        Restore();
+        try
+        {
+            Restore();
+        }
+        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
+        {
+            // It lies beside what was installed just now. Another installation may find that part gone.
+            BecomeUnreadable(e);
+            return;
+        }
+
         Interlocked.Increment(ref _epoch);
         Invariant.Check((_epoch & 1) == 0);
     }
@@ -279,7 +342,7 @@ internal sealed class ShardStateMachine
 
     private void OpenBatch(LogIndex index)
     {
-        Invariant.Check(State == MachineState.Ready, "a replica applies only to a whole state");
+        Invariant.Check(State == MachineState.Ready && !_stopped, "a replica applies only to a whole state");
         if (!HasBatch)
         {
             HasBatch = true;
@@ -349,6 +412,7 @@ internal sealed class ShardStateMachine
 
     private void Restore()
     {
+        _appliedIndex = _engine.GetPosition(SystemKeys.Stream(Shard));
         using (CurrentEntry marker = _writes.GetSystem(SystemKeys.Install))
         {
             if (marker.Exists)
@@ -359,7 +423,6 @@ internal sealed class ShardStateMachine
             }
         }
 
-        _appliedIndex = _engine.GetPosition(SystemKeys.Stream(Shard));
         ReadRecords();
         _sessions.Load(_engine, Shard);
         _expiry.Reset();

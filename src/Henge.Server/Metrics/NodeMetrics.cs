@@ -53,6 +53,8 @@ internal sealed class NodeMetrics
             "Shards that this node carries, by its role in them.");
         meter.CreateObservableGauge("henge.shards.leaderless", () => (long)Status.Shards.Count(static s => s.Leader.IsNone), "{shard}", "Shards of which this node knows no leader.");
         meter.CreateObservableGauge("henge.shards.failed", () => (long)Status.Shards.Count(static s => s.Error is not null), "{shard}", "Shards that this node does not serve, or not all of, because of an error.");
+        meter.CreateObservableGauge(
+            "henge.shards.damaged.everywhere", () => Status.Shards.Count(static s => s.IsDamagedEverywhere), "{shard}", "Shards that this node leads, and of which no member is whole, so that none can be rebuilt.");
         meter.CreateObservableCounter("henge.shards.damaged.reads", () => Status.Activity.DamagedReads, "{read}", "Reads that found a damaged part of a shard's state.");
         meter.CreateObservableGauge("henge.peers.refused", () => (long)Status.RefusedPeers.Count, "{peer}", "Peers that this node exchanges nothing with, because their cluster was made with other settings.");
         meter.CreateObservableGauge("henge.uptime", () => Status.UptimeMs / 1000.0, "s", "Time since the node started.");

@@ -140,6 +140,9 @@ public sealed class NodeHost : IDisposable
             Directory = directory,
             FileSystem = files,
             WriteAheadLog = false,
+
+            // What is lost comes back from other members (docs/decisions/0166).
+            OpenDamagedTables = true,
             MemoryBytes = options.EngineMemoryBytes,
 
             // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for that (docs/decisions/0116).

@@ -130,7 +130,7 @@ internal static class EngineOpener
                 {
                     foreach (TableMeta table in found.Levels[level].Values)
                     {
-                        opened.Add(table.Number, _parts.Store.Open(table));
+                        opened.Add(table.Number, OpenTable(table));
                         edit.AddedTables.Add((level, table));
                     }
                 }
@@ -148,6 +148,19 @@ internal static class EngineOpener
 
             edit.AddedDrops.AddRange(found.Drops.Values);
             return LevelSet.Empty().With(edit, opened);
+        }
+
+        private TableHandle OpenTable(TableMeta table)
+        {
+            try
+            {
+                return _parts.Store.Open(table);
+            }
+            catch (HengeException error) when (error.Code == ErrorCode.Corruption && _parts.Options.OpenDamagedTables)
+            {
+                _parts.Log($"A table cannot be opened, and what lies in it is refused: {error.Message}");
+                return _parts.Store.OpenUnreadable(table, error);
+            }
         }
 
         private EngineLog? OpenLog(ManifestState found, ReplayTarget replay)

@@ -57,6 +57,9 @@ internal sealed partial class EngineState : IDisposable
 
     public KeyspaceClocks Clocks { get; }
 
+    /// <summary>The only keyspaces that there are, in order; null when the owner has not said.</summary>
+    public volatile uint[]? Keyspaces;
+
     /// <summary>Set while a flush or compaction found the disk full.</summary>
     public volatile bool DiskIsFull;
 

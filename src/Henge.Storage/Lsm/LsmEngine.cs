@@ -233,6 +233,39 @@ public sealed unsafe class LsmEngine : IStorageEngine
     }
 
     /// <inheritdoc/>
+    public void DeclareKeyspaces(IReadOnlyList<uint> keyspaces) => _state.Keyspaces = [.. keyspaces.Order()];
+
+    /// <inheritdoc/>
+    public void TakeDamage(Action<uint, HengeException> found)
+    {
+        DamagedPart[] parts = _state.Parts.Store.Damage.Take();
+        if (parts.Length == 0 || _state.IsClosed || _state.HasFailed)
+        {
+            return;
+        }
+
+        SuperVersion version = _state.Acquire(out int stripe);
+        try
+        {
+            var there = version.Levels.Levels.SelectMany(static level => level).Select(static table => table.Meta.Number).ToHashSet();
+            foreach (DamagedPart part in parts.Where(part => there.Contains(part.Table.Number)))
+            {
+                foreach (uint keyspace in _state.Keyspaces ?? [])
+                {
+                    if (part.MayHold(keyspace, version.Levels.Drops))
+                    {
+                        found(keyspace, part.Error);
+                    }
+                }
+            }
+        }
+        finally
+        {
+            version.Release(stripe);
+        }
+    }
+
+    /// <inheritdoc/>
     public EngineStatistics GetStatistics()
     {
         _state.ThrowIfUnusable();

@@ -24,6 +24,12 @@ public sealed record LsmOptions
     public bool WriteAheadLog { get; init; } = true;
 
     /// <summary>
+    /// False: a table that is missing, or cannot be opened, is an error of <see cref="LsmEngine.Open"/>. True: the engine opens without it, and each read that would have to look into it fails with
+    /// <see cref="ErrorCode.Corruption"/>; for owners that can replace what is lost (<see cref="IStorageEngine.TakeDamage"/>). The manifest must be whole either way.
+    /// </summary>
+    public bool OpenDamagedTables { get; init; }
+
+    /// <summary>
     /// The memory of the whole engine in bytes: half of it at most for memtables, the rest for the block cache. Indexes and filters of
     /// open tables (about 1.3% of the tables' bytes) come on top.
     /// </summary>

@@ -1,14 +1,13 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Replication;
+using static Henge.Node.Tests.Clusters.TableDamage;
 
 namespace Henge.Node.Tests.Clusters;
 
 /// <summary>A bit of a table flips on one node's disk.</summary>
 public sealed class DamagedTableTests
 {
-    private static readonly ShardMap Map = new(4);
-
     [Fact]
     public void A_leader_that_meets_damage_says_so_and_hands_over_to_one_that_can_serve()
     {
@@ -104,6 +103,7 @@ public sealed class DamagedTableTests
         cluster.Run(2_000);
         damaged.Running.Parts.Context.Engine.Flush();
         cluster.Run(2_000);
+        ((Henge.Storage.Lsm.LsmEngine)damaged.Running.Parts.Context.Engine).Compact();
         damaged.Stop();
         Assert.Empty(Henge.Storage.StorageVerifier.Verify(damaged.Files, "/data").Problems);
         damaged.Start();
@@ -167,15 +167,6 @@ public sealed class DamagedTableTests
         AssertSameStates(cluster);
     }
 
-    private static void AssertSameStates(ClusterHarness cluster)
-    {
-        for (uint shard = 0; shard < 4; shard++)
-        {
-            cluster.RunUntil(() => cluster.Nodes.Select(node => node.Replica(shard).Machine.AppliedIndex).Distinct().Count() == 1);
-            Assert.Single(cluster.Nodes.Select(node => node.Replica(shard).Machine.StateHash()).Distinct());
-        }
-    }
-
     private static bool CanRead(ClusterHarness cluster, HarnessNode node, string key)
     {
         try
@@ -201,58 +192,6 @@ public sealed class DamagedTableTests
             return false;
         }
     }
-
-    // As Fill, with more than fits into one block of a table.
-    private static void FillBlocks(ClusterHarness cluster)
-    {
-        cluster.RunUntilLed();
-        for (int i = 0; i < 40; i++)
-        {
-            byte[] random = new byte[1500];
-            cluster.Random.NextBytes(random);
-            cluster.Put(cluster.Nodes[0], $"key{i}", Convert.ToBase64String(random));
-        }
-
-        cluster.Run(500);
-        foreach (HarnessNode node in cluster.Running)
-        {
-            node.Running.Parts.Context.Engine.Flush();
-        }
-    }
-
-    // Puts a key on each shard into a table of each node, and nothing of it into a cache.
-    private static (string Key, uint Shard) Fill(ClusterHarness cluster, string? except = null)
-    {
-        cluster.RunUntilLed();
-        for (int i = 0; i < 40; i++)
-        {
-            if ($"key{i}" != except)
-            {
-                cluster.Put(cluster.Nodes[0], $"key{i}", "value");
-            }
-        }
-
-        cluster.Run(500);
-        foreach (HarnessNode node in cluster.Running)
-        {
-            node.Running.Parts.Context.Engine.Flush();
-        }
-
-        return ("key7", Map.ShardOf("key7"u8).Value);
-    }
-
-    private static string[] Tables(HarnessNode node) =>
-        [.. node.Files.List("/data/engine").Where(static name => name.EndsWith(".sst", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-
-    private static void FlipBits(HarnessNode node)
-    {
-        foreach (string name in Tables(node))
-        {
-            node.Files.FlipBit("/data/engine/" + name, 50, 3);
-        }
-    }
-
-    private static ShardStatus StatusOf(HarnessNode node, uint shard) => node.Running.GetStatus().Shards.Single(s => s.Shard.Value == shard);
 
     private sealed class Ignore : IScanReceiver
     {

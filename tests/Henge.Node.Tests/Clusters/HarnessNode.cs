@@ -131,7 +131,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     private IStorageEngine OpenEngine(string directory) => cluster.UseMemoryEngine
         ? new MemoryEngine()
-        : LsmEngine.Open(cluster.EngineOptions with { Directory = directory, FileSystem = Files, Scheduler = _background, WriteAheadLog = false });
+        : LsmEngine.Open(cluster.EngineOptions with { Directory = directory, FileSystem = Files, Scheduler = _background, WriteAheadLog = false, OpenDamagedTables = true });
 }
 
 /// <summary>Runs the engine's background work step by step, of either kind: the node goes on in the middle of flushes and compactions.</summary>

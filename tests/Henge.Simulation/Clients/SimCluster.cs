@@ -107,6 +107,7 @@ internal sealed class SimCluster
                 LevelMultiplier = 4,
                 L0CompactionTrigger = 2,
                 StepEntries = stepEntries,
+                OpenDamagedTables = true,
                 Bugs = canary.StorageBug(),
             });
             node.ChangesLeases = changesLeases;

@@ -87,14 +87,13 @@ internal sealed class CompactionJob(EngineState state)
         return new OutputTables(state, epoch, options.TargetTableBytes, limiter, compaction.OutputLevel);
     }
 
-    private static List<InternalIterator> CreateSources(Compaction compaction, LevelSet levels)
+    private List<InternalIterator> CreateSources(Compaction compaction, LevelSet levels)
     {
-        var read = new TableReadOptions { FillCache = false, Sequential = true };
+        var read = new TableReadOptions { FillCache = false, Sequential = true, Keyspaces = state.Keyspaces };
         var sources = new List<InternalIterator>();
         foreach (TableHandle table in compaction.Level == 0 ? compaction.Inputs : [])
         {
-            InternalIterator source = table.Reader.CreateIterator(read);
-            sources.Add(levels.Drops.Any(drop => drop.Touches(table.Meta)) ? new DropFilterIterator(source, levels.Drops, table.Meta.Epoch, table.Meta) : source);
+            sources.Add(DropFilterIterator.Over(table, levels.Drops.Any(drop => drop.Touches(table.Meta)) ? levels.Drops : null, read));
         }
 
         if (compaction.Level != 0)

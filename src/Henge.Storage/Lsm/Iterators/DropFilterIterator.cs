@@ -11,6 +11,8 @@ internal sealed class DropFilterIterator : InternalIterator
     private readonly InternalIterator _source;
     private readonly RangeDrop[] _drops;
     private readonly TableMeta? _table;
+    private readonly byte[] _upper;
+    private readonly uint[]? _keyspaces;
 
     // Everything on the way there is dropped; the source was left where it was.
     private bool _isAtEnd;
@@ -19,11 +21,28 @@ internal sealed class DropFilterIterator : InternalIterator
     /// <param name="drops">Drops that may hide a part of it.</param>
     /// <param name="epoch">The source's epoch.</param>
     /// <param name="table">What is known of it when it is a table.</param>
-    public DropFilterIterator(InternalIterator source, RangeDrop[] drops, ulong epoch, TableMeta? table = null)
+    /// <param name="keyspaces">The only keyspaces that there are, in order; null when that is not known.</param>
+    /// <param name="upper">Nobody wants what lies at or after this prefix; null or empty when somebody does.</param>
+    public DropFilterIterator(InternalIterator source, RangeDrop[] drops, ulong epoch, TableMeta? table = null, byte[]? upper = null, uint[]? keyspaces = null)
     {
+        _keyspaces = keyspaces;
+        _upper = upper ?? [];
         _source = source;
         _drops = Array.FindAll(drops, drop => drop.Epoch > epoch);
         _table = table;
+    }
+
+    /// <summary>An iterator over a table without what drops hide in it.</summary>
+    public static InternalIterator Over(TableHandle table, RangeDrop[]? drops, in TableReadOptions options)
+    {
+        if (drops is null)
+        {
+            return table.Reader.CreateIterator(options);
+        }
+
+        // A read stays within one keyspace, where it never comes to such a block but by a seek.
+        HiddenBlocks? hidden = options.Keyspaces is null ? null : new HiddenBlocks(table.Meta, table.Reader.Index, drops, options.Keyspaces);
+        return new DropFilterIterator(table.Reader.CreateIterator(options with { Hidden = hidden }), drops, table.Meta.Epoch, table.Meta, options.Upper, options.Keyspaces);
     }
 
     public override bool Valid => !_isAtEnd && _source.Valid;
@@ -120,8 +139,9 @@ internal sealed class DropFilterIterator : InternalIterator
     {
         for (RangeDrop? next = drop; next is not null;)
         {
-            byte[] after = next.UpperPrefix;
-            if (after.Length == 0 || (_table is not null && _table.LargestPrefix.SequenceCompareTo(after) < 0))
+            byte[]? after = next.UpperPrefix.Length == 0 ? null : HiddenBlocks.AtOrAfter(next.UpperPrefix, _keyspaces);
+            if (after is null || (_upper.Length > 0 && after.AsSpan().SequenceCompareTo(_upper) >= 0)
+                || (_table is not null && _table.LargestPrefix.SequenceCompareTo(after) < 0))
             {
                 _isAtEnd = true;
                 return;

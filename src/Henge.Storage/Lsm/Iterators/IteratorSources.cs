@@ -38,14 +38,13 @@ internal static class IteratorSources
         byte[] upper = !options.Upper.IsEmpty ? Bound(options.Keyspace, options.Upper.Span)
             : options.Keyspace == uint.MaxValue ? [] : Bound(options.Keyspace + 1, default);
         Core.Version from = options.AllVersions ? options.From : default;
-        var read = new TableReadOptions { FillCache = options.FillCache, From = from };
+        var read = new TableReadOptions { FillCache = options.FillCache, From = from, Upper = upper };
         for (int i = 0; i < levels.Levels[0].Length; i++)
         {
             TableHandle table = levels.Levels[0][i];
             if (Matters(table.Meta, lower, upper, at, from))
             {
-                InternalIterator child = table.Reader.CreateIterator(read);
-                children.Add(levels.GetDrops(0, i) is { } drops ? new DropFilterIterator(child, drops, table.Meta.Epoch, table.Meta) : child);
+                children.Add(DropFilterIterator.Over(table, levels.GetDrops(0, i), read));
             }
         }
 

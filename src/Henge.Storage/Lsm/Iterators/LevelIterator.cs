@@ -107,12 +107,7 @@ internal sealed class LevelIterator(TableHandle[] tables, RangeDrop[]?[]? drops,
         if (_table is null || index != _index)
         {
             Close();
-            _table = tables[index].Reader.CreateIterator(options);
-            if (drops?[index] is { } hidden)
-            {
-                _table = new DropFilterIterator(_table, hidden, tables[index].Meta.Epoch, tables[index].Meta);
-            }
-
+            _table = DropFilterIterator.Over(tables[index], drops?[index], options);
             _index = index;
         }
 

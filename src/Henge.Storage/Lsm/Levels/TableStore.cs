@@ -9,6 +9,9 @@ internal sealed class TableStore(IFileSystem files, string directory, TableOptio
 
     public TableOptions Options => options;
 
+    /// <summary>What of open tables was found damaged.</summary>
+    public DamagedParts Damage { get; } = new();
+
     /// <summary>The number that the next new file gets.</summary>
     public ulong PeekNumber => (ulong)Interlocked.Read(ref _nextNumber);
 
@@ -43,7 +46,27 @@ internal sealed class TableStore(IFileSystem files, string directory, TableOptio
                 + "Nothing was changed. " + DirectoryAdvice.Engine);
         }
 
-        return new TableHandle(meta, TableReader.Open(file, cache), obsolete);
+        return Watch(new TableHandle(meta, TableReader.Open(file, cache), obsolete));
+    }
+
+    /// <summary>Stands for a table that could not be opened; all of it counts as damaged from the beginning.</summary>
+    public TableHandle OpenUnreadable(TableMeta meta, Core.HengeException error)
+    {
+        TableHandle table = Watch(new TableHandle(meta, TableReader.Unreadable(PathOf(meta.Number), meta, error, cache), obsolete));
+        table.Reader.Damaged!(0, error);
+        return table;
+    }
+
+    private TableHandle Watch(TableHandle table)
+    {
+        table.Reader.Damaged = (block, error) =>
+        {
+            TableIndex index = table.Reader.Index;
+            byte[] first = block == 0 ? table.Meta.SmallestPrefix.ToArray() : index.Separator(block).ToArray();
+            byte[] last = block + 1 == index.Count ? table.Meta.LargestPrefix.ToArray() : index.Separator(block + 1).ToArray();
+            Damage.Add(block, new DamagedPart(table.Meta, first, last, error));
+        };
+        return table;
     }
 
     public void SyncNames() => files.SyncDirectory(directory);

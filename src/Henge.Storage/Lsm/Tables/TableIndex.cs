@@ -77,6 +77,10 @@ internal sealed unsafe class TableIndex
     /// <summary>What divides a block from the one before, as bytes of keyspace and key; empty for the first.</summary>
     public ReadOnlySpan<byte> Separator(int block) => new(_separators + _blocks[block].SeparatorOffset, SeparatorLength(block));
 
+    /// <summary>True when a block begins with an older version of the key that the one before ends with.</summary>
+    public bool IsWithinKey(int block) =>
+        new ReadOnlySpan<byte>(_separators + _blocks[block].SeparatorOffset + SeparatorLength(block), InternalKey.TrailerBytes).ContainsAnyExcept((byte)0);
+
     /// <summary>
     /// Decodes an index block. <paramref name="dataEnd"/> is where data blocks end in the file; what is wrong is told by
     /// <paramref name="error"/>, and the result is null then.

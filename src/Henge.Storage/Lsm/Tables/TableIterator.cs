@@ -18,6 +18,8 @@ internal sealed unsafe class TableIterator : InternalIterator
     private readonly BlockCursor _cursor = new();
     private readonly bool _fillCache;
     private readonly ulong _from;
+    private readonly byte[] _upper;
+    private readonly HiddenBlocks? _hidden;
     private readonly int _maxReadahead;
     private readonly bool _sequential;
     private PinnedBlock _pinned;
@@ -39,6 +41,8 @@ internal sealed unsafe class TableIterator : InternalIterator
         _index = reader.Index;
         _fillCache = options.FillCache;
         _from = options.From.Value;
+        _upper = options.Upper ?? [];
+        _hidden = options.Hidden;
         _maxReadahead = options.ReadaheadBytes > 0 ? options.ReadaheadBytes : DefaultReadaheadBytes;
         _sequential = options.Sequential;
         _readahead = _sequential ? _maxReadahead : Math.Min(FirstReadaheadBytes, _maxReadahead);
@@ -179,12 +183,12 @@ internal sealed unsafe class TableIterator : InternalIterator
 
     private bool OpenForward(int block)
     {
-        while (block < _index.Count && _index.Block(block).MaxVersion < _from)
+        while (block < _index.Count && (_index.Block(block).MaxVersion < _from || (_hidden is not null && _hidden.Contains(block))))
         {
             block++;
         }
 
-        return block < _index.Count ? Open(block) : Close();
+        return block < _index.Count && (_upper.Length == 0 || _index.Separator(block).SequenceCompareTo(_upper) < 0) ? Open(block) : Close();
     }
 
     private bool OpenBackward(int block)
@@ -290,7 +294,7 @@ internal sealed unsafe class TableIterator : InternalIterator
         }
 
         _bufferLength = 0;
-        _reader.ReadRaw(_index.Block(first).Offset, new Span<byte>(_buffer, bytes));
+        _reader.ReadRaw(first, new Span<byte>(_buffer, bytes));
         _bufferOffset = _index.Block(first).Offset;
         _bufferLength = bytes;
         _readahead = Math.Min(_readahead * 2, _maxReadahead);

@@ -59,6 +59,38 @@ internal sealed unsafe class TableReader
         }
     }
 
+    /// <summary>
+    /// Stands for a table that the manifest lists and that cannot be opened: as one block, as wide as the table, of which each read says why. So what lies elsewhere is found, and nothing older is found in
+    /// the place of what is lost.
+    /// </summary>
+    public static TableReader Unreadable(string path, TableMeta meta, HengeException error, BlockCache cache)
+    {
+        const int BlockBytes = 1;
+        var builder = new IndexBuilder();
+        builder.BeginBlock([], meta.Smallest);
+        builder.EndBlock(BlockBytes, 1, meta.MaxVersion.Value);
+        long end = TableFormat.HeaderBytes + BlockBytes + TableFormat.BlockTrailerBytes;
+        TableIndex? index = TableIndex.Decode(builder.Finish(), end, out string? problem);
+        Invariant.Check(index is not null, problem ?? "");
+        var properties = new TableProperties
+        {
+            SmallestKey = meta.Smallest,
+            LargestKey = meta.Largest,
+            MinVersion = meta.MinVersion,
+            MaxVersion = meta.MaxVersion,
+            EntryCount = meta.Entries,
+            TombstoneCount = meta.Tombstones,
+            ExpiringCount = meta.Expiring,
+            GarbageCount = meta.Garbage,
+            MinExpiresAtMs = meta.Expiring > 0 ? 0 : long.MaxValue,
+            RawKeyBytes = 0,
+            RawValueBytes = 0,
+            BlockCount = 1,
+            FileBytes = meta.Bytes,
+        };
+        return new TableReader(new UnreadableFile(path, error), cache, properties, index, null, new BlockHandle(end, 0), 0);
+    }
+
     private static TableReader OpenCore(IFile file, BlockCache cache)
     {
         long length = file.Length;
@@ -111,6 +143,9 @@ internal sealed unsafe class TableReader
 
     /// <summary>The file's name, for messages.</summary>
     public string Path => _file.Path;
+
+    /// <summary>Told of blocks that cannot be read, before whoever wanted them is. Any thread.</summary>
+    internal Action<int, HengeException>? Damaged { get; set; }
 
     /// <summary>The index.</summary>
     internal TableIndex Index => _index;
@@ -188,9 +223,10 @@ internal sealed unsafe class TableReader
             ReadExactly(_file, handle.Offset, bytes);
             return Adopt(ref data, bytes, number, fillCache);
         }
-        catch
+        catch (Exception error)
         {
             BlockMemory.Free(data);
+            Notice(number, error);
             throw;
         }
     }
@@ -205,8 +241,7 @@ internal sealed unsafe class TableReader
         Span<byte> bytes = new(stored, handle.Length + TableFormat.BlockTrailerBytes);
         if (!fillCache && bytes[handle.Length] == (byte)BlockCodec.None)
         {
-            _ = TableFormat.CheckBlock(bytes, handle.Offset, Path);
-            CheckFormat(stored, handle.Length, handle.Offset);
+            CheckInPlace(stored, bytes, number);
             inPlace = true;
             return default;
         }
@@ -218,15 +253,56 @@ internal sealed unsafe class TableReader
             bytes.CopyTo(new Span<byte>(data, bytes.Length));
             return Adopt(ref data, new Span<byte>(data, bytes.Length), number, fillCache);
         }
-        catch
+        catch (Exception error)
         {
             BlockMemory.Free(data);
+            Notice(number, error);
             throw;
         }
     }
 
-    /// <summary>Reads stored bytes of neighbouring blocks, not checked yet.</summary>
-    internal void ReadRaw(long offset, Span<byte> target) => ReadExactly(_file, offset, target);
+    private void CheckInPlace(byte* stored, Span<byte> bytes, int number)
+    {
+        BlockHandle handle = _index.Block(number).Handle;
+        try
+        {
+            _ = TableFormat.CheckBlock(bytes, handle.Offset, Path);
+            CheckFormat(stored, handle.Length, handle.Offset);
+        }
+        catch (Exception error)
+        {
+            Notice(number, error);
+            throw;
+        }
+    }
+
+    private void Notice(int number, Exception error)
+    {
+        if (error is HengeException { Code: ErrorCode.Corruption } damage)
+        {
+            Damaged?.Invoke(number, damage);
+        }
+    }
+
+    /// <summary>Reads the stored bytes of a block and its neighbours behind it, not checked yet.</summary>
+    internal void ReadRaw(int number, Span<byte> target)
+    {
+        try
+        {
+            ReadExactly(_file, _index.Block(number).Offset, target);
+        }
+        catch (Exception error)
+        {
+            // Which of them it was is not known: those that are whole are found so when they are read by themselves.
+            long end = _index.Block(number).Offset + target.Length;
+            for (int block = number; block < _index.Count && _index.Block(block).Offset < end; block++)
+            {
+                Notice(block, error);
+            }
+
+            throw;
+        }
+    }
 
     private PinnedBlock Adopt(ref byte* data, Span<byte> stored, int number, bool fillCache)
     {
