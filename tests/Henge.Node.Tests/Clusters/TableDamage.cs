@@ -7,7 +7,7 @@ namespace Henge.Node.Tests.Clusters;
 internal static class TableDamage
 {
     public const string Engine = "/data/engine/";
-    private static readonly Henge.Cluster.ShardMap Map = new(4);
+    private static readonly ShardMap Map = new(4);
 
     public static uint ShardOf(string key) => Map.ShardOf(System.Text.Encoding.UTF8.GetBytes(key)).Value;
 
