@@ -9,6 +9,12 @@ public sealed partial class RaftGroup
     /// <summary>More shared heartbeats than this under way with reads that wait for them: the oldest are forgotten, and the next one answers for their reads.</summary>
     private const int MaxProofMarks = 16;
 
+    /// <summary>
+    /// So many ticks after a heartbeat of the group's own a peer gets another one, whatever is known of it. A peer that restarts has forgotten the latest commits, and a leader that is not asked does not
+    /// notice: an old message that reached the peer first may have it agree with shared heartbeats.
+    /// </summary>
+    internal const ulong OwnHeartbeatTicks = 1_000;
+
     // Shared heartbeats that left, and the latest read that had come before each. Both numbers rise.
     private readonly Queue<(ulong Number, ulong Sequence)> _proofMarks = new();
     private bool _isProofWanted;
@@ -87,7 +93,8 @@ public sealed partial class RaftGroup
     /// <summary>Whether nothing of what a heartbeat of the group's own would say is news to a peer.</summary>
     private bool LeavesToSharedHeartbeat(Progress progress)
     {
-        if (!_options.SharedHeartbeats || _isOwnHeartbeatWanted || progress.State != PeerState.Replicate || progress.Match != _log.LastIndex || progress.KnownCommit != _commit)
+        if (!_options.SharedHeartbeats || _isOwnHeartbeatWanted || progress.State != PeerState.Replicate || progress.Match != _log.LastIndex
+            || progress.KnownCommit != _commit || Now >= progress.OfferedTick + OwnHeartbeatTicks)
         {
             return false;
         }

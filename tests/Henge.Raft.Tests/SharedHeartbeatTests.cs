@@ -52,6 +52,36 @@ public sealed class SharedHeartbeatTests
     }
 
     [Fact]
+    public void A_peer_that_forgot_a_commit_is_told_again_though_it_agrees_with_shared_heartbeats()
+    {
+        Lab lab = Calm();
+        lab.Propose(1, "a");
+        lab.Settle();
+        for (int i = 0; i < 4; i++)
+        {
+            lab.Tick(1, Shared.HeartbeatTicks);
+            lab.Settle();
+        }
+
+        lab.Crash(2);
+        lab.Start(2);
+
+        // It was on its way for long, and makes the peer follow its leader again.
+        lab.Receive(2, new Heartbeat { From = new(1), To = new(2), Term = lab[1].Term, Commit = new(1) });
+        lab.Pump(2);
+        Assert.Equal((new NodeId(1), new LogIndex(1)), (lab[2].Leader, lab[2].CommitIndex));
+        for (ulong tick = 0; tick < RaftGroup.OwnHeartbeatTicks; tick++)
+        {
+            lab.Tick(1);
+            lab[1].SharedHeartbeatAnswered(new(2), tick);
+            lab[1].SharedHeartbeatAnswered(new(3), tick);
+            lab.Deliver(1, 2);
+        }
+
+        Assert.Equal(new LogIndex(2), lab[2].CommitIndex);
+    }
+
+    [Fact]
     public void Reads_are_proven_by_an_answer_to_a_heartbeat_that_left_after_they_came()
     {
         Lab lab = Calm();

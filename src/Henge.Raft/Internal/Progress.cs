@@ -42,6 +42,9 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
     /// <summary>The highest commit index of which it is certain that the member has heard; may be behind.</summary>
     public LogIndex KnownCommit { get; private set; }
 
+    /// <summary>In which tick a heartbeat of the group's own asked it for an answer last.</summary>
+    public ulong OfferedTick { get; private set; }
+
     /// <summary>The latest read number that it answered.</summary>
     public ulong AckedRead { get; set; }
 
@@ -60,6 +63,7 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
     /// <summary>A heartbeat that asks for an answer tells the member of a commit index.</summary>
     public void Offered(LogIndex commit, ulong tick)
     {
+        OfferedTick = tick;
         if (commit != _offered)
         {
             // Heartbeats of one tick cannot be told apart by their answers, so only those of later ticks count.
