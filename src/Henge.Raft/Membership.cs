@@ -113,13 +113,13 @@ public sealed class Membership : IEquatable<Membership>
 
         byte[] bytes = new byte[size];
         bytes[0] = FormatVersion;
-        int at = 1;
+        SpanWriter writer = new(bytes.AsSpan(1));
         foreach (NodeId[] list in Lists())
         {
-            at += Varint.Write(bytes.AsSpan(at), (ulong)list.Length);
+            writer.WriteVarint((ulong)list.Length);
             foreach (NodeId id in list)
             {
-                at += Varint.Write(bytes.AsSpan(at), id.Value);
+                writer.WriteVarint(id.Value);
             }
         }
 
@@ -135,9 +135,9 @@ public sealed class Membership : IEquatable<Membership>
             return false;
         }
 
-        source = source[1..];
-        if (!TryReadList(ref source, out NodeId[]? voters) || !TryReadList(ref source, out NodeId[]? outgoing)
-            || !TryReadList(ref source, out NodeId[]? learners) || !TryReadList(ref source, out NodeId[]? removed) || source.Length != 0)
+        SpanReader reader = new(source[1..]);
+        if (!TryReadList(ref reader, out NodeId[]? voters) || !TryReadList(ref reader, out NodeId[]? outgoing)
+            || !TryReadList(ref reader, out NodeId[]? learners) || !TryReadList(ref reader, out NodeId[]? removed) || !reader.IsEmpty)
         {
             return false;
         }
@@ -202,17 +202,11 @@ public sealed class Membership : IEquatable<Membership>
 
     private NodeId[][] Lists() => [_voters, _outgoing, _learners, _removed];
 
-    private static bool TryReadList(ref ReadOnlySpan<byte> source, [NotNullWhen(true)] out NodeId[]? list)
+    private static bool TryReadList(ref SpanReader reader, [NotNullWhen(true)] out NodeId[]? list)
     {
         list = null;
-        if (!Varint.TryRead(source, out ulong count, out int read) || count > MaxMembers)
-        {
-            return false;
-        }
-
-        source = source[read..];
         // Every id takes at least a byte, so this also bounds what is allocated by what came in.
-        if (count > (ulong)source.Length)
+        if (!reader.TryReadVarint(out ulong count) || count > MaxMembers || count > (ulong)reader.Rest.Length)
         {
             return false;
         }
@@ -221,12 +215,11 @@ public sealed class Membership : IEquatable<Membership>
         ulong last = 0;
         for (int i = 0; i < list.Length; i++)
         {
-            if (!Varint.TryRead(source, out ulong id, out read) || id <= last)
+            if (!reader.TryReadVarint(out ulong id) || id <= last)
             {
                 return false;
             }
 
-            source = source[read..];
             list[i] = new NodeId(id);
             last = id;
         }

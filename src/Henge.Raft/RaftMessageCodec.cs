@@ -52,67 +52,66 @@ public static class RaftMessageCodec
     /// <summary>Writes the message and returns how many bytes it took; <see cref="MaxEncodedSize"/> bytes are always enough.</summary>
     public static int Encode(RaftMessage message, Span<byte> destination)
     {
-        Writer w = new(destination);
-        w.Byte((byte)message.Kind);
-        w.Byte(Flags(message));
-        w.Number(message.From.Value);
-        w.Number(message.To.Value);
-        w.Number(message.Term.Value);
+        SpanWriter w = new(destination);
+        w.WriteByte((byte)message.Kind);
+        w.WriteByte(Flags(message));
+        w.WriteVarint(message.From.Value);
+        w.WriteVarint(message.To.Value);
+        w.WriteVarint(message.Term.Value);
         switch (message)
         {
             case RequestVote m:
-                w.Number(m.LastIndex.Value);
-                w.Number(m.LastTerm.Value);
+                w.WriteVarint(m.LastIndex.Value);
+                w.WriteVarint(m.LastTerm.Value);
                 break;
             case RequestVoteResponse:
             case TimeoutNow:
                 break;
             case AppendEntries m:
-                w.Number(m.PrevIndex.Value);
-                w.Number(m.PrevTerm.Value);
-                w.Number(m.Commit.Value);
-                w.Number((ulong)m.Entries.Length);
+                w.WriteVarint(m.PrevIndex.Value);
+                w.WriteVarint(m.PrevTerm.Value);
+                w.WriteVarint(m.Commit.Value);
+                w.WriteVarint((ulong)m.Entries.Length);
                 // Indexes follow from the previous one and are not sent; terms are, each as its distance from the one before.
                 ulong term = m.PrevTerm.Value;
                 foreach (Entry entry in m.Entries.Span)
                 {
-                    w.Byte((byte)entry.Kind);
-                    w.Number(entry.Term.Value - term);
-                    w.Number((ulong)entry.Data.Length);
-                    w.Bytes(entry.Data.Span);
+                    w.WriteByte((byte)entry.Kind);
+                    w.WriteVarint(entry.Term.Value - term);
+                    w.WriteBytes(entry.Data.Span);
                     term = entry.Term.Value;
                 }
 
                 break;
             case AppendEntriesResponse m:
-                w.Number(m.Index.Value);
+                w.WriteVarint(m.Index.Value);
                 if (m.IsRejected)
                 {
-                    w.Number(m.HintIndex.Value);
-                    w.Number(m.HintTerm.Value);
+                    w.WriteVarint(m.HintIndex.Value);
+                    w.WriteVarint(m.HintTerm.Value);
                 }
 
                 break;
             case Heartbeat m:
-                w.Number(m.Commit.Value);
-                w.Number(m.ReadSequence);
-                w.Number(m.SentTick);
+                w.WriteVarint(m.Commit.Value);
+                w.WriteVarint(m.ReadSequence);
+                w.WriteVarint(m.SentTick);
                 break;
             case HeartbeatResponse m:
-                w.Number(m.ReadSequence);
-                w.Number(m.SentTick);
+                w.WriteVarint(m.ReadSequence);
+                w.WriteVarint(m.SentTick);
                 break;
             case InstallSnapshot m:
-                w.Number(m.Index.Value);
-                w.Number(m.IndexTerm.Value);
-                w.Bytes(m.Membership.Encode());
+                w.WriteVarint(m.Index.Value);
+                w.WriteVarint(m.IndexTerm.Value);
+                w.WriteRaw(m.Membership.Encode());
                 break;
             case ReadIndexRequest m:
-                w.Number(m.Number);
+                w.WriteVarint(m.Number);
                 break;
             case ReadIndexResponse m:
-                w.Number(m.Number);
-                w.Number(m.Index.Value);
+                w.WriteVarint(m.Number);
+                w.WriteVarint(m.Index.Value);
                 break;
             default:
                 throw new InvalidOperationException($"Message kind {message.Kind} has no form.");
@@ -127,12 +126,12 @@ public static class RaftMessageCodec
     public static bool TryDecode(ReadOnlySpan<byte> source, [NotNullWhen(true)] out RaftMessage? message, [NotNullWhen(false)] out string? error)
     {
         message = null;
-        Reader r = new(source);
-        byte kind = r.Byte();
-        byte flags = r.Byte();
-        NodeId from = new(r.Number());
-        NodeId to = new(r.Number());
-        Term term = new(r.Number());
+        SpanReader r = new(source);
+        byte kind = r.ReadByte();
+        byte flags = r.ReadByte();
+        NodeId from = new(r.ReadVarint());
+        NodeId to = new(r.ReadVarint());
+        Term term = new(r.ReadVarint());
         if (r.Failed || from.IsNone || to.IsNone)
         {
             error = "Raft message: the header is cut short or names node 0.";
@@ -160,8 +159,8 @@ public static class RaftMessageCodec
                     Term = term,
                     IsPreVote = flag1,
                     IsTransfer = flag2,
-                    LastIndex = new(r.Number()),
-                    LastTerm = new(r.Number()),
+                    LastIndex = new(r.ReadVarint()),
+                    LastTerm = new(r.ReadVarint()),
                 };
                 break;
             case RaftMessageKind.RequestVoteResponse:
@@ -169,9 +168,9 @@ public static class RaftMessageCodec
                 break;
             case RaftMessageKind.AppendEntries:
                 {
-                    LogIndex prev = new(r.Number());
-                    Term prevTerm = new(r.Number());
-                    LogIndex commit = new(r.Number());
+                    LogIndex prev = new(r.ReadVarint());
+                    Term prevTerm = new(r.ReadVarint());
+                    LogIndex commit = new(r.ReadVarint());
                     Entry[]? entries = ReadEntries(ref r, prev, prevTerm, term);
                     if (entries is null)
                     {
@@ -190,22 +189,22 @@ public static class RaftMessageCodec
                     To = to,
                     Term = term,
                     IsRejected = flag1,
-                    Index = new(r.Number()),
-                    HintIndex = flag1 ? new(r.Number()) : default,
-                    HintTerm = flag1 ? new(r.Number()) : default,
+                    Index = new(r.ReadVarint()),
+                    HintIndex = flag1 ? new(r.ReadVarint()) : default,
+                    HintTerm = flag1 ? new(r.ReadVarint()) : default,
                 };
                 break;
             case RaftMessageKind.Heartbeat:
-                message = new Heartbeat { From = from, To = to, Term = term, WantsResponse = flag1, Commit = new(r.Number()), ReadSequence = r.Number(), SentTick = r.Number() };
+                message = new Heartbeat { From = from, To = to, Term = term, WantsResponse = flag1, Commit = new(r.ReadVarint()), ReadSequence = r.ReadVarint(), SentTick = r.ReadVarint() };
                 break;
             case RaftMessageKind.HeartbeatResponse:
-                message = new HeartbeatResponse { From = from, To = to, Term = term, ReadSequence = r.Number(), SentTick = r.Number() };
+                message = new HeartbeatResponse { From = from, To = to, Term = term, ReadSequence = r.ReadVarint(), SentTick = r.ReadVarint() };
                 break;
             case RaftMessageKind.InstallSnapshot:
                 {
-                    LogIndex index = new(r.Number());
-                    Term indexTerm = new(r.Number());
-                    if (!Membership.TryDecode(r.Rest(), out Membership? membership))
+                    LogIndex index = new(r.ReadVarint());
+                    Term indexTerm = new(r.ReadVarint());
+                    if (!Membership.TryDecode(r.ReadRaw((ulong)r.Rest.Length), out Membership? membership))
                     {
                         error = "Raft message: the membership of InstallSnapshot cannot be read.";
                         return false;
@@ -216,17 +215,17 @@ public static class RaftMessageCodec
                 }
 
             case RaftMessageKind.ReadIndexRequest:
-                message = new ReadIndexRequest { From = from, To = to, Term = term, Number = r.Number() };
+                message = new ReadIndexRequest { From = from, To = to, Term = term, Number = r.ReadVarint() };
                 break;
             case RaftMessageKind.ReadIndexResponse:
-                message = new ReadIndexResponse { From = from, To = to, Term = term, IsFailed = flag1, Number = r.Number(), Index = new(r.Number()) };
+                message = new ReadIndexResponse { From = from, To = to, Term = term, IsFailed = flag1, Number = r.ReadVarint(), Index = new(r.ReadVarint()) };
                 break;
             default:
                 message = new TimeoutNow { From = from, To = to, Term = term };
                 break;
         }
 
-        if (r.Failed || !r.AtEnd)
+        if (r.Failed || !r.IsEmpty)
         {
             message = null;
             error = $"Raft message: {known} is {(r.Failed ? "cut short" : "followed by bytes that do not belong to it")}.";
@@ -237,11 +236,11 @@ public static class RaftMessageCodec
         return true;
     }
 
-    private static Entry[]? ReadEntries(ref Reader r, LogIndex prev, Term prevTerm, Term leaderTerm)
+    private static Entry[]? ReadEntries(ref SpanReader r, LogIndex prev, Term prevTerm, Term leaderTerm)
     {
-        ulong count = r.Number();
+        ulong count = r.ReadVarint();
         // An entry takes three bytes at least, so the array is never more than a small multiple of what was received.
-        if (r.Failed || count > MaxEntries || count > (ulong)r.Remaining / 3 || prev.Value > ulong.MaxValue - MaxEntries - 1)
+        if (r.Failed || count > MaxEntries || count > (ulong)r.Rest.Length / 3 || prev.Value > ulong.MaxValue - MaxEntries - 1)
         {
             return null;
         }
@@ -252,23 +251,24 @@ public static class RaftMessageCodec
         }
 
         Entry[] entries = new Entry[count];
-        byte[] copy = r.Rest().ToArray();
-        r = new Reader(copy);
+        byte[] copy = r.Rest.ToArray();
+        r = new SpanReader(copy);
         ulong term = prevTerm.Value;
         for (int i = 0; i < entries.Length; i++)
         {
-            byte kind = r.Byte();
-            ulong distance = r.Number();
-            ulong length = r.Number();
+            byte kind = r.ReadByte();
+            ulong distance = r.ReadVarint();
+            ulong length = r.ReadVarint();
             // Terms in a log never fall, and no entry is newer than the leader that sends it.
-            if (r.Failed || kind > (byte)EntryKind.Membership || length > MaxEntryBytes || length > (ulong)r.Remaining
+            if (r.Failed || kind > (byte)EntryKind.Membership || length > MaxEntryBytes || length > (ulong)r.Rest.Length
                 || distance > leaderTerm.Value || term + distance > leaderTerm.Value)
             {
                 return null;
             }
 
             term += distance;
-            ReadOnlyMemory<byte> data = copy.AsMemory(r.Skip((int)length), (int)length);
+            ReadOnlyMemory<byte> data = copy.AsMemory(copy.Length - r.Rest.Length, (int)length);
+            r.ReadRaw(length);
             // A membership that cannot be read must never get into a log.
             if (kind == (byte)EntryKind.Membership && !Membership.TryDecode(data.Span, out _))
             {
@@ -301,71 +301,4 @@ public static class RaftMessageCodec
     };
 
     private static byte Bits(bool first, bool second) => (byte)((first ? 1 : 0) | (second ? 2 : 0));
-
-    private ref struct Writer(Span<byte> destination)
-    {
-        private readonly Span<byte> _destination = destination;
-
-        public int Written { get; private set; }
-
-        public void Byte(byte value) => _destination[Written++] = value;
-
-        public void Number(ulong value) => Written += Varint.Write(_destination[Written..], value);
-
-        public void Bytes(ReadOnlySpan<byte> bytes)
-        {
-            bytes.CopyTo(_destination[Written..]);
-            Written += bytes.Length;
-        }
-    }
-
-    private ref struct Reader(ReadOnlySpan<byte> source)
-    {
-        private readonly ReadOnlySpan<byte> _source = source;
-        private int _at;
-
-        public bool Failed { get; private set; }
-
-        public readonly bool AtEnd => _at == _source.Length;
-
-        public readonly int Remaining => _source.Length - _at;
-
-        public byte Byte()
-        {
-            if (Failed || _at >= _source.Length)
-            {
-                Failed = true;
-                return 0;
-            }
-
-            return _source[_at++];
-        }
-
-        public ulong Number()
-        {
-            if (Failed || !Varint.TryRead(_source[_at..], out ulong value, out int bytes))
-            {
-                Failed = true;
-                return 0;
-            }
-
-            _at += bytes;
-            return value;
-        }
-
-        /// <summary>Steps over bytes that are there; gives where they begin.</summary>
-        public int Skip(int length)
-        {
-            int at = _at;
-            _at += length;
-            return at;
-        }
-
-        public ReadOnlySpan<byte> Rest()
-        {
-            ReadOnlySpan<byte> rest = Failed ? default : _source[_at..];
-            _at = _source.Length;
-            return rest;
-        }
-    }
 }

@@ -176,13 +176,13 @@ public sealed class WriteBatch
 /// <summary>Walks an encoded <see cref="WriteBatch"/>. Never reads outside of it; bad bytes end the walk with <see cref="Damaged"/>.</summary>
 public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
 {
-    private ReadOnlySpan<byte> _rest = encoded;
+    private SpanReader _reader = new(encoded);
 
     /// <summary>True when the bytes did not make sense.</summary>
     public bool Damaged { get; private set; }
 
     /// <summary>Bytes behind the item that it stands on.</summary>
-    public readonly int RemainingBytes => _rest.Length;
+    public readonly int RemainingBytes => _reader.Rest.Length;
 
     /// <summary>True when the item is a position: then only <see cref="Keyspace"/> (the stream) and <see cref="Position"/> count.</summary>
     public bool IsPosition { get; private set; }
@@ -217,7 +217,7 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
     /// <summary>Moves to the next item.</summary>
     public bool MoveNext()
     {
-        if (_rest.IsEmpty || Damaged)
+        if (_reader.IsEmpty || Damaged)
         {
             return false;
         }
@@ -228,15 +228,15 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
 
     private bool TryRead()
     {
-        if (_rest.Length < 13)
+        if (_reader.Rest.Length < 13)
         {
             return false;
         }
 
-        byte tag = _rest[0];
-        Keyspace = BinaryPrimitives.ReadUInt32LittleEndian(_rest[1..]);
-        ulong number = BinaryPrimitives.ReadUInt64LittleEndian(_rest[5..]);
-        _rest = _rest[13..];
+        ReadOnlySpan<byte> head = _reader.ReadRaw(13);
+        byte tag = head[0];
+        Keyspace = BinaryPrimitives.ReadUInt32LittleEndian(head[1..]);
+        ulong number = BinaryPrimitives.ReadUInt64LittleEndian(head[5..]);
         IsPosition = tag == WriteBatch.PositionTag;
         if (IsPosition)
         {
@@ -244,7 +244,7 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
             return true;
         }
 
-        if (tag > (byte)EntryKind.PutTyped || number > Core.Version.MaxValue || !TryTake(out ReadOnlySpan<byte> key))
+        if (tag > (byte)EntryKind.PutTyped || number > Core.Version.MaxValue || !_reader.TryReadBytes(out ReadOnlySpan<byte> key))
         {
             return false;
         }
@@ -255,30 +255,16 @@ public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
         Header = 0;
         if (EntryHeader.IsIn(Kind))
         {
-            if (_rest.Length < EntryHeader.Bytes)
+            if (!_reader.TryReadUInt64(out ulong header))
             {
                 return false;
             }
 
-            Header = BinaryPrimitives.ReadInt64LittleEndian(_rest);
-            _rest = _rest[EntryHeader.Bytes..];
+            Header = (long)header;
         }
 
-        bool complete = TryTake(out ReadOnlySpan<byte> value);
+        bool complete = _reader.TryReadBytes(out ReadOnlySpan<byte> value);
         Value = value;
         return complete;
-    }
-
-    private bool TryTake(out ReadOnlySpan<byte> bytes)
-    {
-        bytes = default;
-        if (!Varint.TryRead(_rest, out ulong length, out int size) || length > (ulong)(_rest.Length - size))
-        {
-            return false;
-        }
-
-        bytes = _rest.Slice(size, (int)length);
-        _rest = _rest[(size + (int)length)..];
-        return true;
     }
 }

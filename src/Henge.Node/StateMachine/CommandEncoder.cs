@@ -245,38 +245,26 @@ public static partial class CommandEncoder
     /// <summary>Writes into one span that is large enough for the whole command.</summary>
     internal ref struct Output
     {
-        private readonly Span<byte> _span;
-        private int _at;
+        private SpanWriter _out;
 
         public Output(IBufferWriter<byte> writer, CommandKind kind, int flags, SessionStamp session, int bodyBytes)
         {
-            _span = writer.GetSpan(checked(bodyBytes + 18));
-            _span[0] = (byte)kind;
-            _span[1] = (byte)(flags | (session.IsNone ? 0 : CommandView.SessionFlag));
-            _at = 2;
+            _out = new SpanWriter(writer.GetSpan(checked(bodyBytes + 18)));
+            _out.WriteByte((byte)kind);
+            _out.WriteByte((byte)(flags | (session.IsNone ? 0 : CommandView.SessionFlag)));
             if (!session.IsNone)
             {
-                BinaryPrimitives.WriteUInt64LittleEndian(_span[2..], session.ClientId);
+                _out.WriteUInt64(session.ClientId);
                 Invariant.Check(session.Sequence <= SessionStamp.MaxSequence);
-                BinaryPrimitives.WriteUInt64LittleEndian(_span[10..], session.Sequence | ((ulong)session.Flags << SessionStamp.SequenceBits));
-                _at = 18;
+                _out.WriteUInt64(session.Sequence | ((ulong)session.Flags << SessionStamp.SequenceBits));
             }
         }
 
-        public void Varint(ulong value) => _at += Core.Varint.Write(_span[_at..], value);
+        public void Varint(ulong value) => _out.WriteVarint(value);
 
-        public void Bytes(ReadOnlySpan<byte> bytes)
-        {
-            Varint((ulong)bytes.Length);
-            bytes.CopyTo(_span[_at..]);
-            _at += bytes.Length;
-        }
+        public void Bytes(ReadOnlySpan<byte> bytes) => _out.WriteBytes(bytes);
 
-        public void Raw(ReadOnlySpan<byte> bytes)
-        {
-            bytes.CopyTo(_span[_at..]);
-            _at += bytes.Length;
-        }
+        public void Raw(ReadOnlySpan<byte> bytes) => _out.WriteRaw(bytes);
 
         public void Condition(PutCondition condition, Core.Version version, ReadOnlySpan<byte> comparand)
         {
@@ -298,6 +286,6 @@ public static partial class CommandEncoder
             }
         }
 
-        public readonly void Done(IBufferWriter<byte> writer) => writer.Advance(_at);
+        public readonly void Done(IBufferWriter<byte> writer) => writer.Advance(_out.Written);
     }
 }

@@ -107,15 +107,9 @@ internal sealed partial class CommandExecutor
     private void SetOne(scoped ReadOnlySpan<byte> field, scoped ReadOnlySpan<byte> value, scoped in CurrentEntry current, Core.Version version)
     {
         _pair.ResetWrittenCount();
-        AddBytes(field);
-        AddBytes(value);
+        _pair.WriteBytes(field);
+        _pair.WriteBytes(value);
         _hash.Set(current.Value, _pair.WrittenSpan, 1, version.Value);
-    }
-
-    private void AddBytes(scoped ReadOnlySpan<byte> bytes)
-    {
-        _pair.Advance(Varint.Write(_pair.GetSpan(Varint.MaxBytes), (ulong)bytes.Length));
-        _pair.Write(bytes);
     }
 
     private CommandResult PutHash(scoped in CommandView command, scoped in CurrentEntry current, Core.Version version, CommandResult result)

@@ -326,13 +326,10 @@ internal sealed partial class CommandExecutor(PendingWrites writes)
             CommandView.TryRead(encoded, nested: true, out CommandView part);
             _part.ResetWrittenCount();
             CommandResult result = ExecutePart(part, version, _part);
-            Span<byte> head = payload.GetSpan(2 * Varint.MaxBytes);
             _partResult.ResetWrittenCount();
-            Span<byte> versionBytes = _partResult.GetSpan(Varint.MaxBytes);
-            _partResult.Advance(Varint.Write(versionBytes, result.Version.Value));
+            _partResult.WriteVarint(result.Version.Value);
             result.Write(_partResult, _part.WrittenSpan);
-            payload.Advance(Varint.Write(head, (ulong)_partResult.WrittenCount));
-            payload.Write(_partResult.WrittenSpan);
+            payload.WriteBytes(_partResult.WrittenSpan);
             if (payload.WrittenCount > CommandLimits.MaxResultBytes)
             {
                 writes.AbandonStage();

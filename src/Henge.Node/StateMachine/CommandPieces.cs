@@ -1,3 +1,5 @@
+using Henge.Core;
+
 namespace Henge.Node.StateMachine;
 
 /// <summary>

@@ -242,11 +242,11 @@ public readonly ref struct EntryView
 
     internal static void Write(IBufferWriter<byte> writer, Core.Version version, long expiresAtMs, ReadOnlySpan<byte> value, Storage.DataType type = Storage.DataType.Bytes)
     {
-        Span<byte> span = writer.GetSpan((2 * Varint.MaxBytes) + value.Length);
-        int at = Varint.Write(span, version.Value);
-        at += Varint.Write(span[at..], (ulong)Storage.EntryHeader.Join(type, expiresAtMs));
-        value.CopyTo(span[at..]);
-        writer.Advance(at + value.Length);
+        SpanWriter entry = new(writer.GetSpan((2 * Varint.MaxBytes) + value.Length));
+        entry.WriteVarint(version.Value);
+        entry.WriteVarint((ulong)Storage.EntryHeader.Join(type, expiresAtMs));
+        entry.WriteRaw(value);
+        writer.Advance(entry.Written);
     }
 }
 

@@ -40,10 +40,10 @@ internal sealed class EntryBuilder
             Array.Resize(ref _buffer, Math.Max(needed, _buffer.Length * 2));
         }
 
-        _length += Varint.Write(_buffer.AsSpan(_length), (ulong)command.Length);
-        command.CopyTo(_buffer.AsSpan(_length));
+        SpanWriter writer = new(_buffer.AsSpan(_length));
+        writer.WriteBytes(command);
         _format = CommandView.NeedsFormat3(command) ? Format : _format;
-        _length += command.Length;
+        _length += writer.Written;
         Count++;
     }
 

@@ -50,7 +50,7 @@ internal sealed class HashEditor
         int seen = MarkSeen(hash, source);
         int added = setting ? _changes.Count - seen : 0, deleted = setting ? 0 : seen;
         Count = (hash.IsEmpty ? 0 : new HashReader(hash).Count) + added - deleted;
-        WriteVarint((ulong)Count);
+        _result.WriteVarint((ulong)Count);
         if (!hash.IsEmpty)
         {
             var reader = new HashReader(hash);
@@ -166,13 +166,9 @@ internal sealed class HashEditor
 
     private void Write(ReadOnlySpan<byte> field, ReadOnlySpan<byte> value)
     {
-        WriteVarint((ulong)field.Length);
-        _result.Write(field);
-        WriteVarint((ulong)value.Length);
-        _result.Write(value);
+        _result.WriteBytes(field);
+        _result.WriteBytes(value);
     }
-
-    private void WriteVarint(ulong value) => _result.Advance(Varint.Write(_result.GetSpan(Varint.MaxBytes), value));
 
     private readonly record struct Change(int At, int Length, int ValueAt, int ValueLength, bool Seen);
 }

@@ -323,7 +323,7 @@ internal sealed class SessionTable
     {
         ushort slot = session.TakeSlot(session.UnwrittenCount);
         _value.ResetWrittenCount();
-        _value.Advance(Varint.Write(_value.GetSpan(Varint.MaxBytes), session.Forgotten));
+        _value.WriteVarint(session.Forgotten);
 
         // Most often the newest ones; those that came late are further down.
         for (int i = session.Count - 1, left = session.UnwrittenCount; left > 0; i--)
@@ -339,13 +339,12 @@ internal sealed class SessionTable
             _result.ResetWrittenCount();
             CommandResult result = record.Result;
             result.Write(_result, session.PayloadOf(record));
-            Span<byte> span = _value.GetSpan((3 * Varint.MaxBytes) + 1 + _result.WrittenCount);
-            int at = Varint.Write(span, record.Sequence);
-            at += Varint.Write(span[at..], result.Version.Value);
-            span[at++] = record.PayloadLost ? (byte)1 : (byte)0;
-            at += Varint.Write(span[at..], (ulong)_result.WrittenCount);
-            _result.WrittenSpan.CopyTo(span[at..]);
-            _value.Advance(at + _result.WrittenCount);
+            SpanWriter writer = new(_value.GetSpan((3 * Varint.MaxBytes) + 1 + _result.WrittenCount));
+            writer.WriteVarint(record.Sequence);
+            writer.WriteVarint(result.Version.Value);
+            writer.WriteByte(record.PayloadLost ? (byte)1 : (byte)0);
+            writer.WriteBytes(_result.WrittenSpan);
+            _value.Advance(writer.Written);
         }
 
         session.UnwrittenCount = 0;

@@ -166,8 +166,8 @@ internal sealed class ShardSnapshotReader : IDisposable
             return false;
         }
 
-        WriteVarint(_iterator.Version.Value);
-        WriteBytes(_iterator.Key);
+        _body.WriteVarint(_iterator.Version.Value);
+        _body.WriteBytes(_iterator.Key);
         _body.Write(_iterator.Value);
         Frame(SnapshotFormat.SystemRecord);
         _systemCount++;
@@ -203,22 +203,14 @@ internal sealed class ShardSnapshotReader : IDisposable
             (kind, type) = (_iterator.ExpiresAtMs == 0 ? EntryKind.Put : EntryKind.PutExpiring, DataType.Bytes);
         }
 
-        WriteVarint((ulong)kind);
-        WriteVarint(_iterator.Version.Value);
-        WriteVarint((ulong)EntryHeader.Join(type, _iterator.ExpiresAtMs));
-        WriteBytes(_iterator.Key);
+        _body.WriteVarint((ulong)kind);
+        _body.WriteVarint(_iterator.Version.Value);
+        _body.WriteVarint((ulong)EntryHeader.Join(type, _iterator.ExpiresAtMs));
+        _body.WriteBytes(_iterator.Key);
         _body.Write(_iterator.Value);
         Frame(SnapshotFormat.EntryRecord);
         _entryCount++;
         return true;
-    }
-
-    private void WriteVarint(ulong value) => _body.Advance(Varint.Write(_body.GetSpan(Varint.MaxBytes), value));
-
-    private void WriteBytes(ReadOnlySpan<byte> bytes)
-    {
-        WriteVarint((ulong)bytes.Length);
-        _body.Write(bytes);
     }
 
     private void Frame(byte type)

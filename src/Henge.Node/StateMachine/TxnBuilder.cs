@@ -59,15 +59,13 @@ public sealed class TxnBuilder
             throw new HengeException(ErrorCode.InvalidArgument, $"There is no relation {(int)relation}.");
         }
 
-        Span<byte> span = _compares.GetSpan(2 + (3 * Varint.MaxBytes) + key.Length + value.Length);
-        span[0] = (byte)target;
-        span[1] = (byte)relation;
-        int at = 2 + Varint.Write(span[2..], (ulong)key.Length);
-        key.CopyTo(span[at..]);
-        at += key.Length;
-        at += Varint.Write(span[at..], target == CompareTarget.Value ? (ulong)value.Length : number);
-        value.CopyTo(span[at..]);
-        _compares.Advance(at + value.Length);
+        SpanWriter writer = new(_compares.GetSpan(2 + (3 * Varint.MaxBytes) + key.Length + value.Length));
+        writer.WriteByte((byte)target);
+        writer.WriteByte((byte)relation);
+        writer.WriteBytes(key);
+        writer.WriteVarint(target == CompareTarget.Value ? (ulong)value.Length : number);
+        writer.WriteRaw(value);
+        _compares.Advance(writer.Written);
         _compareCount++;
         return this;
     }
@@ -93,10 +91,7 @@ public sealed class TxnBranch
             throw new HengeException(ErrorCode.InvalidArgument, "A transaction holds well-formed commands without a session of their own, and no transactions.");
         }
 
-        Span<byte> span = _commands.GetSpan(Varint.MaxBytes + command.Length);
-        int at = Varint.Write(span, (ulong)command.Length);
-        command.CopyTo(span[at..]);
-        _commands.Advance(at + command.Length);
+        _commands.WriteBytes(command);
         NeedsFormat3 |= CommandView.NeedsFormat3(command);
         Count++;
     }

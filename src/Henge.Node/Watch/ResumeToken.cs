@@ -13,16 +13,17 @@ internal static class ResumeToken
     public static byte[] Encode(IReadOnlyList<(ShardId Shard, Core.Version Next)> positions)
     {
         var token = new byte[1 + Varint.MaxBytes + (positions.Count * 2 * Varint.MaxBytes) + 4];
-        token[0] = Format;
-        int at = 1 + Varint.Write(token.AsSpan(1), (ulong)positions.Count);
+        SpanWriter writer = new(token);
+        writer.WriteByte(Format);
+        writer.WriteVarint((ulong)positions.Count);
         foreach ((ShardId shard, Core.Version next) in positions)
         {
-            at += Varint.Write(token.AsSpan(at), shard.Value);
-            at += Varint.Write(token.AsSpan(at), next.Value);
+            writer.WriteVarint(shard.Value);
+            writer.WriteVarint(next.Value);
         }
 
-        BinaryPrimitives.WriteUInt32LittleEndian(token.AsSpan(at), Crc32C.Compute(token.AsSpan(0, at)));
-        return token[..(at + 4)];
+        writer.WriteUInt32(Crc32C.Compute(token.AsSpan(0, writer.Written)));
+        return token[..writer.Written];
     }
 
     /// <summary>Throws <see cref="HengeException"/> (InvalidArgument) for what is not a token, or names a shard that a cluster of so many shards does not have.</summary>
@@ -34,9 +35,8 @@ internal static class ResumeToken
             throw Bad();
         }
 
-        ReadOnlySpan<byte> rest = token[1..^4];
-        ulong count = Take(ref rest);
-        if (count > (ulong)shards)
+        SpanReader reader = new(token[1..^4]);
+        if (!reader.TryReadVarint(out ulong count) || count > (ulong)shards)
         {
             throw Bad();
         }
@@ -44,9 +44,8 @@ internal static class ResumeToken
         long last = -1;
         for (; count > 0; count--)
         {
-            ulong shard = Take(ref rest);
-            ulong next = Take(ref rest);
-            if (shard >= (ulong)shards || (long)shard <= last || next > Core.Version.MaxValue + 1)
+            if (!reader.TryReadVarint(out ulong shard) || !reader.TryReadVarint(out ulong next)
+                || shard >= (ulong)shards || (long)shard <= last || next > Core.Version.MaxValue + 1)
             {
                 throw Bad();
             }
@@ -55,18 +54,7 @@ internal static class ResumeToken
             positions.Add((new ShardId((uint)shard), new Core.Version(next)));
         }
 
-        return rest.IsEmpty ? positions : throw Bad();
-    }
-
-    private static ulong Take(ref ReadOnlySpan<byte> rest)
-    {
-        if (!Varint.TryRead(rest, out ulong value, out int size))
-        {
-            throw Bad();
-        }
-
-        rest = rest[size..];
-        return value;
+        return reader.IsEmpty ? positions : throw Bad();
     }
 
     private static HengeException Bad() =>

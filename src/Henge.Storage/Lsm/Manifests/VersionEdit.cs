@@ -1,3 +1,4 @@
+using System.Buffers;
 using Henge.Core;
 
 namespace Henge.Storage.Lsm;
@@ -48,77 +49,104 @@ internal sealed class VersionEdit
 
     public byte[] Encode()
     {
-        var writer = new FieldWriter();
+        var writer = new ArrayBufferWriter<byte>(256);
         if (NextFileNumber is { } next)
         {
-            writer.Tag((byte)Tag.NextFileNumber).Number(next);
+            writer.WriteByte((byte)Tag.NextFileNumber);
+            writer.WriteVarint(next);
         }
 
         if (Epoch is { } epoch)
         {
-            writer.Tag((byte)Tag.Epoch).Number(epoch);
+            writer.WriteByte((byte)Tag.Epoch);
+            writer.WriteVarint(epoch);
         }
 
         if (HistoryFloor is { } floor)
         {
-            writer.Tag((byte)Tag.HistoryFloor).Number(floor.Value);
+            writer.WriteByte((byte)Tag.HistoryFloor);
+            writer.WriteVarint(floor.Value);
         }
 
         if (LogFloor is { } logFloor)
         {
-            writer.Tag((byte)Tag.LogFloor).Number(logFloor);
+            writer.WriteByte((byte)Tag.LogFloor);
+            writer.WriteVarint(logFloor);
         }
 
         foreach ((int level, ulong number) in RemovedTables)
         {
-            writer.Tag((byte)Tag.RemoveTable).Number((ulong)level).Number(number);
+            writer.WriteByte((byte)Tag.RemoveTable);
+            writer.WriteVarint((ulong)level);
+            writer.WriteVarint(number);
         }
 
         foreach ((int level, TableMeta table) in AddedTables)
         {
-            writer.Tag((byte)Tag.AddTable).Number((ulong)level).Number(table.Number).Number((ulong)table.Bytes)
-                .Bytes(table.Smallest).Bytes(table.Largest).Number(table.MinVersion.Value).Number(table.MaxVersion.Value)
-                .Number((ulong)table.Entries).Number((ulong)table.Tombstones).Number((ulong)table.Garbage)
-                .Number((ulong)table.Expiring).Number((ulong)table.MaxExpiresAtMs).Number(table.Epoch);
+            writer.WriteByte((byte)Tag.AddTable);
+            writer.WriteVarint((ulong)level);
+            writer.WriteVarint(table.Number);
+            writer.WriteVarint((ulong)table.Bytes);
+            writer.WriteBytes(table.Smallest);
+            writer.WriteBytes(table.Largest);
+            writer.WriteVarint(table.MinVersion.Value);
+            writer.WriteVarint(table.MaxVersion.Value);
+            writer.WriteVarint((ulong)table.Entries);
+            writer.WriteVarint((ulong)table.Tombstones);
+            writer.WriteVarint((ulong)table.Garbage);
+            writer.WriteVarint((ulong)table.Expiring);
+            writer.WriteVarint((ulong)table.MaxExpiresAtMs);
+            writer.WriteVarint(table.Epoch);
         }
 
         foreach (uint keyspace in ForgottenKeyspaces)
         {
-            writer.Tag((byte)Tag.ForgetKeyspace).Number(keyspace);
+            writer.WriteByte((byte)Tag.ForgetKeyspace);
+            writer.WriteVarint(keyspace);
         }
 
         foreach ((uint stream, ulong position) in Positions)
         {
-            writer.Tag((byte)Tag.Position).Number(stream).Number(position);
+            writer.WriteByte((byte)Tag.Position);
+            writer.WriteVarint(stream);
+            writer.WriteVarint(position);
         }
 
         foreach ((uint keyspace, Core.Version version) in KeyspaceVersions)
         {
-            writer.Tag((byte)Tag.KeyspaceVersion).Number(keyspace).Number(version.Value);
+            writer.WriteByte((byte)Tag.KeyspaceVersion);
+            writer.WriteVarint(keyspace);
+            writer.WriteVarint(version.Value);
         }
 
         foreach (RangeDrop drop in AddedDrops)
         {
-            writer.Tag((byte)Tag.AddDrop).Number(drop.Epoch).Number(drop.Keyspace).Bytes(drop.Lower).Bytes(drop.Upper).Number(drop.LogPosition);
+            writer.WriteByte((byte)Tag.AddDrop);
+            writer.WriteVarint(drop.Epoch);
+            writer.WriteVarint(drop.Keyspace);
+            writer.WriteBytes(drop.Lower);
+            writer.WriteBytes(drop.Upper);
+            writer.WriteVarint(drop.LogPosition);
         }
 
         foreach (ulong retired in RetiredDrops)
         {
-            writer.Tag((byte)Tag.RetireDrop).Number(retired);
+            writer.WriteByte((byte)Tag.RetireDrop);
+            writer.WriteVarint(retired);
         }
 
-        return writer.ToArray();
+        return writer.WrittenSpan.ToArray();
     }
 
     /// <summary>Reads an edit; false when the bytes make no sense (nothing outside of them is read).</summary>
     public static bool TryDecode(ReadOnlySpan<byte> encoded, out VersionEdit edit)
     {
         edit = new VersionEdit();
-        var reader = new FieldReader(encoded);
-        while (!reader.AtEnd)
+        var reader = new SpanReader(encoded);
+        while (!reader.IsEmpty)
         {
             edit.ReadField(ref reader);
-            if (reader.Damaged)
+            if (reader.Failed)
             {
                 return false;
             }
@@ -127,46 +155,46 @@ internal sealed class VersionEdit
         return true;
     }
 
-    private void ReadField(ref FieldReader reader)
+    private void ReadField(ref SpanReader reader)
     {
-        switch ((Tag)reader.Tag())
+        switch ((Tag)reader.ReadByte())
         {
             case Tag.NextFileNumber:
-                NextFileNumber = reader.Number();
+                NextFileNumber = reader.ReadVarint();
                 break;
             case Tag.Epoch:
-                Epoch = reader.Number();
+                Epoch = reader.ReadVarint();
                 break;
             case Tag.HistoryFloor:
-                HistoryFloor = new Core.Version(reader.Number(Core.Version.MaxValue));
+                HistoryFloor = new Core.Version(reader.ReadVarint(Core.Version.MaxValue));
                 break;
             case Tag.LogFloor:
-                LogFloor = reader.Number();
+                LogFloor = reader.ReadVarint();
                 break;
             case Tag.AddTable:
                 ReadTable(ref reader);
                 break;
             case Tag.RemoveTable:
-                RemovedTables.Add(((int)reader.Number(LevelSet.LevelCount - 1), reader.Number()));
+                RemovedTables.Add(((int)reader.ReadVarint(LevelSet.LevelCount - 1), reader.ReadVarint()));
                 break;
             case Tag.Position:
-                Positions.Add(((uint)reader.Number(uint.MaxValue), reader.Number()));
+                Positions.Add(((uint)reader.ReadVarint(uint.MaxValue), reader.ReadVarint()));
                 break;
             case Tag.KeyspaceVersion:
-                KeyspaceVersions.Add(((uint)reader.Number(uint.MaxValue), new Core.Version(reader.Number(Core.Version.MaxValue))));
+                KeyspaceVersions.Add(((uint)reader.ReadVarint(uint.MaxValue), new Core.Version(reader.ReadVarint(Core.Version.MaxValue))));
                 break;
             case Tag.AddDrop:
-                ulong epoch = reader.Number();
-                uint keyspace = (uint)reader.Number(uint.MaxValue);
-                ReadOnlySpan<byte> lower = reader.Bytes();
-                ReadOnlySpan<byte> upper = reader.Bytes();
-                AddedDrops.Add(new RangeDrop(epoch, keyspace, lower, upper, reader.Number()));
+                ulong epoch = reader.ReadVarint();
+                uint keyspace = (uint)reader.ReadVarint(uint.MaxValue);
+                ReadOnlySpan<byte> lower = reader.ReadBytes();
+                ReadOnlySpan<byte> upper = reader.ReadBytes();
+                AddedDrops.Add(new RangeDrop(epoch, keyspace, lower, upper, reader.ReadVarint()));
                 break;
             case Tag.RetireDrop:
-                RetiredDrops.Add(reader.Number());
+                RetiredDrops.Add(reader.ReadVarint());
                 break;
             case Tag.ForgetKeyspace:
-                ForgottenKeyspaces.Add((uint)reader.Number(uint.MaxValue));
+                ForgottenKeyspaces.Add((uint)reader.ReadVarint(uint.MaxValue));
                 break;
             default:
                 reader.Fail();
@@ -174,23 +202,23 @@ internal sealed class VersionEdit
         }
     }
 
-    private void ReadTable(ref FieldReader reader)
+    private void ReadTable(ref SpanReader reader)
     {
-        int level = (int)reader.Number(LevelSet.LevelCount - 1);
+        int level = (int)reader.ReadVarint(LevelSet.LevelCount - 1);
         var table = new TableMeta
         {
-            Number = reader.Number(),
-            Bytes = (long)reader.Number(long.MaxValue),
-            Smallest = reader.Bytes().ToArray(),
-            Largest = reader.Bytes().ToArray(),
-            MinVersion = new Core.Version(reader.Number(Core.Version.MaxValue)),
-            MaxVersion = new Core.Version(reader.Number(Core.Version.MaxValue)),
-            Entries = (long)reader.Number(long.MaxValue),
-            Tombstones = (long)reader.Number(long.MaxValue),
-            Garbage = (long)reader.Number(long.MaxValue),
-            Expiring = (long)reader.Number(long.MaxValue),
-            MaxExpiresAtMs = (long)reader.Number(long.MaxValue),
-            Epoch = reader.Number(),
+            Number = reader.ReadVarint(),
+            Bytes = (long)reader.ReadVarint(long.MaxValue),
+            Smallest = reader.ReadBytes().ToArray(),
+            Largest = reader.ReadBytes().ToArray(),
+            MinVersion = new Core.Version(reader.ReadVarint(Core.Version.MaxValue)),
+            MaxVersion = new Core.Version(reader.ReadVarint(Core.Version.MaxValue)),
+            Entries = (long)reader.ReadVarint(long.MaxValue),
+            Tombstones = (long)reader.ReadVarint(long.MaxValue),
+            Garbage = (long)reader.ReadVarint(long.MaxValue),
+            Expiring = (long)reader.ReadVarint(long.MaxValue),
+            MaxExpiresAtMs = (long)reader.ReadVarint(long.MaxValue),
+            Epoch = reader.ReadVarint(),
         };
         if (!InternalKey.IsWellFormed(table.Smallest) || !InternalKey.IsWellFormed(table.Largest)
             || InternalKey.Compare(table.Smallest, table.Largest) > 0)

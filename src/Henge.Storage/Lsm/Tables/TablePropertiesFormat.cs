@@ -30,52 +30,46 @@ internal static class TablePropertiesFormat
     public static byte[] Encode(TableProperties properties, int filterProbes)
     {
         byte[] buffer = new byte[properties.SmallestKey.Length + properties.LargestKey.Length + 256];
-        int at = 0;
-        AppendBytes(buffer, ref at, Tag.SmallestKey, properties.SmallestKey);
-        AppendBytes(buffer, ref at, Tag.LargestKey, properties.LargestKey);
-        AppendNumber(buffer, ref at, Tag.MinVersion, properties.MinVersion.Value);
-        AppendNumber(buffer, ref at, Tag.MaxVersion, properties.MaxVersion.Value);
-        AppendNumber(buffer, ref at, Tag.EntryCount, (ulong)properties.EntryCount);
-        AppendNumber(buffer, ref at, Tag.TombstoneCount, (ulong)properties.TombstoneCount);
-        AppendNumber(buffer, ref at, Tag.ExpiringCount, (ulong)properties.ExpiringCount);
-        AppendNumber(buffer, ref at, Tag.GarbageCount, (ulong)properties.GarbageCount);
-        AppendNumber(buffer, ref at, Tag.MinExpiresAtMs, (ulong)properties.MinExpiresAtMs);
-        AppendNumber(buffer, ref at, Tag.RawKeyBytes, (ulong)properties.RawKeyBytes);
-        AppendNumber(buffer, ref at, Tag.RawValueBytes, (ulong)properties.RawValueBytes);
-        AppendNumber(buffer, ref at, Tag.BlockCount, (ulong)properties.BlockCount);
-        AppendNumber(buffer, ref at, Tag.FilterProbes, (ulong)filterProbes);
-        return buffer[..at];
+        SpanWriter writer = new(buffer);
+        WriteBytes(ref writer, Tag.SmallestKey, properties.SmallestKey);
+        WriteBytes(ref writer, Tag.LargestKey, properties.LargestKey);
+        WriteNumber(ref writer, Tag.MinVersion, properties.MinVersion.Value);
+        WriteNumber(ref writer, Tag.MaxVersion, properties.MaxVersion.Value);
+        WriteNumber(ref writer, Tag.EntryCount, (ulong)properties.EntryCount);
+        WriteNumber(ref writer, Tag.TombstoneCount, (ulong)properties.TombstoneCount);
+        WriteNumber(ref writer, Tag.ExpiringCount, (ulong)properties.ExpiringCount);
+        WriteNumber(ref writer, Tag.GarbageCount, (ulong)properties.GarbageCount);
+        WriteNumber(ref writer, Tag.MinExpiresAtMs, (ulong)properties.MinExpiresAtMs);
+        WriteNumber(ref writer, Tag.RawKeyBytes, (ulong)properties.RawKeyBytes);
+        WriteNumber(ref writer, Tag.RawValueBytes, (ulong)properties.RawValueBytes);
+        WriteNumber(ref writer, Tag.BlockCount, (ulong)properties.BlockCount);
+        WriteNumber(ref writer, Tag.FilterProbes, (ulong)filterProbes);
+        return buffer[..writer.Written];
     }
 
     /// <summary>Decodes the properties of a file; null when they make no sense.</summary>
-    public static TableProperties? Decode(ReadOnlySpan<byte> rest, long fileBytes, out int filterProbes)
+    public static TableProperties? Decode(ReadOnlySpan<byte> encoded, long fileBytes, out int filterProbes)
     {
         byte[]?[] strings = new byte[]?[TagCount];
         ulong?[] numbers = new ulong?[TagCount];
         filterProbes = 0;
-        while (!rest.IsEmpty)
+        SpanReader reader = new(encoded);
+        while (!reader.IsEmpty)
         {
-            byte tag = rest[0];
-            rest = rest[1..];
-            if (!Varint.TryRead(rest, out ulong number, out int size))
-            {
-                return null;
-            }
-
-            rest = rest[size..];
+            byte tag = reader.ReadByte();
             bool isString = (tag & 1) == 1;
-            if (isString && number > (ulong)rest.Length)
+            ReadOnlySpan<byte> text = isString ? reader.ReadBytes() : default;
+            ulong number = isString ? 0 : reader.ReadVarint();
+            if (reader.Failed)
             {
                 return null;
             }
 
             if (tag >> 1 < TagCount)
             {
-                strings[tag >> 1] = isString ? rest[..(int)number].ToArray() : null;
+                strings[tag >> 1] = isString ? text.ToArray() : null;
                 numbers[tag >> 1] = isString ? null : number;
             }
-
-            rest = isString ? rest[(int)number..] : rest;
         }
 
         for (Tag tag = Tag.SmallestKey; tag <= Tag.FilterProbes; tag++)
@@ -110,17 +104,15 @@ internal static class TablePropertiesFormat
     }
 
     // The lowest bit of a tag byte says whether a string follows or only a number.
-    private static void AppendNumber(byte[] buffer, ref int at, Tag tag, ulong value)
+    private static void WriteNumber(ref SpanWriter writer, Tag tag, ulong value)
     {
-        buffer[at++] = (byte)((int)tag << 1);
-        at += Varint.Write(buffer.AsSpan(at), value);
+        writer.WriteByte((byte)((int)tag << 1));
+        writer.WriteVarint(value);
     }
 
-    private static void AppendBytes(byte[] buffer, ref int at, Tag tag, ReadOnlySpan<byte> bytes)
+    private static void WriteBytes(ref SpanWriter writer, Tag tag, ReadOnlySpan<byte> bytes)
     {
-        buffer[at++] = (byte)(((int)tag << 1) | 1);
-        at += Varint.Write(buffer.AsSpan(at), (ulong)bytes.Length);
-        bytes.CopyTo(buffer.AsSpan(at));
-        at += bytes.Length;
+        writer.WriteByte((byte)(((int)tag << 1) | 1));
+        writer.WriteBytes(bytes);
     }
 }
