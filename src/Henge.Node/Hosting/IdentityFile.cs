@@ -115,7 +115,11 @@ internal static class IdentityFile
     private static FoundingSettings Complete(string path, Func<string, string> value, string[] names, NodeOptions options, IReadOnlyList<ClusterMember> members)
     {
         string id = value("cluster");
-        int shards = int.Parse(value("shards"), CultureInfo.InvariantCulture);
+        if (!int.TryParse(value("shards"), NumberStyles.None, CultureInfo.InvariantCulture, out int shards))
+        {
+            throw Damaged(path, "its number of shards is no number");
+        }
+
         if (!names.SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal) || OldClusterId(members, options.ClusterToken, shards) != id)
         {
             throw new HengeException(

@@ -60,8 +60,9 @@ internal static class NumberText
 
     private static bool TryReadFloat(ReadOnlySpan<byte> text, out double value)
     {
+        // As long as the longest sum that Add writes: 309 digits and a sign.
         value = 0;
-        return text.Length is > 0 and <= MaxBytes / 2
+        return text.Length is > 0 and <= MaxBytes
             && double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value)
             && double.IsFinite(value);
     }

@@ -1,0 +1,24 @@
+using Henge.Fuzz.Targets;
+
+namespace Henge.Fuzz;
+
+/// <summary>All targets: one for each decoder of bytes that come from outside or from disk. A new decoder gets a line here.</summary>
+internal static class FuzzTargets
+{
+    public static IReadOnlyList<FuzzTarget> All { get; } =
+    [
+        .. DoorTargets.All,
+        .. RestTargets.All,
+        .. MessageTargets.All,
+        .. TransferTargets.All,
+        .. PeerTargets.All,
+        .. CommandTargets.All,
+        .. NodeFileTargets.All,
+        .. LogTargets.All,
+        .. TableTargets.All,
+    ];
+
+    /// <summary>The target of a name. Throws <see cref="ArgumentException"/> when there is none.</summary>
+    public static FuzzTarget Named(string name) =>
+        All.FirstOrDefault(target => target.Name == name) ?? throw new ArgumentException($"There is no target '{name}'; there are: {string.Join(", ", All.Select(static t => t.Name))}.");
+}

@@ -1,0 +1,45 @@
+using System.Globalization;
+using Henge.Fuzz;
+using Henge.Core;
+using Henge.Fuzz.Driving;
+
+Invariant.Failed = static message => throw new InvalidOperationException(message);
+
+// henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|all SECONDS [SEED] | afl TARGET
+switch (args)
+{
+    case ["list"]:
+        foreach (FuzzTarget target in FuzzTargets.All)
+        {
+            Console.WriteLine(target.Name);
+        }
+
+        return 0;
+    case ["seeds"]:
+        FuzzCorpus.WriteSeeds();
+        return 0;
+    case ["replay", var name, .. var files]:
+        Instrumented.WithoutFuzzer();
+        foreach (string file in files)
+        {
+            FuzzCheck.Run(FuzzTargets.Named(name), File.ReadAllBytes(file));
+            Console.WriteLine($"{file}: good");
+        }
+
+        return 0;
+    case ["run", var name, var seconds, .. var rest]:
+        bool good = true;
+        foreach (FuzzTarget target in name == "all" ? FuzzTargets.All : [FuzzTargets.Named(name)])
+        {
+            good &= CoverageDriver.Run(
+                target, TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture)), rest.Length > 0 ? int.Parse(rest[0], CultureInfo.InvariantCulture) : 1, Console.Out);
+        }
+
+        return good ? 0 : 1;
+    case ["afl", var name]:
+        Instrumented.RunForAfl(FuzzTargets.Named(name));
+        return 0;
+    default:
+        Console.Error.WriteLine("henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|all SECONDS [SEED] | afl TARGET");
+        return 2;
+}
