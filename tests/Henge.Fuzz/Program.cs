@@ -1,8 +1,10 @@
 using System.Globalization;
-using Henge.Fuzz;
 using Henge.Core;
+using Henge.Fuzz;
 using Henge.Fuzz.Driving;
 
+// Before anything that may be instrumented runs.
+Instrumented.WithoutFuzzer();
 Invariant.Failed = static message => throw new InvalidOperationException(message);
 
 // henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|all SECONDS [SEED] | afl TARGET
@@ -19,7 +21,6 @@ switch (args)
         FuzzCorpus.WriteSeeds();
         return 0;
     case ["replay", var name, .. var files]:
-        Instrumented.WithoutFuzzer();
         foreach (string file in files)
         {
             FuzzCheck.Run(FuzzTargets.Named(name), File.ReadAllBytes(file));
