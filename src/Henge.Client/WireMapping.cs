@@ -202,7 +202,7 @@ internal static class WireMapping
         Value = entry.Value.Memory,
         Deleted = entry.Deleted,
         Type = (DataType)entry.Type,
-        ExpiresAt = entry.ExpiresUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(entry.ExpiresUnixMs) : null,
+        ExpiresAt = entry.ExpiresUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(Math.Min(entry.ExpiresUnixMs, DateTimeOffset.MaxValue.ToUnixTimeMilliseconds())) : null,
     };
 
     public static WatchEvent FromWire(Wire.WatchEvent watchEvent) => new()
@@ -225,5 +225,7 @@ internal static class WireMapping
         ResumeToken = watchEvent.ResumeToken.Memory,
     };
 
-    public static TimeSpan? Remaining(long ttlRemainingMs) => ttlRemainingMs > 0 ? TimeSpan.FromMilliseconds(ttlRemainingMs) : null;
+    /// <summary>Null for none. What is longer than any <see cref="TimeSpan"/> is the longest.</summary>
+    public static TimeSpan? Remaining(long ttlRemainingMs) =>
+        ttlRemainingMs > 0 ? TimeSpan.FromMilliseconds(Math.Min(ttlRemainingMs, (long)TimeSpan.MaxValue.TotalMilliseconds)) : null;
 }
