@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Testing.Files;
 
 namespace Henge.Fuzz.Targets;
 
@@ -93,7 +94,7 @@ internal static unsafe class TableTargets
         List<TableParts> tables = [];
         foreach ((int count, int bits, BlockCodec codec) in new[] { (1, 10, BlockCodec.None), (40, 10, BlockCodec.Brotli), (60, 0, BlockCodec.None) })
         {
-            var file = new MemoryFile([]);
+            var file = new MemoryFile();
             using (var writer = new TableWriter(file, new TableOptions { BlockBytes = 256, RestartInterval = 4, BloomBitsPerKey = bits, Codec = codec }))
             {
                 foreach ((byte[] key, byte[] value) in Entries(count))

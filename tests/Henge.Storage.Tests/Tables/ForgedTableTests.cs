@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage.Lsm;
+using Henge.Testing.Files;
 using Version = Henge.Core.Version;
 
 namespace Henge.Storage.Tests.Tables;

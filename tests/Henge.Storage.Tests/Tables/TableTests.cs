@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Storage.Lsm;
+using Henge.Testing.Files;
 using Version = Henge.Core.Version;
 
 namespace Henge.Storage.Tests.Tables;

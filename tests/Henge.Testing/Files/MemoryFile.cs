@@ -1,20 +1,29 @@
 using Henge.Storage.Files;
 
-namespace Henge.Fuzz.Targets;
+namespace Henge.Testing.Files;
 
-/// <summary>A file in memory.</summary>
-internal sealed class MemoryFile(byte[] bytes) : IFile
+/// <summary>A file in memory by itself, whose bytes a test can look at and change. Thread-safe for reads.</summary>
+public sealed class MemoryFile(byte[]? contents = null) : IFile
 {
-    private byte[] _bytes = bytes;
+    private byte[] _bytes = contents ?? [];
+    private int _reads;
 
-    public string Path => "memory";
+    public string Path => "memory.sst";
 
     public long Length => _bytes.Length;
+
+    public bool Disposed { get; private set; }
+
+    public int Syncs { get; private set; }
+
+    public int Reads => Volatile.Read(ref _reads);
 
     public byte[] Bytes => _bytes;
 
     public int Read(long offset, Span<byte> buffer)
     {
+        ObjectDisposedException.ThrowIf(Disposed, this);
+        Interlocked.Increment(ref _reads);
         int count = (int)Math.Clamp(_bytes.Length - offset, 0, buffer.Length);
         _bytes.AsSpan((int)Math.Min(offset, _bytes.Length), count).CopyTo(buffer);
         return count;
@@ -39,15 +48,11 @@ internal sealed class MemoryFile(byte[] bytes) : IFile
         }
     }
 
-    public void Sync()
-    {
-    }
+    public void Sync() => Syncs++;
 
     public void Preallocate(long length) => Truncate(length);
 
     public void Truncate(long length) => Array.Resize(ref _bytes, (int)length);
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() => Disposed = true;
 }
