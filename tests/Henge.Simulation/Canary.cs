@@ -46,6 +46,8 @@ public enum Canary
     KeepEmptiedHash,
     LoseHashDeltaInBatch,
     DropTypesFromSnapshot,
+    ApplyPastDamage,
+    AnswerFromDamaged,
 }
 
 /// <summary>Which switch a canary is.</summary>

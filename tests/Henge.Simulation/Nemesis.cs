@@ -33,6 +33,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
         World.AfterMs(_random.Between(200, 1500), Turn);
         _operator = new SimOperator(cluster, _random.Fork());
         _operator.Start();
+        StartDamage();
         if (cluster.ByLease && cluster.Nodes.Count == 3)
         {
             World.AfterMs(_random.Between(500, 2_000), AttackLease);
@@ -321,7 +322,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
                 node.Node.TransferLeader(shard, to);
                 Statistics.LeaderTransfers++;
             }
-            catch (HengeException e) when (e.Code is ErrorCode.NotLeader or ErrorCode.InvalidArgument)
+            catch (HengeException e) when (e.Code is ErrorCode.NotLeader or ErrorCode.InvalidArgument || (e.Code == ErrorCode.Unavailable && cluster.Victim is not null))
             {
                 // Only leaders can hand over; the wish was made to somebody else.
                 World.Note("no-transfer", node.Index);

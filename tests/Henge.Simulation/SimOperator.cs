@@ -53,6 +53,12 @@ internal sealed class SimOperator(SimCluster cluster, SimRandom random)
             voters.Add(risen);
         }
 
+        if (voters.Count == 1 && cluster.Victim is { } victimNode && _all[victimNode.Index] == voters[0])
+        {
+            // What is damaged there must be whole elsewhere.
+            return;
+        }
+
         Ask(leader, shard, now, voters, learners);
         if (random.PerMille(400))
         {

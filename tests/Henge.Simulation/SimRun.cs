@@ -89,6 +89,7 @@ internal static class SimRun
             throw new SimulationException("The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
 
+        WholeCheck.Run(world, cluster, SettleMs);
         var stage = new DrillStage(world, cluster);
         new HungWorkerDrills(stage).Run();
         new LeaseDrills(stage).Run();

@@ -29,6 +29,7 @@ internal sealed partial class EngineState : IDisposable
     private ulong _epoch;
     private int _pressure;
     private volatile Exception? _failure;
+    private volatile Exception? _compactionProblem;
     private volatile bool _closed;
 
     public EngineState(EngineParts parts, ManifestFile manifest, ManifestState manifestState, LevelSet levels, KeyspaceClocks clocks, List<WriteBuffer> buffers)
@@ -64,7 +65,19 @@ internal sealed partial class EngineState : IDisposable
     public volatile bool DiskIsFull;
 
     /// <summary>What keeps compactions from going on, if anything does.</summary>
-    public volatile Exception? CompactionProblem;
+    public Exception? CompactionProblem
+    {
+        get => _compactionProblem;
+        set
+        {
+            lock (_gate)
+            {
+                _compactionProblem = value;
+                UpdatePressure();
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
 
     public WritePressure Pressure => (WritePressure)Volatile.Read(ref _pressure);
 
@@ -348,8 +361,11 @@ internal sealed partial class EngineState : IDisposable
         LsmOptions options = Parts.Options;
         int tables = _levels.Levels[0].Length;
         bool full = _sealed.Length >= options.MaxSealedMemTables;
+
+        // An owner that replaces what is damaged does so by writing; if it were held up until compactions go on, they never would.
+        bool stops = tables >= options.L0StopTrigger && (_compactionProblem is null || !options.OpenDamagedTables);
         WritePressure pressure =
-            tables >= options.L0StopTrigger || (full && !_closed && _active.Table.ApproximateBytes >= options.EffectiveMemTableBytes) ? WritePressure.Stop
+            stops || (full && !_closed && _active.Table.ApproximateBytes >= options.EffectiveMemTableBytes) ? WritePressure.Stop
             : tables >= options.L0SlowDownTrigger || full ? WritePressure.SlowDown
             : WritePressure.None;
         Volatile.Write(ref _pressure, (int)pressure);

@@ -418,7 +418,9 @@ public sealed unsafe class LsmEngine : IStorageEngine
         {
             SealWhenRoom();
             admitted = _state.Pressure != WritePressure.Stop;
-            return admitted || _state.DiskIsFull || _state.CompactionProblem is not null;
+
+            // Where damage is replaced by its owner, it is only the flush that is waited for.
+            return admitted || _state.DiskIsFull || (_state.CompactionProblem is not null && !_state.Parts.Options.OpenDamagedTables);
         });
         if (admitted)
         {

@@ -201,7 +201,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                 return (SimValue.NumberOf(pinned.Span), pinned.Version.Value);
             }
         }
-        catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+        catch (HengeException e) when (node.MayRefuse(e))
         {
             cluster.Statistics.Errors++;
             return null;

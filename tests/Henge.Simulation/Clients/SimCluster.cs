@@ -96,10 +96,11 @@ internal sealed class SimCluster
                 RaftBugs = (RaftBugs)(canary.IsRaft() ? (int)canary.RaftBug() : 0),
                 Bugs = canary.NodeBug(),
             };
-            var node = new SimNode(i, world, Network, statistics, options, _ => new LsmOptions
+            var node = new SimNode(i, world, Network, statistics, options, self => new LsmOptions
             {
                 Directory = "/data/engine",
-                MemoryBytes = 4 << 20,
+                // With a cache of its own size, everything would be read from the disk only once.
+                MemoryBytes = self == Victim ? 16 * 1024 : 4 << 20,
                 MemTableBytes = memTable,
                 BlockBytes = block,
                 TargetTableBytes = 16 * 1024,
@@ -118,6 +119,8 @@ internal sealed class SimCluster
 
         MakeKeys(random);
         MakeMisfit(members, new SimRandom(world.Seed ^ 0x4D15F17));
+        var damage = new SimRandom(world.Seed ^ 0xB17_F11F);
+        Victim = _nodes.Count >= 3 && damage.PerMille(400) ? damage.Pick(_nodes) : null;
     }
 
     public SimWorld World { get; }
@@ -171,6 +174,9 @@ internal sealed class SimCluster
         int index = Keys.ToList().IndexOf(key);
         return Keys[index ^ 1];
     }
+
+    /// <summary>The one node whose disk loses bits of tables in this run; null in most runs.</summary>
+    public SimNode? Victim { get; private set; }
 
     /// <summary>A node that runs; null when none does.</summary>
     public SimNode? AnyNode(SimRandom random)

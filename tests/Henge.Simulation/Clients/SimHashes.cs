@@ -89,7 +89,7 @@ internal sealed class SimHashes(int number, SimClient runner, SimCluster cluster
 
                         history.HashReads.Add(new HashRead(Encoding.ASCII.GetString(key), call, history.Instant(), content, version));
                     }
-                    catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+                    catch (HengeException e) when (node.MayRefuse(e))
                     {
                         // The shard's state is being replaced.
                         cluster.Statistics.Errors++;

@@ -161,7 +161,7 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
 
             sent.IsOk = true;
         }
-        catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+        catch (HengeException e) when (node.MayRefuse(e))
         {
             // The shard's state is being replaced.
             sent.IsOk = false;

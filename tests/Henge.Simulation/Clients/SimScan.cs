@@ -65,7 +65,7 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
                     (_lower, _upper) = _reverse ? (_lower, end.NextKey!) : (end.NextKey!, _upper);
                 }
             }
-            catch (HengeException e) when (e.Code is ErrorCode.HistoryGone or ErrorCode.Unavailable)
+            catch (HengeException e) when (e.Code == ErrorCode.HistoryGone || node.MayRefuse(e))
             {
                 // Unavailable: a shard's state is being replaced by its leader's.
                 gone = true;

@@ -108,7 +108,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
                     there = node.Node.TryRead(get, out PinnedValue value);
                     value.Dispose();
                 }
-                catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+                catch (HengeException e) when (node.MayRefuse(e))
                 {
                     return;
                 }

@@ -105,7 +105,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             {
                 Lose(node);
             }
-            catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+            catch (HengeException e) when (node.MayRefuse(e))
             {
                 // The shard is being taken in from its leader, or the node has not joined yet: elsewhere it goes on where it was.
                 cluster.Statistics.Errors++;
@@ -130,7 +130,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             {
                 Lose(node);
             }
-            catch (HengeException e) when (e.Code == ErrorCode.Unavailable)
+            catch (HengeException e) when (node.MayRefuse(e))
             {
                 // The shard is being taken in from its leader: elsewhere it goes on where it was.
                 cluster.Statistics.Errors++;

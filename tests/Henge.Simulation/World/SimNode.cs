@@ -54,6 +54,12 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     /// <summary>True when it can take part in a handshake.</summary>
     public bool CanTalk => Node is not null && !IsPaused && _receiver is not null && _crashWhenDone is null;
 
+    /// <summary>Bits of its tables were flipped.</summary>
+    public bool IsDamaged { get; set; }
+
+    /// <summary>True for an answer that a node may give instead of a value: the shard's state is being replaced, or a part of it is damaged.</summary>
+    public bool MayRefuse(HengeException error) => error.Code == ErrorCode.Unavailable || (IsDamaged && error.Code == ErrorCode.Corruption);
+
     /// <summary>Its own settings.</summary>
     public NodeOptions Options => _options;
 
@@ -403,6 +409,8 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     void INodeEvents.Note(NodeEventLevel level, string message)
     {
         _statistics.SnapshotsInstalled += message.StartsWith("Installed a snapshot", StringComparison.Ordinal) ? 1 : 0;
+        _statistics.DamageMet += message.Contains("is damaged on this node's disk", StringComparison.Ordinal) ? 1 : 0;
+        _statistics.AppliesStopped += message.Contains("An entry of its log cannot be applied", StringComparison.Ordinal) ? 1 : 0;
         _statistics.TornTails += message.Contains("torn record", StringComparison.Ordinal) ? 1 : 0;
         _world.Say("log", () => $"node {Index} {level}: {message}");
     }

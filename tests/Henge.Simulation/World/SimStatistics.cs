@@ -10,6 +10,7 @@ internal sealed class SimStatistics
     public long WorkersBlocked, Suspends, PromisesCrashed, PromisesDelayed, LeadersSuspended, HungWorkersReplaced, RestartedDeceived, LeasesTried, OldAnswersTried, LeadersWithoutWorkers;
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
+    public long BitsFlipped, DamageMet, AppliesStopped;
     public long Misfits, MisfitsRefused, HellosRefused;
     public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads, ExpiringWrites, ExpiriesSeen, SessionsEnded;
     public long LateForwardsTried;
