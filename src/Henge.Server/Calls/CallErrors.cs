@@ -40,8 +40,8 @@ internal sealed partial class CallErrors(ILogger logger, CancellationToken stopp
         Create((StatusCode)(int)GrpcErrors.ToStatus(code), message, code, leaderHint);
 
     /// <summary>The error for bytes that are no message of the type that a method takes.</summary>
-    public static RpcException NotThatMessage(IMessage message, InvalidProtocolBufferException e) =>
-        Create(StatusCode.InvalidArgument, $"The message is not a valid {message.Descriptor.FullName}: {e.Message}", ErrorCode.InvalidArgument);
+    public static RpcException NotThatMessage(string message, InvalidProtocolBufferException e) =>
+        Create(StatusCode.InvalidArgument, $"The message is not a valid {message}: {e.Message}", ErrorCode.InvalidArgument);
 
     /// <summary>The error that a call ends with for what its handler threw. What nobody expects is logged, and tells the caller nothing of the inside.</summary>
     public RpcException Of(Exception exception, HttpContext context)

@@ -81,7 +81,7 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
             }
             catch (InvalidProtocolBufferException e)
             {
-                throw CallErrors.NotThatMessage(message, e);
+                throw CallErrors.NotThatMessage(message.Descriptor.FullName, e);
             }
         });
 
@@ -90,6 +90,9 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
         where TResponse : class
     {
         Func<DeserializationContext, TRequest> read = method.RequestMarshaller.ContextualDeserializer;
+
+        // Requests are in their service's package. None is made to ask it: that would need reflection.
+        string message = method.ServiceName[..(method.ServiceName.LastIndexOf('.') + 1)] + typeof(TRequest).Name;
         Marshaller<TRequest> requests = new(
             method.RequestMarshaller.ContextualSerializer,
             context =>
@@ -100,7 +103,7 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
                 }
                 catch (InvalidProtocolBufferException e)
                 {
-                    throw CallErrors.NotThatMessage((IMessage)Activator.CreateInstance<TRequest>(), e);
+                    throw CallErrors.NotThatMessage(message, e);
                 }
             });
         return new Method<TRequest, TResponse>(method.Type, name, method.Name, requests, method.ResponseMarshaller);

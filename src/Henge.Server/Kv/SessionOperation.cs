@@ -6,6 +6,7 @@ using Henge.Protocol.V1;
 namespace Henge.Server.Kv;
 
 /// <summary>One operation of a session. Pooled by its session.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "Pooled: Recycle clears the page, which is all that disposing of the pager does.")]
 internal sealed class SessionOperation(IHengeNode node, SessionStream session) : KvOperation(node), IThreadPoolWorkItem
 {
     // Field numbers of SessionOperation and SessionResult, which agree where the kinds do.
