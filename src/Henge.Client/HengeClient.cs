@@ -27,6 +27,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private readonly RetryBudget _budget;
     private readonly WriteLanes _lanes = new();
     private readonly KeyTurns? _turns;
+    private readonly WriteVoider? _voider;
     private readonly SessionDispatcher? _sessions;
     private bool _disposed;
 
@@ -44,7 +45,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         _follower = new TopologyFollower(_transport, _router, options);
         _runner = new RequestRunner(_transport, _router, _budget, options);
         _turns = options.OrderByKey ? new KeyTurns() : null;
-        _sessions = options.UseSessions ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, _turns, options) : null;
+        _voider = _turns is null ? null : new WriteVoider(_runner, _turns, options);
+        _sessions = options.UseSessions ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, _turns, _voider, options) : null;
     }
 
     /// <summary>Makes a client that begins with these nodes, each <c>host:port</c>.</summary>
@@ -189,7 +191,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private async ValueTask<GetResult> GetUnaryAsync(ReadOnlyMemory<byte> key, GetOptions options, CancellationToken cancellationToken)
     {
         Wire.GetRequest request = WireMapping.Get(key, options, _options);
-        return WireMapping.FromWire(await InTurnAsync(Methods.Get, request, key, null, writes: false, options.Deadline, cancellationToken).ConfigureAwait(false));
+        return WireMapping.FromWire(await InTurnAsync(Methods.Get, request, key, null, null, options.Deadline, cancellationToken).ConfigureAwait(false));
     }
 
     private async ValueTask<PutResult> PutUnaryAsync(
@@ -202,7 +204,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Put, request, key, null, writes: true, options.Deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Put, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -219,7 +221,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Delete, request, key, null, writes: true, options.Deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Delete, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -233,7 +235,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         Google.Protobuf.IMessage request,
         ReadOnlyMemory<byte> key,
         HashSet<ulong>? keys,
-        bool writes,
+        WriteNumber? write,
         TimeSpan? deadline,
         CancellationToken cancellationToken)
         where TResponse : class, Google.Protobuf.IMessage<TResponse>
@@ -241,13 +243,13 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         ThrowIfDisposed();
         _follower.StartIf(_options.RouteToLeaders);
         long startedAt = _options.TimeProvider.GetTimestamp();
-        if (_turns is null)
+        if (_turns is null || request is Wire.GetRequest { Consistency: Wire.Consistency.Stale })
         {
             return await _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken).ConfigureAwait(false);
         }
 
         TaskTurn turn = new();
-        bool begins = keys is null ? _turns.TryEnter(turn, XxHash64.HashToUInt64(key.Span), writes) : _turns.TryEnter(turn, keys);
+        bool begins = keys is null ? _turns.TryEnter(turn, XxHash64.HashToUInt64(key.Span), writes: write is not null) : _turns.TryEnter(turn, keys);
         if (!begins)
         {
             await turn.WaitAsync(deadline ?? _options.DefaultDeadline, _options.TimeProvider, cancellationToken).ConfigureAwait(false);
@@ -256,6 +258,11 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         try
         {
             return await _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken, startedAt: startedAt).ConfigureAwait(false);
+        }
+        catch (Exception e) when (write is { } number && WriteVoider.IsInDoubt(e))
+        {
+            _voider!.TryVoid(turn, key.Span, number);
+            throw;
         }
         finally
         {
@@ -299,7 +306,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
             HashSet<ulong> keys = WireMapping.HashesOf(request);
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Txn, request, key, keys, writes: true, deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Txn, request, key, keys, number, deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -503,6 +510,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
         _disposed = true;
         _follower.Dispose();
+        _voider?.Dispose();
         _sessions?.Dispose();
         _transport.Dispose();
     }

@@ -100,6 +100,93 @@ public sealed class KeyOrderTests
         await Assert.ThrowsAnyAsync<Exception>(async () => await first);
     }
 
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task A_write_behind_one_of_unknown_outcome_is_sent_when_the_number_of_that_one_is_used_up(bool sessions, bool cancels)
+    {
+        MemoryStore store = new();
+        ConcurrentQueue<string> seen = [];
+        TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously), voided = new(TaskCreationOptions.RunContinuationsAsynchronously), answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        (ulong Client, ulong Sequence) lost = default, used = default;
+        await using FakeNode node = await FakeNode.StartAsync(async call =>
+        {
+            switch (call.Method)
+            {
+                case "Session":
+                    await call.Http.Response.StartAsync();
+                    while (await call.ReadAsync(Wire.SessionRequest.Parser) is { } request)
+                    {
+                        foreach (Wire.SessionOperation operation in request.Operations)
+                        {
+                            if (!IsLost(operation.Put))
+                            {
+                                await call.WriteAsync(new Wire.SessionResponse { Results = { store.Answer(operation) } });
+                            }
+                        }
+                    }
+
+                    break;
+                case "Put":
+                    Wire.PutRequest put = (await call.ReadAsync(Wire.PutRequest.Parser))!;
+                    if (IsLost(put))
+                    {
+                        await Task.Delay(Timeout.Infinite, call.Http.RequestAborted);
+                    }
+
+                    await call.WriteAsync(new Wire.PutResponse { Success = true, Version = 9 });
+                    break;
+                case "Txn":
+                    Wire.TxnRequest nothing = (await call.ReadAsync(Wire.TxnRequest.Parser))!;
+                    used = (nothing.ClientId, nothing.Sequence);
+                    Assert.Empty(nothing.Then.Concat(nothing.Otherwise));
+                    seen.Enqueue("used up");
+                    voided.TrySetResult();
+                    await answer.Task;
+                    await call.WriteAsync(new Wire.TxnResponse());
+                    break;
+            }
+        });
+
+        bool IsLost(Wire.PutRequest put)
+        {
+            seen.Enqueue(put.Value.ToStringUtf8());
+            if (put.Value.ToStringUtf8() != "lost")
+            {
+                return false;
+            }
+
+            lost = (put.ClientId, put.Sequence);
+            sent.TrySetResult();
+            return true;
+        }
+
+        await using HengeClient client = new(Options(node, sessions));
+        using CancellationTokenSource cancel = new();
+        Task<PutResult> first = client.PutAsync("one", "lost", new PutOptions { Deadline = TimeSpan.FromSeconds(cancels ? 60 : 1) }, cancel.Token).AsTask();
+        await sent.Task;
+        if (cancels)
+        {
+            await cancel.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await first);
+        }
+        else
+        {
+            await Assert.ThrowsAsync<UnknownOutcomeException>(async () => await first);
+        }
+
+        Task<PutResult> next = client.PutAsync("one", "next", new PutOptions { Deadline = TimeSpan.FromMinutes(1) }).AsTask();
+        await voided.Task;
+        Assert.True((await client.PutAsync("two", "other")).Succeeded);
+        Assert.DoesNotContain("next", seen);
+        answer.SetResult();
+        Assert.True((await next).Succeeded);
+        Assert.Equal(lost, used);
+        Assert.Equal("next", seen.Last());
+    }
+
     [Fact]
     public async Task Without_the_order_calls_overlap()
     {

@@ -48,6 +48,7 @@ public enum Canary
     DropTypesFromSnapshot,
     ApplyPastDamage,
     AnswerFromDamaged,
+    ForgetVoidedNumbers,
 }
 
 /// <summary>Which switch a canary is.</summary>

@@ -95,6 +95,7 @@ internal static class SimRun
         new LeaseDrills(stage).Run();
         new OldAnswersDrill(stage).Run();
         new LateForwardDrill(stage).Run();
+        new VoidedWriteDrill(stage).Run();
         foreach (SimWatcher watcher in watchers)
         {
             watcher.Drain(random.Pick(cluster.Nodes));

@@ -104,6 +104,13 @@ internal sealed class KeyTurns
         }
     }
 
+    /// <summary>Gives the turn of an operation that had begun to another one, which leaves in its place.</summary>
+    public static void HandOver(TurnTaker from, TurnTaker to)
+    {
+        (to.Node, to.Gate) = (from.Node, from.Gate);
+        (from.Node, from.Gate) = (null, null);
+    }
+
     /// <summary>True when the operation still waited, and now never begins.</summary>
     public static bool TryGiveUp(TurnTaker taker)
     {

@@ -99,6 +99,15 @@ internal sealed class LaneGroup
         }
     }
 
+    /// <summary>See <see cref="WriteLane.Keep"/>.</summary>
+    public void Keep(WriteLane lane, ulong sequence)
+    {
+        lock (_lock)
+        {
+            lane.MarkKept(sequence);
+        }
+    }
+
     private static ulong NewClientId()
     {
         Span<byte> random = stackalloc byte[8];
@@ -121,6 +130,9 @@ internal sealed class WriteLane(LaneGroup group, ulong clientId)
 
     // Bit i: the number _oldest + i is under way. The lowest bit is set whenever any is.
     private uint _underWay;
+
+    // A number that is never given back: from then on the lane gives those that fit above it, and no more.
+    private ulong _kept;
     private ulong _oldest = 1;
     private ulong _next = 1;
 
@@ -154,9 +166,23 @@ internal sealed class WriteLane(LaneGroup group, ulong clientId)
         return _next++;
     }
 
+    /// <summary>
+    /// Has a number under way count as under way for good: its write's outcome is not known, and what the cluster remembers of it must not make room for later ones. Of several the lowest counts. Thread-safe.
+    /// </summary>
+    public void Keep(ulong sequence) => group.Keep(this, sequence);
+
+    /// <summary>Under the group's lock: see <see cref="Keep"/>.</summary>
+    public void MarkKept(ulong sequence) => _kept = _kept == 0 || sequence < _kept ? sequence : _kept;
+
     /// <summary>A number's write has ended.</summary>
     public void End(ulong sequence)
     {
+        if (_kept != 0 && sequence >= _kept)
+        {
+            // It makes no room any more: the lane ends with what it has.
+            return;
+        }
+
         _underWay &= ~(1u << (int)(sequence - _oldest));
         while (_oldest < _next && (_underWay & 1) == 0)
         {

@@ -146,7 +146,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) : TurnTaker,
     {
         // Waits for a cancellation that runs just now: behind this line nobody but the caller knows the call.
         _cancellation.Dispose();
-        dispatcher.OnEnded(this);
+        dispatcher.OnEnded(this, _exception);
         if (_exception is { } exception)
         {
             _core.SetException(exception);

@@ -28,6 +28,7 @@ internal sealed class SessionDispatcher : IDisposable
     private readonly RetryBudget _budget;
     private readonly WriteLanes _lanes;
     private readonly KeyTurns? _turns;
+    private readonly WriteVoider? _voider;
     private readonly HengeClientOptions _options;
     private readonly ConcurrentDictionary<string, NodeSessions> _nodes = [];
     private readonly ConcurrentQueue<SessionCall> _pool = [];
@@ -37,7 +38,7 @@ internal sealed class SessionDispatcher : IDisposable
     private volatile bool _unsupported;
     private volatile bool _disposed;
 
-    public SessionDispatcher(GrpcTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, KeyTurns? turns, HengeClientOptions options)
+    public SessionDispatcher(GrpcTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, KeyTurns? turns, WriteVoider? voider, HengeClientOptions options)
     {
         _transport = transport;
         _router = router;
@@ -45,6 +46,7 @@ internal sealed class SessionDispatcher : IDisposable
         _budget = budget;
         _lanes = lanes;
         _turns = turns;
+        _voider = voider;
         _options = options;
         _timer = options.TimeProvider.CreateTimer(static s => ((SessionDispatcher)s!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -133,8 +135,16 @@ internal sealed class SessionDispatcher : IDisposable
         }
     }
 
-    /// <summary>A call has ended: what waits for it begins.</summary>
-    public void OnEnded(SessionCall call) => _turns?.Leave(call);
+    /// <summary>A call has ended: what waits for it begins, or, where it may yet be done, when that is settled.</summary>
+    public void OnEnded(SessionCall call, Exception? exception)
+    {
+        if (_turns is null || (exception is not null && call.ChangesState && WriteVoider.IsInDoubt(exception) && _voider!.TryVoid(call, call.Key.Span, call.Number)))
+        {
+            return;
+        }
+
+        _turns.Leave(call);
+    }
 
     /// <summary>True when a call that waits for its turn has done so for as long as it may.</summary>
     public bool IsLate(SessionCall call, long now) => call.Patience <= _options.TimeProvider.GetElapsedTime(call.StartedAt, now);
@@ -145,8 +155,9 @@ internal sealed class SessionDispatcher : IDisposable
 
     private bool TryEnter(SessionCall call)
     {
-        if (_turns is null)
+        if (_turns is null || call is { Kind: SessionCallKind.Get, GetOptions.Consistency: ReadConsistency.Stale })
         {
+            // A stale read promises nothing, and must not wait for a cluster that has no majority.
             return true;
         }
 

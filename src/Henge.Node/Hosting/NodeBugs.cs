@@ -40,6 +40,8 @@ internal enum NodeBugs
     TrustOwnClock = 1 << 24,
     /// <summary>A retry whose session has ended is taken for a new request.</summary>
     RepeatAfterSessionEnd = 1 << 25,
+    /// <summary>A transaction that did nothing leaves the number of its session unused.</summary>
+    ForgetVoidedNumbers = 1 << 23,
     /// <summary>Reads judge what has expired by the clock of the node that serves them.</summary>
     ExpireByOwnClock = 1 << 26,
     /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>

@@ -402,7 +402,8 @@ internal sealed class ShardStateMachine
         _payload.ResetWrittenCount();
         result = _executor.Execute(view, version, _payload);
         payload = _payload.WrittenSpan;
-        if (remembers)
+        bool isForgotten = (Bugs & Hosting.NodeBugs.ForgetVoidedNumbers) != 0 && view.Kind == CommandKind.Txn && !result.Succeeded && payload.IsEmpty;
+        if (remembers && !isForgotten)
         {
             _sessions.Record(view.Session, version, result, payload);
         }

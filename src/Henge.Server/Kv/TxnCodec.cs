@@ -47,8 +47,9 @@ internal static class TxnCodec
     public static TxnResponse Decode(Operation operation, TxnRequest request, IHengeNode node)
     {
         CommandResult result = CommandResult.Of(operation, out ReadOnlySpan<byte> payload);
-        if (result.Status == CommandStatus.Failed)
+        if (result.Status == CommandStatus.Failed && !(result.Problem == CommandProblem.ResultForgotten && request.Then.Count + request.Otherwise.Count == 0))
         {
+            // A transaction without operations has no results that could be missed: a client makes sure with one that a number is used (docs/decisions/0170).
             throw new HengeException(result.Error, result.ErrorMessage ?? "The transaction failed.");
         }
 

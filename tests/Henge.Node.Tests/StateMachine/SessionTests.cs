@@ -11,6 +11,42 @@ public sealed class SessionTests
     private static byte[] Increment(ulong client, ulong sequence, SessionFlags flags) =>
         Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence, flags)));
 
+    private static byte[] Nothing(ulong client, ulong sequence) => Command(w =>
+    {
+        var builder = new TxnBuilder();
+        builder.CompareVersion("n"u8, CompareRelation.Equal, Core.Version.Max);
+        builder.Encode(w, new SessionStamp(client, sequence));
+    });
+
+    [Theory]
+    [InlineData(SessionFlags.None)]
+    [InlineData(SessionFlags.Continues)]
+    public void What_comes_under_a_number_that_a_transaction_of_nothing_has_used_up_is_not_done(SessionFlags flags)
+    {
+        // As little room as there can be: the number stays known over all that a lane of the client gives out after it.
+        MachineHarness h = With(new SessionLimits { TotalBytes = 1 });
+        h.Apply(Increment(7, 1, SessionFlags.None));
+        Assert.False(h.Apply(Nothing(7, 2)).Succeeded);
+        for (ulong sequence = 3; sequence < 18; sequence++)
+        {
+            h.Apply(Increment(7, sequence, SessionFlags.Continues));
+        }
+
+        h.Apply(Increment(7, 2, flags));
+        h.Reopen();
+        h.Apply(Increment(7, 2, flags));
+        Assert.Equal("16", h.Get("n"));
+    }
+
+    [Fact]
+    public void A_transaction_of_nothing_under_the_number_of_what_was_done_changes_nothing()
+    {
+        var h = new MachineHarness();
+        CommandResult first = h.Apply(Increment(7, 1));
+        Assert.Equal(first, h.Apply(Nothing(7, 1)));
+        Assert.Equal("1", h.Get("n"));
+    }
+
     private static MachineHarness With(SessionLimits limits) => new(new StateMachineOptions { Sessions = limits });
 
     [Fact]

@@ -74,6 +74,15 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
             _truth[name] = first!;
         }
 
+        Dictionary<long, ulong> voided = history.Voided.Where(static v => v.Value != 0).ToDictionary(static v => v.Value, static v => v.Version);
+        foreach ((string key, List<Event> truth) in _truth)
+        {
+            foreach (Event late in truth.Where(e => voided.TryGetValue(e.Value, out ulong version) && e.Version > version))
+            {
+                throw new SimulationException($"{key}: value {late.Value} took effect at version {late.Version}, and its number had been used up at {voided[late.Value]}.");
+            }
+        }
+
         // What is written to hashes is told by the hash as a whole, and checked by itself.
         HashSet<string> ofHashes = [.. cluster.HashKeys.Select(Encoding.ASCII.GetString)];
         IEnumerable<Event> plain = _truth.Where(t => !ofHashes.Contains(t.Key)).SelectMany(static t => t.Value);

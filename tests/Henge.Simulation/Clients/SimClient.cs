@@ -246,6 +246,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
         write.Command = command.WrittenSpan.ToArray();
         write.Repeatable = session;
+        write.Stamp = stamp;
         Attempt(write);
     }
 
@@ -308,7 +309,14 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     private void Again(WriteIntent write, bool unknown)
     {
         write.MaybeDone |= unknown;
-        if ((write.MaybeDone && !write.Repeatable) || write.Attempts >= MaxAttempts || cluster.ClientsStop)
+        bool isTired = write.Attempts >= MaxAttempts || cluster.ClientsStop || (write.MaybeDone && _random.PerMille(100));
+        if (isTired && write is { MaybeDone: true, Repeatable: true })
+        {
+            Void(write, MaxAttempts);
+            return;
+        }
+
+        if (isTired || (write.MaybeDone && !write.Repeatable))
         {
             GiveUp(write, write.MaybeDone);
             return;
@@ -316,6 +324,43 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
         cluster.Statistics.Retries++;
         World.AfterMs(_random.Between(1, 200), () => Attempt(write));
+    }
+
+    /// <summary>A transaction that never does anything, and uses a session's number up: what comes under that number later is not done any more.</summary>
+    public static void EncodeNothing(ArrayBufferWriter<byte> command, byte[] key, SessionStamp stamp)
+    {
+        var builder = new TxnBuilder();
+        builder.CompareVersion(key, CompareRelation.Equal, Version.Max);
+        builder.Encode(command, stamp);
+    }
+
+    // As the library for .NET does before it writes the key again.
+    private void Void(WriteIntent write, int attempts)
+    {
+        if (cluster.ClientsStop || attempts == 0 || AnyNode() is not { } node)
+        {
+            GiveUp(write, unknown: true);
+            return;
+        }
+
+        var command = new ArrayBufferWriter<byte>();
+        EncodeNothing(command, write.Key, write.Stamp);
+        Run(node, o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, write.Key, command.WrittenMemory), o =>
+        {
+            if (o?.Error is ErrorCode.None && CommandResult.Of(o, out _).Status != CommandStatus.Failed)
+            {
+                // Done or not: from here on it does not come any more.
+                cluster.Statistics.Voided++;
+                World.Note("voided", number, o.Version.Value);
+                history.Voided.Add(new VoidedWrite(write.Value, o.Version.Value));
+                history.Voided.Add(new VoidedWrite(write.OtherValue, o.Version.Value));
+                GiveUp(write, unknown: true);
+            }
+            else
+            {
+                World.AfterMs(_random.Between(10, 200), () => Void(write, attempts - 1));
+            }
+        });
     }
 
     private void GiveUp(WriteIntent write, bool unknown)
@@ -433,6 +478,8 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         public byte[] Command { get; set; } = [];
 
         public bool Repeatable { get; set; }
+
+        public SessionStamp Stamp { get; set; }
 
         public bool MaybeDone { get; set; }
 

@@ -9,6 +9,9 @@ internal sealed record ScanRecord(long Call, long Return, ulong Version, SortedD
 /// <summary>A read as of a version in the past.</summary>
 internal sealed record PastRead(string Key, ulong At, long Value, ulong Version);
 
+/// <summary>A write of unknown outcome whose number was used up by another one, which was applied at a version: above that its value never comes.</summary>
+internal sealed record VoidedWrite(long Value, ulong Version);
+
 /// <summary>Everything that clients did and saw.</summary>
 internal sealed class SimHistory
 {
@@ -34,6 +37,9 @@ internal sealed class SimHistory
 
     /// <summary>Writes that the cluster said were not done: their values must never be seen.</summary>
     public HashSet<long> Refused { get; } = [];
+
+    /// <summary>Writes whose numbers were used up.</summary>
+    public List<VoidedWrite> Voided { get; } = [];
 
     /// <summary>The last number of a value.</summary>
     public long LastValue { get; set; }

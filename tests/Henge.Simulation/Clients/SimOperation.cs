@@ -7,6 +7,9 @@ internal sealed class SimOperation(Action<SimOperation> completed) : Operation
 {
     private bool _done;
 
+    /// <summary>True once it is completed.</summary>
+    public bool IsDone => _done;
+
     protected override void OnCompleted()
     {
         if (_done)

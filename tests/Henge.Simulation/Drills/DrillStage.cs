@@ -76,18 +76,55 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
     }
 
     /// <summary>Writes the drill's key by a node; the version, or 0 when it failed.</summary>
-    public ulong Write(SimNode node, int shard)
+    public ulong Write(SimNode node, int shard, SessionStamp session = default)
     {
-        DrillWrite write = Send(node, shard, WriteMs);
+        DrillWrite write = Send(node, shard, WriteMs, session);
         world.RunUntil(world.NowMs + WriteMs, () => write.Ended is not null);
         return write.Version;
     }
 
     /// <summary>Sends a write of the drill's key to a node, and does not wait for it.</summary>
-    public DrillWrite Send(SimNode node, int shard, long withinMs)
+    public DrillWrite Send(SimNode node, int shard, long withinMs, SessionStamp session = default)
     {
         var command = new ArrayBufferWriter<byte>();
-        CommandEncoder.Put(command, _keys[shard], SimValue.Create(++_value, Random), default, default);
+        CommandEncoder.Put(command, _keys[shard], SimValue.Create(++_value, Random), default, session);
+        return Send(node, shard, withinMs, command);
+    }
+
+    /// <summary>Uses a session's number up, as a client does that has not learned what came of a write; true when that was answered.</summary>
+    public bool Void(SimNode node, int shard, SessionStamp session)
+    {
+        var command = new ArrayBufferWriter<byte>();
+        SimClient.EncodeNothing(command, _keys[shard], session);
+        DrillWrite nothing = Send(node, shard, WriteMs, command);
+        world.RunUntil(world.NowMs + WriteMs, () => nothing.Ended is not null);
+        return nothing.Ended is { Error: ErrorCode.None };
+    }
+
+    /// <summary>The drill's key must stand as a write left it: nothing came behind that.</summary>
+    public void MustStand(SimNode node, int shard, ulong written, string why)
+    {
+        SimOperation? ended = null;
+        Submit(node, new SimOperation(o => ended = o) { Kind = OperationKind.Get, Key = _keys[shard] }, WriteMs);
+        world.RunUntil(world.NowMs + WriteMs + 50, () => ended is not null);
+        if (ended is not { Error: ErrorCode.None } || node.Node is null)
+        {
+            return;
+        }
+
+        node.Guard("read", () =>
+        {
+            ulong seen = node.Node.TryRead(ended, out PinnedValue value) ? value.Version.Value : 0;
+            value.Dispose();
+            if (seen != written)
+            {
+                throw new SimulationException($"{why}: the key of shard {shard} is at version {seen} on node {node.Index}, and its last write got version {written}.");
+            }
+        });
+    }
+
+    private DrillWrite Send(SimNode node, int shard, long withinMs, ArrayBufferWriter<byte> command)
+    {
         var write = new DrillWrite();
         var operation = new SimOperation(o => write.Ended = o) { Kind = OperationKind.Write, Key = _keys[shard], Command = command.WrittenMemory };
         Submit(node, operation, withinMs);

@@ -7,7 +7,7 @@ internal sealed class SimStatistics
     public long Partitions, OneWayPartitions, PartialPartitions;
     public long CrashesLosingAll, CrashesLosingNone, CrashesLosingPart, CrashesInWrite;
     public long Restarts, Pauses, ClockJumps, ClockErrors, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
-    public long WorkersBlocked, Suspends, PromisesCrashed, PromisesDelayed, LeadersSuspended, HungWorkersReplaced, RestartedDeceived, LeasesTried, OldAnswersTried, LeadersWithoutWorkers;
+    public long WorkersBlocked, Suspends, PromisesCrashed, PromisesDelayed, LeadersSuspended, HungWorkersReplaced, RestartedDeceived, LeasesTried, OldAnswersTried, LeadersWithoutWorkers, NumbersVoided, Voided;
     public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
     public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
     public long BitsFlipped, DamageMet, AppliesStopped;
