@@ -19,7 +19,7 @@ public sealed class SessionAllocationTests
         Router router = new(options);
         RetryBudget budget = new(options.RetryBudget, options.TimeProvider);
         WriteLanes lanes = new();
-        using SessionDispatcher dispatcher = new(transport, router, new RequestRunner(transport, router, budget, options), budget, lanes, new KeyTurns(), options);
+        using SessionDispatcher dispatcher = new(transport, router, new RequestRunner(transport, router, budget, options), budget, lanes, new KeyTurns(), voider: null, options);
         CallTable table = new();
         SessionBuffer buffer = new();
         byte[] value = new byte[ValueBytes];

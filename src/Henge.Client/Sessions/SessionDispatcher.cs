@@ -138,7 +138,7 @@ internal sealed class SessionDispatcher : IDisposable
     /// <summary>A call has ended: what waits for it begins, or, where it may yet be done, when that is settled.</summary>
     public void OnEnded(SessionCall call, Exception? exception)
     {
-        if (_turns is null || (exception is not null && call.ChangesState && WriteVoider.IsInDoubt(exception) && _voider!.TryVoid(call, call.Key.Span, call.Number)))
+        if (_turns is null || (exception is not null && call.ChangesState && WriteVoider.IsInDoubt(exception) && _voider is { } voider && voider.TryVoid(call, call.Key.Span, call.Number)))
         {
             return;
         }
