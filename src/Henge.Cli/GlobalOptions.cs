@@ -87,6 +87,7 @@ internal sealed class GlobalOptions
             RouteToLeaders = !shortLived,
             UseSessions = !shortLived,
             UnreachableTimeout = TimeSpan.FromSeconds(2),
+            TimeProvider = _context.Time,
         };
         string? ca = parse.GetValue(TlsCa) ?? _context.Environment("HENGE_TLS_CA");
         if (!string.IsNullOrEmpty(ca))

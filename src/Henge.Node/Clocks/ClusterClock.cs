@@ -20,8 +20,11 @@ internal readonly record struct PeerClock(bool IsKnown, long AheadMs, long Uncer
 /// </remarks>
 internal sealed class ClusterClock
 {
-    // A better measurement of a peer's clock is kept for so long; after that any newer one is taken, since the clock may have been set meanwhile.
+    // A better measurement of a peer's clock is kept for so long; after that any newer one is taken, since the clock may have drifted meanwhile.
     private const long KeepMs = 3_000;
+
+    // Two measurements that are further apart than both may be wrong by, and this for drift, are of a clock that was set in between: the newer one counts at once.
+    private const long DriftMs = 10;
     private readonly TimeProvider _time;
     private readonly long _startTimestamp;
     private readonly int _self;
@@ -145,13 +148,16 @@ internal sealed class ClusterClock
         lock (_gate)
         {
             Sample last = _samples[peer.Value];
-            if (!last.IsKnown || sample.UncertaintyMs <= last.UncertaintyMs || sample.AtMs - last.AtMs >= KeepMs)
+            if (!last.IsKnown || sample.UncertaintyMs <= last.UncertaintyMs || sample.AtMs - last.AtMs >= KeepMs || WasSetBetween(last, sample))
             {
                 _samples[peer.Value] = sample;
                 FindMajority();
             }
         }
     }
+
+    private static bool WasSetBetween(in Sample last, in Sample next) =>
+        Math.Abs(next.AheadOfMonotonicMs - last.AheadOfMonotonicMs) > last.UncertaintyMs + next.UncertaintyMs + DriftMs;
 
     // The k-th latest of all clocks, k being a majority, as a function of the own one: that one itself, between the k-th and the (k-1)-th latest of the others.
     private void FindMajority()

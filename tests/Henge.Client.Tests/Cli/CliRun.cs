@@ -14,7 +14,7 @@ internal sealed record Ran(int ExitCode, byte[] Bytes, string Error)
 internal static class CliRun
 {
     public static async Task<Ran> RunAsync(
-        string peers, string[] arguments, byte[]? input = null, string[]? variables = null, CancellationToken cancellationToken = default)
+        string peers, string[] arguments, byte[]? input = null, string[]? variables = null, TimeProvider? time = null, CancellationToken cancellationToken = default)
     {
         using MemoryStream output = new();
         using StringWriter error = new() { NewLine = "\n" };
@@ -23,6 +23,7 @@ internal static class CliRun
             OpenInput = () => new MemoryStream(input ?? []),
             Output = new OutputWriter(output),
             Error = error,
+            Time = time ?? TimeProvider.System,
             Environment = name => name == "HENGE_PEERS" ? peers : null,
             VariableNames = () => variables ?? ["HENGE_PEERS"],
         };

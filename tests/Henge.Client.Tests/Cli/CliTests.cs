@@ -223,11 +223,10 @@ public sealed class CliTests : IAsyncLifetime
             return Task.CompletedTask;
         };
 
-        // The last attempt of a write begins with 300 ms to go at the least, so that its answer comes in time.
-        Ran text = await RunAsync("put", "a", "1", "--timeout", "1s");
+        Ran text = await CliRun.RunAsync(_node.Address, ["put", "a", "1", "--timeout", "1s"], time: new WaitingTime());
         Assert.Equal((exitCode == 7 ? 4 : exitCode == 10 ? 4 : exitCode, ""), (text.ExitCode, text.Output));
         Assert.Contains("what went wrong", text.Error, StringComparison.Ordinal);
-        Ran json = await RunAsync("get", "a", "--timeout", "300ms", "--output", "json");
+        Ran json = await CliRun.RunAsync(_node.Address, ["get", "a", "--timeout", "300ms", "--output", "json"], time: new WaitingTime());
         Assert.Equal(exitCode, json.ExitCode);
         Assert.Equal(code.ToString(), JsonDocument.Parse(json.Error).RootElement.GetProperty("error").GetProperty("code").GetString());
     }
@@ -293,6 +292,36 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal(1247, json.GetProperty("committed").GetInt32());
         Assert.Equal(3, json.GetProperty("nodes").GetArrayLength());
         Assert.Equal("degraded", json.GetProperty("verdict").GetString());
+    }
+
+    [Fact]
+    public async Task Status_names_nodes_whose_clocks_are_off_and_versions_that_are_ahead()
+    {
+        Wire.StatusResponse Status(int node, Wire.ClockStatus clock) => new()
+        {
+            NodeId = $"node{node}",
+            Role = "leader",
+            Clock = clock,
+            Shards = { new Wire.ShardStatus { Shard = 0, Role = node == 1 ? "leader" : "follower", LeaderId = "node1" } },
+        };
+        Wire.StatusResponse[] nodes =
+        [
+            Status(1, new Wire.ClockStatus { Known = true, SkewMs = 40 }),
+            Status(2, new Wire.ClockStatus { Known = true, SkewMs = 7_200_000, Overruled = true }),
+            Status(3, new Wire.ClockStatus { Known = true, SkewMs = -60_000, Overruled = true, VersionLeadMs = 3_600_000 }),
+        ];
+        _instead = async call =>
+        {
+            Wire.ClusterStatusResponse all = new();
+            all.Nodes.AddRange(nodes.Select(static n => new Wire.ClusterStatusResponse.Types.Node { NodeId = n.NodeId, Status = n }));
+            await (call.Method == "NodeStatus" ? call.WriteAsync(nodes[0]) : call.WriteAsync(all));
+        };
+
+        string[] lines = [.. (await RunAsync("status")).Output.Split('\n').Where(static l => l.StartsWith("Clock: ", StringComparison.Ordinal))];
+        Assert.Equal(3, lines.Length);
+        Assert.StartsWith("Clock: node2 is 2h0m ahead of the majority", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("Clock: node3 is 1m0s behind the majority", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("Clock: the versions of a shard on node3 are 1h0m ahead", lines[2], StringComparison.Ordinal);
     }
 
     [Fact]

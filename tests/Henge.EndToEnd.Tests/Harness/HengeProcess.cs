@@ -36,7 +36,7 @@ public sealed partial class HengeProcess : IDisposable
     public static HengeProcess Start(params IEnumerable<string> arguments) => StartUnder([], arguments);
 
     /// <summary>As <see cref="Start"/>, by way of a command that becomes the process that it is given.</summary>
-    public static HengeProcess StartUnder(string[] command, IEnumerable<string> arguments)
+    public static HengeProcess StartUnder(string[] command, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
         string[] all = [.. command, File.Exists(dotnet) ? dotnet : "dotnet", Path.Combine(AppContext.BaseDirectory, "henge.dll"), .. arguments];
@@ -51,6 +51,11 @@ public sealed partial class HengeProcess : IDisposable
         foreach (string name in info.Environment.Keys.Where(static k => k.StartsWith("HENGE_", StringComparison.Ordinal)).ToArray())
         {
             info.Environment.Remove(name);
+        }
+
+        foreach ((string name, string value) in environment)
+        {
+            info.Environment[name] = value;
         }
 
         HengeProcess started = new(Process.Start(info)!);

@@ -1,6 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Hosting;
 using Henge.Node.Peers;
 
 namespace Henge.Node.Tests.Clusters;
@@ -141,6 +142,63 @@ public sealed class ClockTests
         Assert.True(leader.Replica(0).LastLoggedVersion < far);
         Assert.Equal(2, leader.Running.GetStatus().Activity.AdvancesRefused);
         Assert.True(leader.Replica(0).TryAdvance(leader.Running.Now, out _));
+    }
+
+    [Fact]
+    public void A_read_at_a_version_that_the_leader_does_not_go_to_is_refused_over_the_wire_with_whose_clock_it_is()
+    {
+        // One node goes by its own clock, and asks for more than the others go along with.
+        var cluster = new ClusterHarness(3, configure: static o => o with { Shards = 1, BalanceIntervalMs = 0, Bugs = o.Name == "node3" ? NodeBugs.TrustOwnClock : NodeBugs.None });
+        cluster.RunUntilLed();
+        HarnessNode other = cluster.Nodes[2];
+        if (cluster.LeaderOf(0) == other)
+        {
+            other.Replica(0).TransferLeadership(cluster.Nodes[0].Id);
+            cluster.RunUntil(() => cluster.LeaderOf(0) is { } next && next != other && other.Replica(0).Group.Leader == next.Id);
+        }
+
+        HarnessNode leader = cluster.LeaderOf(0)!;
+        int refusals = 0;
+        cluster.Network.Lose = (from, to, frame) =>
+        {
+            PeerRecordReader reader = PeerFrame.ReadChecked(frame);
+            while (reader.MoveNext())
+            {
+                refusals += reader.Kind == PeerRecordKind.AdvanceRefused && from == leader.Id && to == other.Id ? 1 : 0;
+            }
+
+            return false;
+        };
+        other.Time.SkewMs = 2 * HourMs;
+        HarnessOperation scan = cluster.Complete(other, HarnessOperation.Barrier());
+        Assert.Equal((ErrorCode.Unavailable, 1), (scan.Error, refusals));
+        Assert.Contains(leader.Name, scan.ErrorMessage, StringComparison.Ordinal);
+        Assert.Contains(other.Name, scan.ErrorMessage, StringComparison.Ordinal);
+        Assert.Equal((1, 0), (leader.Running.GetStatus().Activity.AdvancesRefused, other.Running.GetStatus().Activity.AdvancesRefused));
+        Assert.True(leader.Replica(0).LastLoggedVersion.ToTime() < Right(cluster).AddMinutes(1));
+        other.Time.SkewMs = 0;
+        Scan(cluster, other);
+    }
+
+    [Fact]
+    public void A_peers_clock_that_was_set_counts_with_the_next_answer_even_when_that_took_longer()
+    {
+        var time = new HarnessTime();
+        var options = new NodeOptions { Name = "node1", DataDirectory = "/data", Cluster = [.. Enumerable.Range(1, 3).Select(static i => new Henge.Cluster.ClusterMember($"node{i}", $"h{i}:1"))] };
+        var clock = new Henge.Node.Clocks.ClusterClock(time, time.GetTimestamp(), 3, new NodeId(1), options);
+        void Answer(long aheadMs, long tookMs)
+        {
+            long askedAt = time.GetTimestamp();
+            time.Advance(tookMs);
+            clock.OnAnswer(new NodeId(2), time.GetUtcNow().ToUnixTimeMilliseconds() - (tookMs / 2) + aheadMs, askedAt);
+            time.Advance(1_000);
+        }
+
+        Answer(0, tookMs: 2);
+        Answer(15, tookMs: 40);
+        Assert.Equal(0, clock.Of(new NodeId(2)).AheadMs);
+        Answer(HourMs, tookMs: 40);
+        Assert.InRange(clock.Of(new NodeId(2)).AheadMs, HourMs - 20, HourMs + 20);
     }
 
     [Fact]

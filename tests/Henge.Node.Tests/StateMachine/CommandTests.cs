@@ -9,6 +9,27 @@ public sealed class CommandTests
 {
     private readonly MachineHarness _h = new();
 
+    [Theory]
+    [InlineData(Core.Version.MaxValue)]
+    [InlineData(Core.Version.MaxValue - CommandLimits.MaxEntryCommands + 1)]
+    [InlineData(ulong.MaxValue)]
+    public void An_entry_whose_versions_there_cannot_be_counts_as_empty_and_the_next_one_is_applied(ulong version)
+    {
+        var h = new MachineHarness();
+        h.Apply(Put("k", "1"));
+        Core.Version before = h.Machine.LastVersion;
+        byte[] beyond = h.Entry(Put("k", "2"));
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(beyond.AsSpan(1), version);
+        h.Machine.ApplyEntry(h.Machine.AppliedIndex.Next, beyond, h);
+        h.Machine.CommitBatch();
+        Assert.Equal((before, "1"), (h.Machine.LastVersion, h.Get("k")));
+        Assert.Equal(2UL, h.Machine.AppliedIndex.Value);
+        h.Reopen();
+        Assert.Equal(2UL, h.Machine.AppliedIndex.Value);
+        h.Apply(Put("k", "3"));
+        Assert.Equal("3", h.Get("k"));
+    }
+
     [Fact]
     public void A_put_is_there_and_rises_in_version()
     {

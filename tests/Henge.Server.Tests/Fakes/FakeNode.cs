@@ -179,8 +179,16 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
         return new CountedWatch(this, watch);
     }
 
+    /// <summary>What it says of clocks.</summary>
+    public ClockStatus Clock { get; set; } = new();
+
+    /// <summary>What it says that it did.</summary>
+    public NodeActivity Activity { get; set; } = new();
+
     public NodeStatus GetStatus() => new()
     {
+        Clock = Clock,
+        Activity = Activity,
         ClusterId = "fake",
         Name = "node1",
         Id = new NodeId(1),

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Google.Protobuf;
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Protocol.V1;
@@ -67,6 +68,28 @@ public sealed class MetricsTests
         Assert.Equal(3, text["rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",rpc_method=\"henge.v1.KVStore/Get\"}"]);
         Assert.Equal(1, text["henge_server_errors_total{error_type=\"InvalidArgument\"}"]);
         Assert.DoesNotContain(text.Samples.Keys, k => k.Contains("KVStore/Txn", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_a_node_knows_of_clocks_is_measured()
+    {
+        FakeNode node = new()
+        {
+            Clock = new ClockStatus { SkewMs = -2_500, IsOverruled = true, VersionLeadMs = 90_000, Peers = [new PeerClockStatus(new NodeId(2), 7_200_000, 1)] },
+            Activity = new NodeActivity { AdvancesRefused = 3 },
+        };
+        using ServerMetrics metrics = new();
+        await using HengeServer server = new(node, new DoorOptions { Address = "127.0.0.1:0" }, [], [], metrics: metrics);
+        await server.StartAsync(TestContext.Current.CancellationToken);
+        using HttpClient http = new() { BaseAddress = new Uri($"http://{server.EndPoint}") };
+
+        PrometheusText text = await ReadAsync(http);
+
+        Assert.Equal(-2.5, text["henge_clock_skew_seconds"]);
+        Assert.Equal(1, text["henge_clock_overruled"]);
+        Assert.Equal(90, text["henge_clock_version_lead_seconds"]);
+        Assert.Equal(3, text["henge_clock_advances_refused_total"]);
+        Assert.Equal(7_200, text["henge_clock_peer_offset_seconds{henge_peer=\"node2\"}"]);
     }
 
     [Fact]
