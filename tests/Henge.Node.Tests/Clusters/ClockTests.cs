@@ -184,7 +184,7 @@ public sealed class ClockTests
     public void A_peers_clock_that_was_set_counts_with_the_next_answer_even_when_that_took_longer()
     {
         var time = new HarnessTime();
-        var options = new NodeOptions { Name = "node1", DataDirectory = "/data", Cluster = [.. Enumerable.Range(1, 3).Select(static i => new Henge.Cluster.ClusterMember($"node{i}", $"h{i}:1"))] };
+        var options = new NodeOptions { Name = "node1", DataDirectory = "/data", Cluster = [.. Enumerable.Range(1, 3).Select(static i => new ClusterMember($"node{i}", $"h{i}:1"))] };
         var clock = new Henge.Node.Clocks.ClusterClock(time, time.GetTimestamp(), 3, new NodeId(1), options);
         void Answer(long aheadMs, long tookMs)
         {
