@@ -25,6 +25,8 @@ public sealed class ClusterProcesses : IAsyncDisposable
     /// <param name="nodes">How many nodes.</param>
     /// <param name="cancel">Ends every wait.</param>
     /// <param name="network">Where the nodes live; null: on this machine's loopback.</param>
+    private readonly Dictionary<int, (string Name, string Value)[]> _environment = [];
+
     public ClusterProcesses(int nodes, CancellationToken cancel, VirtualNetwork? network = null)
     {
         _processes = new HengeProcess?[nodes];
@@ -56,13 +58,17 @@ public sealed class ClusterProcesses : IAsyncDisposable
         ];
     }
 
+    /// <summary>Has a node start with a wall clock that is off from then on.</summary>
+    public void PutClockOff(int node, TimeSpan ahead) =>
+        _environment[node] = [("TESTING_HENGE_CLOCK_OFFSET_MS", ((long)ahead.TotalMilliseconds).ToString(CultureInfo.InvariantCulture))];
+
     /// <summary>Starts nodes, without waiting for them.</summary>
     public void Start(params IEnumerable<int> nodes)
     {
         foreach (int node in nodes)
         {
             _processes[node]?.Dispose();
-            _processes[node] = HengeProcess.StartUnder(_network?.CommandOf(node) ?? [], ArgumentsOf(node));
+            _processes[node] = HengeProcess.StartUnder(_network?.CommandOf(node) ?? [], ArgumentsOf(node), _environment.GetValueOrDefault(node, []));
         }
     }
 

@@ -75,7 +75,7 @@ public sealed class MetricsTests
     {
         FakeNode node = new()
         {
-            Clock = new ClockStatus { SkewMs = -2_500, IsOverruled = true, VersionLeadMs = 90_000, Peers = [new PeerClockStatus(new NodeId(2), 7_200_000, 1)] },
+            Clock = new Henge.Node.Api.ClockStatus { SkewMs = -2_500, IsOverruled = true, VersionLeadMs = 90_000, Peers = [new PeerClockStatus(new NodeId(2), 7_200_000, 1)] },
             Activity = new NodeActivity { AdvancesRefused = 3 },
         };
         using ServerMetrics metrics = new();
