@@ -20,13 +20,12 @@ public sealed class ClusterProcesses : IAsyncDisposable
     private readonly HengeProcess?[] _processes;
     private readonly CancellationToken _cancel;
     private readonly VirtualNetwork? _network;
+    private readonly Dictionary<int, (string Name, string Value)[]> _environment = [];
 
     /// <summary>Chooses addresses; starts nothing.</summary>
     /// <param name="nodes">How many nodes.</param>
     /// <param name="cancel">Ends every wait.</param>
     /// <param name="network">Where the nodes live; null: on this machine's loopback.</param>
-    private readonly Dictionary<int, (string Name, string Value)[]> _environment = [];
-
     public ClusterProcesses(int nodes, CancellationToken cancel, VirtualNetwork? network = null)
     {
         _processes = new HengeProcess?[nodes];
