@@ -79,7 +79,7 @@ public sealed class MetricsTests
             Activity = new NodeActivity { AdvancesRefused = 3 },
         };
         using ServerMetrics metrics = new();
-        await using HengeServer server = new(node, new DoorOptions { Address = "127.0.0.1:0" }, [], [], metrics: metrics);
+        await using HengeServer server = new(node, new DoorOptions { Address = "127.0.0.1:0" }, metrics: metrics);
         await server.StartAsync(TestContext.Current.CancellationToken);
         using HttpClient http = new() { BaseAddress = new Uri($"http://{server.EndPoint}") };
 
