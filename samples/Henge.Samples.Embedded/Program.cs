@@ -4,6 +4,7 @@ using System.Text;
 using Henge.Core;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 
 const uint Fruits = 1; // A keyspace: one engine holds many, and each is an ordered map of its own.
 string directory = args.Length > 0 ? args[0] : Path.Combine(Path.GetTempPath(), "henge-embedded-sample");

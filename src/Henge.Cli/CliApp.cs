@@ -1,5 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using Henge.Cli.Commands;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Parsing;
 using Henge.Core;
 
 namespace Henge.Cli;

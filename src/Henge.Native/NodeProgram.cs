@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Henge.Cli;
+using Henge.Cli.Outcome;
 
 namespace Henge.Native;
 

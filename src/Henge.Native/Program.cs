@@ -1,4 +1,5 @@
 using Henge.Cli;
+using Henge.Cli.Context;
 using Henge.Native;
 
 return NodeCommands.MayBeAskedFor(args)

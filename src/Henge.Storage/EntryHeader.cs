@@ -1,14 +1,5 @@
 namespace Henge.Storage;
 
-/// <summary>What a value is. The numbers are on disk and on the wire: never change one.</summary>
-public enum DataType : byte
-{
-    /// <summary>Bytes, whatever they mean to their owner.</summary>
-    Bytes = 0,
-    /// <summary>A hash: fields with values, in the owner's encoding.</summary>
-    Hash = 1,
-}
-
 /// <summary>
 /// The 8 bytes before a stored value that has a type or an end: the low 56 bits are the moment at which it ends, in milliseconds since the epoch of versions (0: never),
 /// the high 8 bits its <see cref="DataType"/>. So a type is never a matter of what the value's bytes look like. Pure functions.

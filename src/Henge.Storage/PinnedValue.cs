@@ -1,13 +1,4 @@
-using Henge.Core;
-
 namespace Henge.Storage;
-
-/// <summary>Owns the memory behind a <see cref="PinnedValue"/>.</summary>
-public interface IPinOwner
-{
-    /// <summary>Lets go of one pin.</summary>
-    void Unpin(nint token);
-}
 
 /// <summary>
 /// A value in the engine's own memory (a memtable's arena, a cached block), pinned until disposed of. A struct, so that a read allocates

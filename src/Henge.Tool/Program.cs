@@ -1,4 +1,5 @@
 using Henge.Cli;
+using Henge.Cli.Context;
 using Henge.Tool;
 
 return await ProcessContext.RunAsync(static context => new CliApp(context, ToolCommands.Create), args).ConfigureAwait(false);

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Tool.Commands;
 
 namespace Henge.Tool;
 

@@ -72,5 +72,5 @@ public sealed class HouseTests
     private const int MostToGo = 53;
 
     // To go, too.
-    private static readonly string[] NotYet = ["Henge.Cli", "Henge.Client", "Henge.Raft", "Henge.Server", "Henge.Storage", "Henge.Tool"];
+    private static readonly string[] NotYet = ["Henge.Client", "Henge.Server"];
 }

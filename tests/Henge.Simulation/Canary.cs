@@ -1,6 +1,7 @@
 using Henge.Node.Hosting;
 using Henge.Raft;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 
 namespace Henge.Simulation;
 

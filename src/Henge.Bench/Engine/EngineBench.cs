@@ -3,6 +3,7 @@ using Henge.Bench.Load;
 using Henge.Core;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
 
 namespace Henge.Bench.Engine;

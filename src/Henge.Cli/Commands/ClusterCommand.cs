@@ -1,9 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge cluster</c>: for operators.</summary>
 internal static class ClusterCommand

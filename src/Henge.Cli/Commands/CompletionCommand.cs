@@ -1,6 +1,8 @@
 using System.CommandLine;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge completion SHELL</c>: scripts that ask the program itself what fits, so that they never grow old.</summary>
 internal static class CompletionCommand

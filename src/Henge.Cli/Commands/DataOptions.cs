@@ -1,7 +1,11 @@
 using System.CommandLine;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
+using Henge.Cli.Parsing;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary>Options that several of the data commands have. Each command makes its own set.</summary>
 internal sealed class DataOptions

@@ -1,7 +1,10 @@
 using System.CommandLine;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge delete KEY</c>.</summary>
 internal static class DeleteCommand

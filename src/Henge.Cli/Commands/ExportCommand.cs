@@ -1,8 +1,11 @@
 using System.CommandLine;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
+using Henge.Cli.Transfer;
 using Henge.Client;
-using Henge.Core;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge export</c>.</summary>
 internal static class ExportCommand

@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Text.Json;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge get KEY</c>.</summary>
 internal static class GetCommand

@@ -1,7 +1,11 @@
 using System.CommandLine;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
+using Henge.Cli.Parsing;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge put KEY VALUE</c>.</summary>
 internal static class PutCommand

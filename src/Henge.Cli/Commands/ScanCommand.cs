@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge scan</c>.</summary>
 internal static class ScanCommand

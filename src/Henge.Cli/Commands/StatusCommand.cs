@@ -1,9 +1,12 @@
 using System.CommandLine;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
+using Henge.Cli.Parsing;
 using Henge.Client;
-using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge status</c>.</summary>
 internal static class StatusCommand

@@ -1,7 +1,10 @@
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge status --watch</c>: the same, again and again, with a clock and with what happens in a second.</summary>
 internal sealed class StatusWatch(CliContext context, bool json, bool shards, TimeSpan period)

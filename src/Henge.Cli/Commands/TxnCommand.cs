@@ -1,9 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Commands;
 
 /// <summary><c>henge txn</c>.</summary>
 internal static class TxnCommand

@@ -1,6 +1,6 @@
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>Says whose clock is off, in the status of a cluster.</summary>
 internal static class ClockWarnings

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>Whether a cluster serves, in a word for scripts and a sentence for people.</summary>
 internal sealed record ClusterVerdict

@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>JSON lines. Bytes are text where they are UTF-8; otherwise the name gets <c>_base64</c> behind it, so that nothing is lost.</summary>
 internal static class JsonForm

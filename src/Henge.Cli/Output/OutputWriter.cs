@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>Standard output as bytes: values go out as they are, text as UTF-8. Buffered; flush before waiting for anything. Not thread-safe.</summary>
 internal sealed class OutputWriter(Stream stream)

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>The state of nodes as one JSON object.</summary>
 internal static class StatusJson

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>What each node has done since the last look, by the second. Not thread-safe.</summary>
 internal sealed class StatusRates

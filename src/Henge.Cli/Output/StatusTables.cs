@@ -1,7 +1,7 @@
 using System.Globalization;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>Nodes and shards as tables.</summary>
 internal static class StatusTables

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>A plain table for people: columns as wide as they need to be, numbers to the right. Not thread-safe.</summary>
 internal sealed class Table(params string[] headers)

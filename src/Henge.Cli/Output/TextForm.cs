@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Unicode;
+using Henge.Cli.Outcome;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Output;
 
 /// <summary>How bytes are written in arguments and in text output.</summary>
 internal enum ByteEncoding

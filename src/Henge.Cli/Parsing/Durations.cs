@@ -1,6 +1,7 @@
+using Henge.Cli.Outcome;
 using Henge.Core;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Parsing;
 
 /// <summary>Lengths of time and moments as people write them (<see cref="TimeText"/>), with the errors of the command line. Pure functions.</summary>
 internal static class Durations

@@ -1,4 +1,4 @@
-namespace Henge.Cli;
+namespace Henge.Cli.Parsing;
 
 /// <summary>The parser's messages without what only programmers know. Pure functions.</summary>
 internal static class ParseMessage

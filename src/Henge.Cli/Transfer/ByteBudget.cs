@@ -1,4 +1,4 @@
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>Bounds how many bytes are under way. One waiter at a time; releasing is thread-safe.</summary>
 internal sealed class ByteBudget(long limitBytes)

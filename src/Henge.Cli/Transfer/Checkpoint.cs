@@ -1,7 +1,8 @@
 using System.Text.Json;
+using Henge.Cli.Outcome;
 using Henge.Core;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>
 /// Where an import or export stands, beside its file, so that a later run can go on there. Written whole under another name and then renamed, so that it is

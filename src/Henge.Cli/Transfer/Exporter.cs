@@ -1,7 +1,10 @@
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 using Henge.Core;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>Writes a range, as of one version, page by page. Memory is bounded by a page. One run at a time; the counters may be read from elsewhere.</summary>
 internal sealed class Exporter(ScanOptions options, TransferFormat format)

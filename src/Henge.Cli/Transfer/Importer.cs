@@ -1,9 +1,10 @@
 using System.IO.Hashing;
 using System.Threading.Channels;
+using Henge.Cli.Outcome;
 using Henge.Client;
 using Henge.Core;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>
 /// Writes records from a stream with many puts under way. Records of one key are written in the order of the file; a record is done when its put was

@@ -1,7 +1,8 @@
 using System.Text.Json;
+using Henge.Cli.Output;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>
 /// Records as JSON lines: <c>{"key":"…","value":"…"}</c>, with <c>key_base64</c> or <c>value_base64</c> for what is not text, and

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>Lines of a stream with where they end, in a buffer that grows to the longest line and never beyond the limit. One reader at a time.</summary>
 internal sealed class LineReader(Stream stream, long offset) : IDisposable

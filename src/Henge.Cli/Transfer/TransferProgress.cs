@@ -1,7 +1,9 @@
 using System.Globalization;
+using Henge.Cli.Context;
+using Henge.Cli.Output;
 using Spectre.Console;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>Shows how far a transfer is: a bar on a terminal, a line now and then elsewhere. Ends when disposed of.</summary>
 internal sealed class TransferProgress : IAsyncDisposable

@@ -1,6 +1,6 @@
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>One key with its value, in a file of an import or export.</summary>
 /// <param name="Key">The key.</param>

@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Globalization;
+using Henge.Cli.Output;
 using Henge.Client;
 
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>
 /// Records as lines of key, tab and value. Within both, <c>\t</c>, <c>\n</c>, <c>\r</c> and <c>\\</c> stand for those characters, and <c>\xHH</c> for any byte;

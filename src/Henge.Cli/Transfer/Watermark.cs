@@ -1,4 +1,4 @@
-namespace Henge.Cli;
+namespace Henge.Cli.Transfer;
 
 /// <summary>Up to where everything is done, when things end in another order than they began. Thread-safe.</summary>
 internal sealed class Watermark(long offset, long lines, long records)

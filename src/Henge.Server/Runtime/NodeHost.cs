@@ -9,6 +9,7 @@ using Henge.Server.Peers;
 using Henge.Storage;
 using Henge.Storage.Files;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
 
 namespace Henge.Server.Runtime;

@@ -1,16 +1,5 @@
 namespace Henge.Storage.Files;
 
-/// <summary>How <see cref="IFileSystem.Open"/> opens a file.</summary>
-public enum FileOpenMode
-{
-    /// <summary>An existing file, for reading only.</summary>
-    Read,
-    /// <summary>An existing file, for reading and writing.</summary>
-    ReadWrite,
-    /// <summary>A new file, for reading and writing; an error if it exists.</summary>
-    CreateNew,
-}
-
 /// <summary>
 /// Everything that Henge asks of a disk. The real one is <c>PosixFileSystem</c>; tests use one that loses what was
 /// not synced and fails on demand. Paths use '/' or the platform's separator. All members are thread-safe.
@@ -60,36 +49,3 @@ public interface IFileSystem
     /// <summary>Bytes that can still be written to the file system of this path.</summary>
     long AvailableBytes(string path);
 }
-
-/// <summary>
-/// An open file with positional reads and writes. Reads may run beside each other and beside one writer.
-/// </summary>
-public interface IFile : IDisposable
-{
-    /// <summary>The name it was opened under, for messages.</summary>
-    string Path { get; }
-
-    /// <summary>Length in bytes, including what was preallocated.</summary>
-    long Length { get; }
-
-    /// <summary>Reads up to the size of the buffer; fewer bytes only at the end of the file.</summary>
-    int Read(long offset, Span<byte> buffer);
-
-    /// <summary>Writes all bytes, growing the file where needed.</summary>
-    void Write(long offset, ReadOnlySpan<byte> data);
-
-    /// <summary>Writes the buffers one after another (one system call where possible).</summary>
-    void Write(long offset, IReadOnlyList<ReadOnlyMemory<byte>> data);
-
-    /// <summary>Makes the contents durable (fdatasync). After an error the file's state is not known: the caller must stop.</summary>
-    void Sync();
-
-    /// <summary>Reserves space up to a length, so that later syncs need not write metadata. The new part reads as zeros.</summary>
-    void Preallocate(long length);
-
-    /// <summary>Sets the length.</summary>
-    void Truncate(long length);
-}
-
-/// <summary>The disk is full (ENOSPC or EDQUOT).</summary>
-public sealed class DiskFullException(string message, Exception? inner = null) : IOException(message, inner);

@@ -4,9 +4,6 @@ using Henge.Storage.Files;
 
 namespace Henge.Storage.Logs;
 
-/// <summary>Says in the owner's words what a record is, for <see cref="LogDump"/>.</summary>
-public delegate string LogRecordDescription(byte kind, ReadOnlySpan<byte> payload);
-
 /// <summary>Prints segments readably: a line for the header, one for each record and mark, one for the end.</summary>
 public static class LogDump
 {

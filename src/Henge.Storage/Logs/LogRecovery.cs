@@ -3,16 +3,6 @@ using Henge.Storage.Files;
 
 namespace Henge.Storage.Logs;
 
-/// <summary>Takes the records that a log holds when it is opened, in order. The payload is valid only during the call.</summary>
-public delegate void LogRecordHandler(LogPosition position, byte kind, ReadOnlySpan<byte> payload);
-
-/// <summary>What opening a log found.</summary>
-/// <param name="Records">Records read.</param>
-/// <param name="Segments">Segments read.</param>
-/// <param name="End">Where the good records end.</param>
-/// <param name="CutTail">What was cut off and why, for the log of the process; null if the log ended cleanly.</param>
-public sealed record LogRecoveryReport(long Records, int Segments, LogPosition End, string? CutTail);
-
 /// <summary>Reads all segments of a directory, in order, and finds out where the log ends. Changes nothing on the disk.</summary>
 internal sealed class LogRecovery(IFileSystem files, string directory) : IDisposable
 {

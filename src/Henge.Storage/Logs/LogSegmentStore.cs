@@ -1,4 +1,3 @@
-using Henge.Core;
 using Henge.Storage.Files;
 
 namespace Henge.Storage.Logs;

@@ -1,6 +1,16 @@
 using System.Runtime.CompilerServices;
 using Henge.Core;
-using Henge.Storage.Files;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Compactions;
+using Henge.Storage.Lsm.Iterators;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Settings;
+using Henge.Storage.Lsm.State;
+using Henge.Storage.Lsm.Writing;
 
 namespace Henge.Storage.Lsm;
 

@@ -1,3 +1,6 @@
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.State;
+
 namespace Henge.Storage.Lsm;
 
 /// <summary>

@@ -1,5 +1,12 @@
 using Henge.Core;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Compactions;
+using Henge.Storage.Lsm.Iterators;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.State;
 
 namespace Henge.Storage.Memory;
 

@@ -6,8 +6,12 @@ using Henge.Bench.Engine;
 using Henge.Bench.Load;
 using Henge.Bench.Targets;
 using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
+using Henge.Cli.Parsing;
 
-namespace Henge.Tool;
+namespace Henge.Tool.Commands;
 
 /// <summary><c>henge bench</c>: puts a load on a cluster or on a peer of ours, or runs db_bench's workloads on the engine.</summary>
 internal static class BenchCommand

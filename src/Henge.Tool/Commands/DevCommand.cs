@@ -1,7 +1,10 @@
 using System.CommandLine;
 using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Tool.Dev;
 
-namespace Henge.Tool;
+namespace Henge.Tool.Commands;
 
 /// <summary><c>henge dev</c>: a cluster on this machine, one process a node.</summary>
 internal static class DevCommand

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Runtime.CompilerServices;
 using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
 using Henge.Server;
 
-namespace Henge.Tool;
+namespace Henge.Tool.Commands;
 
 /// <summary><c>henge serve</c>.</summary>
 internal static class ServeCommand

@@ -2,11 +2,14 @@ using System.CommandLine;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Node.Log;
-using Henge.Storage;
 using Henge.Storage.Files;
+using Henge.Storage.Inspection;
 
-namespace Henge.Tool;
+namespace Henge.Tool.Commands;
 
 /// <summary><c>henge storage</c>: looks into the files of a node that is stopped.</summary>
 internal static class StorageCommand

@@ -1,13 +1,15 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client;
 using Henge.Core;
 using Henge.Node.Hosting;
 using Henge.Storage.Files;
 
-namespace Henge.Tool;
+namespace Henge.Tool.Dev;
 
 /// <summary>
 /// The nodes of <c>henge dev</c>: child processes with a log file each. Ends them when it ends, and no process that it did not start. A node that dies is

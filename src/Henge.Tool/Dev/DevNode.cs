@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Henge.Cli;
+using Henge.Cli.Outcome;
 
-namespace Henge.Tool;
+namespace Henge.Tool.Dev;
 
 /// <summary>One node of <c>henge dev</c>: a child process whose output goes to a file.</summary>
 internal sealed partial class DevNode : IDisposable

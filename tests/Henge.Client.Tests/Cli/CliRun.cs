@@ -1,5 +1,7 @@
 using System.Text;
 using Henge.Cli;
+using Henge.Cli.Context;
+using Henge.Cli.Output;
 using Henge.Tool;
 
 namespace Henge.Client.Tests.Cli;

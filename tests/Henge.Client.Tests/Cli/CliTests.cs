@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using Henge.Cli;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;

@@ -1,4 +1,8 @@
 using Henge.Cli;
+using Henge.Cli.Commands;
+using Henge.Cli.Outcome;
+using Henge.Cli.Output;
+using Henge.Cli.Parsing;
 
 namespace Henge.Client.Tests.Cli;
 

@@ -1,5 +1,7 @@
 using System.Text;
 using Henge.Cli;
+using Henge.Cli.Outcome;
+using Henge.Cli.Transfer;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using Henge.Cli.Outcome;
 using Henge.Client.Tests.Cli;
 using Henge.Core;
 using Henge.Node.Api;
@@ -134,7 +135,7 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
         Assert.Equal(expected, await RestCodeAsync(await _http.GetAsync($"/v1/kv/k?at={text}")));
         Assert.Equal(expected, await RestCodeAsync(await _http.GetAsync($"/v1/kv?at={text}")));
         Ran cli = await CliRun.RunAsync(_address, ["get", "k", "--at", text]);
-        Assert.True(expected == (cli.ExitCode == Henge.Cli.ExitCode.HistoryGone ? ErrorCode.HistoryGone : ErrorCode.None), cli.Error);
+        Assert.True(expected == (cli.ExitCode == ExitCode.HistoryGone ? ErrorCode.HistoryGone : ErrorCode.None), cli.Error);
     }
 
     [Fact]
@@ -257,8 +258,8 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
         return ran.ExitCode switch
         {
             0 => ErrorCode.None,
-            Henge.Cli.ExitCode.Usage => ErrorCode.InvalidArgument,
-            Henge.Cli.ExitCode.Refused when ran.Error.Contains("limit is", StringComparison.Ordinal) => ErrorCode.TooLarge,
+            ExitCode.Usage => ErrorCode.InvalidArgument,
+            ExitCode.Refused when ran.Error.Contains("limit is", StringComparison.Ordinal) => ErrorCode.TooLarge,
             _ => ErrorCode.Internal,
         };
     }

@@ -4,6 +4,8 @@ using Henge.Storage;
 using Henge.Storage.Files;
 using Henge.Storage.Logs;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
 using Henge.Testing.Files;
 
 namespace Henge.Fuzz.Targets;

@@ -2,6 +2,9 @@ using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Tables;
 using Henge.Testing.Files;
 
 namespace Henge.Fuzz.Targets;

@@ -1,5 +1,7 @@
 using System.Text;
 using Henge.Cli;
+using Henge.Cli.Output;
+using Henge.Cli.Transfer;
 using Henge.Client;
 
 namespace Henge.Fuzz.Targets;

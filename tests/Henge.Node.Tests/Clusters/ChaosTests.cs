@@ -3,6 +3,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.Clusters;

@@ -3,6 +3,7 @@ using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Raft;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 
 namespace Henge.Node.Tests.Clusters;
 

@@ -105,7 +105,7 @@ public sealed class DamagedTableTests
         cluster.Run(2_000);
         ((Henge.Storage.Lsm.LsmEngine)damaged.Running.Parts.Context.Engine).Compact();
         damaged.Stop();
-        Assert.Empty(Henge.Storage.StorageVerifier.Verify(damaged.Files, "/data").Problems);
+        Assert.Empty(Henge.Storage.Inspection.StorageVerifier.Verify(damaged.Files, "/data").Problems);
         damaged.Start();
         cluster.RunUntilLed();
 

@@ -4,6 +4,7 @@ using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Raft;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.Clusters;

@@ -5,6 +5,7 @@ using Henge.Node.Hosting;
 using Henge.Node.Replication;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
 using Henge.Storage.Memory;
 using Henge.Testing.Files;
 

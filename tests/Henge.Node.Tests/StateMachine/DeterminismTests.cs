@@ -3,6 +3,7 @@ using Henge.Node.StateMachine;
 using Henge.Node.Tests.Watch;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
 using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.StateMachine;

@@ -5,6 +5,8 @@ using Henge.Node.Tests.StateMachine;
 using Henge.Node.Watch;
 using Henge.Storage;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
 using Henge.Testing.Files;
 

@@ -7,6 +7,7 @@ using Henge.Node.StateMachine;
 using Henge.Raft;
 using Henge.Simulation.World;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 
 namespace Henge.Simulation.Clients;
 

@@ -7,6 +7,8 @@ using Henge.Node.Workers;
 using Henge.Storage;
 using Henge.Storage.Files;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Settings;
 using Henge.Testing.Files;
 
 namespace Henge.Simulation.World;

@@ -1,4 +1,5 @@
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Cache;
 
 namespace Henge.Storage.Tests.Cache;
 

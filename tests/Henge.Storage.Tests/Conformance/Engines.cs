@@ -1,4 +1,5 @@
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
 using Henge.Testing.Files;
 

@@ -1,6 +1,10 @@
 using Henge.Core;
 using Henge.Storage.Files;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Settings;
+using Henge.Storage.Lsm.Tables;
 using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests;

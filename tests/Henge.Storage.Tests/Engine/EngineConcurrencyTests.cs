@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Inspection;
 using Henge.Storage.Lsm;
 using Henge.Testing.Files;
 

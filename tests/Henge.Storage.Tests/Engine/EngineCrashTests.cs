@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Inspection;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
 using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests;

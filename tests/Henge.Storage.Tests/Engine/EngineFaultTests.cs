@@ -1,7 +1,11 @@
 using System.Text;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Inspection;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Settings;
 using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests;

@@ -1,6 +1,9 @@
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Inspection;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
 using Henge.Testing.Files;
 

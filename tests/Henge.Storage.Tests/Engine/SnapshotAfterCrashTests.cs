@@ -1,4 +1,6 @@
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Settings;
 using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests.Engine;

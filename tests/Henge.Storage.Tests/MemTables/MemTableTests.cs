@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.MemTables;
 using Version = Henge.Core.Version;
 
 namespace Henge.Storage.Tests.MemTables;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
 
 namespace Henge.Storage.Tests.Tables;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
 using Version = Henge.Core.Version;
 
 namespace Henge.Storage.Tests;

@@ -1,6 +1,9 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Tables;
 using Henge.Testing.Files;
 using Version = Henge.Core.Version;
 

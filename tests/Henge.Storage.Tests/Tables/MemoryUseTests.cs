@@ -1,4 +1,8 @@
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.MemTables;
+using Henge.Storage.Lsm.Tables;
 using Henge.Testing;
 using Henge.Testing.Files;
 using Version = Henge.Core.Version;

@@ -1,5 +1,8 @@
 using Henge.Core;
 using Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Tables;
 using Henge.Testing.Files;
 using Version = Henge.Core.Version;
 

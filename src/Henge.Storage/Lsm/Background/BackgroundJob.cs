@@ -1,6 +1,6 @@
 using System.Collections;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
 /// A job's steps, guarded: what goes wrong in one goes to <paramref name="ended"/>, and closing the engine waits for the step that is under way and gives up what the job holds. Thread-safe.

@@ -1,4 +1,4 @@
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
 /// Where a background job may be held while everything else goes on: between any two steps that other work can observe or disturb. A job says with each step where it stands.

@@ -1,13 +1,4 @@
-namespace Henge.Storage.Lsm;
-
-/// <summary>What kind of work it is; each kind runs one after another, the two beside each other.</summary>
-public enum BackgroundKind
-{
-    /// <summary>Memtables to tables: writers wait for it.</summary>
-    Flush,
-    /// <summary>Compactions and deleting of files.</summary>
-    Compaction,
-}
+namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
 /// The seam through which an engine gets its background work done: threads in production, a queue that a test or a simulator runs

@@ -1,4 +1,4 @@
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
 /// A scheduler without threads: jobs wait in queues until somebody runs them. With it an engine that is used from one thread is deterministic. Thread-safe.

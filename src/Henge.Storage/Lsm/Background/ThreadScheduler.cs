@@ -1,4 +1,4 @@
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Background;
 
 /// <summary>The scheduler of production: one dedicated thread for each kind of work. Thread-safe.</summary>
 public sealed class ThreadScheduler : IBackgroundScheduler

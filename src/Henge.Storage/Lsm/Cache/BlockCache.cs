@@ -2,9 +2,8 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using Henge.Core;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Cache;
 
 /// <summary>
 /// Blocks of tables in off-heap memory, up to a number of bytes. Thread-safe: a hit takes no lock, allocates nothing and costs one atomic

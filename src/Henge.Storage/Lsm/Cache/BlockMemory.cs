@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Henge.Core;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Cache;
 
 /// <summary>
 /// Off-heap memory of one block: a small header, the bytes, and slack behind them, so that decoders may load whole words. A block is owned by

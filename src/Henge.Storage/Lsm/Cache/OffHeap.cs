@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Henge.Core;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Cache;
 
 /// <summary>
 /// Memory outside of the garbage collector's heap, counted, so that a test can tell whether all of it came back and an operator where

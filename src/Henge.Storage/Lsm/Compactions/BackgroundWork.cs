@@ -1,7 +1,11 @@
 using Henge.Core;
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.State;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>A table could not be written or synced. What is on the disk is not known any more, so the engine stops.</summary>
 internal sealed class TableWriteException(Exception inner) : IOException($"A table could not be written: {inner.Message}", inner);

@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Levels;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// Whether anything of a key can lie below a level. Asked with rising prefixes, it walks each level along and never searches.

@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Levels;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>A piece of work: tables of one level, and those of the next that overlap them.</summary>
 internal sealed record Compaction

@@ -1,4 +1,13 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Iterators;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Settings;
+using Henge.Storage.Lsm.State;
+using Henge.Storage.Lsm.Tables;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// Merges tables, or lists them in another level. One at a time. Between any two of its steps anything else may happen to the engine: when a drop has taken away a table that it worked on, its

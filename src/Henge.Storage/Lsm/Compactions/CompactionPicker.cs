@@ -1,4 +1,9 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Settings;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>Chooses what to compact next: the level that is most over its target; else tables that are mostly garbage, or hold dropped ranges.</summary>
 internal sealed class CompactionPicker(LsmOptions options)

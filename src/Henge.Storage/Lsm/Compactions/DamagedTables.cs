@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Levels;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// Tables whose compaction failed because something in them is damaged. They are left out until one of them is gone, or a drop takes a part of it away, which may be the damaged one. Thread-safe.

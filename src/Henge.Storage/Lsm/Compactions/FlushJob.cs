@@ -1,4 +1,11 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Iterators;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.State;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>Writes sealed memtables to one table of L0. One at a time; between any two of its steps anything else may happen to the engine.</summary>
 internal sealed class FlushJob(EngineState state, EngineLog? log)

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
-using Henge.Core;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// What is left of a merge when nobody needs the rest any more: walks forward only. Of each key it keeps all versions above the history floor and the newest

@@ -1,4 +1,7 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Settings;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// How many bytes each level should hold. Sizes are set from the bottom up: the last level is as large as its data, each one above it a tenth of it, and the

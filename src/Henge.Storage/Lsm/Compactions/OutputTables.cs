@@ -1,6 +1,12 @@
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Background;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Settings;
+using Henge.Storage.Lsm.State;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// The tables that one flush or compaction writes. They count when <see cref="TryInstall"/> has made the manifest list them; disposed of before that, or when the edit

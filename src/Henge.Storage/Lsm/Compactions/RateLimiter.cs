@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Background;
+
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>Keeps a job to a number of bytes in a second, with bursts of a tenth of a second. Not thread-safe.</summary>
 internal sealed class RateLimiter(long bytesPerSecond, TimeProvider time, IBackgroundScheduler scheduler)

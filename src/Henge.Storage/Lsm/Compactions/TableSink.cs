@@ -1,7 +1,11 @@
 using System.Buffers.Binary;
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Tables;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
 /// Writes a run of entries into tables of a target size, cut between keys only. Until <see cref="Finish"/> has returned nothing counts;

@@ -1,6 +1,9 @@
-using Henge.Core;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Tables;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>
 /// Leaves out what range drops hide in one source, by seeking over it. A seek that would end in a dropped range goes to the range's end at once: a block with nothing but dropped entries is not

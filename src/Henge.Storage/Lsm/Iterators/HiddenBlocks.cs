@@ -1,6 +1,9 @@
 using System.Buffers.Binary;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Tables;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>
 /// Which blocks of a table hold nothing that range drops leave: told by the index alone, so that a compaction gets past a damaged one without reading it. Immutable.

@@ -1,6 +1,12 @@
 using System.Buffers.Binary;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.State;
+using Henge.Storage.Lsm.Tables;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>Gathers what an iterator has to merge: sources that cannot hold anything it shows are left out.</summary>
 internal static class IteratorSources

@@ -1,4 +1,9 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Levels;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Tables;
+
+namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>The tables of one sorted level one after another. Opens one table at a time. The caller keeps the level set alive.</summary>
 internal sealed class LevelIterator(TableHandle[] tables, RangeDrop[]?[]? drops, TableReadOptions options) : InternalIterator

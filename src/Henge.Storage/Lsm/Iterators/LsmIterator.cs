@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Henge.Core;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>
 /// What a caller sees of a merge: bounds, the point in history, expiry, and one entry for each key or all of them.

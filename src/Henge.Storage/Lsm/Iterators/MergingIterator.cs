@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+
+namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>
 /// The entries of several iterators in one order, both ways: a binary heap of the children, smallest key on top (largest when it goes

@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using Henge.Core;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Levels;
 
 /// <summary>A part of a table that could not be read.</summary>
 /// <param name="Table">The table.</param>

@@ -1,4 +1,7 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
+
+namespace Henge.Storage.Lsm.Levels;
 
 /// <summary>
 /// Which tables there are, by level, and which ranges are dropped: one immutable state between two edits. L0 is ordered newest first and may overlap; the
@@ -6,7 +9,7 @@ namespace Henge.Storage.Lsm;
 /// </summary>
 internal sealed class LevelSet
 {
-    public const int LevelCount = 7;
+    public const int LevelCount = VersionEdit.LevelCount;
 
     private int _references = 1;
 

@@ -1,6 +1,7 @@
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Background;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Levels;
 
 /// <summary>
 /// Files that the manifest has dropped and nothing can reach any more. They are deleted in the background. A file that cannot be

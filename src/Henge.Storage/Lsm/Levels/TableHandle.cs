@@ -1,4 +1,8 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Tables;
+
+namespace Henge.Storage.Lsm.Levels;
 
 /// <summary>An open table of some level sets. Reference counted: each level set that holds it has one. Thread-safe.</summary>
 internal sealed class TableHandle(TableMeta meta, TableReader reader, ObsoleteFiles obsolete)

@@ -1,6 +1,10 @@
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
+using Henge.Storage.Lsm.Tables;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Levels;
 
 /// <summary>Makes, opens and removes table files of one engine. Thread-safe.</summary>
 internal sealed class TableStore(IFileSystem files, string directory, TableOptions options, BlockCache cache, ObsoleteFiles obsolete)

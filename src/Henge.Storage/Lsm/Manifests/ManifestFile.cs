@@ -3,8 +3,9 @@ using System.Globalization;
 using System.Text;
 using Henge.Core;
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Manifests;
 
 /// <summary>How a manifest ends.</summary>
 /// <param name="IsTorn">A crash cut the last edit short, which was therefore never in effect.</param>

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Manifests;
 
 /// <summary>
 /// Framing of the manifest: <c>length u32 | sequence u32 | header crc32c u32 | payload crc32c u32 | payload</c>, little-endian. The header has a

@@ -1,9 +1,11 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Keys;
+
+namespace Henge.Storage.Lsm.Manifests;
 
 /// <summary>All that the edits of a manifest add up to. Not thread-safe.</summary>
 internal sealed class ManifestState
 {
-    private readonly SortedDictionary<ulong, TableMeta>[] _levels = new SortedDictionary<ulong, TableMeta>[LevelSet.LevelCount];
+    private readonly SortedDictionary<ulong, TableMeta>[] _levels = new SortedDictionary<ulong, TableMeta>[VersionEdit.LevelCount];
 
     public ManifestState()
     {
@@ -198,12 +200,4 @@ internal sealed class ManifestState
 
         return null;
     }
-}
-
-/// <summary>Orders arrays that hold internal keys.</summary>
-internal sealed class InternalKeyComparer : IComparer<byte[]>
-{
-    public static InternalKeyComparer Instance { get; } = new();
-
-    public int Compare(byte[]? x, byte[]? y) => InternalKey.Compare(x, y);
 }

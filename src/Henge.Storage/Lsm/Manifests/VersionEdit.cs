@@ -1,7 +1,8 @@
 using System.Buffers;
 using Henge.Core;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Manifests;
 
 /// <summary>
 /// One atomic change of what the engine consists of: tables added and removed, positions that became durable with them, ranges dropped.
@@ -9,6 +10,9 @@ namespace Henge.Storage.Lsm;
 /// </summary>
 internal sealed class VersionEdit
 {
+    /// <summary>How many levels there are: L0 and those below it.</summary>
+    public const int LevelCount = 7;
+
     private enum Tag : byte
     {
         NextFileNumber = 1,
@@ -175,7 +179,7 @@ internal sealed class VersionEdit
                 ReadTable(ref reader);
                 break;
             case Tag.RemoveTable:
-                RemovedTables.Add(((int)reader.ReadVarint(LevelSet.LevelCount - 1), reader.ReadVarint()));
+                RemovedTables.Add(((int)reader.ReadVarint(VersionEdit.LevelCount - 1), reader.ReadVarint()));
                 break;
             case Tag.Position:
                 Positions.Add(((uint)reader.ReadVarint(uint.MaxValue), reader.ReadVarint()));
@@ -204,7 +208,7 @@ internal sealed class VersionEdit
 
     private void ReadTable(ref SpanReader reader)
     {
-        int level = (int)reader.ReadVarint(LevelSet.LevelCount - 1);
+        int level = (int)reader.ReadVarint(VersionEdit.LevelCount - 1);
         var table = new TableMeta
         {
             Number = reader.ReadVarint(),

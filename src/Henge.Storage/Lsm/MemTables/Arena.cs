@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
+using Henge.Storage.Lsm.Cache;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
 /// Off-heap memory that is handed out piece after piece and given back all at once. Threads allocate with one atomic addition; only a new

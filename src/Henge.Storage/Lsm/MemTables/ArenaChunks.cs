@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Cache;
+
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
 /// Chunks of arenas that are not in use: a memtable that has been flushed leaves its memory to the next one. Memory that comes fresh from the kernel has to be cleared first,

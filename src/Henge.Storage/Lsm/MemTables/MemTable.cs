@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using Henge.Core;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
 /// Entries in memory, ordered: a skip list in an off-heap arena. Any number of threads may add and read at once; readers take no lock.

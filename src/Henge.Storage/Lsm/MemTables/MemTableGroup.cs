@@ -1,4 +1,4 @@
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>Entries that are brought into a memtable together (<see cref="MemTable.AddGroup"/>). Lives on the stack.</summary>
 internal unsafe struct MemTableGroup

@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics.X86;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>A cursor over a memtable's list.</summary>
 internal sealed unsafe class MemTableIterator : InternalIterator

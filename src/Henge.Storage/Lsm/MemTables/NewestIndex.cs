@@ -1,8 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using Henge.Storage.Lsm.Cache;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
 /// Where the newest entry of a key stands in a memtable's list, for point reads: one load in place of a search. Lossy: a slot belongs to whichever key came last,

@@ -1,7 +1,9 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
 /// A skip list (Pugh, 1990) over an arena: nodes are linked in by compare-and-swap from the lowest level up (Fraser, 2004, §4.3, without

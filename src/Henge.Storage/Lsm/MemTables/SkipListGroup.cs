@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.MemTables;
 
 // Many nodes are linked in at a time: their searches go side by side, so that the cache misses of one pass while the others go on. One search
 // is a chain of misses, each of which has to end before the next can begin (docs/decisions/0025).

@@ -1,8 +1,9 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using Henge.Core;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// Gathers the entries of one data block and lays them out (docs/formats.md). Reusable. Keys come together in front and values behind them: a

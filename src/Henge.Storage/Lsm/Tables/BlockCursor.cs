@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// Walks one data block both ways and puts its keys together in memory of its own. Not thread-safe. The block must stay where it is from

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// The first bytes of a data block; restart points follow, then keys, then values. All little-endian, as it lies in the file.

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using Henge.Core;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// Gathers the index block (docs/formats.md): for each data block a separator, its length, count and largest version. A separator is the

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using Henge.Core;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>Where a block lies in a table's file: its stored payload, without codec byte and checksum.</summary>
 internal readonly record struct BlockHandle(long Offset, int Length)

@@ -2,8 +2,10 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Henge.Core;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>What the index knows of a data block.</summary>
 [StructLayout(LayoutKind.Sequential)]

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
-using Henge.Core;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>Looks at a whole table: checks it, or writes it out readably.</summary>
 internal static unsafe class TableInspector

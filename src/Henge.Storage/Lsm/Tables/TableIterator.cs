@@ -1,6 +1,9 @@
 using Henge.Core;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Iterators;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// A cursor over a table. Blocks come from the cache, or else from the file: one at a time, and when they are read one after another

@@ -1,4 +1,6 @@
-namespace Henge.Storage.Lsm;
+using Henge.Storage.Lsm.Iterators;
+
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>How a block is stored. The numbers are on disk: never change one.</summary>
 internal enum BlockCodec : byte

@@ -1,4 +1,4 @@
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>What a table says about itself (docs/formats.md).</summary>
 internal sealed record TableProperties

@@ -3,8 +3,11 @@ using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using Henge.Core;
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Cache;
+using Henge.Storage.Lsm.Keys;
+using Henge.Storage.Lsm.Manifests;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// An open table. Thread-safe. Its index and filter stay in memory (off-heap); data blocks come through the cache.

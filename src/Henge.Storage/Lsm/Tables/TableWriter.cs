@@ -3,8 +3,9 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using Henge.Core;
 using Henge.Storage.Files;
+using Henge.Storage.Lsm.Keys;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
 /// Writes one table. Not thread-safe. Disposing of it frees its memory; the file stays the caller's. Its large buffers are from the shared pool: as large objects of

@@ -1,7 +1,7 @@
 using Henge.Core;
 using Henge.Storage.Files;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>Stands for the file of a table that could not be opened: each read of it says why. Thread-safe.</summary>
 internal sealed class UnreadableFile(string path, HengeException error) : IFile

@@ -1,7 +1,12 @@
 using System.Runtime.CompilerServices;
 using Henge.Core;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Compactions;
+using Henge.Storage.Lsm.MemTables;
+using Henge.Storage.Lsm.Settings;
+using Henge.Storage.Lsm.State;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Writing;
 
 /// <summary>Puts batches into memtables, and keeps the positions and versions that go with them. Thread-safe.</summary>
 internal sealed class BatchApplier

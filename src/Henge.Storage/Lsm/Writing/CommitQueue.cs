@@ -1,8 +1,9 @@
 using Henge.Core;
 using Henge.Storage.Files;
-using Henge.Storage.Logs;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.State;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Writing;
 
 /// <summary>
 /// Group commit: the first writer leads, takes along all that wait, writes them with one call and syncs once; what comes meanwhile is the next
@@ -252,7 +253,7 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
             {
                 null => Version,
                 HengeException e => throw new HengeException(e.Code, e.Message, e),
-                ObjectDisposedException => throw new ObjectDisposedException(nameof(LsmEngine)),
+                ObjectDisposedException => throw new ObjectDisposedException("LsmEngine"),
                 _ => throw new IOException(_error.Message, _error),
             };
         }

@@ -1,7 +1,9 @@
 using Henge.Core;
 using Henge.Storage.Logs;
+using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Manifests;
 
-namespace Henge.Storage.Lsm;
+namespace Henge.Storage.Lsm.Writing;
 
 /// <summary>
 /// Puts the batches of the engine's own log into memtables while the log is being read. Records from before a range drop go to a memtable of an earlier epoch

@@ -1,0 +1,128 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Henge.Cli.Outcome;
+using Henge.Cli.Parsing;
+using Henge.Client;
+
+namespace Henge.Cli.Context;
+
+/// <summary>The options that every command has.</summary>
+internal sealed class GlobalOptions
+{
+    private readonly CliContext _context;
+
+    public GlobalOptions(CliContext context) => _context = context;
+
+    /// <summary>The environment variables that commands read.</summary>
+    public static IReadOnlyList<string> Variables { get; } = ["HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_CONFIG"];
+
+    public Option<string?> Peers { get; } = new("--peers", "-p")
+    {
+        Description = "Nodes to ask, as host:port,host:port (or set HENGE_PEERS). One that answers is enough. [default: 127.0.0.1:7001]",
+        HelpName = "addresses",
+        Recursive = true,
+    };
+
+    public Option<string> Output { get; } = OneOf("--output", "Form of the output.", "text", "json", "-o");
+
+    public Option<string?> TimeoutText { get; } = new("--timeout")
+    {
+        Description = "How long to try, as 500ms or 5s. [default: 10s]",
+        HelpName = "time",
+        Recursive = true,
+    };
+
+    public Option<bool> Tls { get; } = new("--tls")
+    {
+        Description = "Speak TLS with the nodes (or set HENGE_TLS=1).",
+        Recursive = true,
+    };
+
+    public Option<string?> TlsCa { get; } = new("--tls-ca")
+    {
+        Description = "Trust certificates signed by these (PEM), in place of the machine's roots (or set HENGE_TLS_CA). Means --tls.",
+        HelpName = "file",
+        Recursive = true,
+    };
+
+    /// <summary>Adds them to the root, from where all commands inherit them.</summary>
+    public void AddTo(Command root)
+    {
+        root.Add(Peers);
+        root.Add(Output);
+        root.Add(TimeoutText);
+        root.Add(Tls);
+        root.Add(TlsCa);
+    }
+
+    /// <summary>True with <c>--output json</c>.</summary>
+    public bool IsJson(ParseResult parse) => parse.GetValue(Output) == "json";
+
+    /// <summary>The deadline that the user gave; null: the default.</summary>
+    public TimeSpan? Timeout(ParseResult parse)
+    {
+        if (parse.GetValue(TimeoutText) is not { } text)
+        {
+            return null;
+        }
+
+        TimeSpan timeout = Durations.Parse(text);
+        return timeout > TimeSpan.Zero ? timeout : throw new UsageException("--timeout must be more than zero.");
+    }
+
+    /// <summary>The addresses of the nodes.</summary>
+    public string[] PeerList(ParseResult parse)
+    {
+        string text = parse.GetValue(Peers) ?? _context.Environment("HENGE_PEERS") ?? "127.0.0.1:7001";
+        string[] peers = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return peers.Length > 0 ? peers : throw new UsageException("--peers names no node; write host:port, as in 127.0.0.1:7001.");
+    }
+
+    /// <summary>
+    /// A client. <paramref name="shortLived"/>: for a command that asks once and ends, which would gain nothing from learning who leads what.
+    /// </summary>
+    public HengeClient Connect(ParseResult parse, bool shortLived = true)
+    {
+        HengeClientOptions options = new()
+        {
+            Peers = PeerList(parse),
+            RouteToLeaders = !shortLived,
+            UseSessions = !shortLived,
+            UnreachableTimeout = TimeSpan.FromSeconds(2),
+            TimeProvider = _context.Time,
+        };
+        string? ca = parse.GetValue(TlsCa) ?? _context.Environment("HENGE_TLS_CA");
+        if (!string.IsNullOrEmpty(ca))
+        {
+            options.Tls = TlsTrust.Only(ca);
+        }
+        else if (parse.GetValue(Tls) || _context.Environment("HENGE_TLS") is "1" or "true")
+        {
+            options.Tls = new();
+        }
+
+        if (Timeout(parse) is { } timeout)
+        {
+            options.DefaultDeadline = timeout;
+            options.ConnectTimeout = timeout < options.ConnectTimeout ? timeout : options.ConnectTimeout;
+        }
+
+        return new HengeClient(options);
+    }
+
+    /// <summary>An option with a few words to choose from; the first is the default.</summary>
+    public static Option<string> OneOf(string name, string description, string first, string second, params string[] more)
+    {
+        string[] aliases = [.. more.Where(m => m.StartsWith('-'))];
+        string[] words = [first, second, .. more.Where(m => !m.StartsWith('-'))];
+        Option<string> option = new(name, aliases)
+        {
+            Description = description,
+            HelpName = string.Join('|', words),
+            DefaultValueFactory = _ => first,
+            Recursive = name == "--output",
+        };
+        option.AcceptOnlyFromAmong(words);
+        return option;
+    }
+}
