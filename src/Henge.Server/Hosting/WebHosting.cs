@@ -1,6 +1,7 @@
 using System.Net;
 using Grpc.Reflection;
 using Henge.Server.Calls;
+using Henge.Server.Kv;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -12,6 +13,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.OpenApi;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace Henge.Server;
@@ -43,6 +45,14 @@ internal static class WebHosting
         AddGrpc(builder.Services, options.Grpc);
         AddHealth(builder.Services, health);
         AddReflection(builder.Services);
+        builder.Services.AddOpenApi(static api => api.AddDocumentTransformer(static (document, _, _) =>
+        {
+            document.Info = new OpenApiInfo
+            {
+                Title = "Henge", Version = StatusMapper.ProductVersion, Description = "A distributed, linearizable key-value store. docs/protocol.md says more.",
+            };
+            return Task.CompletedTask;
+        }));
         return builder.Build();
     }
 

@@ -10,22 +10,39 @@ namespace Henge.Server.Http;
 
 /// <summary>
 /// <c>/healthz</c>: the process lives. <c>/readyz</c>: it serves. <c>/metrics</c>: for Prometheus and whatever else reads its text format.
+/// <c>/openapi/v1.json</c>: what HTTP paths there are.
 /// </summary>
 internal static class NodeEndpoints
 {
+    private const string Text = "text/plain";
+    private const string Tag = "Node";
+
     private static readonly string[] Reading = ["GET", "HEAD"];
 
     public static void Map(IEndpointRouteBuilder routes, PrometheusExporter exporter)
     {
-        routes.MapHealthChecks("/healthz", Options(static _ => false)).WithMetadata(new HttpMethodMetadata(Reading)).WithSummary("Whether the process lives.");
-        routes.MapHealthChecks("/readyz", Options(static _ => true)).WithMetadata(new HttpMethodMetadata(Reading)).WithSummary("Whether the node serves, and why not.");
-        routes.MapMethods("/metrics", Reading, context => TextAsync(context, PrometheusExporter.ContentType, exporter.Collect()))
-            .WithSummary("Metrics in Prometheus' text format.");
+        ApiDescription.Of(
+            routes.MapHealthChecks("/healthz", Options(static _ => false)).WithMetadata(new HttpMethodMetadata(Reading)),
+            Tag,
+            "Whether the process lives.",
+            static d => d.Answer(200, "It does.", Text));
+        ApiDescription.Of(
+            routes.MapHealthChecks("/readyz", Options(static _ => true)).WithMetadata(new HttpMethodMetadata(Reading)),
+            Tag,
+            "Whether the node serves.",
+            static d => d.Answer(200, "It does.", Text).Answer(503, "It does not, and why.", Text));
+        ApiDescription.Of(
+            routes.MapMethods("/metrics", Reading, context => TextAsync(context, PrometheusExporter.ContentType, exporter.Collect())),
+            Tag,
+            "Metrics in Prometheus' text format.",
+            static d => d.Answer(200, "The metrics.", Text));
+        routes.MapOpenApi();
     }
 
     private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which) => new()
     {
         Predicate = which,
+        AllowCachingResponses = true, // The writer says that there is none, in one word.
         ResponseWriter = static (context, report) => TextAsync(
             context, "text/plain; charset=utf-8", (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n"),
     };
