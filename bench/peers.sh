@@ -206,12 +206,16 @@ run_redis() { # run_redis SYSTEM OPTIONS...
   rm -rf "$work/redis"
 }
 
+stack_calls() { echo "$(curl -sf -m 5 --http2-prior-knowledge "http://127.0.0.1:$((port + 21))/calls") 0"; }
+
 run_stack() {
   bench/Henge.Stack/bin/Release/net10.0/Henge.Stack "$((port + 20))" >"$work/stack.log" 2>&1 &
   pids+=($!)
   wait_for Kestrel grep -q ready "$work/stack.log"
   redis_bench stack 'RESP GET, 64 x 16' "$((port + 20))" get 16
   redis_bench stack 'RESP GET, 64 x 64' "$((port + 20))" get 64
+  frame "$work/get" "0a03$(hex hot)"
+  h2load_bench stack 'h2load: get, 1,024 outstanding' "127.0.0.1:$((port + 21))" /henge.v1.KVStore/Get "$work/get" 64 stack_calls
   stop
 }
 
@@ -315,6 +319,7 @@ rows = [
     ("unary gRPC put, 1,024 outstanding, h2load", ("etcd", "h2load: put, 1,024 outstanding"), "h2load: put, 1,024 outstanding", "", None),
     ("  the same by henge bench", ("etcd", "put, 1,024 outstanding"), "put, 1,024 outstanding", "", None),
     ("unary gRPC linearizable get, 1,024 outstanding, h2load", ("etcd", "h2load: get, 1,024 outstanding"), "h2load: get, 1,024 outstanding", ">= 10x", 10),
+    ("  the same beside one value on Grpc.AspNetCore", ("stack", "h2load: get, 1,024 outstanding"), "h2load: get, 1,024 outstanding", ">= 0.8x", 0.8),
     ("  the same by henge bench", ("etcd", "get, 1,024 outstanding"), "get, 1,024 outstanding", ">= 10x", 10),
     ("one outstanding put, p50 ms", ("etcd", "put, 1 outstanding, p50 ms"), "put, 1 outstanding, p50 ms", "<= 1x", -1),
     ("RESP SET, 64 clients x 16, beside etcd's best put", ("etcd", "best put"), "RESP SET, 64 x 16", ">= 8x", 8),
