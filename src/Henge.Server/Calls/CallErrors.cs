@@ -3,7 +3,6 @@ using Google.Protobuf;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Protocol.Grpc;
-using Henge.Server.Kv;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 

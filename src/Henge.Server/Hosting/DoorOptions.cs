@@ -1,3 +1,4 @@
+using Henge.Server.Calls;
 using Henge.Server.Ports;
 
 namespace Henge.Server;

@@ -1,6 +1,7 @@
 using System.Threading.Tasks.Sources;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Calls;
 
 namespace Henge.Server.Kv;
 

@@ -5,6 +5,7 @@ using Google.Protobuf;
 using Henge.Core;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
+using Henge.Server.Calls;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Grpc;

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
+using Henge.Server.Calls;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Grpc;

@@ -1,4 +1,4 @@
-namespace Henge.Server;
+namespace Henge.Server.Calls;
 
 /// <summary>Bounds on gRPC calls.</summary>
 public sealed record GrpcLimits
