@@ -71,7 +71,7 @@ const checks = [
     const bytes = (b) => b;
     await expectError(new Promise((resolve, reject) =>
       store.makeUnaryRequest('/henge.v1.KVStore/Fly', bytes, bytes, Buffer.alloc(0), (error, answer) => (error ? reject(error) : resolve(answer)))),
-    grpc.status.UNIMPLEMENTED);
+    grpc.status.UNIMPLEMENTED, 'no method');
   }],
   ['large values both ways', async () => {
     const value = Buffer.alloc(4 << 20, 'abc');

@@ -333,8 +333,8 @@ def _():
 @check("unknown methods and services are UNIMPLEMENTED")
 def _():
     raw = lambda path: channel.unary_unary(path, lambda m: m, lambda m: m)(b"", timeout=PATIENCE)
-    expect_error(lambda: raw("/henge.v1.KVStore/Fly"), grpc.StatusCode.UNIMPLEMENTED)
-    expect_error(lambda: raw("/no.Such/Service"), grpc.StatusCode.UNIMPLEMENTED)
+    expect_error(lambda: raw("/henge.v1.KVStore/Fly"), grpc.StatusCode.UNIMPLEMENTED, "no method")
+    expect_error(lambda: raw("/no.Such/Service"), grpc.StatusCode.UNIMPLEMENTED, "no service")
 
 
 @check("bytes that are no message are INVALID_ARGUMENT")

@@ -43,7 +43,7 @@ public sealed class CorpusTests
         {
             await run.WaitAsync(SlowestTarget, TestContext.Current.CancellationToken);
         }
-        catch (Exception e) when (e is FuzzFailure or TimeoutException)
+        catch (Exception e) when (e is FuzzFailureException or TimeoutException)
         {
             Assert.Fail($"{e}{Environment.NewLine}The input: {Convert.ToHexString(last)}");
         }

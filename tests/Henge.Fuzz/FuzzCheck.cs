@@ -6,7 +6,7 @@ namespace Henge.Fuzz;
 internal static class FuzzCheck
 {
     /// <summary>
-    /// Runs a target. Throws <see cref="FuzzFailure"/> when an error escapes that the decoder does not document, or when more is allocated on this thread than the target
+    /// Runs a target. Throws <see cref="FuzzFailureException"/> when an error escapes that the decoder does not document, or when more is allocated on this thread than the target
     /// may. Memory outside of the collected heap does not count: a guard page behind it finds reads that go too far.
     /// </summary>
     public static void Run(FuzzTarget target, ReadOnlySpan<byte> input)
@@ -17,7 +17,7 @@ internal static class FuzzCheck
         // What the runtime allocates on the thread that comes first (types, tables, compiled code) is not there the second time.
         if (allocated > most && (allocated = Once(target, input)) > most)
         {
-            throw new FuzzFailure($"{target.Name}: an input of {input.Length} bytes made it allocate {allocated} bytes; {most} are the most.");
+            throw new FuzzFailureException($"{target.Name}: an input of {input.Length} bytes made it allocate {allocated} bytes; {most} are the most.");
         }
     }
 
@@ -26,7 +26,7 @@ internal static class FuzzCheck
     {
         if (!holds)
         {
-            throw new FuzzFailure(what);
+            throw new FuzzFailureException(what);
         }
     }
 
@@ -35,7 +35,7 @@ internal static class FuzzCheck
     {
         if (!expected.SequenceEqual(found))
         {
-            throw new FuzzFailure($"{what}: {Convert.ToHexString(expected)} became {Convert.ToHexString(found)}");
+            throw new FuzzFailureException($"{what}: {Convert.ToHexString(expected)} became {Convert.ToHexString(found)}");
         }
     }
 
@@ -46,9 +46,9 @@ internal static class FuzzCheck
         {
             target.Run(input);
         }
-        catch (Exception e) when (e is not FuzzFailure)
+        catch (Exception e) when (e is not FuzzFailureException)
         {
-            throw new FuzzFailure($"{target.Name}: {e.GetType().Name} escaped, which the decoder does not document: {e.Message}", e);
+            throw new FuzzFailureException($"{target.Name}: {e.GetType().Name} escaped, which the decoder does not document: {e.Message}", e);
         }
 
         return GC.GetAllocatedBytesForCurrentThread() - before;

@@ -1,7 +1,7 @@
 namespace Henge.Fuzz;
 
 /// <summary>
-/// Gives one input to a decoder. Catches the error that the decoder documents for bad input, and nothing else; throws <see cref="FuzzFailure"/> when what was decoded
+/// Gives one input to a decoder. Catches the error that the decoder documents for bad input, and nothing else; throws <see cref="FuzzFailureException"/> when what was decoded
 /// does not keep a promise, for example that its encoded form decodes to the same.
 /// </summary>
 /// <param name="input">Any bytes.</param>
@@ -27,4 +27,4 @@ internal sealed record FuzzTarget(string Name, FuzzAction Run, Func<IEnumerable<
 }
 
 /// <summary>A decoder did not keep a promise.</summary>
-public sealed class FuzzFailure(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class FuzzFailureException(string message, Exception? inner = null) : Exception(message, inner);

@@ -51,6 +51,25 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         return context => RunAsync(context, takesStream, handler, duration);
     }
 
+    /// <summary>Ends a gRPC call that names nothing that is here; false: the request is no such call.</summary>
+    /// <param name="context">A request that no endpoint took.</param>
+    /// <param name="services">Names of the services that there are.</param>
+    public bool TryAnswerUnknown(HttpContext context, IReadOnlyList<string> services)
+    {
+        if (context.Request.ContentType?.StartsWith(GrpcHeaders.ContentType, StringComparison.OrdinalIgnoreCase) != true)
+        {
+            return false;
+        }
+
+        string path = context.Request.Path.Value ?? "";
+        int slash = path.LastIndexOf('/');
+        string service = slash > 1 ? path[1..slash] : "";
+        Refuse(context, CallErrors.Create(StatusCode.Unimplemented, services.Contains(service)
+            ? $"The service {service} has no method \"{path[(slash + 1)..]}\"."
+            : $"There is no service \"{service}\" here. There are: {string.Join(", ", services)}."));
+        return true;
+    }
+
     private Task RunAsync(HttpContext context, bool takesStream, RequestDelegate handler, DurationRecorder duration)
     {
         if (!TryAccept(context, out CallTerms? terms))

@@ -204,7 +204,9 @@ public sealed class HengeServer : IAsyncDisposable
 
         // No endpoint of its own: that would take the place of the answer that a path is there, and a method is not.
         RequestDelegate nothing = door.Before(HttpDoor.NotFoundAsync, "other");
-        _application.Use((context, next) => context.GetEndpoint() is null ? nothing(context) : next(context));
+        _application.Use((context, next) => context.GetEndpoint() is not null ? next(context)
+            : _gate.TryAnswerUnknown(context, ServedServices.Names) ? Task.CompletedTask
+            : nothing(context));
     }
 
     private void TellHealth(bool serves)

@@ -70,6 +70,8 @@ internal static class WebHosting
     private static void AddGrpc(IServiceCollection services, GrpcLimits limits) => services.AddGrpc(grpc =>
     {
         grpc.MaxReceiveMessageSize = limits.MessageBytes;
+        // Its endpoints for these are candidates at every path, so that routing would have to choose for each call (docs/decisions/0175).
+        grpc.IgnoreUnknownServices = true;
         grpc.MaxSendMessageSize = null; // Answers have bounds of their own: of values, and of pages.
         grpc.CompressionProviders.Clear();
         grpc.CompressionProviders.Add(new GzipMessages(limits.MessageBytes));

@@ -7,8 +7,8 @@ using Henge.Server.Calls;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// A get, put or delete that came as a call of its own. Whoever completes it only queues it; the answer is read and written on a thread of the pool, and what waits
-/// costs one task.
+/// A get, put or delete that came as a call of its own. Whoever completes it only hands it on (<see cref="KvUnaryDone"/>); the answer is read and written on a thread of
+/// the pool, and what waits costs one task.
 /// </summary>
 internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGate gate) : KvOperation(node), IThreadPoolWorkItem, IDisposable
 {
@@ -23,6 +23,9 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
     private HengeException? _refusal;
     private bool _refusesInMessage;
     private int _state;
+
+    /// <summary>The next one in a list of what has ended.</summary>
+    public KvUnaryOperation? NextDone { get; set; }
 
     /// <summary>Size of the answer's message, once the operation has ended.</summary>
     public int ResponseBytes { get; private set; }
@@ -80,7 +83,8 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
         pool.Return(this);
     }
 
-    void IThreadPoolWorkItem.Execute()
+    /// <summary>Reads and writes the answer of an operation that has ended while its caller waited.</summary>
+    public void Finish()
     {
         TaskCompletionSource<KvUnaryOperation> done = _done!;
         Task<KvUnaryOperation> finished = FinishAsync();
@@ -94,11 +98,13 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
         }
     }
 
+    void IThreadPoolWorkItem.Execute() => KvUnaryDone.Finish(this);
+
     protected override void OnCompleted()
     {
         if (Interlocked.Exchange(ref _state, Done) == Waiting)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            pool.Done.Add(this);
         }
     }
 

@@ -15,6 +15,9 @@ internal sealed class KvUnaryPool(IHengeNode node, CallGate gate)
     private readonly ConcurrentQueue<KvUnaryOperation> _kept = new();
     private int _count;
 
+    /// <summary>Where operations go that have ended while their callers wait.</summary>
+    public KvUnaryDone Done { get; } = new();
+
     public KvUnaryOperation Rent()
     {
         if (_kept.TryDequeue(out KvUnaryOperation? operation))

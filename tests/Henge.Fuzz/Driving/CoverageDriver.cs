@@ -78,7 +78,7 @@ internal static unsafe class CoverageDriver
                 FuzzCheck.Run(target, input);
                 return true;
             }
-            catch (FuzzFailure e)
+            catch (FuzzFailureException e)
             {
                 Save(target, input, e.ToString(), output);
                 return false;

@@ -60,7 +60,7 @@ internal static class DoorTargets
             Reparse(whole, input);
         }
 
-        throw new FuzzFailure("the parser does not move on");
+        throw new FuzzFailureException("the parser does not move on");
     }
 
     private static void Reparse(RespParser parsed, ReadOnlySpan<byte> input)
