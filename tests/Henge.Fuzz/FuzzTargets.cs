@@ -12,6 +12,7 @@ internal static class FuzzTargets
         .. MessageTargets.All,
         .. TransferTargets.All,
         .. PeerTargets.All,
+        .. PeerNodeTargets.All,
         .. CommandTargets.All,
         .. NodeFileTargets.All,
         .. LogTargets.All,

@@ -205,7 +205,7 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
     {
         if (_inline.Length < line.Length)
         {
-            _inline = new byte[InlineBytesLimit];
+            _inline = new byte[Math.Min(InlineBytesLimit, Math.Max(256, 2 * line.Length))];
         }
 
         Unquoted = _inline;
