@@ -8,6 +8,7 @@ internal static class FuzzTargets
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         .. DoorTargets.All,
+        .. RespCommandTargets.All,
         .. RestTargets.All,
         .. MessageTargets.All,
         .. TransferTargets.All,

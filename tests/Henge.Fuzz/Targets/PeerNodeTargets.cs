@@ -1,23 +1,14 @@
 using System.Buffers;
 using System.Text;
-using Henge.Cluster;
 using Henge.Core;
-using Henge.Node;
-using Henge.Node.Api;
 using Henge.Node.Hosting;
 using Henge.Node.Peers;
-using Henge.Node.Workers;
-using Henge.Storage.Memory;
-using Henge.Testing.Files;
 
 namespace Henge.Fuzz.Targets;
 
 /// <summary>What a whole node makes of the frames of a peer that it has let in.</summary>
 internal static class PeerNodeTargets
 {
-    private const string Directory = "/data";
-    private static readonly ClusterMember[] Members = [new("a", "h:1"), new("b", "h:2"), new("c", "h:3")];
-
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("peer-records", Records, static () => [
@@ -33,7 +24,7 @@ internal static class PeerNodeTargets
     // targets of their own and which a node believes of a peer, nor the one that ends a node which its cluster does not know.
     private static void Records(ReadOnlySpan<byte> input)
     {
-        using var node = new FuzzedNode();
+        using var node = new FuzzedNode(FuzzedNode.OfThree);
         var frame = new PeerFrameBuilder(node.Peer, new NodeId(1));
         for (ReadOnlySpan<byte> rest = input; rest.Length >= 3;)
         {
@@ -56,98 +47,18 @@ internal static class PeerNodeTargets
 
     private static IEnumerable<byte[]> HelloSeeds()
     {
-        yield return Encoding.UTF8.GetBytes("henge-hello 1\nname b\nestablished 1\n" + FoundingSettings.Of(FuzzedNode.Options, Members).ToText());
+        yield return Encoding.UTF8.GetBytes("henge-hello 1\nname b\nestablished 1\n" + FoundingSettings.Of(FuzzedNode.OfThree, FuzzedNode.Members).ToText());
         yield return Encoding.UTF8.GetBytes("henge-hello 1\nname c\nestablished 0\nshards 9\nreplicas 1\ntoken none\nplacement 1\nformat 2\nmember a=x:1\n");
     }
 
     // The text of a hello: the frame is put around it here.
     private static void Hello(ReadOnlySpan<byte> input)
     {
-        using var node = new FuzzedNode();
+        using var node = new FuzzedNode(FuzzedNode.OfThree);
         var frame = new PeerFrameBuilder(node.Peer, new NodeId(1));
         frame.BeginRecord(PeerRecordKind.Hello, ShardId.Catalog);
         frame.Write(input);
         frame.EndRecord();
         node.Greet(frame.Complete(receiverIncarnation: 0));
-    }
-
-    /// <summary>A node of three, which hears a peer and whose own words go nowhere.</summary>
-    private sealed class FuzzedNode : IPeerTransport, IWorkScheduler, IFatalErrorHandler, IDisposable
-    {
-        private readonly Queue<IWorkItem> _work = new();
-        private readonly HengeNode _node;
-
-        public FuzzedNode()
-        {
-            _node = HengeNode.Open(Options, new NodeEnvironment
-            {
-                Time = new StandingTime(),
-                FileSystem = new SimulatedFileSystem(),
-                OpenEngine = static _ => new MemoryEngine(),
-                Transport = this,
-                Workers = this,
-                LogWriter = this,
-                Fatal = this,
-                Seed = 7,
-            });
-            _node.Start();
-            RunAll();
-        }
-
-        public static NodeOptions Options { get; } = new() { Name = "a", Address = "h:1", DataDirectory = Directory, Cluster = Members, Shards = 2, ReplicationFactor = 3, Workers = 1, LogSegmentBytes = 1 << 20, Limits = new NodeLimits { ValueBytes = 64 * 1024, CommandBytes = 128 * 1024 } };
-
-        public PeerSender Peer { get; } = new(FoundingSettings.Of(Options, Members).ComputeDigest(), new NodeId(2), 77);
-
-        public void Take(ReadOnlySpan<byte> frame)
-        {
-            ((IPeerReceiver)_node).OnFrame(frame);
-            RunAll();
-            _node.Tick();
-            RunAll();
-        }
-
-        public void Greet(ReadOnlySpan<byte> frame)
-        {
-            bool taken = ((IPeerReceiver)_node).OnHello(frame, out NodeId peer);
-            FuzzCheck.That(!taken || peer == Peer.Node, "a hello of somebody else");
-            RunAll();
-        }
-
-        public void Schedule(int lane, IWorkItem item) => _work.Enqueue(item);
-
-        void IPeerTransport.Start(IPeerReceiver receiver)
-        {
-        }
-
-        public bool Send(NodeId to, ReadOnlySpan<byte> frame) => true;
-
-        public void Fatal(string message, Exception? cause)
-        {
-            // A node that has never taken part ends when its settings lead nowhere; whatever else ends it was a peer's word.
-            if (cause is not null || !message.Contains("never taken part", StringComparison.Ordinal))
-            {
-                throw new FuzzFailure("the node ends: " + message, cause);
-            }
-        }
-
-        public void Dispose() => _node.Dispose();
-
-        private void RunAll()
-        {
-            for (int i = 0; _work.TryDequeue(out IWorkItem? item); i++)
-            {
-                FuzzCheck.That(i < 10_000, "work makes more work without end");
-                item.Run();
-            }
-        }
-    }
-
-    private sealed class StandingTime : TimeProvider
-    {
-        public override long TimestampFrequency => 1000;
-
-        public override long GetTimestamp() => 1_000_000;
-
-        public override DateTimeOffset GetUtcNow() => new(2026, 11, 26, 0, 0, 0, TimeSpan.Zero);
     }
 }
