@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Line coverage of src/ by the test projects that run in a minute or so, as one line: eng/coverage.sh [PROJECT...]; -v before them lists the files, worst first.
-# Runs what was built before (dotnet build Henge.slnx -c Release), from copies of its folders, since coverlet rewrites assemblies in place. Tests that measure allocations or memory are left out: the
-# counters that coverlet adds are what they would see. A failure is told by the tests' own run; here only the figure counts.
+# Line coverage of src/ by the test projects that run in a minute or so, as one line: eng/coverage.sh [-v] [PROJECT...].
+# With -v, it lists the files first, worst first. Runs what was built before (dotnet build Henge.slnx -c Release), from copies of its
+# folders, since coverlet rewrites assemblies in place. Tests that measure allocations or memory are left out: the counters that coverlet
+# adds are what they would see. A failure is told by the tests' own run; here only the figure counts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 verbose=0
 if [ "${1:-}" = -v ]; then verbose=1; shift; fi
 projects=("$@")
-[ ${#projects[@]} -gt 0 ] || projects=(Henge.Core.Tests Henge.Cluster.Tests Henge.Raft.Tests Henge.Storage.Tests Henge.Node.Tests Henge.Server.Tests Henge.Client.Tests Henge.Bench.Tests Henge.Fuzz.Tests)
+[ ${#projects[@]} -gt 0 ] || projects=(Henge.{Core,Cluster,Raft,Storage,Node,Server,Client,Bench,Fuzz}.Tests)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for project in "${projects[@]}"; do
   cp -r "tests/$project/bin/Release/net10.0" "$work/bin"
-  timeout 300 dotnet "$work/bin/$project.dll" --filter-not-class '*AllocationTests' '*MemoryUse*' --results-directory "$work/$project" \
-    --coverlet --coverlet-output-format cobertura --coverlet-include '[Henge.*]*' --coverlet-exclude '[Henge.*Tests]*' '[Henge.Testing]*' '[Henge.Fuzz]*' --coverlet-single-hit \
+  timeout 300 dotnet "$work/bin/$project.dll" --filter-not-class '*AllocationTests' '*MemoryUse*' \
+    --results-directory "$work/$project" --coverlet --coverlet-output-format cobertura \
+    --coverlet-include '[Henge.*]*' --coverlet-exclude '[Henge.*Tests]*' '[Henge.Testing]*' '[Henge.Fuzz]*' --coverlet-single-hit \
     >"$work/log" 2>&1 </dev/null || true
   if ! ls "$work/$project"/*cobertura*.xml >/dev/null 2>&1; then
     echo "$project gave no coverage:" >&2

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing of the decoders (tests/Henge.Fuzz): eng/fuzz.sh [TARGET|all] [SECONDS], 60 seconds for each target by default.
-# Takes AFL++ for a single target where it is installed (Debian: apt-get install afl++), else the driver of our own; FUZZ_WITH=own or FUZZ_WITH=afl chooses.
-# What fails is added to tests/Henge.Fuzz/corpus/TARGET/ as found-*: commit it with the mended decoder. Ends with an error when something failed.
+# Takes AFL++ for a single target where it is installed (Debian: apt-get install afl++), else the driver of our own; FUZZ_WITH=own or
+# FUZZ_WITH=afl chooses. What fails is added to tests/Henge.Fuzz/corpus/TARGET/ as found-*: commit it with the mended decoder. Ends with an
+# error when something failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 HENGE_FUZZ_CORPUS="$PWD/tests/Henge.Fuzz/corpus"

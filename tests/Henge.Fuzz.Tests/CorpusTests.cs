@@ -3,7 +3,9 @@ using Henge.Fuzz.Driving;
 
 namespace Henge.Fuzz.Tests;
 
-/// <summary>Each target on what is kept in its corpus, and on changes of it that are the same in each run. The long search is eng/fuzz.sh.</summary>
+/// <summary>
+/// Each target on what is kept in its corpus, and on changes of it that are the same in each run. The long search is eng/fuzz.sh.
+/// </summary>
 public sealed class CorpusTests
 {
     private const int Changes = 2_000;
@@ -33,7 +35,8 @@ public sealed class CorpusTests
                 var mutator = new Mutator(seed: 1);
                 for (int i = 0; i < Changes; i++)
                 {
-                    FuzzCheck.Run(target, last = mutator.Change(inputs[i % inputs.Count], inputs[i / inputs.Count % inputs.Count], target.LongestInput));
+                    FuzzCheck.Run(target, last = mutator.Change(inputs[i % inputs.Count], inputs[i / inputs.Count % inputs.Count],
+                        target.LongestInput));
                 }
             },
             TestContext.Current.CancellationToken,
@@ -54,12 +57,14 @@ public sealed class CorpusTests
     public void Seeds_in_the_corpus_are_what_the_encoders_make(string name)
     {
         FuzzTarget target = FuzzTargets.Named(name);
-        byte[][] kept = [.. FuzzCorpus.Read(target).Where(static input => input.Name.StartsWith("seed-", StringComparison.Ordinal)).Select(static input => input.Bytes)];
+        byte[][] kept = [.. FuzzCorpus.Read(target).Where(static input => input.Name.StartsWith("seed-", StringComparison.Ordinal)).Select(
+            static input => input.Bytes)];
         Assert.NotEmpty(kept);
         Assert.Equal(target.Seeds().Select(Convert.ToHexString), kept.Select(Convert.ToHexString));
     }
 
     [Fact]
     public void Names_of_targets_are_those_of_the_folders_of_the_corpus() =>
-        Assert.Equal(FuzzTargets.All.Select(static target => target.Name).Order(StringComparer.Ordinal), Directory.GetDirectories(FuzzCorpus.Folder).Select(static folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal));
+        Assert.Equal(FuzzTargets.All.Select(static target => target.Name).Order(StringComparer.Ordinal),
+            Directory.GetDirectories(FuzzCorpus.Folder).Select(static folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal));
 }

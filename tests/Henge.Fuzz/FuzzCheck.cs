@@ -6,8 +6,9 @@ namespace Henge.Fuzz;
 internal static class FuzzCheck
 {
     /// <summary>
-    /// Runs a target. Throws <see cref="FuzzFailureException"/> when an error escapes that the decoder does not document, or when more is allocated on this thread than the target
-    /// may. Memory outside of the collected heap does not count: a guard page behind it finds reads that go too far.
+    /// Runs a target. Throws <see cref="FuzzFailureException"/> when an error escapes that the decoder does not document, or when more is
+    /// allocated on this thread than the target may. Memory outside of the collected heap does not count: a guard page behind it finds
+    /// reads that go too far.
     /// </summary>
     public static void Run(FuzzTarget target, ReadOnlySpan<byte> input)
     {
@@ -17,7 +18,8 @@ internal static class FuzzCheck
         // What the runtime allocates on the thread that comes first (types, tables, compiled code) is not there the second time.
         if (allocated > most && (allocated = Once(target, input)) > most)
         {
-            throw new FuzzFailureException($"{target.Name}: an input of {input.Length} bytes made it allocate {allocated} bytes; {most} are the most.");
+            throw new FuzzFailureException(
+                $"{target.Name}: an input of {input.Length} bytes made it allocate {allocated} bytes; {most} are the most.");
         }
     }
 
@@ -48,7 +50,8 @@ internal static class FuzzCheck
         }
         catch (Exception e) when (e is not FuzzFailureException)
         {
-            throw new FuzzFailureException($"{target.Name}: {e.GetType().Name} escaped, which the decoder does not document: {e.Message}", e);
+            throw new FuzzFailureException($"{target.Name}: {e.GetType().Name} escaped, which the decoder does not document: {e.Message}",
+                e);
         }
 
         return GC.GetAllocatedBytesForCurrentThread() - before;

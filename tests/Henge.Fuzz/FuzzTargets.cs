@@ -22,5 +22,6 @@ internal static class FuzzTargets
 
     /// <summary>The target of a name. Throws <see cref="ArgumentException"/> when there is none.</summary>
     public static FuzzTarget Named(string name) =>
-        All.FirstOrDefault(target => target.Name == name) ?? throw new ArgumentException($"There is no target '{name}'; there are: {string.Join(", ", All.Select(static t => t.Name))}.");
+        All.FirstOrDefault(target => target.Name == name) ?? throw new ArgumentException(
+            $"There is no target '{name}'; there are: {string.Join(", ", All.Select(static t => t.Name))}.");
 }

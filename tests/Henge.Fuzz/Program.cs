@@ -33,7 +33,8 @@ switch (args)
         foreach (FuzzTarget target in name == "all" ? FuzzTargets.All : [FuzzTargets.Named(name)])
         {
             good &= CoverageDriver.Run(
-                target, TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture)), rest.Length > 0 ? int.Parse(rest[0], CultureInfo.InvariantCulture) : 1, Console.Out);
+                target, TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture)), rest.Length > 0
+                    ? int.Parse(rest[0], CultureInfo.InvariantCulture) : 1, Console.Out);
         }
 
         return good ? 0 : 1;

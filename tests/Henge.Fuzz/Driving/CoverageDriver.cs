@@ -5,8 +5,9 @@ using Trace = SharpFuzz.Common.Trace;
 namespace Henge.Fuzz.Driving;
 
 /// <summary>
-/// A small coverage-guided fuzzer in this process: changes inputs, keeps those that reach an edge, or a number of times over an edge, that none has reached before. Sees coverage only
-/// in assemblies that the tool "sharpfuzz" has instrumented; in others, it changes the seeds at random. Fast, since no process is started or asked for each input; where AFL++ runs, eng/fuzz.sh takes that for long runs.
+/// A small coverage-guided fuzzer in this process: changes inputs, keeps those that reach an edge, or a number of times over an edge, that
+/// none has reached before. Sees coverage only in assemblies that the tool "sharpfuzz" has instrumented; in others, it changes the seeds at
+/// random. Fast, since no process is started or asked for each input; where AFL++ runs, eng/fuzz.sh takes that for long runs.
 /// </summary>
 internal static unsafe class CoverageDriver
 {
@@ -14,7 +15,9 @@ internal static unsafe class CoverageDriver
     private const int MapBytes = 1 << 16;
     private const int SlowestMs = 10_000;
 
-    /// <summary>Fuzzes a target for so long. Writes an input that fails into its corpus, and returns false; tells how far it came.</summary>
+    /// <summary>
+    /// Fuzzes a target for so long. Writes an input that fails into its corpus, and returns false; tells how far it came.
+    /// </summary>
     public static bool Run(FuzzTarget target, TimeSpan time, int seed, TextWriter output)
     {
         byte* map = (byte*)NativeMemory.AllocZeroed(MapBytes);
@@ -94,7 +97,8 @@ internal static unsafe class CoverageDriver
     {
         string folder = Path.Combine(FuzzCorpus.Folder, target.Name);
         Directory.CreateDirectory(folder);
-        string file = Path.Combine(folder, "found-" + Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(input).AsSpan(0, 6)));
+        string file = Path.Combine(folder,
+            "found-" + Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(input).AsSpan(0, 6)));
         File.WriteAllBytes(file, input);
         output.WriteLine($"{target.Name}: FAILED, {file}: {why}");
     }

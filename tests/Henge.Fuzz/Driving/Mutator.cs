@@ -3,14 +3,15 @@ using System.Buffers.Binary;
 namespace Henge.Fuzz.Driving;
 
 /// <summary>
-/// Changes inputs at random, as AFL's "havoc" stage does: bits, bytes, numbers at the edge of their range, pieces taken out, doubled, or taken from another input. The same seed gives the same changes.
-/// Not thread-safe.
+/// Changes inputs at random, as AFL's "havoc" stage does: bits, bytes, numbers at the edge of their range, pieces taken out, doubled, or
+/// taken from another input. The same seed gives the same changes. Not thread-safe.
 /// </summary>
 internal sealed class Mutator(int seed)
 {
     private static readonly ulong[] Edges =
     [
-        0, 1, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 0x1_0000_0000, long.MaxValue, 1UL << 63, ulong.MaxValue,
+        0, 1, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 0x1_0000_0000, long.MaxValue,
+            1UL << 63, ulong.MaxValue,
     ];
 
     private readonly Random _random = new(seed);

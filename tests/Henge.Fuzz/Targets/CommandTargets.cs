@@ -23,9 +23,11 @@ internal static class CommandTargets
         new("entry", static input => Apply(input), EntrySeeds) { AllocatedAlways = 4 * 1024 * 1024, AllocatedPerByte = 4096 },
         new("command-result", Result, ResultSeeds),
         new("stored-hash", Hash, static () => [Hash("a", "1", "", "x"), Hash("f", "9223372036854775807")]) { AllocatedAlways = 512 * 1024 },
-        new("stored-number", Number, static () => DoorTargets.Texts("12\n-3", "1.5e300\n1e300", "0.1\n0.2", "-0\n0", "9223372036854775807\n1")),
+        new("stored-number", Number, static () => DoorTargets.Texts("12\n-3", "1.5e300\n1e300", "0.1\n0.2", "-0\n0",
+            "9223372036854775807\n1")),
         new("snapshot", Snapshot, SnapshotSeeds) { AllocatedAlways = 4 * 1024 * 1024, AllocatedPerByte = 4096 },
-        new("stored-session", Session, static () => [[0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 3, 9, 5, 0, 0], [0, 0, 0, 0, 0, 0, 0, 7, 0, 1, 0]]) { AllocatedAlways = 4 * 1024 * 1024 },
+        new("stored-session", Session, static () => [[0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 3, 9, 5, 0, 0],
+            [0, 0, 0, 0, 0, 0, 0, 7, 0, 1, 0]]) { AllocatedAlways = 4 * 1024 * 1024 },
     ];
 
     private static byte[] Encoded(Action<IBufferWriter<byte>> encode)
@@ -51,8 +53,16 @@ internal static class CommandTargets
         byte[] a = "a"u8.ToArray(), b = "bb"u8.ToArray();
         var session = new SessionStamp(5, 6, SessionFlags.Continues);
         yield return Encoded(w => CommandEncoder.Put(w, a, b));
-        yield return Encoded(w => CommandEncoder.Put(w, a, b, new PutOptions { Expiry = Expiry.After(1000), Condition = PutCondition.IfVersion, IfVersion = new Core.Version(9), ReturnPrevious = true }, session));
-        yield return Encoded(w => CommandEncoder.Put(w, a, b, new PutOptions { Condition = PutCondition.IfValue, Comparand = b, KeepExpiry = true }));
+        yield return Encoded(
+            w => CommandEncoder.Put(w, a, b, new PutOptions
+            {
+                Expiry = Expiry.After(1000),
+                Condition = PutCondition.IfVersion,
+                IfVersion = new Core.Version(9),
+                ReturnPrevious = true
+            }, session));
+        yield return Encoded(
+            w => CommandEncoder.Put(w, a, b, new PutOptions { Condition = PutCondition.IfValue, Comparand = b, KeepExpiry = true }));
         yield return Encoded(w => CommandEncoder.Put(w, a, Hash("f", "1"), new PutOptions { Type = DataType.Hash }));
         yield return Encoded(w => CommandEncoder.Delete(w, a, new Core.Version(3), returnPrevious: true));
         yield return Encoded(w => CommandEncoder.DeleteIf(w, a, PutCondition.IfDigest, new byte[8]));
@@ -74,7 +84,8 @@ internal static class CommandTargets
         yield return Encoded(w =>
         {
             var txn = new TxnBuilder();
-            txn.CompareVersion(a, CompareRelation.Less, new Core.Version(8)).CompareValue(b, CompareRelation.Equal, a).CompareExistence(a, exists: true);
+            txn.CompareVersion(a, CompareRelation.Less, new Core.Version(8)).CompareValue(b, CompareRelation.Equal, a).CompareExistence(a,
+                exists: true);
             txn.Then.Add(Encoded(inner => CommandEncoder.Put(inner, a, b)));
             txn.Then.Add(Encoded(inner => CommandEncoder.MultiDelete(inner, [a, b])));
             txn.Otherwise.Add(Encoded(inner => CommandEncoder.HashSet(inner, a, [new(a, b)], ValueBytes)));
@@ -103,7 +114,8 @@ internal static class CommandTargets
         Refuses(input, limits);
         var builder = new EntryBuilder();
         builder.Add(input);
-        FuzzCheck.That(EntryReader.TryOpen(builder.ToArray(new Core.Version(7)), out EntryReader entry) && entry.MoveNext(), "an entry that was made is not read");
+        FuzzCheck.That(EntryReader.TryOpen(builder.ToArray(new Core.Version(7)), out EntryReader entry) && entry.MoveNext(),
+            "an entry that was made is not read");
         FuzzCheck.Same(input, entry.Command, "a command in an entry");
     }
 
@@ -120,7 +132,8 @@ internal static class CommandTargets
         }
     }
 
-    // Commands, each behind its length: one entry, applied to a state that has a value, a number and a hash; and what comes out is what a replica has that was started anew.
+    // Commands, each behind its length: one entry, applied to a state that has a value, a number and a hash; and what comes out is what a
+    // replica has that was started anew.
     private static IEnumerable<byte[]> EntrySeeds()
     {
         yield return Joined([.. CommandSeeds()]);
@@ -156,8 +169,11 @@ internal static class CommandTargets
         FuzzCheck.That(Open(engine).StateHash() == machine.StateHash(), "a replica that is started anew has another state");
     }
 
-    // Up to the limit that they carry, these make values as large as they say: that is what they are for, and the doors check the limit. Within transactions too.
-    private static bool Grows(scoped in CommandView view) => view.Limit > ValueBytes || view.Kind == CommandKind.Txn && view.Body.IndexOf((byte)CommandKind.SetRange) >= 0 || view.Kind == CommandKind.Txn && view.Body.IndexOf((byte)CommandKind.SetBit) >= 0;
+    // Up to the limit that they carry, these make values as large as they say: that is what they are for, and the doors check the limit.
+    // Within transactions too.
+    private static bool Grows(scoped in CommandView view) => view.Limit > ValueBytes || view.Kind == CommandKind.Txn
+        && view.Body.IndexOf((byte)CommandKind.SetRange) >= 0 || view.Kind == CommandKind.Txn
+        && view.Body.IndexOf((byte)CommandKind.SetBit) >= 0;
 
     private static byte[] Start()
     {
@@ -169,13 +185,15 @@ internal static class CommandTargets
     }
 
     private static ShardStateMachine Open(IStorageEngine engine) =>
-        ShardStateMachine.Open(new ShardId(3), engine, new HistoryWindow(engine), new WatchHub(new ShardId(3)), StateMachineOptions.Default);
+        ShardStateMachine.Open(new ShardId(3), engine, new HistoryWindow(engine), new WatchHub(new ShardId(3)),
+            StateMachineOptions.Default);
 
     private static IEnumerable<byte[]> ResultSeeds()
     {
         yield return [];
         yield return new CommandResult(CommandStatus.Ok, new Core.Version(3), Found: true, Number: -77).ToMemory("payload"u8).ToArray();
-        yield return new CommandResult(CommandStatus.Failed, new Core.Version(3), Problem: CommandProblem.WrongKind).ToMemory(default).ToArray();
+        yield return new CommandResult(CommandStatus.Failed, new Core.Version(3), Problem: CommandProblem.WrongKind).ToMemory(
+            default).ToArray();
         yield return new CommandResult(CommandStatus.Ok, new Core.Version(3)).ToMemory([3, 1, 0, 0, 3, 2, 1, 0]).ToArray();
         yield return [.. new byte[] { 4 }, .. Encoded(static w => EntryView.Write(w, new Core.Version(9), 5, "v"u8, DataType.Hash))];
     }
@@ -188,12 +206,14 @@ internal static class CommandTargets
         }
 
         byte[] encoded = result.ToMemory(payload).ToArray();
-        FuzzCheck.That(CommandResult.TryRead(new Core.Version(5), encoded, out CommandResult again, out ReadOnlySpan<byte> samePayload) && again == result, "a result");
+        FuzzCheck.That(CommandResult.TryRead(new Core.Version(5), encoded, out CommandResult again, out ReadOnlySpan<byte> samePayload)
+            && again == result, "a result");
         FuzzCheck.Same(payload, samePayload, "a payload");
         if (EntryView.TryRead(payload, out EntryView entry))
         {
             byte[] written = WriteEntry(entry);
-            FuzzCheck.That(EntryView.TryRead(written, out EntryView same) && same.Version == entry.Version && same.ExpiresAtMs == entry.ExpiresAtMs && same.Type == entry.Type, "an entry as payload");
+            FuzzCheck.That(EntryView.TryRead(written, out EntryView same) && same.Version == entry.Version
+                && same.ExpiresAtMs == entry.ExpiresAtMs && same.Type == entry.Type, "an entry as payload");
             FuzzCheck.Same(entry.Value, same.Value, "a value");
         }
 
@@ -232,7 +252,8 @@ internal static class CommandTargets
         byte[] pair = Encoded(w => Add(w, field, field));
         FuzzCheck.That(editor.Set(input, pair, 1, seed: 9) == 1 && editor.Count == fields + 1, "a field more");
         byte[] more = editor.Result.ToArray();
-        FuzzCheck.That(HashReader.IsWellFormed(more) && HashReader.TryGet(more, field, out ReadOnlySpan<byte> value) && value.SequenceEqual(field), "a field that was set");
+        FuzzCheck.That(HashReader.IsWellFormed(more) && HashReader.TryGet(more, field, out ReadOnlySpan<byte> value)
+            && value.SequenceEqual(field), "a field that was set");
         FuzzCheck.That(editor.Delete(more, Encoded(w => Add(w, field)), 1, seed: 9) == 1 && editor.Count == fields, "a field less");
         FuzzCheck.That(HashReader.IsWellFormed(editor.Result), "a field less");
         FuzzCheck.Same(Canonical(input), Canonical(editor.Result), "a hash");

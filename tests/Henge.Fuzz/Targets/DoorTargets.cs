@@ -15,17 +15,23 @@ internal static class DoorTargets
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("resp-request", RespRequest, static () => Texts(
-            "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n\0\xff\r\n", "*1\r\n$4\r\nPING\r\n*0\r\n*-1\r\n", "GET a\r\n", "set \"a b\\x41\\n\" 'it\\'s'\r\n", "PING\n\n*1\r\n$00004\r\nPING\r\n")),
+            "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n\0\xff\r\n", "*1\r\n$4\r\nPING\r\n*0\r\n*-1\r\n", "GET a\r\n",
+                "set \"a b\\x41\\n\" 'it\\'s'\r\n", "PING\n\n*1\r\n$00004\r\nPING\r\n")),
         new("resp-integer", RespInteger, static () => Texts("0", "-1", "9223372036854775807", "-9223372036854775808", "+1", "01")),
-        new("resp-glob", RespGlob, static () => Texts("h*llo\0hello", "h[a-e]llo?\0hallo1", "\\*[^\\]]*\0*abc", "[z-a\0m", "a**b*c\0aXbYc")),
-        new("resp-scan-cursor", RespScanCursor, static () => [ScanSeed("user:1", "user:22", "user:3", "zebra"), ScanSeed("a", "a\0", "b"), ScanSeed("")]),
-        new("json-lines", JsonLine, static () => Texts("{\"Set\":{\"key\":\"a\",\"value\":\"b\\u00e9\"}}", "{\"Get\":{\"key\":\"a\"}}", "{\"Remove\":{\"key\":\"\\ud83d\\ude00\"}}")),
-        new("first-bytes", FirstBytesOfPort, static () => Texts("PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\n", "GET a\r\n", "*1\r\n$4\r\nPING", "{\"Get\"", "HGP\x02")),
+        new("resp-glob", RespGlob, static () => Texts("h*llo\0hello", "h[a-e]llo?\0hallo1", "\\*[^\\]]*\0*abc", "[z-a\0m",
+            "a**b*c\0aXbYc")),
+        new("resp-scan-cursor", RespScanCursor, static () => [ScanSeed("user:1", "user:22", "user:3", "zebra"), ScanSeed("a", "a\0", "b"),
+            ScanSeed("")]),
+        new("json-lines", JsonLine, static () => Texts("{\"Set\":{\"key\":\"a\",\"value\":\"b\\u00e9\"}}", "{\"Get\":{\"key\":\"a\"}}",
+            "{\"Remove\":{\"key\":\"\\ud83d\\ude00\"}}")),
+        new("first-bytes", FirstBytesOfPort, static () => Texts("PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\n", "GET a\r\n", "*1\r\n$4\r\nPING",
+            "{\"Get\"", "HGP\x02")),
     ];
 
     public static IEnumerable<byte[]> Texts(params string[] texts) => texts.Select(Encoding.Latin1.GetBytes);
 
-    // The commands are the same whether the bytes come at once or as few at a time as the parser asks for; and an argument that is written as a bulk string is read as it was.
+    // The commands are the same whether the bytes come at once or as few at a time as the parser asks for; and an argument that is written
+    // as a bulk string is read as it was.
     private static void RespRequest(ReadOnlySpan<byte> input)
     {
         var whole = new RespParser(CommandBytes, Arguments);
@@ -83,7 +89,8 @@ internal static class DoorTargets
         byte[] encoded = [.. request];
         var again = new RespParser(CommandBytes, Arguments);
         int position = 0;
-        FuzzCheck.That(again.Parse(encoded, ref position) == RespParse.Command && position == encoded.Length && again.Count == parsed.Count, "a command written anew is not read");
+        FuzzCheck.That(again.Parse(encoded, ref position) == RespParse.Command && position == encoded.Length && again.Count == parsed.Count,
+            "a command written anew is not read");
         for (int i = 0; i < again.Count; i++)
         {
             FuzzCheck.Same(ArgumentOf(parsed, parsed.Arguments[i], input), ArgumentOf(again, again.Arguments[i], encoded), "an argument");
@@ -116,11 +123,13 @@ internal static class DoorTargets
         }
 
         FuzzCheck.That(Glob.Matches([.. escaped], text), "a text does not match itself");
-        FuzzCheck.That(Glob.Matches([.. escaped, (byte)'*'], text) && Glob.Matches([(byte)'*', .. escaped], text), "a text does not match itself with a star");
+        FuzzCheck.That(Glob.Matches([.. escaped, (byte)'*'], text) && Glob.Matches([(byte)'*', .. escaped], text),
+            "a text does not match itself with a star");
         FuzzCheck.Same(text, Glob.LiteralPrefix([.. escaped]), "a literal prefix");
     }
 
-    private static byte[] ScanSeed(params string[] keys) => [.. new byte[] { 0, 0, 0, 0, 0, 0, 0, 6 }, .. Encoding.Latin1.GetBytes(string.Join('|', keys))];
+    private static byte[] ScanSeed(params string[] keys) => [.. new byte[] { 0, 0, 0, 0, 0, 0, 0, 6 },
+        .. Encoding.Latin1.GetBytes(string.Join('|', keys))];
 
     // A cursor, and keys with bars between them.
     private static void RespScanCursor(ReadOnlySpan<byte> input)
@@ -145,8 +154,10 @@ internal static class DoorTargets
 
             // Behind the key when the rest of its run is given first; and never behind a key that is not in the run.
             byte[]? next = lower is null ? null : keys.All.FirstOrDefault(k => KeySet.Order.Compare(k, lower) >= 0);
-            byte[]? wanted = run is null ? key : keys.All.FirstOrDefault(k => KeySet.Order.Compare(k, key) > 0 && !k.AsSpan().StartsWith(run));
-            FuzzCheck.That((next is null && wanted is null) || (next is not null && wanted is not null && next.AsSpan().SequenceEqual(wanted)), "a cursor leads to another key");
+            byte[]? wanted = run is null ? key : keys.All.FirstOrDefault(k => KeySet.Order.Compare(k, key) > 0
+                && !k.AsSpan().StartsWith(run));
+            FuzzCheck.That((next is null && wanted is null)
+                || (next is not null && wanted is not null && next.AsSpan().SequenceEqual(wanted)), "a cursor leads to another key");
         }
     }
 
@@ -155,7 +166,8 @@ internal static class DoorTargets
         try
         {
             JsonLinesRequest request = JsonLinesRequest.Parse(input.ToArray());
-            FuzzCheck.That((request.Kind == JsonLinesKind.Set) == (request.Value is not null), "a value where none belongs, or none where one does");
+            FuzzCheck.That((request.Kind == JsonLinesKind.Set) == (request.Value is not null),
+                "a value where none belongs, or none where one does");
         }
         catch (HengeException e) when (e.Code == ErrorCode.InvalidArgument)
         {
@@ -171,7 +183,8 @@ internal static class DoorTargets
         {
             FirstBytesVerdict verdict = FirstBytes.Judge(input[..length], default, out int other);
             FuzzCheck.That(other == -1, "a protocol that is not there");
-            FuzzCheck.That(before is FirstBytesVerdict.NeedMore || verdict == before || verdict is FirstBytesVerdict.Unknown, $"{before} became {verdict}");
+            FuzzCheck.That(before is FirstBytesVerdict.NeedMore || verdict == before || verdict is FirstBytesVerdict.Unknown,
+                $"{before} became {verdict}");
             before = verdict;
         }
     }

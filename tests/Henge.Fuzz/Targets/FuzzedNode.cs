@@ -35,7 +35,18 @@ internal sealed class FuzzedNode : IPeerTransport, IWorkScheduler, IFatalErrorHa
     public static ClusterMember[] Members { get; } = [new("a", "h:1"), new("b", "h:2"), new("c", "h:3")];
 
     /// <summary>A node of three.</summary>
-    public static NodeOptions OfThree { get; } = new() { Name = "a", Address = "h:1", DataDirectory = "/data", Cluster = Members, Shards = 2, ReplicationFactor = 3, Workers = 1, LogSegmentBytes = 1 << 20, Limits = new NodeLimits { ValueBytes = 64 * 1024, CommandBytes = 128 * 1024 } };
+    public static NodeOptions OfThree { get; } = new()
+    {
+        Name = "a",
+        Address = "h:1",
+        DataDirectory = "/data",
+        Cluster = Members,
+        Shards = 2,
+        ReplicationFactor = 3,
+        Workers = 1,
+        LogSegmentBytes = 1 << 20,
+        Limits = new NodeLimits { ValueBytes = 64 * 1024, CommandBytes = 128 * 1024 }
+    };
 
     /// <summary>A node by itself.</summary>
     public static NodeOptions Alone { get; } = OfThree with { Cluster = [], ReplicationFactor = 1 };

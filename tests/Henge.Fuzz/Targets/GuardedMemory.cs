@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Henge.Fuzz.Targets;
 
 /// <summary>
-/// Memory behind which a page lies that nobody may touch: whoever reads too far ends the process at once, in place of reading what happens to lie there. Elsewhere than on Linux, plain memory.
+/// Memory behind which a page lies that nobody may touch: whoever reads too far ends the process at once, in place of reading what happens
+/// to lie there. Elsewhere than on Linux, plain memory.
 /// </summary>
 internal sealed unsafe class GuardedMemory
 {

@@ -18,14 +18,16 @@ internal static class LogTargets
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
-        new("log-segment", Segment, static () => [[0, 3, 1, 2, 3, 0xF0, 8, 1, 0, 0, 0, 0, 16, 0, 0, 1, 0], [0, 0], [0xF0, 0]]) { AllocatedAlways = 1024 * 1024 },
+        new("log-segment", Segment, static () => [[0, 3, 1, 2, 3, 0xF0, 8, 1, 0, 0, 0, 0, 16, 0, 0, 1, 0], [0, 0],
+            [0xF0, 0]]) { AllocatedAlways = 1024 * 1024 },
         new("log-header", Header, HeaderSeeds),
         new("write-batch", Batch, BatchSeeds),
         new("manifest-edit", Edit, static () => EditSeeds().Select(static edit => edit.Encode())),
         new("manifest-file", Manifest, ManifestSeeds) { AllocatedAlways = 512 * 1024 },
     ];
 
-    // Records as kind, length in a byte, payload: headers with the right checksums are put before them here. What cannot be such a list goes on as it is.
+    // Records as kind, length in a byte, payload: headers with the right checksums are put before them here. What cannot be such a list
+    // goes on as it is.
     private static void Segment(ReadOnlySpan<byte> input)
     {
         byte[] page = new byte[LogFormat.SegmentHeaderBytes];
@@ -63,7 +65,8 @@ internal static class LogTargets
                 using var recovery = new LogRecovery(files, Directory);
                 int payloads = 0;
                 LogRecoveryReport report = recovery.Run((_, _, payload) => payloads += payload.Length);
-                FuzzCheck.That(report.Records <= most && payloads <= bytes.Length && report.End.Offset <= bytes.Length, "more than there is");
+                FuzzCheck.That(report.Records <= most && payloads <= bytes.Length && report.End.Offset <= bytes.Length,
+                    "more than there is");
             }
             catch (HengeException e) when (e.Code is ErrorCode.Corruption or ErrorCode.UnsupportedFormat)
             {
@@ -136,10 +139,12 @@ internal static class LogTargets
         var once = new WriteBatchReader(input);
         while (once.MoveNext())
         {
-            FuzzCheck.That(again.MoveNext() && again.IsPosition == once.IsPosition && again.Keyspace == once.Keyspace && again.Position == once.Position, "an item");
+            FuzzCheck.That(again.MoveNext() && again.IsPosition == once.IsPosition && again.Keyspace == once.Keyspace
+                && again.Position == once.Position, "an item");
             if (!once.IsPosition)
             {
-                FuzzCheck.That(again.Version == once.Version && again.ExpiresAtMs == once.ExpiresAtMs && again.Type == once.Type, "an entry");
+                FuzzCheck.That(again.Version == once.Version && again.ExpiresAtMs == once.ExpiresAtMs && again.Type == once.Type,
+                    "an entry");
                 FuzzCheck.Same(once.Key, again.Key, "a key");
                 FuzzCheck.That(once.Kind == EntryKind.Delete || once.Value.SequenceEqual(again.Value), "a value");
             }
@@ -159,13 +164,41 @@ internal static class LogTargets
 
         TableMeta Table(ulong number, string first, string last) => new()
         {
-            Number = number, Bytes = 100, Smallest = Key(first, 5), Largest = Key(last, 5), MinVersion = new Core.Version(5), MaxVersion = new Core.Version(5),
-            Entries = 2, Tombstones = 0, Garbage = 0, Expiring = 0, MaxExpiresAtMs = 0, Epoch = 1,
+            Number = number,
+            Bytes = 100,
+            Smallest = Key(first, 5),
+            Largest = Key(last, 5),
+            MinVersion = new Core.Version(5),
+            MaxVersion = new Core.Version(5),
+            Entries = 2,
+            Tombstones = 0,
+            Garbage = 0,
+            Expiring = 0,
+            MaxExpiresAtMs = 0,
+            Epoch = 1,
         };
 
-        yield return new VersionEdit { NextFileNumber = 9, Epoch = 1, HistoryFloor = new Core.Version(3), LogFloor = 4, AddedTables = { (0, Table(5, "a", "c")), (1, Table(6, "a", "b")), (1, Table(7, "c", "d")) } };
-        yield return new VersionEdit { Positions = { (1, 2) }, KeyspaceVersions = { (1, new Core.Version(5)) }, RemovedTables = { (1, 6) } };
-        yield return new VersionEdit { AddedDrops = { new RangeDrop(2, 1, "a"u8, "b"u8, 3), new RangeDrop(3, uint.MaxValue, default, default, 0) }, RetiredDrops = { 2 }, ForgottenKeyspaces = { 1 } };
+        yield return new VersionEdit
+        {
+            NextFileNumber = 9,
+            Epoch = 1,
+            HistoryFloor = new Core.Version(3),
+            LogFloor = 4,
+            AddedTables = { (0, Table(5, "a", "c")), (1, Table(6, "a", "b")), (1, Table(7, "c", "d")) }
+        };
+        yield return new VersionEdit
+        {
+            Positions = { (1, 2) },
+            KeyspaceVersions = { (1, new Core.Version(5)) },
+            RemovedTables = { (1, 6) }
+        };
+        yield return new VersionEdit
+        {
+            AddedDrops = { new RangeDrop(2, 1, "a"u8, "b"u8, 3),
+            new RangeDrop(3, uint.MaxValue, default, default, 0) },
+            RetiredDrops = { 2 },
+            ForgottenKeyspaces = { 1 }
+        };
     }
 
     private static void Edit(ReadOnlySpan<byte> input)
@@ -192,7 +225,8 @@ internal static class LogTargets
 
     private static IEnumerable<byte[]> ManifestSeeds()
     {
-        yield return [.. EditSeeds().Select(static edit => edit.Encode()).SelectMany(static edit => new[] { (byte)edit.Length }.Concat(edit))];
+        yield return [.. EditSeeds().Select(static edit => edit.Encode()).SelectMany(
+            static edit => new[] { (byte)edit.Length }.Concat(edit))];
         yield return [0];
     }
 

@@ -9,26 +9,37 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Fuzz.Targets;
 
 /// <summary>
-/// The messages of the hot paths, which server and client read and write without objects: beside Google's own reader, which must read the same of what it has written.
+/// The messages of the hot paths, which server and client read and write without objects: beside Google's own reader, which must read the
+/// same of what it has written.
 /// </summary>
 internal static class MessageTargets
 {
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("message-get-request", GetRequest, static () => Messages(
-            new Wire.GetRequest { Key = Text("a"), Version = 9, Consistency = Wire.Consistency.Stale }, new Wire.GetRequest { Key = Text(""), AtUnixMs = -1, LeaderOnly = true })),
+            new Wire.GetRequest { Key = Text("a"), Version = 9, Consistency = Wire.Consistency.Stale },
+                new Wire.GetRequest { Key = Text(""), AtUnixMs = -1, LeaderOnly = true })),
         new("message-put-request", PutRequest, static () => Messages(
-            new Wire.PutRequest { Key = Text("a"), Value = Text("b"), TtlMs = ulong.MaxValue, IfVersion = 0, ReturnPrevious = true }, new Wire.PutRequest { Key = Text("k"), ClientId = 7, Sequence = 1, KeepTtl = true, SessionFlags = 3, Type = Wire.DataType.Hash })),
+            new Wire.PutRequest { Key = Text("a"), Value = Text("b"), TtlMs = ulong.MaxValue, IfVersion = 0, ReturnPrevious = true },
+                new Wire.PutRequest { Key = Text("k"), ClientId = 7, Sequence = 1, KeepTtl = true, SessionFlags = 3,
+                Type = Wire.DataType.Hash })),
         new("message-delete-request", DeleteRequest, static () => Messages(
-            new Wire.DeleteRequest { Key = Text("a"), IfVersion = 3, ReturnPrevious = true, LeaderOnly = true }, new Wire.DeleteRequest { Key = Text("k"), ClientId = 7, Sequence = 1, SessionFlags = 1 })),
+            new Wire.DeleteRequest { Key = Text("a"), IfVersion = 3, ReturnPrevious = true, LeaderOnly = true },
+                new Wire.DeleteRequest { Key = Text("k"), ClientId = 7, Sequence = 1, SessionFlags = 1 })),
         new("message-txn-request", TxnRequest, static () => Messages(TxnSeed())),
         new("message-session-result", SessionResult, static () => Messages(
-            new Wire.SessionResult { Id = 1, Get = new Wire.GetResponse { Found = true, Value = Text("v"), Version = 3, TtlRemainingMs = 5 } },
-            new Wire.SessionResult { Id = 300, Put = new Wire.PutResponse { Success = true, Version = 3, Previous = new Wire.KeyValue { Key = Text("a"), Value = Text("b"), Version = 2, TtlRemainingMs = 1 } } },
+            new Wire.SessionResult { Id = 1, Get = new Wire.GetResponse { Found = true, Value = Text("v"), Version = 3,
+                TtlRemainingMs = 5 } },
+            new Wire.SessionResult { Id = 300,
+                Put = new Wire.PutResponse { Success = true, Version = 3, Previous = new Wire.KeyValue { Key = Text("a"), Value = Text("b"),
+                Version = 2, TtlRemainingMs = 1 } } },
             new Wire.SessionResult { Id = 2, Delete = new Wire.DeleteResponse { Success = true, Version = 3 } },
-            new Wire.SessionResult { Id = 2, Txn = new Wire.TxnResponse { Succeeded = true, Results = { new Wire.TxnResult { Get = new Wire.GetResponse { Found = true, TtlRemainingMs = 9 } } } } },
+            new Wire.SessionResult { Id = 2,
+                Txn = new Wire.TxnResponse { Succeeded = true,
+                Results = { new Wire.TxnResult { Get = new Wire.GetResponse { Found = true, TtlRemainingMs = 9 } } } } },
             new Wire.SessionResult { Id = 4, Error = new Wire.Error { Code = 2, Message = "no", LeaderHint = "a:1" } })),
-        new("message-session-operation", SessionOperation, static () => [[0, 3, 1, 2, 3, 4, 5], [1, 200, 1, .. new byte[300]], [2, 0], [0]]),
+        new("message-session-operation", SessionOperation, static () => [[0, 3, 1, 2, 3, 4, 5], [1, 200, 1, .. new byte[300]], [2, 0],
+            [0]]),
     ];
 
     private static ByteString Text(string text) => ByteString.CopyFromUtf8(text);
@@ -67,7 +78,8 @@ internal static class MessageTargets
         {
             var fields = GetFields.Parse(known);
             FuzzCheck.That(
-                fields.HasKey == message!.HasKey && fields.Version == message.Version && fields.AtUnixMs == message.AtUnixMs && fields.Consistency == (ulong)message.Consistency && fields.LeaderOnly == message.LeaderOnly,
+                fields.HasKey == message!.HasKey && fields.Version == message.Version && fields.AtUnixMs == message.AtUnixMs
+                    && fields.Consistency == (ulong)message.Consistency && fields.LeaderOnly == message.LeaderOnly,
                 "the fields are others than Google's reader found");
             FuzzCheck.Same(message.Key.Span, fields.Key, "a key");
         }
@@ -80,9 +92,12 @@ internal static class MessageTargets
         {
             var fields = PutFields.Parse(known);
             FuzzCheck.That(
-                fields.HasKey == message!.HasKey && fields.TtlSecs == message.TtlSecs && fields.TtlMs == message.TtlMs && fields.HasIfVersion == message.HasIfVersion && fields.IfVersion == message.IfVersion
-                && fields.ReturnPrevious == message.ReturnPrevious && fields.LeaderOnly == message.LeaderOnly && fields.ClientId == message.ClientId && fields.Sequence == message.Sequence
-                && fields.KeepTtl == message.KeepTtl && (uint)fields.SessionFlags == message.SessionFlags && fields.Type == (ulong)message.Type,
+                fields.HasKey == message!.HasKey && fields.TtlSecs == message.TtlSecs && fields.TtlMs == message.TtlMs
+                    && fields.HasIfVersion == message.HasIfVersion && fields.IfVersion == message.IfVersion
+                && fields.ReturnPrevious == message.ReturnPrevious && fields.LeaderOnly == message.LeaderOnly
+                    && fields.ClientId == message.ClientId && fields.Sequence == message.Sequence
+                && fields.KeepTtl == message.KeepTtl && (uint)fields.SessionFlags == message.SessionFlags
+                    && fields.Type == (ulong)message.Type,
                 "the fields are others than Google's reader found");
             FuzzCheck.Same(message.Key.Span, fields.Key, "a key");
             FuzzCheck.Same(message.Value.Span, fields.Value, "a value");
@@ -96,8 +111,10 @@ internal static class MessageTargets
         {
             var fields = DeleteFields.Parse(known);
             FuzzCheck.That(
-                fields.HasKey == message!.HasKey && fields.HasIfVersion == message.HasIfVersion && fields.IfVersion == message.IfVersion && fields.ReturnPrevious == message.ReturnPrevious
-                && fields.LeaderOnly == message.LeaderOnly && fields.ClientId == message.ClientId && fields.Sequence == message.Sequence && (uint)fields.SessionFlags == message.SessionFlags,
+                fields.HasKey == message!.HasKey && fields.HasIfVersion == message.HasIfVersion && fields.IfVersion == message.IfVersion
+                    && fields.ReturnPrevious == message.ReturnPrevious
+                && fields.LeaderOnly == message.LeaderOnly && fields.ClientId == message.ClientId && fields.Sequence == message.Sequence
+                    && (uint)fields.SessionFlags == message.SessionFlags,
                 "the fields are others than Google's reader found");
             FuzzCheck.Same(message.Key.Span, fields.Key, "a key");
         }
@@ -122,7 +139,8 @@ internal static class MessageTargets
             return;
         }
 
-        FuzzCheck.That(CommandView.TryRead(output.Span, out CommandView view) && view.Kind == CommandKind.Txn, "a transaction became no command");
+        FuzzCheck.That(CommandView.TryRead(output.Span, out CommandView view) && view.Kind == CommandKind.Txn,
+            "a transaction became no command");
         CommandLimits.Check(output.Span, limits);
     }
 
@@ -146,7 +164,8 @@ internal static class MessageTargets
         }
     }
 
-    // Which kind, how long the key, then flags and the bytes of key and value: what the client writes is what the server and Google's reader read.
+    // Which kind, how long the key, then flags and the bytes of key and value: what the client writes is what the server and Google's
+    // reader read.
     private static void SessionOperation(ReadOnlySpan<byte> input)
     {
         if (input.Length < 4)
@@ -157,19 +176,38 @@ internal static class MessageTargets
         byte[] rest = input[4..].ToArray();
         int keyBytes = Math.Min(input[1], rest.Length);
         ulong version = (ulong)input[2] << input[3] % 56;
-        var call = new SessionCall(null!) { Id = version, TimeoutMs = input[2], Kind = (SessionCallKind)(2 + (input[0] % 3)), Key = rest.AsMemory(0, keyBytes), Value = rest.AsMemory(keyBytes) };
+        var call = new SessionCall(null!)
+        {
+            Id = version,
+            TimeoutMs = input[2],
+            Kind = (SessionCallKind)(2 + (input[0] % 3)),
+            Key = rest.AsMemory(0, keyBytes),
+            Value = rest.AsMemory(keyBytes)
+        };
         bool flag = (input[3] & 1) != 0;
-        call.GetOptions = new GetOptions { AtVersion = new Core.Version(version), Consistency = flag ? Client.ReadConsistency.Stale : default };
-        call.PutOptions = new Client.PutOptions { IfVersion = flag ? new Core.Version(version) : null, ReturnPrevious = flag, TimeToLive = version > 0 ? TimeSpan.FromMilliseconds(version % (1UL << 40)  + 1) : null };
+        call.GetOptions = new GetOptions
+        {
+            AtVersion = new Core.Version(version),
+            Consistency = flag ? Client.ReadConsistency.Stale
+            : default
+        };
+        call.PutOptions = new Client.PutOptions
+        {
+            IfVersion = flag ? new Core.Version(version) : null,
+            ReturnPrevious = flag,
+            TimeToLive = version > 0 ? TimeSpan.FromMilliseconds(version % (1UL << 40) + 1) : null
+        };
         call.DeleteOptions = new DeleteOptions { IfVersion = flag ? new Core.Version(version) : null, ReturnPrevious = !flag };
         var options = new HengeClientOptions();
         int size = SessionEncoder.SizeOf(call, options);
         byte[] written = new byte[SessionEncoder.ElementSizeOf(call, size) + 16];
         int length = SessionEncoder.Write(written, call, size, options);
-        FuzzCheck.That(length == SessionEncoder.ElementSizeOf(call, size) && length <= keyBytes + call.Value.Length + SessionEncoder.OverheadBytes, "another size than was said");
+        FuzzCheck.That(length == SessionEncoder.ElementSizeOf(call, size)
+            && length <= keyBytes + call.Value.Length + SessionEncoder.OverheadBytes, "another size than was said");
         Wire.SessionRequest request = Wire.SessionRequest.Parser.ParseFrom(written.AsSpan(0, length));
         Wire.SessionOperation operation = request.Operations[0];
-        FuzzCheck.That(request.Operations.Count == 1 && operation.Id == call.Id && (int)operation.OperationCase == (int)call.Kind, "another operation");
+        FuzzCheck.That(request.Operations.Count == 1 && operation.Id == call.Id && (int)operation.OperationCase == (int)call.Kind,
+            "another operation");
         ReadOnlySpan<byte> key = call.Kind switch
         {
             SessionCallKind.Get => operation.Get.Key.Span,

@@ -16,7 +16,15 @@ internal static class NodeFileTargets
 {
     private const string Directory = "/data";
     private static readonly ClusterMember[] Members = [new("a", "h:1"), new("b", "h:2")];
-    private static readonly NodeOptions Options = new() { Name = "a", Address = "h:1", DataDirectory = Directory, Cluster = Members, Shards = 4, ReplicationFactor = 2 };
+    private static readonly NodeOptions Options = new()
+    {
+        Name = "a",
+        Address = "h:1",
+        DataDirectory = Directory,
+        Cluster = Members,
+        Shards = 4,
+        ReplicationFactor = 2
+    };
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
@@ -30,11 +38,16 @@ internal static class NodeFileTargets
         var membership = new Membership([new NodeId(1), new NodeId(2)]);
         NodeLogRecord[] records =
         [
-            new() { Kind = NodeLogRecordKind.Entry, Shard = new ShardId(2), Entry = new Entry(new LogIndex(9), new Term(3), EntryKind.Normal, default) },
-            new() { Kind = NodeLogRecordKind.Moved, Shard = new ShardId(2), Entry = new Entry(new LogIndex(9), new Term(3), EntryKind.Membership, default) },
-            new() { Kind = NodeLogRecordKind.HardState, Shard = new ShardId(2), HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(8)) },
+            new() { Kind = NodeLogRecordKind.Entry, Shard = new ShardId(2),
+                Entry = new Entry(new LogIndex(9), new Term(3), EntryKind.Normal, default) },
+            new() { Kind = NodeLogRecordKind.Moved, Shard = new ShardId(2),
+                Entry = new Entry(new LogIndex(9), new Term(3), EntryKind.Membership, default) },
+            new() { Kind = NodeLogRecordKind.HardState, Shard = new ShardId(2),
+                HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(8)) },
             new() { Kind = NodeLogRecordKind.Truncate, Shard = new ShardId(2), Index = new LogIndex(5) },
-            new() { Kind = NodeLogRecordKind.Base, Shard = new ShardId(2), Reset = true, HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(8)), Index = new LogIndex(5), Term = new Term(2), Membership = membership },
+            new() { Kind = NodeLogRecordKind.Base, Shard = new ShardId(2), Reset = true,
+                HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(8)), Index = new LogIndex(5), Term = new Term(2),
+                Membership = membership },
         ];
         foreach (NodeLogRecord record in records)
         {
@@ -60,10 +73,13 @@ internal static class NodeFileTargets
 
         byte[] written = new byte[record.HeaderBytes];
         FuzzCheck.That(record.WriteHeader(written) == written.Length, "another size than was said");
-        FuzzCheck.That(NodeLogRecord.TryRead(input[0], (byte[])[.. written, .. record.Entry.Data.Span], out NodeLogRecord again, out _), "a record that was written is not read");
+        FuzzCheck.That(NodeLogRecord.TryRead(input[0], (byte[])[.. written, .. record.Entry.Data.Span], out NodeLogRecord again, out _),
+            "a record that was written is not read");
         FuzzCheck.That(
-            again.Entry.Index == record.Entry.Index && again.Entry.Term == record.Entry.Term && again.Entry.Kind == record.Entry.Kind && again.Shard == record.Shard && again.HardState == record.HardState
-            && again.Index == record.Index && again.Term == record.Term && again.Reset == record.Reset && Equals(again.Membership, record.Membership),
+            again.Entry.Index == record.Entry.Index && again.Entry.Term == record.Entry.Term && again.Entry.Kind == record.Entry.Kind
+                && again.Shard == record.Shard && again.HardState == record.HardState
+            && again.Index == record.Index && again.Term == record.Term && again.Reset == record.Reset
+                && Equals(again.Membership, record.Membership),
             "a record");
         FuzzCheck.Same(record.Entry.Data.Span, again.Entry.Data.Span, "an entry");
     }
@@ -72,9 +88,11 @@ internal static class NodeFileTargets
     {
         var files = new SimulatedFileSystem();
         files.CreateDirectory(Directory);
-        IdentityFile.Write(files, Directory, new NodeIdentity { Name = "a", Incarnation = 77, Founding = FoundingSettings.Of(Options, Members) });
+        IdentityFile.Write(files, Directory,
+            new NodeIdentity { Name = "a", Incarnation = 77, Founding = FoundingSettings.Of(Options, Members) });
         yield return WithoutCrc(files.ReadAllBytes(Directory + "/" + IdentityFile.Name));
-        yield return Encoding.UTF8.GetBytes($"henge-node 1\nname a\nincarnation 4d\ncluster {IdentityFile.OldClusterId(Members, "", 4)}\nshards 4\nmember a\nmember b\n");
+        yield return Encoding.UTF8.GetBytes(
+            $"henge-node 1\nname a\nincarnation 4d\ncluster {IdentityFile.OldClusterId(Members, "", 4)}\nshards 4\nmember a\nmember b\n");
 
         static byte[] WithoutCrc(byte[] bytes) => bytes[..bytes.AsSpan().LastIndexOf("crc "u8)];
     }
@@ -84,7 +102,8 @@ internal static class NodeFileTargets
     {
         Take(input);
         string text = Encoding.UTF8.GetString(input);
-        Take(Encoding.UTF8.GetBytes(text + "crc " + Crc32C.Compute(Encoding.UTF8.GetBytes(text)).ToString("x8", CultureInfo.InvariantCulture) + "\n"));
+        Take(Encoding.UTF8.GetBytes(text + "crc " + Crc32C.Compute(Encoding.UTF8.GetBytes(text)).ToString("x8",
+            CultureInfo.InvariantCulture) + "\n"));
 
         static void Take(ReadOnlySpan<byte> file)
         {
@@ -98,7 +117,8 @@ internal static class NodeFileTargets
                 {
                     IdentityFile.Write(files, Directory, identity);
                     FuzzCheck.That(
-                        IdentityFile.TryRead(files, Options, Members, out NodeIdentity? again) && again.Name == identity.Name && again.Incarnation == identity.Incarnation
+                        IdentityFile.TryRead(files, Options, Members, out NodeIdentity? again) && again.Name == identity.Name
+                            && again.Incarnation == identity.Incarnation
                         && again.Founding.DifferencesTo(identity.Founding).Count == 0,
                         "an identity");
                 }
@@ -112,7 +132,15 @@ internal static class NodeFileTargets
 
     private static IEnumerable<byte[]> SnapshotFileSeeds()
     {
-        var header = new InstallSnapshot { From = new NodeId(1), To = new NodeId(2), Term = new Term(3), Index = new LogIndex(9), IndexTerm = new Term(3), Membership = new Membership([new NodeId(1)]) };
+        var header = new InstallSnapshot
+        {
+            From = new NodeId(1),
+            To = new NodeId(2),
+            Term = new Term(3),
+            Index = new LogIndex(9),
+            IndexTerm = new Term(3),
+            Membership = new Membership([new NodeId(1)])
+        };
         byte[] encoded = new byte[RaftMessageCodec.MaxEncodedSize(header)];
         encoded = encoded[..RaftMessageCodec.Encode(header, encoded)];
         yield return [(byte)encoded.Length, .. encoded, 3, 1, 2, 3, 0];

@@ -12,16 +12,21 @@ internal static class PeerNodeTargets
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("peer-records", Records, static () => [
-            Record(PeerRecordKind.Forward, new byte[20]), Record(PeerRecordKind.ForwardReply, new byte[23]), Record(PeerRecordKind.Heartbeat, new byte[25]), Record(PeerRecordKind.HeartbeatAnswer, new byte[18]),
-            Record(PeerRecordKind.ClockQuestion, new byte[8]), Record(PeerRecordKind.ClockAnswer, new byte[16]), Record(PeerRecordKind.Advance, new byte[16]), Record(PeerRecordKind.AdvanceRefused, new byte[16]),
-            Record(PeerRecordKind.SnapshotAck, new byte[13]), Record(PeerRecordKind.SnapshotRequest, new byte[8]), Record(PeerRecordKind.Message, "text"u8.ToArray())]) { AllocatedAlways = 16 * 1024 * 1024, AllocatedPerByte = 4096, LongestInput = 512 },
+            Record(PeerRecordKind.Forward, new byte[20]), Record(PeerRecordKind.ForwardReply, new byte[23]),
+                Record(PeerRecordKind.Heartbeat, new byte[25]), Record(PeerRecordKind.HeartbeatAnswer, new byte[18]),
+            Record(PeerRecordKind.ClockQuestion, new byte[8]), Record(PeerRecordKind.ClockAnswer, new byte[16]),
+                Record(PeerRecordKind.Advance, new byte[16]), Record(PeerRecordKind.AdvanceRefused, new byte[16]),
+            Record(PeerRecordKind.SnapshotAck, new byte[13]), Record(PeerRecordKind.SnapshotRequest, new byte[8]),
+                Record(PeerRecordKind.Message, "text"u8.ToArray())]) { AllocatedAlways = 16 * 1024 * 1024, AllocatedPerByte = 4096,
+                LongestInput = 512 },
         new("peer-hello", Hello, HelloSeeds) { AllocatedAlways = 16 * 1024 * 1024, AllocatedPerByte = 4096 },
     ];
 
     private static byte[] Record(PeerRecordKind kind, byte[] body) => [(byte)kind, 1, (byte)body.Length, .. body];
 
-    // Records as kind, shard, length in a byte, body; all of them twice, since the first may make the second mean something. Not those whose bodies are Raft's or a snapshot's, which have
-    // targets of their own and which a node believes of a peer, nor the one that ends a node which its cluster does not know.
+    // Records as kind, shard, length in a byte, body; all of them twice, since the first may make the second mean something. Not those
+    // whose bodies are Raft's or a snapshot's, which have targets of their own and which a node believes of a peer, nor the one that ends a
+    // node which its cluster does not know.
     private static void Records(ReadOnlySpan<byte> input)
     {
         using var node = new FuzzedNode(FuzzedNode.OfThree);
@@ -47,8 +52,10 @@ internal static class PeerNodeTargets
 
     private static IEnumerable<byte[]> HelloSeeds()
     {
-        yield return Encoding.UTF8.GetBytes("henge-hello 1\nname b\nestablished 1\n" + FoundingSettings.Of(FuzzedNode.OfThree, FuzzedNode.Members).ToText());
-        yield return Encoding.UTF8.GetBytes("henge-hello 1\nname c\nestablished 0\nshards 9\nreplicas 1\ntoken none\nplacement 1\nformat 2\nmember a=x:1\n");
+        yield return Encoding.UTF8.GetBytes("henge-hello 1\nname b\nestablished 1\n" + FoundingSettings.Of(FuzzedNode.OfThree,
+            FuzzedNode.Members).ToText());
+        yield return Encoding.UTF8.GetBytes(
+            "henge-hello 1\nname c\nestablished 0\nshards 9\nreplicas 1\ntoken none\nplacement 1\nformat 2\nmember a=x:1\n");
     }
 
     // The text of a hello: the frame is put around it here.

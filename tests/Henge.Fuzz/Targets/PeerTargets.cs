@@ -18,10 +18,13 @@ internal static class PeerTargets
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("peer-frame", Frame, FrameSeeds),
-        new("peer-settings", Settings, static () => [Encoding.UTF8.GetBytes("henge-hello 1\nname a\nestablished 1\n" + Founding().ToText())]),
+        new("peer-settings", Settings,
+            static () => [Encoding.UTF8.GetBytes("henge-hello 1\nname a\nestablished 1\n" + Founding().ToText())]),
         new("raft-message", Message, MessageSeeds),
         new("raft-membership", Members, static () => [Membership().Encode(), new Membership([new NodeId(1)]).Encode()]),
-        new("watch-resume-token", Token, static () => [ResumeToken.Encode([(new ShardId(0), new Core.Version(5)), (new ShardId(3), new Core.Version(1UL << 60))]), ResumeToken.Encode([])]),
+        new("watch-resume-token", Token,
+            static () => [ResumeToken.Encode([(new ShardId(0), new Core.Version(5)), (new ShardId(3), new Core.Version(1UL << 60))]),
+            ResumeToken.Encode([])]),
     ];
 
     // As it is; and with the length and the checksum that belong to it, so that changes reach what stands behind them.
@@ -95,12 +98,14 @@ internal static class PeerTargets
         if (FoundingSettings.Parse(lines) is { } settings)
         {
             FoundingSettings? again = FoundingSettings.Parse(settings.ToText().Split('\n', StringSplitOptions.RemoveEmptyEntries));
-            FuzzCheck.That(again is not null && again.DifferencesTo(settings).Count == 0, "settings that are written are others when they are read");
+            FuzzCheck.That(again is not null && again.DifferencesTo(settings).Count == 0,
+                "settings that are written are others when they are read");
             Founding().DifferencesTo(settings);
         }
     }
 
-    private static Membership Membership() => new([new NodeId(1), new NodeId(2), new NodeId(300)], [new NodeId(9)], [new NodeId(2), new NodeId(9)], [new NodeId(4)]);
+    private static Membership Membership() => new([new NodeId(1), new NodeId(2), new NodeId(300)], [new NodeId(9)],
+        [new NodeId(2), new NodeId(9)], [new NodeId(4)]);
 
     private static IEnumerable<byte[]> MessageSeeds()
     {
@@ -115,13 +120,18 @@ internal static class PeerTargets
                 From = from, To = to, Term = term, PrevIndex = new LogIndex(9), PrevTerm = new Term(6), Commit = new LogIndex(8),
                 Entries = new Entry[]
                 {
-                    new(new LogIndex(10), new Term(6), EntryKind.Normal, new byte[] { 1, 2 }), new(new LogIndex(11), new Term(7), EntryKind.Empty, default), new(new LogIndex(12), new Term(7), EntryKind.Membership, Membership().Encode()),
+                    new(new LogIndex(10), new Term(6), EntryKind.Normal, new byte[] { 1, 2 }),
+                        new(new LogIndex(11), new Term(7), EntryKind.Empty, default),
+                        new(new LogIndex(12), new Term(7), EntryKind.Membership, Membership().Encode()),
                 },
             },
-            new AppendEntriesResponse { From = from, To = to, Term = term, Index = new LogIndex(9), IsRejected = true, HintIndex = new LogIndex(5), HintTerm = new Term(4) },
-            new Heartbeat { From = from, To = to, Term = term, Commit = new LogIndex(8), ReadSequence = 3, SentTick = 100, WantsResponse = true },
+            new AppendEntriesResponse { From = from, To = to, Term = term, Index = new LogIndex(9), IsRejected = true,
+                HintIndex = new LogIndex(5), HintTerm = new Term(4) },
+            new Heartbeat { From = from, To = to, Term = term, Commit = new LogIndex(8), ReadSequence = 3, SentTick = 100,
+                WantsResponse = true },
             new HeartbeatResponse { From = from, To = to, Term = term, ReadSequence = 3, SentTick = 100 },
-            new InstallSnapshot { From = from, To = to, Term = term, Index = new LogIndex(9), IndexTerm = new Term(6), Membership = Membership() },
+            new InstallSnapshot { From = from, To = to, Term = term, Index = new LogIndex(9), IndexTerm = new Term(6),
+                Membership = Membership() },
             new ReadIndexRequest { From = from, To = to, Term = term, Number = 5 },
             new ReadIndexResponse { From = from, To = to, Term = term, Number = 5, Index = new LogIndex(9) },
             new TimeoutNow { From = from, To = to, Term = term },
@@ -154,7 +164,8 @@ internal static class PeerTargets
         if (Raft.Membership.TryDecode(input, out Membership? membership))
         {
             byte[] encoded = membership.Encode();
-            FuzzCheck.That(encoded.Length <= input.Length && Raft.Membership.TryDecode(encoded, out Membership? again) && again.Equals(membership), "a membership");
+            FuzzCheck.That(encoded.Length <= input.Length && Raft.Membership.TryDecode(encoded, out Membership? again)
+                && again.Equals(membership), "a membership");
         }
     }
 

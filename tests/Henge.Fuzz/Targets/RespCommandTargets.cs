@@ -24,12 +24,17 @@ internal static class RespCommandTargets
     ];
 
     private static IEnumerable<byte[]> CommandSeeds() => DoorTargets.Texts(
-        "SET\nk\nv\nEX\n10\nNX\nGET", "SET\nk\nv\nPXAT\n9999999999999\nIFEQ\nx", "SET\nk\nv\nKEEPTTL\nXX", "GET\nk", "GETEX\nk\nEXAT\n4102444800", "MSET\na\n1\nb\n2", "MGET\na\nb", "DEL\na\nb", "EXPIRE\nk\n10\nGT",
-        "INCRBY\nk\n-9223372036854775808", "INCRBYFLOAT\nk\n1.5e3", "APPEND\nk\nv", "SETRANGE\nk\n5\nx", "GETRANGE\nk\n-5\n-1", "SETBIT\nk\n4294967295\n1", "GETBIT\nk\n7", "BITCOUNT\nk\n0\n-1\nBIT", "HSET\nh\nf\nv\ng\nw",
-        "HINCRBY\nh\nf\n1", "HINCRBYFLOAT\nh\nf\n0.1", "HMGET\nh\nf\ng", "HDEL\nh\nf", "HSCAN\nh\n0\nMATCH\n*\nCOUNT\n5", "RENAME\n{a}1\n{a}2", "COPY\n{a}1\n{a}2\nREPLACE", "OBJECT\nENCODING\nk", "SETEX\nk\n10\nv", "PSETEX\nk\n10\nv",
-        "DELEX\nk\nIFDEQ\n0123456789abcdef", "TYPE\nk", "TTL\nk", "STRLEN\nk", "GETDEL\nk", "EVAL\nreturn 1\n1\nk", "MSETNX\n{a}1\n1\n{a}2\n2");
+        "SET\nk\nv\nEX\n10\nNX\nGET", "SET\nk\nv\nPXAT\n9999999999999\nIFEQ\nx", "SET\nk\nv\nKEEPTTL\nXX", "GET\nk",
+            "GETEX\nk\nEXAT\n4102444800", "MSET\na\n1\nb\n2", "MGET\na\nb", "DEL\na\nb", "EXPIRE\nk\n10\nGT",
+        "INCRBY\nk\n-9223372036854775808", "INCRBYFLOAT\nk\n1.5e3", "APPEND\nk\nv", "SETRANGE\nk\n5\nx", "GETRANGE\nk\n-5\n-1",
+            "SETBIT\nk\n4294967295\n1", "GETBIT\nk\n7", "BITCOUNT\nk\n0\n-1\nBIT", "HSET\nh\nf\nv\ng\nw",
+        "HINCRBY\nh\nf\n1", "HINCRBYFLOAT\nh\nf\n0.1", "HMGET\nh\nf\ng", "HDEL\nh\nf", "HSCAN\nh\n0\nMATCH\n*\nCOUNT\n5",
+            "RENAME\n{a}1\n{a}2", "COPY\n{a}1\n{a}2\nREPLACE", "OBJECT\nENCODING\nk", "SETEX\nk\n10\nv", "PSETEX\nk\n10\nv",
+        "DELEX\nk\nIFDEQ\n0123456789abcdef", "TYPE\nk", "TTL\nk", "STRLEN\nk", "GETDEL\nk", "EVAL\nreturn 1\n1\nk",
+            "MSETNX\n{a}1\n1\n{a}2\n2");
 
-    // Words with line ends between them. What is no error is well-formed commands, within the node's limits; what is one has appended nothing.
+    // Words with line ends between them. What is no error is well-formed commands, within the node's limits; what is one has appended
+    // nothing.
     private static void Command(ReadOnlySpan<byte> input)
     {
         var words = new List<ReadOnlyMemory<byte>>();
@@ -107,7 +112,8 @@ internal static class RespCommandTargets
         var peers = new Peers();
         var hub = new ChannelHub(peers, new ChannelMetrics(null));
         peers.Receiver!(new NodeId(2), input);
-        if (input.Length >= 5 && BinaryPrimitives.ReadUInt32LittleEndian(input[1..]) <= input.Length - 5 && input[0] is (byte)ChannelKind.Channel or (byte)ChannelKind.Shard)
+        if (input.Length >= 5 && BinaryPrimitives.ReadUInt32LittleEndian(input[1..]) <= input.Length - 5
+            && input[0] is (byte)ChannelKind.Channel or (byte)ChannelKind.Shard)
         {
             int length = BinaryPrimitives.ReadInt32LittleEndian(input[1..]);
             hub.Publish((ChannelKind)input[0], input.Slice(5, length), input[(5 + length)..]);

@@ -17,13 +17,18 @@ internal static class RestTargets
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
-        new("rest-target", Target, static () => DoorTargets.Texts("/v1/kv/a%2Fb?ttl=5m", "http://host/v1/kv/../x/%2e%2e/y?prefix64=_w", "*", "/v1/kv/%ff?a=%C3%A9+b&flag", "/v1/kv/a?limit=4294967296&consistency=stale")),
-        new("rest-preconditions", Precondition, static () => DoorTargets.Texts("\"243702194327552\"\n*", "*\n", "\"1\", W/\"2\"\n\"3\"", "\n\"18446744073709551615\"")),
+        new("rest-target", Target, static () => DoorTargets.Texts("/v1/kv/a%2Fb?ttl=5m", "http://host/v1/kv/../x/%2e%2e/y?prefix64=_w", "*",
+            "/v1/kv/%ff?a=%C3%A9+b&flag", "/v1/kv/a?limit=4294967296&consistency=stale")),
+        new("rest-preconditions", Precondition, static () => DoorTargets.Texts("\"243702194327552\"\n*", "*\n", "\"1\", W/\"2\"\n\"3\"",
+            "\n\"18446744073709551615\"")),
         new("rest-body", Body, static () => DoorTargets.Texts(
-            "{\"value\":\"a\",\"ttlMs\":5}", "{\"valueBase64\":\"AP8=\"}", "{\"hash\":[{\"field\":\"a\",\"valueBase64\":\"/w==\"},{\"fieldBase64\":\"AA==\",\"value\":\"\"}]}")),
-        new("rest-event-id", EventId, static () => [.. DoorTargets.Texts("AQEAAAAAAA.5.7", "_w", ""), Encoding.ASCII.GetBytes(new EventPosition([1, 2, 3], [(new Core.Version(9), 4)]).ToString())]),
+            "{\"value\":\"a\",\"ttlMs\":5}", "{\"valueBase64\":\"AP8=\"}",
+                "{\"hash\":[{\"field\":\"a\",\"valueBase64\":\"/w==\"},{\"fieldBase64\":\"AA==\",\"value\":\"\"}]}")),
+        new("rest-event-id", EventId, static () => [.. DoorTargets.Texts("AQEAAAAAAA.5.7", "_w", ""),
+            Encoding.ASCII.GetBytes(new EventPosition([1, 2, 3], [(new Core.Version(9), 4)]).ToString())]),
         new("rest-duration", Duration, static () => DoorTargets.Texts("250ms", "1h30m", "7d", "0.5s", "29247w", "1.5.5s")),
-        new("rest-moment", Moment, static () => DoorTargets.Texts("now", "5m-ago", "@1764115200.5", "2026-11-20T10:00:00Z", "@253402300799", "9999-12-31T23:59:59-14:00")),
+        new("rest-moment", Moment, static () => DoorTargets.Texts("now", "5m-ago", "@1764115200.5", "2026-11-20T10:00:00Z", "@253402300799",
+            "9999-12-31T23:59:59-14:00")),
         new("gzip-body", Gzip, GzipSeeds) { AllocatedAlways = 512 * 1024 },
     ];
 
@@ -53,7 +58,8 @@ internal static class RestTargets
         string[] fields = Encoding.Latin1.GetString(input).Split('\n', 2);
         try
         {
-            Preconditions conditions = Preconditions.Parse(fields[0].Length > 0 ? fields[0] : default, fields.Length > 1 ? fields[1] : default);
+            Preconditions conditions = Preconditions.Parse(fields[0].Length > 0 ? fields[0] : default, fields.Length > 1 ? fields[1]
+                : default);
             bool same = conditions.TryToCondition(out PutCondition condition, out Core.Version version);
             foreach (ulong current in (ulong[])[0, 1, version.Value, Core.Version.MaxValue])
             {
@@ -105,7 +111,8 @@ internal static class RestTargets
     }
 
     private static void Duration(ReadOnlySpan<byte> input) =>
-        FuzzCheck.That(!TimeText.TryParseDuration(Encoding.UTF8.GetString(input), out TimeSpan duration) || duration >= TimeSpan.Zero, "a length of time below zero");
+        FuzzCheck.That(!TimeText.TryParseDuration(Encoding.UTF8.GetString(input), out TimeSpan duration) || duration >= TimeSpan.Zero,
+            "a length of time below zero");
 
     private static void Moment(ReadOnlySpan<byte> input)
     {

@@ -69,7 +69,12 @@ internal static unsafe class TableTargets
         for (int i = 0; i < count; i++)
         {
             EntryKind kind = i % 7 == 0 ? EntryKind.Delete : i % 5 == 0 ? EntryKind.PutExpiring : EntryKind.Put;
-            byte[] value = kind switch { EntryKind.Delete => [], EntryKind.PutExpiring => [9, 0, 0, 0, 0, 0, 0, 0, 1], _ => [.. Enumerable.Repeat((byte)i, i % 20)] };
+            byte[] value = kind switch
+            {
+                EntryKind.Delete => [],
+                EntryKind.PutExpiring => [9, 0, 0, 0, 0, 0, 0, 0, 1],
+                _ => [.. Enumerable.Repeat((byte)i, i % 20)]
+            };
             sorted[Key(i, (ulong)(1000 + (i * 3)), kind)] = value;
         }
 
@@ -95,10 +100,17 @@ internal static unsafe class TableTargets
     private static List<TableParts> TableSeeds()
     {
         List<TableParts> tables = [];
-        foreach ((int count, int bits, BlockCodec codec) in new[] { (1, 10, BlockCodec.None), (40, 10, BlockCodec.Brotli), (60, 0, BlockCodec.None) })
+        foreach ((int count, int bits, BlockCodec codec) in new[] { (1, 10, BlockCodec.None), (40, 10, BlockCodec.Brotli),
+            (60, 0, BlockCodec.None) })
         {
             var file = new MemoryFile();
-            using (var writer = new TableWriter(file, new TableOptions { BlockBytes = 256, RestartInterval = 4, BloomBitsPerKey = bits, Codec = codec }))
+            using (var writer = new TableWriter(file, new TableOptions
+            {
+                BlockBytes = 256,
+                RestartInterval = 4,
+                BloomBitsPerKey = bits,
+                Codec = codec
+            }))
             {
                 foreach ((byte[] key, byte[] value) in Entries(count))
                 {
@@ -109,7 +121,8 @@ internal static unsafe class TableTargets
             }
 
             byte[] bytes = file.Bytes;
-            TableFormat.ReadFooter(bytes.AsSpan(bytes.Length - TableFormat.FooterBytes), bytes.Length, "table", out BlockHandle filter, out BlockHandle index, out BlockHandle properties);
+            TableFormat.ReadFooter(bytes.AsSpan(bytes.Length - TableFormat.FooterBytes), bytes.Length, "table", out BlockHandle filter,
+                out BlockHandle index, out BlockHandle properties);
             byte[] Part(BlockHandle handle) => bytes.AsSpan((int)handle.Offset, handle.Length).ToArray();
             tables.Add(new TableParts(bytes[TableFormat.HeaderBytes..(int)filter.Offset], Part(filter), Part(index), Part(properties)));
         }
@@ -133,7 +146,8 @@ internal static unsafe class TableTargets
             var keys = new List<byte[]>();
             for (cursor.SeekToFirst(); cursor.Valid; cursor.Next())
             {
-                FuzzCheck.That(keys.Count < input.Length && InternalKey.IsWellFormed(cursor.Key), "more entries than bytes, or a key that is none");
+                FuzzCheck.That(keys.Count < input.Length && InternalKey.IsWellFormed(cursor.Key),
+                    "more entries than bytes, or a key that is none");
                 cursor.Value.IndexOf((byte)0);
                 keys.Add(cursor.Key.ToArray());
             }
@@ -184,7 +198,8 @@ internal static unsafe class TableTargets
                 ReadOnlySpan<byte> separator = index.Separator(i);
                 if (separator.Length >= InternalKey.KeyspaceBytes && separator.Length <= 4096)
                 {
-                    var lookup = new LookupKey(buffer, InternalKey.GetKeyspace(separator), separator[InternalKey.KeyspaceBytes..], Core.Version.Max);
+                    var lookup = new LookupKey(buffer, InternalKey.GetKeyspace(separator), separator[InternalKey.KeyspaceBytes..],
+                        Core.Version.Max);
                     int found = index.Find(lookup.Pointer, lookup.PrefixLength, 0, 0xFF);
                     FuzzCheck.That(found >= 0 && found < index.Count && found >= i, "a search before its separator");
                 }
@@ -268,7 +283,8 @@ internal static unsafe class TableTargets
             try
             {
                 TableFormat.ReadFooter(footer, length, "table", out BlockHandle filter, out BlockHandle index, out BlockHandle properties);
-                FuzzCheck.That(filter.Offset >= TableFormat.HeaderBytes && filter.Length >= 0 && index.Offset > filter.Offset && properties.Offset > index.Offset && properties.End <= length, "a part outside of the file");
+                FuzzCheck.That(filter.Offset >= TableFormat.HeaderBytes && filter.Length >= 0 && index.Offset > filter.Offset
+                    && properties.Offset > index.Offset && properties.End <= length, "a part outside of the file");
             }
             catch (HengeException e) when (e.Code is ErrorCode.Corruption or ErrorCode.UnsupportedFormat)
             {
@@ -341,7 +357,8 @@ internal static unsafe class TableTargets
                 int count = 0;
                 for (entries.SeekToLast(); entries.Valid; entries.Prev())
                 {
-                    FuzzCheck.That(++count <= 2 * bytes.Length && InternalKey.IsWellFormed(entries.Key), "more entries than bytes, or a key that is none");
+                    FuzzCheck.That(++count <= 2 * bytes.Length && InternalKey.IsWellFormed(entries.Key),
+                        "more entries than bytes, or a key that is none");
                 }
             });
             foreach ((byte[] key, _) in Entries(10))
@@ -378,7 +395,8 @@ internal static unsafe class TableTargets
     private static void Seal(byte[] bytes, BlockHandle handle)
     {
         int end = (int)handle.Offset + handle.Length;
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(end + 1), TableFormat.Checksum(handle.Offset, bytes.AsSpan((int)handle.Offset, handle.Length), bytes[end]));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(end + 1),
+            TableFormat.Checksum(handle.Offset, bytes.AsSpan((int)handle.Offset, handle.Length), bytes[end]));
     }
 
     private static void Tolerate(Action read)

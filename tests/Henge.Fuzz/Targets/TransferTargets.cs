@@ -11,11 +11,17 @@ internal static class TransferTargets
 {
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
-        new("import-tsv", static input => Record(input, TsvRecord.Parse, TsvRecord.Write, keepsTtl: false), static () => DoorTargets.Texts("a\tb", "a\\tb\\n\tc\\x00\\\\", "h\t\\h2\tf\tv\tg\t\\xff", "\t")),
-        new("import-json", static input => Record(input, JsonRecord.Parse, JsonRecord.Write, keepsTtl: true), static () => DoorTargets.Texts(
-            "{\"key\":\"a\",\"value\":\"b\",\"ttl_ms\":5}", "{\"key_base64\":\"/w==\",\"value\":{\"x\":[1,2]}}", "{\"format\":2,\"key\":\"h\",\"hash\":[{\"field\":\"a\",\"value_base64\":\"AA==\"}]}", "{\"key\":\"\\ud83d\\ude00\",\"value\":1e5}")),
+        new("import-tsv", static input => Record(input, TsvRecord.Parse, TsvRecord.Write, keepsTtl: false),
+            static () => DoorTargets.Texts("a\tb", "a\\tb\\n\tc\\x00\\\\", "h\t\\h2\tf\tv\tg\t\\xff", "\t")),
+        new("import-json", static input => Record(input, JsonRecord.Parse, JsonRecord.Write, keepsTtl: true),
+            static () => DoorTargets.Texts(
+            "{\"key\":\"a\",\"value\":\"b\",\"ttl_ms\":5}", "{\"key_base64\":\"/w==\",\"value\":{\"x\":[1,2]}}",
+                "{\"format\":2,\"key\":\"h\",\"hash\":[{\"field\":\"a\",\"value_base64\":\"AA==\"}]}",
+                "{\"key\":\"\\ud83d\\ude00\",\"value\":1e5}")),
         new("import-lines", Lines, static () => DoorTargets.Texts("a\nb\r\n\n\r\nlast", "\n", "", "a\r")) { AllocatedAlways = 512 * 1024 },
-        new("hash-value", Hash, static () => [HashValue.Encode([new HashField("a"u8.ToArray(), "b"u8.ToArray()), new HashField(Array.Empty<byte>(), new byte[200])]), [0], [1, 0, 0]]),
+        new("hash-value", Hash,
+            static () => [HashValue.Encode([new HashField("a"u8.ToArray(), "b"u8.ToArray()),
+            new HashField(Array.Empty<byte>(), new byte[200])]), [0], [1, 0, 0]]),
     ];
 
     private delegate TransferRecord Reader(ReadOnlySpan<byte> line);
@@ -63,7 +69,8 @@ internal static class TransferTargets
             expected = expected[..^1];
         }
 
-        FuzzCheck.That(reader.Offset == input.Length && found.SequenceEqual(expected.Select(static line => line.EndsWith('\r') ? line[..^1] : line)), "other lines");
+        FuzzCheck.That(reader.Offset == input.Length
+            && found.SequenceEqual(expected.Select(static line => line.EndsWith('\r') ? line[..^1] : line)), "other lines");
     }
 
     private static void Hash(ReadOnlySpan<byte> input)
@@ -89,12 +96,15 @@ internal static class TransferTargets
             // No fields, or one twice.
         }
 
-        FuzzCheck.That((encoded is not null) == Node.StateMachine.HashReader.IsWellFormed(input), "client and node do not agree on what is a hash");
+        FuzzCheck.That((encoded is not null) == Node.StateMachine.HashReader.IsWellFormed(input),
+            "client and node do not agree on what is a hash");
         if (encoded is not null)
         {
             IReadOnlyList<HashField> again = HashValue.Read(encoded);
             FuzzCheck.That(
-                again.Count == fields.Count && again.Zip(fields).All(static pair => pair.First.Field.Span.SequenceEqual(pair.Second.Field.Span) && pair.First.Value.Span.SequenceEqual(pair.Second.Value.Span)),
+                again.Count == fields.Count
+                    && again.Zip(fields).All(static pair => pair.First.Field.Span.SequenceEqual(pair.Second.Field.Span)
+                    && pair.First.Value.Span.SequenceEqual(pair.Second.Value.Span)),
                 "other fields");
         }
     }
