@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.IO.Hashing;
 using System.Runtime.CompilerServices;
 using System.Text;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
@@ -20,7 +20,7 @@ namespace Henge.Client;
 public sealed class HengeClient : IAsyncDisposable, IDisposable
 {
     private readonly HengeClientOptions _options;
-    private readonly GrpcTransport _transport;
+    private readonly NodeTransport _transport;
     private readonly Router _router;
     private readonly TopologyFollower _follower;
     private readonly RequestRunner _runner;
@@ -39,7 +39,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         options.Validate();
         _options = options;
         ClusterPin pin = new(options.ClusterId);
-        _transport = new GrpcTransport(options, pin);
+        _transport = new NodeTransport(options, pin);
         _router = new Router(options, pin);
         _budget = new RetryBudget(options.RetryBudget, options.TimeProvider);
         _follower = new TopologyFollower(_transport, _router, options);
@@ -191,7 +191,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private async ValueTask<GetResult> GetUnaryAsync(ReadOnlyMemory<byte> key, GetOptions options, CancellationToken cancellationToken)
     {
         Wire.GetRequest request = WireMapping.Get(key, options, _options);
-        return WireMapping.FromWire(await InTurnAsync(Methods.Get, request, key, null, null, options.Deadline, cancellationToken).ConfigureAwait(false));
+        return WireMapping.FromWire(await InTurnAsync(NodeCalls.Get, request, key, null, null, options.Deadline, cancellationToken).ConfigureAwait(false));
     }
 
     private async ValueTask<PutResult> PutUnaryAsync(
@@ -204,7 +204,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Put, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(NodeCalls.Put, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -221,7 +221,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Delete, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(NodeCalls.Delete, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -230,22 +230,23 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Runs an operation on one key, or on several, as calls of its own, when the operations on them that were called before it have ended.</summary>
-    private async Task<TResponse> InTurnAsync<TResponse>(
-        GrpcMethod<TResponse> method,
-        Google.Protobuf.IMessage request,
+    private async Task<TResponse> InTurnAsync<TRequest, TResponse>(
+        NodeCall<TRequest, TResponse> call,
+        TRequest request,
         ReadOnlyMemory<byte> key,
         HashSet<ulong>? keys,
         WriteNumber? write,
         TimeSpan? deadline,
         CancellationToken cancellationToken)
-        where TResponse : class, Google.Protobuf.IMessage<TResponse>
+        where TRequest : class, Google.Protobuf.IMessage
+        where TResponse : class
     {
         ThrowIfDisposed();
         _follower.StartIf(_options.RouteToLeaders);
         long startedAt = _options.TimeProvider.GetTimestamp();
         if (_turns is null || request is Wire.GetRequest { Consistency: Wire.Consistency.Stale })
         {
-            return await _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken).ConfigureAwait(false);
+            return await _runner.RunAsync(call, request, key, repeatable: true, deadline, cancellationToken).ConfigureAwait(false);
         }
 
         TaskTurn turn = new();
@@ -257,7 +258,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
         try
         {
-            return await _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken, startedAt: startedAt).ConfigureAwait(false);
+            return await _runner.RunAsync(call, request, key, repeatable: true, deadline, cancellationToken, startedAt: startedAt).ConfigureAwait(false);
         }
         catch (Exception e) when (write is { } number && WriteVoider.IsInDoubt(e))
         {
@@ -306,7 +307,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
             HashSet<ulong> keys = WireMapping.HashesOf(request);
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(Methods.Txn, request, key, keys, number, deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(NodeCalls.Txn, request, key, keys, number, deadline, cancellationToken)).ConfigureAwait(false));
         }
         finally
         {
@@ -353,7 +354,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         request.Continuation = WireMapping.Bytes(continuation);
         long limit = options.PageSize > 0 && (most <= 0 || most > options.PageSize) ? options.PageSize : Math.Max(most, 0);
         request.Limit = (uint)Math.Min(limit, uint.MaxValue);
-        Wire.ScanResponse response = await RunAsync(Methods.Scan, request, default, options, cancellationToken).ConfigureAwait(false);
+        Wire.ScanResponse response = await RunAsync(NodeCalls.Scan, request, default, options, cancellationToken).ConfigureAwait(false);
         KeyValue[] pairs = new KeyValue[response.Pairs.Count];
         for (int i = 0; i < pairs.Length; i++)
         {
@@ -372,7 +373,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         long count = 0;
         while (true)
         {
-            Wire.ScanResponse response = await RunAsync(Methods.Scan, request, default, options, cancellationToken).ConfigureAwait(false);
+            Wire.ScanResponse response = await RunAsync(NodeCalls.Scan, request, default, options, cancellationToken).ConfigureAwait(false);
             count += (long)response.Count;
             if (options.Limit > 0 && count >= options.Limit)
             {
@@ -404,7 +405,7 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
                 MaxVersion = newest,
                 Consistency = options.Consistency.ToWire(_options),
             };
-            Wire.HistoryResponse response = await RunAsync(Methods.History, request, key, options, cancellationToken).ConfigureAwait(false);
+            Wire.HistoryResponse response = await RunAsync(NodeCalls.History, request, key, options, cancellationToken).ConfigureAwait(false);
             foreach (Wire.HistoryResponse.Types.Entry entry in response.Entries)
             {
                 yield return WireMapping.FromWire(entry);
@@ -441,15 +442,15 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
     /// <summary>The state of one node: of the one at <paramref name="address"/>, or of any that answers.</summary>
     public Task<Wire.StatusResponse> NodeStatusAsync(string? address = null, CancellationToken cancellationToken = default) =>
-        AskAsync(Methods.Status, new Wire.StatusRequest(), address, cancellationToken);
+        AskAsync(NodeCalls.Status, new Wire.StatusRequest(), address, cancellationToken);
 
     /// <summary>The state of every node, asked by one of them.</summary>
     public Task<Wire.ClusterStatusResponse> ClusterStatusAsync(CancellationToken cancellationToken = default) =>
-        AskAsync(Methods.ClusterStatus, new Wire.ClusterStatusRequest(), null, cancellationToken);
+        AskAsync(NodeCalls.ClusterStatus, new Wire.ClusterStatusRequest(), null, cancellationToken);
 
     /// <summary>Where shards are and who leads them, as the asked node knows it.</summary>
     public Task<Wire.TopologyResponse> TopologyAsync(string? address = null, CancellationToken cancellationToken = default) =>
-        AskAsync(Methods.Topology, new Wire.TopologyRequest(), address, cancellationToken);
+        AskAsync(NodeCalls.Topology, new Wire.TopologyRequest(), address, cancellationToken);
 
     /// <summary>
     /// Asks the node at <paramref name="address"/> to hand shards that it leads over to another node; no shards: all that it leads.
@@ -459,16 +460,17 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     {
         Wire.TransferLeaderRequest request = new() { ToNodeId = toNodeId };
         request.Shards.AddRange((shards ?? []).Select(s => (uint)s));
-        return AskAsync(Methods.TransferLeader, request, address, cancellationToken);
+        return AskAsync(NodeCalls.TransferLeader, request, address, cancellationToken);
     }
 
-    private Task<TResponse> AskAsync<TResponse>(
-        GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, string? address, CancellationToken cancellationToken)
-        where TResponse : class, Google.Protobuf.IMessage<TResponse>
+    private Task<TResponse> AskAsync<TRequest, TResponse>(
+        NodeCall<TRequest, TResponse> call, TRequest request, string? address, CancellationToken cancellationToken)
+        where TRequest : class, Google.Protobuf.IMessage
+        where TResponse : class
     {
         ThrowIfDisposed();
         string? parsed = address is null ? null : PeerAddress.Parse(address);
-        return _runner.RunAsync(method, request, default, repeatable: false, deadline: null, cancellationToken, parsed);
+        return _runner.RunAsync(call, request, default, repeatable: false, deadline: null, cancellationToken, parsed);
     }
 
     private static async Task<TResponse> AnsweredAsync<TResponse>(WriteNumber number, Task<TResponse> answer)
@@ -478,18 +480,20 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         return response;
     }
 
-    private Task<TResponse> RunAsync<TResponse>(
-        GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, ReadOnlyMemory<byte> key, RequestOptions options, CancellationToken cancellationToken)
-        where TResponse : class, Google.Protobuf.IMessage<TResponse> =>
-        RunAsync(method, request, key, options.Deadline, cancellationToken);
+    private Task<TResponse> RunAsync<TRequest, TResponse>(
+        NodeCall<TRequest, TResponse> call, TRequest request, ReadOnlyMemory<byte> key, RequestOptions options, CancellationToken cancellationToken)
+        where TRequest : class, Google.Protobuf.IMessage
+        where TResponse : class =>
+        RunAsync(call, request, key, options.Deadline, cancellationToken);
 
-    private Task<TResponse> RunAsync<TResponse>(
-        GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, ReadOnlyMemory<byte> key, TimeSpan? deadline, CancellationToken cancellationToken)
-        where TResponse : class, Google.Protobuf.IMessage<TResponse>
+    private Task<TResponse> RunAsync<TRequest, TResponse>(
+        NodeCall<TRequest, TResponse> call, TRequest request, ReadOnlyMemory<byte> key, TimeSpan? deadline, CancellationToken cancellationToken)
+        where TRequest : class, Google.Protobuf.IMessage
+        where TResponse : class
     {
         ThrowIfDisposed();
         _follower.StartIf(_options.RouteToLeaders);
-        return _runner.RunAsync(method, request, key, repeatable: true, deadline, cancellationToken);
+        return _runner.RunAsync(call, request, key, repeatable: true, deadline, cancellationToken);
     }
 
     private static byte[] Utf8(string text)

@@ -1,4 +1,4 @@
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Xunit;
 
 namespace Henge.Client.Tests;

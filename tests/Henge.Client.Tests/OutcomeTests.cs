@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using Henge.Client.Tests.Fakes;
+using Henge.Client.Transport;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -127,7 +128,8 @@ public sealed class OutcomeTests
         int place = buffer.Length - element.Length;
         other.CopyTo(buffer.Take(other.Length));
         buffer.Withdraw(place);
-        Wire.SessionRequest read = Wire.SessionRequest.Parser.ParseFrom(buffer.Seal().Span[5..]);
+        buffer.Seal();
+        Wire.SessionRequest read = Wire.SessionRequest.Parser.ParseFrom(buffer.Next());
         Assert.Equal([8UL], read.Operations.Select(static o => o.Id));
     }
 

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -15,7 +15,7 @@ public sealed class SessionAllocationTests
     public void An_operation_allocates_its_value_and_nothing_else(bool read)
     {
         HengeClientOptions options = new() { Peers = ["127.0.0.1:1"] };
-        using GrpcTransport transport = new(options);
+        using NodeTransport transport = new(options);
         Router router = new(options);
         RetryBudget budget = new(options.RetryBudget, options.TimeProvider);
         WriteLanes lanes = new();

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 
 namespace Henge.Client;
 
@@ -9,7 +9,7 @@ namespace Henge.Client;
 internal readonly record struct PriorFailure(AttemptFailedException Failure, string Address);
 
 /// <summary>Carries one unary request through routing, attempts and retries to an answer or an error that says what is known. Thread-safe.</summary>
-internal sealed class RequestRunner(GrpcTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
+internal sealed class RequestRunner(NodeTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
 {
     private bool _nothingToLearn;
 
@@ -17,9 +17,9 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
     /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes effect at most
     /// once; reads always are. <paramref name="prior"/> is an attempt that was made elsewhere and failed. Throws <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
     /// </summary>
-    public async Task<TResponse> RunAsync<TResponse>(
-        GrpcMethod<TResponse> method,
-        IMessage request,
+    public async Task<TResponse> RunAsync<TRequest, TResponse>(
+        NodeCall<TRequest, TResponse> call,
+        TRequest request,
         ReadOnlyMemory<byte> routingKey,
         bool repeatable,
         TimeSpan? deadline,
@@ -27,12 +27,13 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
         string? address = null,
         long? startedAt = null,
         PriorFailure? prior = null)
-        where TResponse : class, IMessage<TResponse>
+        where TRequest : class, IMessage
+        where TResponse : class
     {
         TimeProvider time = options.TimeProvider;
         long start = startedAt ?? time.GetTimestamp();
         TimeSpan patience = deadline ?? options.DefaultDeadline;
-        RetryState retries = new(options, budget, method.ChangesState, repeatable);
+        RetryState retries = new(options, budget, call.ChangesState, repeatable);
         bool fixedAddress = address is not null;
         AttemptFailedException? failure = prior?.Failure;
         string? target = prior?.Address;
@@ -57,7 +58,7 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
                 try
                 {
                     TimeSpan timeout = remaining < options.AttemptTimeout ? remaining : options.AttemptTimeout;
-                    TResponse response = await transport.UnaryAsync(method, target, request, timeout, cancellationToken).ConfigureAwait(false);
+                    TResponse response = await transport.UnaryAsync(call, target, request, timeout, cancellationToken).ConfigureAwait(false);
                     router.OnReached(target);
                     failure = RedirectOf(request, response, target);
                     if (failure is null)
@@ -133,7 +134,7 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
         try
         {
             Protocol.V1.TopologyResponse topology = await transport.UnaryAsync(
-                Methods.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken).ConfigureAwait(false);
+                NodeCalls.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken).ConfigureAwait(false);
             Volatile.Write(ref _nothingToLearn, topology.ClusterId.Length == 0);
             return router.OnTopology(topology);
         }
@@ -147,7 +148,7 @@ internal sealed class RequestRunner(GrpcTransport transport, Router router, Retr
     /// <summary>
     /// An unconditional put cannot fail its condition: an answer without success that names a leader is a refusal, in the manner of kvstore.KVStore.
     /// </summary>
-    private static AttemptFailedException? RedirectOf(IMessage request, IMessage response, string address) =>
+    private static AttemptFailedException? RedirectOf(IMessage request, object response, string address) =>
         request is Protocol.V1.PutRequest { HasIfVersion: false } && response is Protocol.V1.PutResponse { Success: false } put
             ? new AttemptFailedException(Core.ErrorCode.NotLeader, $"{address} does not lead the key's shard.", AttemptOutcome.NothingDone, put.LeaderHint)
             : null;

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
@@ -74,7 +74,7 @@ internal sealed class WriteVoider(RequestRunner runner, KeyTurns turns, HengeCli
             {
                 try
                 {
-                    await runner.RunAsync(Methods.Txn, Nothing(key, number), key, repeatable: true, null, _stop.Token).ConfigureAwait(false);
+                    await runner.RunAsync(NodeCalls.Txn, Nothing(key, number), key, repeatable: true, null, _stop.Token).ConfigureAwait(false);
                     number.OnAnswered();
                     return true;
                 }

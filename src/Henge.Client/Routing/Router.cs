@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 

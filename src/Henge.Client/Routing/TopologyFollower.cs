@@ -1,10 +1,10 @@
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
 
 /// <summary>Keeps the router's map fresh: asks a node for its topology, and is answered when there is a newer one. Runs until disposed of.</summary>
-internal sealed class TopologyFollower(GrpcTransport transport, Router router, HengeClientOptions options) : IDisposable
+internal sealed class TopologyFollower(NodeTransport transport, Router router, HengeClientOptions options) : IDisposable
 {
     // The node answers when there is something new, or after a few seconds; this is only for a node that does neither.
     private static readonly TimeSpan PollTimeout = TimeSpan.FromSeconds(30);
@@ -49,7 +49,7 @@ internal sealed class TopologyFollower(GrpcTransport transport, Router router, H
             try
             {
                 Wire.TopologyRequest request = new() { NewerThanEpoch = epoch };
-                Wire.TopologyResponse answer = await transport.UnaryAsync(Methods.Topology, address, request, PollTimeout, _stop.Token).ConfigureAwait(false);
+                Wire.TopologyResponse answer = await transport.UnaryAsync(NodeCalls.Topology, address, request, PollTimeout, _stop.Token).ConfigureAwait(false);
                 router.OnReached(address);
                 pause = answer.Epoch != epoch ? LeastPause : Longer(pause);
                 epoch = answer.Epoch;

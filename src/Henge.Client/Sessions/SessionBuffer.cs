@@ -1,10 +1,9 @@
 using System.Buffers;
-using Henge.Protocol.Grpc;
 
 namespace Henge.Client;
 
 /// <summary>
-/// Framed messages that wait to be written. The last one is open: operations are added to it until it is large enough or written. Not thread-safe.
+/// Messages that wait to be written. The last one is open: operations are added to it until it is large enough or the batch is sealed. Not thread-safe.
 /// </summary>
 internal sealed class SessionBuffer
 {
@@ -16,33 +15,33 @@ internal sealed class SessionBuffer
     /// <summary>More than this is not kept for the next batch.</summary>
     private const int LimitKeptBytes = 1024 * 1024;
 
+    // Where messages end; those before _next have been taken.
+    private readonly List<int> _ends = [];
     private byte[] _bytes = ArrayPool<byte>.Shared.Rent(InitialBytes);
-    private int _messageStart = -1;
+    private int _openStart;
+    private int _next;
 
-    /// <summary>Bytes that wait.</summary>
+    /// <summary>Bytes that it holds.</summary>
     public int Length { get; private set; }
+
+    /// <summary>True when there are closed messages that have not been taken.</summary>
+    public bool HasMessages => _next < _ends.Count;
 
     /// <summary>Room for an element of the open message.</summary>
     public Span<byte> Take(int length)
     {
-        if (_messageStart >= 0 && Length - _messageStart + length > TargetMessageBytes)
+        if (Length - _openStart + length > TargetMessageBytes)
         {
-            Close();
+            Seal();
         }
 
-        int needed = Length + length + GrpcFrame.PrefixBytes;
+        int needed = Length + length;
         if (needed > _bytes.Length)
         {
             byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(needed, _bytes.Length * 2));
             _bytes.AsSpan(0, Length).CopyTo(larger);
             ArrayPool<byte>.Shared.Return(_bytes);
             _bytes = larger;
-        }
-
-        if (_messageStart < 0)
-        {
-            _messageStart = Length;
-            Length += GrpcFrame.PrefixBytes;
         }
 
         Span<byte> room = _bytes.AsSpan(Length, length);
@@ -58,31 +57,34 @@ internal sealed class SessionBuffer
         _bytes[place] = UnknownTag;
     }
 
-    /// <summary>Closes the open message and gives all that waits.</summary>
-    public ReadOnlyMemory<byte> Seal()
+    /// <summary>Closes the open message, if there is anything in it.</summary>
+    public void Seal()
     {
-        Close();
-        return _bytes.AsMemory(0, Length);
+        if (Length > _openStart)
+        {
+            _ends.Add(Length);
+            _openStart = Length;
+        }
+    }
+
+    /// <summary>Takes the first closed message that has not been taken. Valid until the buffer is cleared or added to.</summary>
+    public ReadOnlySpan<byte> Next()
+    {
+        int start = _next == 0 ? 0 : _ends[_next - 1];
+        return _bytes.AsSpan(start..(_ends[_next++]));
     }
 
     /// <summary>Makes it empty.</summary>
     public void Clear()
     {
         Length = 0;
-        _messageStart = -1;
+        _openStart = 0;
+        _next = 0;
+        _ends.Clear();
         if (_bytes.Length > LimitKeptBytes)
         {
             ArrayPool<byte>.Shared.Return(_bytes);
             _bytes = ArrayPool<byte>.Shared.Rent(InitialBytes);
-        }
-    }
-
-    private void Close()
-    {
-        if (_messageStart >= 0)
-        {
-            GrpcFrame.WritePrefix(_bytes.AsSpan(_messageStart), Length - _messageStart - GrpcFrame.PrefixBytes);
-            _messageStart = -1;
         }
     }
 }

@@ -1,5 +1,5 @@
 using System.Text;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
@@ -98,7 +98,7 @@ internal static class SessionDecoder
         return new AttemptFailedException(
             code,
             message.Length > 0 ? message : $"{address} answered with the error {code}.",
-            GrpcStatusReader.OutcomeOf(code, saidByHenge: true),
+            CallFailure.OutcomeOf(code, saidByHenge: true),
             hint);
     }
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.IO.Hashing;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
@@ -22,7 +22,7 @@ internal sealed class SessionDispatcher : IDisposable
 
     private const int LimitPooledCalls = 16_384;
 
-    private readonly GrpcTransport _transport;
+    private readonly NodeTransport _transport;
     private readonly Router _router;
     private readonly RequestRunner _runner;
     private readonly RetryBudget _budget;
@@ -38,7 +38,7 @@ internal sealed class SessionDispatcher : IDisposable
     private volatile bool _unsupported;
     private volatile bool _disposed;
 
-    public SessionDispatcher(GrpcTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, KeyTurns? turns, WriteVoider? voider, HengeClientOptions options)
+    public SessionDispatcher(NodeTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, KeyTurns? turns, WriteVoider? voider, HengeClientOptions options)
     {
         _transport = transport;
         _router = router;
@@ -218,24 +218,24 @@ internal sealed class SessionDispatcher : IDisposable
             {
                 case SessionCallKind.Get:
                     Wire.GetRequest get = WireMapping.Get(call.Key, call.GetOptions!, _options);
-                    call.GetResult = WireMapping.FromWire(await RunAsync(Methods.Get, get, call, prior).ConfigureAwait(false));
+                    call.GetResult = WireMapping.FromWire(await RunAsync(NodeCalls.Get, get, call, prior).ConfigureAwait(false));
                     break;
                 case SessionCallKind.Put:
                     Wire.PutRequest put = WireMapping.Put(call.Key, call.Value, call.PutOptions!);
                     put.ClientId = call.Number.ClientId;
                     put.Sequence = call.Number.Sequence;
                     put.SessionFlags = call.Number.Flags;
-                    call.PutResult = WireMapping.FromWire(await RunAsync(Methods.Put, put, call, prior).ConfigureAwait(false));
+                    call.PutResult = WireMapping.FromWire(await RunAsync(NodeCalls.Put, put, call, prior).ConfigureAwait(false));
                     break;
                 case SessionCallKind.Delete:
                     Wire.DeleteRequest delete = WireMapping.Delete(call.Key, call.DeleteOptions!);
                     delete.ClientId = call.Number.ClientId;
                     delete.Sequence = call.Number.Sequence;
                     delete.SessionFlags = call.Number.Flags;
-                    call.DeleteResult = WireMapping.FromWire(await RunAsync(Methods.Delete, delete, call, prior).ConfigureAwait(false));
+                    call.DeleteResult = WireMapping.FromWire(await RunAsync(NodeCalls.Delete, delete, call, prior).ConfigureAwait(false));
                     break;
                 default:
-                    call.TxnResult = WireMapping.FromWire(await RunAsync(Methods.Txn, call.Txn!, call, prior).ConfigureAwait(false));
+                    call.TxnResult = WireMapping.FromWire(await RunAsync(NodeCalls.Txn, call.Txn!, call, prior).ConfigureAwait(false));
                     break;
             }
 
@@ -248,9 +248,10 @@ internal sealed class SessionDispatcher : IDisposable
         }
     }
 
-    private Task<TResponse> RunAsync<TResponse>(GrpcMethod<TResponse> method, Google.Protobuf.IMessage request, SessionCall call, PriorFailure? prior)
-        where TResponse : class, Google.Protobuf.IMessage<TResponse> =>
-        _runner.RunAsync(method, request, call.Key, repeatable: true, call.Patience, call.CancellationToken, startedAt: call.StartedAt, prior: prior);
+    private Task<TResponse> RunAsync<TRequest, TResponse>(NodeCall<TRequest, TResponse> unary, TRequest request, SessionCall call, PriorFailure? prior)
+        where TRequest : class, Google.Protobuf.IMessage
+        where TResponse : class =>
+        _runner.RunAsync(unary, request, call.Key, repeatable: true, call.Patience, call.CancellationToken, startedAt: call.StartedAt, prior: prior);
 
     private void Sweep()
     {

@@ -1,4 +1,5 @@
-using Henge.Client.Grpc;
+using Grpc.Core;
+using Henge.Client.Transport;
 using Henge.Core;
 
 namespace Henge.Client;
@@ -9,27 +10,29 @@ namespace Henge.Client;
 /// </summary>
 internal sealed class SessionStream : IThreadPoolWorkItem
 {
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(1);
     private readonly SessionDispatcher _dispatcher;
     private readonly HengeClientOptions _options;
-    private readonly GrpcTransport _transport;
-    private readonly GrpcDuplexStream _duplex;
+    private readonly NodeChannel _node;
+    private readonly AsyncDuplexStreamingCall<SessionStream, SessionFrame> _call;
+    private readonly Task _reading;
     private readonly Lock _lock = new();
     private readonly CallTable _calls = new();
     private SessionBuffer _open = new();
-    private SessionBuffer _spare = new();
+    private SessionBuffer _leaving = new();
     private long _batch = 1;
     private long _sentBatch;
     private bool _writing;
     private AttemptFailedException? _broken;
 
-    public SessionStream(SessionDispatcher dispatcher, GrpcTransport transport, HengeClientOptions options, string address)
+    public SessionStream(SessionDispatcher dispatcher, NodeTransport transport, HengeClientOptions options, string address)
     {
-        _transport = transport;
         _dispatcher = dispatcher;
         _options = options;
         Address = address;
-        _duplex = transport.OpenDuplex(Methods.SessionPath, address);
-        _ = ReadAsync();
+        _node = transport.ChannelOf(address);
+        _call = transport.OpenDuplex(SessionMethod.Instance, _node);
+        _reading = ReadAsync();
     }
 
     /// <summary>The node.</summary>
@@ -56,7 +59,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     public AttemptFailedException? TrySubmit(SessionCall call)
     {
         int size = SessionEncoder.SizeOf(call, _options);
-        call.TimeoutMs = (uint)Math.Clamp(_transport.TimeoutOfNode(Address, call.AttemptPatience).TotalMilliseconds, 1, int.MaxValue);
+        call.TimeoutMs = (uint)Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptPatience, _node.HasAnswered).TotalMilliseconds, 1, int.MaxValue);
         lock (_lock)
         {
             if (_broken is { } broken)
@@ -96,44 +99,58 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     {
         try
         {
-            // Before anything is taken out of the buffer: what waits for a connection has not been sent.
-            await _duplex.OpenAsync().ConfigureAwait(false);
+            while (HasMore())
+            {
+                await _call.RequestStream.WriteAsync(this).ConfigureAwait(false);
+            }
         }
-        catch (AttemptFailedException e)
+        catch (Exception e)
         {
-            Break(e);
-            return;
+            // A node that refuses the call answers and closes the stream; the answer, which the reader has, says why, and that nothing was done.
+            await Task.WhenAny(_reading, Task.Delay(AnswerPatience)).ConfigureAwait(false);
+            Break(e is RpcException failed
+                ? CallFailure.From(failed, Address)
+                : new AttemptFailedException(ErrorCode.Unavailable, $"The connection to {Address} broke: {e.Message}", AttemptOutcome.Unknown, connectionFailed: true, inner: e));
         }
+    }
 
-        while (true)
+    private bool HasMore()
+    {
+        lock (_lock)
         {
-            SessionBuffer batch;
+            return _writing = _broken is null && (_leaving.HasMessages || _open.Length > 0);
+        }
+    }
+
+    /// <summary>
+    /// Writes the next message. The library calls this when there is a connection to write to, and not before: what waits for a connection stays in the open buffer, and has not been sent.
+    /// </summary>
+    public void WriteMessage(SerializationContext context)
+    {
+        if (!_leaving.HasMessages)
+        {
             lock (_lock)
             {
-                if (_broken is not null || _open.Length == 0)
+                if (_broken is { } broken)
                 {
-                    _writing = false;
-                    return;
+                    // Its calls have been told that nothing of what waited was sent.
+                    throw broken;
                 }
 
-                batch = _open;
-                _open = _spare;
-                _spare = batch;
+                _leaving.Clear();
+                (_open, _leaving) = (_leaving, _open);
                 _sentBatch = _batch++;
             }
 
-            try
-            {
-                await _duplex.WriteAsync(batch.Seal()).ConfigureAwait(false);
-            }
-            catch (AttemptFailedException e)
-            {
-                Break(e);
-                return;
-            }
-
-            batch.Clear();
+            _leaving.Seal();
         }
+
+        ReadOnlySpan<byte> message = _leaving.Next();
+        context.SetPayloadLength(message.Length);
+        System.Buffers.IBufferWriter<byte> writer = context.GetBufferWriter();
+        message.CopyTo(writer.GetSpan(message.Length));
+        writer.Advance(message.Length);
+        context.Complete();
     }
 
     private async Task ReadAsync()
@@ -141,18 +158,23 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         AttemptFailedException failure;
         try
         {
-            while (await _duplex.ReadAsync().ConfigureAwait(false) is { } message)
+            while (await _call.ResponseStream.MoveNext(CancellationToken.None).ConfigureAwait(false))
             {
+                using SessionFrame frame = _call.ResponseStream.Current;
                 _dispatcher.OnReached(Address);
-                _transport.OnAnswered(Address);
-                Receive(message.Span);
+                _node.HasAnswered = true;
+                Receive(frame.Span);
             }
 
             failure = new AttemptFailedException(ErrorCode.Unavailable, $"{Address} ended the session; it is stopping.", AttemptOutcome.Unknown);
         }
-        catch (AttemptFailedException e)
+        catch (RpcException e)
         {
-            failure = e;
+            failure = CallFailure.From(e, Address);
+        }
+        catch (ObjectDisposedException e)
+        {
+            failure = CallFailure.From(e, Address, sent: true);
         }
         catch (FormatException e)
         {
@@ -249,7 +271,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
         foreach (SessionCall call in late)
         {
-            _dispatcher.OnFailure(call, GrpcFailure.TimedOut(Address, call.AttemptPatience, call.IsSent), Address);
+            _dispatcher.OnFailure(call, CallFailure.TimedOut(Address, call.AttemptPatience, call.IsSent), Address);
         }
     }
 
@@ -288,7 +310,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
             }
         }
 
-        _duplex.Cancel();
+        _call.Dispose();
         _dispatcher.OnBroken(this, failure);
         foreach (SessionCall call in calls)
         {

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Henge.Client.Grpc;
+using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
@@ -9,7 +9,7 @@ namespace Henge.Client;
 internal static class WatchLoop
 {
     public static async IAsyncEnumerable<WatchEvent> RunAsync(
-        GrpcTransport transport, Router router, HengeClientOptions client, WatchOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+        NodeTransport transport, Router router, HengeClientOptions client, WatchOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         WatchProgress progress = new(options);
         TimeProvider time = client.TimeProvider;
@@ -21,12 +21,12 @@ internal static class WatchLoop
             cancellationToken.ThrowIfCancellationRequested();
             string address = router.Choose(default, avoid);
             AttemptFailedException? failure = null;
-            GrpcServerStream<Wire.WatchEvent>? stream = null;
+            WatchCall? stream = null;
             try
             {
                 Wire.WatchRequest request = WireMapping.Watch(options);
                 progress.ApplyTo(request);
-                stream = await transport.ServerStreamAsync(Methods.Watch, address, request, timeout: null, cancellationToken).ConfigureAwait(false);
+                stream = await transport.WatchAsync(address, request, cancellationToken).ConfigureAwait(false);
                 router.OnReached(address);
             }
             catch (AttemptFailedException e)

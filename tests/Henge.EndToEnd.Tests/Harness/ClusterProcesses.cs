@@ -207,7 +207,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
             using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Addresses[node]}{path}"), _cancel);
             return answer.StatusCode == HttpStatusCode.OK;
         }
-        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or SocketException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
         {
             return false;
         }

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Henge.Client.Grpc;
+namespace Henge.Client.Transport;
 
 /// <summary>
 /// Sources of cancellation that are used again: one for each call under way, which ends it when its time is up or when its caller gives up. Making two for each call, with a

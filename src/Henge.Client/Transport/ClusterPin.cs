@@ -1,4 +1,4 @@
-namespace Henge.Client;
+namespace Henge.Client.Transport;
 
 /// <summary>
 /// The cluster that a client belongs to: the one it was told, or that of the first node that told it a topology. It goes with every call, so that a node of another cluster refuses it before it

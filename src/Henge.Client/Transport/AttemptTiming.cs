@@ -1,4 +1,4 @@
-namespace Henge.Client;
+namespace Henge.Client.Transport;
 
 /// <summary>How an attempt's time is shared between the client and the node that it asks.</summary>
 internal static class AttemptTiming

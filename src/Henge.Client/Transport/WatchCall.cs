@@ -1,0 +1,33 @@
+using Grpc.Core;
+using Wire = Henge.Protocol.V1;
+
+namespace Henge.Client.Transport;
+
+/// <summary>The events of one watch on one node. One reader at a time; dispose of it to end the call.</summary>
+internal sealed class WatchCall(AsyncServerStreamingCall<Wire.WatchEvent> call, string address) : IDisposable
+{
+    /// <summary>
+    /// The next event; null when the call ended well. Throws <see cref="AttemptFailedException"/> when it ended otherwise, and
+    /// <see cref="OperationCanceledException"/> when <paramref name="lifetime"/>, with which the call was made, was cancelled.
+    /// </summary>
+    public async ValueTask<Wire.WatchEvent?> ReadAsync(CancellationToken lifetime)
+    {
+        try
+        {
+            return await call.ResponseStream.MoveNext(CancellationToken.None).ConfigureAwait(false) ? call.ResponseStream.Current : null;
+        }
+        catch (RpcException e)
+        {
+            lifetime.ThrowIfCancellationRequested();
+            throw CallFailure.From(e, address);
+        }
+        catch (ObjectDisposedException e)
+        {
+            lifetime.ThrowIfCancellationRequested();
+            throw CallFailure.From(e, address, sent: true);
+        }
+    }
+
+    /// <summary>Ends the call; the node is told.</summary>
+    public void Dispose() => call.Dispose();
+}
