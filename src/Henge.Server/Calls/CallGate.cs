@@ -127,7 +127,15 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         finally
         {
             guard?.GiveBack();
-            await terms.EndAsync();
+            if (terms.ReservedBytes > 0)
+            {
+                await terms.EndAsync();
+            }
+            else
+            {
+                terms.End();
+            }
+
             End(context, duration, started);
         }
     }

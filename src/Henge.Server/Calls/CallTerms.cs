@@ -102,15 +102,12 @@ internal sealed class CallTerms(CallGate gate, HttpContext context)
         }
     }
 
-    /// <summary>After the call: waits until what is reserved has been taken, and lets go of everything.</summary>
+    /// <summary>After a call whose answer is reserved: waits until it has been taken, and lets go of everything.</summary>
     public async Task EndAsync()
     {
         try
         {
-            if (ReservedBytes > 0)
-            {
-                await TakenAsync(context.Response.BodyWriter.FlushAsync(CancellationToken.None).AsTask());
-            }
+            await TakenAsync(context.Response.BodyWriter.FlushAsync(CancellationToken.None).AsTask());
         }
         catch (Exception e) when (e is RpcException or OperationCanceledException or IOException)
         {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Threading.Channels;
 using Google.Protobuf;
@@ -45,7 +46,7 @@ internal sealed class OpenStream : IAsyncDisposable
         using CancellationTokenSource patience = new(RunningServer.Patience);
         byte[] prefix = new byte[5];
         await _body.ReadExactlyAsync(prefix, patience.Token);
-        byte[] message = new byte[GrpcFrame.ReadPrefix(prefix, int.MaxValue, out _)];
+        byte[] message = new byte[BinaryPrimitives.ReadUInt32BigEndian(prefix.AsSpan(1))];
         await _body.ReadExactlyAsync(message, patience.Token);
         T parsed = new();
         parsed.MergeFrom(message);

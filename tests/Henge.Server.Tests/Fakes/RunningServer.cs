@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
+using Henge.Protocol;
 using Henge.Protocol.Grpc;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Routing;
@@ -43,7 +44,8 @@ internal sealed class RunningServer : IAsyncDisposable
     public static byte[] Frame(ReadOnlySpan<byte> message, bool compressed = false)
     {
         byte[] frame = new byte[5 + message.Length];
-        GrpcFrame.WritePrefix(frame, message.Length, compressed);
+        frame[0] = compressed ? (byte)1 : (byte)0;
+        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(1), (uint)message.Length);
         message.CopyTo(frame.AsSpan(5));
         return frame;
     }
@@ -121,7 +123,7 @@ internal sealed record CallResult(HttpStatusCode HttpStatus, GrpcStatusCode? Sta
             int length = (int)BinaryPrimitives.ReadUInt32BigEndian(Body.AsSpan(at + 1));
             ReadOnlySpan<byte> bytes = Body.AsSpan(at + 5, length);
             T message = new();
-            message.MergeFrom(Body[at] == 1 ? GrpcGzip.Decompress(new System.Buffers.ReadOnlySequence<byte>(bytes.ToArray()), int.MaxValue) : bytes.ToArray());
+            message.MergeFrom(Body[at] == 1 ? GzipMember.Inflate(bytes.ToArray(), int.MaxValue) : bytes.ToArray());
             messages.Add(message);
             at += 5 + length;
         }

@@ -1,61 +1,70 @@
-using System.Buffers;
+using System.IO.Pipelines;
+using Grpc.Core;
 using Henge.Core;
 using Henge.Protocol.Grpc;
+using Henge.Server.Calls;
 using Henge.Server.Kv;
+using Henge.Server.Metrics;
+using Henge.Server.Tests.Fakes;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Henge.Server.Tests.Grpc;
 
 public sealed class FramingTests
 {
     [Fact]
-    public void Random_bytes_in_random_pieces_frame_as_a_model_says()
+    public async Task Random_bytes_in_random_pieces_are_judged_as_a_model_says()
     {
+        const int Limit = 10;
         Random random = new(77);
+        using ServerMetrics metrics = new();
+        CallGate gate = new(
+            new GrpcLimits { MessageBytes = Limit }, new FakeNode(), metrics, new CallErrors(NullLogger.Instance, CancellationToken.None), CancellationToken.None);
         for (int round = 0; round < 3000; round++)
         {
-            byte[] stream = new byte[random.Next(60)];
-            random.NextBytes(stream);
-            if (random.Next(3) > 0)
-            {
-                // Mostly small, mostly good prefixes.
-                for (int at = 0; at + 5 <= stream.Length; at += 5 + stream[at + 4])
-                {
-                    stream[at] = (byte)random.Next(random.Next(10) == 0 ? 3 : 2);
-                    stream[at + 1] = 0;
-                    stream[at + 2] = 0;
-                    stream[at + 3] = (byte)(random.Next(20) == 0 ? 1 : 0);
-                    stream[at + 4] = (byte)random.Next(12);
-                }
-            }
+            byte[] stream = RandomStream(random);
+            DefaultHttpContext context = new();
+            Pipe pipe = new();
+            MessageGuard guard = new(pipe.Reader, new CallTerms(gate, context), context);
+            Task written = WriteAsync(pipe.Writer, stream, random);
 
-            const int Limit = 10;
-            ReadOnlySequence<byte> buffer = Cut(stream, random);
+            // As the library reads: whole messages, and otherwise nothing.
             int position = 0;
             while (true)
             {
                 (bool bad, bool more, int length) = Model(stream, position, Limit);
                 try
                 {
-                    bool found = GrpcFrame.TryRead(ref buffer, Limit, out ReadOnlySequence<byte> message, out bool compressed);
-                    Assert.False(bad);
-                    Assert.Equal(!more, found);
-                    if (!found)
+                    ReadResult read = await guard.ReadAsync(TestContext.Current.CancellationToken);
+                    Assert.False(bad && read.IsCompleted, "What is bad was not noticed.");
+                    if (!bad && !more && read.Buffer.Length >= 5 + length)
                     {
-                        Assert.Equal(stream.Length - position, buffer.Length);
-                        break;
+                        guard.AdvanceTo(read.Buffer.GetPosition(5 + length));
+                        position += 5 + length;
+                        continue;
                     }
 
-                    Assert.Equal(stream.AsSpan(position + 5, length).ToArray(), message.ToArray());
-                    Assert.Equal(stream[position] == 1, compressed);
-                    position += 5 + length;
+                    guard.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                    if (read.IsCompleted)
+                    {
+                        Assert.True(more);
+                        Assert.Equal(stream.Length - position, read.Buffer.Length);
+                        break;
+                    }
                 }
-                catch (GrpcException)
+                catch (RpcException)
                 {
                     Assert.True(bad);
                     break;
                 }
             }
+
+            await written;
+            guard.GiveBack();
         }
+
+        Assert.Equal(0, gate.Budget.TakenBytes);
     }
 
     [Fact]
@@ -167,33 +176,35 @@ public sealed class FramingTests
         return stream[position] > 1 || length > limit ? (true, false, 0) : (false, stream.Length - position - 5 < length, (int)length);
     }
 
-    private static ReadOnlySequence<byte> Cut(byte[] bytes, Random random)
+    private static byte[] RandomStream(Random random)
     {
-        Segment first = new(ReadOnlyMemory<byte>.Empty, 0);
-        Segment last = first;
+        byte[] stream = new byte[random.Next(60)];
+        random.NextBytes(stream);
+        if (random.Next(3) > 0)
+        {
+            // Mostly small, mostly good prefixes.
+            for (int at = 0; at + 5 <= stream.Length; at += 5 + stream[at + 4])
+            {
+                stream[at] = (byte)random.Next(random.Next(10) == 0 ? 3 : 2);
+                stream[at + 1] = 0;
+                stream[at + 2] = 0;
+                stream[at + 3] = (byte)(random.Next(20) == 0 ? 1 : 0);
+                stream[at + 4] = (byte)random.Next(12);
+            }
+        }
+
+        return stream;
+    }
+
+    private static async Task WriteAsync(PipeWriter writer, byte[] bytes, Random random)
+    {
         for (int at = 0; at < bytes.Length;)
         {
             int length = Math.Min(random.Next(1, 9), bytes.Length - at);
-            last = last.Append(bytes.AsMemory(at, length));
+            await writer.WriteAsync(bytes.AsMemory(at, length));
             at += length;
         }
 
-        return new ReadOnlySequence<byte>(first, 0, last, last.Memory.Length);
-    }
-
-    private sealed class Segment : ReadOnlySequenceSegment<byte>
-    {
-        public Segment(ReadOnlyMemory<byte> memory, long index)
-        {
-            Memory = memory;
-            RunningIndex = index;
-        }
-
-        public Segment Append(ReadOnlyMemory<byte> memory)
-        {
-            Segment next = new(memory, RunningIndex + Memory.Length);
-            Next = next;
-            return next;
-        }
+        await writer.CompleteAsync();
     }
 }
