@@ -1,5 +1,4 @@
 using Henge.Cli;
-using Henge.Cli.Context;
 using Henge.Native;
 
 return NodeCommands.MayBeAskedFor(args)

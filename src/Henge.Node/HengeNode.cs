@@ -1,7 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
-using Henge.Node.Peers;
+using Henge.Node.Context;
+using Henge.Node.Opening;
 using Henge.Node.Reads;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
@@ -33,8 +33,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     {
         _parts = parts;
         _context = parts.Context;
-        _barriers = new BarrierCoordinator(_context);
-        _inbox = new PeerInbox(_context);
+        _barriers = new BarrierCoordinator(_context, parts.Workers);
+        _inbox = new PeerInbox(_context, parts.Workers, parts.Incarnations, parts.Clocks, parts.Messages);
         _upkeep = new NodeUpkeep(parts);
         _context.LeadershipChanged = OnLeadershipChanged;
     }
@@ -64,7 +64,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     public string ClusterId => _context.Cluster.Id;
 
     /// <summary>Messages between the doors of nodes, which may be lost.</summary>
-    public IPeerMessages Messages => _context.Messages;
+    public IPeerMessages Messages => _parts.Messages;
 
     /// <summary>Its parts, for the simulator.</summary>
     internal NodeParts Parts => _parts;
@@ -80,7 +80,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     {
         _context.TickBaseMs = _context.MonotonicMs;
         _context.Environment.Transport?.Start(this);
-        foreach (Worker worker in _context.Workers)
+        foreach (Worker worker in _parts.Workers)
         {
             worker.Post(new WorkerAction(static w => w.Begin()));
         }
@@ -94,7 +94,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             return;
         }
 
-        foreach (Worker worker in _context.Workers)
+        foreach (Worker worker in _parts.Workers)
         {
             worker.SignalTick();
         }
@@ -102,7 +102,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         _upkeep.LookForDamage();
         if (++_ticks % SpaceTicks == 0)
         {
-            _context.Log.CheckSpace();
+            _parts.Log.CheckSpace();
             _upkeep.Run();
         }
     }
@@ -206,11 +206,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             Shards = shards,
             EngineName = _context.Engine.Name,
             Engine = _context.Engine.GetStatistics(),
-            LogBytes = _context.Log.SizeBytes,
-            LogSegments = _context.Log.Segments,
-            LogSyncs = _context.Log.Syncs,
-            RefusedPeers = _context.Hellos.Refused,
-            Clock = _context.Clocks.Read(shards),
+            LogBytes = _parts.Log.SizeBytes,
+            LogSegments = _parts.Log.Segments,
+            LogSyncs = _parts.Log.Syncs,
+            RefusedPeers = _parts.Hellos.Refused,
+            Clock = _parts.Clocks.Read(shards),
             Activity = _context.Counters.Read() with
             {
                 ElectionTimes = _context.Elections.Read(),
@@ -310,15 +310,15 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
 
         _context.IsStopping = true;
-        int missing = _context.Workers.Length;
-        foreach (Worker worker in _context.Workers)
+        int missing = _parts.Workers.Length;
+        foreach (Worker worker in _parts.Workers)
         {
             worker.Post(new WorkerAction(w =>
             {
                 w.Stop();
                 if (Interlocked.Decrement(ref missing) == 0)
                 {
-                    _context.Log.Stop(stopped);
+                    _parts.Log.Stop(stopped);
                 }
             }));
         }
@@ -334,10 +334,10 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     }
 
     /// <inheritdoc/>
-    byte[] IPeerReceiver.HelloTo(NodeId peer) => _context.Hellos.HelloTo(peer);
+    byte[] IPeerReceiver.HelloTo(NodeId peer) => _parts.Hellos.HelloTo(peer);
 
     /// <inheritdoc/>
-    bool IPeerReceiver.OnHello(ReadOnlySpan<byte> frame, out NodeId peer) => _context.Hellos.OnHello(frame, out peer);
+    bool IPeerReceiver.OnHello(ReadOnlySpan<byte> frame, out NodeId peer) => _parts.Hellos.OnHello(frame, out peer);
 
     /// <inheritdoc/>
     void IPeerReceiver.OnFrame(ReadOnlySpan<byte> frame)
@@ -351,7 +351,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     void IPeerReceiver.OnDisconnected(NodeId peer)
     {
-        foreach (Worker worker in _context.Workers)
+        foreach (Worker worker in _parts.Workers)
         {
             worker.Post(new WorkerAction(w => w.Forwards.OnDisconnected(peer)));
         }
@@ -426,13 +426,13 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
 
         operation.Shard = _context.Shards.ShardOf(operation.Key.Span);
-        _context.WorkerOf(operation.Shard).Submit(operation);
+        _parts.WorkerOf(operation.Shard).Submit(operation);
     }
 
     // One chain for each worker, newest first, as its queue wants it.
     private void SubmitAdmitted(ReadOnlySpan<Operation> operations)
     {
-        Worker[] workers = _context.Workers;
+        Worker[] workers = _parts.Workers;
         var newest = System.Buffers.ArrayPool<Operation?>.Shared.Rent(2 * workers.Length);
         Array.Clear(newest, 0, 2 * workers.Length);
         long now = _context.MonotonicMs;

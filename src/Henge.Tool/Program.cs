@@ -1,5 +1,4 @@
 using Henge.Cli;
-using Henge.Cli.Context;
 using Henge.Tool;
 
 return await ProcessContext.RunAsync(static context => new CliApp(context, ToolCommands.Create), args).ConfigureAwait(false);

@@ -1,4 +1,4 @@
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Raft;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;

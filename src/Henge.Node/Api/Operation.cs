@@ -1,5 +1,4 @@
 using Henge.Core;
-using Henge.Storage;
 
 namespace Henge.Node.Api;
 

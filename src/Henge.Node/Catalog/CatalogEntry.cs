@@ -1,13 +1,13 @@
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Storage;
 
 namespace Henge.Node.Catalog;
 
 /// <summary>An entry of the catalog that is written once and for all, by whoever first finds that it is not there. Thread-safe.</summary>
-internal sealed class CatalogEntry(NodeContext node, byte[] key)
+internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte[] key)
 {
     private int _writing;
 
@@ -21,7 +21,7 @@ internal sealed class CatalogEntry(NodeContext node, byte[] key)
         catch (HengeException e) when (e.Code == ErrorCode.Corruption)
         {
             text = "";
-            node.WorkerOf(ShardId.Catalog).ReplicaOf(ShardId.Catalog)?.Machine.ReportDamage(e);
+            catalog.ReportDamage(e);
             return false;
         }
     }
@@ -60,7 +60,7 @@ internal sealed class CatalogEntry(NodeContext node, byte[] key)
             DeadlineMs = node.MonotonicMs + node.Options.DefaultDeadlineMs,
         };
         node.Admit(1);
-        node.WorkerOf(ShardId.Catalog).Submit(write);
+        catalog.Submit(write);
     }
 
     private sealed class WriteOperation(CatalogEntry owner) : Operation

@@ -1,17 +1,17 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 
 namespace Henge.Node.Catalog;
 
 /// <summary>
 /// What the cluster was made with, as the catalog has it under <c>cluster</c> (docs/formats.md, "Catalog"). A node whose own settings are others has no place in the cluster. Thread-safe.
 /// </summary>
-internal sealed class ClusterRecord(NodeContext node)
+internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : IClusterRecord
 {
     private const int IdLength = 32;
-    private readonly CatalogEntry _entry = new(node, Encoding.UTF8.GetBytes("cluster"));
+    private readonly CatalogEntry _entry = new(node, catalog, Encoding.UTF8.GetBytes("cluster"));
     private readonly string _own = node.Identity.Founding.ToText();
     private string _id = "";
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 
 namespace Henge.Node.Catalog;
 
@@ -9,10 +9,10 @@ namespace Henge.Node.Catalog;
 /// Which data directory each member runs with, as the catalog has it. A member writes itself in when it first starts, once and for all; one that comes back
 /// with another directory has lost what it promised (votes, acknowledged entries), and the others do not listen to it. Thread-safe.
 /// </summary>
-internal sealed class Incarnations(NodeContext node)
+internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : IIncarnations
 {
     private readonly ulong[] _known = new ulong[node.Members.Count + 1];
-    private readonly CatalogEntry[] _entries = [.. node.Members.Select(m => new CatalogEntry(node, Encoding.UTF8.GetBytes("node/" + m.Name)))];
+    private readonly CatalogEntry[] _entries = [.. node.Members.Select(m => new CatalogEntry(node, catalog, Encoding.UTF8.GetBytes("node/" + m.Name)))];
 
     /// <summary>The incarnation of a member; 0 while it is not known.</summary>
     public ulong Of(NodeId id) => Volatile.Read(ref _known[id.Value]);

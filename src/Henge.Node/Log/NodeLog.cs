@@ -1,7 +1,6 @@
 using System.Buffers;
 using Henge.Core;
-using Henge.Node.Hosting;
-using Henge.Node.Workers;
+using Henge.Node.Context;
 using Henge.Raft;
 using Henge.Storage;
 using Henge.Storage.Files;
@@ -21,7 +20,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
     private readonly LogBatch _filling;
     private readonly List<(NodeLogBatch Batch, int Record)> _filled = [];
     private readonly List<NodeLogBatch> _queue = [];
-    private readonly Queue<(Worker Owner, long Number, uint Segment)> _handedBack = new();
+    private readonly Queue<(ILogBatchOwner Owner, long Number, uint Segment)> _handedBack = new();
     private readonly NodeLogSpace _space;
     private NodeLogBatch? _head;
     private int _queueBatch;
@@ -208,7 +207,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
         if (check && !_stalled)
         {
             // What the workers have not been told of yet is not in their indexes.
-            long keepFrom = _handedBack.TryPeek(out (Worker Owner, long Number, uint Segment) oldest) ? oldest.Segment : long.MaxValue;
+            long keepFrom = _handedBack.TryPeek(out (ILogBatchOwner Owner, long Number, uint Segment) oldest) ? oldest.Segment : long.MaxValue;
             _space.Free(_log, _filling, keepFrom, ref _syncs);
         }
 
@@ -261,10 +260,10 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
                 _handedBack.Enqueue((batch.Owner, batch.Number, batch.Locations[0].Position.SegmentId));
             }
 
-            batch.Owner.Post(batch);
+            batch.Owner.OnWritten();
         }
 
-        while (_handedBack.TryPeek(out (Worker Owner, long Number, uint Segment) oldest) && oldest.Owner.LogBatchesDone >= oldest.Number)
+        while (_handedBack.TryPeek(out (ILogBatchOwner Owner, long Number, uint Segment) oldest) && oldest.Owner.BatchesDone >= oldest.Number)
         {
             _handedBack.Dequeue();
         }

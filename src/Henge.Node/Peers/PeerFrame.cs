@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Henge.Core;
+using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
 
@@ -37,12 +38,6 @@ internal enum PeerRecordKind : byte
     /// <summary>A message of the sender's doors for the receiver's; may be lost.</summary>
     Message = 15,
 }
-
-/// <summary>Who sends a frame. Every frame says it, so that no frame of a stranger is ever taken, whatever the transport does.</summary>
-/// <param name="Cluster">A hash of what the sender's cluster was made with (<see cref="Hosting.FoundingSettings.ComputeDigest"/>).</param>
-/// <param name="Node">The sender.</param>
-/// <param name="Incarnation">The number that the sender's data directory was given when it was made.</param>
-internal readonly record struct PeerSender(ulong Cluster, NodeId Node, ulong Incarnation);
 
 /// <summary>Whom a frame is for.</summary>
 /// <param name="Node">The receiver.</param>

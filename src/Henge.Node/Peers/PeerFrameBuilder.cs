@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using Henge.Core;
+using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
 

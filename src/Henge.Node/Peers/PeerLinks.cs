@@ -1,5 +1,5 @@
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Raft;
 
 namespace Henge.Node.Peers;

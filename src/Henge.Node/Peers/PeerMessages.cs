@@ -1,7 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
-using Henge.Raft;
+using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
 

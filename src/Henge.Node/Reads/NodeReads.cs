@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Watch;
 using Henge.Storage;
@@ -31,7 +32,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         {
             value.Dispose();
             Notice(machine, e);
-            if (e is HengeException { Code: ErrorCode.Corruption } && (machine.Bugs & Hosting.NodeBugs.AnswerFromDamaged) != 0)
+            if (e is HengeException { Code: ErrorCode.Corruption } && (machine.Bugs & NodeBugs.AnswerFromDamaged) != 0)
             {
                 return false;
             }

@@ -1,6 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Workers;
 
 namespace Henge.Node.Replication;
@@ -29,7 +29,7 @@ internal sealed class ShardBarrier(BarrierCoordinator.Round round) : Operation
 /// highest version that anything acknowledged can have; then history is closed at that version (or at now, if that is later) wherever it is not closed
 /// yet, so that no later write can come to lie below the cut. Barriers that come while a round is under way share the next one. Thread-safe.
 /// </summary>
-internal sealed class BarrierCoordinator(NodeContext node)
+internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
 {
     private readonly Lock _gate = new();
     private OperationList _waiting;
@@ -64,7 +64,7 @@ internal sealed class BarrierCoordinator(NodeContext node)
 
     private Round NextRound()
     {
-        var round = new Round(this, node, _waiting);
+        var round = new Round(this, node, workers, _waiting);
         _waiting = default;
         return round;
     }
@@ -92,15 +92,17 @@ internal sealed class BarrierCoordinator(NodeContext node)
     {
         private readonly BarrierCoordinator _coordinator;
         private readonly NodeContext _node;
+        private readonly Worker[] _workers;
         private readonly ShardBarrier[] _parts;
         private OperationList _operations;
         private BarrierPhase _phase;
         private int _missing;
 
-        public Round(BarrierCoordinator coordinator, NodeContext node, OperationList operations)
+        public Round(BarrierCoordinator coordinator, NodeContext node, Worker[] workers, OperationList operations)
         {
             _coordinator = coordinator;
             _node = node;
+            _workers = workers;
             _operations = operations;
             _parts = new ShardBarrier[node.Shards.Count];
         }
@@ -193,7 +195,7 @@ internal sealed class BarrierCoordinator(NodeContext node)
             foreach (ShardBarrier part in _parts)
             {
                 _node.Admit(1);
-                _node.WorkerOf(part.Shard).Submit(part);
+                _workers[part.Shard.Value % (uint)_workers.Length].Submit(part);
             }
         }
 

@@ -1,4 +1,4 @@
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Raft;
 
 namespace Henge.Node.Replication;

@@ -1,5 +1,5 @@
 using Henge.Core;
-using Henge.Node.Peers;
+using Henge.Node.Context;
 using Henge.Raft;
 
 namespace Henge.Node.Replication;

@@ -1,5 +1,5 @@
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Log;
 using Henge.Raft;
 
@@ -27,7 +27,7 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         }
 
         NodeOptions options = replica.Node.Options;
-        long size = replica.Node.Log.SizeBytes;
+        long size = replica.Worker.Log.SizeBytes;
         LogIndex durable = new(Math.Min(replica.Node.Engine.GetDurablePosition(replica.Shard.Value), group.AppliedIndex.Value));
         if (size > options.LogBudgetBytes / 2)
         {
@@ -49,7 +49,7 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         {
             Compact(target);
         }
-        else if (!_underWay && size > options.LogBudgetBytes && log.OldestSegment == replica.Node.Log.FirstSegment)
+        else if (!_underWay && size > options.LogBudgetBytes && log.OldestSegment == replica.Worker.Log.FirstSegment)
         {
             Move();
         }

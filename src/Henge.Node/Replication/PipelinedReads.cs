@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.Workers;
 
 namespace Henge.Node.Replication;
@@ -8,7 +9,7 @@ namespace Henge.Node.Replication;
 /// Reads of pipelines that came behind writes of the same pipeline to the same key: they begin when those have ended, so that a pipeline sees what it has written.
 /// Belongs to the shard's worker.
 /// </summary>
-internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, ReadAdmission admission)
+internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, ShardReads reads)
 {
     private OperationList _waiting;
 
@@ -16,14 +17,14 @@ internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, Rea
     public void Add(Operation read)
     {
         bool mayWait = read.Pipeline != 0 && read.ReadVersion.IsZero && read.Consistency != ReadConsistency.Stale
-            && (replica.Node.Options.Bugs & Hosting.NodeBugs.ReadBesideOwnWrites) == 0;
+            && (replica.Node.Options.Bugs & NodeBugs.ReadBesideOwnWrites) == 0;
         if (mayWait && order.MustWait(read))
         {
             _waiting.Add(read);
         }
         else
         {
-            admission.Add(read);
+            reads.Add(read);
         }
     }
 
@@ -44,7 +45,7 @@ internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, Rea
             }
             else
             {
-                admission.Add(read);
+                reads.Add(read);
             }
         }
 

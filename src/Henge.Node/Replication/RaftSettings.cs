@@ -1,5 +1,5 @@
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Raft;
 
 namespace Henge.Node.Replication;
@@ -12,7 +12,7 @@ internal static class RaftSettings
     /// stand for election one after the other, and the first last, since it is mostly the one that is gone: two that stand at once would split the votes, and
     /// the shard would wait for another timeout (decision 0112).
     /// </summary>
-    public static RaftOptions Of(NodeContext node, IReadOnlyList<NodeId> replicas)
+    public static RaftOptions Of(NodeContext node, IReadOnlyList<NodeId> replicas, int maxEntryBytes)
     {
         NodeOptions options = node.Options;
         int place = 0;
@@ -30,7 +30,7 @@ internal static class RaftSettings
             ElectionDelayTicks = turn * options.ElectionTicks * 2 / 5,
             HeartbeatTicks = options.HeartbeatTicks,
             AlignHeartbeats = true,
-            EntryLimitBytes = Math.Min(RaftMessageCodec.MaxEntryBytes, node.Log.MaxEntryBytes),
+            EntryLimitBytes = Math.Min(RaftMessageCodec.MaxEntryBytes, maxEntryBytes),
             AppendLimitBytes = options.PeerFrameBytes / 2,
             RecentEntriesLimitBytes = Math.Max(64 * 1024, options.LogCacheBytes / node.Identity.Shards),
             // An id stands for a data directory here, and one that is empty or another is refused (Incarnations): who comes back has all that it promised.

@@ -1,10 +1,7 @@
 using Henge.Core;
-using Henge.Node.Api;
-using Henge.Node.Hosting;
 using Henge.Node.Log;
 using Henge.Node.StateMachine;
 using Henge.Raft;
-using Henge.Storage.Files;
 
 namespace Henge.Node.Replication;
 

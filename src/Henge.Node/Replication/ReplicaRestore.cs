@@ -1,5 +1,5 @@
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Log;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;

@@ -1,5 +1,5 @@
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Node.StateMachine;
 using Henge.Raft;

@@ -1,6 +1,5 @@
 using Henge.Core;
 using Henge.Node.Peers;
-using Henge.Node.Workers;
 using Henge.Raft;
 
 namespace Henge.Node.Replication;

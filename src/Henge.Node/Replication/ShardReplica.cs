@@ -1,12 +1,10 @@
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Log;
-using Henge.Node.Peers;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
-using Henge.Storage;
 using EntryKind = Henge.Raft.EntryKind;
 
 namespace Henge.Node.Replication;
@@ -15,7 +13,7 @@ namespace Henge.Node.Replication;
 /// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except for
 /// <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
 /// </summary>
-internal sealed partial class ShardReplica
+internal sealed partial class ShardReplica : IReplica
 {
     private const int MaxRoundsAtOnce = 32;
     private const int HeldTicks = 50;
@@ -24,9 +22,8 @@ internal sealed partial class ShardReplica
     private readonly ShardLog _log;
     private readonly ShardStateMachine _machine;
     private readonly WriteQueue _writes;
-    private readonly ReadQueue _reads;
+    private readonly ShardReads _reads;
     private readonly VersionWaiters _versions;
-    private readonly ReadAdmission _admission;
     private readonly PipelinedReads _pipelined;
     private readonly List<Entry> _toApply = [];
     private readonly ShardStatusPublisher _status;
@@ -60,7 +57,7 @@ internal sealed partial class ShardReplica
         _machine = machine;
         var firstPass = new VersionScan(_log);
         _group = new RaftGroup(
-            RaftSettings.Of(node, replicas),
+            RaftSettings.Of(node, replicas, worker.Log.MaxEntryBytes),
             firstPass,
             new RestoredState
             {
@@ -72,10 +69,9 @@ internal sealed partial class ShardReplica
             new SplitMix64Random(node.Environment.Seed ^ (((ulong)shard.Value + 1) * 0x9E37_79B9_7F4A_7C15)));
         Core.Version lastVersion = firstPass.LastVersion > machine.LastVersion ? firstPass.LastVersion : machine.LastVersion;
         _writes = new WriteQueue(this, _group, lastVersion);
-        _reads = new ReadQueue(this, _group);
         _versions = new VersionWaiters(this);
-        _admission = new ReadAdmission(this, machine, _reads, _versions);
-        _pipelined = new PipelinedReads(this, _writes.Order, _admission);
+        _reads = new ShardReads(this, _group, machine, _versions);
+        _pipelined = new PipelinedReads(this, _writes.Order, _reads);
         _status = new ShardStatusPublisher(this, _group);
         _compactor = new LogCompactor(this, _group, _log);
         _sender = new SnapshotSender(this, _group, machine);
@@ -270,7 +266,7 @@ internal sealed partial class ShardReplica
     }
 
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
-    public void OnReadable(Operation operation) => _admission.OnReadable(operation);
+    public void OnReadable(Operation operation) => _reads.OnReadable(operation);
 
     /// <summary>A snapshot lies on disk from before the start; it goes once the engine holds its contents durably.</summary>
     public void OnSnapshotFound(LogIndex index) => _receiver.Found(index);

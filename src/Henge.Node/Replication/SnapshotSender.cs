@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Node.StateMachine;
 using Henge.Raft;

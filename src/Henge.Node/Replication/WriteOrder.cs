@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 

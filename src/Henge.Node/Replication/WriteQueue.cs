@@ -1,6 +1,7 @@
 using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
@@ -175,7 +176,7 @@ internal sealed class WriteQueue : IApplyObserver
             return false;
         }
 
-        if (_target == (leader, _group.Term) || (_replica.Node.Options.Bugs & Hosting.NodeBugs.RequeueBehind) != 0)
+        if (_target == (leader, _group.Term) || (_replica.Node.Options.Bugs & NodeBugs.RequeueBehind) != 0)
         {
             return true;
         }
@@ -215,8 +216,8 @@ internal sealed class WriteQueue : IApplyObserver
         _waiting = kept;
     }
 
-    private bool IsStale(Operation operation) => operation is Peers.RemoteWrite write && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
-        && (_replica.Node.Options.Bugs & Hosting.NodeBugs.TakeForwardsOfAnyTerm) == 0;
+    private bool IsStale(Operation operation) => operation is RemoteWrite write && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
+        && (_replica.Node.Options.Bugs & NodeBugs.TakeForwardsOfAnyTerm) == 0;
 
     private void Refuse(Operation operation)
     {
@@ -230,7 +231,7 @@ internal sealed class WriteQueue : IApplyObserver
         {
             Refuse(operation);
         }
-        else if ((_replica.Node.Options.Bugs & Hosting.NodeBugs.RequeueBehind) != 0)
+        else if ((_replica.Node.Options.Bugs & NodeBugs.RequeueBehind) != 0)
         {
             _waiting.Add(operation);
         }
@@ -467,7 +468,7 @@ internal sealed class WriteQueue : IApplyObserver
         return true;
     }
 
-    private Core.Version NextVersion() => (_replica.Node.Options.Bugs & Hosting.NodeBugs.ReuseVersion) == 0
+    private Core.Version NextVersion() => (_replica.Node.Options.Bugs & NodeBugs.ReuseVersion) == 0
         ? _replica.Node.Clock.NextAfter(_lastVersion)
         : _replica.Node.Clock.Now;
 
@@ -482,7 +483,7 @@ internal sealed class WriteQueue : IApplyObserver
         }
 
         _builder.Clear();
-        int limit = Math.Min(_replica.Node.Options.EntryBytes, _replica.Node.Log.MaxEntryBytes);
+        int limit = Math.Min(_replica.Node.Options.EntryBytes, _replica.Worker.Log.MaxEntryBytes);
         int count = 0;
         for (Operation? o = _waiting.First; o is not null && _builder.HasRoom && (count == 0 || _builder.ByteCount + o.Command.Length + Varint.MaxBytes <= limit); o = o.Next)
         {

@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Context;
 
 namespace Henge.Node.StateMachine;
 
@@ -37,5 +38,5 @@ internal sealed record StateMachineOptions
     public SessionLimits Sessions { get; init; } = SessionLimits.Default;
 
     /// <summary>Deliberate bugs, for the simulator only.</summary>
-    public Hosting.NodeBugs Bugs { get; init; }
+    public NodeBugs Bugs { get; init; }
 }

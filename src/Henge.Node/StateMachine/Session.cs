@@ -1,5 +1,3 @@
-using Henge.Core;
-
 namespace Henge.Node.StateMachine;
 
 /// <summary>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Storage;
 
 namespace Henge.Node.StateMachine;

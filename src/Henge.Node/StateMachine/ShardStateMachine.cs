@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using Henge.Core;
-using Henge.Node.Watch;
+using Henge.Node.Context;
 using Henge.Storage;
 
 namespace Henge.Node.StateMachine;
@@ -37,20 +37,20 @@ internal sealed class ShardStateMachine
     private long _damagedReads;
     private bool _stopped;
 
-    private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
+    private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, IWatchFeed feed, StateMachineOptions options)
     {
         Bugs = options.Bugs;
         Shard = shard;
-        Hub = hub;
+        Feed = feed;
         _engine = engine;
         _history = history;
         _writes = new PendingWrites(engine, shard);
         _executor = new CommandExecutor(_writes)
         {
-            KeepsEmptiedHashes = (options.Bugs & Hosting.NodeBugs.KeepEmptiedHash) != 0,
-            IncrementsBelowBatch = (options.Bugs & Hosting.NodeBugs.LoseHashDeltaInBatch) != 0,
+            KeepsEmptiedHashes = (options.Bugs & NodeBugs.KeepEmptiedHash) != 0,
+            IncrementsBelowBatch = (options.Bugs & NodeBugs.LoseHashDeltaInBatch) != 0,
         };
-        _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = (options.Bugs & Hosting.NodeBugs.RepeatAfterSessionEnd) != 0 };
+        _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = (options.Bugs & NodeBugs.RepeatAfterSessionEnd) != 0 };
         _expiry = new ExpiryIndex(engine, shard);
     }
 
@@ -58,7 +58,7 @@ internal sealed class ShardStateMachine
     public ShardId Shard { get; }
 
     /// <summary>Where events go.</summary>
-    public WatchHub Hub { get; }
+    public IWatchFeed Feed { get; }
 
     /// <summary>Whether it can serve.</summary>
     public MachineState State => (MachineState)Volatile.Read(ref _state);
@@ -97,7 +97,7 @@ internal sealed class ShardStateMachine
     public int SessionCount => _sessions.Count;
 
     /// <summary>Deliberate bugs, for the simulator only.</summary>
-    internal Hosting.NodeBugs Bugs { get; }
+    internal NodeBugs Bugs { get; }
 
     /// <summary>Changes whenever the state is replaced as a whole; odd while it is. Reads compare it before and after.</summary>
     internal int Epoch => Volatile.Read(ref _epoch);
@@ -107,9 +107,9 @@ internal sealed class ShardStateMachine
     /// <summary>
     /// Opens the state machine over what the engine holds; when that is damaged, as <see cref="MachineState.Unreadable"/>. Throws <see cref="HengeException"/> (UnsupportedFormat).
     /// </summary>
-    public static ShardStateMachine Open(ShardId shard, IStorageEngine engine, HistoryWindow history, WatchHub hub, StateMachineOptions options)
+    public static ShardStateMachine Open(ShardId shard, IStorageEngine engine, HistoryWindow history, IWatchFeed feed, StateMachineOptions options)
     {
-        var machine = new ShardStateMachine(shard, engine, history, hub, options);
+        var machine = new ShardStateMachine(shard, engine, history, feed, options);
         try
         {
             machine.Restore();
@@ -150,7 +150,7 @@ internal sealed class ShardStateMachine
             }
             catch (HengeException e) when (e.Code == ErrorCode.Corruption)
             {
-                if ((Bugs & Hosting.NodeBugs.ApplyPastDamage) == 0)
+                if ((Bugs & NodeBugs.ApplyPastDamage) == 0)
                 {
                     Stop(e);
                     return false;
@@ -197,7 +197,7 @@ internal sealed class ShardStateMachine
 
         Volatile.Write(ref _lastVersion, _batchVersion.Value);
         Volatile.Write(ref _appliedIndex, _batchIndex.Value);
-        Hub.Publish(_writes.Batch, _writes.ExpiredOffsets, _batchVersion);
+        Feed.Publish(_writes.Batch, _writes.ExpiredOffsets, _batchVersion);
         _writes.Clear();
         HasBatch = false;
     }
@@ -253,8 +253,8 @@ internal sealed class ShardStateMachine
         // The floor after the snapshot: what compactions dropped before is below it for sure.
         return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor)
         {
-            WithoutSessions = (Bugs & Hosting.NodeBugs.DropSessionsFromSnapshot) != 0,
-            WithoutTypes = (Bugs & Hosting.NodeBugs.DropTypesFromSnapshot) != 0,
+            WithoutSessions = (Bugs & NodeBugs.DropSessionsFromSnapshot) != 0,
+            WithoutTypes = (Bugs & NodeBugs.DropTypesFromSnapshot) != 0,
         };
     }
 
@@ -378,8 +378,8 @@ internal sealed class ShardStateMachine
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
     {
         CommandResult result;
-        bool forgets = (Bugs & Hosting.NodeBugs.ForgetSessions) != 0
-            || ((Bugs & Hosting.NodeBugs.RepeatHashIncrements) != 0 && view.Kind == CommandKind.HashIncrement);
+        bool forgets = (Bugs & NodeBugs.ForgetSessions) != 0
+            || ((Bugs & NodeBugs.RepeatHashIncrements) != 0 && view.Kind == CommandKind.HashIncrement);
         bool remembers = !view.Session.IsNone && !forgets;
         if (remembers)
         {
@@ -402,7 +402,7 @@ internal sealed class ShardStateMachine
         _payload.ResetWrittenCount();
         result = _executor.Execute(view, version, _payload);
         payload = _payload.WrittenSpan;
-        bool isForgotten = (Bugs & Hosting.NodeBugs.ForgetVoidedNumbers) != 0 && view.Kind == CommandKind.Txn && !result.Succeeded && payload.IsEmpty;
+        bool isForgotten = (Bugs & NodeBugs.ForgetVoidedNumbers) != 0 && view.Kind == CommandKind.Txn && !result.Succeeded && payload.IsEmpty;
         if (remembers && !isForgotten)
         {
             _sessions.Record(view.Session, version, result, payload);
@@ -427,7 +427,7 @@ internal sealed class ShardStateMachine
         ReadRecords();
         _sessions.Load(_engine, Shard);
         _expiry.Reset();
-        Hub.Reset(LastVersion);
+        Feed.Reset(LastVersion);
     }
 
     private void ReadRecords()

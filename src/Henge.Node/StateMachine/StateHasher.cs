@@ -1,6 +1,5 @@
 using System.IO.Hashing;
 using System.Numerics;
-using Henge.Core;
 
 namespace Henge.Node.StateMachine;
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Henge.Core;
 using Henge.Node.Api;
 using Henge.Storage;
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Storage;
 
@@ -245,7 +246,7 @@ internal sealed class NodeWatch : IWatch
         if (pass.IsDone)
         {
             cursor.Next = cursor.Next > pass.End ? cursor.Next : pass.End;
-            if ((cursor.Machine.Bugs & Hosting.NodeBugs.LoseWatchEventAtSeam) != 0)
+            if ((cursor.Machine.Bugs & NodeBugs.LoseWatchEventAtSeam) != 0)
             {
                 cursor.Next = new Core.Version(cursor.Next.Value + (1 << Core.Version.CounterBits));
             }

@@ -1,4 +1,3 @@
-using Henge.Core;
 using Henge.Node.StateMachine;
 
 namespace Henge.Node.Watch;
@@ -20,7 +19,7 @@ internal sealed class ShardCursor
 
     public ShardStateMachine Machine { get; }
 
-    public WatchHub Hub => Machine.Hub;
+    public WatchHub Hub => (WatchHub)Machine.Feed;
 
     /// <summary>Everything below this version was given, or is not of the range.</summary>
     public Core.Version Next { get; set; }

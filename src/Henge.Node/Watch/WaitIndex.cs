@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using Henge.Core;
 
 namespace Henge.Node.Watch;
 

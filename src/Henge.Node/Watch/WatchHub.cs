@@ -10,7 +10,7 @@ namespace Henge.Node.Watch;
 /// Where the events of one replica go: a bounded ring of the latest, and those who wait for more. Only the shard's worker publishes; readers are on any thread. The
 /// ring is filled only while somebody reads the shard; until then publishing costs one look.
 /// </summary>
-internal sealed class WatchHub(ShardId shard, WatchOptions? options = null)
+internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IWatchFeed
 {
     private readonly WatchOptions _options = options ?? WatchOptions.Default;
     private readonly Lock _lock = new();

@@ -1,8 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
-using Henge.Node.Replication;
 
 namespace Henge.Node.Workers;
 
@@ -18,7 +17,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     /// <summary>Bytes of an answer's body: start and number of the heartbeat, whether it was a steady one, and whether the peer agrees.</summary>
     public const int AnswerBytes = 18;
 
-    private readonly List<ShardReplica> _reading = [];
+    private readonly List<IReplica> _reading = [];
 
     // Numbers count from 1 at each start. What tells them from those of an earlier one, whose answers may still be on their way, is this random number (decision 0139).
     private readonly ulong _start = (node.Options.Bugs & NodeBugs.ForgetStartOfHeartbeats) != 0
@@ -31,7 +30,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     public void WantHeartbeat() => _isDue = true;
 
     /// <summary>Reads of a shard wait for the next heartbeat.</summary>
-    public void WantProof(ShardReplica replica) => _reading.Add(replica);
+    public void WantProof(IReplica replica) => _reading.Add(replica);
 
     /// <summary>Sends what is wanted, with the frames of this run.</summary>
     public void Send()
@@ -42,7 +41,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
         }
 
         _number++;
-        foreach (ShardReplica replica in _reading)
+        foreach (IReplica replica in _reading)
         {
             replica.Group.SharedHeartbeatSent(_number);
         }
@@ -103,7 +102,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 
         ulong number = BinaryPrimitives.ReadUInt64LittleEndian(body[8..]);
         bool wasSteady = body[16] != 0;
-        foreach (ShardReplica replica in worker.Replicas)
+        foreach (IReplica replica in worker.Replicas)
         {
             replica.OnSharedHeartbeat(from, number, agrees: body[17] != 0, wasSteady);
         }
@@ -112,7 +111,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     /// <summary>Tells the groups that follow a leader on another node when its last heartbeat came.</summary>
     public void TellFollowers()
     {
-        foreach (ShardReplica replica in worker.Replicas)
+        foreach (IReplica replica in worker.Replicas)
         {
             NodeId leader = replica.Group.Leader;
             ulong heard = leader.IsNone || leader == node.Self ? 0 : node.Leaders.HeardTick(leader);

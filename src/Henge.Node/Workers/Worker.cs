@@ -1,9 +1,8 @@
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Log;
 using Henge.Node.Peers;
-using Henge.Node.Replication;
 
 namespace Henge.Node.Workers;
 
@@ -25,11 +24,11 @@ internal sealed class Worker : IWorkItem
     private readonly NodeContext _node;
     private readonly OperationQueue _operations = new();
     private readonly WorkerMessageQueue _messages = new();
-    private readonly Dictionary<ShardId, ShardReplica> _replicas = [];
-    private readonly List<ShardReplica> _inOrder = [];
-    private readonly List<ShardReplica> _dirty = [];
-    private readonly Stack<NodeLogBatch> _freeBatches = new();
-    private NodeLogBatch _batch;
+    private readonly Dictionary<ShardId, IReplica> _replicas = [];
+    private readonly List<IReplica> _inOrder = [];
+    private readonly List<IReplica> _dirty = [];
+    private readonly Stack<WorkerLogBatch> _freeBatches = new();
+    private WorkerLogBatch _batch;
     private bool _closed;
     private int _scheduled;
     private int _tickSignalled;
@@ -43,11 +42,12 @@ internal sealed class Worker : IWorkItem
     private long _completedBytes;
 
     /// <summary>Creates a worker without shards.</summary>
-    public Worker(NodeContext node, int index)
+    public Worker(NodeContext node, NodeLog log, int index)
     {
         _node = node;
         Index = index;
-        _batch = new NodeLogBatch(this);
+        _batch = new WorkerLogBatch(this);
+        Log = log;
         Links = new PeerLinks(node);
         Forwards = new ForwardTable(this, node);
         Heartbeats = new SharedHeartbeats(this, node);
@@ -73,23 +73,26 @@ internal sealed class Worker : IWorkItem
     public SharedHeartbeats Heartbeats { get; }
 
     /// <summary>The batch that the current run fills.</summary>
-    public NodeLogBatch Batch => _batch;
+    public NodeLogBatch Batch => _batch.Batch;
+
+    /// <summary>The node log.</summary>
+    public NodeLog Log { get; }
 
     /// <summary>Batches that came back from the node log and are in the indexes. Thread-safe.</summary>
     public long LogBatchesDone => Volatile.Read(ref _logBatchesDone);
 
     /// <summary>Its shards, in order.</summary>
-    public IReadOnlyList<ShardReplica> Replicas => _inOrder;
+    public IReadOnlyList<IReplica> Replicas => _inOrder;
 
     /// <summary>Adds a shard, before the worker first runs.</summary>
-    public void Add(ShardReplica replica)
+    public void Add(IReplica replica)
     {
         _replicas.Add(replica.Shard, replica);
         _inOrder.Add(replica);
     }
 
     /// <summary>The replica of a shard; null when it is not this worker's.</summary>
-    public ShardReplica? ReplicaOf(ShardId shard) => _replicas.GetValueOrDefault(shard);
+    public IReplica? ReplicaOf(ShardId shard) => _replicas.GetValueOrDefault(shard);
 
     /// <summary>Hands the worker an operation that is routed to one of its shards. Thread-safe.</summary>
     public void Submit(Operation operation)
@@ -125,7 +128,7 @@ internal sealed class Worker : IWorkItem
     }
 
     /// <summary>Has a replica looked after before this run ends.</summary>
-    public void MarkDirty(ShardReplica replica)
+    public void MarkDirty(IReplica replica)
     {
         if (!replica.IsDirty)
         {
@@ -149,16 +152,17 @@ internal sealed class Worker : IWorkItem
     }
 
     /// <summary>Takes a batch back that was written.</summary>
-    public void Recycle(NodeLogBatch batch)
+    public void Recycle(WorkerLogBatch batch)
     {
-        Volatile.Write(ref _logBatchesDone, batch.Number);
+        Volatile.Write(ref _logBatchesDone, batch.Batch.Number);
+        batch.Batch.Clear();
         _freeBatches.Push(batch);
     }
 
     /// <summary>Begins to take part: where this node should lead, it runs for election at once, so that leaders are where they belong.</summary>
     public void Begin()
     {
-        foreach (ShardReplica replica in _inOrder)
+        foreach (IReplica replica in _inOrder)
         {
             replica.Begin();
         }
@@ -168,7 +172,7 @@ internal sealed class Worker : IWorkItem
     public void Stop()
     {
         _closed = true;
-        foreach (ShardReplica replica in _inOrder)
+        foreach (IReplica replica in _inOrder)
         {
             replica.Stop();
         }
@@ -250,13 +254,13 @@ internal sealed class Worker : IWorkItem
         }
 
         _dirty.Clear();
-        if (!_batch.IsEmpty)
+        if (!Batch.IsEmpty)
         {
-            NodeLogBatch full = _batch;
-            _batch = _freeBatches.Count > 0 ? _freeBatches.Pop() : new NodeLogBatch(this);
+            NodeLogBatch full = Batch;
+            _batch = _freeBatches.Count > 0 ? _freeBatches.Pop() : new WorkerLogBatch(this);
             full.Number = ++_logBatches;
             OnWork();
-            _node.Log.Submit(full);
+            Log.Submit(full);
         }
 
         Heartbeats.Send();
@@ -288,7 +292,7 @@ internal sealed class Worker : IWorkItem
         {
             Fail(operation, ErrorCode.Stopping, "The node is stopping. Ask another one.");
         }
-        else if (_replicas.TryGetValue(operation.Shard, out ShardReplica? replica))
+        else if (_replicas.TryGetValue(operation.Shard, out IReplica? replica))
         {
             replica.Add(operation);
         }
@@ -321,7 +325,7 @@ internal sealed class Worker : IWorkItem
         Heartbeats.TellFollowers();
         for (int i = 0; i < ticks; i++)
         {
-            foreach (ShardReplica replica in _inOrder)
+            foreach (IReplica replica in _inOrder)
             {
                 replica.Tick(_ticked - ticks + i + 1);
             }

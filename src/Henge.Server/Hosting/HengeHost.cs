@@ -1,5 +1,5 @@
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;
 using Henge.Server.Peers;

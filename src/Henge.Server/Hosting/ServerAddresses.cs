@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 
 namespace Henge.Server;
 

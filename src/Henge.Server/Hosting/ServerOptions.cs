@@ -1,4 +1,4 @@
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 
 namespace Henge.Server;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 
 namespace Henge.Server.Peers;

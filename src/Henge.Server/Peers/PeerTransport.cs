@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 
 namespace Henge.Server.Peers;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 
 namespace Henge.Server.Runtime;
 

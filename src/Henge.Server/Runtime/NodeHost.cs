@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Workers;
 using Henge.Server.Peers;
 using Henge.Storage;

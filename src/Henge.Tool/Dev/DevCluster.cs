@@ -6,7 +6,7 @@ using Henge.Cli.Outcome;
 using Henge.Cli.Output;
 using Henge.Client;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Storage.Files;
 
 namespace Henge.Tool.Dev;

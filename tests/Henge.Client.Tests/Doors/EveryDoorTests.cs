@@ -7,7 +7,7 @@ using Henge.Cli.Outcome;
 using Henge.Client.Tests.Cli;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Server;
 
 namespace Henge.Client.Tests.Doors;

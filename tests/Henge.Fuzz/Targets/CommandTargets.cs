@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Watch;
 using Henge.Storage;

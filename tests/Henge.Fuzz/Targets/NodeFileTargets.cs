@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using Henge.Cluster;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Log;
 using Henge.Node.Replication;
 using Henge.Raft;

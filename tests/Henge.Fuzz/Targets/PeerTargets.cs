@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Henge.Cluster;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Node.Watch;
 using Henge.Raft;

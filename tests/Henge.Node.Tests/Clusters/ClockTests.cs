@@ -1,7 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 
 namespace Henge.Node.Tests.Clusters;
@@ -185,7 +185,7 @@ public sealed class ClockTests
     {
         var time = new HarnessTime();
         var options = new NodeOptions { Name = "node1", DataDirectory = "/data", Cluster = [.. Enumerable.Range(1, 3).Select(static i => new ClusterMember($"node{i}", $"h{i}:1"))] };
-        var clock = new Henge.Node.Clocks.ClusterClock(time, time.GetTimestamp(), 3, new NodeId(1), options);
+        var clock = new ClusterClock(time, time.GetTimestamp(), 3, new NodeId(1), options);
         void Answer(long aheadMs, long tookMs)
         {
             long askedAt = time.GetTimestamp();

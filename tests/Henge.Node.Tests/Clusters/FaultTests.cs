@@ -1,7 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Raft;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
@@ -250,7 +250,7 @@ public sealed class FaultTests
 
         Assert.Same(leader, cluster.LeaderOf(shard));
         cluster.Put(leader, "a", "2");
-        copies.ForEach(c => ((Henge.Node.Peers.IPeerReceiver)leader.Running).OnFrame(c));
+        copies.ForEach(c => ((IPeerReceiver)leader.Running).OnFrame(c));
         cluster.Run(500);
         Assert.Equal("2", cluster.Get(other, "a"));
     }

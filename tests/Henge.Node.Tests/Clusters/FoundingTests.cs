@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Storage.Files;
 

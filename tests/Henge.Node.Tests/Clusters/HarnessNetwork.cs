@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 
 namespace Henge.Node.Tests.Clusters;

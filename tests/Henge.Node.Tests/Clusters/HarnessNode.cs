@@ -1,7 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Replication;
 using Henge.Storage;
 using Henge.Storage.Lsm;
@@ -45,7 +45,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
     public StepScheduler Workers => _workers;
 
     /// <summary>A frame comes, whatever the network is like.</summary>
-    public void Deliver(byte[] frame) => ((Henge.Node.Peers.IPeerReceiver)Running).OnFrame(frame);
+    public void Deliver(byte[] frame) => ((IPeerReceiver)Running).OnFrame(frame);
 
     public void Start()
     {

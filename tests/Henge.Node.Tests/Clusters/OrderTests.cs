@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 
 namespace Henge.Node.Tests.Clusters;

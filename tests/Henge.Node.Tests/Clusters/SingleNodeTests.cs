@@ -156,7 +156,7 @@ public sealed class SingleNodeTests
         cluster.Run(1_000);
         Replication.ShardReplica catalog = node.Running.Parts.Replicas[^1];
         Assert.True(catalog.Shard.IsCatalog && catalog.Group.LastIndex > LogIndex.Zero);
-        Assert.True(catalog.OldestLogSegment > node.Running.Parts.Context.Log.FirstSegment, "the catalog's entries were not moved");
+        Assert.True(catalog.OldestLogSegment > node.Running.Parts.Log.FirstSegment, "the catalog's entries were not moved");
         node.Crash(CrashMode.LoseAllUnsynced);
         node.Start();
         for (int i = 0; i < 300; i++)

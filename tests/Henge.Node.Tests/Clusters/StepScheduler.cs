@@ -1,3 +1,4 @@
+using Henge.Node.Context;
 using Henge.Node.Workers;
 
 namespace Henge.Node.Tests.Clusters;

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Raft;
 using Henge.Testing.Files;
@@ -259,7 +260,7 @@ public sealed class ThreeNodeTests
         cluster.Put(cluster.Nodes[0], "a", "1");
         HarnessNode node = cluster.Nodes[2];
         node.Crash(CrashMode.KeepAll);
-        cluster.Members = [.. cluster.Members, new Hosting.ClusterMember("node4", "10.0.0.4:7000")];
+        cluster.Members = [.. cluster.Members, new ClusterMember("node4", "10.0.0.4:7000")];
         HengeException e = Assert.Throws<HengeException>(node.Start);
         Assert.Equal(ErrorCode.Misconfigured, e.Code);
         Assert.Contains("node1, node2, node3", e.Message, StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Peers;
+using Henge.Node.Workers;
 
 namespace Henge.Node.Tests.Peers;
 

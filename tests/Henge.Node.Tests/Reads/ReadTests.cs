@@ -1,6 +1,7 @@
 using System.Globalization;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Tests.StateMachine;
 using Henge.Node.Tests.Watch;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Watch;
 using Henge.Storage;

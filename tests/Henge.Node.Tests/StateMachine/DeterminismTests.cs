@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Tests.Watch;
 using Henge.Storage;

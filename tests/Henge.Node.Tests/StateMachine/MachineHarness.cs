@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Node.Watch;
 using Henge.Storage;

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.Reads;
 using Henge.Node.StateMachine;
 using Henge.Node.Tests.StateMachine;

@@ -160,7 +160,7 @@ public sealed class WatchPropertyTests : IApplyObserver
                 reader.Watch?.Dispose();
             }
 
-            Assert.All(h.Machines, static m => Assert.Equal(0, m.Hub.Readers));
+            Assert.All(h.Machines, static m => Assert.Equal(0, ((WatchHub)m.Feed).Readers));
             Assert.Equal(0, h.Watches.HistoryReaders);
         }
 

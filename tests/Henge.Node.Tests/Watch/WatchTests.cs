@@ -171,12 +171,12 @@ public sealed class WatchTests : IDisposable
         IWatch a = h.Watches.Open(new WatchQuery(), () => { });
         using IWatch b = h.Watches.Open(new WatchQuery(), () => { });
         Assert.Equal(ErrorCode.ResourceExhausted, Assert.Throws<HengeException>(() => h.Watches.Open(new WatchQuery(), () => { })).Code);
-        Assert.All(h.Machines, static m => Assert.Equal(2, m.Hub.Readers));
+        Assert.All(h.Machines, static m => Assert.Equal(2, ((WatchHub)m.Feed).Readers));
         a.Dispose();
         a.Dispose();
         Assert.Equal(1, h.Watches.Count);
         using IWatch c = h.Watches.Open(new WatchQuery { Lower = "k"u8.ToArray(), Upper = "k\0"u8.ToArray() }, () => { });
-        Assert.Equal(3, h.Machines.Sum(static m => m.Hub.Readers));
+        Assert.Equal(3, h.Machines.Sum(static m => ((WatchHub)m.Feed).Readers));
     }
 
     [Fact]

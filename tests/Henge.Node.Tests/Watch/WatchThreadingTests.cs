@@ -83,7 +83,7 @@ public sealed class WatchThreadingTests
         readers.ForEach(static t => t.Join());
         Assert.All(receivers, static r => Assert.Null(r.Problem));
         Assert.Equal([Puts * Shards, Puts * Shards, Puts * Shards, Puts, Puts], receivers.Select(static r => r.Count));
-        Assert.All(h.Machines, static m => Assert.Equal(0, m.Hub.Readers));
+        Assert.All(h.Machines, static m => Assert.Equal(0, ((WatchHub)m.Feed).Readers));
         Assert.Equal((0, 0), (h.Watches.Count, h.Watches.HistoryReaders));
     }
 

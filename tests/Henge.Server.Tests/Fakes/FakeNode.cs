@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Storage;
 using Henge.Storage.Memory;
 using Henge.Testing.Files;

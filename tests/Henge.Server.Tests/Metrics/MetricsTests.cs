@@ -5,7 +5,7 @@ using System.Text;
 using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Protocol.V1;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Threading.Channels;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;

@@ -5,7 +5,7 @@ using System.Text;
 using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Node.StateMachine;
 using Henge.Server.Peers;

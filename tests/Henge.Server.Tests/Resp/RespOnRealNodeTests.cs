@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Server.Resp;
 
 namespace Henge.Server.Tests.Resp;

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Server.Rest;
 using Henge.Server.Tests.Fakes;
 

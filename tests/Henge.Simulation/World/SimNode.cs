@@ -1,7 +1,7 @@
 using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Node.Workers;
 using Henge.Storage;

@@ -80,7 +80,7 @@ internal sealed class TableSink(TableStore store, ulong epoch, long targetBytes,
         if (_writer is not null)
         {
             TableProperties properties = _writer.Finish();
-            _tables.Add(TableMeta.From(_numbers[^1], epoch, properties, _maxExpiresAtMs));
+            _tables.Add(properties.ToMeta(_numbers[^1], epoch, _maxExpiresAtMs));
             BytesWritten += properties.FileBytes;
             Close();
         }

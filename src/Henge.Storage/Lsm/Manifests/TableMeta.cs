@@ -1,5 +1,4 @@
 using Henge.Storage.Lsm.Keys;
-using Henge.Storage.Lsm.Tables;
 
 namespace Henge.Storage.Lsm.Manifests;
 
@@ -39,22 +38,6 @@ internal sealed record TableMeta
     public ReadOnlySpan<byte> SmallestPrefix => InternalKey.GetPrefix(Smallest);
 
     public ReadOnlySpan<byte> LargestPrefix => InternalKey.GetPrefix(Largest);
-
-    public static TableMeta From(ulong number, ulong epoch, TableProperties properties, long maxExpiresAtMs) => new()
-    {
-        Number = number,
-        Bytes = properties.FileBytes,
-        Smallest = properties.SmallestKey,
-        Largest = properties.LargestKey,
-        MinVersion = properties.MinVersion,
-        MaxVersion = properties.MaxVersion,
-        Entries = properties.EntryCount,
-        Tombstones = properties.TombstoneCount,
-        Garbage = properties.GarbageCount,
-        Expiring = properties.ExpiringCount,
-        MaxExpiresAtMs = maxExpiresAtMs,
-        Epoch = epoch,
-    };
 
     /// <summary>True when the two tables have a prefix (keyspace and key) in common, or could have.</summary>
     public bool Overlaps(TableMeta other) => Overlaps(other.SmallestPrefix, other.LargestPrefix);

@@ -1,6 +1,5 @@
 using Henge.Core;
 using Henge.Storage.Lsm.Cache;
-using Henge.Storage.Lsm.Iterators;
 using Henge.Storage.Lsm.Keys;
 
 namespace Henge.Storage.Lsm.Tables;

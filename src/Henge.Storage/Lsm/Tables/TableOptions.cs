@@ -1,5 +1,3 @@
-using Henge.Storage.Lsm.Iterators;
-
 namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>How a block is stored. The numbers are on disk: never change one.</summary>

@@ -1,3 +1,5 @@
+using Henge.Storage.Lsm.Manifests;
+
 namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>What a table says about itself (docs/formats.md).</summary>
@@ -41,4 +43,21 @@ internal sealed record TableProperties
 
     /// <summary>Bytes of the file.</summary>
     public required long FileBytes { get; init; }
+
+    /// <summary>What the manifest is to know of the table.</summary>
+    public TableMeta ToMeta(ulong number, ulong epoch, long maxExpiresAtMs) => new()
+    {
+        Number = number,
+        Bytes = FileBytes,
+        Smallest = SmallestKey,
+        Largest = LargestKey,
+        MinVersion = MinVersion,
+        MaxVersion = MaxVersion,
+        Entries = EntryCount,
+        Tombstones = TombstoneCount,
+        Garbage = GarbageCount,
+        Expiring = ExpiringCount,
+        MaxExpiresAtMs = maxExpiresAtMs,
+        Epoch = epoch,
+    };
 }

@@ -1,0 +1,143 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Henge.Core;
+using Henge.Storage.Files;
+
+namespace Henge.Node.Context;
+
+/// <summary>The file that holds a <see cref="NodeIdentity"/> (docs/formats.md, "Node identity").</summary>
+internal static class IdentityFile
+{
+    /// <summary>Its name in the data directory.</summary>
+    public const string Name = "IDENTITY";
+
+    private const string FirstLine = "henge-node 2";
+    private const string OldFirstLine = "henge-node 1";
+    private const int MostBytes = 1024 * 1024;
+
+    /// <summary>
+    /// Reads the file of a data directory; false when there is none. One of version 1, which lacks what version 2 has, is written anew when the settings say what it lacks. Throws
+    /// <see cref="HengeException"/>: Corruption, UnsupportedFormat, Misconfigured.
+    /// </summary>
+    public static bool TryRead(IFileSystem files, NodeOptions options, IReadOnlyList<ClusterMember> members, [NotNullWhen(true)] out NodeIdentity? identity)
+    {
+        string path = Path.Combine(options.DataDirectory, Name);
+        identity = null;
+        if (!files.FileExists(path))
+        {
+            return false;
+        }
+
+        string[] lines = ReadLines(files, path);
+        string Value(string name) => lines.FirstOrDefault(l => l.StartsWith(name + " ", StringComparison.Ordinal))?[(name.Length + 1)..] ?? throw Damaged(path, $"it lacks '{name}'");
+        bool isOld = lines[0] == OldFirstLine;
+        FoundingSettings founding = isOld
+            ? Complete(path, Value, [.. lines.Where(static l => l.StartsWith("member ", StringComparison.Ordinal)).Select(static l => l["member ".Length..])], options, members)
+            : FoundingSettings.Parse(lines) ?? throw Damaged(path, "what the cluster was made with makes no sense");
+        if (!ulong.TryParse(Value("incarnation"), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong incarnation))
+        {
+            throw Damaged(path, "its incarnation is no number");
+        }
+
+        identity = new NodeIdentity { Name = Value("name"), Incarnation = incarnation, Founding = founding };
+        if (isOld)
+        {
+            Write(files, options.DataDirectory, identity);
+        }
+
+        return true;
+    }
+
+    /// <summary>Writes the file durably, in place of one that may be there.</summary>
+    public static void Write(IFileSystem files, string directory, NodeIdentity identity)
+    {
+        string path = Path.Combine(directory, Name);
+        string body = FirstLine + string.Create(CultureInfo.InvariantCulture, $"\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\n") + identity.Founding.ToText();
+        string whole = body + "crc " + Crc(body) + "\n";
+        string temporary = path + ".new";
+        if (files.FileExists(temporary))
+        {
+            files.Delete(temporary);
+        }
+
+        using (IFile file = files.Open(temporary, FileOpenMode.CreateNew))
+        {
+            file.Write(0, Encoding.UTF8.GetBytes(whole));
+            file.Sync();
+        }
+
+        files.Rename(temporary, path);
+        files.SyncDirectory(directory);
+    }
+
+    /// <summary>The id of a cluster whose directories have files of version 1.</summary>
+    internal static string OldClusterId(IReadOnlyList<ClusterMember> members, string token, int shards)
+    {
+        var text = new StringBuilder("henge cluster 1\n");
+        foreach (ClusterMember member in members)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{member.Name}={member.Address}\n");
+        }
+
+        text.Append(CultureInfo.InvariantCulture, $"{shards}\n{token}");
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())).AsSpan(0, 16));
+    }
+
+    private static string[] ReadLines(IFileSystem files, string path)
+    {
+        using IFile file = files.Open(path, FileOpenMode.Read);
+        if (file.Length > MostBytes)
+        {
+            throw Damaged(path, "it is too long");
+        }
+
+        byte[] bytes = new byte[file.Length];
+        string text = Encoding.UTF8.GetString(bytes.AsSpan(0, file.Read(0, bytes)));
+        int end = text.LastIndexOf("crc ", StringComparison.Ordinal);
+        string[] lines = end < 0 ? [] : text[..end].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        if (lines.Length == 0 || !lines[0].StartsWith("henge-node ", StringComparison.Ordinal))
+        {
+            throw Damaged(path, "it does not begin as it should");
+        }
+
+        if (lines[0] is not (FirstLine or OldFirstLine))
+        {
+            throw new HengeException(ErrorCode.UnsupportedFormat, $"The file '{path}' begins with '{lines[0]}', and this build knows '{FirstLine}'. Use the build that wrote it, or a newer one.");
+        }
+
+        return text[end..].Trim() == "crc " + Crc(text[..end]) ? lines : throw Damaged(path, "its checksum does not match");
+    }
+
+    // Version 1 has no replication factor and no addresses. The factor must be said once, since a wrong one would count majorities of other nodes; the id proves the rest.
+    private static FoundingSettings Complete(string path, Func<string, string> value, string[] names, NodeOptions options, IReadOnlyList<ClusterMember> members)
+    {
+        string id = value("cluster");
+        if (!int.TryParse(value("shards"), NumberStyles.None, CultureInfo.InvariantCulture, out int shards))
+        {
+            throw Damaged(path, "its number of shards is no number");
+        }
+
+        if (!names.SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal) || OldClusterId(members, options.ClusterToken, shards) != id)
+        {
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                $"The file '{path}' was written by an older build, and what it lacks must be said once: start the node with the list of nodes, their addresses and the cluster-token that the cluster was made with (its nodes are {string.Join(", ", names)}).");
+        }
+
+        if (members.Count > 1 && options.ReplicationFactor == 0)
+        {
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                $"The file '{path}' was written by an older build, which did not note the replication factor. Start the node once with --replication-factor as the cluster was made with: {members.Count}, unless it was set.");
+        }
+
+        return FoundingSettings.Of(options with { Shards = shards }, members);
+    }
+
+    private static string Crc(string text) => Crc32C.Compute(Encoding.UTF8.GetBytes(text)).ToString("x8", CultureInfo.InvariantCulture);
+
+    private static HengeException Damaged(string path, string why) => new(
+        ErrorCode.Corruption, $"The file '{path}' is damaged: {why}. Restore it from a copy. {Storage.DirectoryAdvice.Node}");
+}

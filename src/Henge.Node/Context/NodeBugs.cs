@@ -1,0 +1,61 @@
+namespace Henge.Node.Context;
+
+/// <summary>
+/// Deliberate bugs of the node (those of consensus are <see cref="Raft.RaftBugs"/>), for the simulator to prove that it would find them. Never set outside of it.
+/// </summary>
+[Flags]
+internal enum NodeBugs
+{
+    /// <summary>The real thing.</summary>
+    None = 0,
+    /// <summary>A snapshot leaves out who has written what, so that a retry after it takes effect again.</summary>
+    DropSessionsFromSnapshot = 1 << 0,
+    /// <summary>Retries are not recognized.</summary>
+    ForgetSessions = 1 << 1,
+    /// <summary>A watch that goes from history to live events loses the first of these.</summary>
+    LoseWatchEventAtSeam = 1 << 2,
+    /// <summary>A new leader gives versions by its clock alone.</summary>
+    ReuseVersion = 1 << 4,
+    /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>
+    SkipScanBarrier = 1 << 5,
+    /// <summary>A node agrees with every heartbeat that shards share, whomever it follows.</summary>
+    AgreeWithAnyLeader = 1 << 6,
+    /// <summary>Answers to heartbeats that shards share count even if they were asked for before a restart.</summary>
+    ForgetStartOfHeartbeats = 1 << 20,
+    /// <summary>Heartbeats that shards share speak for workers that stand still, too.</summary>
+    VouchForHungWorkers = 1 << 21,
+    /// <summary>Heartbeats that shards share are answered for workers that stand still, too.</summary>
+    AnswerForHungWorkers = 1 << 22,
+    /// <summary>Writes that come back undone when the leader changes go behind those that wait, and nothing waits for them.</summary>
+    RequeueBehind = 1 << 12,
+    /// <summary>A leader takes forwarded writes that were sent to it in an earlier term of its own.</summary>
+    TakeForwardsOfAnyTerm = 1 << 13,
+    /// <summary>A leader takes forwarded writes in any order.</summary>
+    TakeForwardsInAnyOrder = 1 << 14,
+    /// <summary>A read does not wait for writes of its own pipeline.</summary>
+    ReadBesideOwnWrites = 1 << 15,
+    /// <summary>Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.</summary>
+    HelloNotCompared = 1 << 7,
+    /// <summary>A node goes by its own wall clock, whatever the others' say.</summary>
+    TrustOwnClock = 1 << 24,
+    /// <summary>A retry whose session has ended is taken for a new request.</summary>
+    RepeatAfterSessionEnd = 1 << 25,
+    /// <summary>A transaction that did nothing leaves the number of its session unused.</summary>
+    ForgetVoidedNumbers = 1 << 23,
+    /// <summary>Reads judge what has expired by the clock of the node that serves them.</summary>
+    ExpireByOwnClock = 1 << 26,
+    /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>
+    WatchBeforeJoining = 1 << 27,
+    /// <summary>A retry of an increment of a hash's field is taken for a new request.</summary>
+    RepeatHashIncrements = 1 << 16,
+    /// <summary>A hash whose last field is deleted stays, without fields.</summary>
+    KeepEmptiedHash = 1 << 17,
+    /// <summary>An increment of a hash's field does not see what earlier commands of its batch wrote.</summary>
+    LoseHashDeltaInBatch = 1 << 19,
+    /// <summary>A snapshot carries hashes as plain values.</summary>
+    DropTypesFromSnapshot = 1 << 18,
+    /// <summary>A command that meets damage while it is applied is left out, and what follows is applied.</summary>
+    ApplyPastDamage = 1 << 28,
+    /// <summary>A key whose block is damaged is taken for one that is not there.</summary>
+    AnswerFromDamaged = 1 << 29,
+}

@@ -1,0 +1,158 @@
+using System.Diagnostics.CodeAnalysis;
+using Henge.Core;
+using Henge.Storage;
+
+namespace Henge.Node.Context;
+
+/// <summary>
+/// What all parts of a node share: the ground on which they stand. It knows none of them; what a part needs of another one is handed to it when the node is put together
+/// (<c>Opening/</c>), or stands here as a seam. Members that change are written by the node alone and safe to read from any thread.
+/// </summary>
+internal sealed class NodeContext
+{
+    private const long FlushIntervalMs = 1_000;
+    private readonly long _startTimestamp;
+    private IStorageEngine? _engine;
+    private long _pendingOperations;
+    private long _pendingBytes;
+    private long _flushRequestedMs = -FlushIntervalMs;
+    private int _dead;
+
+    /// <summary>Creates it; what is made later is set by the node while it opens.</summary>
+    public NodeContext(NodeOptions options, NodeEnvironment environment, NodeIdentity identity, IReadOnlyList<MemberInfo> members)
+    {
+        Options = options;
+        Environment = environment;
+        Identity = identity;
+        Members = members;
+        Self = members.First(m => m.Name == options.Name).Id;
+        Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
+        Shards = new ShardMap(identity.Shards);
+        _startTimestamp = environment.Time.GetTimestamp();
+        Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, 2UL * (ulong)options.ElectionTicks, options.Bugs);
+        Clock = new ClusterClock(environment.Time, _startTimestamp, members.Count, Self, options);
+    }
+
+    public NodeOptions Options { get; }
+
+    public NodeEnvironment Environment { get; }
+
+    public NodeIdentity Identity { get; }
+
+    public IReadOnlyList<MemberInfo> Members { get; }
+
+    public NodeId Self { get; }
+
+    public PeerSender Sender { get; }
+
+    public ShardMap Shards { get; }
+
+    /// <summary>The time by which versions are given.</summary>
+    public ClusterClock Clock { get; }
+
+    /// <summary>Which shards the members lead, as far as heartbeats that shards share speak of it.</summary>
+    public FollowedLeaders Leaders { get; }
+
+    /// <summary>How long elections took.</summary>
+    public ElectionTimes Elections { get; } = new();
+
+    /// <summary>What the node counts.</summary>
+    public NodeCounters Counters { get; } = new();
+
+    [AllowNull]
+    public IStorageEngine Engine
+    {
+        get => _engine!;
+        set => _engine = value;
+    }
+
+    /// <summary>Milliseconds since the node was made, by the monotonic clock.</summary>
+    public long MonotonicMs => (long)Environment.Time.GetElapsedTime(_startTimestamp).TotalMilliseconds;
+
+    /// <summary>The moment on <see cref="MonotonicMs"/> from which ticks are counted.</summary>
+    public long TickBaseMs { get; set; }
+
+    /// <summary>Ticks since the groups began to tick, by the clock.</summary>
+    public ulong NowTicks => (ulong)Math.Max(0, (MonotonicMs - TickBaseMs) / Options.TickMs);
+
+    /// <summary>True after <see cref="Fatal"/>: nothing is to be done any more.</summary>
+    public bool IsDead => Volatile.Read(ref _dead) != 0;
+
+    /// <summary>True once the node was told to stop: operations are refused.</summary>
+    public bool IsStopping { get; set; }
+
+    /// <summary>True while writes are refused because the disk is nearly full.</summary>
+    public bool IsDiskFull { get; set; }
+
+    /// <summary>Which data directories the members run with.</summary>
+    [AllowNull]
+    public IIncarnations Incarnations { get => field!; set; }
+
+    /// <summary>What the cluster was made with, as the catalog has it.</summary>
+    [AllowNull]
+    public IClusterRecord Cluster { get => field!; set; }
+
+    /// <summary>How far back history goes.</summary>
+    [AllowNull]
+    public HistoryWindow History { get => field!; set; }
+
+    /// <summary>Operations under way.</summary>
+    public long PendingOperations => Interlocked.Read(ref _pendingOperations);
+
+    /// <summary>Raised when a leader changed.</summary>
+    public Action? LeadershipChanged { get; set; }
+
+    /// <summary>The address of a member; null when unknown.</summary>
+    public string? AddressOf(NodeId id) => id.Value >= 1 && id.Value <= (ulong)Members.Count ? Members[(int)id.Value - 1].Address : null;
+
+    /// <summary>Counts operations in, or says that there are too many under way.</summary>
+    public bool TryAdmit(int operations, long bytes)
+    {
+        long count = Interlocked.Add(ref _pendingOperations, operations);
+        long total = Interlocked.Add(ref _pendingBytes, bytes);
+        // One alone is always let in, however large it is.
+        if ((count <= Options.Limits.PendingOperations && total <= Options.Limits.PendingBytes) || count == operations)
+        {
+            return true;
+        }
+
+        OnCompleted(operations, bytes);
+        return false;
+    }
+
+    /// <summary>Counts the node's own operations in, which are never too many.</summary>
+    public void Admit(int operations) => Interlocked.Add(ref _pendingOperations, operations);
+
+    /// <summary>Counts operations out.</summary>
+    public void OnCompleted(int operations, long bytes)
+    {
+        Interlocked.Add(ref _pendingOperations, -operations);
+        Interlocked.Add(ref _pendingBytes, -bytes);
+    }
+
+    /// <summary>Ends the node. Only the first call counts.</summary>
+    public void Fatal(string message, Exception? cause)
+    {
+        if (Interlocked.Exchange(ref _dead, 1) == 0)
+        {
+            Environment.Fatal.Fatal(message, cause);
+        }
+    }
+
+    /// <summary>Asks the engine to make all it has durable, at most once in a while, so that the node log can shrink.</summary>
+    public void RequestFlush()
+    {
+        long now = MonotonicMs;
+        long last = Interlocked.Read(ref _flushRequestedMs);
+        if (now - last >= FlushIntervalMs && Interlocked.CompareExchange(ref _flushRequestedMs, now, last) == last)
+        {
+            Engine.RequestFlush();
+        }
+    }
+
+    /// <summary>Closes the engine, if it is open.</summary>
+    public void CloseEngine() => _engine?.Dispose();
+
+    /// <summary>Tells operators something.</summary>
+    public void Note(NodeEventLevel level, string message) => Environment.Events?.Note(level, message);
+}

@@ -1,0 +1,65 @@
+using Henge.Storage;
+using Henge.Storage.Files;
+
+namespace Henge.Node.Context;
+
+/// <summary>
+/// Everything through which a node reaches the world. Given the same environment and the same calls, a node does the same things: that is what
+/// the simulator lives on.
+/// </summary>
+public sealed record NodeEnvironment
+{
+    /// <summary>Wall clock and monotonic clock.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>The disk.</summary>
+    public required IFileSystem FileSystem { get; init; }
+
+    /// <summary>Opens the engine in a directory, without a log of its own.</summary>
+    public required Func<string, IStorageEngine> OpenEngine { get; init; }
+
+    /// <summary>The way to the other nodes; null for a cluster of one.</summary>
+    public IPeerTransport? Transport { get; init; }
+
+    /// <summary>Runs the workers; lane i is worker i.</summary>
+    public required IWorkScheduler Workers { get; init; }
+
+    /// <summary>Runs the node log's writer, which waits for the disk: a thread of its own in production. Lane 0 only.</summary>
+    public required IWorkScheduler LogWriter { get; init; }
+
+    /// <summary>Ends the process when memory and disk may no longer agree.</summary>
+    public required IFatalErrorHandler Fatal { get; init; }
+
+    /// <summary>Takes what operators should read; null: nobody does.</summary>
+    public INodeEvents? Events { get; init; }
+
+    /// <summary>Seed of all random choices (election timeouts, the incarnation of a new data directory).</summary>
+    public required ulong Seed { get; init; }
+}
+
+/// <summary>Ends the node at once: a failed sync, a broken invariant, a data directory that does not belong to the cluster.</summary>
+public interface IFatalErrorHandler
+{
+    /// <summary>Ends the process (in the simulator: crashes the node). The node does nothing more after it, even when this returns.</summary>
+    void Fatal(string message, Exception? cause);
+}
+
+/// <summary>Takes messages for operators. Thread-safe, quick, must not throw.</summary>
+public interface INodeEvents
+{
+    /// <summary>Something that is worth a line in the log.</summary>
+    void Note(NodeEventLevel level, string message);
+}
+
+/// <summary>How much a message matters.</summary>
+public enum NodeEventLevel
+{
+    /// <summary>For those who look for details.</summary>
+    Debug,
+    /// <summary>What happens in good times too.</summary>
+    Information,
+    /// <summary>Something is wrong, and the node goes on.</summary>
+    Warning,
+    /// <summary>Something does not work.</summary>
+    Error,
+}

@@ -1,0 +1,160 @@
+using System.Buffers;
+using System.Globalization;
+using Henge.Cluster;
+using Henge.Core;
+using Henge.Storage.Files;
+
+namespace Henge.Node.Context;
+
+/// <summary>
+/// What a data directory says about whom it belongs to: written once, when the directory is made, and compared with the settings at every
+/// start (docs/formats.md, "Node identity"). The incarnation tells a directory from an empty one that took its place.
+/// </summary>
+internal sealed record NodeIdentity
+{
+    private static readonly SearchValues<char> NotInNames = SearchValues.Create(" \t\r\n=,");
+
+    /// <summary>This node's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>A random number that this data directory was given when it was made; never 0.</summary>
+    public required ulong Incarnation { get; init; }
+
+    /// <summary>What the cluster was made with.</summary>
+    public required FoundingSettings Founding { get; init; }
+
+    /// <summary>Shards of the cluster.</summary>
+    public int Shards => Founding.Shards;
+
+    /// <summary>The members that settings name, checked.</summary>
+    public static IReadOnlyList<ClusterMember> MembersOf(NodeOptions options)
+    {
+        if (options.Shards is < 0 or > 4096)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"A cluster has 1 to 4096 shards, not {options.Shards}.");
+        }
+
+        IReadOnlyList<ClusterMember> members = options.Cluster.Count == 0
+            ? [new ClusterMember(options.Name, options.Address)]
+            : [.. options.Cluster.OrderBy(static m => m.Name, StringComparer.Ordinal)];
+        for (int i = 0; i < members.Count; i++)
+        {
+            if (members[i].Name.Length == 0 || members[i].Name.AsSpan().IndexOfAny(NotInNames) >= 0)
+            {
+                throw new HengeException(ErrorCode.InvalidArgument, $"'{members[i].Name}' cannot be a node's name: it must not be empty, nor have blanks, '=' or ','.");
+            }
+
+            if (i > 0 && members[i].Name == members[i - 1].Name)
+            {
+                throw new HengeException(ErrorCode.InvalidArgument, $"The cluster's list names {members[i].Name} twice.");
+            }
+        }
+
+        FoundingSettings.CheckMembers(members);
+        if (!members.Any(m => m.Name == options.Name))
+        {
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                $"The cluster's list ({string.Join(", ", members.Select(static m => m.Name))}) does not name this node, {options.Name}. Give all nodes the same list.");
+        }
+
+        CheckFactor(options, members);
+        return members;
+    }
+
+    /// <summary>Reads a data directory's identity, or gives it one when it is new; compares it with the settings.</summary>
+    public static NodeIdentity Open(NodeOptions options, IReadOnlyList<ClusterMember> members, IFileSystem files, Func<ulong> random, out bool isNew)
+    {
+        isNew = false;
+        if (IdentityFile.TryRead(files, options, members, out NodeIdentity? identity))
+        {
+            Compare(identity, options, members);
+            return identity;
+        }
+
+        files.CreateDirectoryDurably(options.DataDirectory);
+        if (files.List(options.DataDirectory).Any(static n => n is "log" or "engine"))
+        {
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"The data directory '{options.DataDirectory}' has data but no file {IdentityFile.Name}, so it is not known whose data that is. Restore the file from a copy. {Storage.DirectoryAdvice.Node}");
+        }
+
+        ulong incarnation;
+        do
+        {
+            incarnation = random();
+        }
+        while (incarnation == 0);
+
+        var made = new NodeIdentity { Name = options.Name, Incarnation = incarnation, Founding = FoundingSettings.Of(options, members) };
+        IdentityFile.Write(files, options.DataDirectory, made);
+        isNew = true;
+        return made;
+    }
+
+    // With fewer replicas than nodes, a node that carries none of a shard cannot serve it, and one that counts other replicas than its peers can acknowledge writes alone.
+    private static void CheckFactor(NodeOptions options, IReadOnlyList<ClusterMember> members)
+    {
+        if (options.ReplicationFactor < 0)
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, $"The replication factor is {options.ReplicationFactor}; it must not be negative.");
+        }
+
+        if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.Bugs.HasFlag(NodeBugs.HelloNotCompared))
+        {
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                $"replication-factor is {options.ReplicationFactor}, and cluster names {members.Count} nodes. Fewer replicas than nodes do not work yet: a node without a replica of a shard could not serve it. "
+                + $"Leave replication-factor out (or say {members.Count}), or name {options.ReplicationFactor} {(options.ReplicationFactor == 1 ? "node" : "nodes")} in cluster, on every node alike.");
+        }
+    }
+
+    private static void Compare(NodeIdentity identity, NodeOptions options, IReadOnlyList<ClusterMember> members)
+    {
+        FoundingSettings made = identity.Founding;
+        if (identity.Name != options.Name)
+        {
+            throw Misconfigured(
+                $"The data directory '{options.DataDirectory}' belongs to the node {identity.Name}, not to {options.Name}. Start it as {identity.Name}, or give {options.Name} a directory of its own.");
+        }
+
+        if (!made.Members.Select(static m => m.Name).SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal))
+        {
+            throw Misconfigured(
+                $"The cluster in '{options.DataDirectory}' was made of {string.Join(", ", made.Members.Select(static m => m.Name))}; the list given now is {string.Join(", ", members.Select(static m => m.Name))}. "
+                + "Start the node with the list that the cluster was made with; members change through the cluster itself, not through the list.");
+        }
+
+        if (options.Shards != 0 && made.Shards != options.Shards)
+        {
+            throw Fixed("shards", made.Shards, options.Shards);
+        }
+
+        if (options.ReplicationFactor != 0 && made.ReplicationFactor != Math.Min(options.ReplicationFactor, members.Count))
+        {
+            throw Fixed("replication-factor", made.ReplicationFactor, options.ReplicationFactor);
+        }
+
+        if (made.Token != FoundingSettings.ShowToken(options.ClusterToken))
+        {
+            throw Misconfigured(
+                $"The cluster in '{options.DataDirectory}' was made with {(made.Token == "none" ? "no cluster-token" : "another cluster-token")}, and this start has {(options.ClusterToken.Length == 0 ? "none" : "one that differs")}. "
+                + "A token is fixed when a cluster is made: start the node with that one, or give it a directory of its own.");
+        }
+
+        if (made.PlacementRule != Placement.RuleVersion || made.FormatLevel > FoundingSettings.NewestFormatLevel)
+        {
+            throw new HengeException(
+                ErrorCode.UnsupportedFormat,
+                $"The cluster in '{options.DataDirectory}' goes by placement rule {made.PlacementRule} and format level {made.FormatLevel}, and this build by placement rule {Placement.RuleVersion} and up to format level "
+                + $"{FoundingSettings.NewestFormatLevel}. Use the build that the cluster was made with, or a newer one.");
+        }
+    }
+
+    private static HengeException Fixed(string setting, int made, int given) => Misconfigured(string.Create(
+        CultureInfo.InvariantCulture,
+        $"The cluster was made with {setting} {made}, and this start says {given}. It is fixed when a cluster is made: leave the setting out, or say {made}. To have it otherwise, make a new cluster and bring the data over with henge export and henge import."));
+
+    private static HengeException Misconfigured(string message) => new(ErrorCode.Misconfigured, message);
+}

@@ -1,0 +1,157 @@
+using Henge.Cluster;
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Catalog;
+using Henge.Node.Clocks;
+using Henge.Node.Context;
+using Henge.Node.Log;
+using Henge.Node.Peers;
+using Henge.Node.Reads;
+using Henge.Node.Replication;
+using Henge.Node.StateMachine;
+using Henge.Node.Watch;
+using Henge.Node.Workers;
+using Henge.Raft;
+using Henge.Storage.Files;
+using Henge.Storage.Logs;
+
+namespace Henge.Node.Opening;
+
+/// <summary>Puts a node together from its data directory.</summary>
+internal static class NodeOpening
+{
+    /// <summary>Opens everything; closes what it had opened when something does not fit.</summary>
+    public static NodeParts Open(NodeOptions options, NodeEnvironment environment)
+    {
+        CheckOptions(options);
+        IReadOnlyList<ClusterMember> members = NodeIdentity.MembersOf(options);
+        environment.FileSystem.CreateDirectoryDurably(options.DataDirectory);
+        IDisposable directoryLock = environment.FileSystem.Lock(Path.Combine(options.DataDirectory, "LOCK"));
+        NodeContext? context = null;
+        NodeLog? log = null;
+        try
+        {
+            var random = new SplitMix64Random(environment.Seed);
+            NodeIdentity identity = NodeIdentity.Open(options, members, environment.FileSystem, random.NextUInt64, out bool isNew);
+            var infos = new MemberInfo[members.Count];
+            for (int i = 0; i < infos.Length; i++)
+            {
+                infos[i] = new MemberInfo(new NodeId((ulong)i + 1), members[i].Name, members[i].Address);
+            }
+
+            context = new NodeContext(options, environment, identity, infos);
+            context.Note(
+                NodeEventLevel.Information,
+                isNew ? $"Node {options.Name} begins anew in '{options.DataDirectory}', as {context.Self}." : $"Node {options.Name} goes on, as {context.Self}.");
+            return OpenParts(context, directoryLock, ref log);
+        }
+        catch
+        {
+            log?.Dispose();
+            context?.CloseEngine();
+            directoryLock.Dispose();
+            throw;
+        }
+    }
+
+    private static void CheckOptions(NodeOptions options)
+    {
+        static void Require(bool condition, string message)
+        {
+            if (!condition)
+            {
+                throw new HengeException(ErrorCode.InvalidArgument, message);
+            }
+        }
+
+        Require(options.TickMs >= 1, $"TickMs is {options.TickMs}; it must be at least 1.");
+        Require(options.HistoryMs >= 0, $"HistoryMs is {options.HistoryMs}; it must not be negative.");
+        Require(options.MaxClockSkewMs >= 1, $"MaxClockSkewMs is {options.MaxClockSkewMs}; it must be at least 1.");
+        Require(options.DefaultDeadlineMs >= 1, $"DefaultDeadlineMs is {options.DefaultDeadlineMs}; it must be at least 1.");
+        Require(options.EntryBytes >= 1, $"EntryBytes is {options.EntryBytes}; it must be at least 1.");
+        Require(options.Workers >= 0, $"Workers is {options.Workers}; it must not be negative.");
+        Require(options.LogKeepEntries >= 0, $"LogKeepEntries is {options.LogKeepEntries}; it must not be negative.");
+        Require(options.SnapshotChunkBytes is >= SnapshotFormat.MinChunkBytes and <= SnapshotFormat.MaxChunkBytes, $"SnapshotChunkBytes is {options.SnapshotChunkBytes}; it must be from {SnapshotFormat.MinChunkBytes} to {SnapshotFormat.MaxChunkBytes}.");
+        Require(options.Reads is not ReadConsistency.Default, "Reads must say how reads are made sure of: linearizable, lease or stale.");
+        Require(
+            options.LogSegmentBytes >= 2L * options.Limits.CommandBytes,
+            $"LogSegmentBytes is {options.LogSegmentBytes}; it must be at least twice the largest command ({options.Limits.CommandBytes} bytes), which has to fit into a segment.");
+    }
+
+    private static NodeParts OpenParts(NodeContext context, IDisposable directoryLock, ref NodeLog? log)
+    {
+        NodeOptions options = context.Options;
+        context.Engine = context.Environment.OpenEngine(Path.Combine(options.DataDirectory, "engine"));
+        context.History = new HistoryWindow(context.Engine);
+        ShardId[] shards = [.. Enumerable.Range(0, context.Identity.Shards).Select(static s => new ShardId((uint)s)), ShardId.Catalog];
+        var salts = new SplitMix64Random(context.Environment.Seed + 0x10F);
+        context.Engine.DeclareKeyspaces([.. shards.SelectMany(static shard => new[] { SystemKeys.UserKeyspace(shard), SystemKeys.SystemKeyspace(shard) })]);
+        log = NodeLog.Open(
+            context,
+            Path.Combine(options.DataDirectory, "log"),
+            new SegmentedLogOptions { SegmentBytes = options.LogSegmentBytes, NewSalt = salts.NextUInt64 },
+            shards,
+            out Dictionary<ShardId, ShardLogReplay> found);
+        NodeLog opened = log;
+        Worker[] workers = [.. Enumerable.Range(0, Math.Max(1, options.Workers)).Select(i => new Worker(context, opened, i))];
+        var catalog = new CatalogShard(workers[ShardId.Catalog.Value % (uint)workers.Length]);
+        var incarnations = new Incarnations(context, catalog);
+        var cluster = new ClusterRecord(context, catalog);
+        context.Incarnations = incarnations;
+        context.Cluster = cluster;
+        NodePlacement placement = Place(context);
+        NodeId[] everyone = [.. context.Members.Select(static m => m.Id)];
+        var replicas = new List<ShardReplica>(shards.Length);
+        var machines = new Dictionary<ShardId, ShardStateMachine>(shards.Length);
+        foreach (ShardId shard in shards)
+        {
+            IReadOnlyList<NodeId> members = shard.IsCatalog ? everyone : placement.ReplicasOf(shard);
+            ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default with { Bugs = options.Bugs, Sessions = options.Sessions });
+            Worker worker = workers[shard.Value % (uint)workers.Length];
+            ReplicaRestore.Reconcile(context, worker, found[shard], machine, shard, out LogIndex snapshotOnDisk);
+            var replica = new ShardReplica(worker, context, shard, found[shard], machine, members) { Preferred = placement.PreferredLeaderOf(shard) };
+            replica.OnSnapshotFound(snapshotOnDisk);
+            worker.Add(replica);
+            replicas.Add(replica);
+            machines.Add(shard, machine);
+        }
+
+        catalog.Machine = machines[ShardId.Catalog];
+        incarnations.Refresh(mayRegister: false);
+        cluster.Refresh(mayWrite: false);
+
+        // A node that is alone in its list is a cluster by its own settings.
+        bool HasJoined() => context.Members.Count == 1 || cluster.IsEstablished || options.Bugs.HasFlag(NodeBugs.WatchBeforeJoining);
+        ShardStateMachine? Machine(ShardId shard) => machines.GetValueOrDefault(shard);
+        return new NodeParts
+        {
+            Context = context,
+            Replicas = replicas,
+            Placement = placement,
+            Log = opened,
+            Workers = workers,
+            Incarnations = incarnations,
+            Cluster = cluster,
+            Hellos = new PeerHellos(context),
+            Clocks = new ClockExchange(context),
+            Messages = new PeerMessages(context),
+            Reads = new NodeReads(context.Shards, Machine),
+            Watches = new WatchService(context.Shards, Machine, options.Limits, WatchOptions.Default, HasJoined),
+            DirectoryLock = directoryLock,
+        };
+    }
+
+    private static NodePlacement Place(NodeContext context)
+    {
+        Dictionary<string, NodeId> ids = context.Members.ToDictionary(static m => m.Name, static m => m.Id, StringComparer.Ordinal);
+        var ring = new HashRing(context.Members.Select(static m => m.Name));
+        Placement placement = Placement.Create(context.Shards, ring, context.Identity.Founding.ReplicationFactor);
+        var replicas = new IReadOnlyList<NodeId>[context.Shards.Count];
+        for (uint s = 0; s < replicas.Length; s++)
+        {
+            replicas[s] = [.. placement.ReplicasOf(new ShardId(s)).Select(name => ids[name])];
+        }
+
+        return new NodePlacement(replicas);
+    }
+}

@@ -1,0 +1,65 @@
+using Henge.Core;
+using Henge.Node.Catalog;
+using Henge.Node.Clocks;
+using Henge.Node.Context;
+using Henge.Node.Log;
+using Henge.Node.Peers;
+using Henge.Node.Reads;
+using Henge.Node.Replication;
+using Henge.Node.Watch;
+using Henge.Node.Workers;
+
+namespace Henge.Node.Opening;
+
+/// <summary>What a node is made of.</summary>
+internal sealed class NodeParts : IDisposable
+{
+    public required NodeContext Context { get; init; }
+
+    /// <summary>All replicas, those of shards first, in order, then the catalog's.</summary>
+    public required IReadOnlyList<ShardReplica> Replicas { get; init; }
+
+    /// <summary>Who carries which shard.</summary>
+    public required NodePlacement Placement { get; init; }
+
+    public required NodeLog Log { get; init; }
+
+    public required Worker[] Workers { get; init; }
+
+    public required Incarnations Incarnations { get; init; }
+
+    public required ClusterRecord Cluster { get; init; }
+
+    public required PeerHellos Hellos { get; init; }
+
+    public required ClockExchange Clocks { get; init; }
+
+    public required PeerMessages Messages { get; init; }
+
+    public required NodeReads Reads { get; init; }
+
+    public required WatchService Watches { get; init; }
+
+    public required IDisposable DirectoryLock { get; init; }
+
+    /// <summary>The worker of a shard.</summary>
+    public Worker WorkerOf(ShardId shard) => Workers[shard.Value % (uint)Workers.Length];
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Log.Dispose();
+        Context.CloseEngine();
+        DirectoryLock.Dispose();
+    }
+}
+
+/// <summary>The replicas of each shard; the first of them should lead.</summary>
+internal sealed class NodePlacement(IReadOnlyList<IReadOnlyList<NodeId>> replicas)
+{
+    /// <summary>The replicas of a shard. The catalog is on all nodes.</summary>
+    public IReadOnlyList<NodeId> ReplicasOf(ShardId shard) => replicas[(int)shard.Value];
+
+    /// <summary>Who should lead a shard; anyone for the catalog.</summary>
+    public NodeId PreferredLeaderOf(ShardId shard) => shard.IsCatalog ? NodeId.None : ReplicasOf(shard)[0];
+}

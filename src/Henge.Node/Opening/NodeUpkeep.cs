@@ -1,0 +1,63 @@
+using Henge.Core;
+using Henge.Node.Context;
+using Henge.Node.Replication;
+using Henge.Node.StateMachine;
+
+namespace Henge.Node.Opening;
+
+/// <summary>What a node does now and then as a whole: lets old history go, and looks into the catalog. Called on the thread that ticks.</summary>
+internal sealed class NodeUpkeep(NodeParts parts)
+{
+    private readonly NodeContext _node = parts.Context;
+
+    /// <summary>Does it.</summary>
+    public void Run()
+    {
+        parts.Incarnations.Refresh();
+        parts.Cluster.Refresh();
+        parts.Clocks.Tick();
+        AdvanceHistory();
+    }
+
+    /// <summary>Tells replicas of damage that others have met. Called at each tick; most often there is none.</summary>
+    public void LookForDamage() => _node.Engine.TakeDamage(OnDamage);
+
+    // Whoever has met it, a compaction perhaps, or a neighbour that has keys in the same block: every shard with something in there is to be rebuilt, or the table would never go.
+    private void OnDamage(uint keyspace, HengeException damage)
+    {
+        foreach (ShardReplica replica in parts.Replicas)
+        {
+            if (keyspace == SystemKeys.UserKeyspace(replica.Shard) || keyspace == SystemKeys.SystemKeyspace(replica.Shard))
+            {
+                replica.Machine.ReportDamage(damage);
+            }
+        }
+    }
+
+    // Not above what any shard has applied: a replica that still has older commands to apply must see the same history as the others did.
+    private void AdvanceHistory()
+    {
+        if (!_node.Clock.IsKnown)
+        {
+            return;
+        }
+
+        Core.Version now = _node.Clock.Now;
+        Core.Version floor = Core.Version.FromMilliseconds(now.Milliseconds - _node.Options.HistoryMs);
+        foreach (ShardReplica replica in parts.Replicas)
+        {
+            Core.Version applied = replica.AppliedVersion;
+            if (!replica.Shard.IsCatalog && applied < floor)
+            {
+                floor = applied;
+            }
+
+            if (applied.Milliseconds - now.Milliseconds > _node.Clock.MaxSkewMs)
+            {
+                parts.Clocks.OnLead(replica.Shard, TimeSpan.FromMilliseconds(applied.Milliseconds - now.Milliseconds));
+            }
+        }
+
+        _node.History.Advance(floor);
+    }
+}

@@ -1,0 +1,16 @@
+using Henge.Storage;
+
+namespace Henge.Node.StateMachine;
+
+/// <summary>Where a state machine tells what it has applied, for those who watch. Called by the shard's worker alone.</summary>
+internal interface IWatchFeed
+{
+    /// <summary>A batch is applied.</summary>
+    /// <param name="batch">Its entries, in order of their versions.</param>
+    /// <param name="expiredOffsets">Where in the batch deletions stand that come of an expiry.</param>
+    /// <param name="last">The version up to which everything has been told.</param>
+    void Publish(WriteBatch batch, List<int> expiredOffsets, Core.Version last);
+
+    /// <summary>The state was replaced by another one, as of a version: what was told is to be read from there.</summary>
+    void Reset(Core.Version last);
+}

@@ -1,0 +1,65 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Log;
+using Henge.Node.Peers;
+using Henge.Raft;
+
+namespace Henge.Node.Workers;
+
+/// <summary>One shard on this node, as its worker drives it. Only the worker calls it.</summary>
+internal interface IReplica : IPersistTarget
+{
+    /// <summary>Which shard.</summary>
+    ShardId Shard { get; }
+
+    /// <summary>For the worker: it is in the list of those to look after.</summary>
+    bool IsDirty { get; set; }
+
+    /// <summary>Its Raft group.</summary>
+    RaftGroup Group { get; }
+
+    /// <summary>Its term when the node started: in no later one has it led before.</summary>
+    Term TermAtStart { get; }
+
+    /// <summary>The address of the leader when it is known and another node.</summary>
+    string? LeaderAddress { get; }
+
+    /// <summary>Begins to take part.</summary>
+    void Begin();
+
+    /// <summary>Takes an operation in.</summary>
+    void Add(Operation operation);
+
+    /// <summary>A tick of time has passed.</summary>
+    void Tick(long tick);
+
+    /// <summary>Does what has become possible; called once after all that came in one run.</summary>
+    void Process();
+
+    /// <summary>Fails everything that waits.</summary>
+    void Stop();
+
+    /// <summary>A write that was sent to a leader comes back: certainly nothing of it was done.</summary>
+    void OnHandedBack(Operation operation, ulong sending);
+
+    /// <summary>A write that was sent to a leader ends in another way; its caller is told after this.</summary>
+    void OnForwardEnded(Operation operation, ulong sending);
+
+    /// <summary>A message of its group has come.</summary>
+    void Receive(RaftMessage message);
+
+    /// <summary>A peer wants history to be closed at a version.</summary>
+    void OnAdvance(NodeId from, Core.Version version);
+
+    /// <summary>The leader did not close history at a version.</summary>
+    void OnAdvanceRefused(NodeId from, Core.Version version, Core.Version limit);
+
+    /// <summary>A peer asks for the state of the shard.</summary>
+    void OnSnapshotRequest(NodeId from, LogIndex index);
+
+    /// <summary>A piece of a snapshot, or its acknowledgement, has come.</summary>
+    void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body);
+
+    /// <summary>A peer has answered a heartbeat that shards share.</summary>
+    void OnSharedHeartbeat(NodeId from, ulong number, bool agrees, bool wasSteady);
+}

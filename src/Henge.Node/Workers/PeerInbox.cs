@@ -1,0 +1,149 @@
+using Henge.Core;
+using Henge.Node.Catalog;
+using Henge.Node.Clocks;
+using Henge.Node.Context;
+using Henge.Node.Peers;
+
+namespace Henge.Node.Workers;
+
+/// <summary>
+/// Where frames from other nodes arrive: checks who sent them, and hands each worker what is for its shards. Called on the transport's threads.
+/// </summary>
+internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations incarnations, ClockExchange clocks, PeerMessages messages)
+{
+    private const int RefusalIntervalMs = 1_000;
+    private readonly long[] _refusedAtMs = new long[node.Members.Count + 1];
+    private readonly PeerBatches _batches = new();
+    private readonly Lock _answerLock = new();
+    private readonly PeerFrameBuilder?[] _answers = new PeerFrameBuilder?[node.Members.Count + 1];
+    private long _strangerNotedMs = -RefusalIntervalMs;
+
+    /// <summary>Takes a frame; what is not good is dropped, as if it had been lost.</summary>
+    public void OnFrame(ReadOnlySpan<byte> bytes)
+    {
+        if (!PeerFrame.TryRead(bytes, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records))
+        {
+            return;
+        }
+
+        if ((sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.HasFlag(NodeBugs.HelloNotCompared)) || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
+        {
+            OnStranger(sender, to.Node);
+            return;
+        }
+
+        ulong known = incarnations.Of(sender.Node);
+        if (known != 0 && known != sender.Incarnation)
+        {
+            Refuse(sender.Node);
+            return;
+        }
+
+        if (to.Incarnation != 0 && to.Incarnation != node.Identity.Incarnation)
+        {
+            // Before anything in the frame is looked at: its sender counts on what the old directory had.
+            incarnations.OnMistaken(sender.Node);
+            return;
+        }
+
+        clocks.OnFrame(sender.Node);
+        Dispatch(bytes, sender, records);
+    }
+
+    private void Dispatch(ReadOnlySpan<byte> bytes, PeerSender sender, PeerRecordReader records)
+    {
+        Span<bool> wanted = workers.Length <= 64 ? stackalloc bool[workers.Length] : new bool[workers.Length];
+        wanted.Clear();
+        while (records.MoveNext())
+        {
+            if (records.Kind == PeerRecordKind.Refused)
+            {
+                incarnations.OnRefused(sender.Node, System.Text.Encoding.UTF8.GetString(records.Body));
+            }
+            else if (records.Kind == PeerRecordKind.Heartbeat)
+            {
+                AnswerHeartbeat(sender.Node, records);
+            }
+            else if (records.Kind == PeerRecordKind.ClockQuestion)
+            {
+                clocks.OnQuestion(sender.Node, records.Body);
+            }
+            else if (records.Kind == PeerRecordKind.ClockAnswer)
+            {
+                clocks.OnAnswer(sender.Node, records.Body);
+            }
+            else if (records.Kind == PeerRecordKind.Message)
+            {
+                messages.OnMessage(sender.Node, records.Body);
+            }
+            else
+            {
+                // An answer's place for the shard has the worker's number, which leads to the worker in the same way.
+                wanted[(int)(records.Shard.Value % (uint)workers.Length)] = true;
+            }
+        }
+
+        if (records.Damaged)
+        {
+            return;
+        }
+
+        for (int i = 0; i < wanted.Length; i++)
+        {
+            if (wanted[i])
+            {
+                workers[i].Post(_batches.Rent(sender.Node, bytes));
+            }
+        }
+    }
+
+    private void AnswerHeartbeat(NodeId peer, in PeerRecordReader heartbeat)
+    {
+        lock (_answerLock)
+        {
+            PeerFrameBuilder answer = _answers[peer.Value] ??= new PeerFrameBuilder(node.Sender, peer);
+            if (SharedHeartbeats.Answer(node, peer, heartbeat.Shard.Value, heartbeat.Body, answer))
+            {
+                node.Environment.Transport?.Send(peer, answer.Complete(incarnations.Of(peer)));
+                answer.Clear();
+            }
+        }
+    }
+
+    private void OnStranger(PeerSender sender, NodeId to)
+    {
+        long now = node.MonotonicMs;
+        long last = Interlocked.Read(ref _strangerNotedMs);
+        if (now - last < RefusalIntervalMs || Interlocked.CompareExchange(ref _strangerNotedMs, now, last) != last)
+        {
+            return;
+        }
+
+        node.Note(
+            NodeEventLevel.Error,
+            sender.Cluster != node.Sender.Cluster
+                ? $"A frame from {sender.Node} of a cluster that was made with other settings came to {node.Self}. Dropped."
+            : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to the nodes that they name.");
+    }
+
+    private void Refuse(NodeId peer)
+    {
+        long now = node.MonotonicMs;
+        long last = Interlocked.Read(ref _refusedAtMs[peer.Value]);
+        if (last != 0 && now - last < RefusalIntervalMs)
+        {
+            return;
+        }
+
+        Interlocked.Exchange(ref _refusedAtMs[peer.Value], Math.Max(1, now));
+        string message = Catalog.Incarnations.MessageFor(node.Members[(int)peer.Value - 1].Name);
+        node.Note(NodeEventLevel.Error, message + " Its messages are refused.");
+        var frame = new PeerFrameBuilder(node.Sender, peer);
+        frame.BeginRecord(PeerRecordKind.Refused, ShardId.Catalog);
+        byte[] text = System.Text.Encoding.UTF8.GetBytes(message);
+        text.CopyTo(frame.GetSpan(text.Length));
+        frame.Advance(text.Length);
+        frame.EndRecord();
+        node.Environment.Transport?.Send(peer, frame.Complete(receiverIncarnation: 0));
+    }
+}
