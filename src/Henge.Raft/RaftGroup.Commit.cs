@@ -72,7 +72,7 @@ public sealed partial class RaftGroup
         get
         {
             // Not before it is durable here: a state machine must never be ahead of its own log.
-            LogIndex committed = HasBug(RaftBugs.ApplyBeforeCommit) ? _log.LastIndex : _commit;
+            LogIndex committed = MayBeApplied;
             return committed < _persist.PersistedIndex ? committed : _persist.PersistedIndex;
         }
     }
@@ -80,7 +80,7 @@ public sealed partial class RaftGroup
     /// <summary>The leader's own copy counts like any other: when it is durable (thesis, section 10.2.1).</summary>
     private void OwnLogPersisted()
     {
-        if (Role == RaftRole.Leader && ProgressOf(_self) is { } own && own.Acknowledge(HasBug(RaftBugs.AckBeforeSync) ? _log.LastIndex : _persist.PersistedIndex))
+        if (Role == RaftRole.Leader && ProgressOf(_self) is { } own && own.Acknowledge(OwnMatch))
         {
             AdvanceCommit();
         }
@@ -88,14 +88,14 @@ public sealed partial class RaftGroup
 
     private void AdvanceCommit()
     {
-        LogIndex reached = new(QuorumMath.Reached(Membership, this, static (group, id) => group.ProgressOf(id)?.Match.Value ?? 0, HasBug(RaftBugs.IgnoreOutgoingMajority)));
+        LogIndex reached = new(QuorumMath.Reached(Membership, this, static (group, id) => group.ProgressOf(id)?.Match.Value ?? 0, IgnoresOutgoingMajority));
         if (reached.Value == ulong.MaxValue || reached <= _commit)
         {
             return;
         }
 
         // An older term's entry on a majority can still be replaced (Raft paper, figure 8): only an entry of one's own term commits, and everything before it along with it.
-        if (_log.TermAt(reached) != Term && !HasBug(RaftBugs.CommitOlderTermByCounting))
+        if (!MayBeCommittedByCounting(reached))
         {
             return;
         }
@@ -150,7 +150,7 @@ public sealed partial class RaftGroup
         }
 
         _handedOut = _ready.CommittedList[^1].Index;
-        Invariant.Check(_handedOut <= _commit || HasBug(RaftBugs.ApplyBeforeCommit), "only what is committed is applied");
+        Invariant.Check(_handedOut <= MayBeApplied, "only what is committed is applied");
     }
 
     private void TrimRecentEntries()

@@ -42,7 +42,7 @@ public sealed partial class RaftGroup
     /// </remarks>
     private bool IsLeaderAlive => Role == RaftRole.Leader || PromiseClock < _refuseVotesUntil;
 
-    private ulong PromiseClock => HasBug(RaftBugs.PromiseByTicks) ? _ticks : Now;
+    private ulong PromiseClock => PromisesByTicks ? _ticks : Now;
 
     /// <summary>
     /// Whether this node may have promised something before it started: then it keeps quiet for as long as that could hold. Whatever its own settings are, since the lease is the leader's
@@ -50,13 +50,13 @@ public sealed partial class RaftGroup
     /// </summary>
     private bool MayHavePromised => Term > Term.Zero
         && !(Membership.IsSingleVoter(_self) && _memberships.CurrentIndex <= _commit)
-        && (_options.LeaseReads || !HasBug(RaftBugs.PromiseOnlyWithLeases));
+        && (_options.LeaseReads || !PromisesOnlyWithLeases);
 
     private void PromiseSince(ulong tick)
     {
         _isCampaignPutOff = false;
         ulong until = tick + (ulong)_options.ElectionTimeoutMinTicks;
-        _refuseVotesUntil = HasBug(RaftBugs.PromiseByTicks) ? _ticks + (ulong)_options.ElectionTimeoutMinTicks : Math.Max(_refuseVotesUntil, until);
+        _refuseVotesUntil = PromisesByTicks ? _ticks + (ulong)_options.ElectionTimeoutMinTicks : Math.Max(_refuseVotesUntil, until);
     }
 
     /// <summary>
@@ -115,7 +115,7 @@ public sealed partial class RaftGroup
                 LastIndex = _log.LastIndex,
                 LastTerm = _log.LastTerm,
             };
-            if (isPreVote || HasBug(RaftBugs.AckBeforeSync))
+            if (isPreVote || AcknowledgesBeforeSync)
             {
                 _outbox.Add(message);
             }
@@ -128,7 +128,7 @@ public sealed partial class RaftGroup
 
     private void CountSelfVote()
     {
-        if (Role == RaftRole.Candidate && (_persist.Done >= _selfVoteTicket || HasBug(RaftBugs.AckBeforeSync)))
+        if (Role == RaftRole.Candidate && IsSynced(_selfVoteTicket))
         {
             RecordVote(_self, true);
             CountVotes();
@@ -162,7 +162,7 @@ public sealed partial class RaftGroup
             }
 
             return null;
-        }, HasBug(RaftBugs.IgnoreOutgoingMajority));
+        }, IgnoresOutgoingMajority);
         if (outcome == VoteOutcome.Won)
         {
             if (Role == RaftRole.PreCandidate)
@@ -204,11 +204,11 @@ public sealed partial class RaftGroup
         // could leave two nodes, one with the later term and one with the later log, waiting for each other for ever.
         bool isFree = m.IsPreVote ? m.Term > Term : m.Term == Term && _votedFor.IsNone && Leader.IsNone;
         bool isRepeated = m.Term == Term && _votedFor == m.From && !m.IsPreVote;
-        bool isUpToDate = _log.IsUpToDate(m.LastIndex, m.LastTerm) || HasBug(RaftBugs.VoteForStaleLog);
-        bool isGranted = (isFree || isRepeated || (HasBug(RaftBugs.VoteTwiceInTerm) && m.Term == Term && Role != RaftRole.Leader)) && isUpToDate;
+        bool isUpToDate = IsUpToDate(m.LastIndex, m.LastTerm);
+        bool isGranted = (isFree || isRepeated || MayVoteAgain(m)) && isUpToDate;
         if (isGranted && !m.IsPreVote)
         {
-            Invariant.Check(isRepeated || _votedFor.IsNone || HasBug(RaftBugs.VoteTwiceInTerm), "one vote a term (Raft paper, section 5.2)");
+            Invariant.Check(isRepeated || _votedFor.IsNone || VotesTwice, "one vote a term (Raft paper, section 5.2)");
             if (_votedFor != m.From)
             {
                 _votedFor = m.From;
@@ -232,7 +232,7 @@ public sealed partial class RaftGroup
             IsPreVote = m.IsPreVote,
             IsGranted = isGranted,
         };
-        if (m.IsPreVote || HasBug(RaftBugs.AckBeforeSync))
+        if (m.IsPreVote || AcknowledgesBeforeSync)
         {
             _outbox.Add(answer);
         }

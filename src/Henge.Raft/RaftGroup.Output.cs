@@ -75,7 +75,7 @@ public sealed partial class RaftGroup
         }
 
         ready.PersistTicket = _persist.Issue(last, out bool withHardState);
-        if (withHardState && !HasBug(RaftBugs.ForgetHardState))
+        if (withHardState && !ForgetsHardState)
         {
             ready.HardState = new HardState(Term, _votedFor, DurableCommitIndex);
         }

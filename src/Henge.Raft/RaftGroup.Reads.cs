@@ -49,7 +49,7 @@ public sealed partial class RaftGroup
     {
         index = _commit;
         endsAtTick = 0;
-        if (!_options.LeaseReads || !IsOwnTermCommitted || ((_isLeaseVoid || !_transferTarget.IsNone) && !HasBug(RaftBugs.KeepLeaseInTransfer)))
+        if (!_options.LeaseReads || !IsOwnTermCommitted || ((_isLeaseVoid || !_transferTarget.IsNone) && !KeepsLeaseInTransfer))
         {
             return false;
         }
@@ -75,7 +75,7 @@ public sealed partial class RaftGroup
             return false;
         }
 
-        if (!IsOwnTermCommitted && !HasBug(RaftBugs.ReadBeforeOwnEntry))
+        if (!MayServeReads)
         {
             // It may not know yet what its predecessor committed (thesis, section 6.4, step 1).
             _reads.AddEarly(requester, id);
@@ -117,7 +117,7 @@ public sealed partial class RaftGroup
             return;
         }
 
-        ulong proven = HasBug(RaftBugs.SkipReadBarrier) ? ulong.MaxValue : QuorumMath.Reached(Membership, this, static (group, id) =>
+        ulong proven = SkipsReadBarrier ? ulong.MaxValue : QuorumMath.Reached(Membership, this, static (group, id) =>
             id == group._self ? ulong.MaxValue : group.ProgressOf(id)?.AckedRead ?? 0);
         while (_reads.TryTake(proven, out NodeId requester, out ulong id, out LogIndex index))
         {
@@ -134,7 +134,7 @@ public sealed partial class RaftGroup
 
     private void OnReadIndexRequest(ReadIndexRequest m)
     {
-        if (Role == RaftRole.Leader && (IsOwnTermCommitted || HasBug(RaftBugs.ReadBeforeOwnEntry)) && IsProvenBy(m.From))
+        if (Role == RaftRole.Leader && MayServeReads && IsProvenBy(m.From))
         {
             _outbox.Add(new ReadIndexResponse { From = _self, To = m.From, Term = Term, Number = m.Number, Index = _commit });
             return;

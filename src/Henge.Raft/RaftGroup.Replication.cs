@@ -210,7 +210,7 @@ public sealed partial class RaftGroup
             }
 
             LogIndex commit = progress.Match < _commit ? progress.Match : _commit;
-            if (HasBug(RaftBugs.CommitBeyondMatch))
+            if (CommitsBeyondMatch)
             {
                 commit = _commit;
             }
@@ -339,7 +339,7 @@ public sealed partial class RaftGroup
         {
             if (entry.Index <= _log.LastIndex)
             {
-                if (_log.TermAt(entry.Index) == entry.Term || HasBug(RaftBugs.KeepConflictingEntry))
+                if (_log.TermAt(entry.Index) == entry.Term || KeepsConflicts)
                 {
                     continue;
                 }
@@ -356,7 +356,7 @@ public sealed partial class RaftGroup
         }
 
         LogIndex last = new(m.PrevIndex.Value + (ulong)m.Entries.Length);
-        LogIndex shared = HasBug(RaftBugs.CommitBeyondMatch) ? _log.LastIndex : last;
+        LogIndex shared = CommitsBeyondMatch ? _log.LastIndex : last;
         CommitTo(m.Commit < shared ? m.Commit : shared);
         Acknowledge(m.From, last);
     }
@@ -373,7 +373,7 @@ public sealed partial class RaftGroup
     private void Acknowledge(NodeId leader, LogIndex index)
     {
         AppendEntriesResponse answer = new() { From = _self, To = leader, Term = Term, Index = index };
-        if (HasBug(RaftBugs.AckBeforeSync))
+        if (AcknowledgesBeforeSync)
         {
             _outbox.Add(answer);
         }
@@ -431,7 +431,7 @@ public sealed partial class RaftGroup
 
     private void OnHeartbeat(Heartbeat m)
     {
-        if (!HasBug(RaftBugs.CommitBeyondMatch) && m.Commit > _log.LastIndex)
+        if (!CommitsBeyondMatch && m.Commit > _log.LastIndex)
         {
             // Looked at twice, so that the message is made only when it is needed.
             Invariant.Check(m.Commit <= _log.LastIndex,

@@ -288,8 +288,6 @@ public sealed partial class RaftGroup
         _electionTimeout = _options.ElectionTimeoutMinTicks + _options.ElectionDelayTicks + (int)(_random.NextUInt64() % range);
     }
 
-    private bool HasBug(RaftBugs bug) => (_options.Bugs & bug) != 0;
-
     private static Membership DecodeMembership(in Entry entry)
     {
         if (!Membership.TryDecode(entry.Data.Span, out Membership? membership))

@@ -116,6 +116,7 @@ public sealed class RaftOptions
         Require(SettledEntriesLimitBytes >= 0, nameof(SettledEntriesLimitBytes), "must not be negative");
         Require(PendingReadsLimit >= 1, nameof(PendingReadsLimit), "must be at least 1");
         Require(SnapshotRetryTicks >= 0, nameof(SnapshotRetryTicks), "must not be negative");
+        Require(Bugs == RaftBugs.None || PlantedBugs.AreAllowed, nameof(Bugs), $"may be set only where the runtime configuration has {PlantedBugs.SwitchName}");
         Require(LeaseDriftTicks >= 0, nameof(LeaseDriftTicks), "must not be negative");
         Require(!LeaseReads || !SharedHeartbeats, nameof(SharedHeartbeats), "cannot be on together with LeaseReads: a lease rests on a promise of the group's own");
         Require(!LeaseReads || ElectionTimeoutMinTicks > LeaseDriftTicks + 2, nameof(LeaseDriftTicks), "leaves no lease: it must be less than ElectionTimeoutMinTicks - 2");
@@ -128,40 +129,4 @@ public sealed class RaftOptions
             throw new HengeException(ErrorCode.InvalidArgument, $"Raft option {setting} {what}.");
         }
     }
-}
-
-/// <summary>Bugs on purpose. Each is one branch in the code; the simulator switches one on and must find it.</summary>
-[Flags]
-internal enum RaftBugs
-{
-    /// <summary>The real thing.</summary>
-    None = 0,
-    /// <summary>Votes for whoever asks, even twice in a term.</summary>
-    VoteTwiceInTerm = 1 << 0,
-    /// <summary>Counts replicas of an older term's entry to commit it (Raft paper, figure 8).</summary>
-    CommitOlderTermByCounting = 1 << 1,
-    /// <summary>Append acknowledgements and votes leave before the sync that they speak of.</summary>
-    AckBeforeSync = 1 << 2,
-    /// <summary>Reads are granted without a proof of leadership.</summary>
-    SkipReadBarrier = 1 << 3,
-    /// <summary>Changes of term and vote are not handed out to be persisted.</summary>
-    ForgetHardState = 1 << 4,
-    /// <summary>Votes for candidates whose log is behind.</summary>
-    VoteForStaleLog = 1 << 5,
-    /// <summary>A follower takes the leader's commit index without looking at what it has.</summary>
-    CommitBeyondMatch = 1 << 6,
-    /// <summary>A new leader serves reads before its own entry is committed.</summary>
-    ReadBeforeOwnEntry = 1 << 7,
-    /// <summary>A majority of the new members alone decides while membership is joint.</summary>
-    IgnoreOutgoingMajority = 1 << 8,
-    /// <summary>A leader keeps its lease after it has begun to hand leadership over.</summary>
-    KeepLeaseInTransfer = 1 << 9,
-    /// <summary>A follower that finds a conflict keeps its own entry.</summary>
-    KeepConflictingEntry = 1 << 10,
-    /// <summary>Entries are applied before they are committed.</summary>
-    ApplyBeforeCommit = 1 << 11,
-    /// <summary>The promise to a leader is counted in ticks, which may come late and then all at once.</summary>
-    PromiseByTicks = 1 << 12,
-    /// <summary>Only a node that uses leases itself keeps, after a restart, the promise of before it.</summary>
-    PromiseOnlyWithLeases = 1 << 13,
 }

@@ -48,7 +48,7 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
             return;
         }
 
-        if (node.Options.Bugs.HasFlag(NodeBugs.HelloNotCompared))
+        if (node.Options.Bugs.DoesNotCompareHellos)
         {
             return;
         }

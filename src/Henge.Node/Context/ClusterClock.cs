@@ -43,7 +43,7 @@ internal sealed class ClusterClock
         _self = (int)self.Value;
         _majority = (members / 2) + 1;
         _samples = new Sample[members + 1];
-        _trustsItself = members == 1 || (options.Bugs & NodeBugs.TrustOwnClock) != 0;
+        _trustsItself = members == 1 || options.Bugs.TrustsOwnClock;
         MaxSkewMs = options.MaxClockSkewMs;
     }
 

@@ -31,7 +31,7 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
         ulong sum = 0;
         for (int worker = 0; worker < workers; worker++)
         {
-            if (worker == asker || Volatile.Read(ref _ranTick[worker]) + patienceTicks >= nowTick || (bugs & NodeBugs.VouchForHungWorkers) != 0)
+            if (worker == asker || Volatile.Read(ref _ranTick[worker]) + patienceTicks >= nowTick || bugs.VouchesForHungWorkers)
             {
                 sum += Volatile.Read(ref _led[((int)peer.Value * workers) + worker]);
             }
@@ -56,10 +56,10 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
         {
             ulong followed = Volatile.Read(ref _followed[((int)leader.Value * workers) + worker]);
             sum += followed;
-            runs &= followed == 0 || Volatile.Read(ref _ranTick[worker]) + answerTicks >= nowTick || (bugs & NodeBugs.AnswerForHungWorkers) != 0;
+            runs &= followed == 0 || Volatile.Read(ref _ranTick[worker]) + answerTicks >= nowTick || bugs.AnswersForHungWorkers;
         }
 
-        return (sum == led && runs) || (bugs & NodeBugs.AgreeWithAnyLeader) != 0;
+        return (sum == led && runs) || bugs.AgreesWithAnyLeader;
     }
 
     /// <summary>A peer's heartbeat has come in a tick, and this node agrees with it.</summary>

@@ -101,7 +101,7 @@ internal sealed record NodeIdentity
             throw new HengeException(ErrorCode.InvalidArgument, $"The replication factor is {options.ReplicationFactor}; it must not be negative.");
         }
 
-        if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.Bugs.HasFlag(NodeBugs.HelloNotCompared))
+        if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.Bugs.DoesNotCompareHellos)
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,

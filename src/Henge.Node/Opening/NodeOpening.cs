@@ -121,7 +121,7 @@ internal static class NodeOpening
         cluster.Refresh(mayWrite: false);
 
         // A node that is alone in its list is a cluster by its own settings.
-        bool HasJoined() => context.Members.Count == 1 || cluster.IsEstablished || options.Bugs.HasFlag(NodeBugs.WatchBeforeJoining);
+        bool HasJoined() => context.Members.Count == 1 || cluster.IsEstablished || options.Bugs.WatchesBeforeJoining;
         ShardStateMachine? Machine(ShardId shard) => machines.GetValueOrDefault(shard);
         return new NodeParts
         {

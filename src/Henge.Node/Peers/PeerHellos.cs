@@ -61,7 +61,7 @@ internal sealed class PeerHellos(NodeContext node)
             return false;
         }
 
-        if (node.Options.Bugs.HasFlag(NodeBugs.HelloNotCompared))
+        if (node.Options.Bugs.DoesNotCompareHellos)
         {
             return true;
         }

@@ -32,7 +32,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         {
             value.Dispose();
             Notice(machine, e);
-            if (e is HengeException { Code: ErrorCode.Corruption } && (machine.Bugs & NodeBugs.AnswerFromDamaged) != 0)
+            if (e is HengeException { Code: ErrorCode.Corruption } && machine.Bugs.AnswersFromDamaged)
             {
                 return false;
             }

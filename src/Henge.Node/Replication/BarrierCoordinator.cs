@@ -38,7 +38,7 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
     /// <summary>Takes a barrier in.</summary>
     public void Submit(Operation operation)
     {
-        if ((node.Options.Bugs & NodeBugs.SkipScanBarrier) != 0)
+        if (node.Options.Bugs.SkipsScanBarrier)
         {
             operation.Version = node.Clock.Now;
             node.OnCompleted(1, operation.Command.Length);

@@ -17,7 +17,7 @@ internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, Sha
     public void Add(Operation read)
     {
         bool mayWait = read.Pipeline != 0 && read.ReadVersion.IsZero && read.Consistency != ReadConsistency.Stale
-            && (replica.Node.Options.Bugs & NodeBugs.ReadBesideOwnWrites) == 0;
+            && !replica.Node.Options.Bugs.ReadsBesideOwnWrites;
         if (mayWait && order.MustWait(read))
         {
             _waiting.Add(read);

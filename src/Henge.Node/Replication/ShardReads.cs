@@ -23,7 +23,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
     private ulong _lastId;
     private int _unproven;
     private bool _hold;
-    private readonly bool _byClock = replica.Node.Members.Count == 1 || (replica.Node.Options.Bugs & NodeBugs.ExpireByOwnClock) != 0;
+    private readonly bool _byClock = replica.Node.Members.Count == 1 || replica.Node.Options.Bugs.ExpiresByOwnClock;
     private Core.Version _judgedAt;
 
     /// <summary>True when a round could begin.</summary>

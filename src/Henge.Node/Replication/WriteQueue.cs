@@ -176,7 +176,7 @@ internal sealed class WriteQueue : IApplyObserver
             return false;
         }
 
-        if (_target == (leader, _group.Term) || (_replica.Node.Options.Bugs & NodeBugs.RequeueBehind) != 0)
+        if (_target == (leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind)
         {
             return true;
         }
@@ -217,7 +217,7 @@ internal sealed class WriteQueue : IApplyObserver
     }
 
     private bool IsStale(Operation operation) => operation is RemoteWrite write && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
-        && (_replica.Node.Options.Bugs & NodeBugs.TakeForwardsOfAnyTerm) == 0;
+        && !_replica.Node.Options.Bugs.TakesForwardsOfAnyTerm;
 
     private void Refuse(Operation operation)
     {
@@ -231,7 +231,7 @@ internal sealed class WriteQueue : IApplyObserver
         {
             Refuse(operation);
         }
-        else if ((_replica.Node.Options.Bugs & NodeBugs.RequeueBehind) != 0)
+        else if (_replica.Node.Options.Bugs.RequeuesBehind)
         {
             _waiting.Add(operation);
         }
@@ -468,7 +468,7 @@ internal sealed class WriteQueue : IApplyObserver
         return true;
     }
 
-    private Core.Version NextVersion() => (_replica.Node.Options.Bugs & NodeBugs.ReuseVersion) == 0
+    private Core.Version NextVersion() => !_replica.Node.Options.Bugs.ReusesVersion
         ? _replica.Node.Clock.NextAfter(_lastVersion)
         : _replica.Node.Clock.Now;
 

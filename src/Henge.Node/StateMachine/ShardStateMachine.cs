@@ -47,10 +47,10 @@ internal sealed class ShardStateMachine
         _writes = new PendingWrites(engine, shard);
         _executor = new CommandExecutor(_writes)
         {
-            KeepsEmptiedHashes = (options.Bugs & NodeBugs.KeepEmptiedHash) != 0,
-            IncrementsBelowBatch = (options.Bugs & NodeBugs.LoseHashDeltaInBatch) != 0,
+            KeepsEmptiedHashes = options.Bugs.KeepsEmptiedHash,
+            IncrementsBelowBatch = options.Bugs.LosesHashDeltaInBatch,
         };
-        _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = (options.Bugs & NodeBugs.RepeatAfterSessionEnd) != 0 };
+        _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = options.Bugs.RepeatsAfterSessionEnd };
         _expiry = new ExpiryIndex(engine, shard);
     }
 
@@ -150,7 +150,7 @@ internal sealed class ShardStateMachine
             }
             catch (HengeException e) when (e.Code == ErrorCode.Corruption)
             {
-                if ((Bugs & NodeBugs.ApplyPastDamage) == 0)
+                if (!Bugs.AppliesPastDamage)
                 {
                     Stop(e);
                     return false;
@@ -253,8 +253,8 @@ internal sealed class ShardStateMachine
         // The floor after the snapshot: what compactions dropped before is below it for sure.
         return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor)
         {
-            WithoutSessions = (Bugs & NodeBugs.DropSessionsFromSnapshot) != 0,
-            WithoutTypes = (Bugs & NodeBugs.DropTypesFromSnapshot) != 0,
+            WithoutSessions = Bugs.DropsSessionsFromSnapshot,
+            WithoutTypes = Bugs.DropsTypesFromSnapshot,
         };
     }
 
@@ -378,8 +378,8 @@ internal sealed class ShardStateMachine
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)
     {
         CommandResult result;
-        bool forgets = (Bugs & NodeBugs.ForgetSessions) != 0
-            || ((Bugs & NodeBugs.RepeatHashIncrements) != 0 && view.Kind == CommandKind.HashIncrement);
+        bool forgets = Bugs.ForgetsSessions
+            || (Bugs.RepeatsHashIncrements && view.Kind == CommandKind.HashIncrement);
         bool remembers = !view.Session.IsNone && !forgets;
         if (remembers)
         {
@@ -402,7 +402,7 @@ internal sealed class ShardStateMachine
         _payload.ResetWrittenCount();
         result = _executor.Execute(view, version, _payload);
         payload = _payload.WrittenSpan;
-        bool isForgotten = (Bugs & NodeBugs.ForgetVoidedNumbers) != 0 && view.Kind == CommandKind.Txn && !result.Succeeded && payload.IsEmpty;
+        bool isForgotten = Bugs.ForgetsVoidedNumbers && view.Kind == CommandKind.Txn && !result.Succeeded && payload.IsEmpty;
         if (remembers && !isForgotten)
         {
             _sessions.Record(view.Session, version, result, payload);

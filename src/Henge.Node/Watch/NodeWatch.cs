@@ -246,7 +246,7 @@ internal sealed class NodeWatch : IWatch
         if (pass.IsDone)
         {
             cursor.Next = cursor.Next > pass.End ? cursor.Next : pass.End;
-            if ((cursor.Machine.Bugs & NodeBugs.LoseWatchEventAtSeam) != 0)
+            if (cursor.Machine.Bugs.LosesWatchEventAtSeam)
             {
                 cursor.Next = new Core.Version(cursor.Next.Value + (1 << Core.Version.CounterBits));
             }

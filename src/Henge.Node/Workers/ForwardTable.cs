@@ -111,12 +111,12 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
             write.Fail(ErrorCode.UnknownOutcome, "The shard's leader was started anew while the write was on its way; it may or may not have been done.");
         }
-        else if (order == ForwardOrder.Overtaken && (node.Options.Bugs & NodeBugs.TakeForwardsInAnyOrder) == 0)
+        else if (order == ForwardOrder.Overtaken && !node.Options.Bugs.TakesForwardsInAnyOrder)
         {
             // Not "does not lead", which would have it sent again, behind what has overtaken it.
             write.Fail(ErrorCode.Unavailable, "A later write of the same shard came to the leader before this one. Nothing was done; try again.");
         }
-        else if ((replica.Group.Role != RaftRole.Leader || replica.Group.Term != write.Term) && (node.Options.Bugs & NodeBugs.TakeForwardsOfAnyTerm) == 0)
+        else if ((replica.Group.Role != RaftRole.Leader || replica.Group.Term != write.Term) && !node.Options.Bugs.TakesForwardsOfAnyTerm)
         {
             write.Fail(ErrorCode.NotLeader, $"This node does not lead {replica.Shard} in the term in which the write was sent to it.", replica.LeaderAddress);
         }

@@ -26,7 +26,7 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
             return;
         }
 
-        if ((sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.HasFlag(NodeBugs.HelloNotCompared)) || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
+        if ((sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.DoesNotCompareHellos) || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
         {
             OnStranger(sender, to.Node);
             return;

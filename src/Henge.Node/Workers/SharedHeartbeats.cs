@@ -20,7 +20,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     private readonly List<IReplica> _reading = [];
 
     // Numbers count from 1 at each start. What tells them from those of an earlier one, whose answers may still be on their way, is this random number (decision 0139).
-    private readonly ulong _start = (node.Options.Bugs & NodeBugs.ForgetStartOfHeartbeats) != 0
+    private readonly ulong _start = node.Options.Bugs.ForgetsStartOfHeartbeats
         ? 0 : new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0x4EA7_BEA7_0000)).NextUInt64();
 
     private bool _isDue;

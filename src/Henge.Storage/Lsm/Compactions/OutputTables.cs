@@ -51,7 +51,7 @@ internal sealed class OutputTables : IDisposable
             }
         }
 
-        bool forget = (_state.Parts.Options.Bugs & StorageBugs.OutputsForgetLaterDrops) != 0;
+        bool forget = _state.Parts.Options.Bugs.ForgetsLaterDrops;
         foreach (TableMeta table in _sink.Finish())
         {
             _opened.Add(_store.Open(forget ? table with { Epoch = _state.Epoch } : table));

@@ -128,7 +128,7 @@ internal sealed partial class EngineState
 
     private bool Fits(VersionEdit edit)
     {
-        if ((Parts.Options.Bugs & StorageBugs.WriteUncheckedEdits) != 0 || _manifestState.FindProblem(edit) is not { } problem)
+        if (Parts.Options.Bugs.WritesUncheckedEdits || _manifestState.FindProblem(edit) is not { } problem)
         {
             return true;
         }

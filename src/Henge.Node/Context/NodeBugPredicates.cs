@@ -1,0 +1,87 @@
+using Henge.Core;
+
+namespace Henge.Node.Context;
+
+/// <summary>The node's bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests (<see cref="PlantedBugs.AreAllowed"/>).</summary>
+internal static class NodeBugPredicates
+{
+    extension(NodeBugs bugs)
+    {
+        /// <summary>A snapshot leaves out who has written what, so that a retry after it takes effect again.</summary>
+        public bool DropsSessionsFromSnapshot => Has(bugs, NodeBugs.DropSessionsFromSnapshot);
+
+        /// <summary>Retries are not recognized.</summary>
+        public bool ForgetsSessions => Has(bugs, NodeBugs.ForgetSessions);
+
+        /// <summary>A watch that goes from history to live events loses the first of these.</summary>
+        public bool LosesWatchEventAtSeam => Has(bugs, NodeBugs.LoseWatchEventAtSeam);
+
+        /// <summary>A new leader gives versions by its clock alone.</summary>
+        public bool ReusesVersion => Has(bugs, NodeBugs.ReuseVersion);
+
+        /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>
+        public bool SkipsScanBarrier => Has(bugs, NodeBugs.SkipScanBarrier);
+
+        /// <summary>A node agrees with every heartbeat that shards share, whomever it follows.</summary>
+        public bool AgreesWithAnyLeader => Has(bugs, NodeBugs.AgreeWithAnyLeader);
+
+        /// <summary>Answers to heartbeats that shards share count even if they were asked for before a restart.</summary>
+        public bool ForgetsStartOfHeartbeats => Has(bugs, NodeBugs.ForgetStartOfHeartbeats);
+
+        /// <summary>Heartbeats that shards share speak for workers that stand still, too.</summary>
+        public bool VouchesForHungWorkers => Has(bugs, NodeBugs.VouchForHungWorkers);
+
+        /// <summary>Heartbeats that shards share are answered for workers that stand still, too.</summary>
+        public bool AnswersForHungWorkers => Has(bugs, NodeBugs.AnswerForHungWorkers);
+
+        /// <summary>Writes that come back undone when the leader changes go behind those that wait, and nothing waits for them.</summary>
+        public bool RequeuesBehind => Has(bugs, NodeBugs.RequeueBehind);
+
+        /// <summary>A leader takes forwarded writes that were sent to it in an earlier term of its own.</summary>
+        public bool TakesForwardsOfAnyTerm => Has(bugs, NodeBugs.TakeForwardsOfAnyTerm);
+
+        /// <summary>A leader takes forwarded writes in any order.</summary>
+        public bool TakesForwardsInAnyOrder => Has(bugs, NodeBugs.TakeForwardsInAnyOrder);
+
+        /// <summary>A read does not wait for writes of its own pipeline.</summary>
+        public bool ReadsBesideOwnWrites => Has(bugs, NodeBugs.ReadBesideOwnWrites);
+
+        /// <summary>Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.</summary>
+        public bool DoesNotCompareHellos => Has(bugs, NodeBugs.HelloNotCompared);
+
+        /// <summary>A node goes by its own wall clock, whatever the others' say.</summary>
+        public bool TrustsOwnClock => Has(bugs, NodeBugs.TrustOwnClock);
+
+        /// <summary>A retry whose session has ended is taken for a new request.</summary>
+        public bool RepeatsAfterSessionEnd => Has(bugs, NodeBugs.RepeatAfterSessionEnd);
+
+        /// <summary>A transaction that did nothing leaves the number of its session unused.</summary>
+        public bool ForgetsVoidedNumbers => Has(bugs, NodeBugs.ForgetVoidedNumbers);
+
+        /// <summary>Reads judge what has expired by the clock of the node that serves them.</summary>
+        public bool ExpiresByOwnClock => Has(bugs, NodeBugs.ExpireByOwnClock);
+
+        /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>
+        public bool WatchesBeforeJoining => Has(bugs, NodeBugs.WatchBeforeJoining);
+
+        /// <summary>A retry of an increment of a hash's field is taken for a new request.</summary>
+        public bool RepeatsHashIncrements => Has(bugs, NodeBugs.RepeatHashIncrements);
+
+        /// <summary>A hash whose last field is deleted stays, without fields.</summary>
+        public bool KeepsEmptiedHash => Has(bugs, NodeBugs.KeepEmptiedHash);
+
+        /// <summary>An increment of a hash's field does not see what earlier commands of its batch wrote.</summary>
+        public bool LosesHashDeltaInBatch => Has(bugs, NodeBugs.LoseHashDeltaInBatch);
+
+        /// <summary>A snapshot carries hashes as plain values.</summary>
+        public bool DropsTypesFromSnapshot => Has(bugs, NodeBugs.DropTypesFromSnapshot);
+
+        /// <summary>A command that meets damage while it is applied is left out, and what follows is applied.</summary>
+        public bool AppliesPastDamage => Has(bugs, NodeBugs.ApplyPastDamage);
+
+        /// <summary>A key whose block is damaged is taken for one that is not there.</summary>
+        public bool AnswersFromDamaged => Has(bugs, NodeBugs.AnswerFromDamaged);
+    }
+
+    private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;
+}

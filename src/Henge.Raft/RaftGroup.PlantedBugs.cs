@@ -1,0 +1,51 @@
+using Henge.Core;
+
+namespace Henge.Raft;
+
+// Bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests (PlantedBugs.AreAllowed).
+public sealed partial class RaftGroup
+{
+    /// <summary>Votes for whoever asks, even twice in a term.</summary>
+    private bool VotesTwice => HasBug(RaftBugs.VoteTwiceInTerm);
+
+    /// <summary>Counts replicas of an older term's entry to commit it (Raft paper, figure 8).</summary>
+    private bool CommitsOlderTerms => HasBug(RaftBugs.CommitOlderTermByCounting);
+
+    /// <summary>Append acknowledgements and votes leave before the sync that they speak of.</summary>
+    private bool AcknowledgesBeforeSync => HasBug(RaftBugs.AckBeforeSync);
+
+    /// <summary>Reads are granted without a proof of leadership.</summary>
+    private bool SkipsReadBarrier => HasBug(RaftBugs.SkipReadBarrier);
+
+    /// <summary>Changes of term and vote are not handed out to be persisted.</summary>
+    private bool ForgetsHardState => HasBug(RaftBugs.ForgetHardState);
+
+    /// <summary>Votes for candidates whose log is behind.</summary>
+    private bool VotesForStaleLogs => HasBug(RaftBugs.VoteForStaleLog);
+
+    /// <summary>A follower takes the leader's commit index without looking at what it has.</summary>
+    private bool CommitsBeyondMatch => HasBug(RaftBugs.CommitBeyondMatch);
+
+    /// <summary>A new leader serves reads before its own entry is committed.</summary>
+    private bool ReadsBeforeOwnEntry => HasBug(RaftBugs.ReadBeforeOwnEntry);
+
+    /// <summary>A majority of the new members alone decides while membership is joint.</summary>
+    private bool IgnoresOutgoingMajority => HasBug(RaftBugs.IgnoreOutgoingMajority);
+
+    /// <summary>A leader keeps its lease after it has begun to hand leadership over.</summary>
+    private bool KeepsLeaseInTransfer => HasBug(RaftBugs.KeepLeaseInTransfer);
+
+    /// <summary>A follower that finds a conflict keeps its own entry.</summary>
+    private bool KeepsConflicts => HasBug(RaftBugs.KeepConflictingEntry);
+
+    /// <summary>Entries are applied before they are committed.</summary>
+    private bool AppliesBeforeCommit => HasBug(RaftBugs.ApplyBeforeCommit);
+
+    /// <summary>The promise to a leader is counted in ticks, which may come late and then all at once.</summary>
+    private bool PromisesByTicks => HasBug(RaftBugs.PromiseByTicks);
+
+    /// <summary>Only a node that uses leases itself keeps, after a restart, the promise of before it.</summary>
+    private bool PromisesOnlyWithLeases => HasBug(RaftBugs.PromiseOnlyWithLeases);
+
+    private bool HasBug(RaftBugs bug) => PlantedBugs.AreAllowed && (_options.Bugs & bug) != 0;
+}
