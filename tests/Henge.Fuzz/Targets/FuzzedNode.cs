@@ -2,7 +2,7 @@ using Henge.Cluster;
 using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Node.Workers;
 using Henge.Storage.Memory;

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Henge.Core;
-using Henge.Node.Hosting;
+using Henge.Node.Context;
 using Henge.Node.Peers;
 
 namespace Henge.Fuzz.Targets;
