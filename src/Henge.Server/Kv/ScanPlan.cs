@@ -128,6 +128,12 @@ internal sealed class ScanPlan
         }
 
         byte[] key = token[(9 + bytes)..].ToArray();
+        if (key.AsSpan().SequenceCompareTo(Lower.Span) < 0 || (!Upper.IsEmpty && key.AsSpan().SequenceCompareTo(Upper.Span) > 0)
+            || (Reverse && key.Length == 0))
+        {
+            throw KvValidation.Invalid("The continuation stands outside of the range. Send the bytes of the last response as they are.");
+        }
+
         Version = new Core.Version(version);
         if (Reverse)
         {

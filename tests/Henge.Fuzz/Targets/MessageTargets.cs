@@ -27,6 +27,10 @@ internal static class MessageTargets
             new Wire.DeleteRequest { Key = Text("a"), IfVersion = 3, ReturnPrevious = true, LeaderOnly = true },
                 new Wire.DeleteRequest { Key = Text("k"), ClientId = 7, Sequence = 1, SessionFlags = 1 })),
         new("message-txn-request", TxnRequest, static () => Messages(TxnSeed())),
+        new("message-scan-request", ScanRequest, static () => Messages(
+            new Wire.ScanRequest { Prefix = Text("a"), Limit = 3 },
+            new Wire.ScanRequest { StartKey = Text("a"), EndKey = Text("c"), Reverse = true, Continuation = Continuation("a", "c", "b") },
+            new Wire.ScanRequest { Continuation = Continuation("", "", "b"), Version = 7 })),
         new("message-session-result", SessionResult, static () => Messages(
             new Wire.SessionResult { Id = 1, Get = new Wire.GetResponse { Found = true, Value = Text("v"), Version = 3,
                 TtlRemainingMs = 5 } },
@@ -142,6 +146,48 @@ internal static class MessageTargets
         FuzzCheck.That(CommandView.TryRead(output.Span, out CommandView view) && view.Kind == CommandKind.Txn,
             "a transaction became no command");
         CommandLimits.Check(output.Span, limits);
+    }
+
+    private static ByteString Continuation(string start, string end, string key)
+    {
+        var request = new Wire.ScanRequest { StartKey = Text(start), EndKey = Text(end), Reverse = start.Length > 0, Version = 7 };
+        var plan = ScanPlan.Create(request, RespCommandTargets.AnyNode);
+        plan.Advance(new ScanEnd(1, More: true, System.Text.Encoding.UTF8.GetBytes(key)));
+        return plan.Continuation();
+    }
+
+    // A page never leaves the range that was asked for, whatever the continuation says; and what a page gives to go on with is taken.
+    private static void ScanRequest(ReadOnlySpan<byte> input)
+    {
+        if (Known(input, Wire.ScanRequest.Parser, out Wire.ScanRequest? request) is null)
+        {
+            return;
+        }
+
+        IHengeNode node = RespCommandTargets.AnyNode;
+        try
+        {
+            var plan = ScanPlan.Create(request!, node);
+            ScanQuery page = plan.NextPage(node.Limits);
+            ReadOnlySpan<byte> from = request!.Prefix.IsEmpty ? request.StartKey.Span : request.Prefix.Span;
+            ReadOnlySpan<byte> end = request.Prefix.IsEmpty ? request.EndKey.Span : Henge.Server.Kv.KeyRange.EndOfPrefix(from);
+            FuzzCheck.That(page.Lower.Span.SequenceCompareTo(from) >= 0, "a page that begins before the range");
+            FuzzCheck.That(
+                end.IsEmpty || (!page.Upper.IsEmpty && page.Upper.Span.SequenceCompareTo(end) <= 0), "a page that ends behind the range");
+            if (!request.Continuation.IsEmpty)
+            {
+                var again = new Wire.ScanRequest(request) { Continuation = plan.Continuation() };
+                ScanQuery same = ScanPlan.Create(again, node).NextPage(node.Limits);
+                FuzzCheck.That(
+                    same.Version == page.Version && same.Lower.Span.SequenceEqual(page.Lower.Span)
+                        && same.Upper.Span.SequenceEqual(page.Upper.Span),
+                    "a continuation leads elsewhere");
+            }
+        }
+        catch (HengeException e) when (e.Code is ErrorCode.InvalidArgument or ErrorCode.TooLarge or ErrorCode.HistoryGone)
+        {
+            // As documented.
+        }
     }
 
     private static void SessionResult(ReadOnlySpan<byte> input)

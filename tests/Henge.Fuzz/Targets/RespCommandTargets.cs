@@ -17,6 +17,9 @@ internal static class RespCommandTargets
     private static readonly FuzzedNode Node = new(FuzzedNode.Alone);
     private static readonly RespBatch Batch = new();
 
+    /// <summary>A node of its own cluster, for what decoders ask a node: its limits, and what time it is.</summary>
+    public static IHengeNode AnyNode => Node.Node;
+
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("resp-command", Command, CommandSeeds),

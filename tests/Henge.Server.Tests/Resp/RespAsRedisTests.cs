@@ -18,6 +18,12 @@ public sealed class RespAsRedisTests
         "+OK", "+OK", "+OK", "+OK", "+QUEUED", "*-1", "+OK", "+QUEUED", "*1", "+PONG");
 
     [Fact]
+    public Task SET_takes_one_condition() => ExpectAsync(
+        "SET a 1\r\nSET a 2 IFEQ 1 NX\r\nSET a 2 IFEQ 1 XX\r\nSET a 2 NX IFEQ 1\r\nMULTI\r\nSET a 2 IFEQ 1 NX\r\nGET a\r\nEXEC\r\n",
+        "+OK", "-ERR syntax error", "-ERR syntax error", "-ERR syntax error", "+OK", "+QUEUED", "+QUEUED", "*2", "-ERR syntax error",
+        "$1", "1");
+
+    [Fact]
     public Task A_watched_key_that_came_and_went_again_empties_the_transaction() => ExpectAsync(
         "WATCH q\r\nSET q 1\r\nDEL q\r\nMULTI\r\nSET q 2\r\nEXEC\r\nGET q\r\n", "+OK", "+OK", ":1", "+OK", "+QUEUED", "*-1", "$-1");
 

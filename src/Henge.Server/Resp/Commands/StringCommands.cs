@@ -106,11 +106,11 @@ internal static class StringCommands
         bool keep = false, get = false;
         for (int i = 3; i < arguments.Count; i++)
         {
-            if (arguments.Is(i, "NX"u8) && condition != PutCondition.IfPresent)
+            if (arguments.Is(i, "NX"u8) && (condition is PutCondition.None or PutCondition.IfAbsent))
             {
                 condition = PutCondition.IfAbsent;
             }
-            else if (arguments.Is(i, "XX"u8) && condition != PutCondition.IfAbsent)
+            else if (arguments.Is(i, "XX"u8) && (condition is PutCondition.None or PutCondition.IfPresent))
             {
                 condition = PutCondition.IfPresent;
             }
