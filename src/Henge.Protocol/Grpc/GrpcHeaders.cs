@@ -9,7 +9,7 @@ public static class GrpcHeaders
     /// <summary>Trailer: the status as a number.</summary>
     public const string Status = "grpc-status";
 
-    /// <summary>Trailer: the message, percent-encoded (<see cref="GrpcPercentEncoding"/>).</summary>
+    /// <summary>Trailer: the message, percent-encoded.</summary>
     public const string Message = "grpc-message";
 
     /// <summary>Request: how long the caller waits (<see cref="GrpcTimeout"/>).</summary>
@@ -17,9 +17,6 @@ public static class GrpcHeaders
 
     /// <summary>How the sender's compressed messages are compressed.</summary>
     public const string Encoding = "grpc-encoding";
-
-    /// <summary>Which compressions the sender can read.</summary>
-    public const string AcceptEncoding = "grpc-accept-encoding";
 
     /// <summary>The compression that both ends of Henge know, beside none.</summary>
     public const string Gzip = "gzip";

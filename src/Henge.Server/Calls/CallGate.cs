@@ -224,7 +224,7 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         IHeaderDictionary headers = context.Response.Headers;
         headers.ContentType = GrpcHeaders.ContentType;
         headers.GrpcStatus = GrpcErrors.ToTrailer((GrpcStatusCode)(int)error.StatusCode);
-        headers.GrpcMessage = GrpcPercentEncoding.Encode(error.Status.Detail);
+        headers.GrpcMessage = Uri.EscapeDataString(error.Status.Detail);
         foreach (Metadata.Entry entry in error.Trailers)
         {
             headers[entry.Key] = entry.Value;

@@ -125,7 +125,7 @@ public sealed class FakeCall(HttpContext http)
     public void FailBare(GrpcStatusCode status, string message, string? fine = null, string? leader = null)
     {
         Trail(GrpcHeaders.Status, ((int)status).ToString());
-        Trail(GrpcHeaders.Message, GrpcPercentEncoding.Encode(message));
+        Trail(GrpcHeaders.Message, Uri.EscapeDataString(message));
         if (fine is not null)
         {
             Trail(GrpcHeaders.HengeError, fine);

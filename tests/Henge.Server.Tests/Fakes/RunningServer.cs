@@ -105,7 +105,7 @@ internal sealed record CallResult(HttpStatusCode HttpStatus, GrpcStatusCode? Sta
         return new CallResult(
             response.StatusCode,
             First("grpc-status") is { } status ? (GrpcStatusCode)int.Parse(status) : null,
-            GrpcPercentEncoding.Decode(First("grpc-message") ?? ""),
+            Uri.UnescapeDataString(First("grpc-message") ?? ""),
             First("henge-error"),
             First("henge-leader"),
             inHeaders,

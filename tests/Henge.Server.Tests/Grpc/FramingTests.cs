@@ -94,37 +94,6 @@ public sealed class FramingTests
     }
 
     [Theory]
-    [InlineData("plain", "plain")]
-    [InlineData("100%", "100%25")]
-    [InlineData("a\nb", "a%0Ab")]
-    [InlineData("grün ☃", "gr%C3%BCn %E2%98%83")]
-    public void Messages_are_percent_encoded(string message, string encoded)
-    {
-        Assert.Equal(encoded, GrpcPercentEncoding.Encode(message));
-        Assert.Equal(message, GrpcPercentEncoding.Decode(encoded));
-    }
-
-    [Theory]
-    [InlineData("%", "%")]
-    [InlineData("%4", "%4")]
-    [InlineData("%zz", "%zz")]
-    [InlineData("%41%", "A%")]
-    public void Decoding_a_message_never_fails(string encoded, string message) => Assert.Equal(message, GrpcPercentEncoding.Decode(encoded));
-
-    [Fact]
-    public void Every_string_comes_back_from_percent_encoding()
-    {
-        Random random = new(79);
-        for (int round = 0; round < 2000; round++)
-        {
-            string text = new([.. Enumerable.Range(0, random.Next(20)).Select(_ => (char)random.Next(1, 0xD800))]);
-            string encoded = GrpcPercentEncoding.Encode(text);
-            Assert.All(encoded, c => Assert.InRange(c, ' ', '~'));
-            Assert.Equal(text, GrpcPercentEncoding.Decode(encoded));
-        }
-    }
-
-    [Theory]
     [InlineData("1H", 3_600_000)]
     [InlineData("2M", 120_000)]
     [InlineData("3S", 3000)]
