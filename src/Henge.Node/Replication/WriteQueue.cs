@@ -31,7 +31,6 @@ internal sealed class WriteQueue : IApplyObserver
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
     private readonly PendingWrites _pending = new();
-    private readonly EntryBuilder _builder = new();
     private OperationList _waiting;
     private OperationList _returned;
     private OperationList _applied;
@@ -482,16 +481,30 @@ internal sealed class WriteQueue : IApplyObserver
             return true;
         }
 
-        _builder.Clear();
+        // Counted first: the entry's memory is made in its size, and each command is copied into it once.
         int limit = Math.Min(_replica.Node.Options.EntryBytes, _replica.Worker.Log.MaxEntryBytes);
         int count = 0;
-        for (Operation? o = _waiting.First; o is not null && _builder.HasRoom && (count == 0 || _builder.ByteCount + o.Command.Length + Varint.MaxBytes <= limit); o = o.Next)
+        int bytes = 0;
+        for (Operation? o = _waiting.First; o is not null && count < CommandLimits.MaxEntryCommands; o = o.Next)
         {
-            _builder.Add(o.Command.Span);
+            int more = EntryWriter.BytesOf(o.Command.Length);
+            if (count > 0 && EntryBuilder.HeaderBytes + bytes + more > limit)
+            {
+                break;
+            }
+
+            bytes += more;
             count++;
         }
 
-        ProposeResult result = _group.Propose(_builder.ToArray(version));
+        EntryWriter entryWriter = new(bytes);
+        Operation? next = _waiting.First;
+        for (int i = 0; i < count; i++, next = next!.Next)
+        {
+            entryWriter.Add(next!.Command.Span);
+        }
+
+        ProposeResult result = _group.Propose(entryWriter.Finish(version, count));
         if (!result.IsAccepted)
         {
             if (result.Status == ProposeStatus.TooLarge)

@@ -76,7 +76,7 @@ internal sealed class EntryBuilder
         return payload;
     }
 
-    private static void WriteHeader(Span<byte> payload, byte format, Core.Version baseVersion, int count)
+    internal static void WriteHeader(Span<byte> payload, byte format, Core.Version baseVersion, int count)
     {
         payload[0] = format;
         BinaryPrimitives.WriteUInt64LittleEndian(payload[1..], baseVersion.Value);
