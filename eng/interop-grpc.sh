@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Drives every call of the gRPC API of a real node with stock clients: Debian's python3-grpcio and npm's @grpc/grpc-js.
+# Drives every call of the gRPC API of a real node with stock clients: Debian's python3-grpcio, Grpc.Net.Client (eng/interop/dotnet) and npm's @grpc/grpc-js.
 # Prints a line for each check and ends with "N passed, N failed"; exits non-zero when anything failed.
 # HENGE_INTEROP_ADDR=HOST:PORT uses a node that runs already, and leaves out the checks of starting and stopping.
 set -uo pipefail
@@ -81,6 +81,15 @@ fi
 PYTHONPATH="$work/stubs" timeout 80 "$python" eng/interop/client.py "$addr" 2>"$work/python.log" | tee -a "$results"
 code=${PIPESTATUS[0]}
 check 'the Python client came to its end' "$code" "$(tail -n 3 "$work/python.log" | tr '\n' ' ')"
+
+dotnet build eng/interop/dotnet -c Release -v quiet -nologo >"$work/dotnet.log" 2>&1
+code=$?
+check 'the C# client can be made from the .proto files' $code "$(tail -n 3 "$work/dotnet.log" | tr '\n' ' ')"
+if [ $code -eq 0 ]; then
+  timeout 80 dotnet eng/interop/dotnet/bin/Release/net10.0/Henge.Interop.dll "$addr" 2>"$work/dotnet.log" | tee -a "$results"
+  code=${PIPESTATUS[0]}
+  check 'the C# client came to its end' "$code" "$(tail -n 3 "$work/dotnet.log" | tr '\n' ' ')"
+fi
 
 if command -v npm >/dev/null; then
   mkdir -p "$work/node"

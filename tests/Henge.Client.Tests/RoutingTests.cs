@@ -1,5 +1,6 @@
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
+using Microsoft.Extensions.Time.Testing;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -64,7 +65,7 @@ public sealed class RoutingTests
     [Fact]
     public void A_leader_that_cannot_be_reached_is_left_alone_for_a_while()
     {
-        ManualTime time = new();
+        FakeTimeProvider time = new();
         Router router = new(new HengeClientOptions { Peers = ["a:1", "b:1"], TimeProvider = time });
         router.OnTopology(Topology(1, 1, _ => "n1", ("n1", "a:1"), ("n2", "b:1")));
         Assert.Equal("a:1", router.Choose("k"u8, null));
@@ -115,7 +116,7 @@ public sealed class RoutingTests
     [Fact]
     public void The_budget_refills_with_time_and_success()
     {
-        ManualTime time = new();
+        FakeTimeProvider time = new();
         RetryBudget budget = new(100, time);
         for (int i = 0; i < 100; i++)
         {
@@ -135,16 +136,4 @@ public sealed class RoutingTests
         Assert.True(budget.TryTake());
         Assert.False(budget.TryTake());
     }
-}
-
-/// <summary>A clock that the test moves; its timers are real.</summary>
-internal sealed class ManualTime : TimeProvider
-{
-    private long _ticks = 1;
-
-    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-    public override long GetTimestamp() => Volatile.Read(ref _ticks);
-
-    public void Advance(TimeSpan time) => Interlocked.Add(ref _ticks, time.Ticks);
 }
