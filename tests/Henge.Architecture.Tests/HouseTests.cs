@@ -72,5 +72,5 @@ public sealed class HouseTests
     private const int MostToGo = 14;
 
     // To go, too.
-    private static readonly string[] NotYet = ["Henge.Client", "Henge.Server"];
+    private static readonly string[] NotYet = ["Henge.Client"];
 }

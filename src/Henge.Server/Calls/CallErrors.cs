@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Protocol.Grpc;
+using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 

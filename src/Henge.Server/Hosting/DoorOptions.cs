@@ -1,7 +1,9 @@
 using Henge.Server.Calls;
+using Henge.Server.Kv;
 using Henge.Server.Ports;
+using Henge.Server.Resp;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>Where a server listens, and its limits. The node's own limits are in <see cref="Henge.Node.Api.NodeLimits"/>.</summary>
 public sealed record DoorOptions
@@ -66,20 +68,4 @@ public sealed record HttpLimits
 
     /// <summary>How long the answer to a ping may take before the connection is cut.</summary>
     public TimeSpan KeepAlivePingTimeout { get; init; } = TimeSpan.FromSeconds(20);
-}
-
-/// <summary>Limits of single streams of the key-value service.</summary>
-public sealed record StreamLimits
-{
-    /// <summary>Most operations that a session may have under way. Over it the server reads no more of it until some have ended.</summary>
-    public int SessionOperations { get; init; } = 16_384;
-
-    /// <summary>Most bytes of requests that a session may have under way; one message is always let in.</summary>
-    public int SessionBytes { get; init; } = 16 * 1024 * 1024;
-
-    /// <summary>Most events that a watch sends between two looks at its caller's speed.</summary>
-    public int WatchBatchItems { get; init; } = 512;
-
-    /// <summary>Most bytes of events that a watch sends between two looks at its caller's speed.</summary>
-    public int WatchBatchBytes { get; init; } = 256 * 1024;
 }

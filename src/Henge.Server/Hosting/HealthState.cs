@@ -1,4 +1,4 @@
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>Whether the server serves. Thread-safe.</summary>
 /// <param name="onChanged">Called with each change, one at a time: true when the server serves.</param>

@@ -9,7 +9,7 @@ using Henge.Server.Runtime;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// A whole node with all its doors: what <c>henge serve</c> runs, for whoever wants it inside a process of his own. Start it once; dispose of it to stop it.

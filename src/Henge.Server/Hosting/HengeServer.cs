@@ -21,7 +21,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// The doors of a node: one TCP port that speaks gRPC, HTTP/1.1 and every <see cref="IConnectionProtocol"/> that is added. Start it once, stop it once.

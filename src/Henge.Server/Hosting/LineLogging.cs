@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>Writes log messages as lines, <c>time level category: message</c>, to a writer. Thread-safe.</summary>
 /// <param name="writer">Where to.</param>

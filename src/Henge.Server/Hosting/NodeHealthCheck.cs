@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>The node's state as ASP.NET Core's health checks ask for it: one state for the server and all its services. Thread-safe.</summary>
 internal sealed class NodeHealthCheck(HealthState state) : IHealthCheck

@@ -1,4 +1,4 @@
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// Turns the states of a node, which change many times while leaders are elected, into the few lines that an operator reads: a line when a node has been ready, or not

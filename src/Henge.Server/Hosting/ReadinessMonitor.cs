@@ -1,8 +1,7 @@
 using System.Globalization;
-using Henge.Core;
 using Henge.Node.Api;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// Keeps the answer of health checks true: a node serves when it knows a leader of each shard and none of its replicas is in trouble. Looks at each change of the topology, and

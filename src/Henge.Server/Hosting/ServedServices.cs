@@ -5,7 +5,7 @@ using Henge.Protocol.V1;
 using V1 = Grpc.Reflection.V1;
 using V1Alpha = Grpc.Reflection.V1Alpha;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>The gRPC services of a node, as reflection and health know them. Immutable.</summary>
 internal static class ServedServices

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 using Henge.Core;
 using Henge.Node.Context;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// Decides at which address others reach this node, and refuses one that leads them elsewhere: clients follow what a node says, and on another machine a loopback address is that

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Henge.Core;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// Gathers settings from the command line, the environment (<c>HENGE_NODE_ID</c> for <c>node-id</c>) and a JSON file; the first of these that names a setting wins.

@@ -1,6 +1,6 @@
 using Henge.Node.Context;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>The engines that a node can keep its data in.</summary>
 public enum EngineKind

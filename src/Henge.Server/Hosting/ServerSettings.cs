@@ -2,7 +2,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>One setting: <c>--name</c> on the command line, <c>HENGE_NAME</c> in the environment, <c>"name"</c> in the configuration file.</summary>
 /// <param name="Name">Lower case, with dashes.</param>

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Henge.Core;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>Reads the values of settings. Each throws <see cref="FormatException"/> with what is allowed. Pure functions.</summary>
 internal static class SettingValue

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Henge.Core;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>Reads the certificate that the settings name.</summary>
 internal static class TlsCertificate

@@ -1,7 +1,7 @@
 using System.Net;
 using Grpc.Reflection;
 using Henge.Server.Calls;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.OpenApi;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
-namespace Henge.Server;
+namespace Henge.Server.Hosting;
 
 /// <summary>Sets up ASP.NET Core for a node: Kestrel behind the port's dispatcher, and the options of gRPC and HTTP. Nothing listens yet.</summary>
 internal static class WebHosting

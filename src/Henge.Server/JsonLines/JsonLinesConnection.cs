@@ -6,8 +6,8 @@ using System.Text.Unicode;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
-using Henge.Server.Kv;
 using Henge.Server.Metrics;
+using Henge.Server.Operations;
 using Henge.Storage;
 using Microsoft.AspNetCore.Connections;
 
@@ -142,14 +142,14 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
                 break;
         }
 
-        var write = new KvAwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command.WrittenMemory };
+        var write = new AwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command.WrittenMemory };
         await write.RunAsync(node);
         Write(static json => json.WriteNull("Ok"));
     }
 
     private async ValueTask GetAsync(byte[] key)
     {
-        var get = new KvAwaitedOperation { Kind = OperationKind.Get, Key = key };
+        var get = new AwaitedOperation { Kind = OperationKind.Get, Key = key };
         await get.RunAsync(node);
         if (!node.TryRead(get, out PinnedValue value))
         {

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Henge.Core;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 
 namespace Henge.Server.JsonLines;
 

@@ -1,19 +1,10 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Operations;
 using Henge.Storage;
 
 namespace Henge.Server.Kv;
-
-/// <summary>What a <see cref="KvOperation"/> answers with.</summary>
-internal enum KvRequestKind : byte
-{
-    Get,
-    Put,
-    Delete,
-    Txn,
-    Scan,
-}
 
 /// <summary>
 /// One get, put or delete: reads its request in place, keeps key and command in its own buffer while the node has it, and writes its answer in place. Made once and

@@ -1,5 +1,3 @@
-using Henge.Core;
-
 namespace Henge.Server.Kv;
 
 /// <summary>The fields of a GetRequest, read in place.</summary>

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
 using Henge.Server.Calls;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Kv;
 
@@ -38,7 +39,7 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     {
         KvValidation.CheckKey(request.HasKey, request.Key.Span, node.Limits);
         Core.Version newest = KvValidation.Version(request.MaxVersion, "max_version");
-        KvAwaitedOperation barrier = new()
+        AwaitedOperation barrier = new()
         {
             Kind = OperationKind.Barrier,
             Key = request.Key.Memory,
@@ -59,7 +60,7 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     public override async Task<TxnResponse> Txn(TxnRequest request, ServerCallContext context)
     {
         OperationBuffer buffer = new();
-        KvAwaitedOperation operation = new()
+        AwaitedOperation operation = new()
         {
             Kind = OperationKind.Write,
             LeaderOnly = request.LeaderOnly,
@@ -144,7 +145,7 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     private async Task<ScanPager> BeginScanAsync(ScanRequest request, CallTerms terms)
     {
         ScanPager pager = new(node, ScanPlan.Create(request, node));
-        KvAwaitedOperation barrier = new() { DeadlineMs = terms.DeadlineMs };
+        AwaitedOperation barrier = new() { DeadlineMs = terms.DeadlineMs };
         pager.LoadBarrier(barrier);
         await barrier.RunAsync(node);
         pager.Begin(barrier.Version);

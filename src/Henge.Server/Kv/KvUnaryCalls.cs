@@ -3,6 +3,7 @@ using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Calls;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Kv;
 

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Operations;
 using Henge.Storage;
 
 namespace Henge.Server.Kv;

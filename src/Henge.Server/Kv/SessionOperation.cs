@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Kv;
 

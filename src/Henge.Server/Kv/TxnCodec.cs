@@ -3,6 +3,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Protocol.V1;
+using Henge.Server.Operations;
 using CompareTarget = Henge.Protocol.V1.Compare.TargetOneofCase;
 
 namespace Henge.Server.Kv;

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
 using Henge.Server.Calls;
+using Henge.Server.Operations;
 using WatchReason = Henge.Node.Api.WatchReason;
 
 namespace Henge.Server.Kv;

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using Henge.Core;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Metrics;
 

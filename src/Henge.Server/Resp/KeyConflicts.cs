@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using Henge.Core;
 using Henge.Server.Resp.Commands;
 
 namespace Henge.Server.Resp;

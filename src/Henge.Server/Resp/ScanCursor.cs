@@ -1,4 +1,5 @@
 using System.Numerics;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Resp;
 
@@ -112,7 +113,7 @@ internal static class ScanCursor
         lower = position;
         if (behind && placed)
         {
-            lower = Kv.KeyRange.EndOfPrefix(position) is { Length: > 0 } end ? end : null;
+            lower = KeyRange.EndOfPrefix(position) is { Length: > 0 } end ? end : null;
         }
 
         return true;

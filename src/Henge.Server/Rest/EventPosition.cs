@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.IO.Hashing;
 using Henge.Core;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Rest;
 

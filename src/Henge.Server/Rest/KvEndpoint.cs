@@ -4,7 +4,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Server.Http;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Henge.Storage;
 using Microsoft.AspNetCore.Http;
 
@@ -62,7 +62,7 @@ internal sealed class KvEndpoint(IHengeNode node)
         byte[] key = Key(query, inPath);
         Preconditions conditions = Preconditions.Parse(context.Request.Headers.IfMatch, context.Request.Headers.IfNoneMatch);
         bool json = IsJson(query);
-        var operation = new KvAwaitedOperation { Kind = OperationKind.Get, Key = key, ReadVersion = query.ReadVersion(node), Consistency = query.Consistency() };
+        var operation = new AwaitedOperation { Kind = OperationKind.Get, Key = key, ReadVersion = query.ReadVersion(node), Consistency = query.Consistency() };
         await operation.RunAsync(node);
         if (!node.TryRead(operation, out PinnedValue value))
         {
@@ -240,7 +240,7 @@ internal sealed class KvEndpoint(IHengeNode node)
     /// <summary>The version that a key is at now; zero when it does not exist.</summary>
     private async Task<Core.Version> CurrentAsync(byte[] key)
     {
-        var operation = new KvAwaitedOperation { Kind = OperationKind.Get, Key = key, Consistency = ReadConsistency.Linearizable };
+        var operation = new AwaitedOperation { Kind = OperationKind.Get, Key = key, Consistency = ReadConsistency.Linearizable };
         await operation.RunAsync(node);
         if (!node.TryRead(operation, out PinnedValue value))
         {
@@ -255,7 +255,7 @@ internal sealed class KvEndpoint(IHengeNode node)
 
     private async Task<CommandResult> WriteAsync(byte[] key, ReadOnlyMemory<byte> command)
     {
-        var operation = new KvAwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command };
+        var operation = new AwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command };
         await operation.RunAsync(node);
         CommandResult result = CommandResult.Of(operation, out _);
         return result.Status == CommandStatus.Failed ? throw new HengeException(result.Error, result.ErrorMessage!) : result;

@@ -1,5 +1,5 @@
 using Henge.Node.StateMachine;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text.Json;
 using Henge.Core;
-using Henge.Server.Calls;
 using Henge.Server.Http;
+using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Rest;

@@ -4,7 +4,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Protocol;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Henge.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;

@@ -5,7 +5,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Server.Http;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Rest;
 

@@ -3,6 +3,7 @@ using Henge.Node.Api;
 using Henge.Protocol.V1;
 using Henge.Server.Http;
 using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Rest;
@@ -31,7 +32,7 @@ internal static class RestScan
             Continuation = query.Text("continue") is { } token ? Google.Protobuf.ByteString.CopyFrom(RestJson.FromToken("continue", token)) : Google.Protobuf.ByteString.Empty,
         };
         var pager = new ScanPager(node, ScanPlan.Create(request, node));
-        var barrier = new KvAwaitedOperation();
+        var barrier = new AwaitedOperation();
         pager.LoadBarrier(barrier);
         await barrier.RunAsync(node);
         pager.Begin(barrier.Version);

@@ -1,7 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Http;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Rest;

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Henge.Node.Context;
-using Henge.Node.Workers;
 
 namespace Henge.Server.Runtime;
 

@@ -4,7 +4,6 @@ using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
 using Henge.Node.Context;
-using Henge.Node.Workers;
 using Henge.Server.Peers;
 using Henge.Storage;
 using Henge.Storage.Files;

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Henge.Node.Context;
-using Henge.Node.Workers;
 
 namespace Henge.Server.Runtime;
 

@@ -1,5 +1,4 @@
 using Henge.Node.Context;
-using Henge.Node.Workers;
 
 namespace Henge.Server.Runtime;
 

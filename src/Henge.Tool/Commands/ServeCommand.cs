@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using Henge.Cli;
 using Henge.Cli.Context;
 using Henge.Cli.Outcome;
-using Henge.Server;
+using Henge.Server.Hosting;
 
 namespace Henge.Tool.Commands;
 

@@ -8,7 +8,7 @@ using Henge.Client.Tests.Cli;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
-using Henge.Server;
+using Henge.Server.Hosting;
 
 namespace Henge.Client.Tests.Doors;
 

@@ -4,6 +4,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Fuzz.Targets;

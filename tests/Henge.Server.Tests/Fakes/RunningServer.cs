@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using Google.Protobuf;
 using Henge.Protocol;
 using Henge.Protocol.Grpc;
+using Henge.Server.Hosting;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Routing;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Henge.Server.Hosting;
 
 namespace Henge.Server.Tests.Hosting;
 

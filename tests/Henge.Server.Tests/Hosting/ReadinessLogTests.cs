@@ -1,3 +1,4 @@
+using Henge.Server.Hosting;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Henge.Server.Tests.Hosting;

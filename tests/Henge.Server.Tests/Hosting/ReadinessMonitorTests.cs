@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Henge.Server.Hosting;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Tests.Grpc;
 

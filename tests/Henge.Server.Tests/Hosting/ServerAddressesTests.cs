@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Server.Hosting;
 
 namespace Henge.Server.Tests.Hosting;
 

@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Server.Hosting;
 
 namespace Henge.Server.Tests.Hosting;
 

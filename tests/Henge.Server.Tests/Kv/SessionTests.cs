@@ -5,6 +5,7 @@ using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Tests.Grpc;
+using StreamLimits = Henge.Server.Kv.StreamLimits;
 
 namespace Henge.Server.Tests.Kv;
 

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Hosting;
 using Henge.Server.Metrics;
 using Henge.Server.Peers;
 using Henge.Server.Tests.Fakes;

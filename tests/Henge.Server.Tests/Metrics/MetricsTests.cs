@@ -7,6 +7,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Protocol.V1;
+using Henge.Server.Hosting;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;
 using Henge.Server.Resp;
@@ -156,7 +157,7 @@ public sealed class MetricsTests
         for (int i = 0; i < 10_000; i++)
         {
             recorder.Record(i, 3);
-            metrics.SessionOperations(Henge.Server.Kv.KvRequestKind.Get).Record(i);
+            metrics.SessionOperations(Henge.Server.Operations.KvRequestKind.Get).Record(i);
         }
 
         // The session's recorder takes its counts' memory at its first record.

@@ -9,6 +9,7 @@ using System.Text;
 using Google.Protobuf;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
+using Henge.Server.Hosting;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;

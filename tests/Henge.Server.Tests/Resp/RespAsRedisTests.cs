@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Henge.Node.Context;
+using Henge.Server.Hosting;
 using Henge.Server.Resp;
 
 namespace Henge.Server.Tests.Resp;

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Henge.Node.Context;
+using Henge.Server.Hosting;
 using Henge.Server.Rest;
 using Henge.Server.Tests.Fakes;
 

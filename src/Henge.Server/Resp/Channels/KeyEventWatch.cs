@@ -1,6 +1,6 @@
 using System.Text;
 using Henge.Node.Api;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Resp.Channels;
 

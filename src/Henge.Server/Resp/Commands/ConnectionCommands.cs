@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Henge.Core;
 using Henge.Node.Api;
 
 namespace Henge.Server.Resp.Commands;

@@ -1,4 +1,3 @@
-using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 

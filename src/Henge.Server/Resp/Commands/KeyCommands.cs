@@ -1,5 +1,4 @@
 using System.Buffers;
-using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Storage;

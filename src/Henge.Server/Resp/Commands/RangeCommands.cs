@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Numerics;
-using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Storage;

@@ -1,7 +1,6 @@
 using System.Globalization;
-using Henge.Core;
 using Henge.Node.Api;
-using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;

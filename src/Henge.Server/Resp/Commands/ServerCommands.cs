@@ -4,7 +4,6 @@ using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
-using Henge.Server.Kv;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;

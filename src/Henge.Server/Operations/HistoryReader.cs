@@ -3,7 +3,7 @@ using Henge.Node.Api;
 using Henge.Protocol.V1;
 using Henge.Storage;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>Collects the versions of one key into a response, within a byte budget. One thread at a time.</summary>
 internal sealed class HistoryReader(int limitItems, int limitBytes) : IScanReceiver

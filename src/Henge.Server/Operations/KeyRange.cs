@@ -2,7 +2,7 @@ using Google.Protobuf;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>Ranges as requests name them: by prefix, or from start to end. Pure functions.</summary>
 internal static class KeyRange

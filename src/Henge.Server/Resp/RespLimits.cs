@@ -1,4 +1,4 @@
-namespace Henge.Server;
+namespace Henge.Server.Resp;
 
 /// <summary>Limits of the RESP door.</summary>
 public sealed record RespLimits

@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Henge.Core;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>Strings of JSON as bytes. Pure functions.</summary>
 internal static class JsonText

@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
 using Henge.Node.Api;
-using Henge.Server.Peers;
+using Henge.Server.Metrics;
 
-namespace Henge.Server.Metrics;
+namespace Henge.Server.Peers;
 
 /// <summary>Shows a node's connections to its peers as instruments of a meter.</summary>
 internal static class PeerMetrics

@@ -6,7 +6,7 @@ using Henge.Protocol.V1;
 using Henge.Storage;
 using ShardStatus = Henge.Node.Api.ShardStatus;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>Turns a node's state into its message. Pure functions.</summary>
 internal static class StatusMapper

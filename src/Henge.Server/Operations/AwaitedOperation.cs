@@ -1,12 +1,11 @@
 using System.Threading.Tasks.Sources;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Server.Calls;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>An operation that async code awaits: barriers of scans, and transactions. Used once.</summary>
-internal sealed class KvAwaitedOperation : Operation, IValueTaskSource
+internal sealed class AwaitedOperation : Operation, IValueTaskSource
 {
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
 

@@ -1,6 +1,6 @@
 using Henge.Core;
 
-namespace Henge.Server.Calls;
+namespace Henge.Server.Operations;
 
 /// <summary>An error of a node that knows who could help.</summary>
 internal sealed class NotLeaderException(ErrorCode code, string message, string? leaderHint) : HengeException(code, message)

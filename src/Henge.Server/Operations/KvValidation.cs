@@ -4,7 +4,7 @@ using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Storage;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>
 /// What a key, a value, a time, a version or a number may be: one answer for all doors (docs/protocol.md, "What a key, a value and a time may be"). Each check throws

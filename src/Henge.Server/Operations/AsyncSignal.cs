@@ -1,6 +1,6 @@
 using System.Threading.Tasks.Sources;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>
 /// Wakes one waiter, once for any number of sets since it last woke; allocates nothing. <see cref="Set"/> is thread-safe; one waiter at a time.

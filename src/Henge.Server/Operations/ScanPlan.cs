@@ -2,10 +2,9 @@ using System.IO.Hashing;
 using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.StateMachine;
 using Henge.Protocol.V1;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>A ScanRequest, checked, and where its scan stands. Mutable: pages move it on.</summary>
 internal sealed class ScanPlan

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace Henge.Server.Kv;
+namespace Henge.Server.Operations;
 
 /// <summary>
 /// The memory of one operation: its key and its encoded command. Small buffers are kept for the next operation, large ones go back to the pool. Not thread-safe.
