@@ -171,7 +171,7 @@ internal static class MessageTargets
             var plan = ScanPlan.Create(request!, node);
             ScanQuery page = plan.NextPage(node.Limits);
             ReadOnlySpan<byte> from = request!.Prefix.IsEmpty ? request.StartKey.Span : request.Prefix.Span;
-            ReadOnlySpan<byte> end = request.Prefix.IsEmpty ? request.EndKey.Span : Henge.Server.Kv.KeyRange.EndOfPrefix(from);
+            ReadOnlySpan<byte> end = request.Prefix.IsEmpty ? request.EndKey.Span : Henge.Server.Operations.KeyRange.EndOfPrefix(from);
             FuzzCheck.That(page.Lower.Span.SequenceCompareTo(from) >= 0, "a page that begins before the range");
             FuzzCheck.That(
                 end.IsEmpty || (!page.Upper.IsEmpty && page.Upper.Span.SequenceCompareTo(end) <= 0), "a page that ends behind the range");
