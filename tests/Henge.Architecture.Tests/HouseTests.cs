@@ -69,7 +69,7 @@ public sealed class HouseTests
     /// <summary>Extension methods stand where their callers look for them.</summary>
     private static bool IsExtensionOfOthers(string name) => name.StartsWith("Microsoft.", StringComparison.Ordinal);
 
-    private const int MostToGo = 14;
+    private const int MostToGo = 10;
 
     // To go, too.
     private static readonly string[] NotYet = ["Henge.Client"];
