@@ -66,6 +66,16 @@ public sealed class HouseTests
         Assert.Equal([], all);
     }
 
+    [Fact]
+    public void What_ships_is_built_without_planted_bugs()
+    {
+        string[] projects = Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories);
+        string[] switched = [.. projects.Where(p => File.ReadAllText(p).Contains("""Include="Henge.PlantedBugs" Value="false" Trim="true" """.TrimEnd(), StringComparison.Ordinal))];
+        string[] programs = [.. projects.Where(p => File.ReadAllText(p).Contains("<OutputType>Exe</OutputType>", StringComparison.Ordinal))];
+        Assert.NotEmpty(programs);
+        Assert.Equal(programs.Order(StringComparer.Ordinal), switched.Order(StringComparer.Ordinal));
+    }
+
     /// <summary>Extension methods stand where their callers look for them.</summary>
     private static bool IsExtensionOfOthers(string name) => name.StartsWith("Microsoft.", StringComparison.Ordinal);
 
