@@ -23,7 +23,12 @@ internal sealed class Cluster : IAsyncDisposable
         Shards = shards;
         _cancel = cancel;
         int port = 20_000 + Random.Shared.Next(10_000);
-        Addresses = [.. Enumerable.Range(0, Nodes).Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port = FreePort(port + 1)}"))];
+        Addresses =
+        [
+            .. Enumerable
+                .Range(0, Nodes)
+                .Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port = FreePort(port + 1)}")),
+        ];
         Client = NewClient();
     }
 
@@ -52,8 +57,19 @@ internal sealed class Cluster : IAsyncDisposable
     {
         _processes[node]?.Dispose();
         _processes[node] = HengeProcess.Start(
-            "serve", "--node-id", NameOf(node), "--addr", Addresses[node], "--data-dir", Path.Combine(_directory.FullName, NameOf(node)), "--memory", "64MiB",
-            "--shards", Shards.ToString(CultureInfo.InvariantCulture), "--cluster", string.Join(',', Enumerable.Range(0, Nodes).Select(n => $"{NameOf(n)}={Addresses[n]}")));
+            "serve",
+            "--node-id",
+            NameOf(node),
+            "--addr",
+            Addresses[node],
+            "--data-dir",
+            Path.Combine(_directory.FullName, NameOf(node)),
+            "--memory",
+            "64MiB",
+            "--shards",
+            Shards.ToString(CultureInfo.InvariantCulture),
+            "--cluster",
+            string.Join(',', Enumerable.Range(0, Nodes).Select(n => $"{NameOf(n)}={Addresses[n]}")));
     }
 
     /// <summary>Ends a node as kill -9 does; returns when it is gone.</summary>
@@ -80,7 +96,12 @@ internal sealed class Cluster : IAsyncDisposable
     public async Task<int[]> LeadersAsync()
     {
         Wire.TopologyResponse topology = await Client.TopologyAsync(cancellationToken: _cancel);
-        return [.. topology.Shards.OrderBy(static s => s.Shard).Select(static s => s.LeaderId.Length == 0 ? -1 : int.Parse(s.LeaderId[1..], CultureInfo.InvariantCulture) - 1)];
+        return
+        [
+            .. topology
+                .Shards.OrderBy(static s => s.Shard)
+                .Select(static s => s.LeaderId.Length == 0 ? -1 : int.Parse(s.LeaderId[1..], CultureInfo.InvariantCulture) - 1),
+        ];
     }
 
     /// <summary>How long the latest elections took that a node won; nothing when it does not answer.</summary>

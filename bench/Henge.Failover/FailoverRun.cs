@@ -7,8 +7,9 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Failover;
 
 /// <summary>
-/// Kills a leader again and again while clients write to every shard, and measures how long the shards that it led go without an acknowledged write. The clock of a shard starts when the
-/// process is killed, and stops when a write is acknowledged that was called after the process was gone.
+/// Kills a leader again and again while clients write to every shard, and measures how long the shards that it led go without an
+/// acknowledged write. The clock of a shard starts when the process is killed, and stops when a write is acknowledged that was called after
+/// the process was gone.
 /// </summary>
 internal sealed class FailoverRun(Cluster cluster, int kills, CancellationToken cancel)
 {
@@ -44,16 +45,19 @@ internal sealed class FailoverRun(Cluster cluster, int kills, CancellationToken 
             Volatile.Write(ref _longestGap, 0);
             long killed = Stopwatch.GetTimestamp();
             cluster.Kill(victim);
-            double[] outagesMs = await Task.WhenAll(Enumerable.Range(0, leaders.Length).Where(s => leaders[s] == victim).Select(s => ProbeAsync(_keys[s], killed)));
+            double[] outagesMs = await Task.WhenAll(
+                Enumerable.Range(0, leaders.Length).Where(s => leaders[s] == victim).Select(s => ProbeAsync(_keys[s], killed)));
             _shardMs.AddRange(outagesMs);
             _worstOfKillMs.Add(outagesMs.Max());
             _seen[victim] = 0;
             cluster.Start(victim);
             await cluster.WaitReadyAsync();
             _gapMs.Add(TimeSpan.FromTicks(Volatile.Read(ref _longestGap)).TotalMilliseconds);
-            Console.Error.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"kill {kill + 1}/{kills}: {Cluster.NameOf(victim)}, {outagesMs.Length} shards, {outagesMs.Min():F0} to {outagesMs.Max():F0} ms; longest write of the load {_gapMs[^1]:F0} ms"));
+            Console.Error.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"kill {kill + 1}/{kills}: {Cluster.NameOf(victim)}, {outagesMs.Length} shards, {outagesMs.Min():F0} to "
+                        + $"{outagesMs.Max():F0} ms; longest write of the load {_gapMs[^1]:F0} ms"));
         }
 
         await HarvestAsync(_roundMs, _withPreVoteMs);
@@ -63,9 +67,11 @@ internal sealed class FailoverRun(Cluster cluster, int kills, CancellationToken 
 
     public void Print(TextWriter output)
     {
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{kills} leaders killed with -9; {_shardMs.Count} shards lost their leader; {_acknowledged} writes acknowledged, {_unknown} with unknown outcome"));
+        output.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{kills} leaders killed with -9; {_shardMs.Count} shards lost their leader; {_acknowledged} writes acknowledged, "
+                    + $"{_unknown} with unknown outcome"));
         output.WriteLine();
         output.WriteLine("milliseconds                                                       median      p90    worst");
         Row("kill to the next acknowledged write, each shard", _shardMs);
@@ -80,13 +86,18 @@ internal sealed class FailoverRun(Cluster cluster, int kills, CancellationToken 
             double[] sorted = [.. valuesMs.Order()];
             if (sorted.Length > 0)
             {
-                output.WriteLine(string.Create(
-                    CultureInfo.InvariantCulture, $"{what,-64} {sorted[sorted.Length / 2],8:F1} {sorted[(int)(0.9 * (sorted.Length - 1))],8:F1} {sorted[^1],8:F1}"));
+                output.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{what,-64} {sorted[sorted.Length / 2],8:F1} {sorted[(int)(0.9 * (sorted.Length - 1))],8:F1} {sorted[^1],8:F1}"));
             }
         }
     }
 
-    /// <summary>Waits until every shard has had the same leader for a second: shards that are being handed back to a node that restarted would blur the figures.</summary>
+    /// <summary>
+    /// Waits until every shard has had the same leader for a second: shards that are being handed back to a node that restarted would blur
+    /// the figures.
+    /// </summary>
     private async Task<int[]> SettledLeadersAsync()
     {
         int[] leaders = [];
@@ -112,9 +123,10 @@ internal sealed class FailoverRun(Cluster cluster, int kills, CancellationToken 
                 Interlocked.Increment(ref _acknowledged);
                 long took = Stopwatch.GetElapsedTime(start).Ticks;
                 long longest;
-                while (took > (longest = Volatile.Read(ref _longestGap)) && Interlocked.CompareExchange(ref _longestGap, took, longest) != longest)
-                {
-                }
+                while (
+                    took > (longest = Volatile.Read(ref _longestGap))
+                    && Interlocked.CompareExchange(ref _longestGap, took, longest) != longest
+                ) { }
 
                 await Task.Delay(5, enough);
             }

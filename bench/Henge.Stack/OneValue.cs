@@ -4,7 +4,10 @@ using Henge.Protocol.V1;
 
 namespace Henge.Stack;
 
-/// <summary>The least that a gRPC service can do: one answer to every Get. What it carries is the bound that no store behind the same library can pass.</summary>
+/// <summary>
+/// The least that a gRPC service can do: one answer to every Get. What it carries is the bound that no store behind the same library can
+/// pass.
+/// </summary>
 internal sealed class OneValue : KVStore.KVStoreBase
 {
     private static readonly Task<GetResponse> Answer = Task.FromResult(

@@ -11,8 +11,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
-// Henge.Stack PORT: answers RESP's GET and SET on loopback out of an array, on Kestrel as Henge sets it up, and on the next port gRPC's Get with one
-// value, on Grpc.AspNetCore without anything of Henge, until it is told to end. How many calls that were, GET /calls tells there.
+// Henge.Stack PORT: answers RESP's GET and SET on loopback out of an array, on Kestrel as Henge sets it up, and on the next port gRPC's Get
+// with one value, on Grpc.AspNetCore without anything of Henge, until it is told to end. How many calls that were, GET /calls tells there.
 if (args.Length != 1 || !ushort.TryParse(args[0], NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
 {
     await Console.Error.WriteLineAsync("Give the port to listen on, and nothing else.");

@@ -4,8 +4,8 @@ using System.IO.Pipelines;
 namespace Henge.Stack;
 
 /// <summary>
-/// The least that a RESP server does: requests that are there are answered from an array, and the answers leave in one write. No limits, no errors, no store: this is a
-/// bound to compare with, not a server. For one connection.
+/// The least that a RESP server does: requests that are there are answered from an array, and the answers leave in one write. No limits, no
+/// errors, no store: this is a bound to compare with, not a server. For one connection.
 /// </summary>
 internal sealed class RespLoop(ArrayOfValues values, IDuplexPipe transport)
 {

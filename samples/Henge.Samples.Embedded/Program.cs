@@ -48,7 +48,9 @@ using (EngineIterator history = engine.CreateIterator(All() with { AllVersions =
 {
     for (history.SeekToFirst(); history.Valid; history.Next())
     {
-        Console.WriteLine($"  {Encoding.UTF8.GetString(history.Key),-8} {history.Version.ToTime():HH:mm:ss.fff} {history.Kind,-7} {Encoding.UTF8.GetString(history.Value)}");
+        Console.WriteLine(
+            $"  {Encoding.UTF8.GetString(history.Key),-8} {history.Version.ToTime():HH:mm:ss.fff} {history.Kind,-7} "
+                + $"{Encoding.UTF8.GetString(history.Value)}");
     }
 }
 
@@ -72,7 +74,9 @@ string Get(string key, Henge.Core.Version? at = null)
 
 // Where a read stands: at a version, or at the newest, with the clock saying what has expired.
 static ReadPoint Point(Henge.Core.Version? at) =>
-    at is { } version ? ReadPoint.AsOf(version) : new ReadPoint(Henge.Core.Version.Max, Henge.Core.Version.FromTime(DateTimeOffset.UtcNow).Milliseconds);
+    at is { } version
+        ? ReadPoint.AsOf(version)
+        : new ReadPoint(Henge.Core.Version.Max, Henge.Core.Version.FromTime(DateTimeOffset.UtcNow).Milliseconds);
 
 static IteratorOptions All() => new() { Keyspace = Fruits, Point = Point(null), FillCache = true };
 

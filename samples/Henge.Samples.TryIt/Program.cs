@@ -78,7 +78,9 @@ async Task ScanAsync()
         keys.Add(pair.KeyText);
     }
 
-    Console.WriteLine($"scan, reversed:   {string.Join(", ", keys)} of {await client.CountAsync(new ScanOptions { Range = KeyRange.Prefix("try:item:") })}");
+    Console.WriteLine(
+        $"scan, reversed:   {string.Join(", ", keys)} of "
+            + $"{await client.CountAsync(new ScanOptions { Range = KeyRange.Prefix("try:item:") })}");
 }
 
 async Task TravelInTimeAsync()

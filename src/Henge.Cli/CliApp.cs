@@ -11,9 +11,12 @@ namespace Henge.Cli;
 /// <summary>The whole command line.</summary>
 /// <param name="context">What the commands see of the world.</param>
 /// <param name="nodeCommands">
-/// Makes the commands that run nodes or read their files, of which there are those of <see cref="NodeCommands"/>, for a command line; null: they are known by name only.
+/// Makes the commands that run nodes or read their files, of which there are those of <see cref="NodeCommands"/>, for a command line; null:
+/// they are known by name only.
 /// </param>
-internal sealed class CliApp(CliContext context, Func<CliContext, GlobalOptions, IReadOnlyList<string>, IEnumerable<Command>>? nodeCommands = null)
+internal sealed class CliApp(
+    CliContext context,
+    Func<CliContext, GlobalOptions, IReadOnlyList<string>, IEnumerable<Command>>? nodeCommands = null)
 {
     /// <summary>Runs one command line; returns the exit code.</summary>
     public async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
@@ -85,7 +88,9 @@ internal sealed class CliApp(CliContext context, Func<CliContext, GlobalOptions,
         return root;
     }
 
-    /// <summary>Words that users of other programs try first, said as options: nothing and <c>help</c> are help, <c>version</c> is the version.</summary>
+    /// <summary>
+    /// Words that users of other programs try first, said as options: nothing and <c>help</c> are help, <c>version</c> is the version.
+    /// </summary>
     private static IReadOnlyList<string> AsOptions(IReadOnlyList<string> arguments) => arguments switch
     {
         [] => ["--help"],
@@ -104,16 +109,18 @@ internal sealed class CliApp(CliContext context, Func<CliContext, GlobalOptions,
 
         string[] names = [.. command.Subcommands.Where(static c => !c.Hidden).Select(static c => c.Name)];
         return parse.UnmatchedTokens.FirstOrDefault(static t => !t.StartsWith('-')) is { } unknown
-            ? $"There is no command '{NameOf(command)} {unknown}'."
-                + (NearMiss.Find(unknown, names) is { } near ? $" Did you mean '{NameOf(command)} {near}'?" : $" The commands are: {string.Join(", ", names)}.")
-            : parse.UnmatchedTokens.Count > 0
-                ? $"There is no option {parse.UnmatchedTokens[0]}."
-                : $"'{NameOf(command)}' needs one of these commands: {string.Join(", ", names)}.";
+                ? $"There is no command '{NameOf(command)} {unknown}'."
+                    + (
+                        NearMiss.Find(unknown, names) is { } near
+                            ? $" Did you mean '{NameOf(command)} {near}'?"
+                            : $" The commands are: {string.Join(", ", names)}.")
+            : parse.UnmatchedTokens.Count > 0 ? $"There is no option {parse.UnmatchedTokens[0]}."
+            : $"'{NameOf(command)}' needs one of these commands: {string.Join(", ", names)}.";
     }
 
     /// <summary>
-    /// A variable that is nearly one of the few that all commands read. A setting that is silently not taken sends a command to another cluster. Variables of nodes are
-    /// checked where nodes read them.
+    /// A variable that is nearly one of the few that all commands read. A setting that is silently not taken sends a command to another
+    /// cluster. Variables of nodes are checked where nodes read them.
     /// </summary>
     private string? MisspeltVariable()
     {
@@ -129,8 +136,10 @@ internal sealed class CliApp(CliContext context, Func<CliContext, GlobalOptions,
         return null;
     }
 
-    // One letter too many, too few or wrong: HENGE_PEER, HENGE_PEERSS. Anything farther away may be somebody else's, or a setting of a node.
-    private static bool IsNear(string name, string known) => Math.Abs(name.Length - known.Length) <= 1 && NearMiss.Distance(name, known) == 1;
+    // One letter too many, too few or wrong: HENGE_PEER, HENGE_PEERSS. Anything farther away may be somebody else's, or a setting of a
+    // node.
+    private static bool IsNear(string name, string known) =>
+        Math.Abs(name.Length - known.Length) <= 1 && NearMiss.Distance(name, known) == 1;
 
     private static string NameOf(Command command)
     {

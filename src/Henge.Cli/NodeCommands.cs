@@ -3,8 +3,8 @@ using System.CommandLine;
 namespace Henge.Cli;
 
 /// <summary>
-/// The commands that run nodes or read their files. They need the server and its libraries, which the native command line does without: it only knows their
-/// names, and hands them to the program that has them.
+/// The commands that run nodes or read their files. They need the server and its libraries, which the native command line does without: it
+/// only knows their names, and hands them to the program that has them.
 /// </summary>
 internal static class NodeCommands
 {
@@ -21,8 +21,8 @@ internal static class NodeCommands
     public static string DescriptionOf(string name) => All.First(command => command.Name == name).Description;
 
     /// <summary>
-    /// True when one of these commands may be meant: one of the words is its name, or a shell asks what completes a line with it. A key that has such a name
-    /// also counts, and is only served a little later.
+    /// True when one of these commands may be meant: one of the words is its name, or a shell asks what completes a line with it. A key
+    /// that has such a name also counts, and is only served a little later.
     /// </summary>
     public static bool MayBeAskedFor(IReadOnlyList<string> arguments) => All.Any(command => MayBeAskedFor(command.Name, arguments));
 

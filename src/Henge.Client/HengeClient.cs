@@ -8,13 +8,14 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client;
 
 /// <summary>
-/// A client of a Henge cluster. Make one and share it: it is thread-safe, and all callers share its connections. Keys are at most 16 KiB and values 4 MiB
-/// unless the nodes are set otherwise.
+/// A client of a Henge cluster. Make one and share it: it is thread-safe, and all callers share its connections. Keys are at most 16 KiB
+/// and values 4 MiB unless the nodes are set otherwise.
 /// <para>
-/// Memory given to it must not change until the call has ended. Every call ends within its deadline. Errors are <see cref="Core.HengeException"/>s with a type
-/// for each <see cref="Core.ErrorCode"/>. Writes are retried only in a way that lets them take effect at most once; a write whose fate cannot be learnt within
-/// the deadline ends with <see cref="UnknownOutcomeException"/>. A call cancelled by its token ends with <see cref="OperationCanceledException"/>, and a write
-/// so cancelled may or may not have taken effect.
+/// Memory given to it must not change until the call has ended. Every call ends within its deadline. Errors are
+/// <see cref="Core.HengeException"/>s with a type for each <see cref="Core.ErrorCode"/>. Writes are retried only in a way that lets them
+/// take effect at most once; a write whose fate cannot be learnt within the deadline ends with <see cref="UnknownOutcomeException"/>. A
+/// call cancelled by its token ends with <see cref="OperationCanceledException"/>, and a write so cancelled may or may not have taken
+/// effect.
 /// </para>
 /// </summary>
 public sealed class HengeClient : IAsyncDisposable, IDisposable
@@ -46,7 +47,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         _runner = new RequestRunner(_transport, _router, _budget, options);
         _turns = options.OrderByKey ? new KeyTurns() : null;
         _voider = _turns is null ? null : new WriteVoider(_runner, _turns, options);
-        _sessions = options.UseSessions ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, _turns, _voider, options) : null;
+        _sessions = options.UseSessions
+            ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, _turns, _voider, options)
+            : null;
     }
 
     /// <summary>Makes a client that begins with these nodes, each <c>host:port</c>.</summary>
@@ -56,7 +59,10 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
     /// <summary>Reads one key, now or as of a version or a time.</summary>
     /// <exception cref="HistoryGoneException">The version or time lies below the retained history.</exception>
-    public ValueTask<GetResult> GetAsync(ReadOnlyMemory<byte> key, GetOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<GetResult> GetAsync(
+        ReadOnlyMemory<byte> key,
+        GetOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         options ??= GetOptions.Default;
         _ = WireMapping.TimeOf(options);
@@ -101,7 +107,11 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
-    public ValueTask<PutResult> PutAsync(string key, ReadOnlyMemory<byte> value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<PutResult> PutAsync(
+        string key,
+        ReadOnlyMemory<byte> value,
+        PutOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(key);
         options ??= PutOptions.Default;
@@ -116,7 +126,11 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     /// <inheritdoc cref="PutAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, PutOptions?, CancellationToken)"/>
-    public ValueTask<PutResult> PutAsync(string key, string value, PutOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<PutResult> PutAsync(
+        string key,
+        string value,
+        PutOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(value);
@@ -132,7 +146,10 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
     /// <summary>Deletes one key, if its condition holds.</summary>
     /// <exception cref="UnknownOutcomeException">The delete may or may not have taken effect.</exception>
-    public ValueTask<DeleteResult> DeleteAsync(ReadOnlyMemory<byte> key, DeleteOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<DeleteResult> DeleteAsync(
+        ReadOnlyMemory<byte> key,
+        DeleteOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         options ??= DeleteOptions.Default;
         if (!TryRent(SessionCallKind.Delete, key.Length, cancellationToken, out SessionCall? call))
@@ -191,7 +208,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     private async ValueTask<GetResult> GetUnaryAsync(ReadOnlyMemory<byte> key, GetOptions options, CancellationToken cancellationToken)
     {
         Wire.GetRequest request = WireMapping.Get(key, options, _options);
-        return WireMapping.FromWire(await InTurnAsync(NodeCalls.Get, request, key, null, null, options.Deadline, cancellationToken).ConfigureAwait(false));
+        return WireMapping.FromWire(
+            await InTurnAsync(NodeCalls.Get, request, key, null, null, options.Deadline, cancellationToken).ConfigureAwait(false));
     }
 
     private async ValueTask<PutResult> PutUnaryAsync(
@@ -204,7 +222,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(NodeCalls.Put, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(
+                await AnsweredAsync(number, InTurnAsync(NodeCalls.Put, request, key, null, number, options.Deadline, cancellationToken))
+                    .ConfigureAwait(false));
         }
         finally
         {
@@ -212,7 +232,10 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
     }
 
-    private async ValueTask<DeleteResult> DeleteUnaryAsync(ReadOnlyMemory<byte> key, DeleteOptions options, CancellationToken cancellationToken)
+    private async ValueTask<DeleteResult> DeleteUnaryAsync(
+        ReadOnlyMemory<byte> key,
+        DeleteOptions options,
+        CancellationToken cancellationToken)
     {
         Wire.DeleteRequest request = WireMapping.Delete(key, options);
         WriteNumber number = NumberFor(key);
@@ -221,7 +244,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.ClientId = number.ClientId;
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(NodeCalls.Delete, request, key, null, number, options.Deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(
+                await AnsweredAsync(number, InTurnAsync(NodeCalls.Delete, request, key, null, number, options.Deadline, cancellationToken))
+                    .ConfigureAwait(false));
         }
         finally
         {
@@ -229,7 +254,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Runs an operation on one key, or on several, as calls of its own, when the operations on them that were called before it have ended.</summary>
+    /// <summary>
+    /// Runs an operation on one key, or on several, as calls of its own, when the operations on them that were called before it have ended.
+    /// </summary>
     private async Task<TResponse> InTurnAsync<TRequest, TResponse>(
         NodeCall<TRequest, TResponse> call,
         TRequest request,
@@ -250,7 +277,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
 
         TaskTurn turn = new();
-        bool begins = keys is null ? _turns.TryEnter(turn, XxHash64.HashToUInt64(key.Span), writes: write is not null) : _turns.TryEnter(turn, keys);
+        bool begins = keys is null
+            ? _turns.TryEnter(turn, XxHash64.HashToUInt64(key.Span), writes: write is not null)
+            : _turns.TryEnter(turn, keys);
         if (!begins)
         {
             await turn.WaitAsync(deadline ?? _options.DefaultDeadline, _options.TimeProvider, cancellationToken).ConfigureAwait(false);
@@ -258,7 +287,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
         try
         {
-            return await _runner.RunAsync(call, request, key, repeatable: true, deadline, cancellationToken, startedAt: startedAt).ConfigureAwait(false);
+            return await _runner
+                .RunAsync(call, request, key, repeatable: true, deadline, cancellationToken, startedAt: startedAt)
+                .ConfigureAwait(false);
         }
         catch (Exception e) when (write is { } number && WriteVoider.IsInDoubt(e))
         {
@@ -278,7 +309,10 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     {
         if (deadline is { } patience && patience <= TimeSpan.Zero)
         {
-            throw new ArgumentOutOfRangeException(nameof(deadline), patience, "A deadline is more than zero; leave it null for the client's default.");
+            throw new ArgumentOutOfRangeException(
+                nameof(deadline),
+                patience,
+                "A deadline is more than zero; leave it null for the client's default.");
         }
 
         Wire.TxnRequest request = WireMapping.Txn(transaction);
@@ -286,7 +320,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             transaction.Compares.Count > 0 ? transaction.Compares[0].Key
             : transaction.ThenOperations.Count > 0 ? transaction.ThenOperations[0].Key
             : transaction.ElseOperations.Count > 0 ? transaction.ElseOperations[0].Key
-            : throw new ArgumentException("The transaction is empty; add comparisons or operations before committing it.", nameof(transaction));
+            : throw new ArgumentException(
+                "The transaction is empty; add comparisons or operations before committing it.",
+                nameof(transaction));
         if (TryRent(SessionCallKind.Txn, request.CalculateSize(), cancellationToken, out SessionCall? call))
         {
             call.Number = NumberFor(key);
@@ -307,7 +343,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
             request.Sequence = number.Sequence;
             request.SessionFlags = number.Flags;
             HashSet<ulong> keys = WireMapping.HashesOf(request);
-            return WireMapping.FromWire(await AnsweredAsync(number, InTurnAsync(NodeCalls.Txn, request, key, keys, number, deadline, cancellationToken)).ConfigureAwait(false));
+            return WireMapping.FromWire(
+                await AnsweredAsync(number, InTurnAsync(NodeCalls.Txn, request, key, keys, number, deadline, cancellationToken))
+                    .ConfigureAwait(false));
         }
         finally
         {
@@ -316,11 +354,14 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Reads a range in order, page by page while it is enumerated, all as of one version: a consistent cut through all shards. Memory is bounded by a page.
-    /// The deadline is for each page.
+    /// Reads a range in order, page by page while it is enumerated, all as of one version: a consistent cut through all shards. Memory is
+    /// bounded by a page. The deadline is for each page.
     /// </summary>
-    /// <exception cref="HistoryGoneException">The version lies below the retained history, or fell below it while the scan went on.</exception>
-    public async IAsyncEnumerable<KeyValue> ScanAsync(ScanOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    /// <exception cref="HistoryGoneException">The version lies below the retained history, or fell below it while the scan went
+    /// on.</exception>
+    public async IAsyncEnumerable<KeyValue> ScanAsync(
+        ScanOptions? options = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         options ??= new ScanOptions();
         long given = 0;
@@ -364,7 +405,10 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         return new ScanPage { Pairs = pairs, Continuation = response.Continuation.Memory, Version = new(response.Version) };
     }
 
-    /// <summary>Counts the keys of a range, as of one version; the nodes count, nothing is transferred. The deadline is for each part that is counted.</summary>
+    /// <summary>
+    /// Counts the keys of a range, as of one version; the nodes count, nothing is transferred. The deadline is for each part that is
+    /// counted.
+    /// </summary>
     public async Task<long> CountAsync(ScanOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= new ScanOptions();
@@ -389,7 +433,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>The versions that one key has had, newest first, page by page while it is enumerated. The deadline is for each page.</summary>
+    /// <summary>
+    /// The versions that one key has had, newest first, page by page while it is enumerated. The deadline is for each page.
+    /// </summary>
     public async IAsyncEnumerable<HistoryEntry> HistoryAsync(
         ReadOnlyMemory<byte> key, HistoryOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -405,7 +451,8 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
                 MaxVersion = newest,
                 Consistency = options.Consistency.ToWire(_options),
             };
-            Wire.HistoryResponse response = await RunAsync(NodeCalls.History, request, key, options, cancellationToken).ConfigureAwait(false);
+            Wire.HistoryResponse response = await RunAsync(NodeCalls.History, request, key, options, cancellationToken)
+                .ConfigureAwait(false);
             foreach (Wire.HistoryResponse.Types.Entry entry in response.Entries)
             {
                 yield return WireMapping.FromWire(entry);
@@ -424,12 +471,15 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     /// <inheritdoc cref="HistoryAsync(ReadOnlyMemory{byte}, HistoryOptions?, CancellationToken)"/>
-    public IAsyncEnumerable<HistoryEntry> HistoryAsync(string key, HistoryOptions? options = null, CancellationToken cancellationToken = default) =>
-        HistoryAsync(Utf8(key), options, cancellationToken);
+    public IAsyncEnumerable<HistoryEntry> HistoryAsync(
+        string key,
+        HistoryOptions? options = null,
+        CancellationToken cancellationToken = default
+    ) => HistoryAsync(Utf8(key), options, cancellationToken);
 
     /// <summary>
-    /// Watches keys: each event once, those of one key in order. A broken connection is made anew and the watch goes on where it stood, without gap or
-    /// repetition. Ends only by the token, or with an exception.
+    /// Watches keys: each event once, those of one key in order. A broken connection is made anew and the watch goes on where it stood,
+    /// without gap or repetition. Ends only by the token, or with an exception.
     /// </summary>
     /// <exception cref="HistoryGoneException">Events between where the watch stood and now have been forgotten by the cluster.</exception>
     /// <exception cref="UnavailableException">No node could be reached for <see cref="WatchOptions.ReconnectTimeout"/>.</exception>
@@ -481,13 +531,21 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     private Task<TResponse> RunAsync<TRequest, TResponse>(
-        NodeCall<TRequest, TResponse> call, TRequest request, ReadOnlyMemory<byte> key, RequestOptions options, CancellationToken cancellationToken)
+        NodeCall<TRequest, TResponse> call,
+        TRequest request,
+        ReadOnlyMemory<byte> key,
+        RequestOptions options,
+        CancellationToken cancellationToken)
         where TRequest : class, Google.Protobuf.IMessage
         where TResponse : class =>
         RunAsync(call, request, key, options.Deadline, cancellationToken);
 
     private Task<TResponse> RunAsync<TRequest, TResponse>(
-        NodeCall<TRequest, TResponse> call, TRequest request, ReadOnlyMemory<byte> key, TimeSpan? deadline, CancellationToken cancellationToken)
+        NodeCall<TRequest, TResponse> call,
+        TRequest request,
+        ReadOnlyMemory<byte> key,
+        TimeSpan? deadline,
+        CancellationToken cancellationToken)
         where TRequest : class, Google.Protobuf.IMessage
         where TResponse : class
     {

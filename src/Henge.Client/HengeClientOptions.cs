@@ -6,7 +6,8 @@ namespace Henge.Client;
 public sealed class HengeClientOptions
 {
     /// <summary>
-    /// Nodes to begin with, each <c>host:port</c>. One that answers is enough: the others are learnt from it. Empty means <c>127.0.0.1:7001</c>.
+    /// Nodes to begin with, each <c>host:port</c>. One that answers is enough: the others are learnt from it. Empty means
+    /// <c>127.0.0.1:7001</c>.
     /// </summary>
     public IList<string> Peers { get; set; } = [];
 
@@ -14,8 +15,8 @@ public sealed class HengeClientOptions
     public TimeSpan DefaultDeadline { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How long one attempt may take before another node is asked. Default: 1 s: longer than an election, shorter than anybody's patience. Writes are repeated
-    /// under their sequence number, so that an attempt given up too early does no harm.
+    /// How long one attempt may take before another node is asked. Default: 1 s: longer than an election, shorter than anybody's patience.
+    /// Writes are repeated under their sequence number, so that an attempt given up too early does no harm.
     /// </summary>
     public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
@@ -23,13 +24,14 @@ public sealed class HengeClientOptions
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// How long to go on when not one node can be reached at all, which is rather a wrong address than an outage. Default: as long as the deadline allows.
+    /// How long to go on when not one node can be reached at all, which is rather a wrong address than an outage. Default: as long as the
+    /// deadline allows.
     /// </summary>
     public TimeSpan UnreachableTimeout { get; set; } = TimeSpan.MaxValue;
 
     /// <summary>
-    /// The id of the cluster that the client belongs to, as <c>henge cluster topology</c> shows it; nodes of any other refuse its calls before they look at them. Default: that of the first node that
-    /// tells the client a topology.
+    /// The id of the cluster that the client belongs to, as <c>henge cluster topology</c> shows it; nodes of any other refuse its calls
+    /// before they look at them. Default: that of the first node that tells the client a topology.
     /// </summary>
     public string? ClusterId { get; set; }
 
@@ -43,33 +45,38 @@ public sealed class HengeClientOptions
     public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
-    /// Bounds the load that retries add when a cluster is in trouble: a bucket of this many retries, refilled by a tenth of a retry for each request that
-    /// succeeds and by a hundredth of the bucket each second. An empty bucket means that failures are told at once. Default: 10,000. 0: never retry.
+    /// Bounds the load that retries add when a cluster is in trouble: a bucket of this many retries, refilled by a tenth of a retry for
+    /// each request that succeeds and by a hundredth of the bucket each second. An empty bucket means that failures are told at once.
+    /// Default: 10,000. 0: never retry.
     /// </summary>
     public int RetryBudget { get; set; } = 10_000;
 
     /// <summary>
-    /// Learn which node leads which shard and ask it directly. Default: true. Without it, requests go to <see cref="Peers"/> in turn, and nodes forward
-    /// them, which costs a hop: right for programs that do one thing and end.
+    /// Learn which node leads which shard and ask it directly. Default: true. Without it, requests go to <see cref="Peers"/> in turn, and
+    /// nodes forward them, which costs a hop: right for programs that do one thing and end.
     /// </summary>
     public bool RouteToLeaders { get; set; } = true;
 
     /// <summary>
-    /// Send gets, puts, deletes and transactions as batches over a few long-lived streams to each node. Default: true. Without it each is a call of its own.
+    /// Send gets, puts, deletes and transactions as batches over a few long-lived streams to each node. Default: true. Without it each is a
+    /// call of its own.
     /// </summary>
     public bool UseSessions { get; set; } = true;
 
     /// <summary>
-    /// Operations of this client on one key keep the order in which they were called, also when nobody waits for one before calling the next: a write begins when the writes to its key that
-    /// were called before it have ended, and so does a read. Default: true. Without it, calls that overlap may take effect in any order, and many writes to one key travel
-    /// together. A transaction counts as a write to all its keys. Scans and counts are not held back.
+    /// Operations of this client on one key keep the order in which they were called, also when nobody waits for one before calling the
+    /// next: a write begins when the writes to its key that were called before it have ended, and so does a read. Default: true. Without
+    /// it, calls that overlap may take effect in any order, and many writes to one key travel together. A transaction counts as a write to
+    /// all its keys. Scans and counts are not held back.
     /// </summary>
     public bool OrderByKey { get; set; } = true;
 
     /// <summary>Streams to each node when <see cref="UseSessions"/>. Default: 2.</summary>
     public int SessionsPerNode { get; set; } = 2;
 
-    /// <summary>Most bytes of requests that wait for a node's streams; over it requests fail with ResourceExhausted. Default: 64 MiB.</summary>
+    /// <summary>
+    /// Most bytes of requests that wait for a node's streams; over it requests fail with ResourceExhausted. Default: 64 MiB.
+    /// </summary>
     public int MaxPendingBytes { get; set; } = 64 * 1024 * 1024;
 
     /// <summary>Largest message accepted from a node, in bytes. Default: 16 MiB.</summary>

@@ -44,7 +44,8 @@ internal static class PeerAddress
             host = trimmed[..colon];
             if (!int.TryParse(trimmed.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out port) || port is 0 or > 65535)
             {
-                throw new ArgumentException($"\"{text}\" is not an address: the port must be a number from 1 to 65535, as in 127.0.0.1:7001.");
+                throw new ArgumentException(
+                    $"\"{text}\" is not an address: the port must be a number from 1 to 65535, as in 127.0.0.1:7001.");
             }
         }
 

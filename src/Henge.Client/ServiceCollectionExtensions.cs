@@ -16,7 +16,9 @@ public static class HengeServiceCollectionExtensions
             return new HengeClient(options);
         });
 
-    /// <summary>Adds one <see cref="HengeClient"/> for the whole application that begins with these nodes; the container disposes of it.</summary>
+    /// <summary>
+    /// Adds one <see cref="HengeClient"/> for the whole application that begins with these nodes; the container disposes of it.
+    /// </summary>
     public static IServiceCollection AddHengeClient(this IServiceCollection services, params string[] peers) =>
         services.AddHengeClient(options => options.Peers = peers);
 }

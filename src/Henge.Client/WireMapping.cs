@@ -202,14 +202,16 @@ internal static class WireMapping
         Value = entry.Value.Memory,
         Deleted = entry.Deleted,
         Type = (DataType)entry.Type,
-        ExpiresAt = entry.ExpiresUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(Math.Min(entry.ExpiresUnixMs, DateTimeOffset.MaxValue.ToUnixTimeMilliseconds())) : null,
+        ExpiresAt = entry.ExpiresUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(Math.Min(entry.ExpiresUnixMs,
+            DateTimeOffset.MaxValue.ToUnixTimeMilliseconds())) : null,
     };
 
     public static WatchEvent FromWire(Wire.WatchEvent watchEvent) => new()
     {
         Kind = watchEvent.Reason switch
         {
-            Wire.WatchReason.Put or Wire.WatchReason.Delete or Wire.WatchReason.Expired or Wire.WatchReason.Progress => (WatchEventKind)watchEvent.Reason,
+            Wire.WatchReason.Put or Wire.WatchReason.Delete or Wire.WatchReason.Expired or Wire.WatchReason.Progress =>
+                (WatchEventKind)watchEvent.Reason,
             _ => watchEvent.EventType switch
             {
                 "DELETE" => WatchEventKind.Delete,

@@ -7,15 +7,16 @@ namespace Henge.Cluster;
 /// <see cref="Change"/> when members come or go; both are pure functions, so all nodes compute the same. Immutable.
 /// </summary>
 /// <remarks>
-/// Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016): a shard goes to the first members clockwise of its arc's start
-/// that do not yet carry their fair share, <c>ceil(shards × replicas / members)</c>. A change moves only what the members that came or went make
-/// necessary: nothing moves between two members that stay.
+/// Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016): a shard goes to the first members clockwise of its arc's
+/// start that do not yet carry their fair share, <c>ceil(shards × replicas / members)</c>. A change moves only what the members that came
+/// or went make necessary: nothing moves between two members that stay.
 /// </remarks>
 public sealed class Placement
 {
     /// <summary>
-    /// The version of the rule by which <see cref="Create"/> places shards. Nodes of one cluster compute the placement each for itself, so they must go by the same rule: raise it with any change
-    /// of what Create gives for some input, of the ring, or of where keys stand on it.
+    /// The version of the rule by which <see cref="Create"/> places shards. Nodes of one cluster compute the placement each for itself, so
+    /// they must go by the same rule: raise it with any change of what Create gives for some input, of the ring, or of where keys stand on
+    /// it.
     /// </summary>
     public const int RuleVersion = 1;
 
@@ -32,7 +33,9 @@ public sealed class Placement
     /// <summary>Takes over a placement that was computed before (from the catalog). The lists are copied.</summary>
     public static Placement From(IReadOnlyList<IReadOnlyList<string>> replicas) => new([.. replicas.Select(static r => r.ToArray())]);
 
-    /// <summary>Places the shards of a new cluster. With fewer members than <paramref name="replicas"/>, each shard gets all of them.</summary>
+    /// <summary>
+    /// Places the shards of a new cluster. With fewer members than <paramref name="replicas"/>, each shard gets all of them.
+    /// </summary>
     public static Placement Create(ShardMap shards, HashRing ring, int replicas)
     {
         int width = Width(ring, replicas);
@@ -51,14 +54,16 @@ public sealed class Placement
     }
 
     /// <summary>
-    /// The placement after members came or went (<paramref name="ring"/> holds those who are there now). Members that went are replaced clockwise
-    /// within the fair share; members that came take replicas from the most loaded, those first where the ring puts them nearest.
+    /// The placement after members came or went (<paramref name="ring"/> holds those who are there now). Members that went are replaced
+    /// clockwise within the fair share; members that came take replicas from the most loaded, those first where the ring puts them nearest.
     /// </summary>
     public Placement Change(ShardMap shards, HashRing ring, int replicas)
     {
         if (shards.Count != ShardCount)
         {
-            throw new ArgumentException($"The placement is of {ShardCount} shards, not {shards.Count}: their number is fixed when a cluster is made.", nameof(shards));
+            throw new ArgumentException(
+                $"The placement is of {ShardCount} shards, not {shards.Count}: their number is fixed when a cluster is made.",
+                nameof(shards));
         }
 
         int width = Width(ring, replicas);
@@ -165,7 +170,8 @@ public sealed class Placement
         return clockwise.Count;
     }
 
-    // Reorders within lists only, which moves no data: while somebody leads two shards more than another replica of one of them, that one leads it.
+    // Reorders within lists only, which moves no data: while somebody leads two shards more than another replica of one of them, that one
+    // leads it.
     private static void BalanceLeaders(string[][] lists, IReadOnlyList<string> members)
     {
         Dictionary<string, int> leads = members.ToDictionary(static m => m, static _ => 0, StringComparer.Ordinal);

@@ -2,7 +2,9 @@ using System.IO.Hashing;
 
 namespace Henge.Core;
 
-/// <summary>Where a key stands on the ring of 2^32 positions. Pure functions; the results are part of the on-disk layout and never change.</summary>
+/// <summary>
+/// Where a key stands on the ring of 2^32 positions. Pure functions; the results are part of the on-disk layout and never change.
+/// </summary>
 public static class KeyHash
 {
     /// <summary>The high 32 bits of xxHash64 (seed 0) of the key's hashed part (see <see cref="HashedPart"/>).</summary>

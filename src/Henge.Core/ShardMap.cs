@@ -9,7 +9,10 @@ public sealed class ShardMap
     /// <summary>Most shards that a cluster can have.</summary>
     public const int MaxShards = 65_536;
 
-    /// <summary>Cuts the ring into arcs. Throws <see cref="HengeException"/> (InvalidArgument) for fewer than 1 or more than <see cref="MaxShards"/>.</summary>
+    /// <summary>
+    /// Cuts the ring into arcs. Throws <see cref="HengeException"/> (InvalidArgument) for fewer than 1 or more than
+    /// <see cref="MaxShards"/>.
+    /// </summary>
     public ShardMap(int count)
     {
         if (count is < 1 or > MaxShards)

@@ -3,8 +3,9 @@ using System.Buffers.Binary;
 namespace Henge.Core;
 
 /// <summary>
-/// Walks encoded bytes from the front, never outside of them. There are two ways to notice bytes that make no sense: the <c>Try</c> methods say so at once and take
-/// nothing; the <c>Read</c> methods read as zero and set <see cref="Failed"/>, which is asked once at the end. Allocates nothing. Not thread-safe.
+/// Walks encoded bytes from the front, never outside of them. There are two ways to notice bytes that make no sense: the <c>Try</c> methods
+/// say so at once and take nothing; the <c>Read</c> methods read as zero and set <see cref="Failed"/>, which is asked once at the end.
+/// Allocates nothing. Not thread-safe.
 /// </summary>
 /// <param name="source">What is walked. Spans that are given out point into it.</param>
 public ref struct SpanReader(ReadOnlySpan<byte> source)

@@ -4,8 +4,8 @@ using System.Buffers.Binary;
 namespace Henge.Core;
 
 /// <summary>
-/// Writes what <see cref="SpanReader"/> reads into a span that the caller knows to be long enough; too short a one is an <see cref="ArgumentException"/> or
-/// <see cref="IndexOutOfRangeException"/>. Allocates nothing. Not thread-safe.
+/// Writes what <see cref="SpanReader"/> reads into a span that the caller knows to be long enough; too short a one is an
+/// <see cref="ArgumentException"/> or <see cref="IndexOutOfRangeException"/>. Allocates nothing. Not thread-safe.
 /// </summary>
 /// <param name="destination">Where to write.</param>
 public ref struct SpanWriter(Span<byte> destination)

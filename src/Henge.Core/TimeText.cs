@@ -4,8 +4,8 @@ using System.Globalization;
 namespace Henge.Core;
 
 /// <summary>
-/// Lengths of time and moments as people write them: the one form that settings, the command line and the REST API take. Numbers are digits with at most one
-/// point: no sign, no exponent, no NaN or Infinity. Pure functions.
+/// Lengths of time and moments as people write them: the one form that settings, the command line and the REST API take. Numbers are digits
+/// with at most one point: no sign, no exponent, no NaN or Infinity. Pure functions.
 /// </summary>
 public static class TimeText
 {
@@ -18,8 +18,8 @@ public static class TimeText
     public const string MomentForm = "how long ago, as 5m or 1h30m, a date and time, as 2026-11-20T10:00:00Z, or @ and Unix seconds";
 
     /// <summary>
-    /// Reads <c>250ms</c>, <c>30s</c>, <c>5m</c>, <c>1h30m</c>, <c>7d</c>, <c>2w</c>; a number alone is seconds. Upper and lower case are the same. False for anything else, and for
-    /// more than <see cref="TimeSpan.MaxValue"/> (29,000 years).
+    /// Reads <c>250ms</c>, <c>30s</c>, <c>5m</c>, <c>1h30m</c>, <c>7d</c>, <c>2w</c>; a number alone is seconds. Upper and lower case are
+    /// the same. False for anything else, and for more than <see cref="TimeSpan.MaxValue"/> (29,000 years).
     /// </summary>
     public static bool TryParseDuration(ReadOnlySpan<char> text, out TimeSpan duration)
     {
@@ -60,7 +60,8 @@ public static class TimeText
     }
 
     /// <summary>
-    /// Reads a moment: <c>now</c>, how long ago with a unit (<c>5m</c>, <c>5m-ago</c>), <c>@</c> and Unix seconds, or a date and time. How long ago reaches at most to the year 1970.
+    /// Reads a moment: <c>now</c>, how long ago with a unit (<c>5m</c>, <c>5m-ago</c>), <c>@</c> and Unix seconds, or a date and time. How
+    /// long ago reaches at most to the year 1970.
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="now">The moment that "ago" counts from.</param>
@@ -99,7 +100,9 @@ public static class TimeText
         }
 
         DateTimeStyles zone = local ? DateTimeStyles.AssumeLocal : DateTimeStyles.AssumeUniversal;
-        return text.Length >= 8 && ago.Length == text.Length && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, zone, out moment);
+        return text.Length >= 8
+            && ago.Length == text.Length
+            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, zone, out moment);
     }
 
     private static bool TryParseNumber(ReadOnlySpan<char> text, out double number)

@@ -27,7 +27,8 @@ public readonly record struct Version(ulong Value) : IComparable<Version>
     public static Version First => new(1);
 
     /// <summary>
-    /// The last version that a write may have. Above it there is room for the commands of one entry of a log, so that none of them gets a version that there is not.
+    /// The last version that a write may have. Above it there is room for the commands of one entry of a log, so that none of them gets a
+    /// version that there is not.
     /// </summary>
     public static Version LastUsable => new(MaxValue - (1UL << 17));
 
@@ -44,7 +45,8 @@ public readonly record struct Version(ulong Value) : IComparable<Version>
     public Version Next => new(Value + 1);
 
     /// <summary>
-    /// The first version of a millisecond since the epoch of versions; <see cref="First"/> for the epoch and what was before it, <see cref="Max"/> for what is beyond the range. Never <see cref="Zero"/>.
+    /// The first version of a millisecond since the epoch of versions; <see cref="First"/> for the epoch and what was before it,
+    /// <see cref="Max"/> for what is beyond the range. Never <see cref="Zero"/>.
     /// </summary>
     public static Version FromMilliseconds(long milliseconds) => milliseconds switch
     {

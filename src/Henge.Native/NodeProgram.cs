@@ -9,16 +9,18 @@ namespace Henge.Native;
 internal static partial class NodeProgram
 {
     /// <summary>
-    /// Where the system can, the other program takes this process's place, so that signals, process id and exit code are its own. Returns only when that failed, or
-    /// where the system cannot: then the exit code of the other process, which has ended.
+    /// Where the system can, the other program takes this process's place, so that signals, process id and exit code are its own. Returns
+    /// only when that failed, or where the system cannot: then the exit code of the other process, which has ended.
     /// </summary>
     public static int Run(string[] arguments)
     {
-        string program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", OperatingSystem.IsWindows() ? "henge.exe" : "henge"));
+        string program = Path.GetFullPath(
+            Path.Combine(AppContext.BaseDirectory, "..", OperatingSystem.IsWindows() ? "henge.exe" : "henge"));
         if (!File.Exists(program))
         {
             Console.Error.WriteLine(
-                $"henge: this program reads and writes keys; what runs nodes should lie at {program}, and is not there. Build both with ./henge, or install the tool: "
+                $"henge: this program reads and writes keys; what runs nodes should lie at {program}, and is not there. Build both with "
+                    + $"./henge, or install the tool: "
                 + "dotnet tool install Henge.Tool");
             return ExitCode.File;
         }

@@ -12,9 +12,9 @@ using Henge.Storage;
 namespace Henge.Node;
 
 /// <summary>
-/// A node of a cluster; of a cluster of one, too, which is a Raft group with one voter and nothing else. Starts no thread and reads no clock of its own: all
-/// of that comes in through <see cref="NodeEnvironment"/>. Open it, <see cref="Start"/> it, call <see cref="Tick"/> every
-/// <see cref="NodeOptions.TickMs"/>; to end it, <see cref="BeginStop"/>, wait for its call, and dispose of it. Thread-safe.
+/// A node of a cluster; of a cluster of one, too, which is a Raft group with one voter and nothing else. Starts no thread and reads no
+/// clock of its own: all of that comes in through <see cref="NodeEnvironment"/>. Open it, <see cref="Start"/> it, call <see cref="Tick"/>
+/// every <see cref="NodeOptions.TickMs"/>; to end it, <see cref="BeginStop"/>, wait for its call, and dispose of it. Thread-safe.
 /// </summary>
 public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 {
@@ -70,8 +70,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     internal NodeParts Parts => _parts;
 
     /// <summary>
-    /// Opens the data directory and restores everything in it. Throws <see cref="HengeException"/>: Misconfigured (the directory belongs to another node, or to a cluster of
-    /// other nodes), Locked, Corruption, UnsupportedFormat, InvalidArgument (a bad setting).
+    /// Opens the data directory and restores everything in it. Throws <see cref="HengeException"/>: Misconfigured (the directory belongs to
+    /// another node, or to a cluster of other nodes), Locked, Corruption, UnsupportedFormat, InvalidArgument (a bad setting).
     /// </summary>
     public static HengeNode Open(NodeOptions options, NodeEnvironment environment) => new(NodeOpening.Open(options, environment));
 
@@ -117,7 +117,9 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
         if (!_context.TryAdmit(1, operation.Command.Length))
         {
-            operation.Fail(ErrorCode.ResourceExhausted, "The node has too many operations under way. Try again later, with fewer at a time.");
+            operation.Fail(
+                ErrorCode.ResourceExhausted,
+                "The node has too many operations under way. Try again later, with fewer at a time.");
             return;
         }
 
@@ -148,7 +150,9 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         {
             foreach (Operation operation in operations)
             {
-                operation.Fail(ErrorCode.ResourceExhausted, "The node has too many operations under way. Try again later, with fewer at a time.");
+                operation.Fail(
+                    ErrorCode.ResourceExhausted,
+                    "The node has too many operations under way. Try again later, with fewer at a time.");
             }
 
             return;
@@ -166,9 +170,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         bool found = NodeReads.TryGet(_parts.Replicas[(int)get.Shard.Value].Machine, get.Key.Span, point, out value);
         if (get.LeaseEndsAtTick != 0 && _context.NowTicks >= get.LeaseEndsAtTick)
         {
-            // The answer leaves later than the lease held: the clock may have caught up with a pause that it had not counted when the read was admitted (decision 0137).
+            // The answer leaves later than the lease held: the clock may have caught up with a pause that it had not counted when the read
+            // was admitted (decision 0137).
             value.Dispose();
-            throw new HengeException(ErrorCode.Unavailable, "The leader's lease ended before the read was answered, so that it is not sure to be up to date. Try again.");
+            throw new HengeException(
+                ErrorCode.Unavailable,
+                "The leader's lease ended before the read was answered, so that it is not sure to be up to date. Try again.");
         }
 
         return found;
@@ -256,13 +263,18 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         if (replica.Leader != _context.Self)
         {
             throw new HengeException(
-                ErrorCode.NotLeader, $"This node does not lead {shard}; {(_context.AddressOf(replica.Leader) is { } address ? "its leader is at " + address : "its leader is not known yet")}.");
+                ErrorCode.NotLeader,
+                $"This node does not lead {shard}; "
+                    + (_context.AddressOf(replica.Leader) is { } address ? $"its leader is at {address}." : "its leader is not known yet.")
+            );
         }
 
         if (replica.Status.Peers.Any(peer => peer.Node == to && peer.Damaged))
         {
             throw new HengeException(
-                ErrorCode.Unavailable, $"A part of the state of {shard} is damaged on {_context.Members[(int)to.Value - 1].Name}, which is being rebuilt from its leader. Hand over to another member, or when it is whole.");
+                ErrorCode.Unavailable,
+                $"A part of the state of {shard} is damaged on {_context.Members[(int)to.Value - 1].Name}, which is being rebuilt from its "
+                    + $"leader. Hand over to another member, or when it is whole.");
         }
 
         // Whether it works shows in the topology: the leader may have changed by the time the worker gets to it.
@@ -276,18 +288,25 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     }
 
     /// <summary>
-    /// Has the leader of a shard, if it is this node, change who votes and who only gets the log, by joint consensus (Raft paper, section 6). Members of the cluster that are in neither list
-    /// leave the shard: they keep what they have, cannot be relied on to answer for its keys meanwhile, and can come back as learners. A new voter has to be a learner first, and to have caught up, by a snapshot if need be.
+    /// Has the leader of a shard, if it is this node, change who votes and who only gets the log, by joint consensus (Raft paper, section
+    /// 6). Members of the cluster that are in neither list leave the shard: they keep what they have, cannot be relied on to answer for its
+    /// keys meanwhile, and can come back as learners. A new voter has to be a learner first, and to have caught up, by a snapshot if need
+    /// be.
     /// </summary>
     /// <param name="shard">Not the catalog.</param>
     /// <param name="voters">At least one; only members of the cluster.</param>
     /// <param name="learners">None of them a voter.</param>
     /// <param name="answered">
-    /// Called once, on a worker: whether the change stands in the leader's log, or why not. It is in force everywhere when <see cref="ShardStatus.Voters"/> and
-    /// <see cref="ShardStatus.Learners"/> say so and <see cref="ShardStatus.IsJoint"/> does not. Not called when the node stops first.
+    /// Called once, on a worker: whether the change stands in the leader's log, or why not. It is in force everywhere when
+    /// <see cref="ShardStatus.Voters"/> and <see cref="ShardStatus.Learners"/> say so and <see cref="ShardStatus.IsJoint"/> does not. Not
+    /// called when the node stops first.
     /// </param>
     /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>: no such shard or node.</exception>
-    public void ChangeMembership(ShardId shard, IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners, Action<MembershipStatus> answered)
+    public void ChangeMembership(
+        ShardId shard,
+        IReadOnlyList<NodeId> voters,
+        IReadOnlyList<NodeId> learners,
+        Action<MembershipStatus> answered)
     {
         ShardReplica replica = ReplicaOf(shard);
         foreach (NodeId id in voters.Concat(learners))
@@ -299,8 +318,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     }
 
     /// <summary>
-    /// Refuses new operations, fails those that wait, and calls <paramref name="stopped"/> once nothing runs any more; then dispose of the node. What was
-    /// acknowledged is durable whether or not this is called.
+    /// Refuses new operations, fails those that wait, and calls <paramref name="stopped"/> once nothing runs any more; then dispose of the
+    /// node. What was acknowledged is durable whether or not this is called.
     /// </summary>
     public void BeginStop(Action stopped)
     {
@@ -357,8 +376,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
     }
 
-    private ShardReplica ReplicaOf(ShardId shard) => _parts.Replicas.FirstOrDefault(r => r.Shard == shard && !shard.IsCatalog)
-        ?? throw new HengeException(ErrorCode.InvalidArgument, $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
+    private ShardReplica ReplicaOf(ShardId shard) =>
+        _parts.Replicas.FirstOrDefault(r => r.Shard == shard && !shard.IsCatalog)
+        ?? throw new HengeException(
+            ErrorCode.InvalidArgument,
+            $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
 
     private void RequireMember(NodeId id)
     {
@@ -391,7 +413,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         return operation.Kind != OperationKind.Write || IsOnOneShard(operation);
     }
 
-    // A command of several keys is applied by one shard: a key of another one would be written where no reader looks for it. So no door is trusted with this.
+    // A command of several keys is applied by one shard: a key of another one would be written where no reader looks for it. So no door is
+    // trusted with this.
     private bool IsOnOneShard(Operation operation)
     {
         ReadOnlySpan<byte> command = operation.Command.Span;

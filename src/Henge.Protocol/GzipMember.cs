@@ -6,15 +6,17 @@ using System.IO.Hashing;
 namespace Henge.Protocol;
 
 /// <summary>
-/// Unpacks one gzip member (RFC 1952): whole, with its checksum and length, and nothing behind it, or an error. The framework's stream gives what it has of a member that is cut off, and passes over
-/// what stands behind one. A file of several members is refused: whoever joins packed pieces for one message does not mean it (docs/decisions/0153). Thread-safe.
+/// Unpacks one gzip member (RFC 1952): whole, with its checksum and length, and nothing behind it, or an error. The framework's stream
+/// gives what it has of a member that is cut off, and passes over what stands behind one. A file of several members is refused: whoever
+/// joins packed pieces for one message does not mean it (docs/decisions/0153). Thread-safe.
 /// </summary>
 public static class GzipMember
 {
     private const int HeadBytes = 10, TrailerBytes = 8;
 
     /// <summary>
-    /// The unpacked bytes; null when they are more than <paramref name="limitBytes"/>, which is noticed while they are unpacked. Throws <see cref="InvalidDataException"/> with what is wrong.
+    /// The unpacked bytes; null when they are more than <paramref name="limitBytes"/>, which is noticed while they are unpacked. Throws
+    /// <see cref="InvalidDataException"/> with what is wrong.
     /// </summary>
     public static byte[]? Inflate(ReadOnlyMemory<byte> packed, int limitBytes)
     {
@@ -58,7 +60,9 @@ public static class GzipMember
             throw new InvalidDataException("there is something behind its end, or its end is missing.");
         }
 
-        return BinaryPrimitives.ReadUInt32LittleEndian(trailer) == Crc32.HashToUInt32(unpacked) ? plain.ToArray() : throw new InvalidDataException("its checksum does not fit.");
+        return BinaryPrimitives.ReadUInt32LittleEndian(trailer) == Crc32.HashToUInt32(unpacked)
+            ? plain.ToArray()
+            : throw new InvalidDataException("its checksum does not fit.");
     }
 
     /// <summary>Bytes of the header, with its optional fields.</summary>
@@ -102,7 +106,8 @@ public static class GzipMember
     }
 
     /// <summary>
-    /// Gives all bytes but the last at once, then the last: whether the decoder asked for that one, and for more, says whether its data ended where the bytes do.
+    /// Gives all bytes but the last at once, then the last: whether the decoder asked for that one, and for more, says whether its data
+    /// ended where the bytes do.
     /// </summary>
     private sealed class PiecewiseStream(ReadOnlyMemory<byte> bytes) : Stream
     {

@@ -8,10 +8,14 @@ public enum EntryKind : byte
     /// <summary>The caller's own data, for its state machine.</summary>
     Normal = 0,
 
-    /// <summary>Appended by a leader when it is elected, so that it has an entry of its own term to commit (Raft paper, section 8).</summary>
+    /// <summary>
+    /// Appended by a leader when it is elected, so that it has an entry of its own term to commit (Raft paper, section 8).
+    /// </summary>
     Empty = 1,
 
-    /// <summary>A <see cref="Raft.Membership"/>, in force on a node from the moment it stands in that node's log (Raft paper, section 6).</summary>
+    /// <summary>
+    /// A <see cref="Raft.Membership"/>, in force on a node from the moment it stands in that node's log (Raft paper, section 6).
+    /// </summary>
     Membership = 2,
 }
 
@@ -40,7 +44,8 @@ public readonly record struct Entry(LogIndex Index, Term Term, EntryKind Kind, R
 /// <summary>What a node must not forget (Raft paper, figure 2, "persistent state"), beside its log.</summary>
 /// <param name="Term">The latest term that the node has seen.</param>
 /// <param name="VotedFor">Whom it voted for in that term; <see cref="NodeId.None"/> for nobody.</param>
-/// <param name="Commit">What was committed and durable when the record was made: a hint that saves time after a restart. It may be old; never beyond the persisted log.</param>
+/// <param name="Commit">What was committed and durable when the record was made: a hint that saves time after a restart. It may be old;
+/// never beyond the persisted log.</param>
 public readonly record struct HardState(Term Term, NodeId VotedFor, LogIndex Commit)
 {
     /// <inheritdoc/>

@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// A group's whole log as the group sees it, persisted or not: the terms of all entries, the newest entries in memory, older ones through the
-/// caller's <see cref="IRaftLog"/>.
+/// A group's whole log as the group sees it, persisted or not: the terms of all entries, the newest entries in memory, older ones through
+/// the caller's <see cref="IRaftLog"/>.
 /// </summary>
 internal sealed class EntryLog
 {
@@ -60,7 +60,8 @@ internal sealed class EntryLog
     public LogIndex LastAtOrBelow(LogIndex index, Term term) => _terms.LastAtOrBelow(index, term);
 
     /// <summary>Raft paper, section 5.4.1: the log with the later last term is more up to date; of the same term, the longer one.</summary>
-    public bool IsUpToDate(LogIndex otherIndex, Term otherTerm) => otherTerm > LastTerm || (otherTerm == LastTerm && otherIndex >= LastIndex);
+    public bool IsUpToDate(LogIndex otherIndex, Term otherTerm) =>
+        otherTerm > LastTerm || (otherTerm == LastTerm && otherIndex >= LastIndex);
 
     public void Append(in Entry entry)
     {
@@ -88,7 +89,9 @@ internal sealed class EntryLog
         _window.Reset(index.Next);
     }
 
-    /// <summary>Lets go of the oldest entries in memory while they are over a limit, but of none above <paramref name="through"/>.</summary>
+    /// <summary>
+    /// Lets go of the oldest entries in memory while they are over a limit, but of none above <paramref name="through"/>.
+    /// </summary>
     public void TrimRecent(LogIndex through, long limitBytes)
     {
         while (_window.Bytes > limitBytes && _window.Count > 0 && _window.First <= through)
@@ -115,7 +118,9 @@ internal sealed class EntryLog
             LogIndex lastPersisted = last < _window.First ? last : new LogIndex(_window.First.Value - 1);
             int before = into.Count;
             LogReadStatus status = _persisted.Read(from, lastPersisted, limitBytes, into);
-            Invariant.Check(status == LogReadStatus.Pending || (into.Count > before && into[before].Index == from), "the log did not give what was asked for");
+            Invariant.Check(
+                status == LogReadStatus.Pending || (into.Count > before && into[before].Index == from),
+                "the log did not give what was asked for");
             return status;
         }
 

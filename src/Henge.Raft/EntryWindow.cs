@@ -2,7 +2,9 @@ using Henge.Core;
 
 namespace Henge.Raft;
 
-/// <summary>The newest entries of a log, in memory, in a ring: appended at the end, truncated from the end, evicted from the front.</summary>
+/// <summary>
+/// The newest entries of a log, in memory, in a ring: appended at the end, truncated from the end, evicted from the front.
+/// </summary>
 internal sealed class EntryWindow(LogIndex first)
 {
     private Entry[] _ring = new Entry[16];

@@ -1,8 +1,9 @@
 namespace Henge.Raft;
 
 /// <summary>
-/// Reads that a follower has asked its leader about. Each request has a number that was never used before, not even before a restart (numbers begin at a
-/// random place): an answer to an earlier request, delayed in the network, can never pass for the answer to a later one.
+/// Reads that a follower has asked its leader about. Each request has a number that was never used before, not even before a restart
+/// (numbers begin at a random place): an answer to an earlier request, delayed in the network, can never pass for the answer to a later
+/// one.
 /// </summary>
 internal sealed class ForwardedReads(ulong firstNumber)
 {

@@ -8,7 +8,9 @@ public enum LogReadStatus : byte
     /// <summary>At least one entry was read.</summary>
     Ok = 0,
 
-    /// <summary>They are on their way from the disk. The group asks again at its next tick, or after <see cref="RaftGroup.LogAvailable"/>.</summary>
+    /// <summary>
+    /// They are on their way from the disk. The group asks again at its next tick, or after <see cref="RaftGroup.LogAvailable"/>.
+    /// </summary>
     Pending = 1,
 }
 
@@ -33,8 +35,8 @@ public interface IRaftLog
     LogIndex LastIndex { get; }
 
     /// <summary>
-    /// Adds entries <paramref name="from"/> to at most <paramref name="last"/> (inclusive) to <paramref name="into"/>, in order and without a gap:
-    /// at least one, and then as many as fit <paramref name="limitBytes"/> counted by <see cref="Entry.SizeBytes"/>.
+    /// Adds entries <paramref name="from"/> to at most <paramref name="last"/> (inclusive) to <paramref name="into"/>, in order and without
+    /// a gap: at least one, and then as many as fit <paramref name="limitBytes"/> counted by <see cref="Entry.SizeBytes"/>.
     /// The group only asks for entries that it was told are persisted and that it has not compacted.
     /// </summary>
     LogReadStatus Read(LogIndex from, LogIndex last, long limitBytes, List<Entry> into);

@@ -1,6 +1,8 @@
 namespace Henge.Raft;
 
-/// <summary>Where a group takes its random numbers from: election timeouts and the start of its read numbers. Seeded, so that runs replay.</summary>
+/// <summary>
+/// Where a group takes its random numbers from: election timeouts and the start of its read numbers. Seeded, so that runs replay.
+/// </summary>
 public interface IRandomSource
 {
     /// <summary>The next 64 random bits.</summary>

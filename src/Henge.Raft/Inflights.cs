@@ -2,7 +2,9 @@ using Henge.Core;
 
 namespace Henge.Raft;
 
-/// <summary>The appends on their way to one peer: a window bounded in messages and bytes. One message always fits an empty window.</summary>
+/// <summary>
+/// The appends on their way to one peer: a window bounded in messages and bytes. One message always fits an empty window.
+/// </summary>
 internal sealed class Inflights(int limitMessages, long limitBytes)
 {
     private (LogIndex Last, long Bytes)[] _ring = new (LogIndex, long)[Math.Min(8, limitMessages)];

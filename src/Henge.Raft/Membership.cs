@@ -5,8 +5,8 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// Who belongs to a group: voters, while a change is under way the voters before it as well (joint consensus: Raft paper, section 6), learners, who get the
-/// log but have no vote, and those who have left. Immutable; all lists are sorted and without duplicates.
+/// Who belongs to a group: voters, while a change is under way the voters before it as well (joint consensus: Raft paper, section 6),
+/// learners, who get the log but have no vote, and those who have left. Immutable; all lists are sorted and without duplicates.
 /// </summary>
 public sealed class Membership : IEquatable<Membership>
 {
@@ -20,9 +20,15 @@ public sealed class Membership : IEquatable<Membership>
     private readonly NodeId[] _learners;
     private readonly NodeId[] _removed;
 
-    /// <summary>Makes a membership. Lists may come in any order; a duplicate, an id of 0, or more than <see cref="MaxMembers"/> is an error.</summary>
+    /// <summary>
+    /// Makes a membership. Lists may come in any order; a duplicate, an id of 0, or more than <see cref="MaxMembers"/> is an error.
+    /// </summary>
     /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>.</exception>
-    public Membership(IEnumerable<NodeId> voters, IEnumerable<NodeId>? learners = null, IEnumerable<NodeId>? outgoingVoters = null, IEnumerable<NodeId>? removed = null)
+    public Membership(
+        IEnumerable<NodeId> voters,
+        IEnumerable<NodeId>? learners = null,
+        IEnumerable<NodeId>? outgoingVoters = null,
+        IEnumerable<NodeId>? removed = null)
     {
         _voters = Sorted(voters, nameof(voters));
         _learners = Sorted(learners, nameof(learners));
@@ -235,7 +241,9 @@ public sealed class Membership : IEquatable<Membership>
         {
             if (sorted[i].IsNone || (i > 0 && sorted[i] == sorted[i - 1]))
             {
-                throw new HengeException(ErrorCode.InvalidArgument, $"Membership: {what} names {(sorted[i].IsNone ? "the id 0" : $"node {sorted[i]} twice")}.");
+                throw new HengeException(
+                    ErrorCode.InvalidArgument,
+                    $"Membership: {what} names {(sorted[i].IsNone ? "the id 0" : $"node {sorted[i]} twice")}.");
             }
         }
 

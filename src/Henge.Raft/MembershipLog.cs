@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// The memberships that stand in a log, oldest first, the one that everything began with included. The last one is in force whether or not it is
-/// committed (Raft paper, section 6), so cutting the log cuts this list too.
+/// The memberships that stand in a log, oldest first, the one that everything began with included. The last one is in force whether or not
+/// it is committed (Raft paper, section 6), so cutting the log cuts this list too.
 /// </summary>
 internal sealed class MembershipLog(Membership first, LogIndex index)
 {

@@ -28,7 +28,9 @@ public enum RaftMessageKind : byte
     TimeoutNow = 10,
 }
 
-/// <summary>A message between two members of one group. Immutable. Which group it belongs to is the caller's to say, in the frame around it.</summary>
+/// <summary>
+/// A message between two members of one group. Immutable. Which group it belongs to is the caller's to say, in the frame around it.
+/// </summary>
 public abstract class RaftMessage
 {
     private protected RaftMessage(RaftMessageKind kind) => Kind = kind;
@@ -49,7 +51,8 @@ public abstract class RaftMessage
     protected abstract string Details { get; }
 
     /// <inheritdoc/>
-    public override string ToString() => Details.Length == 0 ? $"{From}->{To} {Name} term={Term}" : $"{From}->{To} {Name} term={Term} {Details}";
+    public override string ToString() =>
+        Details.Length == 0 ? $"{From}->{To} {Name} term={Term}" : $"{From}->{To} {Name} term={Term} {Details}";
 
     private protected virtual string Name => Kind.ToString();
 }
@@ -128,13 +131,19 @@ public sealed class AppendEntries() : RaftMessage(RaftMessageKind.AppendEntries)
     }
 }
 
-/// <summary>The answer to <see cref="AppendEntries"/> and to <see cref="InstallSnapshot"/>. The term in it is that of the leader it is meant for: an old one is worth nothing.</summary>
+/// <summary>
+/// The answer to <see cref="AppendEntries"/> and to <see cref="InstallSnapshot"/>. The term in it is that of the leader it is meant for: an
+/// old one is worth nothing.
+/// </summary>
 public sealed class AppendEntriesResponse() : RaftMessage(RaftMessageKind.AppendEntriesResponse)
 {
     /// <summary>The logs do not agree at <see cref="Index"/>, or the leader's term is over.</summary>
     public bool IsRejected { get; init; }
 
-    /// <summary>Accepted: everything up to here is durable and equal to the leader's log. Rejected: the <see cref="AppendEntries.PrevIndex"/> that did not fit.</summary>
+    /// <summary>
+    /// Accepted: everything up to here is durable and equal to the leader's log. Rejected: the <see cref="AppendEntries.PrevIndex"/> that
+    /// did not fit.
+    /// </summary>
     public LogIndex Index { get; init; }
 
     /// <summary>Rejected: the last index that can possibly agree.</summary>
@@ -163,7 +172,12 @@ public sealed class Heartbeat() : RaftMessage(RaftMessageKind.Heartbeat)
     public bool WantsResponse { get; init; } = true;
 
     /// <inheritdoc/>
-    protected override string Details => WantsResponse ? ReadSequence > 0 ? $"commit={Commit} read={ReadSequence}" : $"commit={Commit}" : $"commit={Commit} notice";
+    protected override string Details =>
+        WantsResponse
+            ? ReadSequence > 0
+                ? $"commit={Commit} read={ReadSequence}"
+                : $"commit={Commit}"
+            : $"commit={Commit} notice";
 }
 
 /// <summary>The answer to <see cref="Heartbeat"/>.</summary>
@@ -180,8 +194,8 @@ public sealed class HeartbeatResponse() : RaftMessage(RaftMessageKind.HeartbeatR
 }
 
 /// <summary>
-/// What a snapshot is of (Raft paper, section 7). The caller sends it along with the snapshot's data, in chunks of its own, and hands it to the receiving group
-/// only when all of the data has arrived and been checked.
+/// What a snapshot is of (Raft paper, section 7). The caller sends it along with the snapshot's data, in chunks of its own, and hands it to
+/// the receiving group only when all of the data has arrived and been checked.
 /// </summary>
 public sealed class InstallSnapshot() : RaftMessage(RaftMessageKind.InstallSnapshot)
 {

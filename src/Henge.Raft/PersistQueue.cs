@@ -6,10 +6,10 @@ namespace Henge.Raft;
 /// What has been handed out to be persisted and what of it is durable, and the messages that must not leave before that.
 /// </summary>
 /// <remarks>
-/// Each Ready with something to persist has a ticket; tickets rise and become durable in order. A message that speaks of state is held under the
-/// last ticket that covers that state. A ticket remembers up to which index its entries reach; when entries are replaced before their ticket is done, the
-/// ticket's reach is cut back, so that a late completion never counts for an entry of the same index, or even of the same index and term,
-/// that was written again later (the A-B-A trap).
+/// Each Ready with something to persist has a ticket; tickets rise and become durable in order. A message that speaks of state is held
+/// under the last ticket that covers that state. A ticket remembers up to which index its entries reach; when entries are replaced before
+/// their ticket is done, the ticket's reach is cut back, so that a late completion never counts for an entry of the same index, or even of
+/// the same index and term, that was written again later (the A-B-A trap).
 /// </remarks>
 internal sealed class PersistQueue
 {
@@ -48,7 +48,8 @@ internal sealed class PersistQueue
     /// <summary>The last ticket that is durable.</summary>
     public ulong Done { get; private set; }
 
-    public bool IsDirty(LogIndex lastIndex) => _hardStateChanged || Snapshot is not null || NextToHandOut <= lastIndex || TruncateFrom > LogIndex.Zero;
+    public bool IsDirty(LogIndex lastIndex) =>
+        _hardStateChanged || Snapshot is not null || NextToHandOut <= lastIndex || TruncateFrom > LogIndex.Zero;
 
     /// <summary>The ticket that covers everything that has changed until now.</summary>
     public ulong CoveringTicket(LogIndex lastIndex) => IsDirty(lastIndex) ? _issued + 1 : _issued;
@@ -131,7 +132,9 @@ internal sealed class PersistQueue
         return _issued;
     }
 
-    /// <summary>A ticket, and all before it, are durable. Returns the index of the newest snapshot among them that still counts, or 0.</summary>
+    /// <summary>
+    /// A ticket, and all before it, are durable. Returns the index of the newest snapshot among them that still counts, or 0.
+    /// </summary>
     public LogIndex Complete(ulong ticket, Term currentTerm, List<RaftMessage> outbox)
     {
         Invariant.Check(ticket <= _issued, "a ticket that was never issued");

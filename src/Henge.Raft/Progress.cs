@@ -3,7 +3,8 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// What a leader knows of one member. Match is what is certain (durable there and equal), Next is what is sent next; Match is less than Next, always.
+/// What a leader knows of one member. Match is what is certain (durable there and equal), Next is what is sent next; Match is less than
+/// Next, always.
 /// </summary>
 /// <remarks>
 /// <list type="bullet">

@@ -14,13 +14,17 @@ internal enum VoteOutcome : byte
 }
 
 /// <summary>
-/// What majorities say. In joint membership both majorities must agree (Raft paper, section 6), so a count is the smaller of the two and a vote is
-/// won only when it is won in both. An empty set of voters agrees with everything, and so never hinders the other.
+/// What majorities say. In joint membership both majorities must agree (Raft paper, section 6), so a count is the smaller of the two and a
+/// vote is won only when it is won in both. An empty set of voters agrees with everything, and so never hinders the other.
 /// </summary>
 internal static class QuorumMath
 {
     /// <summary>The number that a majority has reached: each voter's number comes from <paramref name="valueOf"/>.</summary>
-    public static ulong Reached<TState>(Membership membership, TState state, Func<TState, NodeId, ulong> valueOf, bool ignoreOutgoing = false)
+    public static ulong Reached<TState>(
+        Membership membership,
+        TState state,
+        Func<TState, NodeId, ulong> valueOf,
+        bool ignoreOutgoing = false)
     {
         ulong incoming = Reached(membership.VotersSpan, state, valueOf);
         if (!membership.IsJoint || ignoreOutgoing)
@@ -32,7 +36,11 @@ internal static class QuorumMath
     }
 
     /// <summary>How a vote stands: yes, no, or null for no answer yet.</summary>
-    public static VoteOutcome Outcome<TState>(Membership membership, TState state, Func<TState, NodeId, bool?> voteOf, bool ignoreOutgoing = false)
+    public static VoteOutcome Outcome<TState>(
+        Membership membership,
+        TState state,
+        Func<TState, NodeId, bool?> voteOf,
+        bool ignoreOutgoing = false)
     {
         VoteOutcome incoming = Outcome(membership.VotersSpan, state, voteOf);
         if (!membership.IsJoint || ignoreOutgoing)

@@ -1,6 +1,8 @@
 namespace Henge.Raft;
 
-/// <summary>Bugs on purpose. Each is one predicate (<c>RaftGroup.PlantedBugs.cs</c>); the simulator switches one on and must find it.</summary>
+/// <summary>
+/// Bugs on purpose. Each is one predicate (<c>RaftGroup.PlantedBugs.cs</c>); the simulator switches one on and must find it.
+/// </summary>
 [Flags]
 internal enum RaftBugs
 {

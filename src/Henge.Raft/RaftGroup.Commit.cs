@@ -25,8 +25,8 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// Forgets entries up to and including an applied index, because a snapshot or the state machine's own durable state covers them. The caller
-    /// drops them from its persisted log after this call. An index that is already compacted, or 0, does nothing.
+    /// Forgets entries up to and including an applied index, because a snapshot or the state machine's own durable state covers them. The
+    /// caller drops them from its persisted log after this call. An index that is already compacted, or 0, does nothing.
     /// </summary>
     public void Compact(LogIndex index)
     {
@@ -42,8 +42,8 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// Up to where the log can be compacted without making any member that still answers wait for a snapshot: at most the applied index. The caller may go
-    /// further when the log grows too long.
+    /// Up to where the log can be compacted without making any member that still answers wait for a snapshot: at most the applied index.
+    /// The caller may go further when the log grows too long.
     /// </summary>
     public LogIndex CompactionHint
     {
@@ -88,13 +88,15 @@ public sealed partial class RaftGroup
 
     private void AdvanceCommit()
     {
-        LogIndex reached = new(QuorumMath.Reached(Membership, this, static (group, id) => group.ProgressOf(id)?.Match.Value ?? 0, IgnoresOutgoingMajority));
+        LogIndex reached = new(
+            QuorumMath.Reached(Membership, this, static (group, id) => group.ProgressOf(id)?.Match.Value ?? 0, IgnoresOutgoingMajority));
         if (reached.Value == ulong.MaxValue || reached <= _commit)
         {
             return;
         }
 
-        // An older term's entry on a majority can still be replaced (Raft paper, figure 8): only an entry of one's own term commits, and everything before it along with it.
+        // An older term's entry on a majority can still be replaced (Raft paper, figure 8): only an entry of one's own term commits, and
+        // everything before it along with it.
         if (!MayBeCommittedByCounting(reached))
         {
             return;

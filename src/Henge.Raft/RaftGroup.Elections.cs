@@ -2,7 +2,8 @@ using Henge.Core;
 
 namespace Henge.Raft;
 
-// Elections: Raft paper, sections 5.2 and 5.4.1; PreVote: thesis, section 9.6; check-quorum and leader stickiness: thesis, sections 4.2.3 and 6.2.
+// Elections: Raft paper, sections 5.2 and 5.4.1; PreVote: thesis, section 9.6; check-quorum and leader stickiness: thesis, sections 4.2.3
+// and 6.2.
 public sealed partial class RaftGroup
 {
     private readonly List<(NodeId Id, bool IsGranted)> _votes = [];
@@ -11,8 +12,9 @@ public sealed partial class RaftGroup
     private bool _isCampaignPutOff;
 
     /// <summary>
-    /// Starts an election now instead of waiting for the timeout, for example at the preferred leader of a new group. It asks by PreVote first, so it does not
-    /// disturb a leader that others hear. Ignored by a leader, by a node that hears one, and by a node that has no vote.
+    /// Starts an election now instead of waiting for the timeout, for example at the preferred leader of a new group. It asks by PreVote
+    /// first, so it does not disturb a leader that others hear. Ignored by a leader, by a node that hears one, and by a node that has no
+    /// vote.
     /// </summary>
     public void Campaign()
     {
@@ -34,19 +36,21 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// A follower that hears its leader does not help anybody to become another, and neither does a leader that hears its majority: so a node that was cut
-    /// off, or was removed, cannot disturb a group that works.
+    /// A follower that hears its leader does not help anybody to become another, and neither does a leader that hears its majority: so a
+    /// node that was cut off, or was removed, cannot disturb a group that works.
     /// </summary>
     /// <remarks>
-    /// Counted from the last message of a leader, and kept when the term rises or the leader is forgotten: a lease rests on this promise (thesis, section 6.4.1).
+    /// Counted from the last message of a leader, and kept when the term rises or the leader is forgotten: a lease rests on this promise
+    /// (thesis, section 6.4.1).
     /// </remarks>
     private bool IsLeaderAlive => Role == RaftRole.Leader || PromiseClock < _refuseVotesUntil;
 
     private ulong PromiseClock => PromisesByTicks ? _ticks : Now;
 
     /// <summary>
-    /// Whether this node may have promised something before it started: then it keeps quiet for as long as that could hold. Whatever its own settings are, since the lease is the leader's
-    /// (decision 0138). A new node has promised nothing; nor is there anybody who could rely on the only voter of a membership that it knows to be committed.
+    /// Whether this node may have promised something before it started: then it keeps quiet for as long as that could hold. Whatever its
+    /// own settings are, since the lease is the leader's (decision 0138). A new node has promised nothing; nor is there anybody who could
+    /// rely on the only voter of a membership that it knows to be committed.
     /// </summary>
     private bool MayHavePromised => Term > Term.Zero
         && !(Membership.IsSingleVoter(_self) && _memberships.CurrentIndex <= _commit)
@@ -60,8 +64,9 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// Voters may. So may a node that the membership in force no longer counts, until it knows that to be committed (thesis, section 4.2.2): it may be the only one whose log is
-    /// complete enough to be elected and commit it, while the others still wait for its vote. It does not count its own vote then.
+    /// Voters may. So may a node that the membership in force no longer counts, until it knows that to be committed (thesis, section
+    /// 4.2.2): it may be the only one whose log is complete enough to be elected and commit it, while the others still wait for its vote.
+    /// It does not count its own vote then.
     /// </summary>
     private bool MayCampaign => Membership.IsVoter(_self)
         || (_memberships.CurrentIndex > _commit && _memberships.Previous is { } previous && previous.IsVoter(_self));
@@ -90,7 +95,8 @@ public sealed partial class RaftGroup
         Leader = NodeId.None;
         ResetElectionTimer();
         _votes.Clear();
-        // The vote for oneself counts, and the others are asked, when term and vote are on disk, and the entries that the candidate boasts of as well.
+        // The vote for oneself counts, and the others are asked, when term and vote are on disk, and the entries that the candidate boasts
+        // of as well.
         _selfVoteTicket = _persist.CoveringTicket(_log.LastIndex);
         AskForVotes(Term, isPreVote: false, isTransfer);
         CountSelfVote();
@@ -200,8 +206,8 @@ public sealed partial class RaftGroup
             }
         }
 
-        // A question of an earlier term is answered as well: the answer carries the term that the asker has missed. A PreVote that nobody answers
-        // could leave two nodes, one with the later term and one with the later log, waiting for each other for ever.
+        // A question of an earlier term is answered as well: the answer carries the term that the asker has missed. A PreVote that nobody
+        // answers could leave two nodes, one with the later term and one with the later log, waiting for each other for ever.
         bool isFree = m.IsPreVote ? m.Term > Term : m.Term == Term && _votedFor.IsNone && Leader.IsNone;
         bool isRepeated = m.Term == Term && _votedFor == m.From && !m.IsPreVote;
         bool isUpToDate = IsUpToDate(m.LastIndex, m.LastTerm);
@@ -264,7 +270,10 @@ public sealed partial class RaftGroup
         EnterLeadership();
     }
 
-    /// <summary>A leader that a majority has not answered for a whole election timeout steps down: others may have elected another, and its clients should not wait for it.</summary>
+    /// <summary>
+    /// A leader that a majority has not answered for a whole election timeout steps down: others may have elected another, and its clients
+    /// should not wait for it.
+    /// </summary>
     private void CheckQuorum()
     {
         VoteOutcome outcome = QuorumMath.Outcome(Membership, this, static (group, id) =>

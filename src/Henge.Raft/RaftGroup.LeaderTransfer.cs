@@ -12,8 +12,8 @@ public sealed partial class RaftGroup
     public NodeId TransferTarget => _transferTarget;
 
     /// <summary>
-    /// Hands leadership over to a voter: brings it up to date, then asks it to start an election at once. Proposals are refused meanwhile. Gives up at the next check of the quorum, so after
-    /// a shortest election timeout at the most; the target may still win after that.
+    /// Hands leadership over to a voter: brings it up to date, then asks it to start an election at once. Proposals are refused meanwhile.
+    /// Gives up at the next check of the quorum, so after a shortest election timeout at the most; the target may still win after that.
     /// </summary>
     public TransferStatus TransferLeadership(NodeId target)
     {

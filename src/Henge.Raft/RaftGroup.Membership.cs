@@ -11,12 +11,15 @@ public sealed partial class RaftGroup
     /// <summary>Where in the log the membership in force stands.</summary>
     public LogIndex MembershipIndex => _memberships.CurrentIndex;
 
-    /// <summary>The membership as of an index that is not compacted: what belongs into a snapshot of the state machine taken there.</summary>
+    /// <summary>
+    /// The membership as of an index that is not compacted: what belongs into a snapshot of the state machine taken there.
+    /// </summary>
     public Membership MembershipAt(LogIndex index) => _memberships.At(index);
 
     /// <summary>
-    /// Proposes who shall be voters and who learners. A new voter must be a learner that has caught up. When the voters change, the group goes through a joint membership and
-    /// leaves it by itself as soon as that is committed; a leader that is no voter afterwards steps down when the new membership is committed.
+    /// Proposes who shall be voters and who learners. A new voter must be a learner that has caught up. When the voters change, the group
+    /// goes through a joint membership and leaves it by itself as soon as that is committed; a leader that is no voter afterwards steps
+    /// down when the new membership is committed.
     /// </summary>
     public MembershipResult ProposeMembership(IEnumerable<NodeId> voters, IEnumerable<NodeId> learners)
     {
@@ -43,7 +46,8 @@ public sealed partial class RaftGroup
             return MembershipStatus.Transferring;
         }
 
-        // Without an own committed entry, two leaders could each change the membership of an older term, to memberships whose majorities do not meet.
+        // Without an own committed entry, two leaders could each change the membership of an older term, to memberships whose majorities do
+        // not meet.
         if (!IsOwnTermCommitted)
         {
             return MembershipStatus.LeaderNotReady;
@@ -92,7 +96,9 @@ public sealed partial class RaftGroup
                 return MembershipStatus.NotALearner;
             }
 
-            if (ProgressOf(id) is not { State: PeerState.Replicate } progress || progress.Match.Value + _options.PromotionLagEntries < _commit.Value)
+            if (
+                ProgressOf(id) is not { State: PeerState.Replicate } progress
+                || progress.Match.Value + _options.PromotionLagEntries < _commit.Value)
             {
                 return MembershipStatus.NotCaughtUp;
             }
@@ -127,7 +133,9 @@ public sealed partial class RaftGroup
         GrantProvenReads();
     }
 
-    /// <summary>Goes on once the membership in force is committed: out of the joint one, and, for a leader that is no longer needed, out of office.</summary>
+    /// <summary>
+    /// Goes on once the membership in force is committed: out of the joint one, and, for a leader that is no longer needed, out of office.
+    /// </summary>
     private void ContinueMembershipChange()
     {
         if (Role != RaftRole.Leader || !IsOwnTermCommitted || _memberships.CurrentIndex > _commit)
@@ -145,7 +153,10 @@ public sealed partial class RaftGroup
         }
     }
 
-    /// <summary>The leader is no voter any more (Raft paper, section 6). It says what is committed, and asks the member that is furthest along to take over without a wait.</summary>
+    /// <summary>
+    /// The leader is no voter any more (Raft paper, section 6). It says what is committed, and asks the member that is furthest along to
+    /// take over without a wait.
+    /// </summary>
     private void StepDownForGood()
     {
         _isReplicationDue = true;

@@ -6,13 +6,24 @@ namespace Henge.Raft;
 public sealed partial class RaftGroup
 {
     /// <summary>True when <see cref="TakeReady"/> has something to say. Cheap: ask after every event, or after a batch of them.</summary>
-    public bool HasReady => _outbox.Count > 0 || _isReplicationDue || _isHeartbeatDue || _isProofWanted || _isTimeoutNowDue || _membershipChanged || CanHandOut
-        || _persist.IsDirty(_log.LastIndex) || _ready.PendingReadsGranted.Count > 0 || _ready.PendingReadsFailed.Count > 0
-        || _snapshotsWanted.Count > 0 || _told != (Role, Leader, Term) || HasCommitNews;
+    public bool HasReady =>
+        _outbox.Count > 0
+        || _isReplicationDue
+        || _isHeartbeatDue
+        || _isProofWanted
+        || _isTimeoutNowDue
+        || _membershipChanged
+        || CanHandOut
+        || _persist.IsDirty(_log.LastIndex)
+        || _ready.PendingReadsGranted.Count > 0
+        || _ready.PendingReadsFailed.Count > 0
+        || _snapshotsWanted.Count > 0
+        || _told != (Role, Leader, Term)
+        || HasCommitNews;
 
     /// <summary>
-    /// Hands out everything that is to be done, once. The result is valid until the next call. It may be taken again before what the last one asked for is persisted: writes,
-    /// replication and the next proposals overlap.
+    /// Hands out everything that is to be done, once. The result is valid until the next call. It may be taken again before what the last
+    /// one asked for is persisted: writes, replication and the next proposals overlap.
     /// </summary>
     public Ready TakeReady()
     {
@@ -43,8 +54,8 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// Everything in the Ready with this ticket, and in all before it, is durable: entries, hard state, snapshot. Releases what waited for it: acknowledgements, votes, the
-    /// leader's own copy in the count. One call for the newest of several tickets is enough.
+    /// Everything in the Ready with this ticket, and in all before it, is durable: entries, hard state, snapshot. Releases what waited for
+    /// it: acknowledgements, votes, the leader's own copy in the count. One call for the newest of several tickets is enough.
     /// </summary>
     public void Persisted(ulong ticket)
     {

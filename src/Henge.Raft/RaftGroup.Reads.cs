@@ -12,11 +12,13 @@ public sealed partial class RaftGroup
     private bool _isLeaseVoid;
 
     /// <summary>
-    /// Asks for a linearizable read, on the leader or on a follower (which asks its leader). It comes out in <see cref="Ready.ReadsGranted"/> with the index to
-    /// apply first, or in <see cref="Ready.ReadsFailed"/>: at a change of leader, when there is none, or when there are more than
-    /// <see cref="RaftOptions.PendingReadsLimit"/>. Everything asked before one <see cref="TakeReady"/> shares one round of heartbeats.
+    /// Asks for a linearizable read, on the leader or on a follower (which asks its leader). It comes out in
+    /// <see cref="Ready.ReadsGranted"/> with the index to apply first, or in <see cref="Ready.ReadsFailed"/>: at a change of leader, when
+    /// there is none, or when there are more than <see cref="RaftOptions.PendingReadsLimit"/>. Everything asked before one
+    /// <see cref="TakeReady"/> shares one round of heartbeats.
     /// </summary>
-    /// <param name="requestId">The caller's own; only handed back. One id can stand for a whole batch of reads that arrived before this call.</param>
+    /// <param name="requestId">The caller's own; only handed back. One id can stand for a whole batch of reads that arrived before this
+    /// call.</param>
     public void RequestRead(ulong requestId)
     {
         if (Role == RaftRole.Leader)
@@ -38,13 +40,16 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// Grants a linearizable read at once, without a message, while this leader holds a lease (<see cref="RaftOptions.LeaseReads"/>): a majority has answered a
-    /// heartbeat that was sent less than a shortest election timeout ago (less the drift bound), and will not elect another before that has passed. False: use <see cref="RequestRead"/>.
+    /// Grants a linearizable read at once, without a message, while this leader holds a lease (<see cref="RaftOptions.LeaseReads"/>): a
+    /// majority has answered a heartbeat that was sent less than a shortest election timeout ago (less the drift bound), and will not elect
+    /// another before that has passed. False: use <see cref="RequestRead"/>.
     /// </summary>
-    /// <param name="nowTicks">How many ticks have passed since the group was made, by a monotonic clock (one that counts suspended time) read by the caller just before
-    /// this call, whether or not <see cref="Tick"/> has been called for each yet; Tick must never have been called more often than that.</param>
+    /// <param name="nowTicks">How many ticks have passed since the group was made, by a monotonic clock (one that counts suspended time)
+    /// read by the caller just before this call, whether or not <see cref="Tick"/> has been called for each yet; Tick must never have been
+    /// called more often than that.</param>
     /// <param name="index">What must be applied before the read.</param>
-    /// <param name="endsAtTick">The tick of that clock with which the lease ends, unless it is renewed: an answer that leaves later is not covered by it.</param>
+    /// <param name="endsAtTick">The tick of that clock with which the lease ends, unless it is renewed: an answer that leaves later is not
+    /// covered by it.</param>
     public bool TryLeaseRead(ulong nowTicks, out LogIndex index, out ulong endsAtTick)
     {
         index = _commit;
@@ -62,7 +67,8 @@ public sealed partial class RaftGroup
             return proven == ulong.MaxValue;
         }
 
-        // Two ticks for rounding: a follower may have counted a tick right after the heartbeat came, and the caller's clock may be about to.
+        // Two ticks for rounding: a follower may have counted a tick right after the heartbeat came, and the caller's clock may be about
+        // to.
         ulong lease = (ulong)(_options.ElectionTimeoutMinTicks - _options.LeaseDriftTicks - 2);
         endsAtTick = proven + lease - 1;
         return Math.Max(nowTicks, Now) < endsAtTick;
@@ -147,10 +153,12 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// Whether a follower's question is by itself the proof that this node led when the question was asked: it is of this term, so where the two are a majority (of three voters
-    /// they are), none can have elected another leader before. What that proves is proven for the reads that the follower asks for, not for others that came later than it asked.
+    /// Whether a follower's question is by itself the proof that this node led when the question was asked: it is of this term, so where
+    /// the two are a majority (of three voters they are), none can have elected another leader before. What that proves is proven for the
+    /// reads that the follower asks for, not for others that came later than it asked.
     /// </summary>
-    private bool IsProvenBy(NodeId follower) => QuorumMath.Outcome(Membership, (_self, follower), static (pair, id) => id == pair._self || id == pair.follower) == VoteOutcome.Won;
+    private bool IsProvenBy(NodeId follower) =>
+        QuorumMath.Outcome(Membership, (_self, follower), static (pair, id) => id == pair._self || id == pair.follower) == VoteOutcome.Won;
 
     private void OnReadIndexResponse(ReadIndexResponse m)
     {

@@ -174,7 +174,8 @@ public sealed partial class RaftGroup
             if (ProgressOf(id) is null)
             {
                 // A newcomer counts as heard from until the next check, or it could bring the leader down before it had a chance to answer.
-                _progress.Add(new Progress(id, next, _options.InflightLimitMessages, _options.InflightLimitBytes) { IsRecentlyActive = true });
+                _progress.Add(
+                    new Progress(id, next, _options.InflightLimitMessages, _options.InflightLimitBytes) { IsRecentlyActive = true });
             }
         }
 
@@ -182,7 +183,10 @@ public sealed partial class RaftGroup
         _isReplicationDue = true;
     }
 
-    /// <summary>Puts appends, heartbeats and news of commits into the outbox: once for each Ready, so that everything that came since the last goes together.</summary>
+    /// <summary>
+    /// Puts appends, heartbeats and news of commits into the outbox: once for each Ready, so that everything that came since the last goes
+    /// together.
+    /// </summary>
     private void SendToPeers()
     {
         if (Role != RaftRole.Leader)
@@ -268,7 +272,17 @@ public sealed partial class RaftGroup
 
             progress.WantsEmptyAppend = false;
             LogIndex last = new(prev.Value + (ulong)entries.Length);
-            _outbox.Add(new AppendEntries { From = _self, To = progress.Id, Term = Term, PrevIndex = prev, PrevTerm = prevTerm, Commit = _commit, Entries = entries });
+            _outbox.Add(
+                new AppendEntries
+                {
+                    From = _self,
+                    To = progress.Id,
+                    Term = Term,
+                    PrevIndex = prev,
+                    PrevTerm = prevTerm,
+                    Commit = _commit,
+                    Entries = entries,
+                });
             LogIndex usable = last < _commit ? last : _commit;
             if (usable > progress.SentCommit)
             {
@@ -299,7 +313,9 @@ public sealed partial class RaftGroup
             return true;
         }
 
-        if (_log.Slice(progress.Next, _log.LastIndex, _options.AppendLimitBytes, RaftMessageCodec.MaxEntries, out entries) == LogReadStatus.Pending)
+        if (
+            _log.Slice(progress.Next, _log.LastIndex, _options.AppendLimitBytes, RaftMessageCodec.MaxEntries, out entries)
+            == LogReadStatus.Pending)
         {
             progress.IsWaitingForLog = true;
             return false;
@@ -434,14 +450,24 @@ public sealed partial class RaftGroup
         if (!CommitsBeyondMatch && m.Commit > _log.LastIndex)
         {
             // Looked at twice, so that the message is made only when it is needed.
-            Invariant.Check(m.Commit <= _log.LastIndex,
-                $"the leader knows that this node had entry {m.Commit}, but its log ends at {_log.LastIndex}: synced data is lost. Start the node with its old data directory if this is a new or an emptied one; else it must be replaced");
+            Invariant.Check(
+                m.Commit <= _log.LastIndex,
+                $"the leader knows that this node had entry {m.Commit}, but its log ends at {_log.LastIndex}: synced data is lost. Start "
+                    + $"the node with its old data directory if this is a new or an emptied one; else it must be replaced");
         }
 
         CommitTo(m.Commit < _log.LastIndex ? m.Commit : _log.LastIndex);
         if (m.WantsResponse)
         {
-            _outbox.Add(new HeartbeatResponse { From = _self, To = m.From, Term = Term, ReadSequence = m.ReadSequence, SentTick = m.SentTick });
+            _outbox.Add(
+                new HeartbeatResponse
+                {
+                    From = _self,
+                    To = m.From,
+                    Term = Term,
+                    ReadSequence = m.ReadSequence,
+                    SentTick = m.SentTick,
+                });
         }
     }
 

@@ -2,16 +2,21 @@ using Henge.Core;
 
 namespace Henge.Raft;
 
-// Heartbeats that the groups of a node share: one for each pair of nodes says what many would, as long as the receiver agrees about which groups the
-// sender leads, and in which terms. To find that out is the caller's affair (README.md, "Many groups"); here is what a group makes of it.
+// Heartbeats that the groups of a node share: one for each pair of nodes says what many would, as long as the receiver agrees about which
+// groups the sender leads, and in which terms. To find that out is the caller's affair (README.md, "Many groups"); here is what a group
+// makes of it.
 public sealed partial class RaftGroup
 {
-    /// <summary>More shared heartbeats than this under way with reads that wait for them: the oldest are forgotten, and the next one answers for their reads.</summary>
+    /// <summary>
+    /// More shared heartbeats than this under way with reads that wait for them: the oldest are forgotten, and the next one answers for
+    /// their reads.
+    /// </summary>
     private const int MaxProofMarks = 16;
 
     /// <summary>
-    /// So many ticks after a heartbeat of the group's own a peer gets another one, whatever is known of it. A peer that restarts has forgotten the latest commits, and a leader that is not asked does not
-    /// notice: an old message that reached the peer first may have it agree with shared heartbeats.
+    /// So many ticks after a heartbeat of the group's own a peer gets another one, whatever is known of it. A peer that restarts has
+    /// forgotten the latest commits, and a leader that is not asked does not notice: an old message that reached the peer first may have it
+    /// agree with shared heartbeats.
     /// </summary>
     internal const ulong OwnHeartbeatTicks = 1_000;
 
@@ -20,7 +25,9 @@ public sealed partial class RaftGroup
     private bool _isProofWanted;
     private bool _isOwnHeartbeatWanted;
 
-    /// <summary>A shared heartbeat with this number is about to leave: it proves leadership for the reads that have come so far. Numbers rise.</summary>
+    /// <summary>
+    /// A shared heartbeat with this number is about to leave: it proves leadership for the reads that have come so far. Numbers rise.
+    /// </summary>
     public void SharedHeartbeatSent(ulong number)
     {
         if (Role != RaftRole.Leader || !_reads.IsWaiting)
@@ -37,8 +44,9 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// A peer has agreed with a shared heartbeat: when it answered, it followed this node in this group, in the term in which this node led when the heartbeat left. For
-    /// a heartbeat of an earlier leadership of this node it must not be called, unless this one's reads were announced with a later number.
+    /// A peer has agreed with a shared heartbeat: when it answered, it followed this node in this group, in the term in which this node led
+    /// when the heartbeat left. For a heartbeat of an earlier leadership of this node it must not be called, unless this one's reads were
+    /// announced with a later number.
     /// </summary>
     public void SharedHeartbeatAnswered(NodeId peer, ulong number)
     {
@@ -79,7 +87,10 @@ public sealed partial class RaftGroup
         }
     }
 
-    /// <summary>The leader that this node follows has sent a shared heartbeat, and this node has agreed with it, in a tick of the clock (<see cref="SetClock"/>).</summary>
+    /// <summary>
+    /// The leader that this node follows has sent a shared heartbeat, and this node has agreed with it, in a tick of the clock
+    /// (<see cref="SetClock"/>).
+    /// </summary>
     public void SharedHeartbeatHeard(NodeId leader, ulong tick)
     {
         ulong ticksAgo = Now - Math.Min(Now, tick);

@@ -2,14 +2,16 @@ using Henge.Core;
 
 namespace Henge.Raft;
 
-// Snapshots: Raft paper, section 7. The data travels outside of the group, in chunks that the caller makes; here is only who needs one, and what it is of.
+// Snapshots: Raft paper, section 7. The data travels outside of the group, in chunks that the caller makes; here is only who needs one, and
+// what it is of.
 public sealed partial class RaftGroup
 {
     private readonly List<NodeId> _snapshotsWanted = [];
 
     /// <summary>
-    /// A snapshot for a peer begins: returns the header to send along with its data. Null when the peer needs none any more, or when the log has been compacted beyond
-    /// the snapshot meanwhile, so that it would lead nowhere (another one is asked for then); in both cases nothing is to be sent, and nothing reported.
+    /// A snapshot for a peer begins: returns the header to send along with its data. Null when the peer needs none any more, or when the
+    /// log has been compacted beyond the snapshot meanwhile, so that it would lead nowhere (another one is asked for then); in both cases
+    /// nothing is to be sent, and nothing reported.
     /// </summary>
     /// <param name="to">As named in <see cref="Ready.SnapshotsToSend"/>.</param>
     /// <param name="index">What the snapshot covers: an applied index.</param>
@@ -40,27 +42,38 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// A snapshot for a peer whose log is in order, and whose state machine is not: the header to send along with its data. Replication to it goes on meanwhile. Null when this node does not
-    /// lead, the peer is no member, or the log begins after the index.
+    /// A snapshot for a peer whose log is in order, and whose state machine is not: the header to send along with its data. Replication to
+    /// it goes on meanwhile. Null when this node does not lead, the peer is no member, or the log begins after the index.
     /// </summary>
     public InstallSnapshot? DescribeSnapshot(NodeId to, LogIndex index)
     {
         Invariant.Check(index <= AppliedIndex, "a snapshot covers what is applied");
         return Role == RaftRole.Leader && ProgressOf(to) is not null && _log.TermAt(index) is { } indexTerm
-            ? new InstallSnapshot { From = _self, To = to, Term = Term, Index = index, IndexTerm = indexTerm, Membership = MembershipAt(index) }
+            ? new InstallSnapshot
+            {
+                From = _self,
+                To = to,
+                Term = Term,
+                Index = index,
+                IndexTerm = indexTerm,
+                Membership = MembershipAt(index),
+            }
             : null;
     }
 
     /// <summary>
-    /// Whether a snapshot can take the place of the state machine alone: the log holds, durably, the very entry that the snapshot ends with, and nothing behind that is applied. Log, vote and what was
-    /// acknowledged stay as they are.
+    /// Whether a snapshot can take the place of the state machine alone: the log holds, durably, the very entry that the snapshot ends
+    /// with, and nothing behind that is applied. Log, vote and what was acknowledged stay as they are.
     /// </summary>
     public bool CanReplaceState(InstallSnapshot snapshot) =>
-        Role != RaftRole.Leader && snapshot.Index >= AppliedIndex && snapshot.Index <= _persist.PersistedIndex && _log.TermAt(snapshot.Index) == snapshot.IndexTerm;
+        Role != RaftRole.Leader
+        && snapshot.Index >= AppliedIndex
+        && snapshot.Index <= _persist.PersistedIndex
+        && _log.TermAt(snapshot.Index) == snapshot.IndexTerm;
 
     /// <summary>
-    /// The state machine was replaced by a snapshot (see <see cref="CanReplaceState"/>) and has everything up to its index applied. What was handed out to be applied and is not counts as never
-    /// handed out: entries behind the snapshot come again.
+    /// The state machine was replaced by a snapshot (see <see cref="CanReplaceState"/>) and has everything up to its index applied. What
+    /// was handed out to be applied and is not counts as never handed out: entries behind the snapshot come again.
     /// </summary>
     public void StateReplaced(InstallSnapshot snapshot)
     {
@@ -71,10 +84,16 @@ public sealed partial class RaftGroup
         _applyIsPending = false;
     }
 
-    /// <summary>All of the snapshot, header included, has been sent. The peer's acknowledgement, or its answer to a heartbeat, starts replication behind it.</summary>
+    /// <summary>
+    /// All of the snapshot, header included, has been sent. The peer's acknowledgement, or its answer to a heartbeat, starts replication
+    /// behind it.
+    /// </summary>
     public void SnapshotSent(NodeId to) => EndSnapshot(to, isSent: true);
 
-    /// <summary>The snapshot could not be made or sent. Another is asked for after <see cref="RaftOptions.SnapshotRetryTicks"/>, if one is still needed.</summary>
+    /// <summary>
+    /// The snapshot could not be made or sent. Another is asked for after <see cref="RaftOptions.SnapshotRetryTicks"/>, if one is still
+    /// needed.
+    /// </summary>
     public void SnapshotFailed(NodeId to) => EndSnapshot(to, isSent: false);
 
     private void EndSnapshot(NodeId to, bool isSent)

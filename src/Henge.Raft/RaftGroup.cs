@@ -3,13 +3,14 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// One member of one Raft group: a deterministic state machine without I/O, clock or threads. Events go in by its methods, effects come out by
-/// <see cref="TakeReady"/>. What the caller owes it is in the manual, README.md beside this file; <see cref="Ready"/> says what to do with what comes out.
+/// One member of one Raft group: a deterministic state machine without I/O, clock or threads. Events go in by its methods, effects come out
+/// by <see cref="TakeReady"/>. What the caller owes it is in the manual, README.md beside this file; <see cref="Ready"/> says what to do
+/// with what comes out.
 /// </summary>
 /// <remarks>
 /// <para>Not thread-safe: one caller at a time, and never from within another call.</para>
-/// <para>After the Raft paper (Ongaro, Ousterhout: "In search of an understandable consensus algorithm", extended version, 2014) and the thesis
-/// (Ongaro: "Consensus: bridging theory and practice", 2014). PreVote and check-quorum are always on.</para>
+/// <para>After the Raft paper (Ongaro, Ousterhout: "In search of an understandable consensus algorithm", extended version, 2014) and the
+/// thesis (Ongaro: "Consensus: bridging theory and practice", 2014). PreVote and check-quorum are always on.</para>
 /// </remarks>
 public sealed partial class RaftGroup
 {
@@ -35,23 +36,33 @@ public sealed partial class RaftGroup
     private (RaftRole Role, NodeId Leader, Term Term) _told;
     private bool _membershipChanged;
 
-    /// <summary>Starts a member from what it has persisted. It begins as a follower; the only voter of a group elects itself at its first tick.</summary>
+    /// <summary>
+    /// Starts a member from what it has persisted. It begins as a follower; the only voter of a group elects itself at its first tick.
+    /// </summary>
     /// <param name="options">Settings; checked.</param>
     /// <param name="log">The persisted log; read through once, and later for older entries.</param>
     /// <param name="restored">The rest of what was persisted.</param>
     /// <param name="random">Random numbers; should differ from node to node and from start to start.</param>
-    /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>: a setting makes no sense. <see cref="ErrorCode.Corruption"/>: the parts of the
-    /// persisted state do not fit together.</exception>
+    /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>: a setting makes no sense.
+    /// <see cref="ErrorCode.Corruption"/>: the parts of the persisted state do not fit together.</exception>
     public RaftGroup(RaftOptions options, IRaftLog log, RestoredState restored, IRandomSource random)
     {
         options.Validate();
         _options = options;
         _random = random;
         _self = options.Self;
-        Require(restored.Applied >= log.CompactedIndex, $"the log begins behind index {log.CompactedIndex}, but the state machine has applied only up to {restored.Applied}");
-        Require(restored.Applied <= log.LastIndex, $"the state machine has applied up to index {restored.Applied}, but the log ends at {log.LastIndex}");
-        Require(restored.MembershipIndex <= restored.Applied, $"the membership is of index {restored.MembershipIndex}, which is beyond the applied {restored.Applied}");
-        Require(restored.HardState.Commit <= log.LastIndex, $"index {restored.HardState.Commit} was committed, but the log ends at {log.LastIndex}: synced data is lost");
+        Require(
+            restored.Applied >= log.CompactedIndex,
+            $"the log begins behind index {log.CompactedIndex}, but the state machine has applied only up to {restored.Applied}");
+        Require(
+            restored.Applied <= log.LastIndex,
+            $"the state machine has applied up to index {restored.Applied}, but the log ends at {log.LastIndex}");
+        Require(
+            restored.MembershipIndex <= restored.Applied,
+            $"the membership is of index {restored.MembershipIndex}, which is beyond the applied {restored.Applied}");
+        Require(
+            restored.HardState.Commit <= log.LastIndex,
+            $"index {restored.HardState.Commit} was committed, but the log ends at {log.LastIndex}: synced data is lost");
 
         _memberships = new MembershipLog(restored.Membership, restored.MembershipIndex);
         _log = new EntryLog(log, Math.Min(options.RecentEntriesLimitBytes, options.SettledEntriesLimitBytes));
@@ -95,8 +106,8 @@ public sealed partial class RaftGroup
     public LogIndex CommitIndex => _commit;
 
     /// <summary>
-    /// What of <see cref="CommitIndex"/> is durable on this node: the commit index to write down, if the caller writes one by itself. One that is beyond the persisted entries would, after a
-    /// crash, look like entries that were lost.
+    /// What of <see cref="CommitIndex"/> is durable on this node: the commit index to write down, if the caller writes one by itself. One
+    /// that is beyond the persisted entries would, after a crash, look like entries that were lost.
     /// </summary>
     public LogIndex DurableCommitIndex => _commit < _persist.PersistedIndex ? _commit : _persist.PersistedIndex;
 
@@ -122,14 +133,15 @@ public sealed partial class RaftGroup
     public Term? TermAt(LogIndex index) => _log.TermAt(index);
 
     /// <summary>
-    /// How many ticks have passed since the group was made, by a monotonic clock that counts suspended time. Whoever's ticks may be late calls it before <see cref="Receive"/>, with a
-    /// clock read after the message had come: a promise to a leader is counted by this clock, because a leader's lease rests on it. Without it the ticks are the clock. Earlier
-    /// values than the last are ignored.
+    /// How many ticks have passed since the group was made, by a monotonic clock that counts suspended time. Whoever's ticks may be late
+    /// calls it before <see cref="Receive"/>, with a clock read after the message had come: a promise to a leader is counted by this clock,
+    /// because a leader's lease rests on it. Without it the ticks are the clock. Earlier values than the last are ignored.
     /// </summary>
     public void SetClock(ulong nowTicks) => _clock = Math.Max(_clock, nowTicks);
 
     /// <summary>
-    /// A tick of time has passed: call it at a steady rate, and for each tick that was missed. After a pause a few are enough. Never call it more often than the clock has ticked.
+    /// A tick of time has passed: call it at a steady rate, and for each tick that was missed. After a pause a few are enough. Never call
+    /// it more often than the clock has ticked.
     /// </summary>
     public void Tick()
     {
@@ -143,7 +155,8 @@ public sealed partial class RaftGroup
         }
         else if (Membership.IsSingleVoter(_self))
         {
-            // Nobody else could win, so there is nothing to wait for, except for the last of a leader that is being removed: its lease may rest on this node.
+            // Nobody else could win, so there is nothing to wait for, except for the last of a leader that is being removed: its lease may
+            // rest on this node.
             if (Role == RaftRole.Follower && !IsLeaderAlive)
             {
                 Campaign(isTransfer: false);
@@ -237,8 +250,8 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>
-    /// A message of an earlier term. A leader of that time must hear that its time is over, even though it speaks of a term long gone: without that, a node
-    /// whose term is ahead, and whom check-quorum keeps from being elected, could never be reached again.
+    /// A message of an earlier term. A leader of that time must hear that its time is over, even though it speaks of a term long gone:
+    /// without that, a node whose term is ahead, and whom check-quorum keeps from being elected, could never be reached again.
     /// </summary>
     private void OnOldTerm(RaftMessage message)
     {
@@ -292,7 +305,9 @@ public sealed partial class RaftGroup
     {
         if (!Membership.TryDecode(entry.Data.Span, out Membership? membership))
         {
-            throw new HengeException(ErrorCode.Corruption, $"The membership at index {entry.Index} of term {entry.Term} cannot be read. Rebuild this replica from its peers.");
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"The membership at index {entry.Index} of term {entry.Term} cannot be read. Rebuild this replica from its peers.");
         }
 
         return membership;
@@ -302,7 +317,10 @@ public sealed partial class RaftGroup
     {
         if (!condition)
         {
-            throw new HengeException(ErrorCode.Corruption, $"The persisted state of this group does not fit together: {what}. Rebuild this replica from its peers; do not start it as it is.");
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"The persisted state of this group does not fit together: {what}. Rebuild this replica from its peers; do not start it as "
+                    + $"it is.");
         }
     }
 }

@@ -18,7 +18,9 @@ public static class RaftMessageCodec
 
     private const int HeaderMaxBytes = 2 + 3 * Varint.MaxBytes;
 
-    /// <summary>How many bytes <see cref="Encode(RaftMessage, Span{byte})"/> will write at most: exact for nothing, close for everything.</summary>
+    /// <summary>
+    /// How many bytes <see cref="Encode(RaftMessage, Span{byte})"/> will write at most: exact for nothing, close for everything.
+    /// </summary>
     public static int MaxEncodedSize(RaftMessage message)
     {
         int size = HeaderMaxBytes + 4 * Varint.MaxBytes;
@@ -121,9 +123,13 @@ public static class RaftMessageCodec
     }
 
     /// <summary>
-    /// Reads a message that fills <paramref name="source"/>. Nothing of it points into <paramref name="source"/>: entries get a copy, one for all of a message. False, and <paramref name="error"/> says what was wrong, when the bytes are not a message.
+    /// Reads a message that fills <paramref name="source"/>. Nothing of it points into <paramref name="source"/>: entries get a copy, one
+    /// for all of a message. False, and <paramref name="error"/> says what was wrong, when the bytes are not a message.
     /// </summary>
-    public static bool TryDecode(ReadOnlySpan<byte> source, [NotNullWhen(true)] out RaftMessage? message, [NotNullWhen(false)] out string? error)
+    public static bool TryDecode(
+        ReadOnlySpan<byte> source,
+        [NotNullWhen(true)] out RaftMessage? message,
+        [NotNullWhen(false)] out string? error)
     {
         message = null;
         SpanReader r = new(source);
@@ -174,11 +180,21 @@ public static class RaftMessageCodec
                     Entry[]? entries = ReadEntries(ref r, prev, prevTerm, term);
                     if (entries is null)
                     {
-                        error = "Raft message: the entries of AppendEntries are cut short, too many, too large, of impossible terms, or name a membership that cannot be read.";
+                        error = "Raft message: the entries of AppendEntries are cut short, too many, too large, of impossible terms, or "
+                            + "name a membership that cannot be read.";
                         return false;
                     }
 
-                    message = new AppendEntries { From = from, To = to, Term = term, PrevIndex = prev, PrevTerm = prevTerm, Commit = commit, Entries = entries };
+                    message = new AppendEntries
+                    {
+                        From = from,
+                        To = to,
+                        Term = term,
+                        PrevIndex = prev,
+                        PrevTerm = prevTerm,
+                        Commit = commit,
+                        Entries = entries,
+                    };
                     break;
                 }
 
@@ -195,10 +211,26 @@ public static class RaftMessageCodec
                 };
                 break;
             case RaftMessageKind.Heartbeat:
-                message = new Heartbeat { From = from, To = to, Term = term, WantsResponse = flag1, Commit = new(r.ReadVarint()), ReadSequence = r.ReadVarint(), SentTick = r.ReadVarint() };
+                message = new Heartbeat
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    WantsResponse = flag1,
+                    Commit = new(r.ReadVarint()),
+                    ReadSequence = r.ReadVarint(),
+                    SentTick = r.ReadVarint(),
+                };
                 break;
             case RaftMessageKind.HeartbeatResponse:
-                message = new HeartbeatResponse { From = from, To = to, Term = term, ReadSequence = r.ReadVarint(), SentTick = r.ReadVarint() };
+                message = new HeartbeatResponse
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    ReadSequence = r.ReadVarint(),
+                    SentTick = r.ReadVarint(),
+                };
                 break;
             case RaftMessageKind.InstallSnapshot:
                 {
@@ -210,7 +242,15 @@ public static class RaftMessageCodec
                         return false;
                     }
 
-                    message = new InstallSnapshot { From = from, To = to, Term = term, Index = index, IndexTerm = indexTerm, Membership = membership };
+                    message = new InstallSnapshot
+                    {
+                        From = from,
+                        To = to,
+                        Term = term,
+                        Index = index,
+                        IndexTerm = indexTerm,
+                        Membership = membership
+                    };
                     break;
                 }
 
@@ -218,7 +258,15 @@ public static class RaftMessageCodec
                 message = new ReadIndexRequest { From = from, To = to, Term = term, Number = r.ReadVarint() };
                 break;
             case RaftMessageKind.ReadIndexResponse:
-                message = new ReadIndexResponse { From = from, To = to, Term = term, IsFailed = flag1, Number = r.ReadVarint(), Index = new(r.ReadVarint()) };
+                message = new ReadIndexResponse
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    IsFailed = flag1,
+                    Number = r.ReadVarint(),
+                    Index = new(r.ReadVarint()),
+                };
                 break;
             default:
                 message = new TimeoutNow { From = from, To = to, Term = term };

@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// Reads that wait for a leader's proof that it still leads (ReadIndex: Raft thesis, section 6.4). Each read has a number of its own, and the numbers rise: an
-/// answer to a heartbeat that carried a number proves leadership for all reads up to it and for none after it.
+/// Reads that wait for a leader's proof that it still leads (ReadIndex: Raft thesis, section 6.4). Each read has a number of its own, and
+/// the numbers rise: an answer to a heartbeat that carried a number proves leadership for all reads up to it and for none after it.
 /// </summary>
 internal sealed class ReadQueue
 {

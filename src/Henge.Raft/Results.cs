@@ -5,7 +5,9 @@ namespace Henge.Raft;
 /// <summary>What became of a proposal.</summary>
 public enum ProposeStatus : byte
 {
-    /// <summary>It stands in the leader's log. Committed it is only when an entry with the same index <em>and term</em> comes out to be applied.</summary>
+    /// <summary>
+    /// It stands in the leader's log. Committed it is only when an entry with the same index <em>and term</em> comes out to be applied.
+    /// </summary>
     Accepted = 0,
 
     /// <summary>This node does not lead; nothing was done.</summary>
@@ -35,7 +37,10 @@ public readonly record struct ProposeResult(ProposeStatus Status, LogIndex Index
 /// <summary>What became of a change of membership.</summary>
 public enum MembershipStatus : byte
 {
-    /// <summary>It stands in the leader's log, and is in force there. It is done when <see cref="RaftGroup.Membership"/> is no longer joint and committed.</summary>
+    /// <summary>
+    /// It stands in the leader's log, and is in force there. It is done when <see cref="RaftGroup.Membership"/> is no longer joint and
+    /// committed.
+    /// </summary>
     Accepted = 0,
 
     /// <summary>This node does not lead.</summary>
@@ -53,7 +58,9 @@ public enum MembershipStatus : byte
     /// <summary>Nothing would change.</summary>
     Unchanged = 5,
 
-    /// <summary>No voter would remain, an id is 0 or named twice, or there are more members than <see cref="Membership.MaxMembers"/>.</summary>
+    /// <summary>
+    /// No voter would remain, an id is 0 or named twice, or there are more members than <see cref="Membership.MaxMembers"/>.
+    /// </summary>
     Invalid = 6,
 
     /// <summary>A new voter must have been a learner first.</summary>

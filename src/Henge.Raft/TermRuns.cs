@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Raft;
 
 /// <summary>
-/// The term of every entry of a log, kept as runs: terms only change at elections, so a few runs say all, and no look into the log is needed to compare logs.
-/// Covers the compacted index (whose term a snapshot knows) and everything after it.
+/// The term of every entry of a log, kept as runs: terms only change at elections, so a few runs say all, and no look into the log is
+/// needed to compare logs. Covers the compacted index (whose term a snapshot knows) and everything after it.
 /// </summary>
 internal sealed class TermRuns
 {
@@ -61,7 +61,10 @@ internal sealed class TermRuns
         First = index;
     }
 
-    /// <summary>The largest index that is at most <paramref name="index"/> and whose term is at most <paramref name="term"/>; the first known one if there is none.</summary>
+    /// <summary>
+    /// The largest index that is at most <paramref name="index"/> and whose term is at most <paramref name="term"/>; the first known one if
+    /// there is none.
+    /// </summary>
     public LogIndex LastAtOrBelow(LogIndex index, Term term)
     {
         if (index > Last)

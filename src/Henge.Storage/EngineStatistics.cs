@@ -36,7 +36,9 @@ public sealed record EngineStatistics
     /// <summary>Compactions since the engine was opened.</summary>
     public long Compactions { get; init; }
 
-    /// <summary>Compactions since the engine was opened whose result was thrown away, because a range drop had taken what they worked on.</summary>
+    /// <summary>
+    /// Compactions since the engine was opened whose result was thrown away, because a range drop had taken what they worked on.
+    /// </summary>
     public long DiscardedCompactions { get; init; }
 
     /// <summary>Entries (all versions, tombstones too) in tables and memtables.</summary>

@@ -1,8 +1,9 @@
 namespace Henge.Storage;
 
 /// <summary>
-/// The 8 bytes before a stored value that has a type or an end: the low 56 bits are the moment at which it ends, in milliseconds since the epoch of versions (0: never),
-/// the high 8 bits its <see cref="DataType"/>. So a type is never a matter of what the value's bytes look like. Pure functions.
+/// The 8 bytes before a stored value that has a type or an end: the low 56 bits are the moment at which it ends, in milliseconds since the
+/// epoch of versions (0: never), the high 8 bits its <see cref="DataType"/>. So a type is never a matter of what the value's bytes look
+/// like. Pure functions.
 /// </summary>
 public static class EntryHeader
 {

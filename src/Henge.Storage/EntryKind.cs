@@ -9,6 +9,8 @@ public enum EntryKind : byte
     Put = 1,
     /// <summary>A value that ends at a moment (stored as 8 bytes of milliseconds before the value).</summary>
     PutExpiring = 2,
-    /// <summary>A value with a type of its own, and maybe an end (stored as 8 bytes before the value, see <see cref="EntryHeader"/>).</summary>
+    /// <summary>
+    /// A value with a type of its own, and maybe an end (stored as 8 bytes before the value, see <see cref="EntryHeader"/>).
+    /// </summary>
     PutTyped = 3,
 }

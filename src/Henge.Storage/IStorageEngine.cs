@@ -9,12 +9,12 @@ namespace Henge.Storage;
 /// </summary>
 /// <remarks>
 /// Two rules for those who apply batches: a batch holds at most one entry for a key and version (of two, the tombstone would count), and
-/// versions of one key are applied oldest first, or in one batch: an engine looks into its newest parts first, and stops at the first version that fits.
-/// After <see cref="DropRange"/> versions may begin again lower. Replay after a restart begins right after <see cref="GetDurablePosition"/>.
-/// Reads never block and may run on any thread beside writers. <see cref="Apply"/> may be called from several threads at once, for
-/// different keyspaces. Errors are <see cref="HengeException"/> with <see cref="ErrorCode.Corruption"/> (naming file and offset) and
-/// <see cref="IOException"/>. An engine whose log or manifest could not be synced is finished: every later call throws, and the
-/// owner must end the process.
+/// versions of one key are applied oldest first, or in one batch: an engine looks into its newest parts first, and stops at the first
+/// version that fits. After <see cref="DropRange"/> versions may begin again lower. Replay after a restart begins right after
+/// <see cref="GetDurablePosition"/>. Reads never block and may run on any thread beside writers. <see cref="Apply"/> may be called from
+/// several threads at once, for different keyspaces. Errors are <see cref="HengeException"/> with <see cref="ErrorCode.Corruption"/>
+/// (naming file and offset) and <see cref="IOException"/>. An engine whose log or manifest could not be synced is finished: every later
+/// call throws, and the owner must end the process.
 /// </remarks>
 public interface IStorageEngine : IDisposable
 {
@@ -22,9 +22,10 @@ public interface IStorageEngine : IDisposable
     string Name { get; }
 
     /// <summary>
-    /// Applies a batch atomically: a crash leaves all of it or nothing. With the engine's own log on, and <paramref name="sync"/>, it returns
-    /// when the batch is durable (many callers share one sync). Without the log the owner's log must hold it until
-    /// <see cref="GetDurablePosition"/> has passed it. Blocks (only) when compaction is too far behind; <see cref="Pressure"/> says so before.
+    /// Applies a batch atomically: a crash leaves all of it or nothing. With the engine's own log on, and <paramref name="sync"/>, it
+    /// returns when the batch is durable (many callers share one sync). Without the log the owner's log must hold it until
+    /// <see cref="GetDurablePosition"/> has passed it. Blocks (only) when compaction is too far behind; <see cref="Pressure"/> says so
+    /// before.
     /// </summary>
     void Apply(WriteBatch batch, bool sync = true);
 
@@ -33,7 +34,9 @@ public interface IStorageEngine : IDisposable
     /// </summary>
     bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value);
 
-    /// <summary>An iterator over one keyspace. It sees what was applied when it was made, and stays usable over flushes and compactions.</summary>
+    /// <summary>
+    /// An iterator over one keyspace. It sees what was applied when it was made, and stays usable over flushes and compactions.
+    /// </summary>
     EngineIterator CreateIterator(in IteratorOptions options);
 
     /// <summary>A view that does not change, from which gets and several iterators can be taken; holds history until disposed of.</summary>
@@ -45,7 +48,9 @@ public interface IStorageEngine : IDisposable
     /// <summary>The position up to which a stream's batches would survive a crash without the owner's log.</summary>
     ulong GetDurablePosition(uint stream);
 
-    /// <summary>Asks for all that is in memory now to be made durable in tables; completes in the background. <see cref="Flushed"/> follows.</summary>
+    /// <summary>
+    /// Asks for all that is in memory now to be made durable in tables; completes in the background. <see cref="Flushed"/> follows.
+    /// </summary>
     void RequestFlush();
 
     /// <summary>Makes all that is in memory durable in tables before it returns.</summary>
@@ -61,11 +66,14 @@ public interface IStorageEngine : IDisposable
     void SetHistoryFloor(Core.Version floor);
 
     /// <summary>
-    /// The floor: what was set, or after opening at least what versions were dropped by before. Reads below it may miss versions, or find older ones.
+    /// The floor: what was set, or after opening at least what versions were dropped by before. Reads below it may miss versions, or find
+    /// older ones.
     /// </summary>
     Core.Version HistoryFloor { get; }
 
-    /// <summary>Removes everything in a range of one keyspace, at all versions, durably and at once. An empty upper bound means the keyspace's end.</summary>
+    /// <summary>
+    /// Removes everything in a range of one keyspace, at all versions, durably and at once. An empty upper bound means the keyspace's end.
+    /// </summary>
     void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper);
 
     /// <summary>Writes a copy that can be opened as an engine into a new directory, by hard links where possible.</summary>
@@ -75,7 +83,8 @@ public interface IStorageEngine : IDisposable
     WritePressure Pressure { get; }
 
     /// <summary>
-    /// The owner says that nothing lies, or ever will, in other keyspaces than these. So a compaction that leaves a dropped keyspace out need not look, in a block that may be damaged, for one that comes after it.
+    /// The owner says that nothing lies, or ever will, in other keyspaces than these. So a compaction that leaves a dropped keyspace out
+    /// need not look, in a block that may be damaged, for one that comes after it.
     /// </summary>
     void DeclareKeyspaces(IReadOnlyList<uint> keyspaces)
     {
@@ -83,8 +92,8 @@ public interface IStorageEngine : IDisposable
     }
 
     /// <summary>
-    /// Tells what was found damaged since the last call, by reads, by compactions or when the engine was opened: for each such part those of the declared keyspaces that may have entries in it (an entry that a
-    /// range drop hides is none). Cheap when there is nothing.
+    /// Tells what was found damaged since the last call, by reads, by compactions or when the engine was opened: for each such part those
+    /// of the declared keyspaces that may have entries in it (an entry that a range drop hides is none). Cheap when there is nothing.
     /// </summary>
     void TakeDamage(Action<uint, HengeException> found)
     {

@@ -21,7 +21,9 @@ public readonly record struct IteratorOptions
     /// </summary>
     public bool AllVersions { get; init; }
 
-    /// <summary>With <see cref="AllVersions"/>: entries older than this are left out, and tables and blocks without newer ones are skipped unread.</summary>
+    /// <summary>
+    /// With <see cref="AllVersions"/>: entries older than this are left out, and tables and blocks without newer ones are skipped unread.
+    /// </summary>
     public Core.Version From { get; init; }
 
     /// <summary>False for long scans that should not push hot blocks out of the cache.</summary>

@@ -12,7 +12,14 @@ public readonly unsafe struct PinnedValue : IDisposable
     private readonly int _length;
 
     /// <summary>Pins <paramref name="length"/> bytes at a pointer until <see cref="Dispose"/> calls the owner.</summary>
-    public PinnedValue(IPinOwner? owner, nint token, byte* pointer, int length, Core.Version version, long expiresAtMs, DataType type = DataType.Bytes)
+    public PinnedValue(
+        IPinOwner? owner,
+        nint token,
+        byte* pointer,
+        int length,
+        Core.Version version,
+        long expiresAtMs,
+        DataType type = DataType.Bytes)
     {
         _owner = owner;
         _token = token;

@@ -7,14 +7,15 @@ namespace Henge.Storage;
 /// <summary>
 /// Entries that take effect together. Reusable: <see cref="Clear"/> keeps the buffer, so a batch allocates only while it grows to its
 /// usual size. Not thread-safe. The encoded form is also what the engine's own log holds (docs/formats.md):
-/// <c>kind u8 | keyspace u32 LE | version u64 LE | key length varint | key | [header i64 LE] | value length varint | value</c> for each entry,
-/// and <c>0xF0 | stream u32 LE | position u64 LE</c> for each position.
+/// <c>kind u8 | keyspace u32 LE | version u64 LE | key length varint | key | [header i64 LE] | value length varint | value</c> for each
+/// entry, and <c>0xF0 | stream u32 LE | position u64 LE</c> for each position.
 /// </summary>
 public sealed class WriteBatch
 {
     internal const byte PositionTag = 0xF0;
 
-    // A larger buffer is on loan until the batch is cleared: a node has a batch for each shard, and after one burst (the replay of a log) all of them would stay large.
+    // A larger buffer is on loan until the batch is cleared: a node has a batch for each shard, and after one burst (the replay of a log)
+    // all of them would stay large.
     private const int MostOwnBytes = 256 * 1024;
     private byte[] _buffer;
     private byte[]? _own;
@@ -37,10 +38,16 @@ public sealed class WriteBatch
     public ReadOnlySpan<byte> Encoded => _buffer.AsSpan(0, _length);
 
     /// <summary>
-    /// Adds a value; with <paramref name="expiresAtMs"/> other than 0 it ends at that moment (milliseconds since the epoch of versions, at most
-    /// <see cref="EntryHeader.MaxExpiresAtMs"/>; <see cref="ArgumentOutOfRangeException"/> for others).
+    /// Adds a value; with <paramref name="expiresAtMs"/> other than 0 it ends at that moment (milliseconds since the epoch of versions, at
+    /// most <see cref="EntryHeader.MaxExpiresAtMs"/>; <see cref="ArgumentOutOfRangeException"/> for others).
     /// </summary>
-    public void Put(uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long expiresAtMs = 0, DataType type = DataType.Bytes)
+    public void Put(
+        uint keyspace,
+        ReadOnlySpan<byte> key,
+        Core.Version version,
+        ReadOnlySpan<byte> value,
+        long expiresAtMs = 0,
+        DataType type = DataType.Bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(expiresAtMs);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(expiresAtMs, EntryHeader.MaxExpiresAtMs);

@@ -4,7 +4,9 @@ using Henge.Core;
 
 namespace Henge.Storage;
 
-/// <summary>Walks an encoded <see cref="WriteBatch"/>. Never reads outside of it; bad bytes end the walk with <see cref="Damaged"/>.</summary>
+/// <summary>
+/// Walks an encoded <see cref="WriteBatch"/>. Never reads outside of it; bad bytes end the walk with <see cref="Damaged"/>.
+/// </summary>
 public ref struct WriteBatchReader(ReadOnlySpan<byte> encoded)
 {
     private SpanReader _reader = new(encoded);

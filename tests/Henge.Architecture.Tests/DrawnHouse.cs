@@ -1,6 +1,8 @@
 namespace Henge.Architecture.Tests;
 
-/// <summary>One block of arrows in docs/architecture.md: the rooms from the roof down to the ground, each with the rooms that it knows.</summary>
+/// <summary>
+/// One block of arrows in docs/architecture.md: the rooms from the roof down to the ground, each with the rooms that it knows.
+/// </summary>
 /// <param name="Name">The project, or <c>projects</c> for the block that shows how projects know each other.</param>
 /// <param name="Rooms">From top to bottom.</param>
 /// <param name="Arrows">Those that stay. Each must point down.</param>
@@ -8,8 +10,8 @@ namespace Henge.Architecture.Tests;
 internal sealed record DrawnHouse(string Name, IReadOnlyList<string> Rooms, IReadOnlySet<Arrow> Arrows, IReadOnlySet<Arrow> ToGo)
 {
     /// <summary>
-    /// Reads all blocks. A block begins with <c>```arrows NAME</c>; a line is <c>ROOM -> ROOM, ROOM</c>, or <c>to go: ROOM -> ROOM</c>; a line that begins with
-    /// two spaces goes on with the list before it.
+    /// Reads all blocks. A block begins with <c>```arrows NAME</c>; a line is <c>ROOM -> ROOM, ROOM</c>, or <c>to go: ROOM -> ROOM</c>; a
+    /// line that begins with two spaces goes on with the list before it.
     /// </summary>
     public static IReadOnlyDictionary<string, DrawnHouse> ReadAll()
     {

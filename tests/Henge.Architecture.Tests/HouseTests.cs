@@ -19,7 +19,8 @@ public sealed class HouseTests
     [MemberData(nameof(Houses))]
     public void Each_room_is_drawn_once_and_no_other(string house)
     {
-        IEnumerable<string> rooms = house == BetweenProjects ? Files.Select(f => f.Project) : Files.Where(f => f.Project == house).Select(f => f.Room);
+        IEnumerable<string> rooms =
+            house == BetweenProjects ? Files.Select(f => f.Project) : Files.Where(f => f.Project == house).Select(f => f.Room);
         Assert.Equal(rooms.Distinct().Order(StringComparer.Ordinal), Drawn[house].Rooms.Order(StringComparer.Ordinal));
     }
 
@@ -28,7 +29,10 @@ public sealed class HouseTests
     public void An_arrow_that_is_not_drawn_is_refused(string house)
     {
         DrawnHouse drawn = Drawn[house];
-        AssertNone(Found[house].Where(found => !drawn.Arrows.Contains(found.Key) && !drawn.ToGo.Contains(found.Key)).Select(found => $"{found.Key}: {found.Value}"));
+        AssertNone(
+            Found[house]
+                .Where(found => !drawn.Arrows.Contains(found.Key) && !drawn.ToGo.Contains(found.Key))
+                .Select(found => $"{found.Key}: {found.Value}"));
     }
 
     [Theory]
@@ -52,13 +56,22 @@ public sealed class HouseTests
 
     [Fact]
     public void The_namespace_of_a_file_is_its_folder() =>
-        AssertNone(Files
-            .Where(f => f.Namespace is not null && f.Namespace != f.ExpectedNamespace && !IsExtensionOfOthers(f.Namespace) && !NotYet.Contains(f.Project))
-            .Select(f => $"{f.Path}: {f.Namespace}"));
+        AssertNone(
+            Files
+                .Where(f =>
+                    f.Namespace is not null
+                    && f.Namespace != f.ExpectedNamespace
+                    && !IsExtensionOfOthers(f.Namespace)
+                    && !NotYet.Contains(f.Project))
+                .Select(f => $"{f.Path}: {f.Namespace}"));
 
     [Fact]
     public void Projects_whose_namespaces_are_their_folders_are_not_excused() =>
-        AssertNone(NotYet.Where(project => Files.Where(f => f.Project == project).All(f => f.Namespace is null || f.Namespace == f.ExpectedNamespace || IsExtensionOfOthers(f.Namespace))));
+        AssertNone(
+            NotYet.Where(project =>
+                Files
+                    .Where(f => f.Project == project)
+                    .All(f => f.Namespace is null || f.Namespace == f.ExpectedNamespace || IsExtensionOfOthers(f.Namespace))));
 
     private static void AssertNone<T>(IEnumerable<T> found)
     {
@@ -70,8 +83,16 @@ public sealed class HouseTests
     public void What_ships_is_built_without_planted_bugs()
     {
         string[] projects = Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories);
-        string[] switched = [.. projects.Where(p => File.ReadAllText(p).Contains("""Include="Henge.PlantedBugs" Value="false" Trim="true" """.TrimEnd(), StringComparison.Ordinal))];
-        string[] programs = [.. projects.Where(p => File.ReadAllText(p).Contains("<OutputType>Exe</OutputType>", StringComparison.Ordinal))];
+        string[] switched =
+        [
+            .. projects.Where(p =>
+                File.ReadAllText(p)
+                    .Contains("""Include="Henge.PlantedBugs" Value="false" Trim="true" """.TrimEnd(), StringComparison.Ordinal)),
+        ];
+        string[] programs =
+        [
+            .. projects.Where(p => File.ReadAllText(p).Contains("<OutputType>Exe</OutputType>", StringComparison.Ordinal)),
+        ];
         Assert.NotEmpty(programs);
         Assert.Equal(programs.Order(StringComparer.Ordinal), switched.Order(StringComparer.Ordinal));
     }

@@ -1,16 +1,23 @@
 namespace Henge.Architecture.Tests;
 
 /// <summary>
-/// Finds which room knows which. A file knows another room when it imports its namespace, or names one of its types that it sees without an import (from a namespace
-/// around its own, or by the end of the namespace's name: <c>Context.NodeOptions</c>).
+/// Finds which room knows which. A file knows another room when it imports its namespace, or names one of its types that it sees without an
+/// import (from a namespace around its own, or by the end of the namespace's name: <c>Context.NodeOptions</c>).
 /// </summary>
 internal static class SourceArrows
 {
     /// <summary>By project, and <c>projects</c> for those between projects: the arrows, each with a file and what it names there.</summary>
     public static IReadOnlyDictionary<string, SortedDictionary<Arrow, string>> Find(IReadOnlyList<SourceFile> files)
     {
-        Dictionary<string, List<SourceFile>> byNamespace = files.Where(f => f.Namespace is not null).GroupBy(f => f.Namespace!).ToDictionary(g => g.Key, g => g.ToList());
-        Dictionary<string, SortedDictionary<Arrow, string>> found = files.Select(f => f.Project).Distinct().Append("projects").ToDictionary(p => p, _ => new SortedDictionary<Arrow, string>());
+        Dictionary<string, List<SourceFile>> byNamespace = files
+            .Where(f => f.Namespace is not null)
+            .GroupBy(f => f.Namespace!)
+            .ToDictionary(g => g.Key, g => g.ToList());
+        Dictionary<string, SortedDictionary<Arrow, string>> found = files
+            .Select(f => f.Project)
+            .Distinct()
+            .Append("projects")
+            .ToDictionary(p => p, _ => new SortedDictionary<Arrow, string>());
 
         void Note(SourceFile from, SourceFile to, string what)
         {
@@ -28,7 +35,9 @@ internal static class SourceArrows
         {
             foreach ((string name, List<SourceFile> declaring) in byNamespace)
             {
-                bool isImported = file.Usings.Contains(name) || file.Usings.Any(u => u.StartsWith(name + ".", StringComparison.Ordinal) && !byNamespace.ContainsKey(u));
+                bool isImported =
+                    file.Usings.Contains(name)
+                    || file.Usings.Any(u => u.StartsWith(name + ".", StringComparison.Ordinal) && !byNamespace.ContainsKey(u));
                 // Where a namespace is not yet one folder, its types tell which is meant.
                 if (isImported && declaring.Select(f => f.ExpectedNamespace).Distinct().Count() == 1)
                 {

@@ -15,7 +15,9 @@ internal sealed class SourceFile
         Path = path;
         Project = project;
         Room = room;
-        CompilationUnitSyntax unit = CSharpSyntaxTree.ParseText(text, new CSharpParseOptions(LanguageVersion.Preview)).GetCompilationUnitRoot();
+        CompilationUnitSyntax unit = CSharpSyntaxTree
+            .ParseText(text, new CSharpParseOptions(LanguageVersion.Preview))
+            .GetCompilationUnitRoot();
         BaseNamespaceDeclarationSyntax? declared = unit.Members.OfType<BaseNamespaceDeclarationSyntax>().FirstOrDefault();
         Namespace = declared?.Name.ToString();
         Usings = [.. unit.Usings.Where(u => u.Alias is null && u.Name is not null).Select(u => u.Name!.ToString()).Distinct()];
@@ -82,6 +84,8 @@ internal sealed class SourceFile
             MemberBindingExpressionSyntax m => m.Parent,
             _ => null,
         };
-        return qualifier is null ? "" : qualifier.DescendantNodesAndSelf().OfType<SimpleNameSyntax>().LastOrDefault()?.Identifier.Text ?? "?";
+        return qualifier is null
+            ? ""
+            : qualifier.DescendantNodesAndSelf().OfType<SimpleNameSyntax>().LastOrDefault()?.Identifier.Text ?? "?";
     }
 }

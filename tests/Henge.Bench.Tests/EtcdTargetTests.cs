@@ -38,12 +38,15 @@ public sealed class EtcdTargetTests
         Assert.Contains("127.0.0.1:1", e.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>etcd as far as single keys go, read and written byte by byte: <c>0A n key 12 n value</c> in, <c>12 n {0A n key 2A n value}</c> out.</summary>
+    /// <summary>
+    /// etcd as far as single keys go, read and written byte by byte: <c>0A n key 12 n value</c> in, <c>12 n {0A n key 2A n value}</c> out.
+    /// </summary>
     private static async Task<WebApplication> StartAsync(ConcurrentDictionary<string, byte[]> store)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+            kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         WebApplication app = builder.Build();
         app.MapPost("/etcdserverpb.KV/{method}", async (string method, HttpContext context) =>
         {

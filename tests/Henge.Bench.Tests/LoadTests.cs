@@ -63,14 +63,25 @@ public sealed class LoadTests
     {
         Workload workload = Workload.Ycsb(name);
         var random = new Random(1);
-        Assert.InRange(Enumerable.Range(0, 50_000).Count(_ => workload.Choose(random.NextDouble()) == LoadAction.Read) / 50_000.0, reads - 0.02, reads + 0.02);
+        Assert.InRange(
+            Enumerable.Range(0, 50_000).Count(_ => workload.Choose(random.NextDouble()) == LoadAction.Read) / 50_000.0,
+            reads - 0.02,
+            reads + 0.02);
     }
 
     [Fact]
     public async Task A_run_does_exactly_the_operations_that_were_asked_for_and_counts_errors_apart()
     {
         var target = new DictionaryTarget { FailEvery = 10 };
-        var options = new LoadOptions { Concurrency = 4, Pipeline = 3, Operations = 1_000, Keys = 100, Preload = true, WarmUp = TimeSpan.Zero };
+        var options = new LoadOptions
+        {
+            Concurrency = 4,
+            Pipeline = 3,
+            Operations = 1_000,
+            Keys = 100,
+            Preload = true,
+            WarmUp = TimeSpan.Zero,
+        };
         LoadResult result = await new LoadRunner(target, options).RunAsync(null, TestContext.Current.CancellationToken);
         Assert.Equal(1_000, result.Operations + result.Errors);
         Assert.True(result.Errors > 0);
@@ -80,8 +91,12 @@ public sealed class LoadTests
         string page = HtmlReport.Create("a <test>", [result]);
         Assert.Contains("<svg", page, StringComparison.Ordinal);
         Assert.Contains("a &lt;test&gt;", page, StringComparison.Ordinal);
-        Assert.All([result.Target, result.HengeVersion, BenchMachine.Description, result.Date.ToString("yyyy-MM-dd")], fact => Assert.Contains(System.Net.WebUtility.HtmlEncode(fact), page, StringComparison.Ordinal));
-        Assert.All(["<td>reads</td>", "<td>writes</td>", "</b> reads", "</b> writes", "p50", "p90"], part => Assert.Contains(part, page, StringComparison.Ordinal));
+        Assert.All(
+            [result.Target, result.HengeVersion, BenchMachine.Description, result.Date.ToString("yyyy-MM-dd")],
+            fact => Assert.Contains(System.Net.WebUtility.HtmlEncode(fact), page, StringComparison.Ordinal));
+        Assert.All(
+            ["<td>reads</td>", "<td>writes</td>", "</b> reads", "</b> writes", "p50", "p90"],
+            part => Assert.Contains(part, page, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -96,7 +111,8 @@ public sealed class LoadTests
     [Fact]
     public async Task An_open_loop_counts_latency_from_when_an_operation_was_due()
     {
-        // One operation stalls until twenty more have become due; a closed loop would show one slow operation, an open one shows all that waited.
+        // One operation stalls until twenty more have become due; a closed loop would show one slow operation, an open one shows all that
+        // waited.
         var target = new DictionaryTarget { StallFirst = true };
         var options = new LoadOptions { Concurrency = 1, Operations = 20, Rate = 1_000, Keys = 10, WarmUp = TimeSpan.Zero };
         LoadResult result = await new LoadRunner(target, options).RunAsync(null, TestContext.Current.CancellationToken);
@@ -115,7 +131,8 @@ public sealed class LoadTests
 
         public string Name => "dictionary";
 
-        public Task<ILoadConnection> ConnectAsync(int worker, CancellationToken cancellationToken) => Task.FromResult<ILoadConnection>(this);
+        public Task<ILoadConnection> ConnectAsync(int worker, CancellationToken cancellationToken) =>
+            Task.FromResult<ILoadConnection>(this);
 
         public async ValueTask<bool> GetAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken)
         {
@@ -133,7 +150,8 @@ public sealed class LoadTests
             Data[Convert.ToHexString(key.Span)] = value.ToArray();
         }
 
-        public ValueTask<int> ScanAsync(ReadOnlyMemory<byte> start, int limit, CancellationToken cancellationToken) => ValueTask.FromResult(0);
+        public ValueTask<int> ScanAsync(ReadOnlyMemory<byte> start, int limit, CancellationToken cancellationToken) =>
+            ValueTask.FromResult(0);
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -13,8 +13,9 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client.Tests;
 
 /// <summary>
-/// What is read out of each way in which Grpc.Net.Client fails: whether nothing was done or nobody knows. A false "nothing was done" is a lost promise; a false "unknown" a false alarm.
-/// All over real sockets, so that a new version of the library or of the platform cannot say it in another way unseen.
+/// What is read out of each way in which Grpc.Net.Client fails: whether nothing was done or nobody knows. A false "nothing was done" is a
+/// lost promise; a false "unknown" a false alarm. All over real sockets, so that a new version of the library or of the platform cannot say
+/// it in another way unseen.
 /// </summary>
 public sealed class CallFailureTests
 {
@@ -40,7 +41,8 @@ public sealed class CallFailureTests
         return await Assert.ThrowsAnyAsync<HengeException>(async () => await client.PutAsync("k", "v"));
     }
 
-    private static HengeClientOptions To(string address, SslClientAuthenticationOptions? tls = null) => new() { Peers = [address], Tls = tls };
+    private static HengeClientOptions To(string address, SslClientAuthenticationOptions? tls = null) =>
+        new() { Peers = [address], Tls = tls };
 
     private static void AssertUnreachable(AttemptFailedException failure) =>
         Assert.Equal((ErrorCode.Unavailable, AttemptOutcome.NothingDone, true), (failure.Code, failure.Outcome, failure.ConnectionFailed));
@@ -102,8 +104,11 @@ public sealed class CallFailureTests
         using TcpListener silent = new(IPAddress.Loopback, 0);
         silent.Start();
         AttemptFailedException failure = await PutAsync(
-            To(silent.LocalEndpoint.ToString()!, new SslClientAuthenticationOptions()), timeout: TimeSpan.FromMilliseconds(50));
-        Assert.Equal((ErrorCode.DeadlineExceeded, AttemptOutcome.NothingDone, true), (failure.Code, failure.Outcome, failure.ConnectionFailed));
+            To(silent.LocalEndpoint.ToString()!, new SslClientAuthenticationOptions()),
+            timeout: TimeSpan.FromMilliseconds(50));
+        Assert.Equal(
+            (ErrorCode.DeadlineExceeded, AttemptOutcome.NothingDone, true),
+            (failure.Code, failure.Outcome, failure.ConnectionFailed));
     }
 
     [Fact]
@@ -185,7 +190,8 @@ public sealed class CallFailureTests
     [Fact]
     public async Task A_connection_that_goes_away_before_it_has_looked_at_the_request_is_not_called_done()
     {
-        // The library tries it on other connections; what it says in the end does not tell it from one that was looked at, and unknown is never false.
+        // The library tries it on other connections; what it says in the end does not tell it from one that was looked at, and unknown is
+        // never false.
         await using RawHttp2Server server = new(static async (connection, _) =>
         {
             await connection.GoAwayAsync(0, 0);
@@ -299,8 +305,11 @@ public sealed class CallFailureTests
 
     [Fact]
     public void A_connection_that_breaks_before_it_is_used_means_that_nothing_was_done() =>
-        AssertUnreachable(CallFailure.From(
-            new RpcException(new Status(StatusCode.Unavailable, "Error starting gRPC call.", new SocketException((int)SocketError.NotConnected))), "127.0.0.1:1"));
+        AssertUnreachable(
+            CallFailure.From(
+                new RpcException(
+                    new Status(StatusCode.Unavailable, "Error starting gRPC call.", new SocketException((int)SocketError.NotConnected))),
+                "127.0.0.1:1"));
 
     [Fact]
     public async Task A_caller_that_gives_up_gets_its_own_cancellation()

@@ -14,7 +14,13 @@ public sealed class ClientTests
     {
         MemoryStore store = new();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync);
-        await using HengeClient client = new(new HengeClientOptions { Peers = [node.Address], RouteToLeaders = false, UseSessions = sessions });
+        await using HengeClient client = new(
+            new HengeClientOptions
+            {
+                Peers = [node.Address],
+                RouteToLeaders = false,
+                UseSessions = sessions,
+            });
 
         Assert.False((await client.GetAsync("a")).Found);
         PutResult first = await client.PutAsync("a", "1");
@@ -162,7 +168,8 @@ public sealed class ClientTests
     [Fact]
     public void A_setting_that_makes_no_sense_is_named()
     {
-        ArgumentException error = Assert.Throws<ArgumentException>(() => new HengeClient(new HengeClientOptions { MaxBackoff = TimeSpan.Zero }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            new HengeClient(new HengeClientOptions { MaxBackoff = TimeSpan.Zero }));
         Assert.Contains("MaxBackoff", error.Message, StringComparison.Ordinal);
         Assert.Contains("port", Assert.Throws<ArgumentException>(() => new HengeClient("host:99999")).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => new PutOptions { TimeToLive = TimeSpan.Zero });

@@ -26,7 +26,8 @@ public sealed class KeyOrderTests
     {
         MemoryStore store = new();
         int calls = 0;
-        await using FakeNode node = await FakeNode.StartAsync(call => AnswerAsync(call, store, () => Interlocked.Increment(ref calls) % 7 == 1));
+        await using FakeNode node = await FakeNode.StartAsync(call =>
+            AnswerAsync(call, store, () => Interlocked.Increment(ref calls) % 7 == 1));
         await using HengeClient client = new(Options(node, sessions));
 
         List<Task<PutResult>> puts = [];
@@ -47,7 +48,8 @@ public sealed class KeyOrderTests
     {
         MemoryStore store = new();
         int calls = 0;
-        await using FakeNode node = await FakeNode.StartAsync(call => AnswerAsync(call, store, () => Interlocked.Increment(ref calls) % 5 == 1));
+        await using FakeNode node = await FakeNode.StartAsync(call =>
+            AnswerAsync(call, store, () => Interlocked.Increment(ref calls) % 5 == 1));
         await using HengeClient client = new(Options(node, sessions));
         for (int i = 0; i < 50; i++)
         {
@@ -87,8 +89,10 @@ public sealed class KeyOrderTests
         Task<PutResult> late = client.PutAsync("one", "late", new PutOptions { Deadline = TimeSpan.FromMilliseconds(100) }).AsTask();
         using CancellationTokenSource cancel = new();
         Task<PutResult> cancelled = client.PutAsync("one", "cancelled", cancellationToken: cancel.Token).AsTask();
-        Task<TransactionResult> both = client.Transaction()
-            .Then(TransactionOperation.Put("one", "both"), TransactionOperation.Put("three", "both")).CommitAsync(TimeSpan.FromMilliseconds(100));
+        Task<TransactionResult> both = client
+            .Transaction()
+            .Then(TransactionOperation.Put("one", "both"), TransactionOperation.Put("three", "both"))
+            .CommitAsync(TimeSpan.FromMilliseconds(100));
         Assert.True((await client.PutAsync("two", "other")).Succeeded);
 
         await Assert.ThrowsAsync<DeadlineExceededException>(async () => await late);
@@ -109,8 +113,11 @@ public sealed class KeyOrderTests
     {
         MemoryStore store = new();
         ConcurrentQueue<string> seen = [];
-        TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously), voided = new(TaskCreationOptions.RunContinuationsAsynchronously), answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        (ulong Client, ulong Sequence) lost = default, used = default;
+        TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously),
+            voided = new(TaskCreationOptions.RunContinuationsAsynchronously),
+            answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        (ulong Client, ulong Sequence) lost = default,
+            used = default;
         await using FakeNode node = await FakeNode.StartAsync(async call =>
         {
             switch (call.Method)
@@ -165,7 +172,9 @@ public sealed class KeyOrderTests
 
         await using HengeClient client = new(Options(node, sessions));
         using CancellationTokenSource cancel = new();
-        Task<PutResult> first = client.PutAsync("one", "lost", new PutOptions { Deadline = TimeSpan.FromSeconds(cancels ? 60 : 1) }, cancel.Token).AsTask();
+        Task<PutResult> first = client
+            .PutAsync("one", "lost", new PutOptions { Deadline = TimeSpan.FromSeconds(cancels ? 60 : 1) }, cancel.Token)
+            .AsTask();
         await sent.Task;
         if (cancels)
         {
@@ -230,9 +239,14 @@ public sealed class KeyOrderTests
             Wire.SessionResponse response = new();
             foreach (Wire.SessionOperation operation in request.Operations)
             {
-                response.Results.Add(refuses()
-                    ? new Wire.SessionResult { Id = operation.Id, Error = new Wire.Error { Code = (uint)ErrorCode.NotLeader, Message = "not now" } }
-                    : store.Answer(operation));
+                response.Results.Add(
+                    refuses()
+                        ? new Wire.SessionResult
+                        {
+                            Id = operation.Id,
+                            Error = new Wire.Error { Code = (uint)ErrorCode.NotLeader, Message = "not now" },
+                        }
+                        : store.Answer(operation));
             }
 
             await call.WriteAsync(response);

@@ -7,7 +7,8 @@ namespace Henge.Client.Tests;
 /// <summary>Whatever a node answers, the client ends with a clear error, and a write never with a false "nothing was done".</summary>
 public sealed class MalformedAnswerTests
 {
-    public static TheoryData<string> Kinds => ["no status", "no message", "two messages", "cut short", "not protobuf", "bad flag", "too long", "bad status", "http 500", "html"];
+    public static TheoryData<string> Kinds =>
+        ["no status", "no message", "two messages", "cut short", "not protobuf", "bad flag", "too long", "bad status", "http 500", "html"];
 
     private static async Task AnswerAsync(FakeCall call, string kind)
     {

@@ -96,7 +96,8 @@ public sealed class OutcomeTests
             await Task.Yield();
         }
 
-        // The stream takes what the connection has room for; until that is full a small one may still go out, and then its outcome is unknown.
+        // The stream takes what the connection has room for; until that is full a small one may still go out, and then its outcome is
+        // unknown.
         List<string> unsent = [];
         for (int i = 0; unsent.Count < 2; i++)
         {

@@ -42,7 +42,8 @@ public sealed class RetryTests
     {
         MemoryStore store = new();
         await using FakeNode leader = await FakeNode.StartAsync(store.HandleAsync);
-        await using FakeNode follower = await FakeNode.StartAsync(call => call.WriteAsync(new Wire.PutResponse { LeaderHint = leader.Address }));
+        await using FakeNode follower = await FakeNode.StartAsync(call =>
+            call.WriteAsync(new Wire.PutResponse { LeaderHint = leader.Address }));
         using HengeClient client = new(Options(follower));
 
         Assert.True((await client.PutAsync("a", "1")).Succeeded);

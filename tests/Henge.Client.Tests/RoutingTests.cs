@@ -7,7 +7,11 @@ namespace Henge.Client.Tests;
 
 public sealed class RoutingTests
 {
-    private static Wire.TopologyResponse Topology(ulong epoch, int shards, Func<int, string> leader, params (string Name, string Address)[] nodes)
+    private static Wire.TopologyResponse Topology(
+        ulong epoch,
+        int shards,
+        Func<int, string> leader,
+        params (string Name, string Address)[] nodes)
     {
         Wire.TopologyResponse topology = new() { Epoch = epoch, ShardCount = (uint)shards };
         topology.Nodes.AddRange(nodes.Select(n => new Wire.NodeInfo { NodeId = n.Name, Address = n.Address }));

@@ -19,12 +19,31 @@ public sealed class SessionAllocationTests
         Router router = new(options);
         RetryBudget budget = new(options.RetryBudget, options.TimeProvider);
         WriteLanes lanes = new();
-        using SessionDispatcher dispatcher = new(transport, router, new RequestRunner(transport, router, budget, options), budget, lanes, new KeyTurns(), voider: null, options);
+        using SessionDispatcher dispatcher = new(
+            transport,
+            router,
+            new RequestRunner(transport, router, budget, options),
+            budget,
+            lanes,
+            new KeyTurns(),
+            voider: null,
+            options);
         CallTable table = new();
         SessionBuffer buffer = new();
         byte[] value = new byte[ValueBytes];
-        byte[] getAnswer = new Wire.SessionResult { Get = new Wire.GetResponse { Found = true, Value = ByteString.CopyFrom(value), Version = 1UL << 50 } }.ToByteArray();
-        byte[] putAnswer = new Wire.SessionResult { Put = new Wire.PutResponse { Success = true, Version = 1UL << 50 } }.ToByteArray();
+        byte[] getAnswer = new Wire.SessionResult
+        {
+            Get = new Wire.GetResponse
+            {
+                Found = true,
+                Value = ByteString.CopyFrom(value),
+                Version = 1UL << 50,
+            },
+        }.ToByteArray();
+        byte[] putAnswer = new Wire.SessionResult
+        {
+            Put = new Wire.PutResponse { Success = true, Version = 1UL << 50 },
+        }.ToByteArray();
 
         void Operate()
         {

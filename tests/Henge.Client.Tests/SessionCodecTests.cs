@@ -64,7 +64,14 @@ public sealed class SessionCodecTests
                     expected.Delete.SessionFlags = call.Number.Flags;
                     break;
                 default:
-                    expected.Txn = call.Txn = new Wire.TxnRequest { ClientId = 7, Compare = { new Wire.Compare { Key = WireMapping.Bytes(call.Key), Exists = true } } };
+                    expected.Txn = call.Txn = new Wire.TxnRequest
+                    {
+                        ClientId = 7,
+                        Compare =
+                        {
+                            new Wire.Compare { Key = WireMapping.Bytes(call.Key), Exists = true },
+                        },
+                    };
                     break;
             }
 
@@ -80,7 +87,14 @@ public sealed class SessionCodecTests
     public void Answers_of_the_generated_writer_are_read_as_they_were_meant()
     {
         Random random = new(2);
-        Wire.KeyValue Pair() => new() { Key = ByteString.CopyFrom(Random(random, 50)), Value = ByteString.CopyFrom(Random(random, 50)), Version = Number(random), TtlRemainingMs = random.Next(5) };
+        Wire.KeyValue Pair() =>
+            new()
+            {
+                Key = ByteString.CopyFrom(Random(random, 50)),
+                Value = ByteString.CopyFrom(Random(random, 50)),
+                Version = Number(random),
+                TtlRemainingMs = random.Next(5),
+            };
         for (int round = 0; round < 2000; round++)
         {
             Wire.SessionResult result = new() { Id = Number(random) };
@@ -88,15 +102,33 @@ public sealed class SessionCodecTests
             switch (random.Next(4))
             {
                 case 0:
-                    result.Get = new Wire.GetResponse { Found = random.Next(4) > 0, Value = ByteString.CopyFrom(Random(random, 300)), Version = Number(random), TtlRemainingMs = random.Next(3) };
+                    result.Get = new Wire.GetResponse
+                    {
+                        Found = random.Next(4) > 0,
+                        Value = ByteString.CopyFrom(Random(random, 300)),
+                        Version = Number(random),
+                        TtlRemainingMs = random.Next(3),
+                    };
                     call.Kind = SessionCallKind.Get;
                     break;
                 case 1:
-                    result.Put = new Wire.PutResponse { Success = random.Next(2) == 0, Version = Number(random), LeaderHint = "x:1", Previous = random.Next(2) == 0 ? null : Pair() };
+                    result.Put = new Wire.PutResponse
+                    {
+                        Success = random.Next(2) == 0,
+                        Version = Number(random),
+                        LeaderHint = "x:1",
+                        Previous = random.Next(2) == 0 ? null : Pair(),
+                    };
                     call.Kind = SessionCallKind.Put;
                     break;
                 case 2:
-                    result.Delete = new Wire.DeleteResponse { Success = random.Next(2) == 0, ConditionFailed = random.Next(2) == 0, Version = Number(random), Previous = random.Next(2) == 0 ? null : Pair() };
+                    result.Delete = new Wire.DeleteResponse
+                    {
+                        Success = random.Next(2) == 0,
+                        ConditionFailed = random.Next(2) == 0,
+                        Version = Number(random),
+                        Previous = random.Next(2) == 0 ? null : Pair(),
+                    };
                     call.Kind = SessionCallKind.Delete;
                     break;
                 default:
@@ -113,16 +145,30 @@ public sealed class SessionCodecTests
             {
                 case SessionCallKind.Get:
                     GetResult get = WireMapping.FromWire(result.Get);
-                    Assert.Equal((get.Found, get.Version, get.TimeToLive), (call.GetResult.Found, call.GetResult.Version, call.GetResult.TimeToLive));
+                    Assert.Equal(
+                        (get.Found, get.Version, get.TimeToLive),
+                        (call.GetResult.Found, call.GetResult.Version, call.GetResult.TimeToLive));
                     Assert.Equal(get.Value.ToArray(), call.GetResult.Value.ToArray());
                     break;
                 case SessionCallKind.Put:
                     PutResult put = WireMapping.FromWire(result.Put);
-                    Assert.Equal((put.Succeeded, put.Version, put.Previous?.KeyText, put.Previous?.TimeToLive), (call.PutResult.Succeeded, call.PutResult.Version, call.PutResult.Previous?.KeyText, call.PutResult.Previous?.TimeToLive));
+                    Assert.Equal(
+                        (put.Succeeded, put.Version, put.Previous?.KeyText, put.Previous?.TimeToLive),
+                        (
+                            call.PutResult.Succeeded,
+                            call.PutResult.Version,
+                            call.PutResult.Previous?.KeyText,
+                            call.PutResult.Previous?.TimeToLive));
                     break;
                 case SessionCallKind.Delete:
                     DeleteResult delete = WireMapping.FromWire(result.Delete);
-                    Assert.Equal((delete.Deleted, delete.ConditionFailed, delete.Version, delete.Previous?.ValueText), (call.DeleteResult.Deleted, call.DeleteResult.ConditionFailed, call.DeleteResult.Version, call.DeleteResult.Previous?.ValueText));
+                    Assert.Equal(
+                        (delete.Deleted, delete.ConditionFailed, delete.Version, delete.Previous?.ValueText),
+                        (
+                            call.DeleteResult.Deleted,
+                            call.DeleteResult.ConditionFailed,
+                            call.DeleteResult.Version,
+                            call.DeleteResult.Previous?.ValueText));
                     break;
                 default:
                     Assert.Equal(result.Txn.Version, call.TxnResult!.Version.Value);
@@ -135,7 +181,17 @@ public sealed class SessionCodecTests
     public void Damaged_answers_are_refused_and_never_read_beyond_their_end()
     {
         Random random = new(3);
-        byte[] good = new Wire.SessionResult { Id = 5, Get = new Wire.GetResponse { Found = true, Value = ByteString.CopyFromUtf8("value"), Version = 77, TtlRemainingMs = 9 } }.ToByteArray();
+        byte[] good = new Wire.SessionResult
+        {
+            Id = 5,
+            Get = new Wire.GetResponse
+            {
+                Found = true,
+                Value = ByteString.CopyFromUtf8("value"),
+                Version = 77,
+                TtlRemainingMs = 9,
+            },
+        }.ToByteArray();
         int refused = 0;
         for (int round = 0; round < 20_000; round++)
         {

@@ -162,7 +162,15 @@ public sealed class SessionTests
                 foreach (Wire.SessionOperation operation in request.Operations)
                 {
                     response.Results.Add(operation.Get?.Key.ToStringUtf8() == "bad"
-                        ? new Wire.SessionResult { Id = operation.Id, Error = new Wire.Error { Code = (uint)ErrorCode.HistoryGone, Message = "gone" } }
+                        ? new Wire.SessionResult
+                        {
+                            Id = operation.Id,
+                            Error = new Wire.Error
+                            {
+                                Code = (uint)ErrorCode.HistoryGone,
+                                Message = "gone"
+                            }
+                        }
                         : store.Answer(operation));
                 }
 
@@ -286,7 +294,15 @@ public sealed class SessionTests
                     // The late answer goes out before the one that reuses its place.
                     while (held.TryDequeue(out Wire.SessionOperation? late))
                     {
-                        response.Results.Add(new Wire.SessionResult { Id = late.Id, Get = new Wire.GetResponse { Found = true, Value = ByteString.CopyFromUtf8("late") } });
+                        response.Results.Add(new Wire.SessionResult
+                        {
+                            Id = late.Id,
+                            Get = new Wire.GetResponse
+                            {
+                                Found = true,
+                                Value = ByteString.CopyFromUtf8("late")
+                            }
+                        });
                     }
 
                     response.Results.Add(store.Answer(operation));
@@ -336,7 +352,12 @@ public sealed class SessionTests
         await using HengeClient client = new(options);
         byte[] value = new byte[50_000];
 
-        Task<PutResult>[] puts = [.. Enumerable.Range(0, 40).Select(i => client.PutAsync($"k{i}", value, new PutOptions { Deadline = TimeSpan.FromMilliseconds(500) }).AsTask())];
+        Task<PutResult>[] puts =
+        [
+            .. Enumerable
+                .Range(0, 40)
+                .Select(i => client.PutAsync($"k{i}", value, new PutOptions { Deadline = TimeSpan.FromMilliseconds(500) }).AsTask()),
+        ];
         await Task.WhenAll(puts.Select(async p => await Record.ExceptionAsync(() => p)));
 
         Assert.Contains(puts, p => p.Exception?.InnerException is ResourceExhaustedException);

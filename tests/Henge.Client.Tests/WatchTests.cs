@@ -50,7 +50,9 @@ public sealed class WatchTests
         }
 
         List<string> seen = [];
-        await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { StartVersion = new Core.Version(1), Range = KeyRange.Prefix("k") }))
+        await foreach (
+            WatchEvent watchEvent in client.WatchAsync(
+                new WatchOptions { StartVersion = new Core.Version(1), Range = KeyRange.Prefix("k") }))
         {
             seen.Add(watchEvent.ValueText);
             if (seen.Count == events)
@@ -101,7 +103,14 @@ public sealed class WatchTests
             await call.ReadAsync(Wire.WatchRequest.Parser);
             if (Interlocked.Increment(ref calls) == 1)
             {
-                await call.WriteAsync(new Wire.WatchEvent { Key = ByteString.CopyFromUtf8("a"), Version = 5, EventType = "PUT", ResumeToken = ByteString.CopyFromUtf8("t") });
+                await call.WriteAsync(
+                    new Wire.WatchEvent
+                    {
+                        Key = ByteString.CopyFromUtf8("a"),
+                        Version = 5,
+                        EventType = "PUT",
+                        ResumeToken = ByteString.CopyFromUtf8("t"),
+                    });
                 call.Fail(ErrorCode.Stopping);
             }
             else
@@ -134,7 +143,8 @@ public sealed class WatchTests
 
         await Assert.ThrowsAsync<UnavailableException>(async () =>
         {
-            await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { ReconnectTimeout = TimeSpan.FromMilliseconds(50) }))
+            await foreach (
+                WatchEvent watchEvent in client.WatchAsync(new WatchOptions { ReconnectTimeout = TimeSpan.FromMilliseconds(50) }))
             {
                 Assert.Fail($"There is nobody who could have sent {watchEvent}.");
             }
@@ -169,7 +179,14 @@ public sealed class WatchTests
         await using FakeNode node = await FakeNode.StartAsync(async call =>
         {
             await call.ReadAsync(Wire.WatchRequest.Parser);
-            await call.WriteAsync(new Wire.WatchEvent { Key = ByteString.CopyFromUtf8("a"), Version = 5, EventType = "PUT", ResumeToken = ByteString.CopyFromUtf8("t") });
+            await call.WriteAsync(
+                new Wire.WatchEvent
+                {
+                    Key = ByteString.CopyFromUtf8("a"),
+                    Version = 5,
+                    EventType = "PUT",
+                    ResumeToken = ByteString.CopyFromUtf8("t"),
+                });
             await call.HangAsync();
             gone.SetResult();
         });

@@ -17,7 +17,9 @@ public sealed class WriteLanesTests
             {
                 WriteNumber number = lanes.Rent(0);
                 Assert.True(given.Add((number.ClientId, number.Sequence)));
-                Assert.All(underWay.Where(o => o.Lane == number.Lane), o => Assert.InRange(number.Sequence, o.Sequence + 1, o.Sequence + WriteLane.Span - 1));
+                Assert.All(
+                    underWay.Where(o => o.Lane == number.Lane),
+                    o => Assert.InRange(number.Sequence, o.Sequence + 1, o.Sequence + WriteLane.Span - 1));
                 underWay.Add(number);
                 most = Math.Max(most, underWay.Count);
             }

@@ -7,17 +7,27 @@ public sealed class PlacementTests
     private static string[] Names(int count) => [.. Enumerable.Range(1, count).Select(static i => $"node{i}")];
 
     private static Dictionary<string, int> Loads(Placement placement) =>
-        Enumerable.Range(0, placement.ShardCount).SelectMany(s => placement.ReplicasOf(new ShardId((uint)s))).GroupBy(static m => m).ToDictionary(static g => g.Key, static g => g.Count());
+        Enumerable
+            .Range(0, placement.ShardCount)
+            .SelectMany(s => placement.ReplicasOf(new ShardId((uint)s)))
+            .GroupBy(static m => m)
+            .ToDictionary(static g => g.Key, static g => g.Count());
 
     private static Dictionary<string, int> Leads(Placement placement) =>
-        Enumerable.Range(0, placement.ShardCount).Select(s => placement.ReplicasOf(new ShardId((uint)s))[0]).GroupBy(static m => m).ToDictionary(static g => g.Key, static g => g.Count());
+        Enumerable
+            .Range(0, placement.ShardCount)
+            .Select(s => placement.ReplicasOf(new ShardId((uint)s))[0])
+            .GroupBy(static m => m)
+            .ToDictionary(static g => g.Key, static g => g.Count());
 
     [Fact]
     public void A_point_is_the_low_end_of_the_digest()
     {
         // SHA-256("node1#0"), last four bytes, by sha256sum.
         byte[] digest = System.Security.Cryptography.SHA256.HashData("node1#0"u8);
-        Assert.Equal(new System.Numerics.BigInteger(digest, isUnsigned: true, isBigEndian: true) % (1L << 32), HashRing.PointOf("node1", 0));
+        Assert.Equal(
+            new System.Numerics.BigInteger(digest, isUnsigned: true, isBigEndian: true) % (1L << 32),
+            HashRing.PointOf("node1", 0));
     }
 
     [Fact]
@@ -37,8 +47,22 @@ public sealed class PlacementTests
     public void Clockwise_agrees_with_a_slow_search()
     {
         var ring = new HashRing(Names(4));
-        (uint Point, string Name)[] points = [.. Names(4).SelectMany(n => Enumerable.Range(0, HashRing.PointsPerMember).Select(i => (HashRing.PointOf(n, i), n))).Order()];
-        foreach (uint position in new[] { 0u, 1u, points[0].Point, points[7].Point, points[7].Point + 1, points[^1].Point, points[^1].Point + 1, uint.MaxValue })
+        (uint Point, string Name)[] points =
+        [
+            .. Names(4).SelectMany(n => Enumerable.Range(0, HashRing.PointsPerMember).Select(i => (HashRing.PointOf(n, i), n))).Order(),
+        ];
+        foreach (
+            uint position in new[]
+            {
+                0u,
+                1u,
+                points[0].Point,
+                points[7].Point,
+                points[7].Point + 1,
+                points[^1].Point,
+                points[^1].Point + 1,
+                uint.MaxValue,
+            })
         {
             string[] expected = [.. points.Where(p => p.Point >= position).Concat(points).Select(static p => p.Name).Distinct()];
             Assert.Equal(expected, ring.Clockwise(position));
@@ -129,7 +153,9 @@ public sealed class PlacementTests
         for (int members = 2; members <= 6; members++)
         {
             placement = placement.Change(map, new HashRing(Names(members)), 3);
-            Assert.All(Enumerable.Range(0, 16), s => Assert.Equal(Math.Min(3, members), placement.ReplicasOf(new ShardId((uint)s)).Distinct().Count()));
+            Assert.All(
+                Enumerable.Range(0, 16),
+                s => Assert.Equal(Math.Min(3, members), placement.ReplicasOf(new ShardId((uint)s)).Distinct().Count()));
             Dictionary<string, int> loads = Loads(placement);
             Assert.Equal(members, loads.Count);
             Assert.InRange(loads.Values.Max() - loads.Values.Min(), 0, 3);

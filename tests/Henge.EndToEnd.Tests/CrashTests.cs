@@ -32,14 +32,19 @@ public sealed class CrashTests
             node.Kill(0);
             await killed.CancelAsync();
             await Task.WhenAll(writers);
-            TestContext.Current.TestOutputHelper.WriteLine($"round {round}: killed after {acknowledged.Count - before} acknowledged writes");
+            TestContext.Current.TestOutputHelper.WriteLine(
+                $"round {round}: killed after {acknowledged.Count - before} acknowledged writes");
         }
 
         await node.StartAllAsync();
         await CheckAsync(node, acknowledged, limit.Token);
     }
 
-    private static async Task WriteAsync(ClusterProcesses node, string name, ConcurrentDictionary<string, ulong> acknowledged, CancellationToken cancel)
+    private static async Task WriteAsync(
+        ClusterProcesses node,
+        string name,
+        ConcurrentDictionary<string, ulong> acknowledged,
+        CancellationToken cancel)
     {
         using HengeClient client = node.Client();
         for (int sequence = 0; !cancel.IsCancellationRequested; sequence++)

@@ -27,7 +27,8 @@ public sealed class ElectionTests
 
             // Two leaders of one term would be a broken promise, at whatever moment.
             foreach (IGrouping<(uint, ulong), (Wire.ShardStatus Shard, string Node)> term in states
-                .SelectMany(static s => s.Shards.Where(static r => r.Role == "leader").Select(r => (r, s.NodeId))).GroupBy(static l => (l.r.Shard, l.r.Term)))
+                .SelectMany(static s => s.Shards.Where(static r => r.Role == "leader").Select(r => (r, s.NodeId))).GroupBy(static l =>
+                    (l.r.Shard, l.r.Term)))
             {
                 Assert.True(term.Count() == 1, $"Shard {term.Key.Item1} has {term.Count()} leaders in term {term.Key.Item2}.");
             }
@@ -35,10 +36,12 @@ public sealed class ElectionTests
             return Enumerable.Range(0, ClusterProcesses.Shards).All(shard =>
             {
                 Wire.ShardStatus[] replicas = [.. states.SelectMany(static s => s.Shards).Where(r => r.Shard == shard)];
-                return replicas.Length == 3 && replicas.Count(static r => r.Role == "leader") == 1 && replicas.All(r => r.LeaderId.Length > 0 && r.LeaderId == replicas[0].LeaderId);
+                return replicas.Length == 3 && replicas.Count(static r => r.Role == "leader") == 1 && replicas.All(r =>
+                    r.LeaderId.Length > 0 && r.LeaderId == replicas[0].LeaderId);
             });
         });
         TestContext.Current.TestOutputHelper!.WriteLine(string.Create(
-            CultureInfo.InvariantCulture, $"one leader for each of {ClusterProcesses.Shards} shards {Stopwatch.GetElapsedTime(listening).TotalMilliseconds:F0} ms after the last node listened"));
+            CultureInfo.InvariantCulture, $"one leader for each of {ClusterProcesses.Shards} shards "
+                + $"{Stopwatch.GetElapsedTime(listening).TotalMilliseconds:F0} ms after the last node listened"));
     }
 }

@@ -29,11 +29,15 @@ public sealed class FailoverTests
             long killed = Stopwatch.GetTimestamp();
             cluster.Kill(leader);
             KeyOperation? first = null;
-            await cluster.UntilAsync("a write is acknowledged again", () =>
-            {
-                first = recorder.Operations.Where(o => o is { Action: KeyAction.Write, Outcome: KeyOutcome.Ok } && o.Call > killed).MinBy(static o => o.Return);
-                return Task.FromResult(first is not null);
-            });
+            await cluster.UntilAsync(
+                "a write is acknowledged again",
+                () =>
+                {
+                    first = recorder
+                        .Operations.Where(o => o is { Action: KeyAction.Write, Outcome: KeyOutcome.Ok } && o.Call > killed)
+                        .MinBy(static o => o.Return);
+                    return Task.FromResult(first is not null);
+                });
             outagesMs.Add(Stopwatch.GetElapsedTime(killed, first!.Return).TotalMilliseconds);
             cluster.Start(leader);
             await cluster.WaitReadyAsync(cluster.All);
@@ -46,9 +50,12 @@ public sealed class FailoverTests
         await recorder.CheckNothingLostAsync(client, limit.Token);
         await cluster.WaitEqualAsync();
         outagesMs.Sort();
-        TestContext.Current.TestOutputHelper!.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{outagesMs.Count} leaders killed; to the next acknowledged write: median {outagesMs[outagesMs.Count / 2]:F0} ms, worst {outagesMs[^1]:F0} ms; {recorder.Acknowledged} writes acknowledged, {recorder.Operations.Count()} operations checked"));
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{outagesMs.Count} leaders killed; to the next acknowledged write: median {outagesMs[outagesMs.Count / 2]:F0} ms, worst "
+                    + $"{outagesMs[^1]:F0} ms; {recorder.Acknowledged} writes acknowledged, {recorder.Operations.Count()} operations "
+                    + $"checked"));
     }
 
     [Fact]
@@ -63,11 +70,26 @@ public sealed class FailoverTests
         int[] others = [.. cluster.All.Where(n => n != leader)];
         Task[] writers = [.. Enumerable.Range(0, 2).Select(c => WriteAsync(cluster, recorder, c, others, enough.Token))];
 
-        // They ask nobody but the leader, and patiently: what they sent while it stood still is answered when it goes on, and that is where old values would show.
+        // They ask nobody but the leader, and patiently: what they sent while it stood still is answered when it goes on, and that is where
+        // old values would show.
         long answered = 0;
-        Task[] readers = [.. Enumerable.Range(0, 4).Select(c => ReadAsync(
-            cluster, recorder, 10 + c, leader, c % 2 == 0 ? ReadConsistency.Linearizable : ReadConsistency.Lease, () => Interlocked.Increment(ref answered), enough.Token))];
-        await cluster.UntilAsync("the load runs", () => Task.FromResult(recorder.Acknowledged >= 20 && Interlocked.Read(ref answered) >= 50));
+        Task[] readers =
+        [
+            .. Enumerable
+                .Range(0, 4)
+                .Select(c =>
+                    ReadAsync(
+                        cluster,
+                        recorder,
+                        10 + c,
+                        leader,
+                        c % 2 == 0 ? ReadConsistency.Linearizable : ReadConsistency.Lease,
+                        () => Interlocked.Increment(ref answered),
+                        enough.Token)),
+        ];
+        await cluster.UntilAsync(
+            "the load runs",
+            () => Task.FromResult(recorder.Acknowledged >= 20 && Interlocked.Read(ref answered) >= 50));
         cluster[leader].Pause();
         long paused = Stopwatch.GetTimestamp();
         try
@@ -84,7 +106,9 @@ public sealed class FailoverTests
         }
 
         long answeredBefore = Interlocked.Read(ref answered);
-        await cluster.UntilAsync("the readers have been answered again", () => Task.FromResult(Interlocked.Read(ref answered) >= answeredBefore + 100));
+        await cluster.UntilAsync(
+            "the readers have been answered again",
+            () => Task.FromResult(Interlocked.Read(ref answered) >= answeredBefore + 100));
         await enough.CancelAsync();
         await Task.WhenAll([.. writers, .. readers]);
         recorder.CheckLinearizable();
@@ -101,10 +125,23 @@ public sealed class FailoverTests
     }
 
     private static async Task ReadAsync(
-        ClusterProcesses cluster, Recorder recorder, int number, int node, ReadConsistency consistency, Action onAnswer, CancellationToken cancel)
+        ClusterProcesses cluster,
+        Recorder recorder,
+        int number,
+        int node,
+        ReadConsistency consistency,
+        Action onAnswer,
+        CancellationToken cancel)
     {
         TimeSpan patience = TimeSpan.FromSeconds(10);
-        using HengeClient client = cluster.Client(new HengeClientOptions { RouteToLeaders = false, AttemptTimeout = patience, DefaultDeadline = patience }, node);
+        using HengeClient client = cluster.Client(
+            new HengeClientOptions
+            {
+                RouteToLeaders = false,
+                AttemptTimeout = patience,
+                DefaultDeadline = patience,
+            },
+            node);
         using PeriodicTimer pace = Load.Pace();
         while (await Load.TickAsync(pace, cancel))
         {

@@ -45,7 +45,13 @@ public sealed class FoundingTests
         arguments[Array.IndexOf(arguments, "--shards") + 1] = "5";
         using HengeProcess first = HengeProcess.Start(arguments);
         cluster.Start(1, 2);
-        using HengeClient alone = new(new HengeClientOptions { Peers = [cluster.Addresses[0]], RouteToLeaders = false, DefaultDeadline = TimeSpan.FromSeconds(1) });
+        using HengeClient alone = new(
+            new HengeClientOptions
+            {
+                Peers = [cluster.Addresses[0]],
+                RouteToLeaders = false,
+                DefaultDeadline = TimeSpan.FromSeconds(1),
+            });
         await Assert.ThrowsAnyAsync<HengeException>(() => alone.PutAsync("key", "lost", cancellationToken: limit.Token).AsTask());
         await cluster.WaitReadyAsync(1, 2);
         Assert.NotEqual(0, await first.WaitForExitAsync(limit.Token));
@@ -53,7 +59,9 @@ public sealed class FoundingTests
 
         // It ends as soon as it has heard of the cluster from one of the others.
         Wire.StatusResponse[] status = [await cluster.StatusAsync(1), await cluster.StatusAsync(2)];
-        Assert.Contains(status.SelectMany(static s => s.RefusedPeers), static r => r.StartsWith("n1: shards is 4 here and 5 there", StringComparison.Ordinal));
+        Assert.Contains(
+            status.SelectMany(static s => s.RefusedPeers),
+            static r => r.StartsWith("n1: shards is 4 here and 5 there", StringComparison.Ordinal));
         Assert.Contains("Refused n1: shards is 4 here and 5 there", cluster[1].Printed + cluster[2].Printed, StringComparison.Ordinal);
 
         using HengeClient client = cluster.Client(null, 1, 2);
@@ -78,9 +86,14 @@ public sealed class FoundingTests
         await cluster.WaitReadyAsync(1, 2);
 
         // It ends when it hears of the cluster that should be its own before it has made one by itself.
-        await cluster.UntilAsync("both sides say why", () => Task.FromResult(
-            (alone.Printed.Contains("Refused n2: cluster is", StringComparison.Ordinal) || alone.Printed.Contains("Refused n3: cluster is", StringComparison.Ordinal))
-            && (cluster[1].Printed + cluster[2].Printed).Contains("Refused n1: cluster is", StringComparison.Ordinal)));
+        await cluster.UntilAsync(
+            "both sides say why",
+            () =>
+                Task.FromResult(
+                    (
+                        alone.Printed.Contains("Refused n2: cluster is", StringComparison.Ordinal)
+                        || alone.Printed.Contains("Refused n3: cluster is", StringComparison.Ordinal)
+                    ) && (cluster[1].Printed + cluster[2].Printed).Contains("Refused n1: cluster is", StringComparison.Ordinal)));
         using HengeClient client = cluster.Client(null, 1, 2);
         Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
     }

@@ -20,8 +20,11 @@ public sealed class MajorityTests
         // A stale read is of what a node has applied, and that a write is committed reaches followers after its answer.
         using (HengeClient left = cluster.Client(null, 0))
         {
-            await cluster.UntilAsync("the one that will be left has applied the write", async () =>
-                (await left.GetAsync("kept", new GetOptions { Consistency = ReadConsistency.Stale }, limit.Token)).Version == first.Version);
+            await cluster.UntilAsync(
+                "the one that will be left has applied the write",
+                async () =>
+                    (await left.GetAsync("kept", new GetOptions { Consistency = ReadConsistency.Stale }, limit.Token)).Version
+                    == first.Version);
         }
 
         cluster.Kill(1, 2);
@@ -37,7 +40,8 @@ public sealed class MajorityTests
                     async () => await left.PutAsync("refused", "never", new PutOptions { Deadline = patience }, limit.Token));
                 Assert.InRange(watch.Elapsed, TimeSpan.Zero, patience + TimeSpan.FromSeconds(3));
 
-                // Where the machine is so slow that the node's answer comes later than it said, the client must be in doubt, and tries again.
+                // Where the machine is so slow that the node's answer comes later than it said, the client must be in doubt, and tries
+                // again.
                 Assert.True(error is UnavailableException or UnknownOutcomeException, error.ToString());
                 doubted |= error is UnknownOutcomeException;
                 return error is UnavailableException;
@@ -81,7 +85,9 @@ public sealed class MajorityTests
         cluster.Start(follower);
         await cluster.WaitReadyAsync(follower);
         await cluster.WaitEqualAsync();
-        using HengeClient own = cluster.Client(new HengeClientOptions { RouteToLeaders = false, Consistency = ReadConsistency.Stale }, follower);
+        using HengeClient own = cluster.Client(
+            new HengeClientOptions { RouteToLeaders = false, Consistency = ReadConsistency.Stale },
+            follower);
         for (int i = 0; i < 100; i++)
         {
             Assert.Equal($"value {i}", (await own.GetAsync($"{{away}}:{i}", cancellationToken: limit.Token)).Text);

@@ -62,7 +62,8 @@ public sealed class OrderTests
             versions += values.Count;
         }
 
-        TestContext.Current.TestOutputHelper!.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{versions} versions of {keys.Count} keys stand in order"));
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"{versions} versions of {keys.Count} keys stand in order"));
     }
 
     [Fact]
@@ -83,8 +84,14 @@ public sealed class OrderTests
         });
     }
 
-    /// <summary>Calls writes one behind the other, some of them under way at a time, and reads now and then what it has just written.</summary>
-    private static async Task BySdkAsync(ClusterProcesses cluster, string key, ConcurrentDictionary<string, long> acknowledged, CancellationToken cancel)
+    /// <summary>
+    /// Calls writes one behind the other, some of them under way at a time, and reads now and then what it has just written.
+    /// </summary>
+    private static async Task BySdkAsync(
+        ClusterProcesses cluster,
+        string key,
+        ConcurrentDictionary<string, long> acknowledged,
+        CancellationToken cancel)
     {
         using HengeClient client = cluster.Client();
         Queue<Task> underWay = [];
@@ -140,7 +147,11 @@ public sealed class OrderTests
 
     /// <summary>Pipelines SET over a connection, to another node whenever it breaks; each connection has a key of its own.</summary>
     private static async Task ByRespAsync(
-        ClusterProcesses cluster, string writer, ConcurrentDictionary<string, long> acknowledged, ConcurrentDictionary<string, bool> keys, CancellationToken cancel)
+        ClusterProcesses cluster,
+        string writer,
+        ConcurrentDictionary<string, long> acknowledged,
+        ConcurrentDictionary<string, bool> keys,
+        CancellationToken cancel)
     {
         long value = 0;
         for (int turn = 0; !cancel.IsCancellationRequested; turn++)
@@ -190,7 +201,8 @@ public sealed class OrderTests
             }
             catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
             {
-                // A write whose connection broke may still be on its way, and another connection has no order with it: the next one writes another key.
+                // A write whose connection broke may still be on its way, and another connection has no order with it: the next one writes
+                // another key.
                 await Task.Yield();
             }
         }

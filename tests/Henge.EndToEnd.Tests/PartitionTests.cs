@@ -29,16 +29,25 @@ public sealed class PartitionTests
         long byThree = 0;
         Task[] load =
         [
-            .. Enumerable.Range(0, 2).Select(c => Load.MixedAsync(cluster, recorder, c, Through(), two, () => Interlocked.Increment(ref byTwo), enough.Token)),
-            .. Enumerable.Range(2, 4).Select(c => Load.MixedAsync(cluster, recorder, c, Through(), three, () => Interlocked.Increment(ref byThree), enough.Token)),
+            .. Enumerable
+                .Range(0, 2)
+                .Select(c => Load.MixedAsync(cluster, recorder, c, Through(), two, () => Interlocked.Increment(ref byTwo), enough.Token)),
+            .. Enumerable
+                .Range(2, 4)
+                .Select(c =>
+                    Load.MixedAsync(cluster, recorder, c, Through(), three, () => Interlocked.Increment(ref byThree), enough.Token)),
         ];
-        await cluster.UntilAsync("both sides take writes", () => Task.FromResult(Interlocked.Read(ref byTwo) >= 20 && Interlocked.Read(ref byThree) >= 20));
+        await cluster.UntilAsync(
+            "both sides take writes",
+            () => Task.FromResult(Interlocked.Read(ref byTwo) >= 20 && Interlocked.Read(ref byThree) >= 20));
 
         network.Split(two, three);
         long cut = Stopwatch.GetTimestamp();
 
         // Answers of before the cut may still be on their way to clients, and theirs to us.
-        await cluster.UntilAsync("the two know that they cannot serve", async () => !await cluster.IsReadyAsync(two[0]) && !await cluster.IsReadyAsync(two[1]));
+        await cluster.UntilAsync(
+            "the two know that they cannot serve",
+            async () => !await cluster.IsReadyAsync(two[0]) && !await cluster.IsReadyAsync(two[1]));
         await cluster.LeaderAsync(Load.Keys[0], three);
         long byTwoBefore = Interlocked.Read(ref byTwo);
         long byThreeBefore = Interlocked.Read(ref byThree);
@@ -56,8 +65,11 @@ public sealed class PartitionTests
         using HengeClient client = cluster.Client();
         await recorder.CheckNothingLostAsync(client, limit.Token);
         await EqualAsync(cluster, limit.Token);
-        TestContext.Current.TestOutputHelper!.WriteLine(string.Create(
-            CultureInfo.InvariantCulture, $"split for {lastedMs:F0} ms; {recorder.Acknowledged} writes acknowledged, {recorder.Operations.Count()} operations checked"));
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"split for {lastedMs:F0} ms; {recorder.Acknowledged} writes acknowledged, {recorder.Operations.Count()} operations checked"
+            ));
     }
 
     [Theory]
@@ -96,7 +108,10 @@ public sealed class PartitionTests
 
     private static HengeClientOptions Through() => new() { RouteToLeaders = false, DefaultDeadline = Patience };
 
-    /// <summary>Writes by way of some nodes until one is refused as it should be. One that a slow machine leaves in doubt is no proof, and is tried again.</summary>
+    /// <summary>
+    /// Writes by way of some nodes until one is refused as it should be. One that a slow machine leaves in doubt is no proof, and is tried
+    /// again.
+    /// </summary>
     private static async Task UntilRefusedAsync(ClusterProcesses cluster, int[] nodes, CancellationToken cancel)
     {
         using HengeClient client = cluster.Client(Through(), nodes);
@@ -127,7 +142,9 @@ public sealed class PartitionTests
         List<string> contents = [];
         foreach (int node in cluster.All)
         {
-            using HengeClient own = cluster.Client(new HengeClientOptions { RouteToLeaders = false, Consistency = ReadConsistency.Stale }, node);
+            using HengeClient own = cluster.Client(
+                new HengeClientOptions { RouteToLeaders = false, Consistency = ReadConsistency.Stale },
+                node);
             List<string> pairs = [];
             foreach (string key in Load.Keys)
             {

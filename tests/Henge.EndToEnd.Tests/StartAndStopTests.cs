@@ -59,7 +59,9 @@ public sealed class StartAndStopTests
     {
         using CancellationTokenSource limit = Rounds.Limit();
         await using ClusterProcesses node = new(1, limit.Token);
-        using TcpListener other = new(IPAddress.Loopback, int.Parse(node.Addresses[0].Split(':')[1], System.Globalization.CultureInfo.InvariantCulture));
+        using TcpListener other = new(
+            IPAddress.Loopback,
+            int.Parse(node.Addresses[0].Split(':')[1], System.Globalization.CultureInfo.InvariantCulture));
         other.Start();
         await RefusedAsync(node.ArgumentsOf(0), limit.Token, node.Addresses[0], "choose another address with --addr");
         Assert.False(Directory.Exists(node.DataDirectory(0)), "A start that was refused has left a data directory.");
@@ -85,8 +87,8 @@ public sealed class StartAndStopTests
         await using ClusterProcesses cluster = new(3, limit.Token);
         await cluster.StartAllAsync();
 
-        // The others know a directory once it has been written into the catalog, which nothing shows from outside. One that is emptied before that is
-        // as good as new; emptied again, it is not.
+        // The others know a directory once it has been written into the catalog, which nothing shows from outside. One that is emptied
+        // before that is as good as new; emptied again, it is not.
         int? code = null;
         for (int attempt = 0; attempt < 3 && code is null; attempt++)
         {
@@ -108,10 +110,12 @@ public sealed class StartAndStopTests
         // The exit code of a node that ended itself, and not that of one that was killed.
         Assert.True(code == 12, cluster.Report());
 
-        // A leader that remembers what the node had acknowledged may find the loss before the catalog's entry is known: the node then ends on that.
+        // A leader that remembers what the node had acknowledged may find the loss before the catalog's entry is known: the node then ends
+        // on that.
         string printed = cluster[2].Printed;
         Assert.True(
-            printed.Contains("n3 by another data directory", StringComparison.Ordinal) || printed.Contains("synced data is lost", StringComparison.Ordinal),
+            printed.Contains("n3 by another data directory", StringComparison.Ordinal)
+                || printed.Contains("synced data is lost", StringComparison.Ordinal),
             cluster.Report());
         using HengeClient client = cluster.Client();
         Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);

@@ -16,7 +16,16 @@ public sealed class CodecTests
         switch (random.NextUInt64() % 10)
         {
             case 0:
-                return new RequestVote { From = from, To = to, Term = term, IsPreVote = Coin(), IsTransfer = Coin(), LastIndex = new(Number(random)), LastTerm = new(Number(random)) };
+                return new RequestVote
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    IsPreVote = Coin(),
+                    IsTransfer = Coin(),
+                    LastIndex = new(Number(random)),
+                    LastTerm = new(Number(random)),
+                };
             case 1:
                 return new RequestVoteResponse { From = from, To = to, Term = term, IsPreVote = Coin(), IsGranted = Coin() };
             case 2:
@@ -39,7 +48,16 @@ public sealed class CodecTests
                         entries[i] = new Entry(new(prev.Value + 1 + (ulong)i), new(at), kind, data);
                     }
 
-                    return new AppendEntries { From = from, To = to, Term = term, PrevIndex = prev, PrevTerm = prevTerm, Commit = new(Number(random)), Entries = entries };
+                    return new AppendEntries
+                    {
+                        From = from,
+                        To = to,
+                        Term = term,
+                        PrevIndex = prev,
+                        PrevTerm = prevTerm,
+                        Commit = new(Number(random)),
+                        Entries = entries
+                    };
                 }
 
             case 3:
@@ -55,15 +73,47 @@ public sealed class CodecTests
                     HintTerm = isRejected ? new(Number(random)) : default,
                 };
             case 4:
-                return new Heartbeat { From = from, To = to, Term = term, Commit = new(Number(random)), ReadSequence = Number(random), SentTick = Number(random), WantsResponse = Coin() };
+                return new Heartbeat
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    Commit = new(Number(random)),
+                    ReadSequence = Number(random),
+                    SentTick = Number(random),
+                    WantsResponse = Coin(),
+                };
             case 5:
-                return new HeartbeatResponse { From = from, To = to, Term = term, ReadSequence = Number(random), SentTick = Number(random) };
+                return new HeartbeatResponse
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    ReadSequence = Number(random),
+                    SentTick = Number(random),
+                };
             case 6:
-                return new InstallSnapshot { From = from, To = to, Term = term, Index = new(Number(random)), IndexTerm = new(Number(random)), Membership = new([new(1), new(2 + Number(random) / 2)]) };
+                return new InstallSnapshot
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    Index = new(Number(random)),
+                    IndexTerm = new(Number(random)),
+                    Membership = new([new(1), new(2 + Number(random) / 2)]),
+                };
             case 7:
                 return new ReadIndexRequest { From = from, To = to, Term = term, Number = Number(random) };
             case 8:
-                return new ReadIndexResponse { From = from, To = to, Term = term, Number = Number(random), IsFailed = Coin(), Index = new(Number(random)) };
+                return new ReadIndexResponse
+                {
+                    From = from,
+                    To = to,
+                    Term = term,
+                    Number = Number(random),
+                    IsFailed = Coin(),
+                    Index = new(Number(random)),
+                };
             default:
                 return new TimeoutNow { From = from, To = to, Term = term };
         }
@@ -179,7 +229,14 @@ public sealed class CodecTests
     [Fact]
     public void An_entry_with_a_membership_that_cannot_be_read_is_refused()
     {
-        byte[] bytes = Encode(new AppendEntries { From = new(1), To = new(2), Term = new(1), Entries = new[] { new Entry(new(1), new(1), EntryKind.Membership, new byte[] { 9, 9 }) } });
+        byte[] bytes = Encode(
+            new AppendEntries
+            {
+                From = new(1),
+                To = new(2),
+                Term = new(1),
+                Entries = new[] { new Entry(new(1), new(1), EntryKind.Membership, new byte[] { 9, 9 }) },
+            });
         Assert.False(RaftMessageCodec.TryDecode(bytes, out _, out string? error));
         Assert.Contains("membership", error, StringComparison.Ordinal);
     }
@@ -187,8 +244,19 @@ public sealed class CodecTests
     [Fact]
     public void Entries_are_copied_together_so_that_what_was_received_may_be_used_again()
     {
-        Entry[] entries = [new(new(1), new(1), EntryKind.Normal, "hello"u8.ToArray()), new(new(2), new(1), EntryKind.Normal, "world"u8.ToArray())];
-        byte[] bytes = Encode(new AppendEntries { From = new(1), To = new(2), Term = new(1), Entries = entries });
+        Entry[] entries =
+        [
+            new(new(1), new(1), EntryKind.Normal, "hello"u8.ToArray()),
+            new(new(2), new(1), EntryKind.Normal, "world"u8.ToArray()),
+        ];
+        byte[] bytes = Encode(
+            new AppendEntries
+            {
+                From = new(1),
+                To = new(2),
+                Term = new(1),
+                Entries = entries,
+            });
         AppendEntries append = Assert.IsType<AppendEntries>(Decode(bytes));
         Array.Fill(bytes, (byte)0xFF);
         Assert.True(append.Entries.Span[0].Data.Span.SequenceEqual("hello"u8));
@@ -200,7 +268,20 @@ public sealed class CodecTests
 
     [Fact]
     public void A_heartbeat_is_tiny() =>
-        Assert.InRange(Encode(new Heartbeat { From = new(1), To = new(2), Term = new(5), Commit = new(100_000), ReadSequence = 0, SentTick = 1_000 }).Length, 1, 12);
+        Assert.InRange(
+            Encode(
+                new Heartbeat
+                {
+                    From = new(1),
+                    To = new(2),
+                    Term = new(5),
+                    Commit = new(100_000),
+                    ReadSequence = 0,
+                    SentTick = 1_000,
+                }
+            ).Length,
+            1,
+            12);
 
     private static RaftMessage Decode(byte[] bytes)
     {

@@ -61,7 +61,17 @@ public sealed class CommitTests
         lab.Propose(1, "a");
         lab.Deliver(1, 2);
         lab.Settle(2);
-        lab.Receive(2, new AppendEntries { From = new(1), To = new(2), Term = new(1), PrevIndex = new(2), PrevTerm = new(1), Commit = new(2) });
+        lab.Receive(
+            2,
+            new AppendEntries
+            {
+                From = new(1),
+                To = new(2),
+                Term = new(1),
+                PrevIndex = new(2),
+                PrevTerm = new(1),
+                Commit = new(2),
+            });
         Assert.Equal(new LogIndex(2), lab[2].CommitIndex);
         Assert.Empty(lab.Applied[2]);
         lab.Sync(2);
@@ -122,7 +132,9 @@ public sealed class CommitTests
     {
         MemoryRaftLog log = new();
         log.Append(default, [new Entry(new(1), new(3), EntryKind.Empty, default)]);
-        HengeException error = Assert.Throws<HengeException>(() => new RaftGroup(new RaftOptions { Self = new(1) }, log, new RestoredState { Membership = new([new(1)]) }, new SplitMix64Random(1)));
+        HengeException error = Assert.Throws<HengeException>(() =>
+            new RaftGroup(new RaftOptions { Self = new(1) }, log, new RestoredState { Membership = new([new(1)]) }, new SplitMix64Random(1))
+        );
         Assert.Contains("term 3", error.Message, StringComparison.Ordinal);
     }
 

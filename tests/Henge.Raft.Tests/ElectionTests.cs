@@ -25,7 +25,15 @@ public sealed class ElectionTests
     [InlineData(25)]
     public void A_node_stands_for_election_after_its_timeout_and_its_delay(int delayTicks)
     {
-        Lab lab = new(3, new RaftOptions { Self = new(1), ElectionTimeoutMinTicks = 15, ElectionTimeoutMaxTicks = 20, ElectionDelayTicks = delayTicks });
+        Lab lab = new(
+            3,
+            new RaftOptions
+            {
+                Self = new(1),
+                ElectionTimeoutMinTicks = 15,
+                ElectionTimeoutMaxTicks = 20,
+                ElectionDelayTicks = delayTicks,
+            });
         for (ulong node = 1; node <= 3; node++)
         {
             lab.Tick(node, delayTicks + 14);
@@ -76,7 +84,17 @@ public sealed class ElectionTests
     {
         Lab lab = new(3);
         lab.Elect(1);
-        lab.Receive(1, new RequestVote { From = new(3), To = new(1), Term = new(0), IsPreVote = true, LastIndex = new(9), LastTerm = new(9) });
+        lab.Receive(
+            1,
+            new RequestVote
+            {
+                From = new(3),
+                To = new(1),
+                Term = new(0),
+                IsPreVote = true,
+                LastIndex = new(9),
+                LastTerm = new(9),
+            });
         RequestVoteResponse answer = lab.Last<RequestVoteResponse>(1, 3);
         Assert.False(answer.IsGranted);
         Assert.Equal(new Term(1), answer.Term);
@@ -120,7 +138,17 @@ public sealed class ElectionTests
         lab.Receive(2, new RequestVote { From = new(3), To = new(2), Term = new(5), LastIndex = new(99), LastTerm = new(4) });
         Assert.Equal(new Term(1), lab[2].Term);
         Assert.Empty(lab.InFlight(2, 3));
-        lab.Receive(2, new RequestVote { From = new(3), To = new(2), Term = new(5), IsPreVote = true, LastIndex = new(99), LastTerm = new(4) });
+        lab.Receive(
+            2,
+            new RequestVote
+            {
+                From = new(3),
+                To = new(2),
+                Term = new(5),
+                IsPreVote = true,
+                LastIndex = new(99),
+                LastTerm = new(4),
+            });
         Assert.False(lab.Last<RequestVoteResponse>(2, 3).IsGranted);
     }
 
@@ -228,7 +256,15 @@ public sealed class ElectionTests
     public void A_candidate_that_boasts_of_entries_asks_for_votes_only_when_they_are_durable()
     {
         Lab lab = new(3);
-        lab.Receive(1, new AppendEntries { From = new(2), To = new(1), Term = new(1), Entries = new[] { new Entry(new(1), new(1), EntryKind.Normal, new byte[3]) } });
+        lab.Receive(
+            1,
+            new AppendEntries
+            {
+                From = new(2),
+                To = new(1),
+                Term = new(1),
+                Entries = new[] { new Entry(new(1), new(1), EntryKind.Normal, new byte[3]) },
+            });
         lab.Tick(1, 30);
         lab.Deliver(1, 3);
         lab.Deliver(3, 1);

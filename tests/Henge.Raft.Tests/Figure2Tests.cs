@@ -312,7 +312,11 @@ public sealed class Figure2Tests
         HashSet<int> seen = [];
         for (ulong seed = 1; seed <= 200; seed++)
         {
-            RaftGroup group = new(new RaftOptions { Self = new(1) }, new MemoryRaftLog(), new RestoredState { Membership = new([new(1), new(2), new(3)]) }, new SplitMix64Random(seed));
+            RaftGroup group = new(
+                new RaftOptions { Self = new(1) },
+                new MemoryRaftLog(),
+                new RestoredState { Membership = new([new(1), new(2), new(3)]) },
+                new SplitMix64Random(seed));
             int ticks = 0;
             while (group.Role == RaftRole.Follower)
             {

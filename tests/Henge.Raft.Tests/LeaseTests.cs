@@ -2,7 +2,9 @@ using Henge.Core;
 
 namespace Henge.Raft.Tests;
 
-/// <summary>With 15 ticks of shortest election timeout and a drift bound of 2, a lease lasts 11 ticks from the sending of a heartbeat.</summary>
+/// <summary>
+/// With 15 ticks of shortest election timeout and a drift bound of 2, a lease lasts 11 ticks from the sending of a heartbeat.
+/// </summary>
 public sealed class LeaseTests
 {
     private static Lab Lab(int voters = 3) => new(voters, new RaftOptions { Self = new(1), LeaseReads = true, LeaseDriftTicks = 2 });
@@ -109,7 +111,8 @@ public sealed class LeaseTests
     [InlineData(false)]
     public void Ticks_that_come_late_all_at_once_do_not_shorten_a_promise(bool byBug)
     {
-        // The worker of node 2 stood still for 30 ticks. Then it takes in a heartbeat that came a moment ago, and makes up for its ticks at once.
+        // The worker of node 2 stood still for 30 ticks. Then it takes in a heartbeat that came a moment ago, and makes up for its ticks at
+        // once.
         Lab lab = Lab(byBug ? RaftBugs.PromiseByTicks : RaftBugs.None);
         lab.Elect(1);
         lab.Settle();

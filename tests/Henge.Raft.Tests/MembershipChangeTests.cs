@@ -214,7 +214,8 @@ public sealed class MembershipChangeTests
     [Fact]
     public void A_node_whose_removal_is_not_yet_committed_campaigns_if_it_must()
     {
-        // Found by a random schedule: n1's log is too old to be elected, and without n2, which is on its way out, there would never be a leader again.
+        // Found by a random schedule: n1's log is too old to be elected, and without n2, which is on its way out, there would never be a
+        // leader again.
         Lab lab = new(2);
         lab.Elect(2);
         lab.Settle();
@@ -317,7 +318,10 @@ public sealed class MembershipChangeTests
         SplitMix64Random random = new(1);
         for (int i = 0; i < 2_000; i++)
         {
-            List<NodeId> ids = [.. Enumerable.Range(1, 12).Select(n => new NodeId((ulong)n * (1 + (random.NextUInt64() % 1_000)))).Distinct()];
+            List<NodeId> ids =
+            [
+                .. Enumerable.Range(1, 12).Select(n => new NodeId((ulong)n * (1 + (random.NextUInt64() % 1_000)))).Distinct(),
+            ];
             Membership m = new(ids.Take(3), ids.Skip(3).Take(2), ids.Skip(random.NextUInt64() % 2 == 0 ? 12 : 2).Take(3), ids.Skip(8));
             byte[] bytes = m.Encode();
             Assert.True(Membership.TryDecode(bytes, out Membership? back));

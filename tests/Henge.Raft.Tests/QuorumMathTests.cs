@@ -7,7 +7,14 @@ public sealed class QuorumMathTests
 {
     private static Membership Random(SplitMix64Random random)
     {
-        List<NodeId> Some(int bound) => [.. Enumerable.Range(1, 7).Select(static i => new NodeId((ulong)i)).OrderBy(_ => random.NextUInt64()).Take((int)(random.NextUInt64() % (ulong)bound))];
+        List<NodeId> Some(int bound) =>
+            [
+                .. Enumerable
+                    .Range(1, 7)
+                    .Select(static i => new NodeId((ulong)i))
+                    .OrderBy(_ => random.NextUInt64())
+                    .Take((int)(random.NextUInt64() % (ulong)bound)),
+            ];
         List<NodeId> voters = Some(7);
         return new Membership(voters.Count == 0 ? [new NodeId(1)] : voters, null, random.NextUInt64() % 2 == 0 ? null : Some(6));
     }
@@ -20,7 +27,8 @@ public sealed class QuorumMathTests
         {
             Membership membership = Random(random);
             Dictionary<NodeId, ulong> match = membership.Members.ToDictionary(static id => id, _ => random.NextUInt64() % 6);
-            bool Agreed(IReadOnlyList<NodeId> voters, ulong index) => voters.Count == 0 || voters.Count(id => match[id] >= index) > voters.Count / 2;
+            bool Agreed(IReadOnlyList<NodeId> voters, ulong index) =>
+                voters.Count == 0 || voters.Count(id => match[id] >= index) > voters.Count / 2;
             ulong expected = 0;
             for (ulong index = 1; index <= 6; index++)
             {
@@ -41,11 +49,25 @@ public sealed class QuorumMathTests
         for (int i = 0; i < 5_000; i++)
         {
             Membership membership = Random(random);
-            Dictionary<NodeId, bool?> votes = membership.Members.ToDictionary(static id => id, _ => (random.NextUInt64() % 3) switch { 0 => true, 1 => (bool?)false, _ => null });
-            bool Majority(IReadOnlyList<NodeId> voters, Func<NodeId, bool> says) => voters.Count == 0 || voters.Count(says) > voters.Count / 2;
+            Dictionary<NodeId, bool?> votes = membership.Members.ToDictionary(
+                static id => id,
+                _ =>
+                    (random.NextUInt64() % 3) switch
+                    {
+                        0 => true,
+                        1 => (bool?)false,
+                        _ => null,
+                    });
+            bool Majority(IReadOnlyList<NodeId> voters, Func<NodeId, bool> says) =>
+                voters.Count == 0 || voters.Count(says) > voters.Count / 2;
             bool won = Majority(membership.Voters, id => votes[id] == true) && Majority(membership.OutgoingVoters, id => votes[id] == true);
-            bool possible = Majority(membership.Voters, id => votes[id] != false) && Majority(membership.OutgoingVoters, id => votes[id] != false);
-            Assert.Equal(won ? VoteOutcome.Won : possible ? VoteOutcome.Pending : VoteOutcome.Lost, QuorumMath.Outcome(membership, votes, static (v, id) => v[id]));
+            bool possible =
+                Majority(membership.Voters, id => votes[id] != false) && Majority(membership.OutgoingVoters, id => votes[id] != false);
+            Assert.Equal(
+                won ? VoteOutcome.Won
+                    : possible ? VoteOutcome.Pending
+                    : VoteOutcome.Lost,
+                QuorumMath.Outcome(membership, votes, static (v, id) => v[id]));
         }
     }
 }

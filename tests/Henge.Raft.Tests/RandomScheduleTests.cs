@@ -3,21 +3,33 @@ using System.Globalization;
 namespace Henge.Raft.Tests;
 
 /// <summary>
-/// Whole groups under random, hostile schedules, each from a seed that is printed when it fails. HENGE_RAFT_SEEDS=n runs n seeds of each kind,
-/// HENGE_RAFT_FROM=s starts at seed s.
+/// Whole groups under random, hostile schedules, each from a seed that is printed when it fails. HENGE_RAFT_SEEDS=n runs n seeds of each
+/// kind, HENGE_RAFT_FROM=s starts at seed s.
 /// </summary>
 public sealed class RandomScheduleTests
 {
     private static int Seeds(int normally) =>
-        int.TryParse(Environment.GetEnvironmentVariable("HENGE_RAFT_SEEDS"), CultureInfo.InvariantCulture, out int seeds) ? seeds : normally;
+        int.TryParse(Environment.GetEnvironmentVariable("HENGE_RAFT_SEEDS"), CultureInfo.InvariantCulture, out int seeds)
+            ? seeds
+            : normally;
 
     private static ulong From =>
         ulong.TryParse(Environment.GetEnvironmentVariable("HENGE_RAFT_FROM"), CultureInfo.InvariantCulture, out ulong from) ? from : 1;
 
-    private static (int Crashes, int Snapshots, int Elections, int Reads, int Changes, int Transfers, int Truncations, int Leases, long Commits) Campaign(
-        int seeds, int voters, int rounds, Faults? faults = null, bool leases = false)
+    private static (
+        int Crashes,
+        int Snapshots,
+        int Elections,
+        int Reads,
+        int Changes,
+        int Transfers,
+        int Truncations,
+        int Leases,
+        long Commits
+    ) Campaign(int seeds, int voters, int rounds, Faults? faults = null, bool leases = false)
     {
-        (int Crashes, int Snapshots, int Elections, int Reads, int Changes, int Transfers, int Truncations, int Leases, long Commits) sum = default;
+        (int Crashes, int Snapshots, int Elections, int Reads, int Changes, int Transfers, int Truncations, int Leases, long Commits) sum =
+            default;
         for (ulong seed = From; seed < From + (ulong)seeds; seed++)
         {
             RaftCluster cluster = new(seed, voters, faults, leases: leases);
@@ -54,7 +66,15 @@ public sealed class RandomScheduleTests
     {
         var sum = Campaign(Seeds(300), voters, 200);
         // A campaign in which a kind of fault never happened would prove nothing.
-        Assert.True(sum.Crashes > 0 && sum.Snapshots > 0 && sum.Elections > 0 && sum.Reads > 0 && sum.Changes > 0 && sum.Commits > 0 && (sum.Truncations > 0 || voters < 3), sum.ToString());
+        Assert.True(
+            sum.Crashes > 0
+                && sum.Snapshots > 0
+                && sum.Elections > 0
+                && sum.Reads > 0
+                && sum.Changes > 0
+                && sum.Commits > 0
+                && (sum.Truncations > 0 || voters < 3),
+            sum.ToString());
     }
 
     [Fact]
@@ -83,14 +103,41 @@ public sealed class RandomScheduleTests
     [Fact]
     public void A_lease_never_grants_a_stale_read_when_nodes_are_held_up_and_make_up_for_their_ticks_at_once()
     {
-        var sum = Campaign(Seeds(300), 3, 250, new Faults { Block = 0.05, Partition = 0.1, Heal = 0.1, SkipTick = 0, Transfer = 0.005 }, leases: true);
+        var sum = Campaign(
+            Seeds(300),
+            3,
+            250,
+            new Faults
+            {
+                Block = 0.05,
+                Partition = 0.1,
+                Heal = 0.1,
+                SkipTick = 0,
+                Transfer = 0.005,
+            },
+            leases: true);
         Assert.True(sum.Leases > 0);
     }
 
     [Fact]
     public void A_lease_never_grants_a_stale_read_when_nodes_differ_in_whether_they_use_leases_and_restart_quickly()
     {
-        var sum = Campaign(Seeds(300), 3, 250, new Faults { MixedLeases = true, CrashPromise = 0.05, Block = 0.02, Crash = 0.06, Start = 0.6, Partition = 0.1, Heal = 0.1, SkipTick = 0 }, leases: true);
+        var sum = Campaign(
+            Seeds(300),
+            3,
+            250,
+            new Faults
+            {
+                MixedLeases = true,
+                CrashPromise = 0.05,
+                Block = 0.02,
+                Crash = 0.06,
+                Start = 0.6,
+                Partition = 0.1,
+                Heal = 0.1,
+                SkipTick = 0,
+            },
+            leases: true);
         Assert.True(sum.Leases > 0);
     }
 

@@ -4,17 +4,25 @@ namespace Henge.Raft.Tests;
 
 public sealed class ReplicationTests
 {
-    private static RaftOptions Options(long append = 256 * 1024, int messages = 256, long bytes = 8 << 20, long uncommitted = 32 << 20, long recent = 4 << 20, long apply = 4 << 20, long settled = 64 << 10) => new()
-    {
-        Self = new(1),
-        AppendLimitBytes = append,
-        InflightLimitMessages = messages,
-        InflightLimitBytes = bytes,
-        UncommittedLimitBytes = uncommitted,
-        RecentEntriesLimitBytes = recent,
-        SettledEntriesLimitBytes = settled,
-        ApplyLimitBytes = apply,
-    };
+    private static RaftOptions Options(
+        long append = 256 * 1024,
+        int messages = 256,
+        long bytes = 8 << 20,
+        long uncommitted = 32 << 20,
+        long recent = 4 << 20,
+        long apply = 4 << 20,
+        long settled = 64 << 10) =>
+        new()
+        {
+            Self = new(1),
+            AppendLimitBytes = append,
+            InflightLimitMessages = messages,
+            InflightLimitBytes = bytes,
+            UncommittedLimitBytes = uncommitted,
+            RecentEntriesLimitBytes = recent,
+            SettledEntriesLimitBytes = settled,
+            ApplyLimitBytes = apply,
+        };
 
     [Fact]
     public void A_leader_replicates_before_its_own_sync_but_counts_itself_only_after_it()
@@ -136,7 +144,8 @@ public sealed class ReplicationTests
     [Fact]
     public void A_refusal_carries_a_hint_of_index_and_term_that_skips_whole_terms()
     {
-        // Follower: terms 1 1 1 1 1 1 (long run of an old leader); leader: 1 1 then terms 5 6. The first refusal must lead straight to index 2.
+        // Follower: terms 1 1 1 1 1 1 (long run of an old leader); leader: 1 1 then terms 5 6. The first refusal must lead straight to
+        // index 2.
         Lab lab = new(3);
         lab.Elect(1);
         lab.Propose(1, "a");
@@ -176,7 +185,17 @@ public sealed class ReplicationTests
         lab.Settle();
         List<PeerStatus> before = [];
         lab[1].GetPeers(before);
-        lab.Receive(1, new AppendEntriesResponse { From = new(2), To = new(1), Term = new(1), IsRejected = true, Index = new(1), HintIndex = new(0) });
+        lab.Receive(
+            1,
+            new AppendEntriesResponse
+            {
+                From = new(2),
+                To = new(1),
+                Term = new(1),
+                IsRejected = true,
+                Index = new(1),
+                HintIndex = new(0),
+            });
         List<PeerStatus> after = [];
         lab[1].GetPeers(after);
         Assert.Equal(before, after);
@@ -297,7 +316,11 @@ public sealed class ReplicationTests
     [Fact]
     public void Committed_entries_are_handed_out_in_bounded_portions_one_after_the_other()
     {
-        RaftGroup group = new(Options(apply: 100), new MemoryRaftLog(), new RestoredState { Membership = new([new(1)]) }, new SplitMix64Random(1));
+        RaftGroup group = new(
+            Options(apply: 100),
+            new MemoryRaftLog(),
+            new RestoredState { Membership = new([new(1)]) },
+            new SplitMix64Random(1));
         group.Tick();
         group.Persisted(group.TakeReady().PersistTicket);
         Ready ready = group.TakeReady();
@@ -366,13 +389,19 @@ public sealed class ReplicationTests
     public void While_older_entries_are_being_read_the_follower_waits_and_others_do_not()
     {
         SlowLog log = new();
-        log.Inner.Append(default, [.. Enumerable.Range(1, 20).Select(static i => new Entry(new((ulong)i), new(1), EntryKind.Normal, new byte[10]))]);
-        RaftGroup group = new(Options(recent: 0), log, new RestoredState
-        {
-            HardState = new(new(1), default, new(20)),
-            Membership = new([new(1), new(2)]),
-            Applied = new(20),
-        }, new SplitMix64Random(1));
+        log.Inner.Append(
+            default,
+            [.. Enumerable.Range(1, 20).Select(static i => new Entry(new((ulong)i), new(1), EntryKind.Normal, new byte[10]))]);
+        RaftGroup group = new(
+            Options(recent: 0),
+            log,
+            new RestoredState
+            {
+                HardState = new(new(1), default, new(20)),
+                Membership = new([new(1), new(2)]),
+                Applied = new(20),
+            },
+            new SplitMix64Random(1));
         group.Campaign();
 
         // It may have promised something before it started, and keeps that first.
@@ -388,7 +417,17 @@ public sealed class ReplicationTests
         group.Receive(new RequestVoteResponse { From = new(2), To = new(1), Term = new(2), IsGranted = true });
         group.Persisted(group.TakeReady().PersistTicket);
         log.IsPending = true;
-        group.Receive(new AppendEntriesResponse { From = new(2), To = new(1), Term = new(2), IsRejected = true, Index = new(20), HintIndex = new(5), HintTerm = new(1) });
+        group.Receive(
+            new AppendEntriesResponse
+            {
+                From = new(2),
+                To = new(1),
+                Term = new(2),
+                IsRejected = true,
+                Index = new(20),
+                HintIndex = new(5),
+                HintTerm = new(1),
+            });
         Assert.Equal(0, group.TakeReady().Messages.Length);
         Assert.False(group.HasReady);
         log.IsPending = false;

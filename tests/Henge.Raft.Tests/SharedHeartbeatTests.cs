@@ -219,7 +219,13 @@ public sealed class SharedHeartbeatTests
     [Fact]
     public void Leases_need_heartbeats_of_the_groups_own()
     {
-        HengeException e = Assert.Throws<HengeException>(() => new RaftOptions { Self = new(1), SharedHeartbeats = true, LeaseReads = true }.Validate());
+        HengeException e = Assert.Throws<HengeException>(() =>
+            new RaftOptions
+            {
+                Self = new(1),
+                SharedHeartbeats = true,
+                LeaseReads = true,
+            }.Validate());
         Assert.Contains(nameof(RaftOptions.SharedHeartbeats), e.Message);
     }
 

@@ -157,7 +157,17 @@ public sealed class SnapshotTests
         lab.Elect(1);
         lab.Propose(1, "a");
         lab.Settle();
-        lab.Receive(2, new InstallSnapshot { From = new(1), To = new(2), Term = new(1), Index = new(1), IndexTerm = new(1), Membership = lab[1].Membership });
+        lab.Receive(
+            2,
+            new InstallSnapshot
+            {
+                From = new(1),
+                To = new(2),
+                Term = new(1),
+                Index = new(1),
+                IndexTerm = new(1),
+                Membership = lab[1].Membership,
+            });
         Assert.False(lab.Node(2).HasUnsynced);
         Assert.Equal(new LogIndex(2), lab.Last<AppendEntriesResponse>(2, 1).Index);
     }
@@ -170,7 +180,17 @@ public sealed class SnapshotTests
         lab.Propose(1, "a");
         lab.Deliver(1, 2);
         lab.Sync(2);
-        lab.Receive(2, new InstallSnapshot { From = new(1), To = new(2), Term = new(1), Index = new(2), IndexTerm = new(1), Membership = lab[1].Membership });
+        lab.Receive(
+            2,
+            new InstallSnapshot
+            {
+                From = new(1),
+                To = new(2),
+                Term = new(1),
+                Index = new(2),
+                IndexTerm = new(1),
+                Membership = lab[1].Membership,
+            });
         Assert.Equal(["a"], lab.Applied[2]);
         Assert.Equal(LogIndex.Zero, lab[2].CompactedIndex);
     }
@@ -180,8 +200,28 @@ public sealed class SnapshotTests
     {
         Lab lab = Behind();
         Membership membership = new([new(1), new(2), new(3)], [new(9)]);
-        lab.Receive(3, new AppendEntries { From = new(1), To = new(3), Term = new(1), PrevIndex = new(1), PrevTerm = new(1), Entries = new[] { new Entry(new(2), new(1), EntryKind.Normal, new byte[1]) } });
-        lab.Receive(3, new InstallSnapshot { From = new(1), To = new(3), Term = new(1), Index = new(6), IndexTerm = new(1), Membership = membership });
+        lab.Receive(
+            3,
+            new AppendEntries
+            {
+                From = new(1),
+                To = new(3),
+                Term = new(1),
+                PrevIndex = new(1),
+                PrevTerm = new(1),
+                Entries = new[] { new Entry(new(2), new(1), EntryKind.Normal, new byte[1]) },
+            });
+        lab.Receive(
+            3,
+            new InstallSnapshot
+            {
+                From = new(1),
+                To = new(3),
+                Term = new(1),
+                Index = new(6),
+                IndexTerm = new(1),
+                Membership = membership,
+            });
         lab.Sync(3);
         Assert.Equal(new LogIndex(6), lab[3].LastIndex);
         Assert.Equal(new LogIndex(6), lab[3].CompactedIndex);

@@ -5,14 +5,16 @@ using System.Text;
 namespace Henge.Raft.Tests;
 
 /// <summary>
-/// Schedules written as text, one command a line, with everything that the groups hand out below each: Transcripts/*.txt. They are tests and documentation at
-/// once. HENGE_REWRITE_TRANSCRIPTS=1 writes what happens now in place of what was expected: look at the difference before you keep it.
+/// Schedules written as text, one command a line, with everything that the groups hand out below each: Transcripts/*.txt. They are tests
+/// and documentation at once. HENGE_REWRITE_TRANSCRIPTS=1 writes what happens now in place of what was expected: look at the difference
+/// before you keep it.
 /// </summary>
 /// <remarks>
-/// Commands: elect N and quietly-settle do what elections and settle do, without output; win N votes=A,B elects N by these votes and stops there; forget N lets ten ticks pass,
-/// so that a node no longer protects its leader; nodes N [append=limit] | nodes voters=1,2 learners=3; campaign N; tick N [count]; propose N text; read N id; sync N; sync-one N; deliver A B [count]; drop A B;
-/// settle [apart=N,M]; crash N [surviving=k]; start N; transfer A B; membership N voters=.. learners=..; join N; checkpoint N keep; snapshot A B; sent A B; failed A B; state.
-/// Lines that begin with # are comments, and indented lines are output.
+/// Commands: elect N and quietly-settle do what elections and settle do, without output; win N votes=A,B elects N by these votes and stops
+/// there; forget N lets ten ticks pass, so that a node no longer protects its leader; nodes N [append=limit] | nodes voters=1,2 learners=3;
+/// campaign N; tick N [count]; propose N text; read N id; sync N; sync-one N; deliver A B [count]; drop A B; settle [apart=N,M]; crash N
+/// [surviving=k]; start N; transfer A B; membership N voters=.. learners=..; join N; checkpoint N keep; snapshot A B; sent A B; failed A B;
+/// state. Lines that begin with # are comments, and indented lines are output.
 /// </remarks>
 public sealed class TranscriptTests
 {
@@ -73,7 +75,16 @@ public sealed class TranscriptTests
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words[0] == "nodes")
             {
-                RaftOptions options = new() { Self = new(1), ElectionTimeoutMinTicks = 10, ElectionTimeoutMaxTicks = 60, HeartbeatTicks = 3, SnapshotRetryTicks = 3, InflightLimitMessages = 4, AppendLimitBytes = (long)Ids(words, "append").FirstOrDefault(100_000UL) };
+                RaftOptions options = new()
+                {
+                    Self = new(1),
+                    ElectionTimeoutMinTicks = 10,
+                    ElectionTimeoutMaxTicks = 60,
+                    HeartbeatTicks = 3,
+                    SnapshotRetryTicks = 3,
+                    InflightLimitMessages = 4,
+                    AppendLimitBytes = (long)Ids(words, "append").FirstOrDefault(100_000UL),
+                };
                 lab = words[1].StartsWith("voters=", StringComparison.Ordinal)
                     ? new Lab(Ids(words, "voters"), Ids(words, "learners"), options, quiet: false)
                     : new Lab(int.Parse(words[1], CultureInfo.InvariantCulture), options, quiet: false);
@@ -179,7 +190,9 @@ public sealed class TranscriptTests
                     }
 
                     RaftGroup g = lab[id];
-                    Say($"n{id} {g.Role} term={g.Term} vote={g.VotedFor} leader={g.Leader} last={g.LastTerm}/{g.LastIndex} persisted={g.PersistedIndex} commit={g.CommitIndex} applied={g.AppliedIndex} {g.Membership}");
+                    Say(
+                        $"n{id} {g.Role} term={g.Term} vote={g.VotedFor} leader={g.Leader} last={g.LastTerm}/{g.LastIndex} "
+                            + $"persisted={g.PersistedIndex} commit={g.CommitIndex} applied={g.AppliedIndex} {g.Membership}");
                     List<PeerStatus> peers = [];
                     g.GetPeers(peers);
                     foreach (PeerStatus p in peers)
@@ -197,6 +210,13 @@ public sealed class TranscriptTests
     private static List<ulong> Ids(string[] words, string name)
     {
         string? found = words.FirstOrDefault(w => w.StartsWith(name + "=", StringComparison.Ordinal));
-        return found is null ? [] : [.. found[(name.Length + 1)..].Split(',', StringSplitOptions.RemoveEmptyEntries).Select(static s => ulong.Parse(s, CultureInfo.InvariantCulture))];
+        return found is null
+            ? []
+            :
+            [
+                .. found[(name.Length + 1)..]
+                    .Split(',', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(static s => ulong.Parse(s, CultureInfo.InvariantCulture)),
+            ];
     }
 }

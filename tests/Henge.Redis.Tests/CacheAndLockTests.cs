@@ -30,7 +30,11 @@ public sealed class CacheAndLockTests(ThreeNodes nodes) : IClassFixture<ThreeNod
         using RedisCache cache = Cache(2);
         CancellationToken cancel = TestContext.Current.CancellationToken;
         IDatabase database = (await nodes.ConnectAsync()).GetDatabase();
-        await cache.SetAsync("absolute", [1], new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = TimeSpan.FromMinutes(5) }, cancel);
+        await cache.SetAsync(
+            "absolute",
+            [1],
+            new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = TimeSpan.FromMinutes(5) },
+            cancel);
         Assert.InRange((await database.KeyTimeToLiveAsync("test:absolute"))!.Value, TimeSpan.FromMinutes(4), TimeSpan.FromMinutes(5));
         await cache.SetAsync("sliding", [2], new DistributedCacheEntryOptions { SlidingExpiration = TimeSpan.FromMinutes(5) }, cancel);
         await database.KeyExpireAsync("test:sliding", TimeSpan.FromMinutes(1));
@@ -55,7 +59,11 @@ public sealed class CacheAndLockTests(ThreeNodes nodes) : IClassFixture<ThreeNod
             """;
         Assert.Equal(1, (int)await database.ScriptEvaluateAsync(Set, ["early"], [-1, -1, 100, "data"]));
         Assert.InRange((await database.KeyTimeToLiveAsync("early"))!.Value, TimeSpan.FromSeconds(50), TimeSpan.FromSeconds(100));
-        Assert.Equal(1, (int)await database.ScriptEvaluateAsync(Set.Replace("HSET", "HMSET", StringComparison.Ordinal), ["early2"], [-1, -1, -1, "data"]));
+        Assert.Equal(
+            1,
+            (int)
+                await database.ScriptEvaluateAsync(Set.Replace("HSET", "HMSET", StringComparison.Ordinal), ["early2"], [-1, -1, -1, "data"])
+        );
         Assert.Null(await database.KeyTimeToLiveAsync("early2"));
         Assert.Equal("data", await database.HashGetAsync("early2", "data"));
     }
@@ -115,5 +123,6 @@ public sealed class CacheAndLockTests(ThreeNodes nodes) : IClassFixture<ThreeNod
         Assert.NotNull(after);
     }
 
-    private RedisCache Cache(int node) => new(Options.Create(new RedisCacheOptions { ConfigurationOptions = nodes.Options(node), InstanceName = "test:" }));
+    private RedisCache Cache(int node) =>
+        new(Options.Create(new RedisCacheOptions { ConfigurationOptions = nodes.Options(node), InstanceName = "test:" }));
 }

@@ -11,8 +11,12 @@ public sealed class PublishTests(ThreeNodes nodes) : IClassFixture<ThreeNodes>
     [InlineData(RedisProtocol.Resp3)]
     public async Task What_is_published_on_one_node_reaches_subscribers_of_all_nodes_in_order(RedisProtocol protocol)
     {
-        RedisChannel channel = RedisChannel.Literal($"all:{protocol}"), pattern = RedisChannel.Pattern($"all:{protocol}*");
-        ISubscriber[] subscribers = [.. await Task.WhenAll(Enumerable.Range(0, 3).Select(async n => (await nodes.ConnectAsync(n, protocol)).GetSubscriber()))];
+        RedisChannel channel = RedisChannel.Literal($"all:{protocol}"),
+            pattern = RedisChannel.Pattern($"all:{protocol}*");
+        ISubscriber[] subscribers =
+        [
+            .. await Task.WhenAll(Enumerable.Range(0, 3).Select(async n => (await nodes.ConnectAsync(n, protocol)).GetSubscriber())),
+        ];
         ChannelMessageQueue[] literal = [.. await Task.WhenAll(subscribers.Select(s => s.SubscribeAsync(channel)))];
         ChannelMessageQueue patterned = await subscribers[0].SubscribeAsync(pattern);
         ISubscriber publisher = (await nodes.ConnectAsync(1, protocol)).GetSubscriber();
@@ -55,7 +59,9 @@ public sealed class PublishTests(ThreeNodes nodes) : IClassFixture<ThreeNodes>
         // Nodes of its own: other tests need theirs.
         await using ThreeNodes own = new();
         await own.InitializeAsync();
-        ISubscriber one = (await own.ConnectAsync(0)).GetSubscriber(), three = (await own.ConnectAsync(2)).GetSubscriber(), two = (await own.ConnectAsync(1)).GetSubscriber();
+        ISubscriber one = (await own.ConnectAsync(0)).GetSubscriber(),
+            three = (await own.ConnectAsync(2)).GetSubscriber(),
+            two = (await own.ConnectAsync(1)).GetSubscriber();
         RedisChannel channel = RedisChannel.Literal("back");
         ConcurrentDictionary<string, byte> atOne = new(), atThree = new();
         await one.SubscribeAsync(channel, (_, m) => atOne[m.ToString()] = 1);
@@ -67,7 +73,8 @@ public sealed class PublishTests(ThreeNodes nodes) : IClassFixture<ThreeNodes>
         own.Cluster.Start(2);
         await own.Cluster.WaitReadyAsync(2);
 
-        // At most once: what is published before the connections stand again is lost, so it is published again and again, each time as another message.
+        // At most once: what is published before the connections stand again is lost, so it is published again and again, each time as
+        // another message.
         await UntilHeardAsync(own, two, channel, "after", atOne, atThree);
         own.Cluster.Kill(1);
         await UntilHeardAsync(own, one, channel, "from one", atOne, atThree);
@@ -76,7 +83,12 @@ public sealed class PublishTests(ThreeNodes nodes) : IClassFixture<ThreeNodes>
         await UntilHeardAsync(own, two, channel, "from two", atOne, atThree);
     }
 
-    private static Task UntilHeardAsync(ThreeNodes own, ISubscriber publisher, RedisChannel channel, string text, params ConcurrentDictionary<string, byte>[] heard)
+    private static Task UntilHeardAsync(
+        ThreeNodes own,
+        ISubscriber publisher,
+        RedisChannel channel,
+        string text,
+        params ConcurrentDictionary<string, byte>[] heard)
     {
         int sent = 0;
         return own.Cluster.UntilAsync($"'{text}' is heard", async () =>

@@ -169,7 +169,9 @@ public sealed class StackExchangeRedisTests(ThreeNodes nodes) : IClassFixture<Th
         // Nodes of its own: all keys are counted.
         await using ThreeNodes own = new();
         await own.InitializeAsync();
-        IDatabase mover = (await own.ConnectAsync(1)).GetDatabase(), database = (await own.ConnectAsync(0)).GetDatabase(), elsewhere = (await own.ConnectAsync(2)).GetDatabase();
+        IDatabase mover = (await own.ConnectAsync(1)).GetDatabase(),
+            database = (await own.ConnectAsync(0)).GetDatabase(),
+            elsewhere = (await own.ConnectAsync(2)).GetDatabase();
         using CancellationTokenSource enough = new();
 
         // Always one key: it is moved from one name to the other.
@@ -208,7 +210,8 @@ public sealed class StackExchangeRedisTests(ThreeNodes nodes) : IClassFixture<Th
         RedisServerException error = await Assert.ThrowsAsync<RedisServerException>(() => database.ScriptEvaluateAsync("return 1 + 1"));
         Assert.Contains("docs/protocol.md", error.Message, StringComparison.Ordinal);
         await database.StringSetAsync("scripted", "mine");
-        const string Release = "if redis.call(\"GET\", KEYS[1]) == ARGV[1] then\n  return redis.call(\"DEL\", KEYS[1]) -- ours\nelse\n  return 0\nend";
+        const string Release =
+            "if redis.call(\"GET\", KEYS[1]) == ARGV[1] then\n  return redis.call(\"DEL\", KEYS[1]) -- ours\nelse\n  return 0\nend";
         Assert.Equal(0, (int)await database.ScriptEvaluateAsync(Release, ["scripted"], ["theirs"]));
         Assert.Equal(1, (int)await database.ScriptEvaluateAsync(Release, ["scripted"], ["mine"]));
     }

@@ -3,7 +3,9 @@ using StackExchange.Redis;
 
 namespace Henge.Redis.Tests;
 
-/// <summary>Three real nodes, which all tests of a class share, and connections to them; keys of tests begin with their own names.</summary>
+/// <summary>
+/// Three real nodes, which all tests of a class share, and connections to them; keys of tests begin with their own names.
+/// </summary>
 public sealed class ThreeNodes : IAsyncLifetime
 {
     private readonly CancellationTokenSource _patience = new(TimeSpan.FromMinutes(3));

@@ -4,12 +4,17 @@ using Henge.Simulation.World;
 
 namespace Henge.Simulation.Tests;
 
-/// <summary>A small campaign for each run of the tests; the large ones are run by hand (docs/simulation.md). HENGE_SIM_SEEDS says how many seeds.</summary>
+/// <summary>
+/// A small campaign for each run of the tests; the large ones are run by hand (docs/simulation.md). HENGE_SIM_SEEDS says how many seeds.
+/// </summary>
 public sealed class SimulationTests
 {
     static SimulationTests() => Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 
-    private static int Seeds => int.TryParse(Environment.GetEnvironmentVariable("HENGE_SIM_SEEDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int seeds) ? seeds : 200;
+    private static int Seeds =>
+        int.TryParse(Environment.GetEnvironmentVariable("HENGE_SIM_SEEDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int seeds)
+            ? seeds
+            : 200;
 
     [Fact]
     public void Clusters_under_faults_never_answer_wrongly_and_come_to_rest()
@@ -44,7 +49,8 @@ public sealed class SimulationTests
     /// <summary>A campaign that does not find deliberate bugs proves nothing.</summary>
     [Theory]
     [MemberData(nameof(AllCanaries))]
-    public void A_deliberate_bug_is_found(Canary canary) => Assert.True(CanaryHunt.Find(canary, out _) > 0, $"{canary} was not found within {canary.Budget()} seeds.");
+    public void A_deliberate_bug_is_found(Canary canary) =>
+        Assert.True(CanaryHunt.Find(canary, out _) > 0, $"{canary} was not found within {canary.Budget()} seeds.");
 
     public static TheoryData<Canary> AllCanaries() => [.. Enum.GetValues<Canary>().Where(static c => c != Canary.None)];
 }

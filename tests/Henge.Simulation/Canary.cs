@@ -61,7 +61,8 @@ internal static class Canaries
 
     public static NodeBugs NodeBug(this Canary canary) => Enum.TryParse(canary.ToString(), out NodeBugs bug) ? bug : NodeBugs.None;
 
-    public static StorageBugs StorageBug(this Canary canary) => Enum.TryParse(canary.ToString(), out StorageBugs bug) ? bug : StorageBugs.None;
+    public static StorageBugs StorageBug(this Canary canary) =>
+        Enum.TryParse(canary.ToString(), out StorageBugs bug) ? bug : StorageBugs.None;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

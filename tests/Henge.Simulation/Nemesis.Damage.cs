@@ -3,8 +3,9 @@ using Henge.Simulation.World;
 namespace Henge.Simulation;
 
 /// <summary>
-/// In some runs the disk of one node loses bits of tables at rest. It must answer with what is right or not at all, apply nothing that it cannot tell the outcome of, and be rebuilt from the others. Tables
-/// only: nothing takes the place of a log that is damaged (docs/decisions/0166). And those only that a manifest lists: what is read back right after it was written, and is wrong, ends the node.
+/// In some runs the disk of one node loses bits of tables at rest. It must answer with what is right or not at all, apply nothing that it
+/// cannot tell the outcome of, and be rebuilt from the others. Tables only: nothing takes the place of a log that is damaged
+/// (docs/decisions/0166). And those only that a manifest lists: what is read back right after it was written, and is wrong, ends the node.
 /// </summary>
 internal sealed partial class Nemesis
 {
@@ -31,7 +32,13 @@ internal sealed partial class Nemesis
         const string Engine = "/data/engine";
         if (node.Files.DirectoryExists(Engine) && !node.Files.IsDown)
         {
-            string[] there = [.. node.Files.List(Engine).Where(static name => name.EndsWith(".sst", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+            string[] there =
+            [
+                .. node
+                    .Files.List(Engine)
+                    .Where(static name => name.EndsWith(".sst", StringComparison.Ordinal))
+                    .Order(StringComparer.Ordinal),
+            ];
             foreach (string name in there)
             {
                 _tablesSince.TryAdd(name, World.NowMs);

@@ -18,7 +18,8 @@ internal sealed partial class Nemesis
         }
 
         int at = _random.Next(cluster.Shards);
-        SimNode? leader = cluster.Nodes.FirstOrDefault(n => n.Node is not null && !n.IsPaused && n.Node.Parts.Replicas[at].Group.Role == RaftRole.Leader);
+        SimNode? leader = cluster.Nodes.FirstOrDefault(n =>
+            n.Node is not null && !n.IsPaused && n.Node.Parts.Replicas[at].Group.Role == RaftRole.Leader);
         SimNode[] others = [.. cluster.Nodes.Where(n => n != leader)];
         if (leader is not null && others.Length == 2 && others.All(static n => n.Node is not null))
         {
@@ -40,7 +41,10 @@ internal sealed partial class Nemesis
         World.AfterMs(_random.Between(800, 2_500), AttackLease);
     }
 
-    /// <summary>One follower no longer hears the leader, and stands for election. The other one, whose promise is all that the lease rests on, crashes and is back at once.</summary>
+    /// <summary>
+    /// One follower no longer hears the leader, and stands for election. The other one, whose promise is all that the lease rests on,
+    /// crashes and is back at once.
+    /// </summary>
     private void CrashPromise(SimNode leader, SimNode voter, SimNode apart, int at)
     {
         Statistics.PromisesCrashed++;
@@ -64,7 +68,9 @@ internal sealed partial class Nemesis
         });
     }
 
-    /// <summary>The same, but the other follower's workers are held up: it hears the leader late, and then makes up for its ticks at once.</summary>
+    /// <summary>
+    /// The same, but the other follower's workers are held up: it hears the leader late, and then makes up for its ticks at once.
+    /// </summary>
     private void DelayPromise(SimNode leader, SimNode voter, SimNode apart, int at)
     {
         Statistics.PromisesDelayed++;
@@ -104,10 +110,19 @@ internal sealed partial class Nemesis
         World.AfterMs(ms + _random.Between(100, 500), cluster.Network.Heal);
     }
 
-    /// <summary>A node that was started anew leads again, and is cut off; all that it hears now are answers to what it had asked before its start.</summary>
+    /// <summary>
+    /// A node that was started anew leads again, and is cut off; all that it hears now are answers to what it had asked before its start.
+    /// </summary>
     private void DeceiveRestarted(SimNode node)
     {
-        if (_over || node.Epoch == 0 || node.Node is null || cluster.Nodes.Count == 1 || !node.Node.Parts.Replicas.Any(static r => r.Group.Role == RaftRole.Leader) || !_deceived.Add((node.Index, node.Epoch)) || !_random.PerMille(500))
+        if (
+            _over
+            || node.Epoch == 0
+            || node.Node is null
+            || cluster.Nodes.Count == 1
+            || !node.Node.Parts.Replicas.Any(static r => r.Group.Role == RaftRole.Leader)
+            || !_deceived.Add((node.Index, node.Epoch))
+            || !_random.PerMille(500))
         {
             return;
         }
@@ -127,7 +142,10 @@ internal sealed partial class Nemesis
         });
     }
 
-    /// <summary>Has a replica stand for election every few milliseconds, as far as its own promise allows: it must be the promise of the other that stops it.</summary>
+    /// <summary>
+    /// Has a replica stand for election every few milliseconds, as far as its own promise allows: it must be the promise of the other that
+    /// stops it.
+    /// </summary>
     private void AskToCampaign(SimNode node, int at)
     {
         for (int ms = 3; ms < 100; ms += 12)

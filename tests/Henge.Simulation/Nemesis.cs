@@ -64,7 +64,11 @@ internal sealed partial class Nemesis(SimCluster cluster)
         cluster.Network.Heal();
         foreach (SimNode node in cluster.Nodes)
         {
-            (node.Clock.SkewMs, node.DiskDelayNs, node.FailNextSync, node.Files.CapacityBytes) = (node.Clock.SkewMs, 300_000, false, long.MaxValue);
+            (node.Clock.SkewMs, node.DiskDelayNs, node.FailNextSync, node.Files.CapacityBytes) = (
+                node.Clock.SkewMs,
+                300_000,
+                false,
+                long.MaxValue);
             node.Clock.SetDrift(0);
             node.Files.CrashAt = null;
             node.Resume();
@@ -153,12 +157,16 @@ internal sealed partial class Nemesis(SimCluster cluster)
     }
 
     /// <summary>
-    /// In some runs every new leader of the first shard is cut off, or stands still, as soon as it leads, and the one before is let back in: terms full of entries that hardly anybody has, each with another end
-    /// (Raft paper, figure 8).
+    /// In some runs every new leader of the first shard is cut off, or stands still, as soon as it leads, and the one before is let back
+    /// in: terms full of entries that hardly anybody has, each with another end (Raft paper, figure 8).
     /// </summary>
     private void Hunt(SimNode node)
     {
-        if (cluster.Hunt == HuntKind.None || _over || node.Node?.Parts.Replicas[0].Group is not { Role: RaftRole.Leader } group || !_hunted.Add((0, group.Term.Value)))
+        if (
+            cluster.Hunt == HuntKind.None
+            || _over
+            || node.Node?.Parts.Replicas[0].Group is not { Role: RaftRole.Leader } group
+            || !_hunted.Add((0, group.Term.Value)))
         {
             return;
         }
@@ -232,7 +240,8 @@ internal sealed partial class Nemesis(SimCluster cluster)
     }
 
     /// <summary>
-    /// Clocks are off by milliseconds up to decades and jump while they run; a majority stays within half a second of the truth in three runs of four, so that times to live can be held to it.
+    /// Clocks are off by milliseconds up to decades and jump while they run; a majority stays within half a second of the truth in three
+    /// runs of four, so that times to live can be held to it.
     /// </summary>
     private void JumpClock(SimNode node)
     {
@@ -322,7 +331,8 @@ internal sealed partial class Nemesis(SimCluster cluster)
                 node.Node.TransferLeader(shard, to);
                 Statistics.LeaderTransfers++;
             }
-            catch (HengeException e) when (e.Code is ErrorCode.NotLeader or ErrorCode.InvalidArgument || (e.Code == ErrorCode.Unavailable && cluster.Victim is not null))
+            catch (HengeException e) when (e.Code is ErrorCode.NotLeader or ErrorCode.InvalidArgument || (e.Code == ErrorCode.Unavailable
+                && cluster.Victim is not null))
             {
                 // Only leaders can hand over; the wish was made to somebody else.
                 World.Note("no-transfer", node.Index);

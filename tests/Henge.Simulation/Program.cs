@@ -5,7 +5,8 @@ using Henge.Core;
 using Henge.Simulation;
 using Henge.Simulation.World;
 
-// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--keep-going] [--jobs J] | --seed S [--trace] | --canaries [--canary NAME]
+// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--keep-going] [--jobs J] | --seed S [--trace] |
+// --canaries [--canary NAME]
 Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 return Campaign.Run(args);
 
@@ -28,7 +29,9 @@ internal static class Campaign
 
         int seeds = int.Parse(Option("--seeds") ?? "100", CultureInfo.InvariantCulture);
         ulong from = ulong.Parse(Option("--from") ?? "1", CultureInfo.InvariantCulture);
-        int jobs = int.Parse(Option("--jobs") ?? Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        int jobs = int.Parse(
+            Option("--jobs") ?? Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),
+            CultureInfo.InvariantCulture);
         return RunMany(from, seeds, canary, args.Contains("--keep-going"), jobs);
     }
 
@@ -95,7 +98,8 @@ internal static class Campaign
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 
-        // Threads of its own: the pool would begin more and more seeds at once while none is done, and each of them holds a cluster in memory.
+        // Threads of its own: the pool would begin more and more seeds at once while none is done, and each of them holds a cluster in
+        // memory.
         Thread[] threads = [.. Enumerable.Range(0, jobs).Select(_ => new Thread(Work, 16 * 1024 * 1024))];
         Array.ForEach(threads, static t => t.Start());
         Array.ForEach(threads, static t => t.Join());
@@ -112,7 +116,9 @@ internal static class Campaign
         if (failed is not null)
         {
             Console.WriteLine($"seed {failed.Seed} FAILED: {failed.Failure}");
-            Console.WriteLine($"replay: dotnet run -c Release --project tests/Henge.Simulation -- --seed {failed.Seed} --trace{(canary == Canary.None ? "" : " --canary " + canary)}");
+            Console.WriteLine(
+                $"replay: dotnet run -c Release --project tests/Henge.Simulation -- --seed {failed.Seed} "
+                    + $"--trace{(canary == Canary.None ? "" : " --canary " + canary)}");
             Console.WriteLine($"{done} seeds ran, {failures} failed, in {watch.Elapsed.TotalSeconds:F1} s");
             return 1;
         }
@@ -134,7 +140,8 @@ internal static class Campaign
         {
             int found = CanaryHunt.Find(canary, out string? how);
             missed += found < 0 ? 1 : 0;
-            Console.WriteLine(found < 0 ? $"{canary,-28} NOT FOUND within {canary.Budget()} seeds" : $"{canary,-28} found by seed {found,4}: {how}");
+            Console.WriteLine(
+                found < 0 ? $"{canary,-28} NOT FOUND within {canary.Budget()} seeds" : $"{canary,-28} found by seed {found,4}: {how}");
         }
 
         return missed == 0 ? 0 : 1;

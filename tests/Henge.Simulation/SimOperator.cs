@@ -7,8 +7,8 @@ using Henge.Simulation.World;
 namespace Henge.Simulation;
 
 /// <summary>
-/// Whoever changes the members of shards: takes votes away, has members leave, and brings them back as learners first and voters then. It goes by what the leader's log says, as an
-/// operator by the status page, and asks the leader, who may refuse.
+/// Whoever changes the members of shards: takes votes away, has members leave, and brings them back as learners first and voters then. It
+/// goes by what the leader's log says, as an operator by the status page, and asks the leader, who may refuse.
 /// </summary>
 internal sealed class SimOperator(SimCluster cluster, SimRandom random)
 {

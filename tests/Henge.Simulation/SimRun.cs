@@ -9,7 +9,14 @@ using Henge.Simulation.World;
 namespace Henge.Simulation;
 
 /// <summary>How a run ended.</summary>
-internal sealed record SimResult(ulong Seed, string? Failure, ulong TraceHash, long VirtualMs, long Events, SimStatistics Statistics, string Trace);
+internal sealed record SimResult(
+    ulong Seed,
+    string? Failure,
+    ulong TraceHash,
+    long VirtualMs,
+    long Events,
+    SimStatistics Statistics,
+    string Trace);
 
 /// <summary>One seed: a cluster under faults for some virtual seconds, then peace, then the checks.</summary>
 internal static class SimRun
@@ -61,7 +68,11 @@ internal static class SimRun
         SimWatcher[] watchers = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(i => new SimWatcher(i, cluster))];
         SimPipeline[] pipelines = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new SimPipeline(cluster, history))];
         SimHashes[] hashes =
-            [.. Enumerable.Range(0, 1 + random.Next(3)).Select(i => new SimHashes(i, new SimClient(800 + i, cluster, history), cluster, history))];
+        [
+            .. Enumerable
+                .Range(0, 1 + random.Next(3))
+                .Select(i => new SimHashes(i, new SimClient(800 + i, cluster, history), cluster, history)),
+        ];
         foreach (SimNode node in cluster.Nodes)
         {
             world.AfterMs(random.Next(30), node.Start);
@@ -86,7 +97,8 @@ internal static class SimRun
         ProveProgress(world, cluster);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {
-            throw new SimulationException("The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
+            throw new SimulationException(
+                "The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
 
         WholeCheck.Run(world, cluster, SettleMs);
@@ -120,13 +132,17 @@ internal static class SimRun
                 while (!done && world.NowMs < deadline)
                 {
                     bool ended = false;
-                    client.Run(node, o => (o.Kind, o.Key) = (OperationKind.Get, key), o => (ended, done) = (true, o?.Error == ErrorCode.None));
+                    client.Run(
+                        node,
+                        o => (o.Kind, o.Key) = (OperationKind.Get, key),
+                        o => (ended, done) = (true, o?.Error == ErrorCode.None));
                     world.RunUntil(deadline, () => ended);
                 }
 
                 if (!done)
                 {
-                    throw new SimulationException($"The faults are over, and node {node.Index} still cannot read after a virtual minute: " + cluster.Describe());
+                    throw new SimulationException(
+                        $"The faults are over, and node {node.Index} still cannot read after a virtual minute: " + cluster.Describe());
                 }
             }
         }

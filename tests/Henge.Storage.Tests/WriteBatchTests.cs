@@ -4,7 +4,16 @@ namespace Henge.Storage.Tests;
 
 public sealed class WriteBatchTests
 {
-    private sealed record Item(bool IsPosition, uint Keyspace, ulong Position, EntryKind Kind, Core.Version Version, string Key, long ExpiresAtMs, string Value, DataType Type = DataType.Bytes);
+    private sealed record Item(
+        bool IsPosition,
+        uint Keyspace,
+        ulong Position,
+        EntryKind Kind,
+        Core.Version Version,
+        string Key,
+        long ExpiresAtMs,
+        string Value,
+        DataType Type = DataType.Bytes);
 
     [Fact]
     public void What_goes_in_comes_out()
@@ -194,12 +203,19 @@ public sealed class WriteBatchTests
         var reader = new WriteBatchReader(encoded);
         while (reader.MoveNext())
         {
-            items.Add(reader.IsPosition
-                ? new Item(true, reader.Keyspace, reader.Position, default, default, "", 0, "")
-                : new Item(
-                    false, reader.Keyspace, 0, reader.Kind, reader.Version,
-                    System.Text.Encoding.ASCII.GetString(reader.Key), reader.ExpiresAtMs, System.Text.Encoding.ASCII.GetString(reader.Value),
-                    reader.Type));
+            items.Add(
+                reader.IsPosition
+                    ? new Item(true, reader.Keyspace, reader.Position, default, default, "", 0, "")
+                    : new Item(
+                        false,
+                        reader.Keyspace,
+                        0,
+                        reader.Kind,
+                        reader.Version,
+                        System.Text.Encoding.ASCII.GetString(reader.Key),
+                        reader.ExpiresAtMs,
+                        System.Text.Encoding.ASCII.GetString(reader.Value),
+                        reader.Type));
         }
 
         damaged = reader.Damaged;

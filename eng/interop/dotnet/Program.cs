@@ -10,8 +10,12 @@ using Henge.Protocol.V1;
 using Reflection = Henge.Protocol.ReflectionV1;
 
 // One line for each check; usage: Henge.Interop HOST:PORT
-const string Own = "henge.v1.KVStore", Seed = "kvstore.KVStore";
-using GrpcChannel channel = GrpcChannel.ForAddress("http://" + args[0], new GrpcChannelOptions { MaxReceiveMessageSize = 64 << 20, MaxSendMessageSize = 64 << 20 });
+const string Own = "henge.v1.KVStore",
+    Seed = "kvstore.KVStore";
+using GrpcChannel channel = GrpcChannel.ForAddress(
+    "http://" + args[0],
+    new GrpcChannelOptions { MaxReceiveMessageSize = 64 << 20, MaxSendMessageSize = 64 << 20 }
+);
 int failures = 0;
 string tag = string.Create(CultureInfo.InvariantCulture, $"cs{Environment.ProcessId}:");
 
@@ -63,7 +67,8 @@ foreach (string path in (string[])[Own, Seed])
     {
         PutResponse put = await store.PutAsync(new PutRequest { Key = Key(p + "a"), Value = ByteString.CopyFromUtf8("1") }, Soon());
         GetResponse get = await store.GetAsync(new GetRequest { Key = Key(p + "a") }, Soon());
-        Expect(put.Success && get.Found && get.Value.ToStringUtf8() == "1" && get.Version == put.Version, "the value is read back with its version");
+        Expect(put.Success && get.Found && get.Value.ToStringUtf8() == "1" && get.Version == put.Version, "the value is read back with its "
+            + "version");
         DeleteResponse gone = await store.DeleteAsync(new DeleteRequest { Key = Key(p + "a"), ReturnPrevious = true }, Soon());
         Expect(gone.Success && gone.Previous.Value.ToStringUtf8() == "1", "the delete gives what was there");
         Expect(!(await store.GetAsync(new GetRequest { Key = Key(p + "a") }, Soon())).Found, "it is gone");
@@ -108,13 +113,15 @@ foreach (string path in (string[])[Own, Seed])
         TxnRequest txn = new();
         txn.Compare.Add(new Compare { Key = Key(p + "t"), Exists = true });
         txn.Otherwise.Add(new TxnOperation { Put = new PutRequest { Key = Key(p + "t"), Value = ByteString.CopyFromUtf8("made") } });
-        Expect(!(await store.TxnAsync(txn, Soon())).Succeeded && (await store.GetAsync(new GetRequest { Key = Key(p + "t") }, Soon())).Found, "it was made");
+        Expect(!(await store.TxnAsync(txn, Soon())).Succeeded && (await store.GetAsync(new GetRequest { Key = Key(p + "t") },
+            Soon())).Found, "it was made");
         Expect((await store.TxnAsync(txn, Soon())).Succeeded, "it is there");
     });
     await CheckAsync($"{path}: watch, live and from a past version", async () =>
     {
         ulong first = (await store.PutAsync(new PutRequest { Key = Key(p + "w0"), Value = ByteString.CopyFromUtf8("0") }, Soon())).Version;
-        using AsyncServerStreamingCall<WatchEvent> watch = store.Watch(new WatchRequest { KeyPrefix = Key(p + "w"), StartVersion = first }, Soon());
+        using AsyncServerStreamingCall<WatchEvent> watch = store.Watch(new WatchRequest { KeyPrefix = Key(p + "w"), StartVersion = first },
+            Soon());
         Expect(await watch.ResponseStream.MoveNext() && watch.ResponseStream.Current.Version == first, "the past event");
         ulong second = (await store.PutAsync(new PutRequest { Key = Key(p + "w1"), Value = ByteString.CopyFromUtf8("1") }, Soon())).Version;
         Expect(await watch.ResponseStream.MoveNext() && watch.ResponseStream.Current.Version == second, "the live event");
@@ -150,10 +157,12 @@ foreach (string path in (string[])[Own, Seed])
         await writing;
         Expect(answered.Count == count, "all are answered");
     });
-    await CheckAsync($"{path}: status", async () => Expect((await store.NodeStatusAsync(new StatusRequest(), Soon())).NodeId.Length > 0, "the node says its name"));
+    await CheckAsync($"{path}: status", async () => Expect((await store.NodeStatusAsync(new StatusRequest(), Soon())).NodeId.Length > 0,
+        "the node says its name"));
     await CheckAsync($"{path}: errors carry their code", async () =>
     {
-        RpcException error = await ErrorOfAsync(async () => await store.PutAsync(new PutRequest { Key = ByteString.CopyFrom(new byte[100_000]) }, Soon()));
+        RpcException error = await ErrorOfAsync(async () =>
+            await store.PutAsync(new PutRequest { Key = ByteString.CopyFrom(new byte[100_000]) }, Soon()));
         Expect(error.StatusCode == StatusCode.InvalidArgument && error.Trailers.GetValue("henge-error") is not null, error.ToString());
     });
     await CheckAsync($"{path}: a deadline ends a call", async () =>
@@ -169,7 +178,8 @@ await CheckAsync("cluster: topology, status, transfer of no shard of a stranger"
     Cluster.ClusterClient cluster = new(channel);
     TopologyResponse topology = await cluster.TopologyAsync(new TopologyRequest(), Soon());
     Expect(topology.ShardCount > 0 && topology.Nodes.Count > 0, "there are shards and nodes");
-    Expect((await cluster.ClusterStatusAsync(new ClusterStatusRequest(), Soon())).Nodes.Count == topology.Nodes.Count, "each node has a status");
+    Expect((await cluster.ClusterStatusAsync(new ClusterStatusRequest(), Soon())).Nodes.Count == topology.Nodes.Count, "each node has a "
+        + "status");
     await ErrorOfAsync(async () => await cluster.TransferLeaderAsync(new TransferLeaderRequest { ToNodeId = "nobody" }, Soon()));
 });
 await CheckAsync("health: check, watch, unknown service", async () =>
@@ -178,12 +188,15 @@ await CheckAsync("health: check, watch, unknown service", async () =>
     foreach (string service in (string[])["", Own])
     {
         Expect(
-            (await health.CheckAsync(new HealthCheckRequest { Service = service }, Soon())).Status == HealthCheckResponse.Types.ServingStatus.Serving, $"'{service}' serves");
+            (await health.CheckAsync(new HealthCheckRequest { Service = service },
+                Soon())).Status == HealthCheckResponse.Types.ServingStatus.Serving, $"'{service}' serves");
     }
 
-    Expect((await ErrorOfAsync(async () => await health.CheckAsync(new HealthCheckRequest { Service = "nobody" }, Soon()))).StatusCode == StatusCode.NotFound, "NOT_FOUND");
+    Expect((await ErrorOfAsync(async () => await health.CheckAsync(new HealthCheckRequest { Service = "nobody" },
+        Soon()))).StatusCode == StatusCode.NotFound, "NOT_FOUND");
     using AsyncServerStreamingCall<HealthCheckResponse> watch = health.Watch(new HealthCheckRequest(), Soon());
-    Expect(await watch.ResponseStream.MoveNext() && watch.ResponseStream.Current.Status == HealthCheckResponse.Types.ServingStatus.Serving, "the watch says so too");
+    Expect(await watch.ResponseStream.MoveNext() && watch.ResponseStream.Current.Status == HealthCheckResponse.Types.ServingStatus.Serving,
+        "the watch says so too");
 });
 await CheckAsync("reflection: services, and a file that holds a symbol", async () =>
 {
@@ -195,7 +208,8 @@ await CheckAsync("reflection: services, and a file that holds a symbol", async (
     await call.RequestStream.WriteAsync(new Reflection.ServerReflectionRequest { FileContainingSymbol = Own });
     Expect(await call.ResponseStream.MoveNext(), "another answer");
     Expect(
-        call.ResponseStream.Current.FileDescriptorResponse.FileDescriptorProto.Any(static f => FileDescriptorProto.Parser.ParseFrom(f).Service.Any(static s => s.Name == "KVStore")),
+        call.ResponseStream.Current.FileDescriptorResponse.FileDescriptorProto.Any(static f =>
+            FileDescriptorProto.Parser.ParseFrom(f).Service.Any(static s => s.Name == "KVStore")),
         "the file has the service");
     await call.RequestStream.CompleteAsync();
 });

@@ -9,8 +9,8 @@ using Henge.Storage.Memory;
 namespace Henge.Bench.Engine;
 
 /// <summary>
-/// The workloads of RocksDB's db_bench on Henge's engines, under the same names and with the same parameters, so that both can be run in turn and compared.
-/// As RocksDB, the engine is told to keep no history of overwritten keys.
+/// The workloads of RocksDB's db_bench on Henge's engines, under the same names and with the same parameters, so that both can be run in
+/// turn and compared. As RocksDB, the engine is told to keep no history of overwritten keys.
 /// </summary>
 public sealed class EngineBench : IDisposable
 {
@@ -178,10 +178,16 @@ public sealed class EngineBench : IDisposable
     }
 
     private static string Describe(EngineStatistics statistics) =>
-        $"entries {statistics.Entries:N0}, tables {statistics.TableBytes / 1048576.0:F1} MiB, memtables {statistics.MemTableBytes / 1048576.0:F1} MiB, "
-        + $"cache {statistics.BlockCacheBytes / 1048576.0:F1} MiB ({statistics.BlockCacheHits:N0} hits, {statistics.BlockCacheMisses:N0} misses), "
+        $"entries {statistics.Entries:N0}, tables {statistics.TableBytes / 1048576.0:F1} MiB, memtables "
+            + $"{statistics.MemTableBytes / 1048576.0:F1} MiB, "
+        + $"cache {statistics.BlockCacheBytes / 1048576.0:F1} MiB ({statistics.BlockCacheHits:N0} hits, {statistics.BlockCacheMisses:N0} "
+        + $"misses), "
         + $"flushes {statistics.Flushes}, compactions {statistics.Compactions}; "
-        + string.Join(", ", statistics.Levels.Where(static level => level.Tables > 0).Select(static level => $"L{level.Level}: {level.Tables} tables, {level.Bytes / 1048576.0:F1} MiB"));
+        + string.Join(
+            ", ",
+            statistics
+                .Levels.Where(static level => level.Tables > 0)
+                .Select(static level => $"L{level.Level}: {level.Tables} tables, {level.Bytes / 1048576.0:F1} MiB"));
 
     private sealed class Worker(EngineBench bench, IStorageEngine engine, int index, string name, bool isWriter)
     {
@@ -190,7 +196,8 @@ public sealed class EngineBench : IDisposable
         private readonly WriteBatch _batch = new(bench._options.ValueBytes + bench._options.KeyBytes + 64);
         private readonly LsmEngine? _lsm = engine as LsmEngine;
 
-        // As in db_bench, each thread of each workload draws from a seed of its own: reads must not repeat the very order of the writes before them.
+        // As in db_bench, each thread of each workload draws from a seed of its own: reads must not repeat the very order of the writes
+        // before them.
         private ulong _random = (ulong)(bench._options.Seed + bench._threadsStarted++) * 0xD1342543DE82EF95 + 1;
         private ulong _version;
         private volatile bool _stop;
@@ -305,7 +312,13 @@ public sealed class EngineBench : IDisposable
             for (long i = 0; i < count; i++)
             {
                 SetKey(NextKey());
-                using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = Keyspace, Point = new ReadPoint(Core.Version.Max, 0), FillCache = true });
+                using EngineIterator iterator = engine.CreateIterator(
+                    new IteratorOptions
+                    {
+                        Keyspace = Keyspace,
+                        Point = new ReadPoint(Core.Version.Max, 0),
+                        FillCache = true,
+                    });
                 iterator.Seek(_key);
                 if (iterator.Valid && iterator.Key.SequenceEqual(_key))
                 {
@@ -325,7 +338,13 @@ public sealed class EngineBench : IDisposable
 
         private void ReadSequentially(long count)
         {
-            using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = Keyspace, Point = new ReadPoint(Core.Version.Max, 0), FillCache = true });
+            using EngineIterator iterator = engine.CreateIterator(
+                new IteratorOptions
+                {
+                    Keyspace = Keyspace,
+                    Point = new ReadPoint(Core.Version.Max, 0),
+                    FillCache = true,
+                });
             long bytes = 0;
             long i = 0;
             long last = Stopwatch.GetTimestamp();

@@ -62,7 +62,9 @@ public sealed record EngineBenchOptions
     {
         foreach (string name in Benchmarks)
         {
-            Check(AllBenchmarks.Contains(name) || name is "compact" or "stats" or "flush", $"There is no workload '{name}'. There are: {string.Join(", ", AllBenchmarks)}, compact, flush, stats.");
+            Check(
+                AllBenchmarks.Contains(name) || name is "compact" or "stats" or "flush",
+                $"There is no workload '{name}'. There are: {string.Join(", ", AllBenchmarks)}, compact, flush, stats.");
         }
 
         Check(Num is > 0 and <= 10_000_000_000, "--num must be between 1 and 10 billion.");

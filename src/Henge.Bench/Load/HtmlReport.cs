@@ -4,7 +4,10 @@ using System.Text;
 
 namespace Henge.Bench.Load;
 
-/// <summary>One self-contained page for one or more results: what was measured and on what, tables, throughput over time, latency by percentile. No scripts, no outside files.</summary>
+/// <summary>
+/// One self-contained page for one or more results: what was measured and on what, tables, throughput over time, latency by percentile. No
+/// scripts, no outside files.
+/// </summary>
 public static class HtmlReport
 {
     private const string Style = """
@@ -20,8 +23,15 @@ public static class HtmlReport
     public static string Create(string title, IReadOnlyList<LoadResult> results)
     {
         var html = new StringBuilder();
-        html.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>");
-        html.Append(Text(title)).Append("</title><style>").Append(Style).Append("</style></head><body><h1>").Append(Text(title)).Append("</h1>");
+        html.Append(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>"
+        );
+        html.Append(Text(title))
+            .Append("</title><style>")
+            .Append(Style)
+            .Append("</style></head><body><h1>")
+            .Append(Text(title))
+            .Append("</h1>");
         for (int i = 0; i < results.Count; i++)
         {
             Facts(html, results[i], results.Count > 1 ? $"{i + 1}: " : "");
@@ -39,7 +49,9 @@ public static class HtmlReport
     }
 
     // Reads are a whole line, writes a dashed one; what a run has none of has no line.
-    private static List<PlotLine> Lines(IReadOnlyList<LoadResult> results, Func<LoadResult, bool, IReadOnlyList<(double X, double Y)>> points)
+    private static List<PlotLine> Lines(
+        IReadOnlyList<LoadResult> results,
+        Func<LoadResult, bool, IReadOnlyList<(double X, double Y)>> points)
     {
         List<PlotLine> lines = [];
         for (int i = 0; i < results.Count; i++)
@@ -61,26 +73,44 @@ public static class HtmlReport
     private static void Facts(StringBuilder html, LoadResult r, string number)
     {
         string rate = r.Rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", {r.Rate:#,0} operations a second asked for") : "";
-        html.Append(CultureInfo.InvariantCulture, $"<h2>{number}{Text(r.Workload)}: {r.OperationsPerSecond:#,0} operations a second</h2><dl>");
+        html.Append(
+            CultureInfo.InvariantCulture,
+            $"<h2>{number}{Text(r.Workload)}: {r.OperationsPerSecond:#,0} operations a second</h2><dl>");
         Fact(html, "target", r.Target);
-        Fact(html, "load", string.Create(CultureInfo.InvariantCulture, $"{r.Concurrency} workers × {r.Pipeline} under way, values of {r.ValueBytes} bytes{rate}"));
-        Fact(html, "measured", string.Create(CultureInfo.InvariantCulture, $"{r.Operations:#,0} operations in {r.Seconds:0.0} s, {r.Errors:#,0} errors, {r.Missing:#,0} reads of absent keys"));
+        Fact(
+            html,
+            "load",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{r.Concurrency} workers × {r.Pipeline} under way, values of {r.ValueBytes} bytes{rate}"));
+        Fact(
+            html,
+            "measured",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{r.Operations:#,0} operations in {r.Seconds:0.0} s, {r.Errors:#,0} errors, {r.Missing:#,0} reads of absent keys"));
         Fact(html, "date", r.Date.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture));
         Fact(html, "Henge", r.HengeVersion);
         Fact(html, "machine", r.Machine);
         html.Append("</dl>");
     }
 
-    private static void Fact(StringBuilder html, string name, string value) => html.Append("<dt>").Append(name).Append("</dt><dd>").Append(Text(value)).Append("</dd>");
+    private static void Fact(StringBuilder html, string name, string value) =>
+        html.Append("<dt>").Append(name).Append("</dt><dd>").Append(Text(value)).Append("</dd>");
 
     private static void Table(StringBuilder html, LoadResult r)
     {
-        html.Append("<div class=\"wide\"><table><tr><th></th><th>operations</th><th>a second</th><th>mean ms</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr>");
+        html.Append(
+            "<div class=\"wide\"><table><tr><th></th><th>operations</th><th>a second</th><th>mean "
+                + "ms</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr>");
         foreach ((string name, LatencySummary l) in ((string, LatencySummary)[])[("reads", r.Reads), ("writes", r.Writes), ("all", r.All)])
         {
             if (l.Count > 0)
             {
-                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{name}</td><td>{l.Count:#,0}</td><td>{l.Count / Math.Max(1e-9, r.Seconds):#,0}</td><td>{l.MeanMs:F2}</td><td>{l.P50Ms:F2}</td><td>{l.P95Ms:F2}</td><td>{l.P99Ms:F2}</td><td>{l.P999Ms:F2}</td><td>{l.MaxMs:F1}</td></tr>");
+                html.Append(
+                    CultureInfo.InvariantCulture,
+                    $"<tr><td>{name}</td><td>{l.Count:#,0}</td><td>{l.Count / Math.Max(1e-9, r.Seconds):#,0}</td><td>{l.MeanMs:F2}</td><td>{l.P50Ms:F2}</td><td>{l.P95Ms:F2}</td><td>{l.P99Ms:F2}</td><td>{l.P999Ms:F2}</td><td>{l.MaxMs:F1}</td></tr>"
+                );
             }
         }
 

@@ -17,8 +17,12 @@ public enum KeyDistributionKind
     Latest,
 }
 
-/// <summary>Chooses key numbers. One for each worker; the counters of inserted and sequential keys are shared. Not thread-safe by itself.</summary>
-/// <remarks>The zipfian generator is that of Gray et al., "Quickly Generating Billion-Record Synthetic Databases" (SIGMOD 1994), as YCSB uses it.</remarks>
+/// <summary>
+/// Chooses key numbers. One for each worker; the counters of inserted and sequential keys are shared. Not thread-safe by itself.
+/// </summary>
+/// <remarks>
+/// The zipfian generator is that of Gray et al., "Quickly Generating Billion-Record Synthetic Databases" (SIGMOD 1994), as YCSB uses it.
+/// </remarks>
 public sealed class KeyDistribution
 {
     private const double Theta = 0.99;
@@ -57,8 +61,11 @@ public sealed class KeyDistribution
 
     private long NextZipf()
     {
-        double u = _random.NextDouble(), uz = u * _zetaN;
-        return uz < 1 ? 0 : uz < 1 + Math.Pow(0.5, Theta) ? 1 : Math.Min(_zipfItems - 1, (long)(_zipfItems * Math.Pow(_eta * u - _eta + 1, _alpha)));
+        double u = _random.NextDouble(),
+            uz = u * _zetaN;
+        return uz < 1 ? 0
+            : uz < 1 + Math.Pow(0.5, Theta) ? 1
+            : Math.Min(_zipfItems - 1, (long)(_zipfItems * Math.Pow(_eta * u - _eta + 1, _alpha)));
     }
 
     private static ulong Scramble(ulong value)

@@ -3,8 +3,8 @@ using System.Numerics;
 namespace Henge.Bench.Load;
 
 /// <summary>
-/// Counts latencies in buckets that grow with the value, so that every percentile is right to within 1.6%, from 1 ns to hours, in 30 KB. The idea is that of
-/// Gil Tene's HdrHistogram. Not thread-safe: each worker has its own, and <see cref="Add"/> merges them.
+/// Counts latencies in buckets that grow with the value, so that every percentile is right to within 1.6%, from 1 ns to hours, in 30 KB.
+/// The idea is that of Gil Tene's HdrHistogram. Not thread-safe: each worker has its own, and <see cref="Add"/> merges them.
 /// </summary>
 public sealed class LatencyHistogram
 {

@@ -4,8 +4,9 @@ using System.Threading.Tasks.Sources;
 namespace Henge.Bench.Load;
 
 /// <summary>
-/// Wakes lanes when their operations are due, from a thread of its own. Timers of .NET read a clock that on Linux moves by the kernel's tick, often 4 ms, and a latency is
-/// counted from when an operation was due: what a lane oversleeps would be taken for the target's. Late by about a millisecond at most. Thread-safe.
+/// Wakes lanes when their operations are due, from a thread of its own. Timers of .NET read a clock that on Linux moves by the kernel's
+/// tick, often 4 ms, and a latency is counted from when an operation was due: what a lane oversleeps would be taken for the target's. Late
+/// by about a millisecond at most. Thread-safe.
 /// </summary>
 internal sealed class LoadClock : IDisposable
 {
@@ -75,7 +76,9 @@ internal sealed class LoadClock : IDisposable
 
                 if (_due.Count == 0 && !stopped)
                 {
-                    int waitMs = _waiting.TryPeek(out _, out long next) ? (int)Math.Clamp((next - now) * 1000 / Stopwatch.Frequency, 1, 1000) : Timeout.Infinite;
+                    int waitMs = _waiting.TryPeek(out _, out long next)
+                        ? (int)Math.Clamp((next - now) * 1000 / Stopwatch.Frequency, 1, 1000)
+                        : Timeout.Infinite;
                     Monitor.Wait(_gate, waitMs);
                 }
             }

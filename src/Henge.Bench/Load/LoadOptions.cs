@@ -21,8 +21,8 @@ public sealed record LoadOptions
     public TimeSpan WarmUp { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Operations a second; 0: as fast as answers come (a closed loop). With a rate, latency counts from the moment at which an operation was due, so that a
-    /// stall of the target is seen by all that it held up (no coordinated omission).
+    /// Operations a second; 0: as fast as answers come (a closed loop). With a rate, latency counts from the moment at which an operation
+    /// was due, so that a stall of the target is seen by all that it held up (no coordinated omission).
     /// </summary>
     public double Rate { get; init; }
 

@@ -84,7 +84,12 @@ public sealed record LoadResult
     public IReadOnlyList<ThroughputSample> Samples { get; init; } = [];
 
     internal static LoadResult Create(
-        string target, LoadOptions options, IReadOnlyList<LoadWorker> workers, IReadOnlyList<ThroughputSample> samples, TimeSpan elapsed, TimeSpan serverCpu)
+        string target,
+        LoadOptions options,
+        IReadOnlyList<LoadWorker> workers,
+        IReadOnlyList<ThroughputSample> samples,
+        TimeSpan elapsed,
+        TimeSpan serverCpu)
     {
         LatencyHistogram reads = new(), writes = new(), all = new();
         var errors = new SortedDictionary<string, long>(StringComparer.Ordinal);

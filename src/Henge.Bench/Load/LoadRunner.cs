@@ -13,7 +13,9 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
     private readonly List<LoadWorker> _workers = [];
     private readonly List<ThroughputSample> _samples = [];
 
-    /// <summary>Runs preload, warm-up and measurement. Errors of single operations are counted; only a target that cannot be reached at all throws.</summary>
+    /// <summary>
+    /// Runs preload, warm-up and measurement. Errors of single operations are counted; only a target that cannot be reached at all throws.
+    /// </summary>
     public async Task<LoadResult> RunAsync(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         options.Validate();
@@ -35,7 +37,13 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
             using var clock = new LoadClock();
             using CancellationTokenRegistration cancelled = cancellationToken.Register(clock.Stop);
             var pace = new LoadPace(options, clock);
-            Task[] lanes = [.. _workers.SelectMany(w => Enumerable.Range(0, w.Lanes).Select(lane => Task.Run(() => w.RunAsync(pace, lane, cancellationToken), CancellationToken.None)))];
+            Task[] lanes =
+            [
+                .. _workers.SelectMany(w =>
+                    Enumerable
+                        .Range(0, w.Lanes)
+                        .Select(lane => Task.Run(() => w.RunAsync(pace, lane, cancellationToken), CancellationToken.None))),
+            ];
             await WarmUpAsync(pace, progress, cancellationToken);
             long started = Stopwatch.GetTimestamp();
             TimeSpan serverCpu = ServerCpu();
@@ -87,7 +95,12 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
         pace.BeginMeasuring();
     }
 
-    private async Task SampleAsync(LoadPace pace, Task[] lanes, long started, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    private async Task SampleAsync(
+        LoadPace pace,
+        Task[] lanes,
+        long started,
+        IProgress<LoadProgress>? progress,
+        CancellationToken cancellationToken)
     {
         Task all = Task.WhenAll(lanes);
         long readsBefore = 0, writesBefore = 0;
@@ -129,12 +142,21 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
             }
         }
 
-        Task all = Task.WhenAll(Enumerable.Range(0, Math.Clamp(options.Concurrency * options.Pipeline, 64, 1024)).Select(lane => Task.Run(() => LaneAsync(lane), cancellationToken)));
+        Task all = Task.WhenAll(
+            Enumerable
+                .Range(0, Math.Clamp(options.Concurrency * options.Pipeline, 64, 1024))
+                .Select(lane => Task.Run(() => LaneAsync(lane), cancellationToken)));
         while (!all.IsCompleted)
         {
             await Task.WhenAny(all, Task.Delay(SampleMs, cancellationToken));
             long count = Volatile.Read(ref done);
-            progress?.Report(new LoadProgress("preload", (double)count / options.Keys, count, count / Math.Max(0.001, Stopwatch.GetElapsedTime(started).TotalSeconds), 0));
+            progress?.Report(
+                new LoadProgress(
+                    "preload",
+                    (double)count / options.Keys,
+                    count,
+                    count / Math.Max(0.001, Stopwatch.GetElapsedTime(started).TotalSeconds),
+                    0));
         }
 
         await all;
@@ -192,4 +214,8 @@ internal sealed class LoadPace(LoadOptions options, LoadClock clock)
 }
 
 /// <summary>Throughput around one moment: of all operations, and of reads and writes apart.</summary>
-public readonly record struct ThroughputSample(double Seconds, double OperationsPerSecond, double ReadsPerSecond = 0, double WritesPerSecond = 0);
+public readonly record struct ThroughputSample(
+    double Seconds,
+    double OperationsPerSecond,
+    double ReadsPerSecond = 0,
+    double WritesPerSecond = 0);

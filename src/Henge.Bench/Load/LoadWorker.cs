@@ -78,7 +78,12 @@ internal sealed class LoadWorker(ILoadConnection connection, LoadOptions options
 
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 
-    private async ValueTask<bool> DoAsync(LoadAction action, byte[] key, byte[] value, KeyDistribution keys, CancellationToken cancellationToken)
+    private async ValueTask<bool> DoAsync(
+        LoadAction action,
+        byte[] key,
+        byte[] value,
+        KeyDistribution keys,
+        CancellationToken cancellationToken)
     {
         switch (action)
         {

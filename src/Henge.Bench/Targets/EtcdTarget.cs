@@ -9,8 +9,9 @@ using Henge.Core;
 namespace Henge.Bench.Targets;
 
 /// <summary>
-/// etcd by its v3 key-value API, with a gRPC call for each operation, over the same client stack that <c>grpc://</c> uses for Henge. Workers take the servers in turn; all on one server share its connection.
-/// Reads are linearizable unless they are asked to be serializable (etcd's word for whatever a server has).
+/// etcd by its v3 key-value API, with a gRPC call for each operation, over the same client stack that <c>grpc://</c> uses for Henge.
+/// Workers take the servers in turn; all on one server share its connection. Reads are linearizable unless they are asked to be
+/// serializable (etcd's word for whatever a server has).
 /// </summary>
 public sealed class EtcdTarget : ILoadTarget
 {
@@ -71,7 +72,12 @@ public sealed class EtcdTarget : ILoadTarget
         public async ValueTask<bool> GetAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken)
         {
             var request = new RangeRequest { Key = UnsafeByteOperations.UnsafeWrap(key), Serializable = target._serializable };
-            return (await server.RangeAsync(request, deadline: DateTime.UtcNow + Timeout, cancellationToken: cancellationToken).ConfigureAwait(false)).Kvs.Count > 0;
+            return (
+                    await server
+                        .RangeAsync(request, deadline: DateTime.UtcNow + Timeout, cancellationToken: cancellationToken)
+                        .ConfigureAwait(false))
+                    .Kvs
+                    .Count > 0;
         }
 
         public async ValueTask PutAsync(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
@@ -83,8 +89,19 @@ public sealed class EtcdTarget : ILoadTarget
         public async ValueTask<int> ScanAsync(ReadOnlyMemory<byte> start, int limit, CancellationToken cancellationToken)
         {
             // An end of one zero byte means: all keys from the first on.
-            var request = new RangeRequest { Key = UnsafeByteOperations.UnsafeWrap(start), RangeEnd = ByteString.CopyFrom(0), Limit = limit, Serializable = target._serializable };
-            return (await server.RangeAsync(request, deadline: DateTime.UtcNow + Timeout, cancellationToken: cancellationToken).ConfigureAwait(false)).Kvs.Count;
+            var request = new RangeRequest
+            {
+                Key = UnsafeByteOperations.UnsafeWrap(start),
+                RangeEnd = ByteString.CopyFrom(0),
+                Limit = limit,
+                Serializable = target._serializable,
+            };
+            return (
+                await server
+                    .RangeAsync(request, deadline: DateTime.UtcNow + Timeout, cancellationToken: cancellationToken)
+                    .ConfigureAwait(false))
+                .Kvs
+                .Count;
         }
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -3,7 +3,10 @@ using Henge.Client;
 
 namespace Henge.Bench.Targets;
 
-/// <summary>Henge by its own client: over sessions (<c>henge://</c>), or with a gRPC call for each operation (<c>grpc://</c>). All workers share one client.</summary>
+/// <summary>
+/// Henge by its own client: over sessions (<c>henge://</c>), or with a gRPC call for each operation (<c>grpc://</c>). All workers share one
+/// client.
+/// </summary>
 public sealed class HengeTarget : ILoadTarget
 {
     private readonly HengeClient _client;

@@ -9,7 +9,9 @@ using Henge.Core;
 
 namespace Henge.Bench.Targets;
 
-/// <summary>Anything that speaks RESP: Redis, or Henge's RESP door. One socket for each worker; lanes of a worker are pipelined over it.</summary>
+/// <summary>
+/// Anything that speaks RESP: Redis, or Henge's RESP door. One socket for each worker; lanes of a worker are pipelined over it.
+/// </summary>
 public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) : ILoadTarget
 {
     /// <inheritdoc/>
@@ -61,7 +63,8 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
             _writer = Task.Run(WriteAsync);
         }
 
-        public async ValueTask<bool> GetAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken) => await Send("GET"u8, key.Span, default, 2) >= 0;
+        public async ValueTask<bool> GetAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken) =>
+            await Send("GET"u8, key.Span, default, 2) >= 0;
 
         public async ValueTask PutAsync(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken) =>
             await Send("SET"u8, key.Span, value.Span, 3);

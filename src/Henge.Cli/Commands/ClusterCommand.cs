@@ -47,9 +47,23 @@ internal static class ClusterCommand
 
     private static Command TransferLeader(CliContext context, GlobalOptions globals)
     {
-        Option<string> to = new("--to") { Description = "The node that shall lead.", HelpName = "node", Required = true };
-        Option<string?> from = new("--from") { Description = "Only what this node leads; default: whatever any node leads.", HelpName = "node" };
-        Option<int[]> shards = new("--shard") { Description = "Only this shard; may be repeated.", HelpName = "number", AllowMultipleArgumentsPerToken = true };
+        Option<string> to = new("--to")
+        {
+            Description = "The node that shall lead.",
+            HelpName = "node",
+            Required = true,
+        };
+        Option<string?> from = new("--from")
+        {
+            Description = "Only what this node leads; default: whatever any node leads.",
+            HelpName = "node",
+        };
+        Option<int[]> shards = new("--shard")
+        {
+            Description = "Only this shard; may be repeated.",
+            HelpName = "number",
+            AllowMultipleArgumentsPerToken = true,
+        };
         Command command = new("transfer-leader", "Hand the lead of shards over to another node.") { to, from, shards };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
@@ -69,7 +83,8 @@ internal static class ClusterCommand
             uint transferred = 0;
             List<string> errors = [];
             foreach (IGrouping<string, Wire.ShardInfo> led in topology.Shards
-                .Where(s => s.LeaderId != target && (source is null || s.LeaderId == source) && (wanted.Length == 0 || wanted.Contains(s.Shard)))
+                .Where(s => s.LeaderId != target && (source is null || s.LeaderId == source) && (wanted.Length == 0
+                    || wanted.Contains(s.Shard)))
                 .GroupBy(s => s.LeaderId))
             {
                 string? address = topology.Nodes.FirstOrDefault(n => n.NodeId == led.Key)?.Address;
@@ -103,14 +118,16 @@ internal static class ClusterCommand
 
             return errors.Count == 0 ? ExitCode.Ok : ExitCode.No;
         });
-        return command.WithExamples("henge cluster transfer-leader --to node2", "henge cluster transfer-leader --from node1 --to node3 --shard 4");
+        return command.WithExamples("henge cluster transfer-leader --to node2", "henge cluster transfer-leader --from node1 --to node3 "
+            + "--shard 4");
     }
 
     private static void CheckNode(Wire.TopologyResponse topology, string name, string option)
     {
         if (topology.Nodes.All(n => n.NodeId != name))
         {
-            throw new UsageException($"{option} {name}: there is no such node; the cluster has {string.Join(", ", topology.Nodes.Select(n => n.NodeId))}.");
+            throw new UsageException(
+                $"{option} {name}: there is no such node; the cluster has {string.Join(", ", topology.Nodes.Select(n => n.NodeId))}.");
         }
     }
 

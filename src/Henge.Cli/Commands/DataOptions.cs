@@ -10,12 +10,20 @@ namespace Henge.Cli.Commands;
 /// <summary>Options that several of the data commands have. Each command makes its own set.</summary>
 internal sealed class DataOptions
 {
-    public Option<string> Encoding { get; } = GlobalOptions.OneOf("--encoding", "How values are written in arguments and in text output.", "text", "base64", "hex");
+    public Option<string> Encoding { get; } =
+        GlobalOptions.OneOf("--encoding", "How values are written in arguments and in text output.", "text", "base64", "hex");
 
-    public Option<string> KeyEncoding { get; } = GlobalOptions.OneOf("--key-encoding", "How keys are written in arguments and in text output.", "text", "base64", "hex");
+    public Option<string> KeyEncoding { get; } =
+        GlobalOptions.OneOf("--key-encoding", "How keys are written in arguments and in text output.", "text", "base64", "hex");
 
-    public Option<string> Consistency { get; } = GlobalOptions.OneOf(
-        "--consistency", "How the read is made sure of; default: as the nodes are set, which is linearizable.", "default", "linearizable", "lease", "stale");
+    public Option<string> Consistency { get; } =
+        GlobalOptions.OneOf(
+            "--consistency",
+            "How the read is made sure of; default: as the nodes are set, which is linearizable.",
+            "default",
+            "linearizable",
+            "lease",
+            "stale");
 
     public Option<ulong?> AtVersion { get; } = new("--version") { Description = "Read as of this version.", HelpName = "version" };
 
@@ -56,7 +64,9 @@ internal sealed class DataOptions
             throw new UsageException($"--version {version} is not a version; versions are numbers from 1 to {Core.Version.MaxValue}.");
         }
 
-        return parse.GetValue(AtTime) is null ? new Core.Version(version) : throw new UsageException("Give either --version or --at, not both.");
+        return parse.GetValue(AtTime) is null
+            ? new Core.Version(version)
+            : throw new UsageException("Give either --version or --at, not both.");
     }
 
     public DateTimeOffset? TimeOf(ParseResult parse, CliContext context) =>

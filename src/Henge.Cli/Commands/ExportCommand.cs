@@ -12,7 +12,11 @@ internal static class ExportCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals)
     {
-        Argument<string> file = new("file") { Description = "The file; - or nothing writes to standard output.", DefaultValueFactory = _ => "-" };
+        Argument<string> file = new("file")
+        {
+            Description = "The file; - or nothing writes to standard output.",
+            DefaultValueFactory = _ => "-",
+        };
         Option<string> format = TransferOptions.Format();
         DataOptions data = new();
         RangeOptions range = new();
@@ -39,7 +43,8 @@ internal static class ExportCommand
             {
                 if (toFile)
                 {
-                    await exporter.ToFileAsync(client, path, parse.GetValue(resume), parse.GetValue(force), context, cancellationToken).ConfigureAwait(false);
+                    await exporter.ToFileAsync(client, path, parse.GetValue(resume), parse.GetValue(force), context,
+                        cancellationToken).ConfigureAwait(false);
                 }
                 else
                 {

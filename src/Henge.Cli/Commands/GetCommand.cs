@@ -14,7 +14,8 @@ internal static class GetCommand
     {
         Argument<string> key = new("key") { Description = "The key." };
         DataOptions data = new();
-        Command command = new("get", "Read a key's value, now or as it was.") { key, data.AtVersion, data.AtTime, data.Consistency, data.Encoding, data.KeyEncoding, data.KeyEncoding };
+        Command command = new("get", "Read a key's value, now or as it was.") { key, data.AtVersion, data.AtTime, data.Consistency,
+            data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
@@ -45,7 +46,8 @@ internal static class GetCommand
             }
             else if (encoding == ByteEncoding.Text)
             {
-                // The value's own bytes and nothing else, so that a file that was put comes back as it was; only on a terminal a line end keeps the prompt tidy.
+                // The value's own bytes and nothing else, so that a file that was put comes back as it was; only on a terminal a line end
+                // keeps the prompt tidy.
                 context.Output.Write(result.Value.Span);
                 if (context.OutputIsTerminal)
                 {

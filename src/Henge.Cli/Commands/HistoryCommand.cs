@@ -14,7 +14,8 @@ internal static class HistoryCommand
         Argument<string> key = new("key") { Description = "The key." };
         DataOptions data = new();
         Option<int> limit = new("--limit") { Description = "At most this many versions; 0: all that are kept.", HelpName = "count" };
-        Command command = new("history", "List the versions that a key has had, newest first.") { key, limit, data.Consistency, data.Encoding, data.KeyEncoding, data.KeyEncoding };
+        Command command = new("history", "List the versions that a key has had, newest first.") { key, limit, data.Consistency,
+            data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);

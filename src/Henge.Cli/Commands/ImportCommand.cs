@@ -15,11 +15,24 @@ internal static class ImportCommand
     {
         Argument<string> file = new("file") { Description = "The file; - reads standard input." };
         Option<string> format = TransferOptions.Format();
-        Option<int> concurrency = new("--concurrency") { Description = "Puts under way at a time.", HelpName = "count", DefaultValueFactory = _ => 256 };
-        Option<string> prefix = new("--prefix") { Description = "Put this before every key.", HelpName = "prefix", DefaultValueFactory = _ => "" };
+        Option<int> concurrency = new("--concurrency")
+        {
+            Description = "Puts under way at a time.",
+            HelpName = "count",
+            DefaultValueFactory = _ => 256,
+        };
+        Option<string> prefix = new("--prefix")
+        {
+            Description = "Put this before every key.",
+            HelpName = "prefix",
+            DefaultValueFactory = _ => "",
+        };
         Option<bool> resume = new("--resume") { Description = "Go on where an import of this file was interrupted." };
         Option<bool> restart = new("--restart") { Description = "Begin anew although an import of this file was interrupted." };
-        Option<bool> skipInvalid = new("--skip-invalid") { Description = "Pass over lines that make no sense or that the cluster refuses, and name each." };
+        Option<bool> skipInvalid = new("--skip-invalid")
+        {
+            Description = "Pass over lines that make no sense or that the cluster refuses, and name each.",
+        };
         Command command = new("import", "Write all records of a file.") { file, format, prefix, concurrency, resume, restart, skipInvalid };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
@@ -31,7 +44,8 @@ internal static class ImportCommand
             }
 
             bool isFile = path != "-";
-            using Stream input = isFile ? new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan) : context.OpenInput();
+            using Stream input = isFile ? new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1,
+                FileOptions.SequentialScan) : context.OpenInput();
             byte[] head = isFile ? Checkpoint.HeadOf(input) : [];
             Checkpoint start = isFile
                 ? StartOf(path, input, head, parse.GetValue(resume), parse.GetValue(restart))
@@ -51,7 +65,8 @@ internal static class ImportCommand
             }
 
             Importer importer = new(
-                client, TransferOptions.FormatOf(parse.GetValue(format), path), puts, parse.GetValue(prefix) ?? "", watermark, parse.GetValue(skipInvalid) ? Skip : null);
+                client, TransferOptions.FormatOf(parse.GetValue(format), path), puts, parse.GetValue(prefix) ?? "", watermark,
+                    parse.GetValue(skipInvalid) ? Skip : null);
             string summary;
             await using (TransferProgress progress = new(context, "imported", isFile ? input.Length : 0, () =>
             {
@@ -79,8 +94,10 @@ internal static class ImportCommand
                 Checkpoint.Delete(path);
             }
 
-            TransferOptions.WriteEnd(context, globals.IsJson(parse), "imported", watermark.Read().Records, watermark.Read().Offset, summary);
-            return skipped == 0 ? ExitCode.Ok : context.Fail(globals.IsJson(parse), ExitCode.Refused, "Skipped", $"{skipped} lines were passed over.");
+            TransferOptions.WriteEnd(context, globals.IsJson(parse), "imported", watermark.Read().Records, watermark.Read().Offset,
+                summary);
+            return skipped == 0 ? ExitCode.Ok : context.Fail(globals.IsJson(parse), ExitCode.Refused, "Skipped", $"{skipped} lines were "
+                + $"passed over.");
         });
         return command.WithExamples(
             "henge import users.jsonl               # lines as {\"key\":\"user:1\",\"value\":\"…\"}",
@@ -99,10 +116,12 @@ internal static class ImportCommand
 
         if (!resume)
         {
-            throw new UsageException($"An import of {path} stopped after line {old.Lines}. Go on with --resume, or begin anew with --restart.");
+            throw new UsageException(
+                $"An import of {path} stopped after line {old.Lines}. Go on with --resume, or begin anew with --restart.");
         }
 
-        // A file that grew, or of which a line that was refused has been mended, may be gone on with: what was done is still at its beginning.
+        // A file that grew, or of which a line that was refused has been mended, may be gone on with: what was done is still at its
+        // beginning.
         return old.Fits(head, input.Length)
             ? old with { FileBytes = input.Length }
             : throw new UsageException($"{path} is not the file any more whose import was interrupted. Begin anew with --restart.");
@@ -131,7 +150,8 @@ internal static class ImportCommand
 /// <summary>What import and export have in common.</summary>
 internal static class TransferOptions
 {
-    public static Option<string> Format() => GlobalOptions.OneOf("--format", "Form of the lines; auto: by the name's end, .tsv or anything else.", "auto", "jsonl", "tsv");
+    public static Option<string> Format() =>
+        GlobalOptions.OneOf("--format", "Form of the lines; auto: by the name's end, .tsv or anything else.", "auto", "jsonl", "tsv");
 
     public static TransferFormat FormatOf(string? name, string path) => name switch
     {

@@ -20,9 +20,14 @@ internal static class PutCommand
         DataOptions data = new();
         Option<string?> ttl = new("--ttl") { Description = "The value expires after this time: 30s, 5m, 1h30m, 7d.", HelpName = "time" };
         Option<bool> keepTtl = new("--keep-ttl") { Description = "Keep the expiry that the key has." };
-        Option<ulong?> ifVersion = new("--if-version") { Description = "Write only if the key is at this version; 0: only if it does not exist.", HelpName = "version" };
+        Option<ulong?> ifVersion = new("--if-version")
+        {
+            Description = "Write only if the key is at this version; 0: only if it does not exist.",
+            HelpName = "version",
+        };
         Option<bool> previous = new("--previous") { Description = "Also print what was there before." };
-        Command command = new("put", "Write a key.") { key, value, ttl, keepTtl, ifVersion, previous, data.Encoding, data.KeyEncoding, data.KeyEncoding };
+        Command command = new("put", "Write a key.") { key, value, ttl, keepTtl, ifVersion, previous, data.Encoding, data.KeyEncoding,
+            data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);

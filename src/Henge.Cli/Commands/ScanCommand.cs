@@ -21,7 +21,19 @@ internal static class ScanCommand
         Option<bool> versions = new("--versions") { Description = "Print each value's version as well." };
         Command command = new("scan", "List keys and values in order, as of one moment.")
         {
-            range.Prefix, range.From, range.To, limit, reverse, keysOnly, count, versions, data.AtVersion, data.AtTime, data.Consistency, data.Encoding, data.KeyEncoding,
+            range.Prefix,
+            range.From,
+            range.To,
+            limit,
+            reverse,
+            keysOnly,
+            count,
+            versions,
+            data.AtVersion,
+            data.AtTime,
+            data.Consistency,
+            data.Encoding,
+            data.KeyEncoding,
         };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {

@@ -14,7 +14,12 @@ internal static class StatusCommand
     public static Command Create(CliContext context, GlobalOptions globals)
     {
         Option<bool> watch = new("--watch", "-w") { Description = "Refresh until Ctrl-C." };
-        Option<string> every = new("--every") { Description = "With --watch: how often.", HelpName = "time", DefaultValueFactory = _ => "1s" };
+        Option<string> every = new("--every")
+        {
+            Description = "With --watch: how often.",
+            HelpName = "time",
+            DefaultValueFactory = _ => "1s",
+        };
         Option<bool> shards = new("--shards") { Description = "Also show every shard." };
         Option<bool> one = new("--node-only") { Description = "Ask only the first node that answers, about itself." };
         Command command = new("status", "Show the state of the nodes, and whether the cluster serves.") { watch, every, shards, one };
@@ -25,7 +30,8 @@ internal static class StatusCommand
             using HengeClient client = globals.Connect(parse);
             if (!parse.GetValue(watch))
             {
-                (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await AskAsync(client, parse.GetValue(one), cancellationToken).ConfigureAwait(false);
+                (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await AskAsync(client, parse.GetValue(one),
+                    cancellationToken).ConfigureAwait(false);
                 var verdict = ClusterVerdict.Of(own, all);
                 Write(context, json, own, all, parse.GetValue(shards), verdict);
                 return verdict.Serves ? ExitCode.Ok : ExitCode.Unavailable;
@@ -60,7 +66,13 @@ internal static class StatusCommand
 
     /// <summary>Prints what was learnt: the seed's two lines, the verdict, the tables.</summary>
     internal static void Write(
-        CliContext context, bool json, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, bool shards, ClusterVerdict verdict, StatusRates? rates = null)
+        CliContext context,
+        bool json,
+        Wire.StatusResponse own,
+        Wire.ClusterStatusResponse? all,
+        bool shards,
+        ClusterVerdict verdict,
+        StatusRates? rates = null)
     {
         if (json)
         {
@@ -68,8 +80,10 @@ internal static class StatusCommand
             return;
         }
 
-        context.Output.WriteLine($"Node: {own.NodeId} | Role: {own.Role} | Term: {own.Term} | Leader: {(own.LeaderId.Length > 0 ? own.LeaderId : "-")}");
-        context.Output.WriteLine($"Committed: {own.CommittedIndex} | Applied: {own.AppliedIndex} | Peers: [{string.Join(", ", own.Peers)}]");
+        context.Output.WriteLine(
+            $"Node: {own.NodeId} | Role: {own.Role} | Term: {own.Term} | Leader: {(own.LeaderId.Length > 0 ? own.LeaderId : "-")}");
+        context.Output.WriteLine(
+            $"Committed: {own.CommittedIndex} | Applied: {own.AppliedIndex} | Peers: [{string.Join(", ", own.Peers)}]");
         context.Output.WriteLine(Colour(context, verdict, $"Cluster: {verdict.Word} | {verdict.Reason}"));
         ClockWarnings.Write(context.Output, own, all);
         if (all is { Nodes.Count: > 0 })

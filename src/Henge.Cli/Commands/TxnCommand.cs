@@ -13,11 +13,20 @@ internal static class TxnCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals)
     {
-        Option<string[]> compares = Many("--compare", "Must hold: 'version(KEY) = N', 'value(KEY) != TEXT', 'exists(KEY)', 'missing(KEY)'. Relations: = != < >.", "comparison", "-c");
-        Option<string[]> then = Many("--then", "Done when all comparisons hold: 'put KEY VALUE', 'get KEY', 'delete KEY'.", "operation", "-t");
+        Option<string[]> compares = Many(
+            "--compare",
+            "Must hold: 'version(KEY) = N', 'value(KEY) != TEXT', 'exists(KEY)', 'missing(KEY)'. Relations: = != < >.",
+            "comparison",
+            "-c");
+        Option<string[]> then = Many(
+            "--then",
+            "Done when all comparisons hold: 'put KEY VALUE', 'get KEY', 'delete KEY'.",
+            "operation",
+            "-t");
         Option<string[]> otherwise = Many("--else", "Done when one does not: the same forms.", "operation", "-e");
         DataOptions data = new();
-        Command command = new("txn", "Compare, then do one list of operations or the other, atomically, on keys of one shard.") { compares, then, otherwise, data.Encoding, data.KeyEncoding, data.KeyEncoding };
+        Command command = new("txn", "Compare, then do one list of operations or the other, atomically, on keys of one shard.") { compares,
+            then, otherwise, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
@@ -152,13 +161,17 @@ internal static class TxnSyntax
 
             return ulong.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out ulong version)
                 ? Compare.Version(key, relation, new Core.Version(version))
-                : throw new UsageException($"\"{target}\" in \"{text}\" is not a version; versions are numbers, and 0 means that the key does not exist.");
+                : throw new UsageException(
+                    $"\"{target}\" in \"{text}\" is not a version; versions are numbers, and 0 means that the key does not exist.");
         }
 
         throw Wrong(text);
     }
 
-    /// <summary>Reads <c>put KEY VALUE</c>, <c>get KEY</c> or <c>delete KEY</c>. A key with spaces stands in double quotes; a value is the rest of the line.</summary>
+    /// <summary>
+    /// Reads <c>put KEY VALUE</c>, <c>get KEY</c> or <c>delete KEY</c>. A key with spaces stands in double quotes; a value is the rest of
+    /// the line.
+    /// </summary>
     public static TransactionOperation ParseOperation(string text, ByteEncoding encoding, ByteEncoding keyEncoding = ByteEncoding.Text)
     {
         string rest = text.Trim();
@@ -210,7 +223,9 @@ internal static class TxnSyntax
     }
 
     private static UsageException Wrong(string text) =>
-        new($"\"{text}\" is not a comparison. Write version(KEY) = N, value(KEY) = TEXT, exists(KEY) or missing(KEY); relations are = != < >.");
+        new(
+            $"\"{text}\" is not a comparison. Write version(KEY) = N, value(KEY) = TEXT, exists(KEY) or missing(KEY); relations are = != < "
+                + $">.");
 
     private static UsageException WrongOperation(string text) =>
         new($"\"{text}\" is not an operation. Write put KEY VALUE, get KEY or delete KEY.");

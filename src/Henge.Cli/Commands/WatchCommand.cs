@@ -23,7 +23,8 @@ internal static class WatchCommand
         Option<bool> previous = new("--previous") { Description = "Print the values that were replaced." };
         Option<long> limit = new("--limit") { Description = "End after this many events; 0: never.", HelpName = "count" };
         Option<bool> progress = new("--progress") { Description = "Print marks that say that everything up to a version has been printed." };
-        Command command = new("watch", "Print changes as they happen.") { key, range.Prefix, range.From, range.To, from, previous, progress, limit, data.Encoding, data.KeyEncoding, data.KeyEncoding };
+        Command command = new("watch", "Print changes as they happen.") { key, range.Prefix, range.From, range.To, from, previous,
+            progress, limit, data.Encoding, data.KeyEncoding, data.KeyEncoding };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             ByteEncoding encoding = data.EncodingOf(parse);
@@ -73,7 +74,12 @@ internal static class WatchCommand
     private static Core.Version StartOf(string text, CliContext context)
     {
         // Unix time in seconds or milliseconds is shorter than any version of the last years.
-        if (ulong.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out ulong version))
+        if (
+            ulong.TryParse(
+                text,
+                System.Globalization.NumberStyles.None,
+                System.Globalization.CultureInfo.InvariantCulture,
+                out ulong version))
         {
             return version is > 0 and <= Core.Version.MaxValue
                 ? new Core.Version(version)

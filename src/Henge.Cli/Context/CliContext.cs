@@ -24,7 +24,8 @@ internal sealed class CliContext
     public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
 
     /// <summary>The names of all environment variables.</summary>
-    public Func<IEnumerable<string>> VariableNames { get; init; } = static () => System.Environment.GetEnvironmentVariables().Keys.Cast<string>();
+    public Func<IEnumerable<string>> VariableNames { get; init; } =
+        static () => System.Environment.GetEnvironmentVariables().Keys.Cast<string>();
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
@@ -39,10 +40,18 @@ internal sealed class CliContext
         }
         catch (HengeException e)
         {
-            string hint = e is UnavailableException { InnerException: AttemptFailedException { Outcome: AttemptOutcome.NothingDone, ConnectionFailed: true } }
+            string hint = e
+                is UnavailableException
+            {
+                InnerException: AttemptFailedException { Outcome: AttemptOutcome.NothingDone, ConnectionFailed: true }
+            }
                 ? " Is a node running there? Start some with: henge dev"
                 : "";
-            return Fail(json, ExitCode.Of(e.Code), e.Code.ToString(), (hint.Length > 0 && !e.Message.EndsWith('.') ? e.Message + "." : e.Message) + hint);
+            return Fail(
+                json,
+                ExitCode.Of(e.Code),
+                e.Code.ToString(),
+                (hint.Length > 0 && !e.Message.EndsWith('.') ? e.Message + "." : e.Message) + hint);
         }
         catch (UsageException e)
         {

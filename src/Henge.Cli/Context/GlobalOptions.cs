@@ -79,7 +79,8 @@ internal sealed class GlobalOptions
     }
 
     /// <summary>
-    /// A client. <paramref name="shortLived"/>: for a command that asks once and ends, which would gain nothing from learning who leads what.
+    /// A client. <paramref name="shortLived"/>: for a command that asks once and ends, which would gain nothing from learning who leads
+    /// what.
     /// </summary>
     public HengeClient Connect(ParseResult parse, bool shortLived = true)
     {

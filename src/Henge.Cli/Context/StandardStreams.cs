@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Henge.Cli.Context;
 
 /// <summary>
-/// The process's streams, by their file descriptors. <see cref="Console"/>'s own set the terminal up for interactive use, which prints control characters,
-/// and pass over in silence that a reader is gone, so that <c>henge watch | head -1</c> would never end. (A FileStream would not do: it writes regular files
-/// at an offset of its own, so that the programs of a script would overwrite each other's output.)
+/// The process's streams, by their file descriptors. <see cref="Console"/>'s own set the terminal up for interactive use, which prints
+/// control characters, and pass over in silence that a reader is gone, so that <c>henge watch | head -1</c> would never end. (A FileStream
+/// would not do: it writes regular files at an offset of its own, so that the programs of a script would overwrite each other's output.)
 /// </summary>
 internal static class StandardStreams
 {
@@ -87,7 +87,9 @@ internal sealed partial class DescriptorStream(int descriptor) : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <summary>Waits where waiting helps. False: nothing helps, and there is nobody to tell, since it is standard error itself. Else throws.</summary>
+    /// <summary>
+    /// Waits where waiting helps. False: nothing helps, and there is nobody to tell, since it is standard error itself. Else throws.
+    /// </summary>
     private bool TryWait(int error, bool forRead)
     {
         // EAGAIN: another program has made the terminal that we share non-blocking.
@@ -108,7 +110,8 @@ internal sealed partial class DescriptorStream(int descriptor) : Stream
 
         return descriptor == 2 ? false
             : error == BrokenPipe ? throw new ReaderGoneException()
-            : throw new IOException($"Standard {(descriptor switch { 0 => "input", 1 => "output", _ => "error" })}: {Marshal.GetPInvokeErrorMessage(error)}.");
+            : throw new IOException(
+                $"Standard {(descriptor switch { 0 => "input", 1 => "output", _ => "error" })}: {Marshal.GetPInvokeErrorMessage(error)}.");
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -8,7 +8,10 @@ namespace Henge.Cli.Context;
 /// <summary>Whom TLS trusts.</summary>
 internal static class TlsTrust
 {
-    /// <summary>Trusts what the certificates of a PEM file have signed (or are), and nothing else; names must fit. Throws <see cref="UsageException"/>.</summary>
+    /// <summary>
+    /// Trusts what the certificates of a PEM file have signed (or are), and nothing else; names must fit. Throws
+    /// <see cref="UsageException"/>.
+    /// </summary>
     public static SslClientAuthenticationOptions Only(string file)
     {
         X509Certificate2Collection roots = [];

@@ -50,17 +50,23 @@ internal static class ExitCode
     public const int ReaderGone = 141;
 
     /// <summary>The code for an error.</summary>
-    public static int Of(ErrorCode code) => code switch
-    {
-        ErrorCode.None => Ok,
-        ErrorCode.Unavailable or ErrorCode.DeadlineExceeded or ErrorCode.NotLeader or ErrorCode.Stopping => Unavailable,
-        ErrorCode.UnknownOutcome or ErrorCode.SessionExpired => UnknownOutcome,
-        ErrorCode.InvalidArgument or ErrorCode.TooLarge or ErrorCode.CrossShard or ErrorCode.WrongType or ErrorCode.Misconfigured or ErrorCode.Locked
+    public static int Of(ErrorCode code) =>
+        code switch
+        {
+            ErrorCode.None => Ok,
+            ErrorCode.Unavailable or ErrorCode.DeadlineExceeded or ErrorCode.NotLeader or ErrorCode.Stopping => Unavailable,
+            ErrorCode.UnknownOutcome or ErrorCode.SessionExpired => UnknownOutcome,
+            ErrorCode.InvalidArgument
+            or ErrorCode.TooLarge
+            or ErrorCode.CrossShard
+            or ErrorCode.WrongType
+            or ErrorCode.Misconfigured
+            or ErrorCode.Locked
             or ErrorCode.UnsupportedFormat => Refused,
-        ErrorCode.HistoryGone => HistoryGone,
-        ErrorCode.Corruption => Damage,
-        ErrorCode.ResourceExhausted or ErrorCode.DiskFull => Exhausted,
-        ErrorCode.Cancelled => Interrupted,
-        _ => Internal,
-    };
+            ErrorCode.HistoryGone => HistoryGone,
+            ErrorCode.Corruption => Damage,
+            ErrorCode.ResourceExhausted or ErrorCode.DiskFull => Exhausted,
+            ErrorCode.Cancelled => Interrupted,
+            _ => Internal,
+        };
 }

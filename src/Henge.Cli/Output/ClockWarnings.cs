@@ -8,7 +8,10 @@ internal static class ClockWarnings
     /// <summary>One line for each node whose clock is not used because it is off, or whose versions are ahead of it.</summary>
     public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all)
     {
-        foreach (Wire.StatusResponse status in all is { Nodes.Count: > 0 } ? all.Nodes.Select(static n => n.Status).OfType<Wire.StatusResponse>() : [own])
+        foreach (
+            Wire.StatusResponse status in all is { Nodes.Count: > 0 }
+                ? all.Nodes.Select(static n => n.Status).OfType<Wire.StatusResponse>()
+                : [own])
         {
             if (status.Clock is not { } clock)
             {
@@ -17,12 +20,16 @@ internal static class ClockWarnings
 
             if (clock.Overruled)
             {
-                output.WriteLine($"Clock: {status.NodeId} is {OfMs(Math.Abs(clock.SkewMs))} {(clock.SkewMs < 0 ? "behind" : "ahead of")} the majority of the nodes' clocks, whose time is used in place of its own. Set its clock.");
+                output.WriteLine(
+                    $"Clock: {status.NodeId} is {OfMs(Math.Abs(clock.SkewMs))} {(clock.SkewMs < 0 ? "behind" : "ahead of")} the majority "
+                        + $"of the nodes' clocks, whose time is used in place of its own. Set its clock.");
             }
 
             if (clock.VersionLeadMs >= 1_000)
             {
-                output.WriteLine($"Clock: the versions of a shard on {status.NodeId} are {OfMs((long)clock.VersionLeadMs)} ahead of the time. What is written with a time to live lives longer by that.");
+                output.WriteLine(
+                    $"Clock: the versions of a shard on {status.NodeId} are {OfMs((long)clock.VersionLeadMs)} ahead of the time. What is "
+                        + $"written with a time to live lives longer by that.");
             }
         }
     }

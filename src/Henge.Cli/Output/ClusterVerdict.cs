@@ -19,8 +19,9 @@ internal sealed record ClusterVerdict
     public string Word => Whole ? "healthy" : Serves ? "degraded" : "unavailable";
 
     /// <summary>
-    /// Judges by what the nodes say of themselves. A shard has a leader when a node that answers says that it leads it, and more than half of its replicas are on
-    /// nodes that answer: a leader that is cut off from its followers says that it leads until its election timeout is over.
+    /// Judges by what the nodes say of themselves. A shard has a leader when a node that answers says that it leads it, and more than half
+    /// of its replicas are on nodes that answer: a leader that is cut off from its followers says that it leads until its election timeout
+    /// is over.
     /// </summary>
     public static ClusterVerdict Of(Wire.StatusResponse own, Wire.ClusterStatusResponse? all)
     {
@@ -63,5 +64,6 @@ internal sealed record ClusterVerdict
         };
     }
 
-    private static string Count(int number, string what) => string.Create(CultureInfo.InvariantCulture, $"{number} {what}{(number == 1 ? "" : "s")}");
+    private static string Count(int number, string what) =>
+        string.Create(CultureInfo.InvariantCulture, $"{number} {what}{(number == 1 ? "" : "s")}");
 }

@@ -6,7 +6,9 @@ using Henge.Client;
 
 namespace Henge.Cli.Output;
 
-/// <summary>JSON lines. Bytes are text where they are UTF-8; otherwise the name gets <c>_base64</c> behind it, so that nothing is lost.</summary>
+/// <summary>
+/// JSON lines. Bytes are text where they are UTF-8; otherwise the name gets <c>_base64</c> behind it, so that nothing is lost.
+/// </summary>
 internal static class JsonForm
 {
     // Text goes to a terminal or a file, not into HTML: nothing but what JSON itself wants is escaped.

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Henge.Cli.Output;
 
-/// <summary>Standard output as bytes: values go out as they are, text as UTF-8. Buffered; flush before waiting for anything. Not thread-safe.</summary>
+/// <summary>
+/// Standard output as bytes: values go out as they are, text as UTF-8. Buffered; flush before waiting for anything. Not thread-safe.
+/// </summary>
 internal sealed class OutputWriter(Stream stream)
 {
     private readonly byte[] _buffer = new byte[16 * 1024];

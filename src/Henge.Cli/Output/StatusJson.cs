@@ -6,39 +6,42 @@ namespace Henge.Cli.Output;
 /// <summary>The state of nodes as one JSON object.</summary>
 internal static class StatusJson
 {
-    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, ClusterVerdict verdict) => JsonForm.WriteLine(output, json =>
-    {
-        WriteStatus(json, own);
-        json.WriteString("verdict", verdict.Word);
-        json.WriteString("reason", verdict.Reason);
-        if (all is null)
-        {
-            return;
-        }
-
-        json.WriteStartArray("nodes");
-        foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
-        {
-            json.WriteStartObject();
-            json.WriteString("id", node.NodeId);
-            json.WriteString("address", node.Address);
-            if (node.Error.Length > 0)
+    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, ClusterVerdict verdict) =>
+        JsonForm.WriteLine(
+            output,
+            json =>
             {
-                json.WriteString("error", node.Error);
-            }
+                WriteStatus(json, own);
+                json.WriteString("verdict", verdict.Word);
+                json.WriteString("reason", verdict.Reason);
+                if (all is null)
+                {
+                    return;
+                }
 
-            if (node.Status is { } status)
-            {
-                json.WriteStartObject("status");
-                WriteStatus(json, status);
-                json.WriteEndObject();
-            }
+                json.WriteStartArray("nodes");
+                foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("id", node.NodeId);
+                    json.WriteString("address", node.Address);
+                    if (node.Error.Length > 0)
+                    {
+                        json.WriteString("error", node.Error);
+                    }
 
-            json.WriteEndObject();
-        }
+                    if (node.Status is { } status)
+                    {
+                        json.WriteStartObject("status");
+                        WriteStatus(json, status);
+                        json.WriteEndObject();
+                    }
 
-        json.WriteEndArray();
-    });
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+            });
 
     private static void WriteNumbers(Utf8JsonWriter json, string name, IEnumerable<ulong> numbers)
     {

@@ -14,16 +14,27 @@ internal sealed class StatusRates
     {
         foreach (Wire.StatusResponse status in all.Nodes.Where(static n => n.Status is not null).Select(static n => n.Status))
         {
-            (ulong Uptime, double Applied, double Syncs) now = (status.UptimeMs, status.Shards.Sum(static s => (double)s.AppliedIndex), status.Log?.Syncs ?? 0);
-            _rates[status.NodeId] = _last.TryGetValue(status.NodeId, out (ulong Uptime, double Applied, double Syncs) before) && now.Uptime > before.Uptime
-                ? [PerSecond(now.Applied - before.Applied, now.Uptime - before.Uptime), PerSecond(now.Syncs - before.Syncs, now.Uptime - before.Uptime)]
-                : ["", ""];
+            (ulong Uptime, double Applied, double Syncs) now = (
+                status.UptimeMs,
+                status.Shards.Sum(static s => (double)s.AppliedIndex),
+                status.Log?.Syncs ?? 0);
+            _rates[status.NodeId] =
+                _last.TryGetValue(status.NodeId, out (ulong Uptime, double Applied, double Syncs) before) && now.Uptime > before.Uptime
+                    ?
+                    [
+                        PerSecond(now.Applied - before.Applied, now.Uptime - before.Uptime),
+                        PerSecond(now.Syncs - before.Syncs, now.Uptime - before.Uptime),
+                    ]
+                    : ["", ""];
             _last[status.NodeId] = now;
         }
     }
 
-    /// <summary>Entries applied and syncs made in a second; empty while there was only one look, or when the node was started anew.</summary>
+    /// <summary>
+    /// Entries applied and syncs made in a second; empty while there was only one look, or when the node was started anew.
+    /// </summary>
     public string[] Of(Wire.StatusResponse status) => _rates.GetValueOrDefault(status.NodeId) ?? ["", ""];
 
-    private static string PerSecond(double count, ulong ms) => (Math.Max(0, count) * 1000 / ms).ToString("#,0", CultureInfo.InvariantCulture);
+    private static string PerSecond(double count, ulong ms) =>
+        (Math.Max(0, count) * 1000 / ms).ToString("#,0", CultureInfo.InvariantCulture);
 }

@@ -13,7 +13,20 @@ internal static class StatusTables
     {
         Dictionary<uint, ulong> commits = Commits(all);
         string[] rateHeaders = rates is null ? [] : ["APPLIED/s", "SYNCS/s"];
-        Table table = new(["NODE", "ADDRESS", "ROLE", "LEADS", "TERM", "COMMITTED", "APPLIED", "LAG", "LOG", "ENGINE", "UP", .. rateHeaders]);
+        Table table = new([
+            "NODE",
+            "ADDRESS",
+            "ROLE",
+            "LEADS",
+            "TERM",
+            "COMMITTED",
+            "APPLIED",
+            "LAG",
+            "LOG",
+            "ENGINE",
+            "UP",
+            .. rateHeaders,
+        ]);
         table.Right([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
         {
@@ -27,7 +40,8 @@ internal static class StatusTables
             ulong lag = 0;
             foreach (Wire.ShardStatus shard in status.Shards)
             {
-                lag += commits.GetValueOrDefault(shard.Shard) is var commit && commit > shard.AppliedIndex ? commit - shard.AppliedIndex : 0;
+                lag +=
+                    commits.GetValueOrDefault(shard.Shard) is var commit && commit > shard.AppliedIndex ? commit - shard.AppliedIndex : 0;
             }
 
             table.Add(
@@ -47,7 +61,10 @@ internal static class StatusTables
             ]);
         }
 
-        return table + string.Concat(all.Nodes.Where(static n => n.Status is not null).SelectMany(static n => n.Status.RefusedPeers.Select(r => $"{n.NodeId} refuses {r}\n")));
+        return table
+            + string.Concat(
+                all.Nodes.Where(static n => n.Status is not null)
+                    .SelectMany(static n => n.Status.RefusedPeers.Select(r => $"{n.NodeId} refuses {r}\n")));
     }
 
     /// <summary>A line for each node that does not answer, and why.</summary>

@@ -5,8 +5,8 @@ using Henge.Core;
 namespace Henge.Cli.Transfer;
 
 /// <summary>
-/// Where an import or export stands, beside its file, so that a later run can go on there. Written whole under another name and then renamed, so that it is
-/// never half there.
+/// Where an import or export stands, beside its file, so that a later run can go on there. Written whole under another name and then
+/// renamed, so that it is never half there.
 /// </summary>
 internal sealed record Checkpoint
 {
@@ -28,7 +28,9 @@ internal sealed record Checkpoint
     /// <summary>Of an import: checksum of the file's beginning.</summary>
     public uint HeadCrc { get; init; }
 
-    /// <summary>Of an import: how many bytes <see cref="HeadCrc"/> is of: only what is done with, so that a line that was refused may be mended.</summary>
+    /// <summary>
+    /// Of an import: how many bytes <see cref="HeadCrc"/> is of: only what is done with, so that a line that was refused may be mended.
+    /// </summary>
     public int HeadBytes { get; init; } = LimitHeadBytes;
 
     /// <summary>Of an export: where the scan goes on.</summary>
@@ -59,7 +61,9 @@ internal sealed record Checkpoint
                 Lines = root.GetProperty("lines").GetInt64(),
                 FileBytes = root.GetProperty("file_bytes").GetInt64(),
                 HeadCrc = root.GetProperty("head_crc32c").GetUInt32(),
-                HeadBytes = root.TryGetProperty("head_bytes", out JsonElement head) ? Math.Clamp(head.GetInt32(), 0, LimitHeadBytes) : LimitHeadBytes,
+                HeadBytes = root.TryGetProperty("head_bytes", out JsonElement head)
+                    ? Math.Clamp(head.GetInt32(), 0, LimitHeadBytes)
+                    : LimitHeadBytes,
                 Continuation = root.GetProperty("continuation").GetBytesFromBase64(),
                 Request = root.GetProperty("request").GetString() ?? "",
             };
@@ -111,7 +115,14 @@ internal sealed record Checkpoint
     public Checkpoint At(long offset, long lines, long records, byte[] head)
     {
         int bytes = (int)Math.Min(offset, head.Length);
-        return this with { Offset = offset, Lines = lines, Records = records, HeadBytes = bytes, HeadCrc = Crc32C.Compute(head.AsSpan(0, bytes)) };
+        return this with
+        {
+            Offset = offset,
+            Lines = lines,
+            Records = records,
+            HeadBytes = bytes,
+            HeadCrc = Crc32C.Compute(head.AsSpan(0, bytes)),
+        };
     }
 
     /// <summary>True when a file with this beginning is still the one whose import was interrupted.</summary>

@@ -6,7 +6,10 @@ using Henge.Core;
 
 namespace Henge.Cli.Transfer;
 
-/// <summary>Writes a range, as of one version, page by page. Memory is bounded by a page. One run at a time; the counters may be read from elsewhere.</summary>
+/// <summary>
+/// Writes a range, as of one version, page by page. Memory is bounded by a page. One run at a time; the counters may be read from
+/// elsewhere.
+/// </summary>
 internal sealed class Exporter(ScanOptions options, TransferFormat format)
 {
     private long _bytes;
@@ -28,10 +31,16 @@ internal sealed class Exporter(ScanOptions options, TransferFormat format)
     }
 
     /// <summary>
-    /// Writes everything to a file, leaving a checkpoint beside it after every few pages, so that a later run goes on as of the same version.
-    /// Throws <see cref="UsageException"/> when the file must not be overwritten.
+    /// Writes everything to a file, leaving a checkpoint beside it after every few pages, so that a later run goes on as of the same
+    /// version. Throws <see cref="UsageException"/> when the file must not be overwritten.
     /// </summary>
-    public async Task ToFileAsync(HengeClient client, string path, bool resume, bool force, CliContext context, CancellationToken cancellationToken)
+    public async Task ToFileAsync(
+        HengeClient client,
+        string path,
+        bool resume,
+        bool force,
+        CliContext context,
+        CancellationToken cancellationToken)
     {
         string request = Describe();
         Checkpoint? old = Checkpoint.Load(path);
@@ -39,7 +48,8 @@ internal sealed class Exporter(ScanOptions options, TransferFormat format)
         {
             if (old.Request != request || !File.Exists(path) || new FileInfo(path).Length < old.Offset)
             {
-                throw new UsageException($"The interrupted export to {path} was another one. Give the same range and form, or begin anew with --force.");
+                throw new UsageException(
+                    $"The interrupted export to {path} was another one. Give the same range and form, or begin anew with --force.");
             }
 
             _continuation = old.Continuation;

@@ -7,16 +7,23 @@ using Henge.Core;
 namespace Henge.Cli.Transfer;
 
 /// <summary>
-/// Writes records from a stream with many puts under way. Records of one key are written in the order of the file; a record is done when its put was
-/// acknowledged. Memory is bounded by <see cref="LimitBytesUnderWay"/> whatever the size of the stream.
+/// Writes records from a stream with many puts under way. Records of one key are written in the order of the file; a record is done when
+/// its put was acknowledged. Memory is bounded by <see cref="LimitBytesUnderWay"/> whatever the size of the stream.
 /// </summary>
 /// <param name="client">Where to write to.</param>
 /// <param name="format">Form of the lines.</param>
 /// <param name="concurrency">Puts under way at a time.</param>
 /// <param name="prefix">Put before every key.</param>
 /// <param name="watermark">Told what is done.</param>
-/// <param name="onInvalid">Told of each line that makes no sense or that the cluster refuses, which is then passed over; null: such a line ends the import.</param>
-internal sealed class Importer(HengeClient client, TransferFormat format, int concurrency, string prefix, Watermark watermark, Action<string>? onInvalid = null)
+/// <param name="onInvalid">Told of each line that makes no sense or that the cluster refuses, which is then passed over; null: such a line
+/// ends the import.</param>
+internal sealed class Importer(
+    HengeClient client,
+    TransferFormat format,
+    int concurrency,
+    string prefix,
+    Watermark watermark,
+    Action<string>? onInvalid = null)
 {
     public const long LimitBytesUnderWay = 64L * 1024 * 1024;
 
@@ -31,7 +38,9 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
 
     private long BytesDone { get; set; }
 
-    /// <summary>Imports all lines. Throws <see cref="UsageException"/> naming the line that makes no sense, and what the client throws.</summary>
+    /// <summary>
+    /// Imports all lines. Throws <see cref="UsageException"/> naming the line that makes no sense, and what the client throws.
+    /// </summary>
     public async Task RunAsync(Stream input, string name, long offset, long line, CancellationToken cancellationToken)
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -71,7 +80,13 @@ internal sealed class Importer(HengeClient client, TransferFormat format, int co
         }
     }
 
-    private async Task ReadAsync(Stream input, string name, long offset, long line, Channel<Pending>[] lanes, CancellationToken cancellationToken)
+    private async Task ReadAsync(
+        Stream input,
+        string name,
+        long offset,
+        long line,
+        Channel<Pending>[] lanes,
+        CancellationToken cancellationToken)
     {
         using LineReader reader = new(input, offset);
         BytesDone = offset;

@@ -54,14 +54,17 @@ internal static class JsonRecord
                             || format is < 1 or > TransferRecord.TypedFormat)
                         {
                             throw new FormatException(
-                                $"the record's \"format\" is none that this build knows (1 to {TransferRecord.TypedFormat}); import it with a newer one");
+                                $"the record's \"format\" is none that this build knows (1 to {TransferRecord.TypedFormat}); import it "
+                                    + $"with a newer one");
                         }
 
                         break;
                     case "ttl_ms":
-                        ttlMs = reader.TokenType == JsonTokenType.Number && reader.TryGetUInt64(out ulong ms) && ms > 0
-                            ? ms
-                            : throw new FormatException("\"ttl_ms\" is not a whole number of milliseconds above 0; leave it out for what does not expire");
+                        ttlMs =
+                            reader.TokenType == JsonTokenType.Number && reader.TryGetUInt64(out ulong ms) && ms > 0
+                                ? ms
+                                : throw new FormatException(
+                                    "\"ttl_ms\" is not a whole number of milliseconds above 0; leave it out for what does not expire");
                         break;
                     default:
                         reader.Skip();

@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace Henge.Cli.Transfer;
 
-/// <summary>Lines of a stream with where they end, in a buffer that grows to the longest line and never beyond the limit. One reader at a time.</summary>
+/// <summary>
+/// Lines of a stream with where they end, in a buffer that grows to the longest line and never beyond the limit. One reader at a time.
+/// </summary>
 internal sealed class LineReader(Stream stream, long offset) : IDisposable
 {
     /// <summary>Longest line, in bytes: what the largest value takes as base64, with room to spare.</summary>
@@ -16,7 +18,10 @@ internal sealed class LineReader(Stream stream, long offset) : IDisposable
     /// <summary>Where the line that was read last ends, in bytes from the beginning of the file, its line end included.</summary>
     public long Offset { get; private set; } = offset;
 
-    /// <summary>The next line without its end, valid until the next call; null at the end. Throws <see cref="FormatException"/> for a line over the limit.</summary>
+    /// <summary>
+    /// The next line without its end, valid until the next call; null at the end. Throws <see cref="FormatException"/> for a line over the
+    /// limit.
+    /// </summary>
     public async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(CancellationToken cancellationToken)
     {
         int searched = _start;

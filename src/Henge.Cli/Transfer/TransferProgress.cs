@@ -38,15 +38,26 @@ internal sealed class TransferProgress : IAsyncDisposable
         {
             (long bytes, long records) = _read();
             string share = _total > 0 ? $" ({bytes * 100 / _total}%)" : "";
-            await _context.Error.WriteLineAsync($"{_verb}: {Count(records)} records, {TextForm.OfSize((ulong)bytes)}{share}").ConfigureAwait(false);
+            await _context
+                .Error.WriteLineAsync($"{_verb}: {Count(records)} records, {TextForm.OfSize((ulong)bytes)}{share}")
+                .ConfigureAwait(false);
         }
     }
 
     private async Task BarAsync()
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(_context.Error) });
-        await console.Progress().AutoClear(true).HideCompleted(false)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn(), new RemainingTimeColumn(), new SpinnerColumn())
+        await console
+            .Progress()
+            .AutoClear(true)
+            .HideCompleted(false)
+            .Columns(
+                new TaskDescriptionColumn(),
+                new ProgressBarColumn(),
+                new PercentageColumn(),
+                new TransferSpeedColumn(),
+                new RemainingTimeColumn(),
+                new SpinnerColumn())
             .StartAsync(async progress =>
             {
                 ProgressTask task = progress.AddTask(_verb, maxValue: Math.Max(_total, 1));
@@ -67,7 +78,8 @@ internal sealed class TransferProgress : IAsyncDisposable
         (long bytes, long records) = _read();
         double seconds = Math.Max(_context.Time.GetElapsedTime(_start).TotalSeconds, 0.001);
         double rate = (records - _first.Records) / seconds;
-        return $"{Count(records)} records, {TextForm.OfSize((ulong)bytes)} in {TextForm.OfDuration(TimeSpan.FromSeconds(seconds))} ({rate.ToString("#,0", CultureInfo.InvariantCulture)} records/s)";
+        return $"{Count(records)} records, {TextForm.OfSize((ulong)bytes)} in {TextForm.OfDuration(TimeSpan.FromSeconds(seconds))} "
+            + $"({rate.ToString("#,0", CultureInfo.InvariantCulture)} records/s)";
     }
 
     private async Task<bool> WaitAsync(TimeSpan time)

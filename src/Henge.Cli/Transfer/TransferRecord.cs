@@ -7,7 +7,11 @@ namespace Henge.Cli.Transfer;
 /// <param name="Value">The value.</param>
 /// <param name="TtlMs">Milliseconds until it expires; 0: never. What would end after 2094 ends there.</param>
 /// <param name="Type">What the value is.</param>
-internal readonly record struct TransferRecord(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Value, long TtlMs, DataType Type = DataType.Bytes)
+internal readonly record struct TransferRecord(
+    ReadOnlyMemory<byte> Key,
+    ReadOnlyMemory<byte> Value,
+    long TtlMs,
+    DataType Type = DataType.Bytes)
 {
     /// <summary>
     /// The form of a record whose value is not bytes; it is written into the record. Records without a form are of the first one, in which

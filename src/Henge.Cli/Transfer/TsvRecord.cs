@@ -7,9 +7,9 @@ using Henge.Client;
 namespace Henge.Cli.Transfer;
 
 /// <summary>
-/// Records as lines of key, tab and value. Within both, <c>\t</c>, <c>\n</c>, <c>\r</c> and <c>\\</c> stand for those characters, and <c>\xHH</c> for any byte;
-/// so every record has exactly one form, and none is lost. A hash is a line of key, <c>\h2</c> (which no value can be; 2 is the form's number), and fields and values in turn.
-/// Expiry is not kept. Pure functions.
+/// Records as lines of key, tab and value. Within both, <c>\t</c>, <c>\n</c>, <c>\r</c> and <c>\\</c> stand for those characters, and
+/// <c>\xHH</c> for any byte; so every record has exactly one form, and none is lost. A hash is a line of key, <c>\h2</c> (which no value
+/// can be; 2 is the form's number), and fields and values in turn. Expiry is not kept. Pure functions.
 /// </summary>
 internal static class TsvRecord
 {
@@ -75,7 +75,8 @@ internal static class TsvRecord
                 || used != column.Length - HashMark.Length || format != TransferRecord.TypedFormat)
             {
                 throw new FormatException(
-                    $"\\h stands before another number than {TransferRecord.TypedFormat}, the form that this build knows; import it with a newer one");
+                    $"\\h stands before another number than {TransferRecord.TypedFormat}, the form that this build knows; import it with a "
+                        + $"newer one");
             }
 
             first = false;
@@ -86,7 +87,11 @@ internal static class TsvRecord
             : JsonRecord.Encode([.. parts.Chunk(2).Select(static p => new HashField(p[0], p[1]))]);
     }
 
-    private static readonly SearchValues<byte> Special = SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(i => (byte)i), (byte)'\\', 0x7F]);
+    private static readonly SearchValues<byte> Special = SearchValues.Create([
+        .. Enumerable.Range(0, 0x20).Select(i => (byte)i),
+        (byte)'\\',
+        0x7F,
+    ]);
 
     private static void Escape(OutputWriter output, ReadOnlySpan<byte> bytes)
     {
@@ -94,8 +99,12 @@ internal static class TsvRecord
         bool text = System.Text.Unicode.Utf8.IsValid(bytes);
         while (!bytes.IsEmpty)
         {
-            int plain = text ? bytes.IndexOfAny(Special) : bytes.IndexOfAnyExceptInRange((byte)0x20, (byte)0x7E) is var odd && bytes.IndexOf((byte)'\\') is var slash
-                ? odd < 0 ? slash : slash < 0 ? odd : Math.Min(odd, slash)
+            int plain =
+                text ? bytes.IndexOfAny(Special)
+                : bytes.IndexOfAnyExceptInRange((byte)0x20, (byte)0x7E) is var odd && bytes.IndexOf((byte)'\\') is var slash
+                    ? odd < 0 ? slash
+                        : slash < 0 ? odd
+                        : Math.Min(odd, slash)
                 : -1;
             if (plain < 0)
             {
@@ -148,7 +157,9 @@ internal static class TsvRecord
                 case '\\':
                     target[used++] = (byte)'\\';
                     break;
-                case 'x' when i + 2 < bytes.Length && Convert.FromHexString(bytes.Slice(i + 1, 2), target.AsSpan(used), out _, out _) == OperationStatus.Done:
+                case 'x'
+                    when i + 2 < bytes.Length
+                        && Convert.FromHexString(bytes.Slice(i + 1, 2), target.AsSpan(used), out _, out _) == OperationStatus.Done:
                     used++;
                     i += 2;
                     break;

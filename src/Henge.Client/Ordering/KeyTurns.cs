@@ -1,9 +1,10 @@
 namespace Henge.Client;
 
 /// <summary>
-/// The order of a client's operations on one key: a write begins when the writes to the same key that were called before it have ended, with all their retries, and so does a read.
-/// Reads wait for no reads, and writes for no reads. Operations on different keys do not wait for each other (but for two keys of one 64-bit hash). Allocates nothing once it has
-/// grown, but for operations on several keys. Thread-safe.
+/// The order of a client's operations on one key: a write begins when the writes to the same key that were called before it have ended,
+/// with all their retries, and so does a read. Reads wait for no reads, and writes for no reads. Operations on different keys do not wait
+/// for each other (but for two keys of one 64-bit hash). Allocates nothing once it has grown, but for operations on several keys.
+/// Thread-safe.
 /// </summary>
 internal sealed class KeyTurns
 {
@@ -11,7 +12,10 @@ internal sealed class KeyTurns
     private readonly HashSet<TurnGate> _gates = [];
     private readonly Stripe[] _stripes = [.. Enumerable.Range(0, StripeCount).Select(static _ => new Stripe())];
 
-    /// <summary>Takes a place; true when it may begin at once. If not, <see cref="TurnTaker.OnTurn"/> says when. In any case <see cref="Leave(TurnTaker)"/> ends it.</summary>
+    /// <summary>
+    /// Takes a place; true when it may begin at once. If not, <see cref="TurnTaker.OnTurn"/> says when. In any case
+    /// <see cref="Leave(TurnTaker)"/> ends it.
+    /// </summary>
     public bool TryEnter(TurnTaker taker, ulong hash, bool writes)
     {
         Stripe stripe = StripeOf(hash);

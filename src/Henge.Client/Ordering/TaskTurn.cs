@@ -6,7 +6,8 @@ internal sealed class TaskTurn : TurnTaker
     private readonly TaskCompletionSource _turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>
-    /// Waits for its turn. Throws <see cref="DeadlineExceededException"/> and <see cref="OperationCanceledException"/>; then it has given up, and there is nothing to leave.
+    /// Waits for its turn. Throws <see cref="DeadlineExceededException"/> and <see cref="OperationCanceledException"/>; then it has given
+    /// up, and there is nothing to leave.
     /// </summary>
     public async ValueTask WaitAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
     {

@@ -19,7 +19,9 @@ internal abstract class TurnTaker
     public abstract bool IsLate(long now);
 }
 
-/// <summary>One operation's place at one key. Belongs to a stripe of <see cref="KeyTurns"/>, whose lock guards it, and is used again.</summary>
+/// <summary>
+/// One operation's place at one key. Belongs to a stripe of <see cref="KeyTurns"/>, whose lock guards it, and is used again.
+/// </summary>
 internal sealed class TurnNode(KeyTurns.Stripe stripe)
 {
     public KeyTurns.Stripe Stripe { get; } = stripe;

@@ -33,6 +33,8 @@ public readonly record struct KeyRange
     /// <summary>The keys from <paramref name="start"/> (inclusive) to <paramref name="end"/> (exclusive; empty: to the end).</summary>
     public static KeyRange Between(ReadOnlyMemory<byte> start, ReadOnlyMemory<byte> end) => new(default, start, end);
 
-    /// <summary>The keys from <paramref name="start"/> (inclusive) to <paramref name="end"/> (exclusive; empty: to the end), as UTF-8.</summary>
+    /// <summary>
+    /// The keys from <paramref name="start"/> (inclusive) to <paramref name="end"/> (exclusive; empty: to the end), as UTF-8.
+    /// </summary>
     public static KeyRange Between(string start, string end) => Between(Encoding.UTF8.GetBytes(start), Encoding.UTF8.GetBytes(end));
 }

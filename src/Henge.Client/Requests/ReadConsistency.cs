@@ -9,7 +9,9 @@ public enum ReadConsistency
     /// <summary>Sees every write that was acknowledged before the read began (ReadIndex; Raft thesis, section 6.4).</summary>
     Linearizable = 1,
 
-    /// <summary>The same by the leader's lease: one round trip less, resting on the bound on clock drift (Raft thesis, section 6.4.1).</summary>
+    /// <summary>
+    /// The same by the leader's lease: one round trip less, resting on the bound on clock drift (Raft thesis, section 6.4.1).
+    /// </summary>
     Lease = 2,
 
     /// <summary>Whatever the asked node has applied; may be old, is answered without a majority.</summary>

@@ -14,7 +14,10 @@ public abstract record RequestOptions
         {
             if (value is { } given && given <= TimeSpan.Zero)
             {
-                throw new ArgumentOutOfRangeException(nameof(value), given, "A deadline is more than zero; leave it null for the client's default.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(value),
+                    given,
+                    "A deadline is more than zero; leave it null for the client's default.");
             }
 
             _deadline = value;
@@ -59,7 +62,10 @@ public sealed record PutOptions : RequestOptions
         {
             if (value is { } given && given < TimeSpan.FromMilliseconds(1))
             {
-                throw new ArgumentOutOfRangeException(nameof(value), given, "A time to live is at least a millisecond; leave it null for none.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(value),
+                    given,
+                    "A time to live is at least a millisecond; leave it null for none.");
             }
 
             _timeToLive = value;
@@ -75,7 +81,9 @@ public sealed record PutOptions : RequestOptions
     /// <summary>Answer with the value that was there before. Refused (WrongType) when that is a hash.</summary>
     public bool ReturnPrevious { get; init; }
 
-    /// <summary>What the value is. Of a hash, the value is what <see cref="HashValue.Encode"/> makes; bytes that are no hash are refused.</summary>
+    /// <summary>
+    /// What the value is. Of a hash, the value is what <see cref="HashValue.Encode"/> makes; bytes that are no hash are refused.
+    /// </summary>
     public DataType Type { get; init; }
 }
 

@@ -33,7 +33,9 @@ public sealed record ScanOptions : ReadOptions
         }
     }
 
-    /// <summary>Most pairs that the client asks for at once; 0: as many as the server's page allows. Bounds the client's memory, not the result.</summary>
+    /// <summary>
+    /// Most pairs that the client asks for at once; 0: as many as the server's page allows. Bounds the client's memory, not the result.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     public int PageSize
     {

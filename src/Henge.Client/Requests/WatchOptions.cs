@@ -19,16 +19,20 @@ public sealed record WatchOptions
     public bool PreviousValues { get; init; }
 
     /// <summary>
-    /// Also give progress marks: events of kind <see cref="WatchEventKind.Progress"/>, which say that everything up to their version has been given.
+    /// Also give progress marks: events of kind <see cref="WatchEventKind.Progress"/>, which say that everything up to their version has
+    /// been given.
     /// </summary>
     public bool Progress { get; init; }
 
-    /// <summary>Go on exactly where an earlier watch stood: the <see cref="WatchEvent.ResumeToken"/> of the last event that was handled.</summary>
+    /// <summary>
+    /// Go on exactly where an earlier watch stood: the <see cref="WatchEvent.ResumeToken"/> of the last event that was handled.
+    /// </summary>
     public ReadOnlyMemory<byte> ResumeToken { get; init; }
 
     /// <summary>
-    /// How long the watch may be cut off before it gives up with <see cref="UnavailableException"/>; <see cref="Timeout.InfiniteTimeSpan"/>: never.
-    /// Default: two minutes, since a watch that is silent because it is dead should be heard of.
+    /// How long the watch may be cut off before it gives up with <see cref="UnavailableException"/>;
+    /// <see cref="Timeout.InfiniteTimeSpan"/>: never. Default: two minutes, since a watch that is silent because it is dead should be heard
+    /// of.
     /// </summary>
     public TimeSpan ReconnectTimeout { get; init; } = TimeSpan.FromMinutes(2);
 }

@@ -8,7 +8,9 @@ public enum DataType
     /// <summary>Bytes.</summary>
     Bytes = 0,
 
-    /// <summary>A hash: fields with values, as the commands of Redis write them. <see cref="HashValue"/> reads and makes its bytes.</summary>
+    /// <summary>
+    /// A hash: fields with values, as the commands of Redis write them. <see cref="HashValue"/> reads and makes its bytes.
+    /// </summary>
     Hash = 1,
 }
 
@@ -18,14 +20,14 @@ public enum DataType
 public readonly record struct HashField(ReadOnlyMemory<byte> Field, ReadOnlyMemory<byte> Value);
 
 /// <summary>
-/// The bytes of a value of type <see cref="DataType.Hash"/>: <c>count varint | (field length varint | field | value length varint | value)*</c>
-/// (docs/formats.md, "Hashes"). Pure functions.
+/// The bytes of a value of type <see cref="DataType.Hash"/>: <c>count varint | (field length varint | field | value length varint |
+/// value)*</c> (docs/formats.md, "Hashes"). Pure functions.
 /// </summary>
 public static class HashValue
 {
     /// <summary>
-    /// The fields of a hash, in the order in which they were set first. They are parts of the given memory. Throws <see cref="FormatException"/>
-    /// for bytes that are no hash.
+    /// The fields of a hash, in the order in which they were set first. They are parts of the given memory. Throws
+    /// <see cref="FormatException"/> for bytes that are no hash.
     /// </summary>
     public static IReadOnlyList<HashField> Read(ReadOnlyMemory<byte> stored)
     {
@@ -41,7 +43,9 @@ public static class HashValue
         return rest.IsEmpty ? fields : throw NotAHash();
     }
 
-    /// <summary>The bytes of a hash. Throws <see cref="ArgumentException"/> for no fields, and for one that comes twice, as a node would.</summary>
+    /// <summary>
+    /// The bytes of a hash. Throws <see cref="ArgumentException"/> for no fields, and for one that comes twice, as a node would.
+    /// </summary>
     public static byte[] Encode(IReadOnlyList<HashField> fields)
     {
         long size = Varint.Size((ulong)fields.Count);

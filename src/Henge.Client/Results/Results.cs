@@ -14,7 +14,9 @@ public readonly record struct GetResult
     /// <summary>What the value is; the bytes of a hash are read by <see cref="HashValue"/>.</summary>
     public DataType Type { get; init; }
 
-    /// <summary>The version that wrote the value; zero when not found. Give it to <see cref="PutOptions.IfVersion"/> for a compare-and-set.</summary>
+    /// <summary>
+    /// The version that wrote the value; zero when not found. Give it to <see cref="PutOptions.IfVersion"/> for a compare-and-set.
+    /// </summary>
     public Core.Version Version { get; init; }
 
     /// <summary>Time until the value expires; null: never.</summary>
@@ -157,8 +159,8 @@ public sealed record WatchEvent
     public KeyValue? Previous { get; init; }
 
     /// <summary>
-    /// Where the watch stands: a later watch with it in <see cref="WatchOptions.ResumeToken"/> goes on behind this event, without gap or repetition.
-    /// Empty where the server gave none with this event; then the last one that was given counts.
+    /// Where the watch stands: a later watch with it in <see cref="WatchOptions.ResumeToken"/> goes on behind this event, without gap or
+    /// repetition. Empty where the server gave none with this event; then the last one that was given counts.
     /// </summary>
     public ReadOnlyMemory<byte> ResumeToken { get; init; }
 

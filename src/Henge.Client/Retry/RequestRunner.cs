@@ -8,14 +8,17 @@ namespace Henge.Client;
 /// <param name="Address">Where.</param>
 internal readonly record struct PriorFailure(AttemptFailedException Failure, string Address);
 
-/// <summary>Carries one unary request through routing, attempts and retries to an answer or an error that says what is known. Thread-safe.</summary>
+/// <summary>
+/// Carries one unary request through routing, attempts and retries to an answer or an error that says what is known. Thread-safe.
+/// </summary>
 internal sealed class RequestRunner(NodeTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
 {
     private bool _nothingToLearn;
 
     /// <summary>
-    /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes effect at most
-    /// once; reads always are. <paramref name="prior"/> is an attempt that was made elsewhere and failed. Throws <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
+    /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes
+    /// effect at most once; reads always are. <paramref name="prior"/> is an attempt that was made elsewhere and failed. Throws
+    /// <see cref="Core.HengeException"/> and <see cref="OperationCanceledException"/>.
     /// </summary>
     public async Task<TResponse> RunAsync<TRequest, TResponse>(
         NodeCall<TRequest, TResponse> call,
@@ -58,7 +61,9 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
                 try
                 {
                     TimeSpan timeout = remaining < options.AttemptTimeout ? remaining : options.AttemptTimeout;
-                    TResponse response = await transport.UnaryAsync(call, target, request, timeout, cancellationToken).ConfigureAwait(false);
+                    TResponse response = await transport
+                        .UnaryAsync(call, target, request, timeout, cancellationToken)
+                        .ConfigureAwait(false);
                     router.OnReached(target);
                     failure = RedirectOf(request, response, target);
                     if (failure is null)
@@ -93,7 +98,10 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
             failure = null;
             if (!fixedAddress)
             {
-                address = decision.Address is null || await LearnClusterAsync(target!, cancellationToken).ConfigureAwait(false) ? decision.Address : null;
+                address =
+                    decision.Address is null || await LearnClusterAsync(target!, cancellationToken).ConfigureAwait(false)
+                        ? decision.Address
+                        : null;
             }
 
             if (decision.Delay > TimeSpan.Zero)
@@ -121,8 +129,9 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
     }
 
     /// <summary>
-    /// Before a node sends the client elsewhere, the client learns which cluster that node is of, so that the other one can be told. False when the node cannot be asked, or is of another
-    /// cluster; true as well for nodes that have nothing to tell, as those of kvstore.KVStore.
+    /// Before a node sends the client elsewhere, the client learns which cluster that node is of, so that the other one can be told. False
+    /// when the node cannot be asked, or is of another cluster; true as well for nodes that have nothing to tell, as those of
+    /// kvstore.KVStore.
     /// </summary>
     private async Task<bool> LearnClusterAsync(string address, CancellationToken cancellationToken)
     {
@@ -133,8 +142,9 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
 
         try
         {
-            Protocol.V1.TopologyResponse topology = await transport.UnaryAsync(
-                NodeCalls.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken).ConfigureAwait(false);
+            Protocol.V1.TopologyResponse topology = await transport
+                .UnaryAsync(NodeCalls.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken)
+                .ConfigureAwait(false);
             Volatile.Write(ref _nothingToLearn, topology.ClusterId.Length == 0);
             return router.OnTopology(topology);
         }
@@ -146,10 +156,15 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
     }
 
     /// <summary>
-    /// An unconditional put cannot fail its condition: an answer without success that names a leader is a refusal, in the manner of kvstore.KVStore.
+    /// An unconditional put cannot fail its condition: an answer without success that names a leader is a refusal, in the manner of
+    /// kvstore.KVStore.
     /// </summary>
     private static AttemptFailedException? RedirectOf(IMessage request, object response, string address) =>
         request is Protocol.V1.PutRequest { HasIfVersion: false } && response is Protocol.V1.PutResponse { Success: false } put
-            ? new AttemptFailedException(Core.ErrorCode.NotLeader, $"{address} does not lead the key's shard.", AttemptOutcome.NothingDone, put.LeaderHint)
+            ? new AttemptFailedException(
+                Core.ErrorCode.NotLeader,
+                $"{address} does not lead the key's shard.",
+                AttemptOutcome.NothingDone,
+                put.LeaderHint)
             : null;
 }

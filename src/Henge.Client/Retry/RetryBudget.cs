@@ -1,7 +1,8 @@
 namespace Henge.Client;
 
 /// <summary>
-/// A token bucket that bounds how much load retries add to a cluster in trouble (see <see cref="HengeClientOptions.RetryBudget"/>). Thread-safe.
+/// A token bucket that bounds how much load retries add to a cluster in trouble (see <see cref="HengeClientOptions.RetryBudget"/>).
+/// Thread-safe.
 /// </summary>
 internal sealed class RetryBudget(int capacity, TimeProvider time)
 {

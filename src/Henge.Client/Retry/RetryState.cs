@@ -9,8 +9,9 @@ namespace Henge.Client;
 internal readonly record struct RetryDecision(HengeException? Error, TimeSpan Delay, string? Address);
 
 /// <summary>
-/// The rules of retrying, for one operation. Pure but for the budget: it neither waits nor sends. The rule that matters most: once an attempt of a write may
-/// have taken effect, no later refusal takes that back; only an answer to the same sequence number does, since the cluster then says what became of it.
+/// The rules of retrying, for one operation. Pure but for the budget: it neither waits nor sends. The rule that matters most: once an
+/// attempt of a write may have taken effect, no later refusal takes that back; only an answer to the same sequence number does, since the
+/// cluster then says what became of it.
 /// </summary>
 internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool changesState, bool repeatable)
 {
@@ -78,34 +79,41 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
             return Unknown(_last);
         }
 
-        string message = $"{_last.Message.TrimEnd('.')} ({_failures} {(_failures == 1 ? "attempt" : "attempts")}; the deadline has passed).";
+        string message =
+            $"{_last.Message.TrimEnd('.')} ({_failures} {(_failures == 1 ? "attempt" : "attempts")}; the deadline has passed).";
         return _last.Code is ErrorCode.DeadlineExceeded
             ? new DeadlineExceededException(message, _last)
             : ErrorFactory.Create(_last.Code, message, _last.LeaderHint, _last);
     }
 
     private readonly HengeException Final(AttemptFailedException failure) =>
-        _inDoubt && !(failure.Outcome == AttemptOutcome.NothingDone && IsVerdict(failure.Code)) ? Unknown(failure) : ErrorFactory.Create(failure.Code, failure.Message, failure.LeaderHint, failure);
+        _inDoubt && !(failure.Outcome == AttemptOutcome.NothingDone && IsVerdict(failure.Code))
+            ? Unknown(failure)
+            : ErrorFactory.Create(failure.Code, failure.Message, failure.LeaderHint, failure);
 
     private static UnknownOutcomeException Unknown(AttemptFailedException failure) =>
         new($"The write may or may not have taken effect. {failure.Message}", failure);
 
     /// <summary>
-    /// Codes that the state machine itself gives while it applies: they are the recorded outcome of the sequence number, whichever attempt carried it.
+    /// Codes that the state machine itself gives while it applies: they are the recorded outcome of the sequence number, whichever attempt
+    /// carried it.
     /// </summary>
-    private static bool IsVerdict(ErrorCode code) => code is ErrorCode.WrongType or ErrorCode.CrossShard or ErrorCode.InvalidArgument or ErrorCode.TooLarge;
+    private static bool IsVerdict(ErrorCode code) =>
+        code is ErrorCode.WrongType or ErrorCode.CrossShard or ErrorCode.InvalidArgument or ErrorCode.TooLarge;
 
-    private readonly bool IsWorthRetrying(AttemptFailedException failure) => failure.Code switch
-    {
-        ErrorCode.NotLeader or ErrorCode.Unavailable or ErrorCode.Stopping or ErrorCode.UnknownOutcome or ErrorCode.DeadlineExceeded => true,
+    private readonly bool IsWorthRetrying(AttemptFailedException failure) =>
+        failure.Code switch
+        {
+            ErrorCode.NotLeader or ErrorCode.Unavailable or ErrorCode.Stopping or ErrorCode.UnknownOutcome or ErrorCode.DeadlineExceeded =>
+                true,
 
-        // A node that is full may have room soon, and another may have some now.
-        ErrorCode.ResourceExhausted => true,
+            // A node that is full may have room soon, and another may have some now.
+            ErrorCode.ResourceExhausted => true,
 
-        // A connection that broke in the middle of an answer; anything else internal would only repeat itself.
-        ErrorCode.Internal or ErrorCode.Cancelled => failure.ConnectionFailed,
-        _ => false,
-    };
+            // A connection that broke in the middle of an answer; anything else internal would only repeat itself.
+            ErrorCode.Internal or ErrorCode.Cancelled => failure.ConnectionFailed,
+            _ => false,
+        };
 
     /// <summary>
     /// An attempt that cannot be answered in the time that is left would only turn a clear "nothing was done" into "unknown".

@@ -23,10 +23,10 @@ internal readonly record struct WriteNumber(WriteLane? Lane, ulong Sequence, boo
 }
 
 /// <summary>
-/// Numbers for writes, so that a retry takes effect at most once (Raft thesis, section 6.3). Each lane is a client id of its own with rising numbers, and gives
-/// none that is <see cref="WriteLane.Span"/> or more above the oldest of its writes under way: so a write that is retried is overtaken by few of its own id,
-/// whatever the others do, and the cluster still remembers it (docs/decisions/0060). Writes to different shards use different lanes, so that a shard hears of few
-/// ids (docs/decisions/0120). Thread-safe.
+/// Numbers for writes, so that a retry takes effect at most once (Raft thesis, section 6.3). Each lane is a client id of its own with
+/// rising numbers, and gives none that is <see cref="WriteLane.Span"/> or more above the oldest of its writes under way: so a write that is
+/// retried is overtaken by few of its own id, whatever the others do, and the cluster still remembers it (docs/decisions/0060). Writes to
+/// different shards use different lanes, so that a shard hears of few ids (docs/decisions/0120). Thread-safe.
 /// </summary>
 internal sealed class WriteLanes
 {
@@ -38,7 +38,8 @@ internal sealed class WriteLanes
     public int Count => _groups.Sum(static g => g?.Count ?? 0);
 
     /// <summary>
-    /// Takes a number for one write to a shard. Which shard is only a hint: numbers of any lane are good for every shard, so it may be wrong, or 0 when it is not known.
+    /// Takes a number for one write to a shard. Which shard is only a hint: numbers of any lane are good for every shard, so it may be
+    /// wrong, or 0 when it is not known.
     /// </summary>
     public WriteNumber Rent(int shard)
     {
@@ -125,7 +126,9 @@ internal sealed class LaneGroup
 /// <summary>One lane: see <see cref="WriteLanes"/>. Its group's lock guards it.</summary>
 internal sealed class WriteLane(LaneGroup group, ulong clientId)
 {
-    /// <summary>How far the newest number may be above the oldest under way: as many results as the cluster keeps of an id at the very least.</summary>
+    /// <summary>
+    /// How far the newest number may be above the oldest under way: as many results as the cluster keeps of an id at the very least.
+    /// </summary>
     public const int Span = 16;
 
     // Bit i: the number _oldest + i is under way. The lowest bit is set whenever any is.
@@ -138,7 +141,9 @@ internal sealed class WriteLane(LaneGroup group, ulong clientId)
 
     private volatile bool _isAnswered;
 
-    /// <summary>True once the cluster has answered a write of this lane, so that a shard that does not know it has forgotten it. Thread-safe.</summary>
+    /// <summary>
+    /// True once the cluster has answered a write of this lane, so that a shard that does not know it has forgotten it. Thread-safe.
+    /// </summary>
     public bool IsAnswered => _isAnswered;
 
     /// <summary>The cluster has answered. Thread-safe.</summary>
@@ -167,7 +172,8 @@ internal sealed class WriteLane(LaneGroup group, ulong clientId)
     }
 
     /// <summary>
-    /// Has a number under way count as under way for good: its write's outcome is not known, and what the cluster remembers of it must not make room for later ones. Of several the lowest counts. Thread-safe.
+    /// Has a number under way count as under way for good: its write's outcome is not known, and what the cluster remembers of it must not
+    /// make room for later ones. Of several the lowest counts. Thread-safe.
     /// </summary>
     public void Keep(ulong sequence) => group.Keep(this, sequence);
 

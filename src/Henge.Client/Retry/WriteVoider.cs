@@ -6,8 +6,9 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client;
 
 /// <summary>
-/// Makes an end of writes whose outcome their callers never learned: a request of such a write may lie in a broken connection somewhere, and must not take effect behind a later write
-/// (docs/decisions/0170). So the client takes the write's number with another one, a transaction that never does anything. Once that is answered the number is used, whichever of the two came first, and the late one finds
+/// Makes an end of writes whose outcome their callers never learned: a request of such a write may lie in a broken connection somewhere,
+/// and must not take effect behind a later write (docs/decisions/0170). So the client takes the write's number with another one, a
+/// transaction that never does anything. Once that is answered the number is used, whichever of the two came first, and the late one finds
 /// it used. Until then, operations on the keys wait. Thread-safe.
 /// </summary>
 internal sealed class WriteVoider(RequestRunner runner, KeyTurns turns, HengeClientOptions options) : IDisposable
@@ -26,10 +27,12 @@ internal sealed class WriteVoider(RequestRunner runner, KeyTurns turns, HengeCli
     public int Held => Volatile.Read(ref _held);
 
     /// <summary>Whether a write that ended in this way may have been done, or be done yet.</summary>
-    public static bool IsInDoubt(Exception exception) => exception is UnknownOutcomeException or SessionExpiredException or OperationCanceledException;
+    public static bool IsInDoubt(Exception exception) =>
+        exception is UnknownOutcomeException or SessionExpiredException or OperationCanceledException;
 
     /// <summary>
-    /// Takes an ended write's turn and number over. False when it has no turn, which is so before it was sent, or when too many are held already; then the turn is left as usual.
+    /// Takes an ended write's turn and number over. False when it has no turn, which is so before it was sent, or when too many are held
+    /// already; then the turn is left as usual.
     /// </summary>
     /// <param name="taker">Who has the turn.</param>
     /// <param name="key">A key of the write; copied.</param>
@@ -74,7 +77,9 @@ internal sealed class WriteVoider(RequestRunner runner, KeyTurns turns, HengeCli
             {
                 try
                 {
-                    await runner.RunAsync(NodeCalls.Txn, Nothing(key, number), key, repeatable: true, null, _stop.Token).ConfigureAwait(false);
+                    await runner
+                        .RunAsync(NodeCalls.Txn, Nothing(key, number), key, repeatable: true, null, _stop.Token)
+                        .ConfigureAwait(false);
                     number.OnAnswered();
                     return true;
                 }
@@ -85,9 +90,19 @@ internal sealed class WriteVoider(RequestRunner runner, KeyTurns turns, HengeCli
                 }
                 catch (HengeException e)
                 {
-                    // What is refused for good now is refused for good later: no order can be promised any more. Some of it is the write's own recorded outcome.
-                    return e.Code is not (ErrorCode.Unavailable or ErrorCode.NotLeader or ErrorCode.DeadlineExceeded or ErrorCode.UnknownOutcome or ErrorCode.ResourceExhausted
-                        or ErrorCode.Stopping or ErrorCode.Internal or ErrorCode.Cancelled or ErrorCode.DiskFull);
+                    // What is refused for good now is refused for good later: no order can be promised any more. Some of it is the write's
+                    // own recorded outcome.
+                    return e.Code
+                        is not (
+                            ErrorCode.Unavailable
+                            or ErrorCode.NotLeader
+                            or ErrorCode.DeadlineExceeded
+                            or ErrorCode.UnknownOutcome
+                            or ErrorCode.ResourceExhausted
+                            or ErrorCode.Stopping
+                            or ErrorCode.Internal
+                            or ErrorCode.Cancelled
+                            or ErrorCode.DiskFull);
                 }
             }
         }
@@ -103,11 +118,20 @@ internal sealed class WriteVoider(RequestRunner runner, KeyTurns turns, HengeCli
     }
 
     // As a first attempt, not a retry: where the session has ended it begins anew with this, and the number is used all the same.
-    private static Wire.TxnRequest Nothing(byte[] key, WriteNumber number) => new()
-    {
-        Compare = { new Wire.Compare { Key = UnsafeByteOperations.UnsafeWrap(key), Relation = Wire.Compare.Types.Relation.Equal, Version = NoVersion } },
-        ClientId = number.ClientId,
-        Sequence = number.Sequence,
-        SessionFlags = number.Flags,
-    };
+    private static Wire.TxnRequest Nothing(byte[] key, WriteNumber number) =>
+        new()
+        {
+            Compare =
+            {
+                new Wire.Compare
+                {
+                    Key = UnsafeByteOperations.UnsafeWrap(key),
+                    Relation = Wire.Compare.Types.Relation.Equal,
+                    Version = NoVersion,
+                },
+            },
+            ClientId = number.ClientId,
+            Sequence = number.Sequence,
+            SessionFlags = number.Flags,
+        };
 }

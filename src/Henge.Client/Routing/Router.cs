@@ -6,8 +6,8 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client;
 
 /// <summary>
-/// Says whom to ask: the leader of a key's shard where it is known and in health, else the nodes in turn. Remembers for a moment which nodes could not be
-/// reached. Thread-safe; a choice takes no lock.
+/// Says whom to ask: the leader of a key's shard where it is known and in health, else the nodes in turn. Remembers for a moment which
+/// nodes could not be reached. Thread-safe; a choice takes no lock.
 /// </summary>
 internal sealed class Router
 {
@@ -34,7 +34,8 @@ internal sealed class Router
     public IReadOnlyList<string> Seeds => _seeds;
 
     /// <summary>
-    /// Whom to ask for a key (empty: any node). <paramref name="avoid"/> has just failed the caller, and is chosen only when there is nobody else.
+    /// Whom to ask for a key (empty: any node). <paramref name="avoid"/> has just failed the caller, and is chosen only when there is
+    /// nobody else.
     /// </summary>
     public string Choose(ReadOnlySpan<byte> key, string? avoid)
     {
@@ -50,8 +51,12 @@ internal sealed class Router
 
     private string NextOf(string[] addresses, string? avoid)
     {
-        // A program that does one thing asks the first node that it was told of; a long-lived one spreads over all, once it knows that they are of one cluster.
-        int turn = (avoid is null && !_options.RouteToLeaders) || (_pin.Id is null && ReferenceEquals(addresses, _seeds)) ? 0 : (Interlocked.Increment(ref _turn) & int.MaxValue) % addresses.Length;
+        // A program that does one thing asks the first node that it was told of; a long-lived one spreads over all, once it knows that they
+        // are of one cluster.
+        int turn =
+            (avoid is null && !_options.RouteToLeaders) || (_pin.Id is null && ReferenceEquals(addresses, _seeds))
+                ? 0
+                : (Interlocked.Increment(ref _turn) & int.MaxValue) % addresses.Length;
         string? second = null;
         for (int i = 0; i < addresses.Length; i++)
         {
@@ -73,7 +78,8 @@ internal sealed class Router
     }
 
     /// <summary>True unless the node could not be reached a moment ago.</summary>
-    public bool IsUp(string address) => !_health.TryGetValue(address, out NodeHealth? health) || health.IsUp(_options.TimeProvider.GetTimestamp());
+    public bool IsUp(string address) =>
+        !_health.TryGetValue(address, out NodeHealth? health) || health.IsUp(_options.TimeProvider.GetTimestamp());
 
     /// <summary>The node answered.</summary>
     public void OnReached(string address)

@@ -3,7 +3,9 @@ using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
 
-/// <summary>Keeps the router's map fresh: asks a node for its topology, and is answered when there is a newer one. Runs until disposed of.</summary>
+/// <summary>
+/// Keeps the router's map fresh: asks a node for its topology, and is answered when there is a newer one. Runs until disposed of.
+/// </summary>
 internal sealed class TopologyFollower(NodeTransport transport, Router router, HengeClientOptions options) : IDisposable
 {
     // The node answers when there is something new, or after a few seconds; this is only for a node that does neither.
@@ -49,13 +51,18 @@ internal sealed class TopologyFollower(NodeTransport transport, Router router, H
             try
             {
                 Wire.TopologyRequest request = new() { NewerThanEpoch = epoch };
-                Wire.TopologyResponse answer = await transport.UnaryAsync(NodeCalls.Topology, address, request, PollTimeout, _stop.Token).ConfigureAwait(false);
+                Wire.TopologyResponse answer = await transport
+                    .UnaryAsync(NodeCalls.Topology, address, request, PollTimeout, _stop.Token)
+                    .ConfigureAwait(false);
                 router.OnReached(address);
                 pause = answer.Epoch != epoch ? LeastPause : Longer(pause);
                 epoch = answer.Epoch;
                 if (!router.OnTopology(answer))
                 {
-                    throw new AttemptFailedException(Core.ErrorCode.Misconfigured, $"{address} is a node of another cluster.", AttemptOutcome.NothingDone);
+                    throw new AttemptFailedException(
+                        Core.ErrorCode.Misconfigured,
+                        $"{address} is a node of another cluster.",
+                        AttemptOutcome.NothingDone);
                 }
             }
             catch (AttemptFailedException e)

@@ -3,8 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace Henge.Client;
 
 /// <summary>
-/// The calls of a stream that wait for their answers, by number. A number is a place in the table and how often that place has been used, so that a late answer
-/// to a call that has given up never meets another call. Not thread-safe.
+/// The calls of a stream that wait for their answers, by number. A number is a place in the table and how often that place has been used,
+/// so that a late answer to a call that has given up never meets another call. Not thread-safe.
 /// </summary>
 internal sealed class CallTable
 {

@@ -3,7 +3,8 @@ using System.Buffers;
 namespace Henge.Client;
 
 /// <summary>
-/// Messages that wait to be written. The last one is open: operations are added to it until it is large enough or the batch is sealed. Not thread-safe.
+/// Messages that wait to be written. The last one is open: operations are added to it until it is large enough or the batch is sealed. Not
+/// thread-safe.
 /// </summary>
 internal sealed class SessionBuffer
 {

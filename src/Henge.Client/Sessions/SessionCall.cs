@@ -15,12 +15,17 @@ internal enum SessionCallKind
 }
 
 /// <summary>
-/// One operation on its way through a session: request, result and completion in one object that is used again and again, so that an operation allocates
-/// nothing but what its caller gets. Owned by its caller until submitted, then by the stream whose table it is in; whoever takes it out of the table
-/// (under the stream's lock) completes it, exactly once.
+/// One operation on its way through a session: request, result and completion in one object that is used again and again, so that an
+/// operation allocates nothing but what its caller gets. Owned by its caller until submitted, then by the stream whose table it is in;
+/// whoever takes it out of the table (under the stream's lock) completes it, exactly once.
 /// </summary>
-internal sealed class SessionCall(SessionDispatcher dispatcher) : TurnTaker,
-    IValueTaskSource<GetResult>, IValueTaskSource<PutResult>, IValueTaskSource<DeleteResult>, IValueTaskSource<TransactionResult>, IThreadPoolWorkItem
+internal sealed class SessionCall(SessionDispatcher dispatcher)
+    : TurnTaker,
+        IValueTaskSource<GetResult>,
+        IValueTaskSource<PutResult>,
+        IValueTaskSource<DeleteResult>,
+        IValueTaskSource<TransactionResult>,
+        IThreadPoolWorkItem
 {
     // Continuations are dispatched by ourselves, one work item a call, so that a caller that blocks holds up nobody else.
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = false };
@@ -104,7 +109,9 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) : TurnTaker,
         }
     }
 
-    /// <summary>Lets the caller's token end the call. Before it is submitted: behind that, the registration would race with the completion.</summary>
+    /// <summary>
+    /// Lets the caller's token end the call. Before it is submitted: behind that, the registration would race with the completion.
+    /// </summary>
     public void ObserveCancellation()
     {
         if (CancellationToken.CanBeCanceled)
@@ -234,15 +241,31 @@ internal sealed class SessionCall(SessionDispatcher dispatcher) : TurnTaker,
 
     ValueTaskSourceStatus IValueTaskSource<TransactionResult>.GetStatus(short token) => _core.GetStatus(token);
 
-    void IValueTaskSource<GetResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
+    void IValueTaskSource<GetResult>.OnCompleted(
+        Action<object?> continuation,
+        object? state,
+        short token,
+        ValueTaskSourceOnCompletedFlags flags
+    ) => _core.OnCompleted(continuation, state, token, flags);
 
-    void IValueTaskSource<PutResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
+    void IValueTaskSource<PutResult>.OnCompleted(
+        Action<object?> continuation,
+        object? state,
+        short token,
+        ValueTaskSourceOnCompletedFlags flags
+    ) => _core.OnCompleted(continuation, state, token, flags);
 
-    void IValueTaskSource<DeleteResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
+    void IValueTaskSource<DeleteResult>.OnCompleted(
+        Action<object?> continuation,
+        object? state,
+        short token,
+        ValueTaskSourceOnCompletedFlags flags
+    ) => _core.OnCompleted(continuation, state, token, flags);
 
-    void IValueTaskSource<TransactionResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
+    void IValueTaskSource<TransactionResult>.OnCompleted(
+        Action<object?> continuation,
+        object? state,
+        short token,
+        ValueTaskSourceOnCompletedFlags flags
+    ) => _core.OnCompleted(continuation, state, token, flags);
 }

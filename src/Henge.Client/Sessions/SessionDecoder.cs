@@ -5,7 +5,10 @@ using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
 
-/// <summary>Reads answers straight into the calls that wait for them. Throws <see cref="FormatException"/> for what is no answer. Pure but for the call.</summary>
+/// <summary>
+/// Reads answers straight into the calls that wait for them. Throws <see cref="FormatException"/> for what is no answer. Pure but for the
+/// call.
+/// </summary>
 internal static class SessionDecoder
 {
     /// <summary>The number and the body of one result: which field it is in, and its bytes.</summary>
@@ -136,7 +139,14 @@ internal static class SessionDecoder
         }
 
         return found
-            ? new GetResult { Found = true, Value = value.ToArray(), Version = new(version), TimeToLive = WireMapping.Remaining(ttlMs), Type = type }
+            ? new GetResult
+            {
+                Found = true,
+                Value = value.ToArray(),
+                Version = new(version),
+                TimeToLive = WireMapping.Remaining(ttlMs),
+                Type = type,
+            }
             : default;
     }
 

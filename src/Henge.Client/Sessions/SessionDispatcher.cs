@@ -7,8 +7,9 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client;
 
 /// <summary>
-/// Sends operations over sessions, straight to the leaders of their keys, and what fails on to <see cref="RequestRunner"/>, which retries it by unary calls
-/// under the same sequence number. So the fast path knows nothing of retries, and there is one place that decides about them. Thread-safe.
+/// Sends operations over sessions, straight to the leaders of their keys, and what fails on to <see cref="RequestRunner"/>, which retries
+/// it by unary calls under the same sequence number. So the fast path knows nothing of retries, and there is one place that decides about
+/// them. Thread-safe.
 /// </summary>
 internal sealed class SessionDispatcher : IDisposable
 {
@@ -38,7 +39,15 @@ internal sealed class SessionDispatcher : IDisposable
     private volatile bool _unsupported;
     private volatile bool _disposed;
 
-    public SessionDispatcher(NodeTransport transport, Router router, RequestRunner runner, RetryBudget budget, WriteLanes lanes, KeyTurns? turns, WriteVoider? voider, HengeClientOptions options)
+    public SessionDispatcher(
+        NodeTransport transport,
+        Router router,
+        RequestRunner runner,
+        RetryBudget budget,
+        WriteLanes lanes,
+        KeyTurns? turns,
+        WriteVoider? voider,
+        HengeClientOptions options)
     {
         _transport = transport;
         _router = router;
@@ -48,7 +57,11 @@ internal sealed class SessionDispatcher : IDisposable
         _turns = turns;
         _voider = voider;
         _options = options;
-        _timer = options.TimeProvider.CreateTimer(static s => ((SessionDispatcher)s!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = options.TimeProvider.CreateTimer(
+            static s => ((SessionDispatcher)s!).Sweep(),
+            this,
+            Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>False when the nodes do not know sessions.</summary>
@@ -138,7 +151,14 @@ internal sealed class SessionDispatcher : IDisposable
     /// <summary>A call has ended: what waits for it begins, or, where it may yet be done, when that is settled.</summary>
     public void OnEnded(SessionCall call, Exception? exception)
     {
-        if (_turns is null || (exception is not null && call.ChangesState && WriteVoider.IsInDoubt(exception) && _voider is { } voider && voider.TryVoid(call, call.Key.Span, call.Number)))
+        if (
+            _turns is null
+            || (
+                exception is not null
+                && call.ChangesState
+                && WriteVoider.IsInDoubt(exception)
+                && _voider is { } voider
+                && voider.TryVoid(call, call.Key.Span, call.Number)))
         {
             return;
         }
@@ -179,7 +199,10 @@ internal sealed class SessionDispatcher : IDisposable
         // An unconditional put cannot fail its condition (see RequestRunner).
         if (call is { Kind: SessionCallKind.Put, PutResult.Succeeded: false, PutOptions.IfVersion: null })
         {
-            OnFailure(call, new AttemptFailedException(ErrorCode.NotLeader, $"{address} does not lead the key's shard.", AttemptOutcome.NothingDone), address);
+            OnFailure(
+                call,
+                new AttemptFailedException(ErrorCode.NotLeader, $"{address} does not lead the key's shard.", AttemptOutcome.NothingDone),
+                address);
             return;
         }
 
@@ -248,10 +271,22 @@ internal sealed class SessionDispatcher : IDisposable
         }
     }
 
-    private Task<TResponse> RunAsync<TRequest, TResponse>(NodeCall<TRequest, TResponse> unary, TRequest request, SessionCall call, PriorFailure? prior)
+    private Task<TResponse> RunAsync<TRequest, TResponse>(
+        NodeCall<TRequest, TResponse> unary,
+        TRequest request,
+        SessionCall call,
+        PriorFailure? prior)
         where TRequest : class, Google.Protobuf.IMessage
         where TResponse : class =>
-        _runner.RunAsync(unary, request, call.Key, repeatable: true, call.Patience, call.CancellationToken, startedAt: call.StartedAt, prior: prior);
+        _runner.RunAsync(
+            unary,
+            request,
+            call.Key,
+            repeatable: true,
+            call.Patience,
+            call.CancellationToken,
+            startedAt: call.StartedAt,
+            prior: prior);
 
     private void Sweep()
     {

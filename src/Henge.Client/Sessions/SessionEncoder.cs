@@ -3,8 +3,9 @@ using Google.Protobuf;
 namespace Henge.Client;
 
 /// <summary>
-/// Writes operations straight into a stream's buffer: what <c>SessionRequest { operations: [...] }</c> comes to on the wire, without message objects between.
-/// A repeated field is its elements one after the other, so that operations can be added to an open message as they come. Pure functions.
+/// Writes operations straight into a stream's buffer: what <c>SessionRequest { operations: [...] }</c> comes to on the wire, without
+/// message objects between. A repeated field is its elements one after the other, so that operations can be added to an open message as
+/// they come. Pure functions.
 /// </summary>
 internal static class SessionEncoder
 {
@@ -96,5 +97,6 @@ internal static class SessionEncoder
         return writer.Length;
     }
 
-    private static int BodySizeOf(SessionCall call, int size) => WireSize.Number(call.Id) + WireSize.Number(call.TimeoutMs) + WireSize.Message(size);
+    private static int BodySizeOf(SessionCall call, int size) =>
+        WireSize.Number(call.Id) + WireSize.Number(call.TimeoutMs) + WireSize.Message(size);
 }

@@ -4,8 +4,9 @@ using Grpc.Core;
 namespace Henge.Client;
 
 /// <summary>
-/// The duplex stream of batched operations, as <c>Session</c> of the generated KVStore, with marshallers that neither make nor parse message objects: operations are written into the batch
-/// where they are called, and answers read straight into the calls that wait for them.
+/// The duplex stream of batched operations, as <c>Session</c> of the generated KVStore, with marshallers that neither make nor parse
+/// message objects: operations are written into the batch where they are called, and answers read straight into the calls that wait for
+/// them.
 /// </summary>
 internal static class SessionMethod
 {
@@ -13,11 +14,18 @@ internal static class SessionMethod
         MethodType.DuplexStreaming,
         "henge.v1.KVStore",
         "Session",
-        new Marshaller<SessionStream>(static (stream, context) => stream.WriteMessage(context), static _ => throw new NotSupportedException()),
-        new Marshaller<SessionFrame>(static (_, _) => throw new NotSupportedException(), static context => new SessionFrame(context.PayloadAsReadOnlySequence())));
+        new Marshaller<SessionStream>(
+            static (stream, context) => stream.WriteMessage(context),
+            static _ => throw new NotSupportedException()),
+        new Marshaller<SessionFrame>(
+            static (_, _) => throw new NotSupportedException(),
+            static context => new SessionFrame(context.PayloadAsReadOnlySequence())));
 }
 
-/// <summary>One message from a node, in memory that is given back by <see cref="Dispose"/>; the library's own memory is gone once it has been copied here.</summary>
+/// <summary>
+/// One message from a node, in memory that is given back by <see cref="Dispose"/>; the library's own memory is gone once it has been copied
+/// here.
+/// </summary>
 internal sealed class SessionFrame : IDisposable
 {
     private readonly byte[] _bytes;

@@ -5,8 +5,9 @@ using Henge.Core;
 namespace Henge.Client;
 
 /// <summary>
-/// One duplex stream to a node. Callers add operations to a buffer; a writer sends whatever has gathered while its last write was under way, so that batches
-/// form by themselves and a lone operation waits for nobody. Answers come in any order. When it breaks, it is replaced. Thread-safe.
+/// One duplex stream to a node. Callers add operations to a buffer; a writer sends whatever has gathered while its last write was under
+/// way, so that batches form by themselves and a lone operation waits for nobody. Answers come in any order. When it breaks, it is
+/// replaced. Thread-safe.
 /// </summary>
 internal sealed class SessionStream : IThreadPoolWorkItem
 {
@@ -59,19 +60,27 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     public AttemptFailedException? TrySubmit(SessionCall call)
     {
         int size = SessionEncoder.SizeOf(call, _options);
-        call.TimeoutMs = (uint)Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptPatience, _node.HasAnswered).TotalMilliseconds, 1, int.MaxValue);
+        call.TimeoutMs = (uint)
+            Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptPatience, _node.HasAnswered).TotalMilliseconds, 1, int.MaxValue);
         lock (_lock)
         {
             if (_broken is { } broken)
             {
-                return new AttemptFailedException(broken.Code, broken.Message, AttemptOutcome.NothingDone, null, broken.ConnectionFailed, broken);
+                return new AttemptFailedException(
+                    broken.Code,
+                    broken.Message,
+                    AttemptOutcome.NothingDone,
+                    null,
+                    broken.ConnectionFailed,
+                    broken);
             }
 
             if (_open.Length + size > _options.MaxPendingBytes || !_calls.TryAdd(call))
             {
                 return new AttemptFailedException(
                     ErrorCode.ResourceExhausted,
-                    $"{_open.Length} bytes wait to be sent to {Address}, and {nameof(HengeClientOptions.MaxPendingBytes)} is {_options.MaxPendingBytes}. Send less at a time.",
+                    $"{_open.Length} bytes wait to be sent to {Address}, and {nameof(HengeClientOptions.MaxPendingBytes)} is "
+                        + $"{_options.MaxPendingBytes}. Send less at a time.",
                     AttemptOutcome.NothingDone);
             }
 
@@ -106,11 +115,18 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         }
         catch (Exception e)
         {
-            // A node that refuses the call answers and closes the stream; the answer, which the reader has, says why, and that nothing was done.
+            // A node that refuses the call answers and closes the stream; the answer, which the reader has, says why, and that nothing was
+            // done.
             await Task.WhenAny(_reading, Task.Delay(AnswerPatience)).ConfigureAwait(false);
-            Break(e is RpcException failed
-                ? CallFailure.From(failed, Address)
-                : new AttemptFailedException(ErrorCode.Unavailable, $"The connection to {Address} broke: {e.Message}", AttemptOutcome.Unknown, connectionFailed: true, inner: e));
+            Break(
+                e is RpcException failed
+                    ? CallFailure.From(failed, Address)
+                    : new AttemptFailedException(
+                        ErrorCode.Unavailable,
+                        $"The connection to {Address} broke: {e.Message}",
+                        AttemptOutcome.Unknown,
+                        connectionFailed: true,
+                        inner: e));
         }
     }
 
@@ -123,7 +139,8 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     }
 
     /// <summary>
-    /// Writes the next message. The library calls this when there is a connection to write to, and not before: what waits for a connection stays in the open buffer, and has not been sent.
+    /// Writes the next message. The library calls this when there is a connection to write to, and not before: what waits for a connection
+    /// stays in the open buffer, and has not been sent.
     /// </summary>
     public void WriteMessage(SerializationContext context)
     {
@@ -166,7 +183,10 @@ internal sealed class SessionStream : IThreadPoolWorkItem
                 Receive(frame.Span);
             }
 
-            failure = new AttemptFailedException(ErrorCode.Unavailable, $"{Address} ended the session; it is stopping.", AttemptOutcome.Unknown);
+            failure = new AttemptFailedException(
+                ErrorCode.Unavailable,
+                $"{Address} ended the session; it is stopping.",
+                AttemptOutcome.Unknown);
         }
         catch (RpcException e)
         {
@@ -179,7 +199,11 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         catch (FormatException e)
         {
             failure = new AttemptFailedException(
-                ErrorCode.Internal, $"{Address} sent what is no answer of a session: {e.Message}.", AttemptOutcome.Unknown, connectionFailed: true, inner: e);
+                ErrorCode.Internal,
+                $"{Address} sent what is no answer of a session: {e.Message}.",
+                AttemptOutcome.Unknown,
+                connectionFailed: true,
+                inner: e);
         }
 
         Break(failure);
@@ -228,7 +252,12 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         {
             _dispatcher.OnFailure(
                 call,
-                new AttemptFailedException(ErrorCode.Internal, $"{Address} sent what is no answer of a session: {e.Message}.", AttemptOutcome.Unknown, connectionFailed: true, inner: e),
+                new AttemptFailedException(
+                    ErrorCode.Internal,
+                    $"{Address} sent what is no answer of a session: {e.Message}.",
+                    AttemptOutcome.Unknown,
+                    connectionFailed: true,
+                    inner: e),
                 Address);
             throw;
         }
@@ -288,7 +317,10 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     }
 
     /// <summary>Ends the stream; what is under way fails.</summary>
-    public void Close() => Break(new AttemptFailedException(ErrorCode.Unavailable, "The client was disposed of.", AttemptOutcome.Unknown, connectionFailed: true));
+    public void Close() =>
+        Break(
+            new AttemptFailedException(ErrorCode.Unavailable, "The client was disposed of.", AttemptOutcome.Unknown, connectionFailed: true)
+        );
 
     private void Break(AttemptFailedException failure)
     {
@@ -319,7 +351,12 @@ internal sealed class SessionStream : IThreadPoolWorkItem
             _dispatcher.OnFailure(
                 call,
                 new AttemptFailedException(
-                    failure.Code, failure.Message, nothingDone ? AttemptOutcome.NothingDone : AttemptOutcome.Unknown, null, failure.ConnectionFailed, failure),
+                    failure.Code,
+                    failure.Message,
+                    nothingDone ? AttemptOutcome.NothingDone : AttemptOutcome.Unknown,
+                    null,
+                    failure.ConnectionFailed,
+                    failure),
                 Address);
         }
     }

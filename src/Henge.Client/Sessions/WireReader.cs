@@ -1,6 +1,9 @@
 namespace Henge.Client;
 
-/// <summary>Reads fields of a message in the Protocol Buffers encoding. Throws <see cref="FormatException"/> for what is none; never reads beyond its span.</summary>
+/// <summary>
+/// Reads fields of a message in the Protocol Buffers encoding. Throws <see cref="FormatException"/> for what is none; never reads beyond
+/// its span.
+/// </summary>
 internal ref struct WireReader(ReadOnlySpan<byte> source)
 {
     private ReadOnlySpan<byte> _rest = source;

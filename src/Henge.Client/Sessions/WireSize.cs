@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace Henge.Client;
 
-/// <summary>Sizes of fields on the wire (Protocol Buffers encoding). All field numbers here are below 16, so every tag is one byte. Pure functions.</summary>
+/// <summary>
+/// Sizes of fields on the wire (Protocol Buffers encoding). All field numbers here are below 16, so every tag is one byte. Pure functions.
+/// </summary>
 internal static class WireSize
 {
     public static int Varint(ulong value) => (int)((BitOperations.Log2(value | 1) + 7u) / 7u);

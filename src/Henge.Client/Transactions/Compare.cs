@@ -59,8 +59,10 @@ public sealed record Compare
     public static Compare Version(string key, Core.Version version) => Version(Encoding.UTF8.GetBytes(key), CompareRelation.Equal, version);
 
     /// <summary>Compares the value, bytewise.</summary>
-    public static Compare Value(ReadOnlyMemory<byte> key, CompareRelation relation, ReadOnlyMemory<byte> value) => new(key, relation) { ValueTarget = value };
+    public static Compare Value(ReadOnlyMemory<byte> key, CompareRelation relation, ReadOnlyMemory<byte> value) =>
+        new(key, relation) { ValueTarget = value };
 
     /// <summary>Holds when the key has this value.</summary>
-    public static Compare Value(string key, string value) => Value(Encoding.UTF8.GetBytes(key), CompareRelation.Equal, Encoding.UTF8.GetBytes(value));
+    public static Compare Value(string key, string value) =>
+        Value(Encoding.UTF8.GetBytes(key), CompareRelation.Equal, Encoding.UTF8.GetBytes(value));
 }

@@ -1,8 +1,9 @@
 namespace Henge.Client;
 
 /// <summary>
-/// A transaction under construction: compares, then does the one list of operations or the other, atomically, on keys of one shard (use a common part in
-/// braces, as in <c>{order:7}:total</c>, to keep keys on one shard). Not thread-safe; begin with <see cref="HengeClient.Transaction"/>.
+/// A transaction under construction: compares, then does the one list of operations or the other, atomically, on keys of one shard (use a
+/// common part in braces, as in <c>{order:7}:total</c>, to keep keys on one shard). Not thread-safe; begin with
+/// <see cref="HengeClient.Transaction"/>.
 /// </summary>
 public sealed class Transaction
 {
@@ -50,7 +51,9 @@ public sealed class Transaction
 /// <summary>What a transaction did.</summary>
 public sealed record TransactionResult
 {
-    /// <summary>True when all comparisons held and <see cref="Transaction.Then"/> was done; false when <see cref="Transaction.Else"/> was.</summary>
+    /// <summary>
+    /// True when all comparisons held and <see cref="Transaction.Then"/> was done; false when <see cref="Transaction.Else"/> was.
+    /// </summary>
     public required bool Succeeded { get; init; }
 
     /// <summary>The version of its writes; the version that was read at, where it wrote nothing.</summary>

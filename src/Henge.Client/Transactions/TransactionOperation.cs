@@ -48,7 +48,9 @@ public sealed record TransactionOperation
     {
         if (options?.IfVersion is not null)
         {
-            throw new ArgumentException("A put inside a transaction has no condition of its own; say it with When(Compare.Version(…)).", nameof(options));
+            throw new ArgumentException(
+                "A put inside a transaction has no condition of its own; say it with When(Compare.Version(…)).",
+                nameof(options));
         }
 
         return new(TransactionOperationKind.Put, key) { Value = value, PutOptions = options };
@@ -63,7 +65,9 @@ public sealed record TransactionOperation
     {
         if (options?.IfVersion is not null)
         {
-            throw new ArgumentException("A delete inside a transaction has no condition of its own; say it with When(Compare.Version(…)).", nameof(options));
+            throw new ArgumentException(
+                "A delete inside a transaction has no condition of its own; say it with When(Compare.Version(…)).",
+                nameof(options));
         }
 
         return new(TransactionOperationKind.Delete, key) { DeleteOptions = options };

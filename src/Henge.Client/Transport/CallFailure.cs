@@ -15,14 +15,21 @@ internal static class CallFailure
     // Grpc.Net.Client tells these apart from a node's own words by nothing but their text. CallFailureTests holds each of them.
     private const string BadAnswer = "Bad gRPC response.", TooLong = "Received message exceeds", OddEncoding = "Unsupported grpc-encoding";
 
-    /// <summary>The failure of an attempt that ended with <paramref name="e"/>; of one of which nothing had left when that is known.</summary>
+    /// <summary>
+    /// The failure of an attempt that ended with <paramref name="e"/>; of one of which nothing had left when that is known.
+    /// </summary>
     public static AttemptFailedException From(RpcException e, string address, bool sent = true)
     {
         if (e.Trailers.GetValue(GrpcHeaders.HengeError) is { } fine)
         {
             // The node itself says it, and says exactly what it leaves behind.
             ErrorCode said = GrpcErrors.ToErrorCode((GrpcStatusCode)e.StatusCode, fine);
-            return new AttemptFailedException(said, Text(e, address), OutcomeOf(said, saidByHenge: true), e.Trailers.GetValue(GrpcHeaders.HengeLeader), inner: e);
+            return new AttemptFailedException(
+                said,
+                Text(e, address),
+                OutcomeOf(said, saidByHenge: true),
+                e.Trailers.GetValue(GrpcHeaders.HengeLeader),
+                inner: e);
         }
 
         Exception? cause = e.Status.DebugException ?? e.InnerException;
@@ -34,7 +41,11 @@ internal static class CallFailure
         if (!sent)
         {
             return new AttemptFailedException(
-                ErrorCode.Unavailable, $"{address} cannot be reached: {Innermost(cause ?? e)}", AttemptOutcome.NothingDone, connectionFailed: true, inner: e);
+                ErrorCode.Unavailable,
+                $"{address} cannot be reached: {Innermost(cause ?? e)}",
+                AttemptOutcome.NothingDone,
+                connectionFailed: true,
+                inner: e);
         }
 
         // What remains was said by a stranger, such as a proxy, or is the library's word for an answer that is none.
@@ -81,12 +92,14 @@ internal static class CallFailure
         inner: whole);
 
     // A message that cannot be parsed is an IOException too, by Protocol Buffers' own choice; the connection is well.
-    private static bool IsTransport(Exception e) => e is HttpRequestException or IOException or SocketException or ObjectDisposedException && e is not InvalidProtocolBufferException;
+    private static bool IsTransport(Exception e) =>
+        e is HttpRequestException or IOException or SocketException or ObjectDisposedException && e is not InvalidProtocolBufferException;
 
     /// <summary>True when the error says that no node has looked at the request.</summary>
     private static bool IsUntouched(Exception e)
     {
-        // Bare, in no IOException, it is an error of making the connection: the platform lets it pass when a connection breaks before it is used.
+        // Bare, in no IOException, it is an error of making the connection: the platform lets it pass when a connection breaks before it is
+        // used.
         if (e is SocketException)
         {
             return true;
@@ -94,10 +107,16 @@ internal static class CallFailure
 
         for (Exception? cause = e; cause is not null; cause = cause.InnerException)
         {
-            if (cause is HttpProtocolException { ErrorCode: RefusedStream } or HttpRequestException
+            if (
+                cause
+                is HttpProtocolException { ErrorCode: RefusedStream }
+                    or HttpRequestException
                 {
-                    HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
-                    or HttpRequestError.ProxyTunnelError or HttpRequestError.VersionNegotiationError,
+                    HttpRequestError: HttpRequestError.ConnectionError
+                            or HttpRequestError.NameResolutionError
+                            or HttpRequestError.SecureConnectionError
+                            or HttpRequestError.ProxyTunnelError
+                            or HttpRequestError.VersionNegotiationError,
                 })
             {
                 return true;
@@ -107,9 +126,10 @@ internal static class CallFailure
         return false;
     }
 
-    private static string Text(RpcException e, string address) => e.Trailers.GetValue(GrpcHeaders.HengeError) is not null && e.Status.Detail.Length > 0
-        ? e.Status.Detail
-        : e.Status.Detail.Length > 0 ? $"{address} answered with gRPC status {e.StatusCode}: {e.Status.Detail}" : $"{address} answered with gRPC status {e.StatusCode}.";
+    private static string Text(RpcException e, string address) =>
+        e.Trailers.GetValue(GrpcHeaders.HengeError) is not null && e.Status.Detail.Length > 0 ? e.Status.Detail
+        : e.Status.Detail.Length > 0 ? $"{address} answered with gRPC status {e.StatusCode}: {e.Status.Detail}"
+        : $"{address} answered with gRPC status {e.StatusCode}.";
 
     private static string Innermost(Exception e)
     {

@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Henge.Client.Transport;
 
 /// <summary>
-/// Sources of cancellation that are used again: one for each call under way, which ends it when its time is up or when its caller gives up. Making two for each call, with a
-/// timer and a link, was among the largest costs of a unary call. Thread-safe.
+/// Sources of cancellation that are used again: one for each call under way, which ends it when its time is up or when its caller gives up.
+/// Making two for each call, with a timer and a link, was among the largest costs of a unary call. Thread-safe.
 /// </summary>
 /// <param name="time">What timers run by.</param>
 internal sealed class CallTimers(TimeProvider time)

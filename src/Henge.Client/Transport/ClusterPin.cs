@@ -1,8 +1,8 @@
 namespace Henge.Client.Transport;
 
 /// <summary>
-/// The cluster that a client belongs to: the one it was told, or that of the first node that told it a topology. It goes with every call, so that a node of another cluster refuses it before it
-/// looks at it: an address may have come to lead elsewhere. Thread-safe.
+/// The cluster that a client belongs to: the one it was told, or that of the first node that told it a topology. It goes with every call,
+/// so that a node of another cluster refuses it before it looks at it: an address may have come to lead elsewhere. Thread-safe.
 /// </summary>
 internal sealed class ClusterPin(string? id)
 {

@@ -18,14 +18,20 @@ internal static class NodeCalls
     public static readonly NodeCall<Wire.GetRequest, Wire.GetResponse> Get =
         new("Get", static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).GetAsync(request, options));
 
-    public static readonly NodeCall<Wire.PutRequest, Wire.PutResponse> Put =
-        new("Put", static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).PutAsync(request, options), ChangesState: true);
+    public static readonly NodeCall<Wire.PutRequest, Wire.PutResponse> Put = new(
+        "Put",
+        static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).PutAsync(request, options),
+        ChangesState: true);
 
-    public static readonly NodeCall<Wire.DeleteRequest, Wire.DeleteResponse> Delete =
-        new("Delete", static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).DeleteAsync(request, options), ChangesState: true);
+    public static readonly NodeCall<Wire.DeleteRequest, Wire.DeleteResponse> Delete = new(
+        "Delete",
+        static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).DeleteAsync(request, options),
+        ChangesState: true);
 
-    public static readonly NodeCall<Wire.TxnRequest, Wire.TxnResponse> Txn =
-        new("Txn", static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).TxnAsync(request, options), ChangesState: true);
+    public static readonly NodeCall<Wire.TxnRequest, Wire.TxnResponse> Txn = new(
+        "Txn",
+        static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).TxnAsync(request, options),
+        ChangesState: true);
 
     public static readonly NodeCall<Wire.ScanRequest, Wire.ScanResponse> Scan =
         new("Scan", static (invoker, request, options) => new Wire.KVStore.KVStoreClient(invoker).ScanAsync(request, options));
@@ -39,9 +45,12 @@ internal static class NodeCalls
     public static readonly NodeCall<Wire.TopologyRequest, Wire.TopologyResponse> Topology =
         new("Topology", static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).TopologyAsync(request, options));
 
-    public static readonly NodeCall<Wire.ClusterStatusRequest, Wire.ClusterStatusResponse> ClusterStatus =
-        new("ClusterStatus", static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ClusterStatusAsync(request, options));
+    public static readonly NodeCall<Wire.ClusterStatusRequest, Wire.ClusterStatusResponse> ClusterStatus = new(
+        "ClusterStatus",
+        static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ClusterStatusAsync(request, options));
 
-    public static readonly NodeCall<Wire.TransferLeaderRequest, Wire.TransferLeaderResponse> TransferLeader =
-        new("TransferLeader", static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).TransferLeaderAsync(request, options), ChangesState: true);
+    public static readonly NodeCall<Wire.TransferLeaderRequest, Wire.TransferLeaderResponse> TransferLeader = new(
+        "TransferLeader",
+        static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).TransferLeaderAsync(request, options),
+        ChangesState: true);
 }

@@ -6,11 +6,13 @@ namespace Henge.Client.Transport;
 /// <summary>
 /// What Grpc.Net.Client has no setting for, done to its requests on their way.
 /// <para>
-/// A node is told how long it may take. That is less than the client waits (see <see cref="AttemptTiming"/>), and the library knows only one deadline for both; it also measures it by the
-/// machine's clock in place of <see cref="HengeClientOptions.TimeProvider"/>. So calls carry no deadline of the library, but a header that becomes <c>grpc-timeout</c> here.
+/// A node is told how long it may take. That is less than the client waits (see <see cref="AttemptTiming"/>), and the library knows only
+/// one deadline for both; it also measures it by the machine's clock in place of <see cref="HengeClientOptions.TimeProvider"/>. So calls
+/// carry no deadline of the library, but a header that becomes <c>grpc-timeout</c> here.
 /// </para>
 /// <para>
-/// A stream that is written to bit by bit and that the node refused is not tried on another connection: what was written to the first one would be missing on the second, and its callers would wait.
+/// A stream that is written to bit by bit and that the node refused is not tried on another connection: what was written to the first one
+/// would be missing on the second, and its callers would wait.
 /// </para>
 /// </summary>
 internal sealed class NodeRequestHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
@@ -53,7 +55,10 @@ internal sealed class NodeRequestHandler(HttpMessageHandler inner) : DelegatingH
         protected override Task SerializeToStreamAsync(Stream stream, System.Net.TransportContext? context) =>
             SerializeToStreamAsync(stream, context, CancellationToken.None);
 
-        protected override Task SerializeToStreamAsync(Stream stream, System.Net.TransportContext? context, CancellationToken cancellationToken)
+        protected override Task SerializeToStreamAsync(
+            Stream stream,
+            System.Net.TransportContext? context,
+            CancellationToken cancellationToken)
         {
             // SocketsHttpHandler asks again only when the node has said that it did not look at the request.
             return Interlocked.Exchange(ref _given, 1) == 0

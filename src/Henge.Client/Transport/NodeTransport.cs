@@ -10,8 +10,8 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client.Transport;
 
 /// <summary>
-/// Calls to nodes by Grpc.Net.Client, over one <see cref="SocketsHttpHandler"/>: connections to each node are shared by all calls, and more are opened when a node's stream limit is
-/// reached. One for a client. Thread-safe.
+/// Calls to nodes by Grpc.Net.Client, over one <see cref="SocketsHttpHandler"/>: connections to each node are shared by all calls, and more
+/// are opened when a node's stream limit is reached. One for a client. Thread-safe.
 /// </summary>
 internal sealed class NodeTransport : IDisposable
 {
@@ -60,7 +60,8 @@ internal sealed class NodeTransport : IDisposable
         _handler = new NodeRequestHandler(_sockets);
     }
 
-    // With a callback the library leaves connections to SocketsHttpHandler. Without one it would make a socket of its own first, to learn whether a node can be reached: the router knows that better.
+    // With a callback the library leaves connections to SocketsHttpHandler. Without one it would make a socket of its own first, to learn
+    // whether a node can be reached: the router knows that better.
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -77,8 +78,9 @@ internal sealed class NodeTransport : IDisposable
     }
 
     /// <summary>
-    /// One request, one answer. Throws <see cref="AttemptFailedException"/> for whatever goes wrong, <see cref="OperationCanceledException"/> when the caller's
-    /// token was cancelled, and <see cref="TooLargeException"/> before anything is sent.
+    /// One request, one answer. Throws <see cref="AttemptFailedException"/> for whatever goes wrong,
+    /// <see cref="OperationCanceledException"/> when the caller's token was cancelled, and <see cref="TooLargeException"/> before anything
+    /// is sent.
     /// </summary>
     public async Task<TResponse> UnaryAsync<TRequest, TResponse>(
         NodeCall<TRequest, TResponse> call, string address, TRequest request, TimeSpan timeout, CancellationToken cancellationToken)
@@ -89,7 +91,8 @@ internal sealed class NodeTransport : IDisposable
         if (size > _options.MaxSendMessageBytes)
         {
             throw new TooLargeException(
-                $"The request has {size} bytes, and {nameof(HengeClientOptions.MaxSendMessageBytes)} is {_options.MaxSendMessageBytes}. Send less at once.");
+                $"The request has {size} bytes, and {nameof(HengeClientOptions.MaxSendMessageBytes)} is {_options.MaxSendMessageBytes}. "
+                    + $"Send less at once.");
         }
 
         NodeChannel node = ChannelOf(address);
@@ -98,7 +101,9 @@ internal sealed class NodeTransport : IDisposable
         try
         {
             using AsyncUnaryCall<TResponse> running = call.Start(
-                attempt, request, new CallOptions(Headers(AttemptTiming.TimeoutOfNode(timeout, node.HasAnswered)), cancellationToken: timer.Token));
+                attempt,
+                request,
+                new CallOptions(Headers(AttemptTiming.TimeoutOfNode(timeout, node.HasAnswered)), cancellationToken: timer.Token));
             TResponse response = await running.ResponseAsync.ConfigureAwait(false);
             node.HasAnswered = true;
             return response;
@@ -122,15 +127,17 @@ internal sealed class NodeTransport : IDisposable
     }
 
     /// <summary>
-    /// A watch. Waits for the head of the answer, for at most <see cref="HengeClientOptions.AttemptTimeout"/>; the stream itself lasts until it ends, is disposed of, or
-    /// <paramref name="lifetime"/> is cancelled. Throws as <see cref="UnaryAsync"/> does.
+    /// A watch. Waits for the head of the answer, for at most <see cref="HengeClientOptions.AttemptTimeout"/>; the stream itself lasts
+    /// until it ends, is disposed of, or <paramref name="lifetime"/> is cancelled. Throws as <see cref="UnaryAsync"/> does.
     /// </summary>
     public async Task<WatchCall> WatchAsync(string address, Wire.WatchRequest request, CancellationToken lifetime)
     {
         AsyncServerStreamingCall<Wire.WatchEvent>? call = null;
         try
         {
-            call = new Wire.KVStore.KVStoreClient(ChannelOf(address).Invoker).Watch(request, new CallOptions(Headers(timeout: null), cancellationToken: lifetime));
+            call = new Wire.KVStore.KVStoreClient(ChannelOf(address).Invoker).Watch(
+                request,
+                new CallOptions(Headers(timeout: null), cancellationToken: lifetime));
             await call.ResponseHeadersAsync.WaitAsync(_options.AttemptTimeout, _options.TimeProvider, lifetime).ConfigureAwait(false);
             return new WatchCall(call, address);
         }
@@ -149,10 +156,12 @@ internal sealed class NodeTransport : IDisposable
     }
 
     /// <summary>
-    /// Opens a stream both ways; returns at once, before the node has answered. A node that refuses it ends it: it is not tried on another connection in silence, where what was written to
-    /// the first one would be missing.
+    /// Opens a stream both ways; returns at once, before the node has answered. A node that refuses it ends it: it is not tried on another
+    /// connection in silence, where what was written to the first one would be missing.
     /// </summary>
-    public AsyncDuplexStreamingCall<TRequest, TResponse> OpenDuplex<TRequest, TResponse>(Method<TRequest, TResponse> method, NodeChannel node)
+    public AsyncDuplexStreamingCall<TRequest, TResponse> OpenDuplex<TRequest, TResponse>(
+        Method<TRequest, TResponse> method,
+        NodeChannel node)
         where TRequest : class
         where TResponse : class
     {
@@ -196,7 +205,8 @@ internal sealed class NodeTransport : IDisposable
 
         NodeChannel channel = new(address, _options, _handler);
 
-        // A client has few nodes. Addresses come from answers as well: should they ever be many, what is over the bound is made anew each time; its connections are the handler's.
+        // A client has few nodes. Addresses come from answers as well: should they ever be many, what is over the bound is made anew each
+        // time; its connections are the handler's.
         return _channels.Count < MaxChannels ? _channels.GetOrAdd(address, channel) : channel;
     }
 

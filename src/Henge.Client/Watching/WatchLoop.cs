@@ -9,7 +9,11 @@ namespace Henge.Client;
 internal static class WatchLoop
 {
     public static async IAsyncEnumerable<WatchEvent> RunAsync(
-        NodeTransport transport, Router router, HengeClientOptions client, WatchOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+        NodeTransport transport,
+        Router router,
+        HengeClientOptions client,
+        WatchOptions options,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         WatchProgress progress = new(options);
         TimeProvider time = client.TimeProvider;
@@ -78,12 +82,20 @@ internal static class WatchLoop
             failures++;
             avoid = address;
             ThrowIfHopeless(failure, time.GetElapsedTime(brokenSince), options, router, address);
-            double waitMs = Math.Min(client.InitialBackoff.TotalMilliseconds * (1L << Math.Min(failures - 1, 20)), client.MaxBackoff.TotalMilliseconds);
-            await Task.Delay(TimeSpan.FromMilliseconds(waitMs * (0.5 + (Random.Shared.NextDouble() / 2))), time, cancellationToken).ConfigureAwait(false);
+            double waitMs = Math.Min(
+                client.InitialBackoff.TotalMilliseconds * (1L << Math.Min(failures - 1, 20)),
+                client.MaxBackoff.TotalMilliseconds);
+            await Task.Delay(TimeSpan.FromMilliseconds(waitMs * (0.5 + (Random.Shared.NextDouble() / 2))), time, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
-    private static void ThrowIfHopeless(AttemptFailedException? failure, TimeSpan broken, WatchOptions options, Router router, string address)
+    private static void ThrowIfHopeless(
+        AttemptFailedException? failure,
+        TimeSpan broken,
+        WatchOptions options,
+        Router router,
+        string address)
     {
         if (failure is null)
         {
@@ -96,9 +108,16 @@ internal static class WatchLoop
             router.OnUnreachable(address);
         }
 
-        bool passing = failure.ConnectionFailed
-            || failure.Code is ErrorCode.Unavailable or ErrorCode.Stopping or ErrorCode.NotLeader or ErrorCode.ResourceExhausted or ErrorCode.DeadlineExceeded
-                or ErrorCode.UnknownOutcome or ErrorCode.Cancelled;
+        bool passing =
+            failure.ConnectionFailed
+            || failure.Code
+                is ErrorCode.Unavailable
+                    or ErrorCode.Stopping
+                    or ErrorCode.NotLeader
+                    or ErrorCode.ResourceExhausted
+                    or ErrorCode.DeadlineExceeded
+                    or ErrorCode.UnknownOutcome
+                    or ErrorCode.Cancelled;
         if (!passing)
         {
             throw ErrorFactory.Create(failure.Code, failure.Message, failure.LeaderHint, failure);

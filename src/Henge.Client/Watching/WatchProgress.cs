@@ -4,8 +4,8 @@ using Wire = Henge.Protocol.V1;
 namespace Henge.Client;
 
 /// <summary>
-/// Where a watch stands, so that another connection can go on from there: the last token, and which events came after it. What the new connection repeats of
-/// those is dropped. Not thread-safe.
+/// Where a watch stands, so that another connection can go on from there: the last token, and which events came after it. What the new
+/// connection repeats of those is dropped. Not thread-safe.
 /// </summary>
 internal sealed class WatchProgress
 {
@@ -56,7 +56,8 @@ internal sealed class WatchProgress
         }
         else if (_sinceToken.Count > LimitRemembered)
         {
-            throw new InternalErrorException($"The node sent {LimitRemembered} events without a resume token, so that the watch could not be resumed.");
+            throw new InternalErrorException(
+                $"The node sent {LimitRemembered} events without a resume token, so that the watch could not be resumed.");
         }
 
         return isNew;

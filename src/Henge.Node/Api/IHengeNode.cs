@@ -4,8 +4,8 @@ using Henge.Storage;
 namespace Henge.Node.Api;
 
 /// <summary>
-/// What every door talks to. Callback-style on purpose: the core starts no task and no thread, so that the simulator can run a whole cluster
-/// in one thread; doors wrap it for async code. All members are thread-safe.
+/// What every door talks to. Callback-style on purpose: the core starts no task and no thread, so that the simulator can run a whole
+/// cluster in one thread; doors wrap it for async code. All members are thread-safe.
 /// </summary>
 public interface IHengeNode
 {
@@ -15,7 +15,9 @@ public interface IHengeNode
     /// <summary>The node's monotonic clock in milliseconds, for <see cref="Operation.DeadlineMs"/>.</summary>
     long MonotonicMs { get; }
 
-    /// <summary>The version of this moment, by this node's clock (for turning "5m ago" into a version, and expiry into "remaining").</summary>
+    /// <summary>
+    /// The version of this moment, by this node's clock (for turning "5m ago" into a version, and expiry into "remaining").
+    /// </summary>
     Core.Version Now { get; }
 
     /// <summary>Versions below this one may be gone: reads there fail with <see cref="ErrorCode.HistoryGone"/>.</summary>
@@ -56,7 +58,9 @@ public interface IHengeNode
     /// <summary>Raised when <see cref="GetTopology"/> would answer something new. Quick, on any thread.</summary>
     event Action? TopologyChanged;
 
-    /// <summary>Asks the leader of a shard, if it is this node, to hand over. Throws <see cref="HengeException"/> when it cannot begin.</summary>
+    /// <summary>
+    /// Asks the leader of a shard, if it is this node, to hand over. Throws <see cref="HengeException"/> when it cannot begin.
+    /// </summary>
     void TransferLeader(ShardId shard, NodeId to);
 }
 
@@ -119,7 +123,10 @@ public readonly record struct ScanQuery
 /// <summary>Takes what a scan finds. Spans are valid during the call only.</summary>
 public interface IScanReceiver
 {
-    /// <summary>One entry. <paramref name="expiresAtMs"/> is in milliseconds since the epoch of versions, 0 for never. A kind of PutTyped says that the value is a hash.</summary>
+    /// <summary>
+    /// One entry. <paramref name="expiresAtMs"/> is in milliseconds since the epoch of versions, 0 for never. A kind of PutTyped says that
+    /// the value is a hash.
+    /// </summary>
     void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs);
 }
 
@@ -209,11 +216,14 @@ public readonly ref struct WatchEventView
 public interface IWatch : IDisposable
 {
     /// <summary>
-    /// Gives the receiver up to so many events and bytes that are there now; false when there were none. Throws <see cref="HengeException"/> with
-    /// <see cref="ErrorCode.HistoryGone"/> when the watch fell so far behind that events are lost: it never skips them silently.
+    /// Gives the receiver up to so many events and bytes that are there now; false when there were none. Throws
+    /// <see cref="HengeException"/> with <see cref="ErrorCode.HistoryGone"/> when the watch fell so far behind that events are lost: it
+    /// never skips them silently.
     /// </summary>
     bool TryRead(IWatchReceiver receiver, int limitItems, int limitBytes);
 
-    /// <summary>Where the watch stands after the last <see cref="TryRead"/>: by shard, so that a later watch goes on without gap or repetition.</summary>
+    /// <summary>
+    /// Where the watch stands after the last <see cref="TryRead"/>: by shard, so that a later watch goes on without gap or repetition.
+    /// </summary>
     byte[] ResumeToken { get; }
 }

@@ -6,8 +6,9 @@ namespace Henge.Node.Api;
 public delegate void PeerMessageHandler(NodeId from, ReadOnlySpan<byte> message);
 
 /// <summary>
-/// Messages from the doors of one node to the doors of all others: not in the log, not on disk, each delivered at most once. What cannot leave at once is dropped and counted
-/// (docs/decisions/0160-publish-at-most-once.md). Messages of one node to another keep their order. Thread-safe.
+/// Messages from the doors of one node to the doors of all others: not in the log, not on disk, each delivered at most once. What cannot
+/// leave at once is dropped and counted (docs/decisions/0160-publish-at-most-once.md). Messages of one node to another keep their order.
+/// Thread-safe.
 /// </summary>
 public interface IPeerMessages
 {
@@ -15,7 +16,8 @@ public interface IPeerMessages
     PeerMessageHandler? Receiver { get; set; }
 
     /// <summary>
-    /// Takes a copy of a message for all other members; its bytes are those of both parts, one behind the other. It leaves with the next <see cref="Flush"/>, or earlier. Never blocks.
+    /// Takes a copy of a message for all other members; its bytes are those of both parts, one behind the other. It leaves with the next
+    /// <see cref="Flush"/>, or earlier. Never blocks.
     /// </summary>
     void Post(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body);
 

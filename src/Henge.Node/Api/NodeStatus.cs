@@ -52,7 +52,9 @@ public sealed record NodeStatus
     /// <summary>Syncs of its log since it started.</summary>
     public long LogSyncs { get; init; }
 
-    /// <summary>Peers that this node exchanges nothing with, with the reason for each: what they were made with differs. Empty when all is well.</summary>
+    /// <summary>
+    /// Peers that this node exchanges nothing with, with the reason for each: what they were made with differs. Empty when all is well.
+    /// </summary>
     public IReadOnlyList<string> RefusedPeers { get; init; } = [];
     /// <summary>Its clock beside the others'.</summary>
     public ClockStatus Clock { get; init; } = new();
@@ -106,7 +108,9 @@ public sealed record ShardStatus
     /// <summary>Why the replica does not serve; null when it does.</summary>
     public string? Error { get; init; }
 
-    /// <summary>On the leader: a part of its state is damaged, and all other voters say so of theirs, so that none can be rebuilt from another.</summary>
+    /// <summary>
+    /// On the leader: a part of its state is damaged, and all other voters say so of theirs, so that none can be rebuilt from another.
+    /// </summary>
     public bool IsDamagedEverywhere { get; init; }
 }
 
@@ -116,7 +120,9 @@ public readonly record struct PeerProgress(NodeId Node, LogIndex Match, string S
 /// <summary>Where shards are.</summary>
 public sealed record Topology
 {
-    /// <summary>The cluster's id, which no other cluster has; empty until the node knows it: then the addresses must not be followed.</summary>
+    /// <summary>
+    /// The cluster's id, which no other cluster has; empty until the node knows it: then the addresses must not be followed.
+    /// </summary>
     public required string ClusterId { get; init; }
 
     /// <summary>Rises with every change that this node learns of.</summary>

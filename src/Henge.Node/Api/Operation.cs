@@ -5,13 +5,15 @@ namespace Henge.Node.Api;
 /// <summary>What an <see cref="Operation"/> asks for.</summary>
 public enum OperationKind : byte
 {
-    /// <summary>Read one key (<see cref="Operation.Key"/>). When it completes without error, call <see cref="IHengeNode.TryRead"/>.</summary>
+    /// <summary>
+    /// Read one key (<see cref="Operation.Key"/>). When it completes without error, call <see cref="IHengeNode.TryRead"/>.
+    /// </summary>
     Get,
     /// <summary>Propose an encoded command (<see cref="Operation.Command"/>) to the shard of <see cref="Operation.Key"/>.</summary>
     Write,
     /// <summary>
-    /// Make sure that a read of one shard (by <see cref="Operation.Key"/>) or, with <see cref="Operation.AllShards"/>, of all shards, sees everything
-    /// that was acknowledged before. Completes with the version to read at.
+    /// Make sure that a read of one shard (by <see cref="Operation.Key"/>) or, with <see cref="Operation.AllShards"/>, of all shards, sees
+    /// everything that was acknowledged before. Completes with the version to read at.
     /// </summary>
     Barrier,
 }
@@ -30,9 +32,9 @@ public enum ReadConsistency : byte
 }
 
 /// <summary>
-/// One operation on its way through a node. The caller fills in the request part, hands it to <see cref="IHengeNode.Submit(Operation)"/>, and
-/// gets exactly one call of <see cref="OnCompleted"/>, on whichever thread finished it; there it must only hand the operation over to its own
-/// loop. Reusable after <see cref="Reset"/>: doors pool them, so that an operation allocates nothing.
+/// One operation on its way through a node. The caller fills in the request part, hands it to <see cref="IHengeNode.Submit(Operation)"/>,
+/// and gets exactly one call of <see cref="OnCompleted"/>, on whichever thread finished it; there it must only hand the operation over to
+/// its own loop. Reusable after <see cref="Reset"/>: doors pool them, so that an operation allocates nothing.
 /// </summary>
 public abstract class Operation
 {
@@ -60,8 +62,9 @@ public abstract class Operation
     public bool LeaderOnly { get; set; }
 
     /// <summary>
-    /// The pipeline that it came by (a session's stream); 0 for none. A read of a pipeline waits for what the same pipeline submitted before it to write
-    /// its key, so that it sees it. (Writes to one shard keep the order in which they were submitted to a node in any case.)
+    /// The pipeline that it came by (a session's stream); 0 for none. A read of a pipeline waits for what the same pipeline submitted
+    /// before it to write its key, so that it sees it. (Writes to one shard keep the order in which they were submitted to a node in any
+    /// case.)
     /// </summary>
     public ulong Pipeline { get; set; }
 
@@ -76,10 +79,14 @@ public abstract class Operation
     /// <summary>A message for the user, when there is an error.</summary>
     public string? ErrorMessage { get; set; }
 
-    /// <summary>Address of the shard's leader, when known and not this node: of whom to ask on an error, of who did it when it was forwarded.</summary>
+    /// <summary>
+    /// Address of the shard's leader, when known and not this node: of whom to ask on an error, of who did it when it was forwarded.
+    /// </summary>
     public string? LeaderHint { get; set; }
 
-    /// <summary>For writes: the version of the write. For barriers: the version to read at. For gets: the version as of which is read.</summary>
+    /// <summary>
+    /// For writes: the version of the write. For barriers: the version to read at. For gets: the version as of which is read.
+    /// </summary>
     public Core.Version Version { get; set; }
 
     /// <summary>For writes: the encoded result (see CommandResult), owned by the operation until <see cref="Reset"/>.</summary>
@@ -93,7 +100,9 @@ public abstract class Operation
     /// <summary>The shard, once routed.</summary>
     internal ShardId Shard { get; set; }
 
-    /// <summary>For writes: its place among the writes of its shard on this node. For reads that wait for such: up to which place.</summary>
+    /// <summary>
+    /// For writes: its place among the writes of its shard on this node. For reads that wait for such: up to which place.
+    /// </summary>
     internal ulong Order { get; set; }
 
     /// <summary>For writes of a pipeline: where <see cref="Replication.WriteOrder"/> counts it; else -1.</summary>
@@ -144,6 +153,8 @@ public abstract class Operation
     /// <summary>Completes it.</summary>
     public void Complete() => OnCompleted();
 
-    /// <summary>Called exactly once for each submission, on any thread, maybe before Submit returns. Must be quick and must not throw.</summary>
+    /// <summary>
+    /// Called exactly once for each submission, on any thread, maybe before Submit returns. Must be quick and must not throw.
+    /// </summary>
     protected abstract void OnCompleted();
 }

@@ -11,7 +11,9 @@ internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte
 {
     private int _writing;
 
-    /// <summary>Reads what this node has applied; false when there is none yet, or it is damaged (then it comes back with the catalog's state).</summary>
+    /// <summary>
+    /// Reads what this node has applied; false when there is none yet, or it is damaged (then it comes back with the catalog's state).
+    /// </summary>
     public bool TryRead(out string text)
     {
         try
@@ -41,7 +43,10 @@ internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte
         }
     }
 
-    /// <summary>Asks the catalog's leader to write it, on the condition that it is not there. Whatever comes of it shows in the catalog; one try at a time.</summary>
+    /// <summary>
+    /// Asks the catalog's leader to write it, on the condition that it is not there. Whatever comes of it shows in the catalog; one try at
+    /// a time.
+    /// </summary>
     public void Write(string text)
     {
         if (Interlocked.Exchange(ref _writing, 1) != 0)

@@ -6,7 +6,8 @@ using Henge.Node.Context;
 namespace Henge.Node.Catalog;
 
 /// <summary>
-/// What the cluster was made with, as the catalog has it under <c>cluster</c> (docs/formats.md, "Catalog"). A node whose own settings are others has no place in the cluster. Thread-safe.
+/// What the cluster was made with, as the catalog has it under <c>cluster</c> (docs/formats.md, "Catalog"). A node whose own settings are
+/// others has no place in the cluster. Thread-safe.
 /// </summary>
 internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : IClusterRecord
 {
@@ -19,7 +20,8 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
     public bool IsEstablished => Id.Length > 0;
 
     /// <summary>
-    /// The cluster's id: 32 hexadecimal digits, made from the incarnation of the node that wrote the record, so that no other cluster has it, even one of equal settings. Empty until it is known.
+    /// The cluster's id: 32 hexadecimal digits, made from the incarnation of the node that wrote the record, so that no other cluster has
+    /// it, even one of equal settings. Empty until it is known.
     /// </summary>
     public string Id => Volatile.Read(ref _id);
 
@@ -57,10 +59,16 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
             ? string.Join("; ", node.Identity.Founding.DifferencesTo(made))
             : "it cannot be read by this build";
         node.Fatal(
-            $"The catalog says that the cluster was made with other settings than this node's data directory has: {differences}. Restore the file {IdentityFile.Name} in '{node.Options.DataDirectory}', or replace the node.",
+            $"The catalog says that the cluster was made with other settings than this node's data directory has: {differences}. Restore "
+                + $"the file {IdentityFile.Name} in '{node.Options.DataDirectory}', or replace the node.",
             null);
     }
 
-    private string MakeId() => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        string.Create(CultureInfo.InvariantCulture, $"henge cluster 2\n{node.Identity.Incarnation:x16}\n") + _own)).AsSpan(0, IdLength / 2));
+    private string MakeId() =>
+        Convert.ToHexStringLower(
+            SHA256
+                .HashData(
+                    Encoding.UTF8.GetBytes(
+                        string.Create(CultureInfo.InvariantCulture, $"henge cluster 2\n{node.Identity.Incarnation:x16}\n") + _own))
+                .AsSpan(0, IdLength / 2));
 }

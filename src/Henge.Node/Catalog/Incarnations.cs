@@ -6,13 +6,17 @@ using Henge.Node.Context;
 namespace Henge.Node.Catalog;
 
 /// <summary>
-/// Which data directory each member runs with, as the catalog has it. A member writes itself in when it first starts, once and for all; one that comes back
-/// with another directory has lost what it promised (votes, acknowledged entries), and the others do not listen to it. Thread-safe.
+/// Which data directory each member runs with, as the catalog has it. A member writes itself in when it first starts, once and for all; one
+/// that comes back with another directory has lost what it promised (votes, acknowledged entries), and the others do not listen to it.
+/// Thread-safe.
 /// </summary>
 internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : IIncarnations
 {
     private readonly ulong[] _known = new ulong[node.Members.Count + 1];
-    private readonly CatalogEntry[] _entries = [.. node.Members.Select(m => new CatalogEntry(node, catalog, Encoding.UTF8.GetBytes("node/" + m.Name)))];
+    private readonly CatalogEntry[] _entries =
+    [
+        .. node.Members.Select(m => new CatalogEntry(node, catalog, Encoding.UTF8.GetBytes("node/" + m.Name))),
+    ];
 
     /// <summary>The incarnation of a member; 0 while it is not known.</summary>
     public ulong Of(NodeId id) => Volatile.Read(ref _known[id.Value]);
@@ -33,7 +37,8 @@ internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : II
         {
             if (mayRegister)
             {
-                EntryOf(node.Members[(int)node.Self.Value - 1]).Write(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
+                EntryOf(node.Members[(int)node.Self.Value - 1])
+                    .Write(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
             }
         }
         else if (own != node.Identity.Incarnation)
@@ -45,7 +50,8 @@ internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : II
     /// <summary>What the operator of a node should know that runs with another directory than the cluster knows.</summary>
     public static string MessageFor(string name) =>
         $"The cluster knows {name} by another data directory: the one that it runs with now is empty or a different one. "
-        + $"Start {name} with its old directory. If that is lost, the node must be replaced, since an empty one could break promises that the old one made.";
+        + $"Start {name} with its old directory. If that is lost, the node must be replaced, since an empty one could break promises that "
+        + $"the old one made.";
 
     /// <summary>Another member takes this node to run with another directory.</summary>
     public void OnMistaken(NodeId by) => OnRefused(by, MessageFor(node.Options.Name));
@@ -63,7 +69,8 @@ internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : II
     private bool TryRead(MemberInfo member, out ulong incarnation)
     {
         incarnation = 0;
-        return EntryOf(member).TryRead(out string text) && ulong.TryParse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out incarnation);
+        return EntryOf(member).TryRead(out string text)
+            && ulong.TryParse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out incarnation);
     }
 
     private CatalogEntry EntryOf(MemberInfo member) => _entries[member.Id.Value - 1];

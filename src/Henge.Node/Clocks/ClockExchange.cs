@@ -7,8 +7,9 @@ using Henge.Node.Peers;
 namespace Henge.Node.Clocks;
 
 /// <summary>
-/// Asks the other members for their wall clocks, answers when they ask, and tells operators whose clock is off. A question carries this node's monotonic clock, which the answer brings back, so
-/// that nothing has to be remembered and an answer to a question of before a restart is of no use. Thread-safe.
+/// Asks the other members for their wall clocks, answers when they ask, and tells operators whose clock is off. A question carries this
+/// node's monotonic clock, which the answer brings back, so that nothing has to be remembered and an answer to a question of before a
+/// restart is of no use. Thread-safe.
 /// </summary>
 internal sealed class ClockExchange(NodeContext node)
 {
@@ -71,7 +72,10 @@ internal sealed class ClockExchange(NodeContext node)
     {
         if (body.Length == AnswerBytes)
         {
-            node.Clock.OnAnswer(from, BinaryPrimitives.ReadInt64LittleEndian(body[QuestionBytes..]), BinaryPrimitives.ReadInt64LittleEndian(body));
+            node.Clock.OnAnswer(
+                from,
+                BinaryPrimitives.ReadInt64LittleEndian(body[QuestionBytes..]),
+                BinaryPrimitives.ReadInt64LittleEndian(body));
         }
     }
 
@@ -108,7 +112,9 @@ internal sealed class ClockExchange(NodeContext node)
         {
             node.Note(
                 NodeEventLevel.Warning,
-                $"The versions of shard {shard} are {ClockText.Of(lead)} ahead of the cluster's clocks: some clock was ahead once. They only count until the clocks have caught up, and what is written with a time to live lives longer by that. See docs/operations.md, \"Clocks\".");
+                $"The versions of shard {shard} are {ClockText.Of(lead)} ahead of the cluster's clocks: some clock was ahead once. They "
+                    + $"only count until the clocks have caught up, and what is written with a time to live lives longer by that. See "
+                    + $"docs/operations.md, \"Clocks\".");
         }
     }
 
@@ -153,7 +159,9 @@ internal sealed class ClockExchange(NodeContext node)
         Tell(
             member.Id,
             offMs,
-            () => $"The clock of {member.Name} is {ClockText.AheadOrBehind(offMs)} the majority of the cluster's clocks. It goes by theirs; set its clock.",
+            () =>
+                $"The clock of {member.Name} is {ClockText.AheadOrBehind(offMs)} the majority of the cluster's clocks. It goes by theirs; "
+                    + $"set its clock.",
             () => $"The clock of {member.Name} agrees with the cluster's clocks again.");
     }
 
@@ -168,7 +176,9 @@ internal sealed class ClockExchange(NodeContext node)
         Tell(
             node.Self,
             offMs,
-            () => $"This node's clock ({node.Options.Name}) is {ClockText.AheadOrBehind(offMs)} the majority of the cluster's clocks. Versions and times to live go by theirs. Set the clock, with NTP for example.",
+            () =>
+                $"This node's clock ({node.Options.Name}) is {ClockText.AheadOrBehind(offMs)} the majority of the cluster's clocks. "
+                    + $"Versions and times to live go by theirs. Set the clock, with NTP for example.",
             () => "This node's clock agrees with the majority of the cluster's clocks again.");
     }
 

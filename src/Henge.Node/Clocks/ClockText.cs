@@ -16,5 +16,6 @@ internal static class ClockText
     };
 
     /// <summary>"2.0 h ahead of", "300 ms behind".</summary>
-    public static string AheadOrBehind(long milliseconds) => Of(TimeSpan.FromMilliseconds(Math.Abs(milliseconds))) + (milliseconds < 0 ? " behind" : " ahead of");
+    public static string AheadOrBehind(long milliseconds) =>
+        Of(TimeSpan.FromMilliseconds(Math.Abs(milliseconds))) + (milliseconds < 0 ? " behind" : " ahead of");
 }

@@ -9,19 +9,23 @@ namespace Henge.Node.Context;
 internal readonly record struct PeerClock(bool IsKnown, long AheadMs, long UncertaintyMs);
 
 /// <summary>
-/// The time by which a node gives versions and judges what has expired. It is the node's own wall clock as long as that is within <see cref="NodeOptions.MaxClockSkewMs"/> of what a majority of
-/// the members' clocks say, and otherwise what they say: no single clock moves versions (docs/decisions/0133). Thread-safe.
+/// The time by which a node gives versions and judges what has expired. It is the node's own wall clock as long as that is within
+/// <see cref="NodeOptions.MaxClockSkewMs"/> of what a majority of the members' clocks say, and otherwise what they say: no single clock
+/// moves versions (docs/decisions/0133). Thread-safe.
 /// </summary>
 /// <remarks>
-/// "What a majority says" is the latest moment that the clocks of a majority of all members have reached; clocks that are not known count as not having reached it. With three members whose clocks are
-/// all known it is the median. Peers' clocks are kept as distances from this node's monotonic clock, so that a jump of its wall clock does not move them.
+/// "What a majority says" is the latest moment that the clocks of a majority of all members have reached; clocks that are not known count
+/// as not having reached it. With three members whose clocks are all known it is the median. Peers' clocks are kept as distances from this
+/// node's monotonic clock, so that a jump of its wall clock does not move them.
 /// </remarks>
 internal sealed class ClusterClock
 {
-    // A better measurement of a peer's clock is kept for so long; after that any newer one is taken, since the clock may have drifted meanwhile.
+    // A better measurement of a peer's clock is kept for so long; after that any newer one is taken, since the clock may have drifted
+    // meanwhile.
     private const long KeepMs = 3_000;
 
-    // Two measurements that are further apart than both may be wrong by, and this for drift, are of a clock that was set in between: the newer one counts at once.
+    // Two measurements that are further apart than both may be wrong by, and this for drift, are of a clock that was set in between: the
+    // newer one counts at once.
     private const long DriftMs = 10;
     private readonly TimeProvider _time;
     private readonly long _startTimestamp;
@@ -31,7 +35,8 @@ internal sealed class ClusterClock
     private readonly Lock _gate = new();
     private readonly Sample[] _samples;
 
-    // Distances from the monotonic clock: the majority's time is the own clock, but no later than the first and no earlier than the second. MaxValue: the first is not known, and so is no majority.
+    // Distances from the monotonic clock: the majority's time is the own clock, but no later than the first and no earlier than the second.
+    // MaxValue: the first is not known, and so is no majority.
     private long _latest = long.MaxValue;
     private long _earliest = long.MinValue;
 
@@ -68,7 +73,9 @@ internal sealed class ClusterClock
         }
     }
 
-    /// <summary>How far the own clock is ahead of the majority's, in milliseconds; 0 while that is not known, and in a cluster of one.</summary>
+    /// <summary>
+    /// How far the own clock is ahead of the majority's, in milliseconds; 0 while that is not known, and in a cluster of one.
+    /// </summary>
     public long SkewMs
     {
         get
@@ -92,7 +99,9 @@ internal sealed class ClusterClock
         return now > last ? now : last.Next;
     }
 
-    /// <summary>The highest version that another node may ask a shard to close its history at whose log ends with <paramref name="last"/>.</summary>
+    /// <summary>
+    /// The highest version that another node may ask a shard to close its history at whose log ends with <paramref name="last"/>.
+    /// </summary>
     public Core.Version LimitFor(Core.Version last)
     {
         if (_trustsItself)
@@ -127,7 +136,8 @@ internal sealed class ClusterClock
     }
 
     /// <summary>
-    /// A peer has told its wall clock (Cristian, 1989): it was read between two moments of this node's monotonic clock. An answer that took too long to tell anything is left out.
+    /// A peer has told its wall clock (Cristian, 1989): it was read between two moments of this node's monotonic clock. An answer that took
+    /// too long to tell anything is left out.
     /// </summary>
     /// <param name="peer">The peer.</param>
     /// <param name="wallUnixMs">Its clock.</param>
@@ -146,7 +156,11 @@ internal sealed class ClusterClock
         lock (_gate)
         {
             Sample last = _samples[peer.Value];
-            if (!last.IsKnown || sample.UncertaintyMs <= last.UncertaintyMs || sample.AtMs - last.AtMs >= KeepMs || WasSetBetween(last, sample))
+            if (
+                !last.IsKnown
+                || sample.UncertaintyMs <= last.UncertaintyMs
+                || sample.AtMs - last.AtMs >= KeepMs
+                || WasSetBetween(last, sample))
             {
                 _samples[peer.Value] = sample;
                 FindMajority();
@@ -157,7 +171,8 @@ internal sealed class ClusterClock
     private static bool WasSetBetween(in Sample last, in Sample next) =>
         Math.Abs(next.AheadOfMonotonicMs - last.AheadOfMonotonicMs) > last.UncertaintyMs + next.UncertaintyMs + DriftMs;
 
-    // The k-th latest of all clocks, k being a majority, as a function of the own one: that one itself, between the k-th and the (k-1)-th latest of the others.
+    // The k-th latest of all clocks, k being a majority, as a function of the own one: that one itself, between the k-th and the (k-1)-th
+    // latest of the others.
     private void FindMajority()
     {
         Span<long> known = _samples.Length <= 128 ? stackalloc long[_samples.Length] : new long[_samples.Length];

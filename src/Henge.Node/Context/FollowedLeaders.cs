@@ -3,16 +3,18 @@ using Henge.Core;
 namespace Henge.Node.Context;
 
 /// <summary>
-/// Which shards this node leads in which terms, as a peer that carries them should see it, and which it follows each peer in: as one sum for each peer. When the sum that a peer
-/// leads by and the sum that this node follows it by are equal, so are the sets behind them, and one heartbeat speaks for all of them (decision 0114). Thread-safe; replicas
-/// keep it up to date before any message of theirs leaves that was made in another state.
+/// Which shards this node leads in which terms, as a peer that carries them should see it, and which it follows each peer in: as one sum
+/// for each peer. When the sum that a peer leads by and the sum that this node follows it by are equal, so are the sets behind them, and
+/// one heartbeat speaks for all of them (decision 0114). Thread-safe; replicas keep it up to date before any message of theirs leaves that
+/// was made in another state.
 /// </summary>
 /// <remarks>
 /// A sum is of well-mixed 64-bit numbers, one for each shard and term: that two different sets have equal sums is a matter of 1 in 2^64.
 /// </remarks>
 /// <param name="members">Members of the cluster.</param>
 /// <param name="workers">Workers of this node; a shard belongs to the worker that its number leads to.</param>
-/// <param name="patienceTicks">For so many ticks after its last run a worker is taken to be alive, when this node speaks for what the worker leads.</param>
+/// <param name="patienceTicks">For so many ticks after its last run a worker is taken to be alive, when this node speaks for what the
+/// worker leads.</param>
 /// <param name="answerTicks">The same, when this node answers for what the worker follows a peer in.</param>
 /// <param name="bugs">Deliberate bugs.</param>
 internal sealed class FollowedLeaders(int members, int workers, ulong patienceTicks, ulong answerTicks, NodeBugs bugs)
@@ -23,8 +25,9 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
     private readonly ulong[] _heardTick = new ulong[members + 1];
 
     /// <summary>
-    /// The sum of what this node leads and a peer carries, without the shards of workers that have not run for a while: nobody may vouch for them, so that their shards find other
-    /// leaders (decision 0140). The peer does not agree with such a sum until they have, so that the groups of the other workers speak for themselves meanwhile.
+    /// The sum of what this node leads and a peer carries, without the shards of workers that have not run for a while: nobody may vouch
+    /// for them, so that their shards find other leaders (decision 0140). The peer does not agree with such a sum until they have, so that
+    /// the groups of the other workers speak for themselves meanwhile.
     /// </summary>
     public ulong LedFor(NodeId peer, int asker, ulong nowTick)
     {
@@ -44,9 +47,9 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
     public void Ran(int worker, ulong tick) => Volatile.Write(ref _ranTick[worker], tick);
 
     /// <summary>
-    /// Whether this node follows a peer in exactly those shards and terms, and every worker that follows it in any has run lately. A worker that stands still takes no entries, so
-    /// nobody may answer for it: the peer would count this node as one that helps it to commit (decision 0169). When this node does not agree, the peer's groups ask one by one,
-    /// and those of workers that run answer.
+    /// Whether this node follows a peer in exactly those shards and terms, and every worker that follows it in any has run lately. A worker
+    /// that stands still takes no entries, so nobody may answer for it: the peer would count this node as one that helps it to commit
+    /// (decision 0169). When this node does not agree, the peer's groups ask one by one, and those of workers that run answer.
     /// </summary>
     public bool Agrees(NodeId leader, ulong led, ulong nowTick)
     {

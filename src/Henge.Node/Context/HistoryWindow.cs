@@ -6,8 +6,9 @@ namespace Henge.Node.Context;
 /// How far back a node's history goes. One for each node; thread-safe.
 /// </summary>
 /// <remarks>
-/// The caller of <see cref="Advance"/> keeps two rules: the floor is never above <c>now - history</c>, and never above the last applied version of any shard on this node.
-/// The second keeps replicas equal: the engine forgets what ended before the floor, and a replica that still has older commands to apply must see it as the others did.
+/// The caller of <see cref="Advance"/> keeps two rules: the floor is never above <c>now - history</c>, and never above the last applied
+/// version of any shard on this node. The second keeps replicas equal: the engine forgets what ended before the floor, and a replica that
+/// still has older commands to apply must see it as the others did.
 /// </remarks>
 internal sealed class HistoryWindow(IStorageEngine engine)
 {

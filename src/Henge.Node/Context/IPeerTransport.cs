@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Node.Context;
 
 /// <summary>
-/// Carries frames between nodes that have accepted each other's hello (<see cref="IPeerReceiver.OnHello"/>). It may lose, repeat, delay and reorder them, but never changes one unnoticed: a frame carries its own checksum.
-/// Thread-safe.
+/// Carries frames between nodes that have accepted each other's hello (<see cref="IPeerReceiver.OnHello"/>). It may lose, repeat, delay and
+/// reorder them, but never changes one unnoticed: a frame carries its own checksum. Thread-safe.
 /// </summary>
 public interface IPeerTransport
 {
@@ -12,8 +12,8 @@ public interface IPeerTransport
     void Start(IPeerReceiver receiver);
 
     /// <summary>
-    /// Takes a copy of a frame to send. Never blocks: false when the frame was dropped, because the peer cannot be reached or too many bytes
-    /// wait for it; then nothing of it has left or will. Frames of one caller's thread to one peer leave in order.
+    /// Takes a copy of a frame to send. Never blocks: false when the frame was dropped, because the peer cannot be reached or too many
+    /// bytes wait for it; then nothing of it has left or will. Frames of one caller's thread to one peer leave in order.
     /// </summary>
     bool Send(NodeId to, ReadOnlySpan<byte> frame);
 
@@ -27,13 +27,15 @@ public interface IPeerTransport
 public interface IPeerReceiver
 {
     /// <summary>
-    /// The hello to a peer: the first frame on a connection that this node opened, and the answer to one that it was sent. At most <c>PeerFrame.MaxHelloBytes</c>.
+    /// The hello to a peer: the first frame on a connection that this node opened, and the answer to one that it was sent. At most
+    /// <c>PeerFrame.MaxHelloBytes</c>.
     /// </summary>
     byte[] HelloTo(NodeId peer);
 
     /// <summary>
-    /// Compares a peer's hello with this node's own: only a peer that is accepted may be sent anything else, or be heard. What is refused has been told to the operator; the transport
-    /// answers the hello in either case, so that the peer's operator learns of it as well, and then closes the connection.
+    /// Compares a peer's hello with this node's own: only a peer that is accepted may be sent anything else, or be heard. What is refused
+    /// has been told to the operator; the transport answers the hello in either case, so that the peer's operator learns of it as well, and
+    /// then closes the connection.
     /// </summary>
     /// <param name="frame">The first frame that came.</param>
     /// <param name="peer">Who says to have sent it.</param>

@@ -18,10 +18,14 @@ internal static class IdentityFile
     private const int MostBytes = 1024 * 1024;
 
     /// <summary>
-    /// Reads the file of a data directory; false when there is none. One of version 1, which lacks what version 2 has, is written anew when the settings say what it lacks. Throws
-    /// <see cref="HengeException"/>: Corruption, UnsupportedFormat, Misconfigured.
+    /// Reads the file of a data directory; false when there is none. One of version 1, which lacks what version 2 has, is written anew when
+    /// the settings say what it lacks. Throws <see cref="HengeException"/>: Corruption, UnsupportedFormat, Misconfigured.
     /// </summary>
-    public static bool TryRead(IFileSystem files, NodeOptions options, IReadOnlyList<ClusterMember> members, [NotNullWhen(true)] out NodeIdentity? identity)
+    public static bool TryRead(
+        IFileSystem files,
+        NodeOptions options,
+        IReadOnlyList<ClusterMember> members,
+        [NotNullWhen(true)] out NodeIdentity? identity)
     {
         string path = Path.Combine(options.DataDirectory, Name);
         identity = null;
@@ -31,10 +35,17 @@ internal static class IdentityFile
         }
 
         string[] lines = ReadLines(files, path);
-        string Value(string name) => lines.FirstOrDefault(l => l.StartsWith(name + " ", StringComparison.Ordinal))?[(name.Length + 1)..] ?? throw Damaged(path, $"it lacks '{name}'");
+        string Value(string name) =>
+            lines.FirstOrDefault(l => l.StartsWith(name + " ", StringComparison.Ordinal))?[(name.Length + 1)..]
+            ?? throw Damaged(path, $"it lacks '{name}'");
         bool isOld = lines[0] == OldFirstLine;
         FoundingSettings founding = isOld
-            ? Complete(path, Value, [.. lines.Where(static l => l.StartsWith("member ", StringComparison.Ordinal)).Select(static l => l["member ".Length..])], options, members)
+            ? Complete(
+                path,
+                Value,
+                [.. lines.Where(static l => l.StartsWith("member ", StringComparison.Ordinal)).Select(static l => l["member ".Length..])],
+                options,
+                members)
             : FoundingSettings.Parse(lines) ?? throw Damaged(path, "what the cluster was made with makes no sense");
         if (!ulong.TryParse(Value("incarnation"), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong incarnation))
         {
@@ -54,7 +65,10 @@ internal static class IdentityFile
     public static void Write(IFileSystem files, string directory, NodeIdentity identity)
     {
         string path = Path.Combine(directory, Name);
-        string body = FirstLine + string.Create(CultureInfo.InvariantCulture, $"\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\n") + identity.Founding.ToText();
+        string body =
+            FirstLine
+            + string.Create(CultureInfo.InvariantCulture, $"\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\n")
+            + identity.Founding.ToText();
         string whole = body + "crc " + Crc(body) + "\n";
         string temporary = path + ".new";
         if (files.FileExists(temporary))
@@ -104,14 +118,23 @@ internal static class IdentityFile
 
         if (lines[0] is not (FirstLine or OldFirstLine))
         {
-            throw new HengeException(ErrorCode.UnsupportedFormat, $"The file '{path}' begins with '{lines[0]}', and this build knows '{FirstLine}'. Use the build that wrote it, or a newer one.");
+            throw new HengeException(
+                ErrorCode.UnsupportedFormat,
+                $"The file '{path}' begins with '{lines[0]}', and this build knows '{FirstLine}'. Use the build that wrote it, or a newer "
+                    + $"one.");
         }
 
         return text[end..].Trim() == "crc " + Crc(text[..end]) ? lines : throw Damaged(path, "its checksum does not match");
     }
 
-    // Version 1 has no replication factor and no addresses. The factor must be said once, since a wrong one would count majorities of other nodes; the id proves the rest.
-    private static FoundingSettings Complete(string path, Func<string, string> value, string[] names, NodeOptions options, IReadOnlyList<ClusterMember> members)
+    // Version 1 has no replication factor and no addresses. The factor must be said once, since a wrong one would count majorities of other
+    // nodes; the id proves the rest.
+    private static FoundingSettings Complete(
+        string path,
+        Func<string, string> value,
+        string[] names,
+        NodeOptions options,
+        IReadOnlyList<ClusterMember> members)
     {
         string id = value("cluster");
         if (!int.TryParse(value("shards"), NumberStyles.None, CultureInfo.InvariantCulture, out int shards))
@@ -119,18 +142,23 @@ internal static class IdentityFile
             throw Damaged(path, "its number of shards is no number");
         }
 
-        if (!names.SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal) || OldClusterId(members, options.ClusterToken, shards) != id)
+        if (
+            !names.SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal)
+            || OldClusterId(members, options.ClusterToken, shards) != id)
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,
-                $"The file '{path}' was written by an older build, and what it lacks must be said once: start the node with the list of nodes, their addresses and the cluster-token that the cluster was made with (its nodes are {string.Join(", ", names)}).");
+                $"The file '{path}' was written by an older build, and what it lacks must be said once: start the node with the list of "
+                    + $"nodes, their addresses and the cluster-token that the cluster was made with (its nodes are "
+                    + $"{string.Join(", ", names)}).");
         }
 
         if (members.Count > 1 && options.ReplicationFactor == 0)
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,
-                $"The file '{path}' was written by an older build, which did not note the replication factor. Start the node once with --replication-factor as the cluster was made with: {members.Count}, unless it was set.");
+                $"The file '{path}' was written by an older build, which did not note the replication factor. Start the node once with "
+                    + $"--replication-factor as the cluster was made with: {members.Count}, unless it was set.");
         }
 
         return FoundingSettings.Of(options with { Shards = shards }, members);

@@ -2,7 +2,10 @@ using Henge.Core;
 
 namespace Henge.Node.Context;
 
-/// <summary>The node's bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests (<see cref="PlantedBugs.AreAllowed"/>).</summary>
+/// <summary>
+/// The node's bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests
+/// (<see cref="PlantedBugs.AreAllowed"/>).
+/// </summary>
 internal static class NodeBugPredicates
 {
     extension(NodeBugs bugs)
@@ -46,7 +49,9 @@ internal static class NodeBugPredicates
         /// <summary>A read does not wait for writes of its own pipeline.</summary>
         public bool ReadsBesideOwnWrites => Has(bugs, NodeBugs.ReadBesideOwnWrites);
 
-        /// <summary>Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.</summary>
+        /// <summary>
+        /// Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.
+        /// </summary>
         public bool DoesNotCompareHellos => Has(bugs, NodeBugs.HelloNotCompared);
 
         /// <summary>A node goes by its own wall clock, whatever the others' say.</summary>

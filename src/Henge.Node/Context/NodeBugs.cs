@@ -1,7 +1,8 @@
 namespace Henge.Node.Context;
 
 /// <summary>
-/// Deliberate bugs of the node (those of consensus are <see cref="Raft.RaftBugs"/>), for the simulator to prove that it would find them. Never set outside of it.
+/// Deliberate bugs of the node (those of consensus are <see cref="Raft.RaftBugs"/>), for the simulator to prove that it would find them.
+/// Never set outside of it.
 /// </summary>
 [Flags]
 internal enum NodeBugs
@@ -34,7 +35,9 @@ internal enum NodeBugs
     TakeForwardsInAnyOrder = 1 << 14,
     /// <summary>A read does not wait for writes of its own pipeline.</summary>
     ReadBesideOwnWrites = 1 << 15,
-    /// <summary>Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.</summary>
+    /// <summary>
+    /// Nodes whose clusters were made with other settings take each other's frames, and any replication factor is accepted.
+    /// </summary>
     HelloNotCompared = 1 << 7,
     /// <summary>A node goes by its own wall clock, whatever the others' say.</summary>
     TrustOwnClock = 1 << 24,

@@ -5,8 +5,9 @@ using Henge.Storage;
 namespace Henge.Node.Context;
 
 /// <summary>
-/// What all parts of a node share: the ground on which they stand. It knows none of them; what a part needs of another one is handed to it when the node is put together
-/// (<c>Opening/</c>), or stands here as a seam. Members that change are written by the node alone and safe to read from any thread.
+/// What all parts of a node share: the ground on which they stand. It knows none of them; what a part needs of another one is handed to it
+/// when the node is put together (<c>Opening/</c>), or stands here as a seam. Members that change are written by the node alone and safe to
+/// read from any thread.
 /// </summary>
 internal sealed class NodeContext
 {
@@ -29,7 +30,12 @@ internal sealed class NodeContext
         Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
         Shards = new ShardMap(identity.Shards);
         _startTimestamp = environment.Time.GetTimestamp();
-        Leaders = new FollowedLeaders(members.Count, Math.Max(1, options.Workers), 2UL * (ulong)options.HeartbeatTicks, 2UL * (ulong)options.ElectionTicks, options.Bugs);
+        Leaders = new FollowedLeaders(
+            members.Count,
+            Math.Max(1, options.Workers),
+            2UL * (ulong)options.HeartbeatTicks,
+            2UL * (ulong)options.ElectionTicks,
+            options.Bugs);
         Clock = new ClusterClock(environment.Time, _startTimestamp, members.Count, Self, options);
     }
 

@@ -4,8 +4,8 @@ using Henge.Storage.Files;
 namespace Henge.Node.Context;
 
 /// <summary>
-/// Everything through which a node reaches the world. Given the same environment and the same calls, a node does the same things: that is what
-/// the simulator lives on.
+/// Everything through which a node reaches the world. Given the same environment and the same calls, a node does the same things: that is
+/// what the simulator lives on.
 /// </summary>
 public sealed record NodeEnvironment
 {
@@ -40,7 +40,9 @@ public sealed record NodeEnvironment
 /// <summary>Ends the node at once: a failed sync, a broken invariant, a data directory that does not belong to the cluster.</summary>
 public interface IFatalErrorHandler
 {
-    /// <summary>Ends the process (in the simulator: crashes the node). The node does nothing more after it, even when this returns.</summary>
+    /// <summary>
+    /// Ends the process (in the simulator: crashes the node). The node does nothing more after it, even when this returns.
+    /// </summary>
     void Fatal(string message, Exception? cause);
 }
 

@@ -41,7 +41,9 @@ internal sealed record NodeIdentity
         {
             if (members[i].Name.Length == 0 || members[i].Name.AsSpan().IndexOfAny(NotInNames) >= 0)
             {
-                throw new HengeException(ErrorCode.InvalidArgument, $"'{members[i].Name}' cannot be a node's name: it must not be empty, nor have blanks, '=' or ','.");
+                throw new HengeException(
+                    ErrorCode.InvalidArgument,
+                    $"'{members[i].Name}' cannot be a node's name: it must not be empty, nor have blanks, '=' or ','.");
             }
 
             if (i > 0 && members[i].Name == members[i - 1].Name)
@@ -55,7 +57,8 @@ internal sealed record NodeIdentity
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,
-                $"The cluster's list ({string.Join(", ", members.Select(static m => m.Name))}) does not name this node, {options.Name}. Give all nodes the same list.");
+                $"The cluster's list ({string.Join(", ", members.Select(static m => m.Name))}) does not name this node, {options.Name}. "
+                    + $"Give all nodes the same list.");
         }
 
         CheckFactor(options, members);
@@ -63,7 +66,12 @@ internal sealed record NodeIdentity
     }
 
     /// <summary>Reads a data directory's identity, or gives it one when it is new; compares it with the settings.</summary>
-    public static NodeIdentity Open(NodeOptions options, IReadOnlyList<ClusterMember> members, IFileSystem files, Func<ulong> random, out bool isNew)
+    public static NodeIdentity Open(
+        NodeOptions options,
+        IReadOnlyList<ClusterMember> members,
+        IFileSystem files,
+        Func<ulong> random,
+        out bool isNew)
     {
         isNew = false;
         if (IdentityFile.TryRead(files, options, members, out NodeIdentity? identity))
@@ -77,7 +85,8 @@ internal sealed record NodeIdentity
         {
             throw new HengeException(
                 ErrorCode.Corruption,
-                $"The data directory '{options.DataDirectory}' has data but no file {IdentityFile.Name}, so it is not known whose data that is. Restore the file from a copy. {Storage.DirectoryAdvice.Node}");
+                $"The data directory '{options.DataDirectory}' has data but no file {IdentityFile.Name}, so it is not known whose data "
+                    + $"that is. Restore the file from a copy. {Storage.DirectoryAdvice.Node}");
         }
 
         ulong incarnation;
@@ -93,20 +102,25 @@ internal sealed record NodeIdentity
         return made;
     }
 
-    // With fewer replicas than nodes, a node that carries none of a shard cannot serve it, and one that counts other replicas than its peers can acknowledge writes alone.
+    // With fewer replicas than nodes, a node that carries none of a shard cannot serve it, and one that counts other replicas than its
+    // peers can acknowledge writes alone.
     private static void CheckFactor(NodeOptions options, IReadOnlyList<ClusterMember> members)
     {
         if (options.ReplicationFactor < 0)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"The replication factor is {options.ReplicationFactor}; it must not be negative.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"The replication factor is {options.ReplicationFactor}; it must not be negative.");
         }
 
         if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.Bugs.DoesNotCompareHellos)
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,
-                $"replication-factor is {options.ReplicationFactor}, and cluster names {members.Count} nodes. Fewer replicas than nodes do not work yet: a node without a replica of a shard could not serve it. "
-                + $"Leave replication-factor out (or say {members.Count}), or name {options.ReplicationFactor} {(options.ReplicationFactor == 1 ? "node" : "nodes")} in cluster, on every node alike.");
+                $"replication-factor is {options.ReplicationFactor}, and cluster names {members.Count} nodes. Fewer replicas than nodes do "
+                    + $"not work yet: a node without a replica of a shard could not serve it. "
+                    + $"Leave replication-factor out (or say {members.Count}), or name {options.ReplicationFactor} "
+                    + $"{(options.ReplicationFactor == 1 ? "node" : "nodes")} in cluster, on every node alike.");
         }
     }
 
@@ -116,14 +130,17 @@ internal sealed record NodeIdentity
         if (identity.Name != options.Name)
         {
             throw Misconfigured(
-                $"The data directory '{options.DataDirectory}' belongs to the node {identity.Name}, not to {options.Name}. Start it as {identity.Name}, or give {options.Name} a directory of its own.");
+                $"The data directory '{options.DataDirectory}' belongs to the node {identity.Name}, not to {options.Name}. Start it as "
+                    + $"{identity.Name}, or give {options.Name} a directory of its own.");
         }
 
         if (!made.Members.Select(static m => m.Name).SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal))
         {
             throw Misconfigured(
-                $"The cluster in '{options.DataDirectory}' was made of {string.Join(", ", made.Members.Select(static m => m.Name))}; the list given now is {string.Join(", ", members.Select(static m => m.Name))}. "
-                + "Start the node with the list that the cluster was made with; members change through the cluster itself, not through the list.");
+                $"The cluster in '{options.DataDirectory}' was made of {string.Join(", ", made.Members.Select(static m => m.Name))}; the "
+                    + $"list given now is {string.Join(", ", members.Select(static m => m.Name))}. "
+                    + "Start the node with the list that the cluster was made with; members change through the cluster itself, not through "
+                    + "the list.");
         }
 
         if (options.Shards != 0 && made.Shards != options.Shards)
@@ -139,7 +156,9 @@ internal sealed record NodeIdentity
         if (made.Token != FoundingSettings.ShowToken(options.ClusterToken))
         {
             throw Misconfigured(
-                $"The cluster in '{options.DataDirectory}' was made with {(made.Token == "none" ? "no cluster-token" : "another cluster-token")}, and this start has {(options.ClusterToken.Length == 0 ? "none" : "one that differs")}. "
+                $"The cluster in '{options.DataDirectory}' was made with "
+                    + $"{(made.Token == "none" ? "no cluster-token" : "another cluster-token")}, and this start has "
+                    + $"{(options.ClusterToken.Length == 0 ? "none" : "one that differs")}. "
                 + "A token is fixed when a cluster is made: start the node with that one, or give it a directory of its own.");
         }
 
@@ -147,14 +166,19 @@ internal sealed record NodeIdentity
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
-                $"The cluster in '{options.DataDirectory}' goes by placement rule {made.PlacementRule} and format level {made.FormatLevel}, and this build by placement rule {Placement.RuleVersion} and up to format level "
+                $"The cluster in '{options.DataDirectory}' goes by placement rule {made.PlacementRule} and format level "
+                    + $"{made.FormatLevel}, and this build by placement rule {Placement.RuleVersion} and up to format level "
                 + $"{FoundingSettings.NewestFormatLevel}. Use the build that the cluster was made with, or a newer one.");
         }
     }
 
-    private static HengeException Fixed(string setting, int made, int given) => Misconfigured(string.Create(
-        CultureInfo.InvariantCulture,
-        $"The cluster was made with {setting} {made}, and this start says {given}. It is fixed when a cluster is made: leave the setting out, or say {made}. To have it otherwise, make a new cluster and bring the data over with henge export and henge import."));
+    private static HengeException Fixed(string setting, int made, int given) =>
+        Misconfigured(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"The cluster was made with {setting} {made}, and this start says {given}. It is fixed when a cluster is made: leave the "
+                    + $"setting out, or say {made}. To have it otherwise, make a new cluster and bring the data over with henge export and "
+                    + $"henge import."));
 
     private static HengeException Misconfigured(string message) => new(ErrorCode.Misconfigured, message);
 }

@@ -30,12 +30,15 @@ public sealed record NodeOptions
     /// <summary>The directory that holds everything of this node.</summary>
     public required string DataDirectory { get; init; }
 
-    /// <summary>Shards of a new cluster, 1 to 4096; 0: as the cluster has, <see cref="DefaultShards"/> for a new one. A cluster keeps the number that it was created with.</summary>
+    /// <summary>
+    /// Shards of a new cluster, 1 to 4096; 0: as the cluster has, <see cref="DefaultShards"/> for a new one. A cluster keeps the number
+    /// that it was created with.
+    /// </summary>
     public int Shards { get; init; }
 
     /// <summary>
-    /// Replicas of each shard; more than there are nodes means all; 0: as the cluster has, all nodes for a new one. A cluster keeps what it was created with. Fewer than there are nodes are
-    /// refused (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md).
+    /// Replicas of each shard; more than there are nodes means all; 0: as the cluster has, all nodes for a new one. A cluster keeps what it
+    /// was created with. Fewer than there are nodes are refused (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md).
     /// </summary>
     public int ReplicationFactor { get; init; }
 
@@ -43,7 +46,8 @@ public sealed record NodeOptions
     public long HistoryMs { get; init; } = 3_600_000;
 
     /// <summary>
-    /// How far this node's wall clock may be from what a majority of the members' clocks say and still be used; and how far beyond its shard's time another node may ask a leader to go, at least 1.
+    /// How far this node's wall clock may be from what a majority of the members' clocks say and still be used; and how far beyond its
+    /// shard's time another node may ask a leader to go, at least 1.
     /// </summary>
     public long MaxClockSkewMs { get; init; } = 500;
 
@@ -62,15 +66,17 @@ public sealed record NodeOptions
     /// <summary>Ticks between two heartbeats of a leader.</summary>
     public int HeartbeatTicks { get; init; } = 5;
 
-    /// <summary>Ticks without a leader before a follower seeks election, at least; the actual number is drawn from here to twice this.</summary>
+    /// <summary>
+    /// Ticks without a leader before a follower seeks election, at least; the actual number is drawn from here to twice this.
+    /// </summary>
     public int ElectionTicks { get; init; } = 15;
 
     /// <summary>The deadline of operations that name none.</summary>
     public int DefaultDeadlineMs { get; init; } = 5_000;
 
     /// <summary>
-    /// Bytes of commands in one Raft entry; one command is always let in. With <see cref="PeerFrameBytes"/> below what .NET takes for a large object
-    /// (85,000 bytes), which only full collections give back.
+    /// Bytes of commands in one Raft entry; one command is always let in. With <see cref="PeerFrameBytes"/> below what .NET takes for a
+    /// large object (85,000 bytes), which only full collections give back.
     /// </summary>
     public int EntryBytes { get; init; } = 32 * 1024;
 
@@ -111,8 +117,8 @@ public sealed record NodeOptions
     public int SessionLimit { get; init; } = 10_000;
 
     /// <summary>
-    /// The members with their ids, in order: ids count from 1 in the order of names, so that all nodes agree. Throws <see cref="HengeException"/> (InvalidArgument, Misconfigured) for a
-    /// list that names a node twice, or not this one.
+    /// The members with their ids, in order: ids count from 1 in the order of names, so that all nodes agree. Throws
+    /// <see cref="HengeException"/> (InvalidArgument, Misconfigured) for a list that names a node twice, or not this one.
     /// </summary>
     public IReadOnlyList<NodeEntry> ListMembers() =>
         [.. NodeIdentity.MembersOf(this).Select(static (m, i) => new NodeEntry(new NodeId((ulong)i + 1), m.Name, m.Address))];

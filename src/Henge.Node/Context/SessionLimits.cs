@@ -11,7 +11,9 @@ internal sealed record SessionLimits
     /// <summary>Most sessions of a shard.</summary>
     public int Sessions { get; init; } = 16_384;
 
-    /// <summary>Most results that are kept of one session: how many requests of one client may overtake one that is retried. At most 32768.</summary>
+    /// <summary>
+    /// Most results that are kept of one session: how many requests of one client may overtake one that is retried. At most 32768.
+    /// </summary>
     public int Window { get; init; } = 1024;
 
     /// <summary>Results that a session keeps even when all sessions together are over <see cref="TotalBytes"/>.</summary>

@@ -9,9 +9,9 @@ using Henge.Storage.Logs;
 namespace Henge.Node.Log;
 
 /// <summary>
-/// The node's one log. Workers submit batches from their threads; <see cref="Run"/>, on the log writer's lane, writes all that waits, syncs once, and
-/// hands the batches back. A failed write or sync ends the node; a full disk does not: what waits is tried again, and nothing of it is acknowledged
-/// meanwhile.
+/// The node's one log. Workers submit batches from their threads; <see cref="Run"/>, on the log writer's lane, writes all that waits, syncs
+/// once, and hands the batches back. A failed write or sync ends the node; a full disk does not: what waits is tried again, and nothing of
+/// it is acknowledged meanwhile.
 /// </summary>
 internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
 {
@@ -57,10 +57,15 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
     public int MaxEntryBytes => Math.Min(_log.MaxRecordBytes, _log.MaxBatchBytes) - NodeLogRecord.EntryHeaderBytes - 64;
 
     /// <summary>
-    /// Opens the log in a directory and rebuilds the index of each shard. Throws <see cref="HengeException"/> (Corruption) for damage that no crash
-    /// explains, and for entries of unknown shards.
+    /// Opens the log in a directory and rebuilds the index of each shard. Throws <see cref="HengeException"/> (Corruption) for damage that
+    /// no crash explains, and for entries of unknown shards.
     /// </summary>
-    public static NodeLog Open(NodeContext node, string directory, SegmentedLogOptions options, IReadOnlyCollection<ShardId> shards, out Dictionary<ShardId, ShardLogReplay> found)
+    public static NodeLog Open(
+        NodeContext node,
+        string directory,
+        SegmentedLogOptions options,
+        IReadOnlyCollection<ShardId> shards,
+        out Dictionary<ShardId, ShardLogReplay> found)
     {
         var replay = new Dictionary<ShardId, ShardLogReplay>();
         var reader = new Late();
@@ -81,12 +86,14 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
             payload.CopyTo(copy);
             if (!NodeLogRecord.TryRead(kind, copy.AsMemory(0, payload.Length), out NodeLogRecord record, out string? error))
             {
-                throw new HengeException(ErrorCode.UnsupportedFormat, $"In the log '{directory}' at {position}, {error}. Use the build that wrote it, or a newer one.");
+                throw new HengeException(ErrorCode.UnsupportedFormat, $"In the log '{directory}' at {position}, {error}. Use the build "
+                    + $"that wrote it, or a newer one.");
             }
 
             if (!replay.TryGetValue(record.Shard, out ShardLogReplay? shard))
             {
-                throw new HengeException(ErrorCode.Corruption, $"In the log '{directory}' at {position} stands a record of {record.Shard}, which this node does not have.");
+                throw new HengeException(ErrorCode.Corruption, $"In the log '{directory}' at {position} stands a record of {record.Shard}, "
+                    + $"which this node does not have.");
             }
 
             shard.Take(record, new EntryLocation(record.Entry.Term, position, payload.Length));
@@ -99,7 +106,8 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
                 log.Dispose();
                 throw new HengeException(
                     ErrorCode.Corruption,
-                    $"The log '{directory}' does not hold together for {shard}: {problem}. Nothing was changed. Restore the directory from a copy. {DirectoryAdvice.Node}");
+                    $"The log '{directory}' does not hold together for {shard}: {problem}. Nothing was changed. Restore the directory from "
+                        + $"a copy. {DirectoryAdvice.Node}");
             }
 
             space.Track(rebuilt.Log, shard);
@@ -160,7 +168,10 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
             }
             catch (Exception e)
             {
-                _node.Fatal($"The node log in '{_node.Options.DataDirectory}' could not be written or synced, so that it is not known what is on the disk: {e.Message}", e);
+                _node.Fatal(
+                    $"The node log in '{_node.Options.DataDirectory}' could not be written or synced, so that it is not known what is on "
+                        + $"the disk: {e.Message}",
+                    e);
             }
         }
 
@@ -189,7 +200,9 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
 
         return record.Shard == shard && record.Entry.Index == index && record.Entry.Term == location.Term
             ? record.Entry
-            : throw new HengeException(ErrorCode.Corruption, $"In the node log at {location.Position} should stand the entry {location.Term}/{index} of {shard}; another one does.");
+            : throw new HengeException(
+                ErrorCode.Corruption,
+                $"In the node log at {location.Position} should stand the entry {location.Term}/{index} of {shard}; another one does.");
     }
 
     /// <inheritdoc/>
@@ -207,7 +220,9 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
         if (check && !_stalled)
         {
             // What the workers have not been told of yet is not in their indexes.
-            long keepFrom = _handedBack.TryPeek(out (ILogBatchOwner Owner, long Number, uint Segment) oldest) ? oldest.Segment : long.MaxValue;
+            long keepFrom = _handedBack.TryPeek(out (ILogBatchOwner Owner, long Number, uint Segment) oldest)
+                ? oldest.Segment
+                : long.MaxValue;
             _space.Free(_log, _filling, keepFrom, ref _syncs);
         }
 
@@ -263,7 +278,8 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
             batch.Owner.OnWritten();
         }
 
-        while (_handedBack.TryPeek(out (ILogBatchOwner Owner, long Number, uint Segment) oldest) && oldest.Owner.BatchesDone >= oldest.Number)
+        while (
+            _handedBack.TryPeek(out (ILogBatchOwner Owner, long Number, uint Segment) oldest) && oldest.Owner.BatchesDone >= oldest.Number)
         {
             _handedBack.Dequeue();
         }

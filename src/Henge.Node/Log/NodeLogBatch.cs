@@ -1,8 +1,8 @@
 namespace Henge.Node.Log;
 
 /// <summary>
-/// What one worker wants in the node log: records of all its shards, and whom to tell when they are durable. Filled by the worker, written by the
-/// log's writer, then back to the worker, who uses it again.
+/// What one worker wants in the node log: records of all its shards, and whom to tell when they are durable. Filled by the worker, written
+/// by the log's writer, then back to the worker, who uses it again.
 /// </summary>
 internal sealed class NodeLogBatch(ILogBatchOwner owner)
 {

@@ -23,7 +23,9 @@ public static class NodeLogDescription
             NodeLogRecordKind.Moved => $"{record.Shard} moved entry {record.Entry.Term}/{record.Entry.Index} {DescribeEntry(record)}",
             NodeLogRecordKind.HardState => $"{record.Shard} hard state: {record.HardState}",
             NodeLogRecordKind.Truncate => $"{record.Shard} truncate from {record.Index}",
-            _ => $"{record.Shard} base{(record.Reset ? ", by a snapshot" : "")}: compacted {record.Term}/{record.Index}, hard state {record.HardState}, {record.Membership}",
+            _ =>
+                $"{record.Shard} base{(record.Reset ? ", by a snapshot" : "")}: compacted {record.Term}/{record.Index}, hard state "
+                    + $"{record.HardState}, {record.Membership}",
         };
     }
 
@@ -72,6 +74,8 @@ public static class NodeLogDescription
     {
         ReadOnlySpan<byte> shown = key[..Math.Min(ShownBytes, key.Length)];
         string rest = key.Length > ShownBytes ? "…" : "";
-        return shown.ContainsAnyExceptInRange((byte)0x20, (byte)0x7E) ? $"0x{Convert.ToHexString(shown)}{rest}" : $"'{Encoding.ASCII.GetString(shown)}'{rest}";
+        return shown.ContainsAnyExceptInRange((byte)0x20, (byte)0x7E)
+            ? $"0x{Convert.ToHexString(shown)}{rest}"
+            : $"'{Encoding.ASCII.GetString(shown)}'{rest}";
     }
 }

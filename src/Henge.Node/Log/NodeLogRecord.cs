@@ -15,8 +15,8 @@ internal enum NodeLogRecordKind : byte
     /// <summary>A shard's entries at this index and above are gone.</summary>
     Truncate = 3,
     /// <summary>
-    /// Everything about a shard that is not an entry: hard state, what is compacted, and the membership as of there. Entries at and below the
-    /// compacted index are gone; with <see cref="NodeLogRecord.Reset"/> all of them are.
+    /// Everything about a shard that is not an entry: hard state, what is compacted, and the membership as of there. Entries at and below
+    /// the compacted index are gone; with <see cref="NodeLogRecord.Reset"/> all of them are.
     /// </summary>
     Base = 4,
     /// <summary>An entry that is written again so that its old segment can go; it ends nothing.</summary>
@@ -29,7 +29,8 @@ internal enum NodeLogRecordKind : byte
 /// <item>entry, moved: <c>shard u32 | index u64 | term u64 | kind u8 | data</c></item>
 /// <item>hard state: <c>shard u32 | term u64 | vote u64 | commit u64</c></item>
 /// <item>truncate: <c>shard u32 | from u64</c></item>
-/// <item>base: <c>shard u32 | reset u8 | term u64 | vote u64 | commit u64 | compacted index u64 | compacted term u64 | membership</c></item>
+/// <item>base: <c>shard u32 | reset u8 | term u64 | vote u64 | commit u64 | compacted index u64 | compacted term u64 |
+/// membership</c></item>
 /// </list>
 /// </summary>
 internal readonly record struct NodeLogRecord
@@ -49,7 +50,10 @@ internal readonly record struct NodeLogRecord
     /// <summary>For <see cref="NodeLogRecordKind.HardState"/> and <see cref="NodeLogRecordKind.Base"/>.</summary>
     public HardState HardState { get; init; }
 
-    /// <summary>For <see cref="NodeLogRecordKind.Truncate"/>: the first index that is gone. For <see cref="NodeLogRecordKind.Base"/>: the last that is compacted.</summary>
+    /// <summary>
+    /// For <see cref="NodeLogRecordKind.Truncate"/>: the first index that is gone. For <see cref="NodeLogRecordKind.Base"/>: the last that
+    /// is compacted.
+    /// </summary>
     public LogIndex Index { get; init; }
 
     /// <summary>For <see cref="NodeLogRecordKind.Base"/>: the term at <see cref="Index"/>.</summary>
@@ -113,7 +117,10 @@ internal readonly record struct NodeLogRecord
         };
         if (bytes.Length < least)
         {
-            error = least == int.MaxValue ? $"a node log record has the unknown kind {kind}" : $"a node log record of kind {kind} has only {bytes.Length} bytes";
+            error =
+                least == int.MaxValue
+                    ? $"a node log record has the unknown kind {kind}"
+                    : $"a node log record of kind {kind} has only {bytes.Length} bytes";
             return false;
         }
 

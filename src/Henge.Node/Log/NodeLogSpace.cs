@@ -6,8 +6,8 @@ using Henge.Storage.Logs;
 namespace Henge.Node.Log;
 
 /// <summary>
-/// Gives the log's oldest segments back. A segment can go when no shard has a live entry in it and what else it says of a shard (term, vote, what is
-/// compacted) has been written again behind it. Belongs to the log writer's lane.
+/// Gives the log's oldest segments back. A segment can go when no shard has a live entry in it and what else it says of a shard (term,
+/// vote, what is compacted) has been written again behind it. Belongs to the log writer's lane.
 /// </summary>
 internal sealed class NodeLogSpace(NodeContext node)
 {
@@ -96,7 +96,9 @@ internal sealed class NodeLogSpace(NodeContext node)
             node.IsDiskFull = full;
             node.Note(
                 full ? NodeEventLevel.Error : NodeEventLevel.Information,
-                full ? $"Only {free} bytes are free on the disk: writes are refused until there are {node.Options.DiskReserveBytes}." : "The disk has room again: writes are taken.");
+                full
+                    ? $"Only {free} bytes are free on the disk: writes are refused until there are {node.Options.DiskReserveBytes}."
+                    : "The disk has room again: writes are taken.");
         }
     }
 

@@ -13,7 +13,9 @@ internal readonly record struct EntryLocation(Term Term, LogPosition Position, i
 /// <summary>Reads entries back from the node log.</summary>
 internal interface IEntryReader
 {
-    /// <summary>Reads and checks the record of an entry. Throws <see cref="HengeException"/> (Corruption) when it is damaged. Thread-safe.</summary>
+    /// <summary>
+    /// Reads and checks the record of an entry. Throws <see cref="HengeException"/> (Corruption) when it is damaged. Thread-safe.
+    /// </summary>
     Entry ReadEntry(ShardId shard, LogIndex index, in EntryLocation location);
 }
 
@@ -78,7 +80,9 @@ internal sealed class ShardLog : IRaftLog
         return true;
     }
 
-    /// <summary>Takes over the new place of an entry that was written again; it may also be the first that is seen of it after a restart.</summary>
+    /// <summary>
+    /// Takes over the new place of an entry that was written again; it may also be the first that is seen of it after a restart.
+    /// </summary>
     /// <returns>False when it would leave a gap.</returns>
     public bool Move(LogIndex index, in EntryLocation location)
     {

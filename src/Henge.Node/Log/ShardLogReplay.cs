@@ -4,16 +4,18 @@ using Henge.Raft;
 namespace Henge.Node.Log;
 
 /// <summary>
-/// Rebuilds one shard's index from the records of the node log. Old segments are gone, so the records are the end of a history whose beginning is not known: entries that were compacted or moved
-/// since may still stand there without their neighbours, and what says so may come later. So entries are gathered as they come, with gaps, and only at the end must everything behind the last
-/// base hold together (decision 0091).
+/// Rebuilds one shard's index from the records of the node log. Old segments are gone, so the records are the end of a history whose
+/// beginning is not known: entries that were compacted or moved since may still stand there without their neighbours, and what says so may
+/// come later. So entries are gathered as they come, with gaps, and only at the end must everything behind the last base hold together
+/// (decision 0091).
 /// </summary>
 internal sealed class ShardLogReplay(ShardLog log)
 {
     // What is there, by index, without overlaps; nearly always one run.
     private readonly List<Run> _runs = [];
 
-    // A log is moved as a whole. A crash in the middle leaves a beginning, which must not count: with its first entry in a new segment, and the others in the old one, the old one would be freed.
+    // A log is moved as a whole. A crash in the middle leaves a beginning, which must not count: with its first entry in a new segment, and
+    // the others in the old one, the old one would be freed.
     private readonly List<(LogIndex Index, EntryLocation Location)> _moving = [];
     private NodeLogRecord _base;
 
@@ -80,7 +82,8 @@ internal sealed class ShardLogReplay(ShardLog log)
             {
                 return log.LastIndex > log.CompactedIndex
                     ? $"its entries end at {log.LastIndex} and go on at {run.First}"
-                    : $"its entries begin at {run.First}, and {(hasBase ? $"only those up to {log.CompactedIndex} are known to be compacted" : "nothing says what came before")}";
+                    : $"its entries begin at {run.First}, and "
+                        + (hasBase ? $"only those up to {log.CompactedIndex} are known to be compacted" : "nothing says what came before");
             }
 
             for (int i = 0; i < run.Locations.Count; i++)

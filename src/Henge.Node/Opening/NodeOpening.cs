@@ -42,7 +42,9 @@ internal static class NodeOpening
             context = new NodeContext(options, environment, identity, infos);
             context.Note(
                 NodeEventLevel.Information,
-                isNew ? $"Node {options.Name} begins anew in '{options.DataDirectory}', as {context.Self}." : $"Node {options.Name} goes on, as {context.Self}.");
+                isNew
+                    ? $"Node {options.Name} begins anew in '{options.DataDirectory}', as {context.Self}."
+                    : $"Node {options.Name} goes on, as {context.Self}.");
             return OpenParts(context, directoryLock, ref log);
         }
         catch
@@ -71,11 +73,15 @@ internal static class NodeOpening
         Require(options.EntryBytes >= 1, $"EntryBytes is {options.EntryBytes}; it must be at least 1.");
         Require(options.Workers >= 0, $"Workers is {options.Workers}; it must not be negative.");
         Require(options.LogKeepEntries >= 0, $"LogKeepEntries is {options.LogKeepEntries}; it must not be negative.");
-        Require(options.SnapshotChunkBytes is >= SnapshotFormat.MinChunkBytes and <= SnapshotFormat.MaxChunkBytes, $"SnapshotChunkBytes is {options.SnapshotChunkBytes}; it must be from {SnapshotFormat.MinChunkBytes} to {SnapshotFormat.MaxChunkBytes}.");
+        Require(
+            options.SnapshotChunkBytes is >= SnapshotFormat.MinChunkBytes and <= SnapshotFormat.MaxChunkBytes,
+            $"SnapshotChunkBytes is {options.SnapshotChunkBytes}; it must be from {SnapshotFormat.MinChunkBytes} to "
+                + $"{SnapshotFormat.MaxChunkBytes}.");
         Require(options.Reads is not ReadConsistency.Default, "Reads must say how reads are made sure of: linearizable, lease or stale.");
         Require(
             options.LogSegmentBytes >= 2L * options.Limits.CommandBytes,
-            $"LogSegmentBytes is {options.LogSegmentBytes}; it must be at least twice the largest command ({options.Limits.CommandBytes} bytes), which has to fit into a segment.");
+            $"LogSegmentBytes is {options.LogSegmentBytes}; it must be at least twice the largest command ({options.Limits.CommandBytes} "
+                + $"bytes), which has to fit into a segment.");
     }
 
     private static NodeParts OpenParts(NodeContext context, IDisposable directoryLock, ref NodeLog? log)
@@ -85,7 +91,9 @@ internal static class NodeOpening
         context.History = new HistoryWindow(context.Engine);
         ShardId[] shards = [.. Enumerable.Range(0, context.Identity.Shards).Select(static s => new ShardId((uint)s)), ShardId.Catalog];
         var salts = new SplitMix64Random(context.Environment.Seed + 0x10F);
-        context.Engine.DeclareKeyspaces([.. shards.SelectMany(static shard => new[] { SystemKeys.UserKeyspace(shard), SystemKeys.SystemKeyspace(shard) })]);
+        context.Engine.DeclareKeyspaces([
+            .. shards.SelectMany(static shard => new[] { SystemKeys.UserKeyspace(shard), SystemKeys.SystemKeyspace(shard) }),
+        ]);
         log = NodeLog.Open(
             context,
             Path.Combine(options.DataDirectory, "log"),
@@ -106,10 +114,22 @@ internal static class NodeOpening
         foreach (ShardId shard in shards)
         {
             IReadOnlyList<NodeId> members = shard.IsCatalog ? everyone : placement.ReplicasOf(shard);
-            ShardStateMachine machine = ShardStateMachine.Open(shard, context.Engine, context.History, new WatchHub(shard), StateMachineOptions.Default with { Bugs = options.Bugs, Sessions = options.Sessions });
+            ShardStateMachine machine = ShardStateMachine.Open(
+                shard,
+                context.Engine,
+                context.History,
+                new WatchHub(shard),
+                StateMachineOptions.Default with
+                {
+                    Bugs = options.Bugs,
+                    Sessions = options.Sessions,
+                });
             Worker worker = workers[shard.Value % (uint)workers.Length];
             ReplicaRestore.Reconcile(context, worker, found[shard], machine, shard, out LogIndex snapshotOnDisk);
-            var replica = new ShardReplica(worker, context, shard, found[shard], machine, members) { Preferred = placement.PreferredLeaderOf(shard) };
+            var replica = new ShardReplica(worker, context, shard, found[shard], machine, members)
+            {
+                Preferred = placement.PreferredLeaderOf(shard),
+            };
             replica.OnSnapshotFound(snapshotOnDisk);
             worker.Add(replica);
             replicas.Add(replica);

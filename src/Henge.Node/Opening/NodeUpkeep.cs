@@ -5,7 +5,9 @@ using Henge.Node.StateMachine;
 
 namespace Henge.Node.Opening;
 
-/// <summary>What a node does now and then as a whole: lets old history go, and looks into the catalog. Called on the thread that ticks.</summary>
+/// <summary>
+/// What a node does now and then as a whole: lets old history go, and looks into the catalog. Called on the thread that ticks.
+/// </summary>
 internal sealed class NodeUpkeep(NodeParts parts)
 {
     private readonly NodeContext _node = parts.Context;
@@ -22,7 +24,8 @@ internal sealed class NodeUpkeep(NodeParts parts)
     /// <summary>Tells replicas of damage that others have met. Called at each tick; most often there is none.</summary>
     public void LookForDamage() => _node.Engine.TakeDamage(OnDamage);
 
-    // Whoever has met it, a compaction perhaps, or a neighbour that has keys in the same block: every shard with something in there is to be rebuilt, or the table would never go.
+    // Whoever has met it, a compaction perhaps, or a neighbour that has keys in the same block: every shard with something in there is to
+    // be rebuilt, or the table would never go.
     private void OnDamage(uint keyspace, HengeException damage)
     {
         foreach (ShardReplica replica in parts.Replicas)

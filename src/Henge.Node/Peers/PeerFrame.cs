@@ -21,7 +21,9 @@ internal enum PeerRecordKind : byte
     SnapshotChunk = 6,
     /// <summary>How far a snapshot has come.</summary>
     SnapshotAck = 7,
-    /// <summary>A heartbeat for all shards that the sender leads; in place of a shard, the number of the worker that wants the answer.</summary>
+    /// <summary>
+    /// A heartbeat for all shards that the sender leads; in place of a shard, the number of the worker that wants the answer.
+    /// </summary>
     Heartbeat = 8,
     /// <summary>The answer, for that worker.</summary>
     HeartbeatAnswer = 9,
@@ -31,7 +33,9 @@ internal enum PeerRecordKind : byte
     ClockQuestion = 11,
     /// <summary>Tells it.</summary>
     ClockAnswer = 12,
-    /// <summary>The leader does not close a shard's history at the version that it was asked for: it lies too far ahead of its clock.</summary>
+    /// <summary>
+    /// The leader does not close a shard's history at the version that it was asked for: it lies too far ahead of its clock.
+    /// </summary>
     AdvanceRefused = 13,
     /// <summary>Asks the leader for a snapshot as of an applied index or later: a part of the sender's state is damaged.</summary>
     SnapshotRequest = 14,
@@ -46,8 +50,9 @@ internal readonly record struct PeerReceiver(NodeId Node, ulong Incarnation);
 
 /// <summary>
 /// The format of what nodes send each other (docs/formats.md, "Peer frames"):
-/// <c>magic u32 | length u32 | crc32c u32 | cluster u64 | from u64 | to u64 | incarnation u64 | receiver's incarnation u64 | records</c>, little-endian; the length counts the
-/// bytes after the checksum and the checksum covers them. A record is <c>kind u8 | shard u32 | length u32 | body</c>.
+/// <c>magic u32 | length u32 | crc32c u32 | cluster u64 | from u64 | to u64 | incarnation u64 | receiver's incarnation u64 | records</c>,
+/// little-endian; the length counts the bytes after the checksum and the checksum covers them. A record is <c>kind u8 | shard u32 | length
+/// u32 | body</c>.
 /// </summary>
 public static class PeerFrame
 {
@@ -72,7 +77,8 @@ public static class PeerFrame
     /// <summary>
     /// Tells how long the frame is that begins with these bytes (at least <see cref="PrefixBytes"/>), or why it is none.
     /// </summary>
-    public static bool TryReadLength(ReadOnlySpan<byte> prefix, out int bytes, out string? error) => TryReadLength(prefix, MaxBytes, out bytes, out error);
+    public static bool TryReadLength(ReadOnlySpan<byte> prefix, out int bytes, out string? error) =>
+        TryReadLength(prefix, MaxBytes, out bytes, out error);
 
     /// <summary>As the other one, with a bound of the caller's.</summary>
     public static bool TryReadLength(ReadOnlySpan<byte> prefix, int limitBytes, out int bytes, out string? error)
@@ -82,16 +88,20 @@ public static class PeerFrame
         uint magic = BinaryPrimitives.ReadUInt32LittleEndian(prefix);
         if (magic != Magic)
         {
-            error = (magic & 0x00FF_FFFF) == (Magic & 0x00FF_FFFF)
-                ? $"the peer speaks version {magic >> 24} of the peer protocol and this build version {Magic >> 24}: run the same release on all nodes"
-                : "what came is not a peer frame";
+            error =
+                (magic & 0x00FF_FFFF) == (Magic & 0x00FF_FFFF)
+                    ? $"the peer speaks version {magic >> 24} of the peer protocol and this build version {Magic >> 24}: run the same "
+                        + $"release on all nodes"
+                    : "what came is not a peer frame";
             return false;
         }
 
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(prefix[4..]);
         if (length < HeaderBytes - PrefixBytes || length > limitBytes - PrefixBytes)
         {
-            error = $"a peer frame says a length of {length} bytes; {limitBytes} is the most{(limitBytes == MaxHelloBytes ? " for the hello, which comes first" : "")}";
+            error =
+                $"a peer frame says a length of {length} bytes; {limitBytes} is the "
+                    + $"most{(limitBytes == MaxHelloBytes ? " for the hello, which comes first" : "")}";
             return false;
         }
 
@@ -99,7 +109,9 @@ public static class PeerFrame
         return true;
     }
 
-    /// <summary>Who says to have sent a frame (of at least <see cref="HeaderBytes"/>). Not checked: for telling which connection belongs to whom.</summary>
+    /// <summary>
+    /// Who says to have sent a frame (of at least <see cref="HeaderBytes"/>). Not checked: for telling which connection belongs to whom.
+    /// </summary>
     public static NodeId SenderOf(ReadOnlySpan<byte> frame) => new(BinaryPrimitives.ReadUInt64LittleEndian(frame[20..]));
 
     /// <summary>Reads and checks a whole frame.</summary>
@@ -118,7 +130,9 @@ public static class PeerFrame
             BinaryPrimitives.ReadUInt64LittleEndian(frame[12..]),
             new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[20..])),
             BinaryPrimitives.ReadUInt64LittleEndian(frame[36..]));
-        to = new PeerReceiver(new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[28..])), BinaryPrimitives.ReadUInt64LittleEndian(frame[44..]));
+        to = new PeerReceiver(
+            new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[28..])),
+            BinaryPrimitives.ReadUInt64LittleEndian(frame[44..]));
         records = new PeerRecordReader(frame[HeaderBytes..]);
         return true;
     }

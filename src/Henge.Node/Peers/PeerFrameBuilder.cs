@@ -6,7 +6,8 @@ using Henge.Node.Context;
 namespace Henge.Node.Peers;
 
 /// <summary>
-/// Gathers records for one peer into a frame. Reused: the buffer stays, so that a frame of the usual size allocates nothing. Not thread-safe.
+/// Gathers records for one peer into a frame. Reused: the buffer stays, so that a frame of the usual size allocates nothing. Not
+/// thread-safe.
 /// </summary>
 internal sealed class PeerFrameBuilder : IBufferWriter<byte>
 {

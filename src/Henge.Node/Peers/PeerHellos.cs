@@ -6,8 +6,9 @@ using Henge.Node.Context;
 namespace Henge.Node.Peers;
 
 /// <summary>
-/// The first thing that two nodes say to each other: what their cluster was made with. Nodes that differ in any of it exchange nothing more, since a node that counts other replicas than its
-/// peers could acknowledge what they do not have (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md). Thread-safe.
+/// The first thing that two nodes say to each other: what their cluster was made with. Nodes that differ in any of it exchange nothing
+/// more, since a node that counts other replicas than its peers could acknowledge what they do not have
+/// (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md). Thread-safe.
 /// </summary>
 internal sealed class PeerHellos(NodeContext node)
 {
@@ -34,8 +35,11 @@ internal sealed class PeerHellos(NodeContext node)
     {
         var frame = new PeerFrameBuilder(node.Sender, peer);
         frame.BeginRecord(PeerRecordKind.Hello, ShardId.Catalog);
-        byte[] text = Encoding.UTF8.GetBytes(string.Create(
-            CultureInfo.InvariantCulture, $"{FirstLine}\nname {node.Identity.Name}\nestablished {(node.Cluster.IsEstablished ? 1 : 0)}\n") + node.Identity.Founding.ToText());
+        byte[] text = Encoding.UTF8.GetBytes(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{FirstLine}\nname {node.Identity.Name}\nestablished {(node.Cluster.IsEstablished ? 1 : 0)}\n"
+            ) + node.Identity.Founding.ToText());
         text.CopyTo(frame.GetSpan(text.Length));
         frame.Advance(text.Length);
         frame.EndRecord();
@@ -46,7 +50,10 @@ internal sealed class PeerHellos(NodeContext node)
     public bool OnHello(ReadOnlySpan<byte> bytes, out NodeId peer)
     {
         peer = NodeId.None;
-        if (bytes.Length > PeerFrame.MaxHelloBytes || !PeerFrame.TryRead(bytes, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records) || !records.MoveNext()
+        if (
+            bytes.Length > PeerFrame.MaxHelloBytes
+            || !PeerFrame.TryRead(bytes, out PeerSender sender, out PeerReceiver to, out PeerRecordReader records)
+            || !records.MoveNext()
             || records.Kind != PeerRecordKind.Hello)
         {
             return false;
@@ -57,7 +64,9 @@ internal sealed class PeerHellos(NodeContext node)
         string name = lines.FirstOrDefault(static l => l.StartsWith("name ", StringComparison.Ordinal))?["name ".Length..] ?? "";
         if (lines.Length == 0 || lines[0] != FirstLine || name.Length is 0 or > 64 || FoundingSettings.Parse(lines) is not { } theirs)
         {
-            Refuse(name.Length is 0 or > 64 ? sender.Node.ToString() : name, "its hello cannot be read. Run the same release on all nodes.");
+            Refuse(
+                name.Length is 0 or > 64 ? sender.Node.ToString() : name,
+                "its hello cannot be read. Run the same release on all nodes.");
             return false;
         }
 
@@ -69,14 +78,23 @@ internal sealed class PeerHellos(NodeContext node)
         IReadOnlyList<SettingDifference> differences = node.Identity.Founding.DifferencesTo(theirs);
         if (differences.Count > 0)
         {
-            Refuse(name, $"{string.Join("; ", differences)}. These are fixed when a cluster is made, and must be the same on all its nodes.");
+            Refuse(
+                name,
+                $"{string.Join("; ", differences)}. These are fixed when a cluster is made, and must be the same on all its nodes.");
             EndIfHopeless(name, theirs, differences, isEstablished: lines.Contains("established 1"));
             return false;
         }
 
-        if (to.Node != node.Self || sender.Node == node.Self || node.AddressOf(sender.Node) is null || node.Members[(int)sender.Node.Value - 1].Name != name)
+        if (
+            to.Node != node.Self
+            || sender.Node == node.Self
+            || node.AddressOf(sender.Node) is null
+            || node.Members[(int)sender.Node.Value - 1].Name != name)
         {
-            Refuse(name, $"it takes this node for {to.Node}, and this node is {node.Self}. The addresses in the cluster's list do not lead to the nodes that they name.");
+            Refuse(
+                name,
+                $"it takes this node for {to.Node}, and this node is {node.Self}. The addresses in the cluster's list do not lead to the "
+                    + $"nodes that they name.");
             return false;
         }
 
@@ -110,8 +128,8 @@ internal sealed class PeerHellos(NodeContext node)
         node.Note(NodeEventLevel.Error, $"Refused {name}: {problem}");
     }
 
-    // A node that has taken part in its cluster is stopped by no stranger. One that has not ends when its settings can never lead anywhere: the cluster that it should be in exists with others, or so
-    // many members have others that no majority is left.
+    // A node that has taken part in its cluster is stopped by no stranger. One that has not ends when its settings can never lead anywhere:
+    // the cluster that it should be in exists with others, or so many members have others that no majority is left.
     private void EndIfHopeless(string name, FoundingSettings theirs, IReadOnlyList<SettingDifference> differences, bool isEstablished)
     {
         if (node.Cluster.IsEstablished || node.Incarnations.Of(node.Self) != 0)
@@ -129,9 +147,13 @@ internal sealed class PeerHellos(NodeContext node)
         if (exists || node.Members.Count - others < (node.Members.Count / 2) + 1)
         {
             node.Fatal(
-                (exists ? $"The cluster of {name} exists and was made with other settings than this node: " : $"So many nodes were started with other settings that no majority is left for this one's; {name}: ")
-                + $"{string.Join("; ", differences)}. This node has never taken part in a cluster. Find out which settings are right, empty the data directory of each node that had others ('{node.Options.DataDirectory}' if it "
-                + "is this one), and start it with the right ones.",
+                (
+                    exists
+                        ? $"The cluster of {name} exists and was made with other settings than this node: "
+                        : $"So many nodes were started with other settings that no majority is left for this one's; {name}: ")
+                    + $"{string.Join("; ", differences)}. This node has never taken part in a cluster. Find out which settings are right, "
+                    + $"empty the data directory of each node that had others ('{node.Options.DataDirectory}' if it "
+                    + "is this one), and start it with the right ones.",
                 null);
         }
     }

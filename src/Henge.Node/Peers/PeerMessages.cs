@@ -5,7 +5,8 @@ using Henge.Node.Context;
 namespace Henge.Node.Peers;
 
 /// <summary>
-/// Gathers the messages of this node's doors into one frame for each peer, so that what was published together leaves together, and hands the doors those of peers. Thread-safe.
+/// Gathers the messages of this node's doors into one frame for each peer, so that what was published together leaves together, and hands
+/// the doors those of peers. Thread-safe.
 /// </summary>
 internal sealed class PeerMessages(NodeContext node) : IPeerMessages
 {
@@ -75,7 +76,8 @@ internal sealed class PeerMessages(NodeContext node) : IPeerMessages
     }
 
     /// <inheritdoc/>
-    public long DroppedFor(NodeId peer) => peer.Value < (ulong)_peers.Length && _peers[peer.Value] is { } known ? Interlocked.Read(ref known.Dropped) : 0;
+    public long DroppedFor(NodeId peer) =>
+        peer.Value < (ulong)_peers.Length && _peers[peer.Value] is { } known ? Interlocked.Read(ref known.Dropped) : 0;
 
     /// <summary>A message of a peer has come.</summary>
     public void OnMessage(NodeId from, ReadOnlySpan<byte> message) => Receiver?.Invoke(from, message);

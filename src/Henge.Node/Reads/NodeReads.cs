@@ -8,8 +8,9 @@ using Henge.Storage;
 namespace Henge.Node.Reads;
 
 /// <summary>
-/// Reads of what a node has applied, on the caller's thread, beside the workers. Whether that is recent enough is the read barrier's matter, before. Thread-safe. Errors are
-/// <see cref="HengeException"/>: HistoryGone, Unavailable (the node does not carry the shard, or is rebuilding it), Corruption.
+/// Reads of what a node has applied, on the caller's thread, beside the workers. Whether that is recent enough is the read barrier's
+/// matter, before. Thread-safe. Errors are <see cref="HengeException"/>: HistoryGone, Unavailable (the node does not carry the shard, or is
+/// rebuilding it), Corruption.
 /// </summary>
 /// <param name="shards">The cluster's shards.</param>
 /// <param name="machineOf">The state machine of a shard on this node; null when the node does not carry it.</param>
@@ -41,8 +42,11 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
     }
 
-    /// <summary>As <see cref="TryGet(ShardStateMachine, ReadOnlySpan{byte}, ReadPoint, out PinnedValue)"/>, for the shard of the key.</summary>
-    public bool TryGet(ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) => TryGet(MachineOf(shards.ShardOf(key)), key, point, out value);
+    /// <summary>
+    /// As <see cref="TryGet(ShardStateMachine, ReadOnlySpan{byte}, ReadPoint, out PinnedValue)"/>, for the shard of the key.
+    /// </summary>
+    public bool TryGet(ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) =>
+        TryGet(MachineOf(shards.ShardOf(key)), key, point, out value);
 
     /// <summary>One page of a range over all shards, as of one version.</summary>
     public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver)
@@ -79,8 +83,8 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     }
 
     /// <summary>
-    /// The versions that a key has had, newest first, from one on down to the oldest that is kept: those above the floor, and the value that was there at the
-    /// floor.
+    /// The versions that a key has had, newest first, from one on down to the oldest that is kept: those above the floor, and the value
+    /// that was there at the floor.
     /// </summary>
     public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
     {
@@ -97,7 +101,12 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
     }
 
-    private static ScanEnd History(ShardStateMachine machine, ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
+    private static ScanEnd History(
+        ShardStateMachine machine,
+        ReadOnlyMemory<byte> key,
+        Core.Version newest,
+        int limit,
+        IScanReceiver receiver)
     {
         var guard = new ReadGuard(machine);
         var upper = new byte[key.Length + 1];

@@ -3,7 +3,8 @@ using Henge.Storage;
 namespace Henge.Node.Reads;
 
 /// <summary>
-/// Merges iterators over disjoint keys into one order, by a binary heap: one comparison chain of log2(shards) a step. Owns the iterators. Not thread-safe.
+/// Merges iterators over disjoint keys into one order, by a binary heap: one comparison chain of log2(shards) a step. Owns the iterators.
+/// Not thread-safe.
 /// </summary>
 internal sealed class ShardMerge(bool reverse, int capacity) : IDisposable
 {

@@ -25,9 +25,10 @@ internal sealed class ShardBarrier(BarrierCoordinator.Round round) : Operation
 }
 
 /// <summary>
-/// Barriers over all shards: they give the version of one consistent cut. First every shard is read through its own barrier, which gives the
-/// highest version that anything acknowledged can have; then history is closed at that version (or at now, if that is later) wherever it is not closed
-/// yet, so that no later write can come to lie below the cut. Barriers that come while a round is under way share the next one. Thread-safe.
+/// Barriers over all shards: they give the version of one consistent cut. First every shard is read through its own barrier, which gives
+/// the highest version that anything acknowledged can have; then history is closed at that version (or at now, if that is later) wherever
+/// it is not closed yet, so that no later write can come to lie below the cut. Barriers that come while a round is under way share the next
+/// one. Thread-safe.
 /// </summary>
 internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
 {
@@ -110,8 +111,8 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
         /// <summary>Asks every shard.</summary>
         public void Begin()
         {
-            // The latest deadline counts, and the weakest wish never does: operations of a round are of one consistency, except stale ones, which
-            // are content with more.
+            // The latest deadline counts, and the weakest wish never does: operations of a round are of one consistency, except stale ones,
+            // which are content with more.
             long deadline = 0;
             bool wantsMore = false;
             ulong pipeline = 0;
@@ -165,15 +166,20 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
                 cut = part.Version > cut ? part.Version : cut;
             }
 
-            // The versions of some shard may be far ahead, from a time when a clock was. The others are not taken along, or their keys would expire early.
+            // The versions of some shard may be far ahead, from a time when a clock was. The others are not taken along, or their keys
+            // would expire early.
             foreach (ShardBarrier part in _parts)
             {
                 if (part.Version < cut && cut > _node.Clock.LimitFor(part.Version))
                 {
                     ShardBarrier ahead = _parts.First(p => p.Version == cut);
                     ahead.Error = ErrorCode.Unavailable;
-                    ahead.ErrorMessage = $"The versions of shard {ahead.Shard} ({cut.ToTime():O}) are {Clocks.ClockText.Of(cut.ToTime() - _node.Clock.Now.ToTime())} ahead of the cluster's clocks, so that there is no version "
-                        + "at which all shards can be read without taking the others along. Read stale, or shard by shard; or see \"Clocks\" in docs/operations.md.";
+                    ahead.ErrorMessage =
+                        $"The versions of shard {ahead.Shard} ({cut.ToTime():O}) are "
+                            + $"{Clocks.ClockText.Of(cut.ToTime() - _node.Clock.Now.ToTime())} ahead of the cluster's clocks, so that "
+                            + $"there is no version "
+                        + "at which all shards can be read without taking the others along. Read stale, or shard by shard; or see "
+                        + "\"Clocks\" in docs/operations.md.";
                     End(ahead);
                     return;
                 }
@@ -222,11 +228,17 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
                 }
                 else if (operation.ReadVersion > cut)
                 {
-                    operation.Fail(ErrorCode.InvalidArgument, $"Version {operation.ReadVersion} ({operation.ReadVersion.ToTime():O}) lies in the future. Read at a version that has been.");
+                    operation.Fail(
+                        ErrorCode.InvalidArgument,
+                        $"Version {operation.ReadVersion} ({operation.ReadVersion.ToTime():O}) lies in the future. Read at a version that "
+                            + $"has been.");
                 }
                 else if (operation.ReadVersion < _node.History.Floor)
                 {
-                    operation.Fail(ErrorCode.HistoryGone, $"Version {operation.ReadVersion} is below the history that is kept, which begins at {_node.History.Floor}. Read at that version or a later one.");
+                    operation.Fail(
+                        ErrorCode.HistoryGone,
+                        $"Version {operation.ReadVersion} is below the history that is kept, which begins at {_node.History.Floor}. Read "
+                            + $"at that version or a later one.");
                 }
                 else
                 {

@@ -4,8 +4,9 @@ using Henge.Node.StateMachine;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// On the leader: has keys deleted whose time has come, through the log, each on the condition that it is still what was seen. One entry is under way at a
-/// time; readers do not wait for it, since they judge expiry by the version that they read at. Belongs to the shard's worker.
+/// On the leader: has keys deleted whose time has come, through the log, each on the condition that it is still what was seen. One entry is
+/// under way at a time; readers do not wait for it, since they judge expiry by the version that they read at. Belongs to the shard's
+/// worker.
 /// </summary>
 internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machine)
 {
@@ -29,7 +30,8 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
             return;
         }
 
-        // By the later of the time and the shard's versions: those may be ahead of the clock for a while, and what has ended for them is seen by nobody any more.
+        // By the later of the time and the shard's versions: those may be ahead of the clock for a while, and what has ended for them is
+        // seen by nobody any more.
         if (!replica.Node.Clock.IsKnown)
         {
             return;

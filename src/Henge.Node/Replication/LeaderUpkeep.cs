@@ -5,8 +5,9 @@ using Henge.Raft;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// What a leader does now and then: hand over when a part of its state is damaged, or to the node where the ring would have the leader, once that one has caught up, one shard at a time; and
-/// close the history of a shard that nobody writes to, so that it does not hold back what the node may forget. Belongs to the shard's worker.
+/// What a leader does now and then: hand over when a part of its state is damaged, or to the node where the ring would have the leader,
+/// once that one has caught up, one shard at a time; and close the history of a shard that nobody writes to, so that it does not hold back
+/// what the node may forget. Belongs to the shard's worker.
 /// </summary>
 internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
 {
@@ -20,7 +21,9 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
     private readonly Dictionary<NodeId, long> _damagedPeers = [];
     private long _tick;
 
-    /// <summary>A peer says that a part of its state is damaged: leadership is kept away from it for some seconds, after which it says so again.</summary>
+    /// <summary>
+    /// A peer says that a part of its state is damaged: leadership is kept away from it for some seconds, after which it says so again.
+    /// </summary>
     public void OnDamagedPeer(NodeId peer)
     {
         bool known = IsDamaged(peer);
@@ -72,7 +75,11 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
 
         // Shards take turns: each looks once in a whole round of all of them, a step apart from its neighbours.
         int interval = node.Options.BalanceIntervalMs / node.Options.TickMs;
-        if (interval > 0 && replica.Preferred != node.Self && !replica.Preferred.IsNone && (tick + ((long)replica.Shard.Value * interval / node.Shards.Count)) % interval == 0)
+        if (
+            interval > 0
+            && replica.Preferred != node.Self
+            && !replica.Preferred.IsNone
+            && (tick + ((long)replica.Shard.Value * interval / node.Shards.Count)) % interval == 0)
         {
             HandOver(anybody: false);
         }
@@ -101,8 +108,14 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         group.GetPeers(_peers);
         foreach (PeerStatus peer in _peers)
         {
-            if ((anybody ? peer.Id != replica.Node.Self : peer.Id == replica.Preferred) && peer.IsRecentlyActive && !peer.IsLearner && !IsDamaged(peer.Id) && peer.State == PeerState.Replicate
-                && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value && group.TransferTarget.IsNone)
+            if (
+                (anybody ? peer.Id != replica.Node.Self : peer.Id == replica.Preferred)
+                && peer.IsRecentlyActive
+                && !peer.IsLearner
+                && !IsDamaged(peer.Id)
+                && peer.State == PeerState.Replicate
+                && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value
+                && group.TransferTarget.IsNone)
             {
                 replica.TransferLeadership(peer.Id);
             }

@@ -6,8 +6,8 @@ using Henge.Raft;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// Decides how much of a shard's Raft log can go. Never more than the engine has made durable, since the log is its write-ahead log; and as long as the
-/// node log is small enough, not what a follower may still need. Belongs to the shard's worker.
+/// Decides how much of a shard's Raft log can go. Never more than the engine has made durable, since the log is its write-ahead log; and as
+/// long as the node log is small enough, not what a follower may still need. Belongs to the shard's worker.
 /// </summary>
 internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardLog log)
 {
@@ -44,8 +44,13 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
             target = kept < target ? kept : target;
         }
 
-        // A step of a few entries is not worth its record. A snapshot that is not written down yet has taken the place of everything that the log here still knows.
-        if (!_underWay && target > group.CompactedIndex && target.Value > log.CompactedIndex.Value + (ulong)Math.Min(64, options.LogKeepEntries / 4) && target <= log.LastIndex)
+        // A step of a few entries is not worth its record. A snapshot that is not written down yet has taken the place of everything that
+        // the log here still knows.
+        if (
+            !_underWay
+            && target > group.CompactedIndex
+            && target.Value > log.CompactedIndex.Value + (ulong)Math.Min(64, options.LogKeepEntries / 4)
+            && target <= log.LastIndex)
         {
             Compact(target);
         }
@@ -55,8 +60,8 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         }
     }
 
-    // The shard's entries cannot go, and few as they are they hold the oldest segment of all: they are written again at the end. Only when all
-    // of its entries are durable: one that is still under way would come to lie before those that are moved.
+    // The shard's entries cannot go, and few as they are they hold the oldest segment of all: they are written again at the end. Only when
+    // all of its entries are durable: one that is still under way would come to lie before those that are moved.
     private void Move()
     {
         ulong count = log.LastIndex.Value - log.CompactedIndex.Value;

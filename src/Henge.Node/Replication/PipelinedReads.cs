@@ -6,8 +6,8 @@ using Henge.Node.Workers;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// Reads of pipelines that came behind writes of the same pipeline to the same key: they begin when those have ended, so that a pipeline sees what it has written.
-/// Belongs to the shard's worker.
+/// Reads of pipelines that came behind writes of the same pipeline to the same key: they begin when those have ended, so that a pipeline
+/// sees what it has written. Belongs to the shard's worker.
 /// </summary>
 internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, ShardReads reads)
 {
@@ -65,7 +65,11 @@ internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, Sha
         {
             if (read.DeadlineMs <= nowMs)
             {
-                replica.Worker.Fail(read, ErrorCode.Unavailable, "The writes that the read was sent behind had not ended before its deadline. Try again.", replica.LeaderAddress);
+                replica.Worker.Fail(
+                    read,
+                    ErrorCode.Unavailable,
+                    "The writes that the read was sent behind had not ended before its deadline. Try again.",
+                    replica.LeaderAddress);
             }
             else
             {

@@ -8,7 +8,12 @@ namespace Henge.Node.Replication;
 /// <summary>
 /// Hands what a shard's group wants persisted to the node log, and installs the snapshots among it. Belongs to the shard's worker.
 /// </summary>
-internal sealed class ReplicaPersist(ShardReplica replica, WriteQueue writes, SnapshotReceiver receiver, ShardStateMachine machine, HardState restored)
+internal sealed class ReplicaPersist(
+    ShardReplica replica,
+    WriteQueue writes,
+    SnapshotReceiver receiver,
+    ShardStateMachine machine,
+    HardState restored)
 {
     /// <summary>Term and vote as last handed to the log.</summary>
     public HardState HardState { get; private set; } = restored;

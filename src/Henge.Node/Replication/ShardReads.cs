@@ -8,14 +8,17 @@ using Henge.Raft;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// The reads of one shard: what each has to wait for, and at which version it is served. Unless it is content with what is stale, that is the read barrier (Raft thesis,
-/// section 6.4): all reads that wait when a round starts share it; a round proves that the leader led after they came, and gives the index that must be applied before they
-/// are served. Then it is the version that the read wants, if it names one. Belongs to the shard's worker.
+/// The reads of one shard: what each has to wait for, and at which version it is served. Unless it is content with what is stale, that is
+/// the read barrier (Raft thesis, section 6.4): all reads that wait when a round starts share it; a round proves that the leader led after
+/// they came, and gives the index that must be applied before they are served. Then it is the version that the read wants, if it names one.
+/// Belongs to the shard's worker.
 /// </summary>
 internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardStateMachine machine, VersionWaiters versions)
 {
     private const int MaxRounds = 8;
-    private const string NotProven = "No leader with a majority could be found for the shard before the deadline, so that it is not sure that a read would be up to date. Try again, or read stale.";
+    private const string NotProven =
+        "No leader with a majority could be found for the shard before the deadline, so that it is not sure that a read would be up to "
+            + "date. Try again, or read stale.";
 
     private readonly List<Round> _rounds = [];
     private readonly Stack<Round> _free = new();
@@ -173,8 +176,11 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
 
     private void Prove(Operation operation)
     {
-        // Only the read of one key, which is looked at again when it is answered (HengeNode.TryRead): what a barrier lets through is read later, and by others (decision 0168).
-        if (operation is { Consistency: ReadConsistency.Lease, Kind: OperationKind.Get } && group.TryLeaseRead(replica.NowTicks, out LogIndex index, out ulong endsAtTick))
+        // Only the read of one key, which is looked at again when it is answered (HengeNode.TryRead): what a barrier lets through is read
+        // later, and by others (decision 0168).
+        if (
+            operation is { Consistency: ReadConsistency.Lease, Kind: OperationKind.Get }
+            && group.TryLeaseRead(replica.NowTicks, out LogIndex index, out ulong endsAtTick))
         {
             operation.LeaseEndsAtTick = endsAtTick;
             if (index <= group.AppliedIndex)
@@ -222,14 +228,21 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
         {
             if (wanted < machine.HistoryFloor)
             {
-                replica.Worker.Fail(operation, ErrorCode.HistoryGone, $"Version {wanted} is below the history that is kept, which begins at {machine.HistoryFloor} ({machine.HistoryFloor.ToTime():O}). Read at that version or a later one, or keep a longer history.");
+                replica.Worker.Fail(
+                    operation,
+                    ErrorCode.HistoryGone,
+                    $"Version {wanted} is below the history that is kept, which begins at {machine.HistoryFloor} "
+                        + $"({machine.HistoryFloor.ToTime():O}). Read at that version or a later one, or keep a longer history.");
                 return;
             }
 
             // While the time is not known it is the leader who judges.
             if (replica.Node.Clock.IsKnown && wanted > now && wanted > applied)
             {
-                replica.Worker.Fail(operation, ErrorCode.InvalidArgument, $"Version {wanted} ({wanted.ToTime():O}) lies in the future; it is {now} now. Read at a version that has been.");
+                replica.Worker.Fail(
+                    operation,
+                    ErrorCode.InvalidArgument,
+                    $"Version {wanted} ({wanted.ToTime():O}) lies in the future; it is {now} now. Read at a version that has been.");
                 return;
             }
 
@@ -246,8 +259,9 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
         }
     }
 
-    // What has expired is judged by the shard's versions, which the leader moves past each expiry, and not by this node's clock: two reads one after the other, by nodes whose clocks differ,
-    // must not see a key gone and then there (docs/decisions/0135). A node that is alone has one clock; what it has judged by once, it does not go back behind.
+    // What has expired is judged by the shard's versions, which the leader moves past each expiry, and not by this node's clock: two reads
+    // one after the other, by nodes whose clocks differ, must not see a key gone and then there (docs/decisions/0135). A node that is alone
+    // has one clock; what it has judged by once, it does not go back behind.
     private Core.Version Latest(Core.Version applied)
     {
         Core.Version now = replica.Node.Clock.Now;

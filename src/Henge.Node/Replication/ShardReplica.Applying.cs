@@ -153,8 +153,8 @@ internal sealed partial class ShardReplica
         return true;
     }
 
-    // An engine that is too far behind would block the worker, and with it other shards: what is committed waits here instead, and Raft hands
-    // out no more until it is applied.
+    // An engine that is too far behind would block the worker, and with it other shards: what is committed waits here instead, and Raft
+    // hands out no more until it is applied.
     private void ApplyWaiting()
     {
         if (_toApply.Count == 0 || Node.Engine.Pressure == WritePressure.Stop || AwaitsState || _machine.IsStopped)

@@ -9,18 +9,27 @@ namespace Henge.Node.Replication;
 // A state that is damaged on the disk, and how another one takes its place (docs/decisions/0131, 0132).
 internal sealed partial class ShardReplica
 {
-    private const string NobodyIsWhole = "Nor is any other member of the shard whole, so that none can be rebuilt from another: each says in its status which of its files is damaged. "
-        + "Stop one of these nodes, put that file back from a copy of its directory (a table never changes once it is written), and start the node: the others are rebuilt from it.";
+    private const string NobodyIsWhole =
+        "Nor is any other member of the shard whole, so that none can be rebuilt from another: each says in its status which of its files "
+            + "is damaged. "
+        + "Stop one of these nodes, put that file back from a copy of its directory (a table never changes once it is written), and start "
+        + "the node: the others are rebuilt from it.";
 
-    private string? DamageProblem => _machine.Damage is not { } damage ? null
-        : IsDamagedEverywhere ? $"A part of its state is damaged on this node's disk. {NobodyIsWhole}{(_machine.IsStopped ? $" It stands still at entry {_machine.AppliedIndex}." : "")} {damage}"
+    private string? DamageProblem =>
+        _machine.Damage is not { } damage ? null
+        : IsDamagedEverywhere
+            ? $"A part of its state is damaged on this node's disk. "
+                + $"{NobodyIsWhole}{(_machine.IsStopped ? $" It stands still at entry {_machine.AppliedIndex}." : "")} {damage}"
         : _machine.State == MachineState.Unreadable
-            ? $"Its own records are damaged on this node's disk, so that nothing of it is served here. Nothing was deleted, and this replica is rebuilt from its leader. {damage}"
+            ? $"Its own records are damaged on this node's disk, so that nothing of it is served here. Nothing was deleted, and this "
+                + $"replica is rebuilt from its leader. {damage}"
         : _machine.IsStopped
-            ? $"An entry of its log cannot be applied, since what it reads is damaged on this node's disk. It stands still at entry {_machine.AppliedIndex}, and nothing was deleted; other members "
+            ? $"An entry of its log cannot be applied, since what it reads is damaged on this node's disk. It stands still at entry "
+                + $"{_machine.AppliedIndex}, and nothing was deleted; other members "
                 + $"lead where they can, and this one is rebuilt from its leader. {damage}"
-            : "A part of its state is damaged on this node's disk. What is damaged is refused, what is not is served, and nothing was deleted; where other members can lead, they do, "
-                + $"and this one is rebuilt from its leader. {damage}";
+        : "A part of its state is damaged on this node's disk. What is damaged is refused, what is not is served, and nothing was deleted; "
+            + "where other members can lead, they do, "
+            + $"and this one is rebuilt from its leader. {damage}";
 
     /// <summary>On the leader: a part of the state of all voters is damaged.</summary>
     public bool IsDamagedEverywhere => _leadership?.IsDamagedEverywhere ?? false;
@@ -38,7 +47,8 @@ internal sealed partial class ShardReplica
         }
     }
 
-    // An entry that is committed, and cannot be applied here. Whoever waits for one of its results cannot be told it: other members have done it, and this one gets there by a snapshot.
+    // An entry that is committed, and cannot be applied here. Whoever waits for one of its results cannot be told it: other members have
+    // done it, and this one gets there by a snapshot.
     private void OnStopped()
     {
         _writes.OnStopped(_toApply);
@@ -70,7 +80,8 @@ internal sealed partial class ShardReplica
         }
     }
 
-    // Its leader is asked again and again: the request, the leader or the snapshot may be lost, and each one tells the leader to keep leadership away from here.
+    // Its leader is asked again and again: the request, the leader or the snapshot may be lost, and each one tells the leader to keep
+    // leadership away from here.
     private void AskForState(long tick)
     {
         if (_machine.Damage is not null && tick % DamagedTicks == 0)

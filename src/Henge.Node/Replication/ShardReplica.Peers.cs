@@ -81,7 +81,9 @@ internal sealed partial class ShardReplica
         }
     }
 
-    /// <summary>Takes a complete snapshot: in place of the damaged state alone when the log goes on from it, else as the group wants it.</summary>
+    /// <summary>
+    /// Takes a complete snapshot: in place of the damaged state alone when the log goes on from it, else as the group wants it.
+    /// </summary>
     public void Offer(InstallSnapshot header)
     {
         _group.SetClock(Worker.ClockTicks);
@@ -95,7 +97,10 @@ internal sealed partial class ShardReplica
         Worker.MarkDirty(this);
     }
 
-    /// <summary>Another node asks that history be closed at a version. One that lies too far ahead is refused, so that no other clock can drag this shard's versions along (docs/decisions/0133).</summary>
+    /// <summary>
+    /// Another node asks that history be closed at a version. One that lies too far ahead is refused, so that no other clock can drag this
+    /// shard's versions along (docs/decisions/0133).
+    /// </summary>
     public void OnAdvance(NodeId from, Core.Version version)
     {
         if (TryAdvance(version, out Core.Version limit))

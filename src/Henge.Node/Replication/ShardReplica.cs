@@ -10,8 +10,8 @@ using EntryKind = Henge.Raft.EntryKind;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except for
-/// <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
+/// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except
+/// for <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
 /// </summary>
 internal sealed partial class ShardReplica : IReplica
 {
@@ -36,7 +36,8 @@ internal sealed partial class ShardReplica : IReplica
     private readonly FollowingPublisher _following;
     private readonly ReplicaPersist _persist;
 
-    // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica stands still, as if its node did.
+    // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica
+    // stands still, as if its node did.
     private Ready? _held;
     private bool _mayTryHeld;
 
@@ -48,7 +49,13 @@ internal sealed partial class ShardReplica : IReplica
     private ulong _appliedVersion;
 
     /// <summary>Restores a replica from the engine and the node log.</summary>
-    public ShardReplica(Worker worker, NodeContext node, ShardId shard, ShardLogReplay replay, ShardStateMachine machine, IReadOnlyList<NodeId> replicas)
+    public ShardReplica(
+        Worker worker,
+        NodeContext node,
+        ShardId shard,
+        ShardLogReplay replay,
+        ShardStateMachine machine,
+        IReadOnlyList<NodeId> replicas)
     {
         Worker = worker;
         Node = node;
@@ -117,7 +124,10 @@ internal sealed partial class ShardReplica : IReplica
     public Core.Version AppliedVersion => new(Volatile.Read(ref _appliedVersion));
 
     /// <summary>Why it does not serve; null when it does.</summary>
-    public string? Problem => !IsHeld ? DamageProblem : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
+    public string? Problem =>
+        !IsHeld
+            ? DamageProblem
+            : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
 
     private bool IsHeld => _held is not null || _heldRebuild is not null;
 
@@ -144,7 +154,8 @@ internal sealed partial class ShardReplica : IReplica
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{Shard} {_group.Role} t{_group.Term} l{_group.Leader} [{_group.CompactedIndex}..{_group.LastIndex}] p{_group.PersistedIndex} c{_group.CommitIndex} a{_group.AppliedIndex}, sends {_sender}, receives {_receiver}";
+        $"{Shard} {_group.Role} t{_group.Term} l{_group.Leader} [{_group.CompactedIndex}..{_group.LastIndex}] p{_group.PersistedIndex} "
+            + $"c{_group.CommitIndex} a{_group.AppliedIndex}, sends {_sender}, receives {_receiver}";
 
     /// <summary>The node on which the ring would have the leader.</summary>
     public NodeId Preferred { get; init; }
@@ -203,8 +214,13 @@ internal sealed partial class ShardReplica : IReplica
     }
 
     /// <summary>Fails an operation that wanted the leader.</summary>
-    public void FailNotLeader(Operation operation) => Worker.Fail(
-        operation, ErrorCode.NotLeader, $"This node does not lead {Shard}; {(LeaderAddress is { } address ? "its leader is at " + address : "its leader is not known yet")}.", LeaderAddress);
+    public void FailNotLeader(Operation operation) =>
+        Worker.Fail(
+            operation,
+            ErrorCode.NotLeader,
+            $"This node does not lead {Shard}; "
+                + $"{(LeaderAddress is { } address ? "its leader is at " + address : "its leader is not known yet")}.",
+            LeaderAddress);
 
     /// <summary>A tick of time has passed.</summary>
     public void Tick(long tick)

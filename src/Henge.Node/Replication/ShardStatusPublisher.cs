@@ -4,8 +4,8 @@ using Henge.Raft;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// Makes a picture of a shard's state now and then, so that any thread can read it while only the worker touches the group. Belongs to the worker,
-/// except <see cref="Latest"/>.
+/// Makes a picture of a shard's state now and then, so that any thread can read it while only the worker touches the group. Belongs to the
+/// worker, except <see cref="Latest"/>.
 /// </summary>
 internal sealed class ShardStatusPublisher
 {
@@ -47,7 +47,13 @@ internal sealed class ShardStatusPublisher
         for (int i = 0; i < peers.Length; i++)
         {
             PeerStatus peer = _peers[i];
-            peers[i] = new PeerProgress(peer.Id, peer.Match, peer.State.ToString(), peer.IsLearner, peer.IsRecentlyActive, _replica.IsDamaged(peer.Id));
+            peers[i] = new PeerProgress(
+                peer.Id,
+                peer.Match,
+                peer.State.ToString(),
+                peer.IsLearner,
+                peer.IsRecentlyActive,
+                _replica.IsDamaged(peer.Id));
         }
 
         return new ShardStatus

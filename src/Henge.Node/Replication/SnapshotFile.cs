@@ -8,9 +8,9 @@ using Henge.Storage.Files;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// A snapshot that was received, on disk until the engine holds its contents durably: so that a crash in the midst of installing it costs nothing.
-/// Format (docs/formats.md, "Received snapshots"): <c>magic u32 | version u32</c>, then chunks of <c>length u32 | crc32c u32 | bytes</c>; the first
-/// is the Raft header, the last one is empty. Little-endian.
+/// A snapshot that was received, on disk until the engine holds its contents durably: so that a crash in the midst of installing it costs
+/// nothing. Format (docs/formats.md, "Received snapshots"): <c>magic u32 | version u32</c>, then chunks of <c>length u32 | crc32c u32 |
+/// bytes</c>; the first is the Raft header, the last one is empty. Little-endian.
 /// </summary>
 internal sealed class SnapshotFile : IDisposable
 {
@@ -97,7 +97,8 @@ internal sealed class SnapshotFile : IDisposable
     }
 
     /// <summary>
-    /// Reads a complete one: its header, then its pieces one by one. Null when there is none. Throws <see cref="HengeException"/> (Corruption) for damage.
+    /// Reads a complete one: its header, then its pieces one by one. Null when there is none. Throws <see cref="HengeException"/>
+    /// (Corruption) for damage.
     /// </summary>
     public static InstallSnapshot? Read(IFileSystem files, string directory, ShardId shard, SnapshotChunkHandler? onChunk)
     {
@@ -117,7 +118,10 @@ internal sealed class SnapshotFile : IDisposable
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(buffer.AsSpan(4));
         if (version != FormatVersion)
         {
-            throw new HengeException(ErrorCode.UnsupportedFormat, $"The snapshot '{path}' has format version {version}; this build knows {FormatVersion}. Use the build that wrote it, or a newer one.");
+            throw new HengeException(
+                ErrorCode.UnsupportedFormat,
+                $"The snapshot '{path}' has format version {version}; this build knows {FormatVersion}. Use the build that wrote it, or a "
+                    + $"newer one.");
         }
 
         InstallSnapshot? header = null;
@@ -148,7 +152,10 @@ internal sealed class SnapshotFile : IDisposable
 
             if (header is null)
             {
-                header = RaftMessageCodec.TryDecode(chunk, out RaftMessage? message, out _) && message is InstallSnapshot found ? found : throw Damaged(path, at);
+                header =
+                    RaftMessageCodec.TryDecode(chunk, out RaftMessage? message, out _) && message is InstallSnapshot found
+                        ? found
+                        : throw Damaged(path, at);
             }
             else if (length == 0)
             {
@@ -181,8 +188,11 @@ internal sealed class SnapshotFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private static HengeException Damaged(string path, long offset) => new(
-        ErrorCode.Corruption, $"The snapshot '{path}' is damaged at offset {offset}. It was being installed when the node stopped, so this node cannot go on without it. Restore the file, or the data directory, from a copy. {DirectoryAdvice.Node}");
+    private static HengeException Damaged(string path, long offset) =>
+        new(
+            ErrorCode.Corruption,
+            $"The snapshot '{path}' is damaged at offset {offset}. It was being installed when the node stopped, so this node cannot go on "
+                + $"without it. Restore the file, or the data directory, from a copy. {DirectoryAdvice.Node}");
 }
 
 /// <summary>Takes a piece of a snapshot, valid during the call only.</summary>

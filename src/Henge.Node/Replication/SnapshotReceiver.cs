@@ -9,14 +9,16 @@ using Henge.Storage.Files;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// Takes a shard's snapshot in: into a file first, so that nothing of the present state is touched before all of it is here, checked and durable and
-/// the group wants it. Belongs to the shard's worker.
+/// Takes a shard's snapshot in: into a file first, so that nothing of the present state is touched before all of it is here, checked and
+/// durable and the group wants it. Belongs to the shard's worker.
 /// </summary>
 internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine machine)
 {
     private const int ForgetTicks = 2_000;
     private readonly string _directory = Path.Combine(replica.Node.Options.DataDirectory, "snapshots");
-    private readonly (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere)[] _early = new (ReadOnlyMemory<byte>, bool, bool)[SnapshotSender.Window];
+    private readonly (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere)[] _early = new (ReadOnlyMemory<byte>, bool, bool)[
+        SnapshotSender.Window
+    ];
     private SnapshotFile? _file;
     private InstallSnapshot? _header;
     private NodeId _from;
@@ -26,7 +28,8 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private LogIndex _onDisk;
 
     /// <inheritdoc/>
-    public override string ToString() => _file is null ? $"idle, {_onDisk} on disk" : $"{_id:x} from {_from}: {_next} chunks, {_onDisk} on disk";
+    public override string ToString() =>
+        _file is null ? $"idle, {_onDisk} on disk" : $"{_id:x} from {_from}: {_next} chunks, {_onDisk} on disk";
 
     /// <summary>One is coming in.</summary>
     public bool IsReceiving => _file is not null;
@@ -46,7 +49,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         catch (DiskFullException e)
         {
             // Nothing of the present state was touched: the leader will offer another one, until there is room.
-            replica.Node.Note(NodeEventLevel.Error, $"A snapshot of {replica.Shard} from {from} was refused, since the disk is full: {e.Message}");
+            replica.Node.Note(
+                NodeEventLevel.Error,
+                $"A snapshot of {replica.Shard} from {from} was refused, since the disk is full: {e.Message}");
             Abandon();
             _id = 0;
             Acknowledge(from, BinaryPrimitives.ReadUInt64LittleEndian(body.Span), ok: false);
@@ -74,7 +79,8 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         }
         else if (sequence > 0)
         {
-            // The middle of something whose beginning is not here, most likely since this node was started anew: it has to come from the beginning.
+            // The middle of something whose beginning is not here, most likely since this node was started anew: it has to come from the
+            // beginning.
             Acknowledge(from, id, ok: false);
         }
     }
@@ -86,7 +92,10 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         _onDisk = snapshot.Index;
     }
 
-    /// <summary>As <see cref="Install"/>; false when the disk is full. The state of before may be gone by then, but the snapshot is on disk, and installing it can begin anew at any time.</summary>
+    /// <summary>
+    /// As <see cref="Install"/>; false when the disk is full. The state of before may be gone by then, but the snapshot is on disk, and
+    /// installing it can begin anew at any time.
+    /// </summary>
     public bool TryInstall(InstallSnapshot snapshot)
     {
         try
@@ -96,17 +105,26 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         }
         catch (Exception e) when (e is DiskFullException or HengeException { Code: ErrorCode.DiskFull })
         {
-            replica.Node.Note(NodeEventLevel.Error, $"{replica.Problem ?? "The disk is full."} {replica.Shard} is not served here meanwhile: {e.Message}");
+            replica.Node.Note(
+                NodeEventLevel.Error,
+                $"{replica.Problem ?? "The disk is full."} {replica.Shard} is not served here meanwhile: {e.Message}");
             return false;
         }
     }
 
     /// <summary>Installs a shard's complete snapshot from its file.</summary>
-    public static InstallSnapshot InstallFrom(NodeContext node, string directory, ShardId shard, ShardStateMachine machine, InstallSnapshot? expected)
+    public static InstallSnapshot InstallFrom(
+        NodeContext node,
+        string directory,
+        ShardId shard,
+        ShardStateMachine machine,
+        InstallSnapshot? expected)
     {
         using ShardSnapshotInstaller installer = machine.BeginInstall();
         InstallSnapshot? header = SnapshotFile.Read(node.Environment.FileSystem, directory, shard, installer.Write);
-        Invariant.Check(header is not null && (expected is null || (header.Index == expected.Index && header.IndexTerm == expected.IndexTerm)), "the snapshot that was offered is on disk");
+        Invariant.Check(
+            header is not null && (expected is null || (header.Index == expected.Index && header.IndexTerm == expected.IndexTerm)),
+            "the snapshot that was offered is on disk");
         Invariant.Check(installer.HasAll, "a snapshot is offered when all of it has come");
         installer.Complete();
         node.Note(NodeEventLevel.Information, $"Installed a snapshot of {shard} as of {header.Index}.");
@@ -137,7 +155,10 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private void Begin(NodeId from, ulong id, ReadOnlyMemory<byte> encoded)
     {
         Abandon();
-        if (!RaftMessageCodec.TryDecode(encoded.Span, out RaftMessage? message, out _) || message is not InstallSnapshot header || header.Term < replica.Group.Term)
+        if (
+            !RaftMessageCodec.TryDecode(encoded.Span, out RaftMessage? message, out _)
+            || message is not InstallSnapshot header
+            || header.Term < replica.Group.Term)
         {
             return;
         }
@@ -199,7 +220,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         long free = replica.Node.Environment.FileSystem.AvailableBytes(_directory);
         if (free < _file!.Length + replica.Node.Options.DiskReserveBytes)
         {
-            throw new DiskFullException($"It takes {_file.Length} bytes to install, and only {free} are free, of which {replica.Node.Options.DiskReserveBytes} are kept in reserve.");
+            throw new DiskFullException(
+                $"It takes {_file.Length} bytes to install, and only {free} are free, of which {replica.Node.Options.DiskReserveBytes} are "
+                    + $"kept in reserve.");
         }
 
         _file!.Complete(replica.Node.Environment.FileSystem, _directory, replica.Shard);

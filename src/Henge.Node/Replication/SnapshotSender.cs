@@ -8,11 +8,12 @@ using Henge.Raft;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// Streams a shard's snapshots to followers that are too far behind, one at a time: a few chunks are under way, and the next leaves when one has been
-/// acknowledged, so that a slow follower costs little memory and the others do not notice. Belongs to the shard's worker.
+/// Streams a shard's snapshots to followers that are too far behind, one at a time: a few chunks are under way, and the next leaves when
+/// one has been acknowledged, so that a slow follower costs little memory and the others do not notice. Belongs to the shard's worker.
 /// </summary>
 /// <remarks>
-/// Chunk: <c>snapshot u64 | sequence u32 | last u8 | bytes</c>, sequence 0 being the Raft header. Acknowledgement: <c>snapshot u64 | next sequence u32 | ok u8</c>.
+/// Chunk: <c>snapshot u64 | sequence u32 | last u8 | bytes</c>, sequence 0 being the Raft header. Acknowledgement: <c>snapshot u64 | next
+/// sequence u32 | ok u8</c>.
 /// </remarks>
 internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, ShardStateMachine machine)
 {
@@ -33,7 +34,10 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     private int _silentTicks;
 
     /// <inheritdoc/>
-    public override string ToString() => _header is null ? $"idle, {_wanted.Count} wait" : $"{_id:x} to {_to}: {_next} chunks sent, {_underWay.Count} not acknowledged, silent for {_silentTicks} ticks";
+    public override string ToString() =>
+        _header is null
+            ? $"idle, {_wanted.Count} wait"
+            : $"{_id:x} to {_to}: {_next} chunks sent, {_underWay.Count} not acknowledged, silent for {_silentTicks} ticks";
 
     /// <summary>A follower needs a snapshot.</summary>
     public void Begin(NodeId to)
@@ -42,7 +46,10 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
         BeginNext();
     }
 
-    /// <summary>A peer whose state is damaged asks for one that covers at least what it has applied. Not taken when one is on its way or waits to be; it asks again.</summary>
+    /// <summary>
+    /// A peer whose state is damaged asks for one that covers at least what it has applied. Not taken when one is on its way or waits to
+    /// be; it asks again.
+    /// </summary>
     public void OnRequest(NodeId to, LogIndex applied)
     {
         if ((_header is null || _to != to) && _wanted.All(wanted => wanted.To != to))
@@ -151,7 +158,8 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             replica.Node.Note(NodeEventLevel.Information, $"Sends {_to} a snapshot of {replica.Shard} as of {applied}.");
             byte[] encoded = new byte[RaftMessageCodec.MaxEncodedSize(header)];
 
-            // Alone, until it is acknowledged: data that overtook it would look like the middle of something whose beginning was lost, and be refused.
+            // Alone, until it is acknowledged: data that overtook it would look like the middle of something whose beginning was lost, and
+            // be refused.
             Add(encoded.AsSpan(0, RaftMessageCodec.Encode(header, encoded)).ToArray(), last: false);
         }
     }

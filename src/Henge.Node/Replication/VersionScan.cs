@@ -23,7 +23,10 @@ internal sealed class VersionScan(ShardLog log) : IRaftLog
         LogReadStatus status = log.Read(from, last, limitBytes, into);
         for (int i = start; i < into.Count; i++)
         {
-            if (into[i].Kind == EntryKind.Normal && EntryReader.TryGetLastVersion(into[i].Data.Span, out Core.Version version) && version > LastVersion)
+            if (
+                into[i].Kind == EntryKind.Normal
+                && EntryReader.TryGetLastVersion(into[i].Data.Span, out Core.Version version)
+                && version > LastVersion)
             {
                 LastVersion = version;
             }

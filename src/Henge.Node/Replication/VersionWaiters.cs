@@ -6,8 +6,8 @@ using Henge.Node.Workers;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// Reads that want a version at which a shard's history is closed: no write may get that version, or one below it, any more. That is so once an
-/// entry with that version or a higher one is applied. Belongs to the shard's worker.
+/// Reads that want a version at which a shard's history is closed: no write may get that version, or one below it, any more. That is so
+/// once an entry with that version or a higher one is applied. Belongs to the shard's worker.
 /// </summary>
 internal sealed class VersionWaiters(ShardReplica replica)
 {
@@ -65,7 +65,11 @@ internal sealed class VersionWaiters(ShardReplica replica)
         {
             if (operation.DeadlineMs <= nowMs)
             {
-                replica.Worker.Fail(operation, ErrorCode.Unavailable, "The shard had no leader that could close its history at the version before the deadline. Try again, or read at an older version.");
+                replica.Worker.Fail(
+                    operation,
+                    ErrorCode.Unavailable,
+                    "The shard had no leader that could close its history at the version before the deadline. Try again, or read at an "
+                        + "older version.");
             }
             else
             {
@@ -91,8 +95,11 @@ internal sealed class VersionWaiters(ShardReplica replica)
                 replica.Worker.Fail(
                     operation,
                     ErrorCode.Unavailable,
-                    $"The read wants version {version} ({version.ToTime():O}), and {replica.Shard}, led by {NameOf(by)}, goes no further than {limit} ({limit.ToTime():O}): "
-                    + $"the versions of another shard, or the clock of {replica.Node.Options.Name}, are {ClockText.Of(TimeSpan.FromMilliseconds(version.Milliseconds - limit.Milliseconds))} too far ahead. See \"Clocks\" in docs/operations.md.");
+                    $"The read wants version {version} ({version.ToTime():O}), and {replica.Shard}, led by {NameOf(by)}, goes no further "
+                        + $"than {limit} ({limit.ToTime():O}): "
+                        + $"the versions of another shard, or the clock of {replica.Node.Options.Name}, are "
+                        + $"{ClockText.Of(TimeSpan.FromMilliseconds(version.Milliseconds - limit.Milliseconds))} too far ahead. See "
+                        + $"\"Clocks\" in docs/operations.md.");
             }
             else
             {

@@ -5,8 +5,9 @@ using Henge.Node.StateMachine;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// The order in which a node was given the writes of one shard. Each write has a place; what comes back undone returns to its place. A read of a pipeline finds here
-/// which writes it has to wait for. Belongs to the shard's worker. Allocates only while it grows: a bit for each place from the lowest open one on.
+/// The order in which a node was given the writes of one shard. Each write has a place; what comes back undone returns to its place. A read
+/// of a pipeline finds here which writes it has to wait for. Belongs to the shard's worker. Allocates only while it grows: a bit for each
+/// place from the lowest open one on.
 /// </summary>
 internal sealed class WriteOrder
 {
@@ -84,8 +85,11 @@ internal sealed class WriteOrder
             return false;
         }
 
-        // Later writes may keep the first from being seen to have ended, and the lowest open one may be somebody else's: either sign is enough.
-        return read is ShardBarrier || _slots![SlotOf(read.Pipeline, XxHash64.HashToUInt64(read.Key.Span))].Open > 0 || _slots[SlotOf(read.Pipeline, AnyKey)].Open > 0;
+        // Later writes may keep the first from being seen to have ended, and the lowest open one may be somebody else's: either sign is
+        // enough.
+        return read is ShardBarrier
+            || _slots![SlotOf(read.Pipeline, XxHash64.HashToUInt64(read.Key.Span))].Open > 0
+            || _slots[SlotOf(read.Pipeline, AnyKey)].Open > 0;
     }
 
     private bool IsOpenUpTo(ulong place) => _lowestOpen <= place;

@@ -11,13 +11,14 @@ using EntryKind = Henge.Raft.EntryKind;
 namespace Henge.Node.Replication;
 
 /// <summary>
-/// The writes of one shard: those that wait to be proposed, those whose entries are on their way, and those that were sent to the leader on another node. All that
-/// waits becomes one entry. Belongs to the shard's worker.
+/// The writes of one shard: those that wait to be proposed, those whose entries are on their way, and those that were sent to the leader on
+/// another node. All that waits becomes one entry. Belongs to the shard's worker.
 /// </summary>
 /// <remarks>
-/// Writes take effect in the order in which they were given to the node (docs/decisions/0141). What is proposed or sent in one term cannot come behind what is in a
-/// later one, since the terms of a log never fall (Raft paper, section 5.3). What comes back undone goes to its place again; so nothing goes out in a new
-/// term before what went out in an older one has ended or come back, or, for what another leader has, before some time has passed: then it is not tried again.
+/// Writes take effect in the order in which they were given to the node (docs/decisions/0141). What is proposed or sent in one term cannot
+/// come behind what is in a later one, since the terms of a log never fall (Raft paper, section 5.3). What comes back undone goes to its
+/// place again; so nothing goes out in a new term before what went out in an older one has ended or come back, or, for what another leader
+/// has, before some time has passed: then it is not tried again.
 /// </remarks>
 internal sealed class WriteQueue : IApplyObserver
 {
@@ -26,7 +27,8 @@ internal sealed class WriteQueue : IApplyObserver
     // How long a former leader may take to hand back what was sent to it, before later writes go to the new one.
     private const long HandBackMs = 100;
     private const string OutOfVersions =
-        "The clock says a moment after September 2094, which versions cannot have. Nothing was done. Set the clocks of the nodes; if they are right, this cluster's data must move to a new one.";
+        "The clock says a moment after September 2094, which versions cannot have. Nothing was done. Set the clocks of the nodes; if they "
+            + "are right, this cluster's data must move to a new one.";
 
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
@@ -69,7 +71,8 @@ internal sealed class WriteQueue : IApplyObserver
     }
 
     /// <summary>
-    /// A write that was sent to a leader has come back: nothing of it was done, or has left. It is tried again, at its place, when something has changed or time has passed.
+    /// A write that was sent to a leader has come back: nothing of it was done, or has left. It is tried again, at its place, when
+    /// something has changed or time has passed.
     /// </summary>
     public void OnHandedBack(Operation operation, ulong sending)
     {
@@ -82,7 +85,12 @@ internal sealed class WriteQueue : IApplyObserver
         }
         else
         {
-            Fail(operation, ErrorCode.Unavailable, "The shard's leader changed while the write was on its way to it, and later writes have gone ahead. Nothing was done; try again.", _replica.LeaderAddress);
+            Fail(
+                operation,
+                ErrorCode.Unavailable,
+                "The shard's leader changed while the write was on its way to it, and later writes have gone ahead. Nothing was done; try "
+                    + "again.",
+                _replica.LeaderAddress);
         }
     }
 
@@ -108,7 +116,10 @@ internal sealed class WriteQueue : IApplyObserver
     /// <summary>Takes note of an entry that came into the log.</summary>
     public void OnLogged(in Entry entry)
     {
-        if (entry.Kind == EntryKind.Normal && EntryReader.TryGetLastVersion(entry.Data.Span, out Core.Version version) && version > _lastVersion)
+        if (
+            entry.Kind == EntryKind.Normal
+            && EntryReader.TryGetLastVersion(entry.Data.Span, out Core.Version version)
+            && version > _lastVersion)
         {
             _lastVersion = version;
         }
@@ -145,7 +156,8 @@ internal sealed class WriteQueue : IApplyObserver
             // What was committed before cannot be applied here, so what comes now could not be answered. It waits for another leader.
             _hold |= _replica.Machine.IsStopped;
 
-            // Without the clocks of a majority there is no telling what time it is, and a time to live would be counted from the wrong one. They are known a round trip after the first frames.
+            // Without the clocks of a majority there is no telling what time it is, and a time to live would be counted from the wrong one.
+            // They are known a round trip after the first frames.
             if (!_replica.Node.Clock.IsKnown)
             {
                 _hold = true;
@@ -196,7 +208,8 @@ internal sealed class WriteQueue : IApplyObserver
         return true;
     }
 
-    // Other nodes sent them to the leader of one term. In another term, or on a follower, they would come behind what their senders have sent elsewhere meanwhile.
+    // Other nodes sent them to the leader of one term. In another term, or on a follower, they would come behind what their senders have
+    // sent elsewhere meanwhile.
     private void RefuseStale()
     {
         OperationList kept = default;
@@ -215,7 +228,9 @@ internal sealed class WriteQueue : IApplyObserver
         _waiting = kept;
     }
 
-    private bool IsStale(Operation operation) => operation is RemoteWrite write && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
+    private bool IsStale(Operation operation) =>
+        operation is RemoteWrite write
+        && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
         && !_replica.Node.Options.Bugs.TakesForwardsOfAnyTerm;
 
     private void Refuse(Operation operation)
@@ -246,7 +261,9 @@ internal sealed class WriteQueue : IApplyObserver
         _replica.Worker.Fail(operation, error, message, leaderHint);
     }
 
-    /// <summary>An entry has been applied: its operations, if there are any here, have been given their results by <see cref="OnResult"/>.</summary>
+    /// <summary>
+    /// An entry has been applied: its operations, if there are any here, have been given their results by <see cref="OnResult"/>.
+    /// </summary>
     public void OnApplied(LogIndex index, Term term)
     {
         while (_pending.Count > 0 && _pending.Oldest.Index <= index)
@@ -312,11 +329,13 @@ internal sealed class WriteQueue : IApplyObserver
     }
 
     /// <summary>
-    /// Committed entries cannot be applied here, so what was proposed here ends without a result. What waits goes to another leader at once, instead of after what nobody waits for any more.
+    /// Committed entries cannot be applied here, so what was proposed here ends without a result. What waits goes to another leader at
+    /// once, instead of after what nobody waits for any more.
     /// </summary>
     public void OnStopped(List<Entry> committed)
     {
-        const string Message = "A part of the shard's state is damaged on the node that led it. The write was under way; it may or may not have been done.";
+        const string Message =
+            "A part of the shard's state is damaged on the node that led it. The write was under way; it may or may not have been done.";
         foreach (Entry entry in committed)
         {
             // What stands in the place of another entry was not done, and is tried again.
@@ -344,7 +363,9 @@ internal sealed class WriteQueue : IApplyObserver
         }
     }
 
-    /// <summary>A snapshot took the place of everything up to an index and a version: what was under way there may or may not be in it.</summary>
+    /// <summary>
+    /// A snapshot took the place of everything up to an index and a version: what was under way there may or may not be in it.
+    /// </summary>
     public void OnSnapshot(LogIndex index, Core.Version lastVersion)
     {
         _lastVersion = lastVersion > _lastVersion ? lastVersion : _lastVersion;
@@ -457,7 +478,12 @@ internal sealed class WriteQueue : IApplyObserver
     public bool TryPropose(EntryBuilder entry)
     {
         Core.Version version = NextVersion();
-        if (_hold || _replica.Machine.IsStopped || !_replica.Node.Clock.IsKnown || version > Core.Version.LastUsable || !_group.Propose(entry.ToArray(version)).IsAccepted)
+        if (
+            _hold
+            || _replica.Machine.IsStopped
+            || !_replica.Node.Clock.IsKnown
+            || version > Core.Version.LastUsable
+            || !_group.Propose(entry.ToArray(version)).IsAccepted)
         {
             return false;
         }
@@ -557,13 +583,19 @@ internal sealed class WriteQueue : IApplyObserver
         OperationList kept = default;
         while (_waiting.TakeFirst() is { } operation)
         {
-            if (!operation.Command.IsEmpty && (CommandKind)operation.Command.Span[0] is CommandKind.Delete or CommandKind.MultiDelete or CommandKind.DeleteExpired)
+            if (
+                !operation.Command.IsEmpty
+                && (CommandKind)operation.Command.Span[0] is CommandKind.Delete or CommandKind.MultiDelete or CommandKind.DeleteExpired)
             {
                 kept.Add(operation);
             }
             else
             {
-                Fail(operation, ErrorCode.DiskFull, "The disk of the shard's leader is full: writes are refused until there is room. Delete keys, shorten the history, or make the disk larger.");
+                Fail(
+                    operation,
+                    ErrorCode.DiskFull,
+                    "The disk of the shard's leader is full: writes are refused until there is room. Delete keys, shorten the history, or "
+                        + "make the disk larger.");
             }
         }
 
@@ -589,7 +621,12 @@ internal sealed class WriteQueue : IApplyObserver
         {
             if (operation.DeadlineMs <= nowMs)
             {
-                Fail(operation, ErrorCode.Unavailable, $"The shard had no leader that could take the write before the deadline. Nothing was done; try again.{(_replica.Machine.IsStopped ? " " + _replica.Problem : "")}", _replica.LeaderAddress);
+                Fail(
+                    operation,
+                    ErrorCode.Unavailable,
+                    $"The shard had no leader that could take the write before the deadline. Nothing was done; try "
+                        + $"again.{(_replica.Machine.IsStopped ? " " + _replica.Problem : "")}",
+                    _replica.LeaderAddress);
             }
             else
             {

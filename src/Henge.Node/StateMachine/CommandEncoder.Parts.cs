@@ -7,11 +7,17 @@ namespace Henge.Node.StateMachine;
 public static partial class CommandEncoder
 {
     /// <summary>
-    /// Writes bytes into a value from an offset on (a key that does not exist counts as empty; what lies between is filled with zeros; the expiry is kept). Without bytes
-    /// nothing is written. Result: <see cref="CommandResult.Number"/> is the new length; ValueTooLarge when it would be over <paramref name="limitBytes"/>.
+    /// Writes bytes into a value from an offset on (a key that does not exist counts as empty; what lies between is filled with zeros; the
+    /// expiry is kept). Without bytes nothing is written. Result: <see cref="CommandResult.Number"/> is the new length; ValueTooLarge when
+    /// it would be over <paramref name="limitBytes"/>.
     /// </summary>
     public static void SetRange(
-        IBufferWriter<byte> writer, ReadOnlySpan<byte> key, long offset, ReadOnlySpan<byte> bytes, int limitBytes, SessionStamp session = default)
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        long offset,
+        ReadOnlySpan<byte> bytes,
+        int limitBytes,
+        SessionStamp session = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(limitBytes);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
@@ -24,10 +30,17 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Sets one bit of a value, counted from the highest of the first byte (a key that does not exist counts as empty; the value grows by zeros; the expiry is kept).
-    /// Result: <see cref="CommandResult.Number"/> is the bit before; ValueTooLarge when the value would be over <paramref name="limitBytes"/>.
+    /// Sets one bit of a value, counted from the highest of the first byte (a key that does not exist counts as empty; the value grows by
+    /// zeros; the expiry is kept). Result: <see cref="CommandResult.Number"/> is the bit before; ValueTooLarge when the value would be over
+    /// <paramref name="limitBytes"/>.
     /// </summary>
-    public static void SetBit(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, long bitOffset, bool on, int limitBytes, SessionStamp session = default)
+    public static void SetBit(
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        long bitOffset,
+        bool on,
+        int limitBytes,
+        SessionStamp session = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(limitBytes);
         ArgumentOutOfRangeException.ThrowIfNegative(bitOffset);
@@ -39,11 +52,17 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Gives an entry, with its type and expiry, to another key of the same shard, in place of what is there; with <paramref name="ifAbsent"/> only when nothing is
-    /// (else ConditionFailed). With <paramref name="copy"/> the first key keeps its own. Result: <see cref="CommandResult.Found"/>: the first key existed.
+    /// Gives an entry, with its type and expiry, to another key of the same shard, in place of what is there; with
+    /// <paramref name="ifAbsent"/> only when nothing is (else ConditionFailed). With <paramref name="copy"/> the first key keeps its own.
+    /// Result: <see cref="CommandResult.Found"/>: the first key existed.
     /// </summary>
     public static void Move(
-        IBufferWriter<byte> writer, ReadOnlySpan<byte> key, ReadOnlySpan<byte> target, bool ifAbsent = false, bool copy = false, SessionStamp session = default)
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> target,
+        bool ifAbsent = false,
+        bool copy = false,
+        SessionStamp session = default)
     {
         int flags = (ifAbsent ? CommandView.AllAbsentFlag : 0) | (copy ? CommandView.CopyFlag : 0);
         var output = new Output(writer, CommandKind.Move, flags, session, (2 * Varint.MaxBytes) + key.Length + target.Length);

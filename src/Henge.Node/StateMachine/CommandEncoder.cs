@@ -5,14 +5,19 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Encodes commands, once, at the door: the same bytes go into the log, to the peers and into the state machine. Each method appends one command
-/// to a writer. Limits on keys and values are the caller's to check before (<see cref="CommandLimits"/>). Thread-safe; allocates nothing itself.
-/// The layout is in docs/formats.md, "Commands and entries".
+/// Encodes commands, once, at the door: the same bytes go into the log, to the peers and into the state machine. Each method appends one
+/// command to a writer. Limits on keys and values are the caller's to check before (<see cref="CommandLimits"/>). Thread-safe; allocates
+/// nothing itself. The layout is in docs/formats.md, "Commands and entries".
 /// </summary>
 public static partial class CommandEncoder
 {
     /// <summary>Writes one key. Result: <see cref="CommandResult.Version"/>, and the value before when it was asked for.</summary>
-    public static void Put(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, in PutOptions options = default, SessionStamp session = default)
+    public static void Put(
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> value,
+        in PutOptions options = default,
+        SessionStamp session = default)
     {
         CheckExpiry(options.Expiry);
         if (options.KeepExpiry && options.Expiry.Mode != ExpiryMode.Never)
@@ -39,12 +44,19 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Deletes one key; with <paramref name="ifVersion"/> only when it is at that version. Result: <see cref="CommandResult.Found"/>, and the value
-    /// before when it was asked for.
+    /// Deletes one key; with <paramref name="ifVersion"/> only when it is at that version. Result: <see cref="CommandResult.Found"/>, and
+    /// the value before when it was asked for.
     /// </summary>
-    public static void Delete(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, Core.Version? ifVersion = null, bool returnPrevious = false, SessionStamp session = default)
+    public static void Delete(
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        Core.Version? ifVersion = null,
+        bool returnPrevious = false,
+        SessionStamp session = default)
     {
-        int flags = (returnPrevious ? CommandView.ReturnPreviousFlag : 0) | ((ifVersion is null ? 0 : (int)PutCondition.IfVersion) << CommandView.ConditionShift);
+        int flags =
+            (returnPrevious ? CommandView.ReturnPreviousFlag : 0)
+            | ((ifVersion is null ? 0 : (int)PutCondition.IfVersion) << CommandView.ConditionShift);
         var output = new Output(writer, CommandKind.Delete, flags, session, (2 * Varint.MaxBytes) + key.Length);
         if (ifVersion is { } version)
         {
@@ -56,10 +68,15 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Deletes one key on a condition on its value (<see cref="PutCondition.IfValue"/> and what follows it). Result: <see cref="CommandResult.Found"/>: it was deleted;
-    /// ConditionFailed when the condition did not hold.
+    /// Deletes one key on a condition on its value (<see cref="PutCondition.IfValue"/> and what follows it). Result:
+    /// <see cref="CommandResult.Found"/>: it was deleted; ConditionFailed when the condition did not hold.
     /// </summary>
-    public static void DeleteIf(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, PutCondition condition, ReadOnlySpan<byte> comparand, SessionStamp session = default)
+    public static void DeleteIf(
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        PutCondition condition,
+        ReadOnlySpan<byte> comparand,
+        SessionStamp session = default)
     {
         if (condition < PutCondition.IfValue)
         {
@@ -83,8 +100,8 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Adds to an integer in decimal text (a key that does not exist counts as 0; the expiry is kept). Result: <see cref="CommandResult.Number"/> is the new value;
-    /// WrongType when the value is not an integer of 64 bits, or the sum would not be.
+    /// Adds to an integer in decimal text (a key that does not exist counts as 0; the expiry is kept). Result:
+    /// <see cref="CommandResult.Number"/> is the new value; WrongType when the value is not an integer of 64 bits, or the sum would not be.
     /// </summary>
     public static void Increment(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, long difference, SessionStamp session = default)
     {
@@ -95,10 +112,14 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Adds to a number in decimal text (a key that does not exist counts as 0; the expiry is kept). <paramref name="difference"/> is the text of a number.
-    /// Result: the new value as payload; WrongType when one of both is not a finite number.
+    /// Adds to a number in decimal text (a key that does not exist counts as 0; the expiry is kept). <paramref name="difference"/> is the
+    /// text of a number. Result: the new value as payload; WrongType when one of both is not a finite number.
     /// </summary>
-    public static void IncrementFloat(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, ReadOnlySpan<byte> difference, SessionStamp session = default)
+    public static void IncrementFloat(
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> difference,
+        SessionStamp session = default)
     {
         if (!NumberText.TryCheckFloat(difference))
         {
@@ -112,10 +133,16 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Adds bytes at the end of a value (a key that does not exist counts as empty; the expiry is kept). Result: <see cref="CommandResult.Number"/> is the new length;
-    /// TooLarge when it would be over <paramref name="limitBytes"/>, the limit of the node that encodes.
+    /// Adds bytes at the end of a value (a key that does not exist counts as empty; the expiry is kept). Result:
+    /// <see cref="CommandResult.Number"/> is the new length; TooLarge when it would be over <paramref name="limitBytes"/>, the limit of the
+    /// node that encodes.
     /// </summary>
-    public static void Append(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, ReadOnlySpan<byte> tail, int limitBytes, SessionStamp session = default)
+    public static void Append(
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> tail,
+        int limitBytes,
+        SessionStamp session = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(limitBytes);
         var output = new Output(writer, CommandKind.Append, 0, session, (3 * Varint.MaxBytes) + key.Length + tail.Length);
@@ -126,14 +153,23 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Sets the expiry of a key that exists, or takes it away (<see cref="Expiry.Never"/>). Result: <see cref="CommandResult.Found"/>; <see cref="CommandResult.Number"/>
-    /// is 1 when the expiry was changed; with <paramref name="returnValue"/> the entry before as payload. ConditionFailed when the condition did not hold.
+    /// Sets the expiry of a key that exists, or takes it away (<see cref="Expiry.Never"/>). Result: <see cref="CommandResult.Found"/>;
+    /// <see cref="CommandResult.Number"/> is 1 when the expiry was changed; with <paramref name="returnValue"/> the entry before as
+    /// payload. ConditionFailed when the condition did not hold.
     /// </summary>
     public static void SetExpiry(
-        IBufferWriter<byte> writer, ReadOnlySpan<byte> key, Expiry expiry, ExpiryCondition condition = ExpiryCondition.None, bool returnValue = false, SessionStamp session = default)
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<byte> key,
+        Expiry expiry,
+        ExpiryCondition condition = ExpiryCondition.None,
+        bool returnValue = false,
+        SessionStamp session = default)
     {
         CheckExpiry(expiry);
-        int flags = ((int)expiry.Mode << CommandView.ExpiryShift) | ((int)condition << CommandView.ConditionShift) | (returnValue ? CommandView.ReturnPreviousFlag : 0);
+        int flags =
+            ((int)expiry.Mode << CommandView.ExpiryShift)
+            | ((int)condition << CommandView.ConditionShift)
+            | (returnValue ? CommandView.ReturnPreviousFlag : 0);
         var output = new Output(writer, CommandKind.SetExpiry, flags, session, (2 * Varint.MaxBytes) + key.Length);
         output.Expiry(expiry);
         output.Bytes(key);
@@ -141,11 +177,15 @@ public static partial class CommandEncoder
     }
 
     /// <summary>
-    /// Writes several keys of one shard at one version; with <paramref name="ifAllAbsent"/> only when none of them exists (else ConditionFailed).
-    /// A key that comes twice gets the later value. Result: <see cref="CommandResult.Number"/> is how many pairs were written.
+    /// Writes several keys of one shard at one version; with <paramref name="ifAllAbsent"/> only when none of them exists (else
+    /// ConditionFailed). A key that comes twice gets the later value. Result: <see cref="CommandResult.Number"/> is how many pairs were
+    /// written.
     /// </summary>
     public static void MultiPut(
-        IBufferWriter<byte> writer, ReadOnlySpan<KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>> pairs, bool ifAllAbsent = false, SessionStamp session = default)
+        IBufferWriter<byte> writer,
+        ReadOnlySpan<KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>> pairs,
+        bool ifAllAbsent = false,
+        SessionStamp session = default)
     {
         CheckParts(pairs.Length);
         long size = Varint.MaxBytes;
@@ -185,7 +225,10 @@ public static partial class CommandEncoder
         output.Done(writer);
     }
 
-    /// <summary>The node's own: takes a due entry out of the expiry index and, when <paramref name="seen"/> is still what ends there, deletes the key.</summary>
+    /// <summary>
+    /// The node's own: takes a due entry out of the expiry index and, when <paramref name="seen"/> is still what ends there, deletes the
+    /// key.
+    /// </summary>
     internal static void DeleteExpired(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, long indexedAtMs, Core.Version seen)
     {
         var output = new Output(writer, CommandKind.DeleteExpired, 0, default, (3 * Varint.MaxBytes) + key.Length);
@@ -195,12 +238,17 @@ public static partial class CommandEncoder
         output.Done(writer);
     }
 
-    /// <summary>The shard that all keys of an encoded command lie on. Throws CrossShard when there are several, InvalidArgument when it is not well formed.</summary>
+    /// <summary>
+    /// The shard that all keys of an encoded command lie on. Throws CrossShard when there are several, InvalidArgument when it is not well
+    /// formed.
+    /// </summary>
     public static ShardId ShardOf(ReadOnlySpan<byte> command, ShardMap shards)
     {
         if (!CommandView.TryRead(command, out CommandView view))
         {
-            throw new HengeException(ErrorCode.InvalidArgument, "The command is not well formed: it was encoded by something else, or damaged on the way.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                "The command is not well formed: it was encoded by something else, or damaged on the way.");
         }
 
         ShardId shard = shards.ShardOf(view.Key);
@@ -211,7 +259,8 @@ public static partial class CommandEncoder
             {
                 throw new HengeException(
                     ErrorCode.CrossShard,
-                    "The keys of one transaction must lie on one shard, and these do not. Give them a common part in braces, as in {user:1}:name and {user:1}:mail: only that part decides the shard.");
+                    "The keys of one transaction must lie on one shard, and these do not. Give them a common part in braces, as in "
+                        + "{user:1}:name and {user:1}:mail: only that part decides the shard.");
             }
         }
 
@@ -222,15 +271,22 @@ public static partial class CommandEncoder
     {
         if (expiry.Mode > ExpiryMode.At || (expiry.Mode == ExpiryMode.Never ? expiry.Milliseconds != 0 : expiry.Milliseconds <= 0))
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"A time to live must be more than 0 milliseconds, not {expiry.Milliseconds}.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"A time to live must be more than 0 milliseconds, not {expiry.Milliseconds}.");
         }
     }
 
     private static void CheckComparand(PutCondition condition, ReadOnlySpan<byte> comparand)
     {
-        if (condition is PutCondition.IfDigest or PutCondition.IfNotDigest ? comparand.Length != ValueDigest.Bytes : condition < PutCondition.IfValue && !comparand.IsEmpty)
+        if (
+            condition is PutCondition.IfDigest or PutCondition.IfNotDigest
+                ? comparand.Length != ValueDigest.Bytes
+                : condition < PutCondition.IfValue && !comparand.IsEmpty)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"A condition of the kind {condition} does not compare {comparand.Length} bytes.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"A condition of the kind {condition} does not compare {comparand.Length} bytes.");
         }
     }
 
@@ -238,7 +294,9 @@ public static partial class CommandEncoder
     {
         if (count is 0 or > CommandLimits.MaxParts)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"A command of several keys has 1 to {CommandLimits.MaxParts} of them, not {count}.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"A command of several keys has 1 to {CommandLimits.MaxParts} of them, not {count}.");
         }
     }
 

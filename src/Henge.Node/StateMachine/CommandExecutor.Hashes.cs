@@ -5,7 +5,10 @@ using Henge.Storage;
 
 namespace Henge.Node.StateMachine;
 
-/// <summary>Commands on hashes. A hash is one entry: each command writes it anew as a whole, so its size is bounded as that of a value is (decision 0148).</summary>
+/// <summary>
+/// Commands on hashes. A hash is one entry: each command writes it anew as a whole, so its size is bounded as that of a value is (decision
+/// 0148).
+/// </summary>
 internal sealed partial class CommandExecutor
 {
     private readonly HashEditor _hash = new();
@@ -61,7 +64,10 @@ internal sealed partial class CommandExecutor
         }
 
         long value = 0;
-        if (current.Exists && HashReader.TryGet(current.Value, command.Field, out ReadOnlySpan<byte> before) && !NumberText.TryReadInteger(before, out value))
+        if (
+            current.Exists
+            && HashReader.TryGet(current.Value, command.Field, out ReadOnlySpan<byte> before)
+            && !NumberText.TryReadInteger(before, out value))
         {
             return Failed(version, CommandProblem.HashValueNotAnInteger);
         }
@@ -104,7 +110,11 @@ internal sealed partial class CommandExecutor
         return result;
     }
 
-    private void SetOne(scoped ReadOnlySpan<byte> field, scoped ReadOnlySpan<byte> value, scoped in CurrentEntry current, Core.Version version)
+    private void SetOne(
+        scoped ReadOnlySpan<byte> field,
+        scoped ReadOnlySpan<byte> value,
+        scoped in CurrentEntry current,
+        Core.Version version)
     {
         _pair.ResetWrittenCount();
         _pair.WriteBytes(field);

@@ -7,8 +7,8 @@ using Henge.Storage;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Does what commands say: reads through <see cref="PendingWrites"/>, writes into it, and says what it came to. A function of the command, its version and the state:
-/// no clock, no randomness, no setting of a node. Not thread-safe.
+/// Does what commands say: reads through <see cref="PendingWrites"/>, writes into it, and says what it came to. A function of the command,
+/// its version and the state: no clock, no randomness, no setting of a node. Not thread-safe.
 /// </summary>
 internal sealed partial class CommandExecutor(PendingWrites writes)
 {
@@ -55,7 +55,8 @@ internal sealed partial class CommandExecutor(PendingWrites writes)
         _ => Failed(version, CommandProblem.UnknownCommand),
     };
 
-    private static CommandResult Failed(Core.Version version, CommandProblem problem) => new(CommandStatus.Failed, version, Problem: problem);
+    private static CommandResult Failed(Core.Version version, CommandProblem problem) =>
+        new(CommandStatus.Failed, version, Problem: problem);
 
     private CommandResult Put(in CommandView command, Core.Version version, ArrayBufferWriter<byte> payload)
     {

@@ -1,6 +1,8 @@
 namespace Henge.Node.StateMachine;
 
-/// <summary>What a command does. The numbers are in the log and on the wire: never change one (docs/formats.md, "Commands and entries").</summary>
+/// <summary>
+/// What a command does. The numbers are in the log and on the wire: never change one (docs/formats.md, "Commands and entries").
+/// </summary>
 public enum CommandKind : byte
 {
     /// <summary>Write one key, maybe on a condition.</summary>
@@ -138,7 +140,8 @@ public readonly record struct Expiry(ExpiryMode Mode, long Milliseconds)
 }
 
 /// <summary>
-/// What a client knows of a request in a session. It tells a session that has ended apart from one that begins (docs/decisions/0134). The numbers are in the log and on the wire.
+/// What a client knows of a request in a session. It tells a session that has ended apart from one that begins (docs/decisions/0134). The
+/// numbers are in the log and on the wire.
 /// </summary>
 [Flags]
 public enum SessionFlags : byte
@@ -152,8 +155,8 @@ public enum SessionFlags : byte
 }
 
 /// <summary>
-/// Who sent a command, so that a retry takes effect at most once: a client's number, which it chose at random, and its number of the request,
-/// which it raises with each new one.
+/// Who sent a command, so that a retry takes effect at most once: a client's number, which it chose at random, and its number of the
+/// request, which it raises with each new one.
 /// </summary>
 /// <param name="ClientId">The client; 0: no session.</param>
 /// <param name="Sequence">The request, from 1 to <see cref="MaxSequence"/>.</param>
@@ -194,6 +197,8 @@ public readonly record struct PutOptions
     /// <summary>What the value is. A hash must be well formed (<see cref="HashReader.IsWellFormed"/>).</summary>
     public Henge.Storage.DataType Type { get; init; }
 
-    /// <summary>The result carries the value before, also when the condition failed. A value that is not plain bytes is refused then (WrongKind).</summary>
+    /// <summary>
+    /// The result carries the value before, also when the condition failed. A value that is not plain bytes is refused then (WrongKind).
+    /// </summary>
     public bool ReturnPrevious { get; init; }
 }

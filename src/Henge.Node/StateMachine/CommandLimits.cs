@@ -15,7 +15,9 @@ public static class CommandLimits
     /// <summary>Most compares, and most commands in a branch, of one transaction; most keys in a multi-key command.</summary>
     public const int MaxParts = 65_536;
 
-    /// <summary>Largest result of one command, in bytes; a transaction that would give more has no effect and fails with TooLarge.</summary>
+    /// <summary>
+    /// Largest result of one command, in bytes; a transaction that would give more has no effect and fails with TooLarge.
+    /// </summary>
     public const int MaxResultBytes = 16 * 1024 * 1024;
 
     /// <summary>Checks a key against a node's limit.</summary>
@@ -53,18 +55,23 @@ public static class CommandLimits
         if (command.Length > limits.CommandBytes)
         {
             throw new HengeException(
-                ErrorCode.TooLarge, $"The command has {command.Length} bytes; the limit is {limits.CommandBytes}. Split it, or raise the node's limit for commands.");
+                ErrorCode.TooLarge,
+                $"The command has {command.Length} bytes; the limit is {limits.CommandBytes}. Split it, or raise the node's limit for "
+                    + $"commands.");
         }
 
         if (!CommandView.TryRead(command, out CommandView view))
         {
-            throw new HengeException(ErrorCode.InvalidArgument, "The command is not well formed: it was encoded by something else, or damaged on the way.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                "The command is not well formed: it was encoded by something else, or damaged on the way.");
         }
 
         if (view.Kind == CommandKind.Txn && view.Parts > limits.TxnOperations)
         {
             throw new HengeException(
-                ErrorCode.TooLarge, $"The transaction has {view.Parts} operations; the limit is {limits.TxnOperations}. Split it, or raise the node's limit.");
+                ErrorCode.TooLarge,
+                $"The transaction has {view.Parts} operations; the limit is {limits.TxnOperations}. Split it, or raise the node's limit.");
         }
 
         CommandPieces pieces = view.Pieces();

@@ -3,7 +3,8 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Walks the keys that a (checked) command touches, with the values that it would write: its own, those of its comparisons, and those of the commands in both branches.
+/// Walks the keys that a (checked) command touches, with the values that it would write: its own, those of its comparisons, and those of
+/// the commands in both branches.
 /// </summary>
 internal ref struct CommandPieces
 {

@@ -68,15 +68,17 @@ internal ref struct CommandView
     /// <summary>Commands with several keys or parts: where they begin.</summary>
     internal ReadOnlySpan<byte> Body { get; private set; }
 
-    /// <summary>Milliseconds of the expiry; for <see cref="CommandKind.DeleteExpired"/> the moment under which the index has the key.</summary>
+    /// <summary>
+    /// Milliseconds of the expiry; for <see cref="CommandKind.DeleteExpired"/> the moment under which the index has the key.
+    /// </summary>
     public long ExpiryMs { get; private set; }
 
     /// <summary>A plain put needs no look at what is there.</summary>
     public readonly bool IsPlainPut => Kind == CommandKind.Put && (_flags & ~SessionFlag) == 0;
 
     /// <summary>
-    /// True for commands that builds which know entries of format 2 only cannot do: an entry that holds one says so, and they refuse it as a whole rather than go
-    /// another way than the rest (docs/formats.md, "Commands and entries"). The command must be well formed.
+    /// True for commands that builds which know entries of format 2 only cannot do: an entry that holds one says so, and they refuse it as
+    /// a whole rather than go another way than the rest (docs/formats.md, "Commands and entries"). The command must be well formed.
     /// </summary>
     public static bool NeedsFormat3(ReadOnlySpan<byte> command) => command.Length >= 2 && (CommandKind)command[0] switch
     {
@@ -112,7 +114,13 @@ internal ref struct CommandView
         var reader = new SpanReader(command[2..]);
         if ((_flags & SessionFlag) != 0)
         {
-            if (nested || Kind == CommandKind.DeleteExpired || !reader.TryReadUInt64(out ulong client) || !reader.TryReadUInt64(out ulong sequence) || client == 0 || (sequence & SessionStamp.MaxSequence) == 0)
+            if (
+                nested
+                || Kind == CommandKind.DeleteExpired
+                || !reader.TryReadUInt64(out ulong client)
+                || !reader.TryReadUInt64(out ulong sequence)
+                || client == 0
+                || (sequence & SessionStamp.MaxSequence) == 0)
             {
                 return false;
             }
@@ -132,7 +140,9 @@ internal ref struct CommandView
             CommandKind.Put or CommandKind.PutHash => mode <= (int)ExpiryMode.At && !(KeepExpiry && mode != 0),
             CommandKind.Delete => mode == 0 && !KeepExpiry && condition is <= (int)PutCondition.IfVersion or >= (int)PutCondition.IfValue,
             CommandKind.SetExpiry => mode <= (int)ExpiryMode.At && !KeepExpiry && condition <= (int)ExpiryCondition.IfEarlier,
-            CommandKind.MultiPut or CommandKind.HashSet or CommandKind.SetBit or CommandKind.Txn => (_flags & ~(SessionFlag | AllAbsentFlag)) == 0,
+            CommandKind.MultiPut or CommandKind.HashSet or CommandKind.SetBit or CommandKind.Txn => (
+                _flags & ~(SessionFlag | AllAbsentFlag)
+            ) == 0,
             CommandKind.Move => (_flags & ~(SessionFlag | AllAbsentFlag | CopyFlag)) == 0,
             _ => (_flags & ~SessionFlag) == 0,
         };
@@ -145,7 +155,11 @@ internal ref struct CommandView
             case CommandKind.Put:
                 return TryReadCondition(ref reader) && TryReadExpiry(ref reader) && TryReadKey(ref reader) && TryReadValue(ref reader);
             case CommandKind.PutHash:
-                return TryReadCondition(ref reader) && TryReadExpiry(ref reader) && TryReadKey(ref reader) && TryReadValue(ref reader) && HashReader.IsWellFormed(Value);
+                return TryReadCondition(ref reader)
+                    && TryReadExpiry(ref reader)
+                    && TryReadKey(ref reader)
+                    && TryReadValue(ref reader)
+                    && HashReader.IsWellFormed(Value);
             case CommandKind.Delete:
                 return TryReadCondition(ref reader) && TryReadKey(ref reader);
             case CommandKind.Get:
@@ -166,7 +180,10 @@ internal ref struct CommandView
             case CommandKind.Txn:
                 return !nested && TryReadTxn(ref reader);
             case CommandKind.HashSet:
-                return TryReadLimit(ref reader) && TryReadKey(ref reader) && TryReadFields(ref reader, withValues: true) && (Parts == 1 || !IfAllAbsent);
+                return TryReadLimit(ref reader)
+                    && TryReadKey(ref reader)
+                    && TryReadFields(ref reader, withValues: true)
+                    && (Parts == 1 || !IfAllAbsent);
             case CommandKind.HashDelete:
                 return TryReadKey(ref reader) && TryReadFields(ref reader, withValues: false);
             case CommandKind.HashIncrement:
@@ -263,7 +280,8 @@ internal ref struct CommandView
         return read;
     }
 
-    private static bool TryReadVersion(scoped ref SpanReader reader, out ulong version) => reader.TryReadVarint(out version) && version <= Core.Version.MaxValue;
+    private static bool TryReadVersion(scoped ref SpanReader reader, out ulong version) =>
+        reader.TryReadVarint(out version) && version <= Core.Version.MaxValue;
 
     private bool TryReadExpiry(scoped ref SpanReader reader)
     {
@@ -375,8 +393,12 @@ internal ref struct TxnCompare
     public static bool TryRead(scoped ref SpanReader reader, out TxnCompare compare)
     {
         compare = default;
-        if (!reader.TryReadByte(out byte target) || !reader.TryReadByte(out byte relation) || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
-            || target > (byte)CompareTarget.Existence || relation > (byte)CompareRelation.Greater)
+        if (
+            !reader.TryReadByte(out byte target)
+            || !reader.TryReadByte(out byte relation)
+            || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
+            || target > (byte)CompareTarget.Existence
+            || relation > (byte)CompareRelation.Greater)
         {
             return false;
         }
@@ -391,7 +413,8 @@ internal ref struct TxnCompare
             return read;
         }
 
-        bool numbered = reader.TryReadVarint(out ulong number) && number <= (compare.Target == CompareTarget.Existence ? 1 : Core.Version.MaxValue);
+        bool numbered =
+            reader.TryReadVarint(out ulong number) && number <= (compare.Target == CompareTarget.Existence ? 1 : Core.Version.MaxValue);
         compare.Number = number;
         return numbered;
     }

@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Makes the payload of one Raft entry from what waited: <c>format u8 | base version u64 LE | count u32 LE | (length varint | command)*</c>.
-/// Command i has the version base + i. Reusable; not thread-safe; allocates only while it grows.
+/// Makes the payload of one Raft entry from what waited: <c>format u8 | base version u64 LE | count u32 LE | (length varint |
+/// command)*</c>. Command i has the version base + i. Reusable; not thread-safe; allocates only while it grows.
 /// </summary>
 internal sealed class EntryBuilder
 {
@@ -48,8 +48,8 @@ internal sealed class EntryBuilder
     }
 
     /// <summary>
-    /// The payload, with the version of its first command (the proposer's <c>max(clock, last version in its log + 1)</c>). Without commands it is an advance, which
-    /// only closes history up to the version. Valid until the next change.
+    /// The payload, with the version of its first command (the proposer's <c>max(clock, last version in its log + 1)</c>). Without commands
+    /// it is an advance, which only closes history up to the version. Valid until the next change.
     /// </summary>
     public ReadOnlyMemory<byte> Finish(Core.Version baseVersion)
     {
@@ -139,7 +139,8 @@ internal ref struct EntryReader
     }
 
     /// <summary>
-    /// True for an entry whose versions there cannot be: builds before decision 0133 could commit one when a clock stood at the end of the range of versions, and no replica could apply it. It counts as empty.
+    /// True for an entry whose versions there cannot be: builds before decision 0133 could commit one when a clock stood at the end of the
+    /// range of versions, and no replica could apply it. It counts as empty.
     /// </summary>
     public static bool IsBeyondRange(ReadOnlySpan<byte> payload) =>
         payload.Length >= EntryBuilder.HeaderBytes && payload[0] is >= EntryBuilder.OldestFormat and <= EntryBuilder.Format

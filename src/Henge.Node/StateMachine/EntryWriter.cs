@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// As <see cref="EntryBuilder"/>, for commands whose bytes are known beforehand: writes them once, into the memory that the log keeps. Count with
-/// <see cref="BytesOf"/>, add as many, and finish. Not thread-safe.
+/// As <see cref="EntryBuilder"/>, for commands whose bytes are known beforehand: writes them once, into the memory that the log keeps.
+/// Count with <see cref="BytesOf"/>, add as many, and finish. Not thread-safe.
 /// </summary>
 /// <param name="commandBytes">The sum of <see cref="BytesOf"/> over all commands.</param>
 internal ref struct EntryWriter(int commandBytes)

@@ -6,13 +6,13 @@ using Henge.Storage;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Finds keys whose time has come. Each value that ends has a record <c>tag | check time u64 BE | key → version</c> among the shard's own; records are in the replicated
-/// state, so every replica has the same. Not thread-safe; for the worker.
+/// Finds keys whose time has come. Each value that ends has a record <c>tag | check time u64 BE | key → version</c> among the shard's own;
+/// records are in the replicated state, so every replica has the same. Not thread-safe; for the worker.
 /// </summary>
 /// <remarks>
-/// A put does not look at what it replaces, so records of replaced values stay until their time. To bound them where a key with a long time to live is written again and
-/// again, check times are rounded down to about 1/64 of the time to live: such a key has at most about 128 records. A check that comes too early
-/// because of this writes an exact record (decision 0072).
+/// A put does not look at what it replaces, so records of replaced values stay until their time. To bound them where a key with a long time
+/// to live is written again and again, check times are rounded down to about 1/64 of the time to live: such a key has at most about 128
+/// records. A check that comes too early because of this writes an exact record (decision 0072).
 /// </remarks>
 internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
 {
@@ -52,8 +52,8 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
     }
 
     /// <summary>
-    /// Adds commands for up to <paramref name="max"/> due records to an entry, and returns how many there were. What it gives is due until the commands
-    /// are applied: ask again only after they were, or were lost.
+    /// Adds commands for up to <paramref name="max"/> due records to an entry, and returns how many there were. What it gives is due until
+    /// the commands are applied: ask again only after they were, or were lost.
     /// </summary>
     public int Collect(long nowMs, Core.Version floor, int max, EntryBuilder entry)
     {
@@ -82,7 +82,13 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
             _command.ResetWrittenCount();
 
             // Only where the check comes later than history is long can the value have been collected already.
-            CommandEncoder.DeleteExpired(_command, key, checkAtMs, IsNewest(engine, SystemKeys.UserKeyspace(shard), key, indexed, checkAtMs <= floor.Milliseconds) ? indexed : Core.Version.Zero);
+            CommandEncoder.DeleteExpired(
+                _command,
+                key,
+                checkAtMs,
+                IsNewest(engine, SystemKeys.UserKeyspace(shard), key, indexed, checkAtMs <= floor.Milliseconds)
+                    ? indexed
+                    : Core.Version.Zero);
             entry.Add(_command.WrittenSpan);
         }
 
@@ -96,8 +102,8 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
             : throw new HengeException(ErrorCode.Corruption, "A record of the expiry index is not well formed.");
 
     /// <summary>
-    /// True when the newest entry of a key is the value of a version. With <paramref name="orCollected"/> also when there is no entry, or only a tombstone that took the value's place: the
-    /// engine forgets values whose time had passed at its history floor.
+    /// True when the newest entry of a key is the value of a version. With <paramref name="orCollected"/> also when there is no entry, or
+    /// only a tombstone that took the value's place: the engine forgets values whose time had passed at its history floor.
     /// </summary>
     public static bool IsNewest(IStorageEngine engine, uint keyspace, ReadOnlySpan<byte> key, Core.Version dataVersion, bool orCollected)
     {

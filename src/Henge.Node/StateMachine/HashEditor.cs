@@ -5,8 +5,8 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Makes a stored hash from another one and what a command changes in it, in time proportional to both: the command's fields stand in a table, and the stored ones pass
-/// by once. Reusable; not thread-safe.
+/// Makes a stored hash from another one and what a command changes in it, in time proportional to both: the command's fields stand in a
+/// table, and the stored ones pass by once. Reusable; not thread-safe.
 /// </summary>
 internal sealed class HashEditor
 {
@@ -23,8 +23,8 @@ internal sealed class HashEditor
     public int Count { get; private set; }
 
     /// <summary>
-    /// Sets fields: <paramref name="pairs"/> holds fields and values, <paramref name="count"/> of them. Returns how many fields are new. The seed keeps the cost of
-    /// lookups from being chosen by whoever chooses the fields.
+    /// Sets fields: <paramref name="pairs"/> holds fields and values, <paramref name="count"/> of them. Returns how many fields are new.
+    /// The seed keeps the cost of lookups from being chosen by whoever chooses the fields.
     /// </summary>
     public int Set(ReadOnlySpan<byte> hash, ReadOnlySpan<byte> pairs, int count, ulong seed)
     {
@@ -155,8 +155,12 @@ internal sealed class HashEditor
     // The slot of a field, or the free one where it belongs.
     private int SlotOf(ReadOnlySpan<byte> source, ReadOnlySpan<byte> field)
     {
-        int mask = _slots.Length - 1, slot = (int)(XxHash64.HashToUInt64(field, unchecked((long)_seed)) & (uint)mask);
-        while (_slots[slot] is var change && change != 0 && !source.Slice(_changes[change - 1].At, _changes[change - 1].Length).SequenceEqual(field))
+        int mask = _slots.Length - 1,
+            slot = (int)(XxHash64.HashToUInt64(field, unchecked((long)_seed)) & (uint)mask);
+        while (
+            _slots[slot] is var change
+            && change != 0
+            && !source.Slice(_changes[change - 1].At, _changes[change - 1].Length).SequenceEqual(field))
         {
             slot = (slot + 1) & mask;
         }

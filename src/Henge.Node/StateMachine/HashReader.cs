@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Walks the fields of a hash as it is stored: <c>count varint | (field length varint | field | value length varint | value)*</c>, in the order in which the fields
-/// were set first. Never reads outside of it; bytes that make no sense end the walk with <see cref="Damaged"/>.
+/// Walks the fields of a hash as it is stored: <c>count varint | (field length varint | field | value length varint | value)*</c>, in the
+/// order in which the fields were set first. Never reads outside of it; bytes that make no sense end the walk with <see cref="Damaged"/>.
 /// </summary>
 public ref struct HashReader
 {
@@ -67,7 +67,10 @@ public ref struct HashReader
         return false;
     }
 
-    /// <summary>True for bytes that a hash may be stored as: all of them make sense, there is a field, and none comes twice. For hashes that come from outside.</summary>
+    /// <summary>
+    /// True for bytes that a hash may be stored as: all of them make sense, there is a field, and none comes twice. For hashes that come
+    /// from outside.
+    /// </summary>
     public static bool IsWellFormed(ReadOnlySpan<byte> hash)
     {
         var fields = new HashSet<byte[]>(ByteComparer.Instance);

@@ -6,7 +6,8 @@ namespace Henge.Node.StateMachine;
 internal interface IApplyObserver
 {
     /// <summary>
-    /// One command's result, while its entry is being applied. It may be told to anybody only after the batch has been committed to the engine.
+    /// One command's result, while its entry is being applied. It may be told to anybody only after the batch has been committed to the
+    /// engine.
     /// </summary>
     /// <param name="index">The entry.</param>
     /// <param name="command">Which command of the entry, from 0.</param>

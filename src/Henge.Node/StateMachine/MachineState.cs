@@ -10,9 +10,14 @@ internal enum MachineState : byte
     Ready,
     /// <summary>A snapshot is being installed.</summary>
     Installing,
-    /// <summary>Installing a snapshot was interrupted: the replica has nothing that it may serve or apply to until another one is installed.</summary>
+    /// <summary>
+    /// Installing a snapshot was interrupted: the replica has nothing that it may serve or apply to until another one is installed.
+    /// </summary>
     NeedsSnapshot,
-    /// <summary>The shard's own records are damaged on the disk: nothing of it is served or applied until a snapshot is installed. Which entry it was at is known all the same.</summary>
+    /// <summary>
+    /// The shard's own records are damaged on the disk: nothing of it is served or applied until a snapshot is installed. Which entry it
+    /// was at is known all the same.
+    /// </summary>
     Unreadable,
 }
 

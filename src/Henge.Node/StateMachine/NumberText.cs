@@ -5,8 +5,8 @@ using System.Text;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Numbers in decimal text, as increments read and write them. Strict, as Redis is: no spaces, no plus sign, no leading zeros in integers. Pure functions,
-/// the same on every machine.
+/// Numbers in decimal text, as increments read and write them. Strict, as Redis is: no spaces, no plus sign, no leading zeros in integers.
+/// Pure functions, the same on every machine.
 /// </summary>
 internal static class NumberText
 {
@@ -31,8 +31,8 @@ internal static class NumberText
     public static bool TryCheckFloat(ReadOnlySpan<byte> text) => TryReadFloat(text, out _);
 
     /// <summary>
-    /// The sum of two numbers in text, written into a buffer of <see cref="MaxBytes"/>. Exact where 28 digits are enough, else in double precision. 0 when one is not a
-    /// number; -1 when the sum is not finite.
+    /// The sum of two numbers in text, written into a buffer of <see cref="MaxBytes"/>. Exact where 28 digits are enough, else in double
+    /// precision. 0 when one is not a number; -1 when the sum is not finite.
     /// </summary>
     public static int Add(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, Span<byte> destination)
     {
@@ -63,7 +63,11 @@ internal static class NumberText
         // As long as the longest sum that Add writes: 309 digits and a sign.
         value = 0;
         return text.Length is > 0 and <= MaxBytes
-            && double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value)
+            && double.TryParse(
+                text,
+                NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent,
+                CultureInfo.InvariantCulture,
+                out value)
             && double.IsFinite(value);
     }
 
@@ -71,7 +75,12 @@ internal static class NumberText
     {
         // Decimal rounds what has more than 28 digits, or a small exponent, without a word: leave those to double.
         value = 0;
-        return text.Length <= 28 && decimal.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
+        return text.Length <= 28
+            && decimal.TryParse(
+                text,
+                NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
+                CultureInfo.InvariantCulture,
+                out value);
     }
 
     // Writes 1.5E+20 as 150000000000000000000, and 1.5E-07 as 0.00000015.

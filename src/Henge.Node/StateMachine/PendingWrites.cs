@@ -24,7 +24,16 @@ internal ref struct CurrentEntry
         new() { Exists = true, Version = version, ExpiresAtMs = expiresAtMs, Value = value, Type = type };
 
     public static CurrentEntry From(PinnedValue pin) =>
-        new() { Exists = true, Version = pin.Version, ExpiresAtMs = pin.ExpiresAtMs, Value = pin.Span, Type = pin.Type, _pin = pin, _pinned = true };
+        new()
+        {
+            Exists = true,
+            Version = pin.Version,
+            ExpiresAtMs = pin.ExpiresAtMs,
+            Value = pin.Span,
+            Type = pin.Type,
+            _pin = pin,
+            _pinned = true,
+        };
 
     public void Dispose()
     {
@@ -37,8 +46,9 @@ internal ref struct CurrentEntry
 }
 
 /// <summary>
-/// The writes of the open batch, and the view through them onto the engine: a command sees what earlier commands of the same batch did. Commands of several parts
-/// stage their writes first, so that each key is written once at the command's version and an abandoned command leaves nothing. Not thread-safe.
+/// The writes of the open batch, and the view through them onto the engine: a command sees what earlier commands of the same batch did.
+/// Commands of several parts stage their writes first, so that each key is written once at the command's version and an abandoned command
+/// leaves nothing. Not thread-safe.
 /// </summary>
 internal sealed class PendingWrites
 {
@@ -82,7 +92,12 @@ internal sealed class PendingWrites
     }
 
     /// <summary>Writes a value; one whose time has passed deletes the key instead.</summary>
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, long expiresAtMs, DataType type = DataType.Bytes)
+    public void Put(
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> value,
+        Core.Version version,
+        long expiresAtMs,
+        DataType type = DataType.Bytes)
     {
         if (expiresAtMs != 0 && expiresAtMs <= version.Milliseconds)
         {
@@ -102,7 +117,9 @@ internal sealed class PendingWrites
         }
     }
 
-    /// <summary>Deletes a key that exists: a tombstone always ends a value (the reason of an event is told from that, decision 0071).</summary>
+    /// <summary>
+    /// Deletes a key that exists: a tombstone always ends a value (the reason of an event is told from that, decision 0071).
+    /// </summary>
     public void Delete(ReadOnlySpan<byte> key, Core.Version version, scoped in CurrentEntry current)
     {
         Invariant.Check(current.Exists);
@@ -124,8 +141,8 @@ internal sealed class PendingWrites
     }
 
     /// <summary>
-    /// For a key that is not visible: true when what is newest of it is the value of a version, whose time has passed (or was, and the engine has collected it
-    /// since: that happens when the deletion comes later than history is long).
+    /// For a key that is not visible: true when what is newest of it is the value of a version, whose time has passed (or was, and the
+    /// engine has collected it since: that happens when the deletion comes later than history is long).
     /// </summary>
     public bool IsNewest(ReadOnlySpan<byte> key, Core.Version dataVersion)
     {
@@ -148,11 +165,14 @@ internal sealed class PendingWrites
         return _engine.TryGet(_system, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue pin) ? CurrentEntry.From(pin) : default;
     }
 
-    public void PutSystem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version) => Batch.Put(_system, key, version, value);
+    public void PutSystem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version) =>
+        Batch.Put(_system, key, version, value);
 
     public void DeleteSystem(ReadOnlySpan<byte> key, Core.Version version) => Batch.Delete(_system, key, version);
 
-    /// <summary>Puts a key into the expiry index, to be looked at at a moment. <paramref name="dataVersion"/> is the version that wrote the value.</summary>
+    /// <summary>
+    /// Puts a key into the expiry index, to be looked at at a moment. <paramref name="dataVersion"/> is the version that wrote the value.
+    /// </summary>
     public void IndexExpiry(ReadOnlySpan<byte> key, long checkAtMs, Core.Version dataVersion, Core.Version version)
     {
         Span<byte> value = stackalloc byte[Varint.MaxBytes];
@@ -175,7 +195,9 @@ internal sealed class PendingWrites
         _staging = false;
     }
 
-    /// <summary>Moves what is staged into the batch: the last state of each key, and no tombstone for a key that was not there before.</summary>
+    /// <summary>
+    /// Moves what is staged into the batch: the last state of each key, and no tombstone for a key that was not there before.
+    /// </summary>
     public void CommitStage(Core.Version version)
     {
         Invariant.Check(_staging);

@@ -1,8 +1,8 @@
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// One result that a session remembers. Without references, so that the collector has nothing to look for in the many that a node keeps; a payload stands
-/// beside it (<see cref="Session.PayloadOf"/>).
+/// One result that a session remembers. Without references, so that the collector has nothing to look for in the many that a node keeps; a
+/// payload stands beside it (<see cref="Session.PayloadOf"/>).
 /// </summary>
 internal struct SessionRecord
 {
@@ -29,7 +29,9 @@ internal struct SessionRecord
 
     public ulong Sequence { get; }
 
-    /// <summary>Which of the session's chunks in the engine holds it; <see cref="Session.Unwritten"/> until the batch is committed.</summary>
+    /// <summary>
+    /// Which of the session's chunks in the engine holds it; <see cref="Session.Unwritten"/> until the batch is committed.
+    /// </summary>
     public ushort Slot { get; set; }
 
     public readonly CommandResult Result => new(_status, new Core.Version(_version), (_flags & FoundFlag) != 0, _number, _problem);
@@ -45,8 +47,8 @@ internal struct SessionRecord
 /// order and with gaps (a client numbers the requests to all shards with one counter). Not thread-safe.
 /// </summary>
 /// <remarks>
-/// Results stand in pieces that are never copied, behind each other: a ring that doubles would have all sessions of a busy node grow at the same time, and the
-/// collector move all of it, twice (docs/decisions/0121).
+/// Results stand in pieces that are never copied, behind each other: a ring that doubles would have all sessions of a busy node grow at the
+/// same time, and the collector move all of it, twice (docs/decisions/0121).
 /// </remarks>
 /// <param name="clientId">The client.</param>
 /// <param name="room">Where the pieces come from.</param>

@@ -6,8 +6,9 @@ namespace Henge.Node.StateMachine;
 internal readonly record struct SessionPiece(SessionRecord[] Slab, int Offset);
 
 /// <summary>
-/// Room for the results of a shard's sessions, in pieces that are cut out of large arrays and used again. The collector does not move arrays of this size, and nothing is allocated
-/// once windows are full. What was once taken is kept until <see cref="Reset"/>; the session table's limits bound it. Not thread-safe; for the worker.
+/// Room for the results of a shard's sessions, in pieces that are cut out of large arrays and used again. The collector does not move
+/// arrays of this size, and nothing is allocated once windows are full. What was once taken is kept until <see cref="Reset"/>; the session
+/// table's limits bound it. Not thread-safe; for the worker.
 /// </summary>
 internal sealed class SessionPieces
 {

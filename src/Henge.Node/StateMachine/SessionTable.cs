@@ -19,8 +19,9 @@ internal enum SessionAnswer : byte
 }
 
 /// <summary>
-/// The sessions of a shard: a retried request (same client, same sequence number) takes effect at most once (Raft thesis, section 6.3). Part of the replicated
-/// state: bounds and ends follow from the log alone. Held in memory, and record by record among the shard's own keys. Not thread-safe; for the worker.
+/// The sessions of a shard: a retried request (same client, same sequence number) takes effect at most once (Raft thesis, section 6.3).
+/// Part of the replicated state: bounds and ends follow from the log alone. Held in memory, and record by record among the shard's own
+/// keys. Not thread-safe; for the worker.
 /// </summary>
 internal sealed class SessionTable
 {
@@ -37,7 +38,8 @@ internal sealed class SessionTable
     private readonly SessionPieces _room = new();
     private readonly ArrayBufferWriter<byte> _value = new();
     private readonly ArrayBufferWriter<byte> _result = new();
-    // When the session of all that have ended was last used that was used latest: from then on, a session that is not known may be one that has ended. Kept as the session of client 0, which there is not.
+    // When the session of all that have ended was last used that was used latest: from then on, a session that is not known may be one that
+    // has ended. Kept as the session of client 0, which there is not.
     private Core.Version _endedUpTo;
     private Core.Version _markVersion;
     private Session? _oldest;
@@ -46,7 +48,8 @@ internal sealed class SessionTable
 
     public SessionTable(SessionLimits limits, PendingWrites writes)
     {
-        Invariant.Check(limits.Window is > 0 and <= 32_768 && limits.MinimumWindow > 0 && limits.MinimumWindow <= limits.Window && limits.IdleMs >= 2);
+        Invariant.Check(
+            limits.Window is > 0 and <= 32_768 && limits.MinimumWindow > 0 && limits.MinimumWindow <= limits.Window && limits.IdleMs >= 2);
         _limits = limits;
         _writes = writes;
     }
@@ -56,10 +59,15 @@ internal sealed class SessionTable
     /// <summary>A deliberate bug, for the simulator only: a retry in a session that has ended is done again.</summary>
     internal bool RepeatsAfterEnd { get; init; }
 
-    /// <summary>Ends sessions that were idle too long at a version. Called at the beginning of each entry, so that it depends on the log alone.</summary>
+    /// <summary>
+    /// Ends sessions that were idle too long at a version. Called at the beginning of each entry, so that it depends on the log alone.
+    /// </summary>
     public void EndIdle(Core.Version version)
     {
-        for (int i = 0; i < MaxEndsAnEntry && _oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs; i++)
+        for (
+            int i = 0;
+            i < MaxEndsAnEntry && _oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs;
+            i++)
         {
             // Before the entry's first version, at which the same client may come back; its own records are older still.
             Remove(oldest, new Core.Version(version.Value - 1), version);
@@ -82,11 +90,15 @@ internal sealed class SessionTable
         if (index < 0)
         {
             // A client that uses flags and does not call it a retry sends it for the first time.
-            return stamp.Sequence <= session.Forgotten && stamp.Flags != SessionFlags.Continues ? SessionAnswer.Forgotten : SessionAnswer.New;
+            return stamp.Sequence <= session.Forgotten && stamp.Flags != SessionFlags.Continues
+                ? SessionAnswer.Forgotten
+                : SessionAnswer.New;
         }
 
         ref SessionRecord record = ref session[index];
-        result = record.PayloadLost ? new CommandResult(CommandStatus.Failed, record.Result.Version, Problem: CommandProblem.ResultForgotten) : record.Result;
+        result = record.PayloadLost
+            ? new CommandResult(CommandStatus.Failed, record.Result.Version, Problem: CommandProblem.ResultForgotten)
+            : record.Result;
         payload = session.PayloadOf(record);
         return SessionAnswer.Done;
     }
@@ -123,15 +135,21 @@ internal sealed class SessionTable
         if (stamp.Sequence > session.Forgotten && MakeRoomIn(session, stamp.Sequence, keep ? payload.Length : 0))
         {
             session.UnwrittenCount++;
-            session.Insert(~session.Find(stamp.Sequence), stamp.Sequence, result, keep ? payload : default, payloadLost: !keep, Session.Unwritten);
+            session.Insert(
+                ~session.Find(stamp.Sequence),
+                stamp.Sequence,
+                result,
+                keep ? payload : default,
+                payloadLost: !keep,
+                Session.Unwritten);
         }
 
         _bytes += BytesOf(session);
     }
 
     /// <summary>
-    /// Puts what was recorded since the last call into the batch: one chunk for each session, so that many requests of one client cost one small write. How results are spread over chunks
-    /// is each replica's own affair; what counts is which there are.
+    /// Puts what was recorded since the last call into the batch: one chunk for each session, so that many requests of one client cost one
+    /// small write. How results are spread over chunks is each replica's own affair; what counts is which there are.
     /// </summary>
     public void Flush()
     {
@@ -234,7 +252,8 @@ internal sealed class SessionTable
                 hasher.Add(record.Sequence);
                 hasher.Add(record.Result.Version.Value);
                 CommandResult result = record.Result;
-                hasher.Add(((ulong)result.Number << 8) ^ ((ulong)result.Status << 5) ^ ((ulong)result.Problem << 1) ^ (result.Found ? 1UL : 0));
+                hasher.Add(
+                    ((ulong)result.Number << 8) ^ ((ulong)result.Status << 5) ^ ((ulong)result.Problem << 1) ^ (result.Found ? 1UL : 0));
                 hasher.Add(record.PayloadLost ? 1UL : 0);
                 hasher.Add(session.PayloadOf(record));
             }
@@ -259,8 +278,8 @@ internal sealed class SessionTable
         return true;
     }
 
-    // Gives up the lowest sequence numbers until a new result fits. When the new one is itself the lowest, it is the one that is given up: done, and not to be told from a
-    // retry later. So all that is kept is above all that was ever given up.
+    // Gives up the lowest sequence numbers until a new result fits. When the new one is itself the lowest, it is the one that is given up:
+    // done, and not to be told from a retry later. So all that is kept is above all that was ever given up.
     private bool MakeRoomIn(Session session, ulong sequence, int payloadBytes)
     {
         int window = _bytes > _limits.TotalBytes ? _limits.MinimumWindow : _limits.Window;
@@ -278,7 +297,8 @@ internal sealed class SessionTable
         return true;
     }
 
-    // The mark gets a version of its own: versions of one record have to rise from batch to batch, and those of deletions may be the last one of the batch before.
+    // The mark gets a version of its own: versions of one record have to rise from batch to batch, and those of deletions may be the last
+    // one of the batch before.
     private void Remove(Session session, Core.Version version, Core.Version markVersion)
     {
         _endedUpTo = session.LastVersion > _endedUpTo ? session.LastVersion : _endedUpTo;
@@ -316,7 +336,9 @@ internal sealed class SessionTable
     private static Core.Version ReadMark(ReadOnlySpan<byte> value, ShardId shard)
     {
         var reader = new SpanReader(value);
-        return reader.TryReadVarint(out ulong version) && reader.IsEmpty && version <= Core.Version.MaxValue ? new Core.Version(version) : throw Damaged(shard);
+        return reader.TryReadVarint(out ulong version) && reader.IsEmpty && version <= Core.Version.MaxValue
+            ? new Core.Version(version)
+            : throw Damaged(shard);
     }
 
     // highest forgotten sequence varint | (sequence varint | version varint | payload lost u8 | length varint | result)*
@@ -387,7 +409,9 @@ internal sealed class SessionTable
     }
 
     private static HengeException Damaged(ShardId shard) =>
-        new(ErrorCode.Corruption, $"A session record of shard {shard} is not well formed. Restore the data directory from a copy. {DirectoryAdvice.Node}");
+        new(
+            ErrorCode.Corruption,
+            $"A session record of shard {shard} is not well formed. Restore the data directory from a copy. {DirectoryAdvice.Node}");
 
     private void Unlink(Session session)
     {

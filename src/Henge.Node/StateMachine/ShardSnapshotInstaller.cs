@@ -5,12 +5,13 @@ using Henge.Storage;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Replaces a shard's state by a snapshot, chunk by chunk, on the shard's worker. From the first chunk until <see cref="Complete"/> the state machine serves nothing; a record in the
-/// engine, durable before anything is dropped, says so over a crash as well, and goes away in the same batch that makes the new state whole.
+/// Replaces a shard's state by a snapshot, chunk by chunk, on the shard's worker. From the first chunk until <see cref="Complete"/> the
+/// state machine serves nothing; a record in the engine, durable before anything is dropped, says so over a crash as well, and goes away in
+/// the same batch that makes the new state whole.
 /// </summary>
 /// <remarks>
-/// The engine is flushed (which blocks) before the old state is dropped and when the new one is whole. After an error, or when disposed of before it is complete, the
-/// replica is left in <see cref="MachineState.NeedsSnapshot"/>, and another installation can begin.
+/// The engine is flushed (which blocks) before the old state is dropped and when the new one is whole. After an error, or when disposed of
+/// before it is complete, the replica is left in <see cref="MachineState.NeedsSnapshot"/>, and another installation can begin.
 /// </remarks>
 internal sealed class ShardSnapshotInstaller : IDisposable
 {
@@ -47,8 +48,8 @@ internal sealed class ShardSnapshotInstaller : IDisposable
     public bool HasAll => _ended && _restLength == 0;
 
     /// <summary>
-    /// Takes the next chunk. Throws <see cref="HengeException"/>: Corruption for a damaged one, or one out of order; InvalidArgument when the snapshot is of another shard, or not newer than what is
-    /// there (then nothing was changed).
+    /// Takes the next chunk. Throws <see cref="HengeException"/>: Corruption for a damaged one, or one out of order; InvalidArgument when
+    /// the snapshot is of another shard, or not newer than what is there (then nothing was changed).
     /// </summary>
     public void Write(ReadOnlySpan<byte> chunk)
     {
@@ -69,7 +70,10 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         }
     }
 
-    /// <summary>Makes the new state whole and durable, and lets the state machine serve it. The replica may drop its log before the snapshot's index after that.</summary>
+    /// <summary>
+    /// Makes the new state whole and durable, and lets the state machine serve it. The replica may drop its log before the snapshot's index
+    /// after that.
+    /// </summary>
     public SnapshotMeta Complete()
     {
         Invariant.Check(HasAll && !_completed);
@@ -79,7 +83,8 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         ApplyBatch();
         _engine.Flush();
 
-        // It is gone and durably so; now nothing of the old state is left that a read or a compaction could have to look at, should it be damaged.
+        // It is gone and durably so; now nothing of the old state is left that a read or a compaction could have to look at, should it be
+        // damaged.
         _engine.DropRange(_system, SystemKeys.Install, [SystemKeys.InstallTag + 1]);
         _completed = true;
         _machine.LeaveInstall();
@@ -163,7 +168,11 @@ internal sealed class ShardSnapshotInstaller : IDisposable
                 TakeEntry(ref reader);
                 break;
             case SnapshotFormat.EndRecord:
-                if (!reader.TryReadUInt64(out ulong systems) || !reader.TryReadUInt64(out ulong entries) || systems != _systemCount || entries != _entryCount)
+                if (
+                    !reader.TryReadUInt64(out ulong systems)
+                    || !reader.TryReadUInt64(out ulong entries)
+                    || systems != _systemCount
+                    || entries != _entryCount)
                 {
                     throw Damaged("the counts at its end do not agree");
                 }
@@ -180,7 +189,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         if (header.Length < 1 || header[0] is < SnapshotFormat.OldestFormat or > SnapshotFormat.Format)
         {
             throw new HengeException(
-                ErrorCode.UnsupportedFormat, $"The snapshot is of format {(header.Length > 0 ? header[0] : 0)}; this build knows {SnapshotFormat.OldestFormat} to {SnapshotFormat.Format}. Bring both nodes to one version of Henge.");
+                ErrorCode.UnsupportedFormat,
+                $"The snapshot is of format {(header.Length > 0 ? header[0] : 0)}; this build knows {SnapshotFormat.OldestFormat} to "
+                    + $"{SnapshotFormat.Format}. Bring both nodes to one version of Henge.");
         }
 
         if (header.Length is < 37 or > 37 + SnapshotMeta.MaxExtraBytes)
@@ -190,7 +201,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
 
         var shard = new ShardId(BinaryPrimitives.ReadUInt32LittleEndian(header[1..]));
         _meta = new SnapshotMeta(
-            new LogIndex(BinaryPrimitives.ReadUInt64LittleEndian(header[5..])), new Term(BinaryPrimitives.ReadUInt64LittleEndian(header[13..])), header[37..].ToArray());
+            new LogIndex(BinaryPrimitives.ReadUInt64LittleEndian(header[5..])),
+            new Term(BinaryPrimitives.ReadUInt64LittleEndian(header[13..])),
+            header[37..].ToArray());
         _lastVersion = new Core.Version(BinaryPrimitives.ReadUInt64LittleEndian(header[21..]));
         _floor = new Core.Version(BinaryPrimitives.ReadUInt64LittleEndian(header[29..]));
         if (_lastVersion.Value > Core.Version.MaxValue || _floor.Value > Core.Version.MaxValue)
@@ -201,7 +214,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         if (shard != _machine.Shard || (_machine.State == MachineState.Ready && !IsWanted(_meta.Index)))
         {
             throw new HengeException(
-                ErrorCode.InvalidArgument, $"The snapshot is of shard {shard} up to entry {_meta.Index}, and the replica is of shard {_machine.Shard} and has applied {_machine.AppliedIndex}.");
+                ErrorCode.InvalidArgument,
+                $"The snapshot is of shard {shard} up to entry {_meta.Index}, and the replica is of shard {_machine.Shard} and has applied "
+                    + $"{_machine.AppliedIndex}.");
         }
 
         _begun = true;
@@ -218,7 +233,8 @@ internal sealed class ShardSnapshotInstaller : IDisposable
     }
 
     // State that is damaged is replaced by a whole one of the same index, too.
-    private bool IsWanted(LogIndex index) => index > _machine.AppliedIndex || (index == _machine.AppliedIndex && _machine.Damage is not null);
+    private bool IsWanted(LogIndex index) =>
+        index > _machine.AppliedIndex || (index == _machine.AppliedIndex && _machine.Damage is not null);
 
     private void TakeSystem(ref SpanReader reader)
     {
@@ -235,8 +251,14 @@ internal sealed class ShardSnapshotInstaller : IDisposable
 
     private void TakeEntry(ref SpanReader reader)
     {
-        if (!reader.TryReadVarint(out ulong kind) || kind > (ulong)EntryKind.PutTyped || !reader.TryReadVarint(out ulong version) || version > Core.Version.MaxValue
-            || !reader.TryReadVarint(out ulong header) || header > long.MaxValue || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
+        if (
+            !reader.TryReadVarint(out ulong kind)
+            || kind > (ulong)EntryKind.PutTyped
+            || !reader.TryReadVarint(out ulong version)
+            || version > Core.Version.MaxValue
+            || !reader.TryReadVarint(out ulong header)
+            || header > long.MaxValue
+            || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
             || !Fits((EntryKind)kind, (long)header))
         {
             throw Damaged("an entry is not well formed");
@@ -248,7 +270,13 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         }
         else
         {
-            _batch.Put(_user, key, new Core.Version(version), reader.Rest, EntryHeader.ExpiresAtMs((long)header), EntryHeader.Type((long)header));
+            _batch.Put(
+                _user,
+                key,
+                new Core.Version(version),
+                reader.Rest,
+                EntryHeader.ExpiresAtMs((long)header),
+                EntryHeader.Type((long)header));
         }
 
         _entryCount++;
@@ -276,8 +304,9 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         _batch.Clear();
     }
 
-    // Later than whatever an earlier installation left at this key, so that it is the newest there; and a count of its own, far below the versions of writes. Above the
-    // last write it would raise what the keyspace shows, and a snapshot taken afterwards would show sessions of the write that comes next (docs/simulation.md, seed 2001073).
+    // Later than whatever an earlier installation left at this key, so that it is the newest there; and a count of its own, far below the
+    // versions of writes. Above the last write it would raise what the keyspace shows, and a snapshot taken afterwards would show sessions
+    // of the write that comes next (docs/simulation.md, seed 2001073).
     private Core.Version NextMarkerVersion()
     {
         using EngineIterator markers = _engine.CreateIterator(new IteratorOptions
@@ -295,7 +324,8 @@ internal sealed class ShardSnapshotInstaller : IDisposable
         }
         catch (HengeException e) when (e.Code == ErrorCode.Corruption)
         {
-            // What is there cannot be read. Each installation has raised it by one, so this is later; and it is far below any version of a write.
+            // What is there cannot be read. Each installation has raised it by one, so this is later; and it is far below any version of a
+            // write.
             return new Core.Version(AfterAllMarkers);
         }
     }

@@ -6,8 +6,9 @@ using Henge.Storage;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Reads a snapshot of a shard: all that the engine held at one applied index, as a stream of checksummed chunks. Made on the shard's worker; then to be used by one thread at a
-/// time, any. Holds an engine snapshot until disposed of; memory is one record and what the caller's buffer takes.
+/// Reads a snapshot of a shard: all that the engine held at one applied index, as a stream of checksummed chunks. Made on the shard's
+/// worker; then to be used by one thread at a time, any. Holds an engine snapshot until disposed of; memory is one record and what the
+/// caller's buffer takes.
 /// </summary>
 internal sealed class ShardSnapshotReader : IDisposable
 {
@@ -62,7 +63,8 @@ internal sealed class ShardSnapshotReader : IDisposable
     public Core.Version LastVersion { get; }
 
     /// <summary>
-    /// Fills a buffer (at least <see cref="SnapshotFormat.MinChunkBytes"/>) with the next chunk; false when there is no more. <paramref name="isLast"/> with the last one.
+    /// Fills a buffer (at least <see cref="SnapshotFormat.MinChunkBytes"/>) with the next chunk; false when there is no more.
+    /// <paramref name="isLast"/> with the last one.
     /// </summary>
     public bool TryRead(Span<byte> destination, out int written, out bool isLast)
     {

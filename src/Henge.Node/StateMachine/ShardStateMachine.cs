@@ -7,12 +7,14 @@ using Henge.Storage;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// The state machine of one replica: applies committed entries to the engine, in log order. The same log gives the same state on every replica, however entries are batched
-/// and wherever it is restarted. Only the shard's worker calls what writes; properties may be read on any thread.
+/// The state machine of one replica: applies committed entries to the engine, in log order. The same log gives the same state on every
+/// replica, however entries are batched and wherever it is restarted. Only the shard's worker calls what writes; properties may be read on
+/// any thread.
 /// </summary>
 /// <remarks>
-/// Life: <see cref="Open"/> → go on from <see cref="AppliedIndex"/> + 1 with <see cref="ApplyEntry"/> or <see cref="ApplyEmpty"/> for each index, without gap →
-/// <see cref="CommitBatch"/> after as many as fit → only then tell results. The engine must not be written to at this shard's keyspaces by others.
+/// Life: <see cref="Open"/> → go on from <see cref="AppliedIndex"/> + 1 with <see cref="ApplyEntry"/> or <see cref="ApplyEmpty"/> for each
+/// index, without gap → <see cref="CommitBatch"/> after as many as fit → only then tell results. The engine must not be written to at this
+/// shard's keyspaces by others.
 /// </remarks>
 internal sealed class ShardStateMachine
 {
@@ -69,10 +71,14 @@ internal sealed class ShardStateMachine
     /// <summary>The last version in the engine: everything at or below it is there, and nothing more will be written there.</summary>
     public Core.Version LastVersion => new(Volatile.Read(ref _lastVersion));
 
-    /// <summary>Reads of this shard below this version are refused: the node's floor, or that of the snapshot from which the replica was built.</summary>
+    /// <summary>
+    /// Reads of this shard below this version are refused: the node's floor, or that of the snapshot from which the replica was built.
+    /// </summary>
     public Core.Version HistoryFloor => new(Math.Max(_history.Floor.Value, Volatile.Read(ref _ownFloor)));
 
-    /// <summary>The snapshot that was last installed; none by default. For a replica that was stopped between an install and the reset of its log.</summary>
+    /// <summary>
+    /// The snapshot that was last installed; none by default. For a replica that was stopped between an install and the reset of its log.
+    /// </summary>
     public SnapshotMeta InstalledSnapshot { get; private set; }
 
     /// <summary>True when entries wait for <see cref="CommitBatch"/>.</summary>
@@ -81,12 +87,15 @@ internal sealed class ShardStateMachine
     /// <summary>Nothing is due before this moment, in milliseconds since the epoch of versions; a lower bound.</summary>
     public long NextDueMs => _expiry.NextDueMs;
 
-    /// <summary>What of its state could not be read, with file and offset; null when nothing is known to be damaged. It stays until the state is replaced. Thread-safe.</summary>
+    /// <summary>
+    /// What of its state could not be read, with file and offset; null when nothing is known to be damaged. It stays until the state is
+    /// replaced. Thread-safe.
+    /// </summary>
     public string? Damage => Volatile.Read(ref _damage);
 
     /// <summary>
-    /// True when what the next entry reads is damaged: nothing more is applied until the state is replaced. What is in the engine is that of <see cref="AppliedIndex"/>, and may be read; sessions in
-    /// memory are not to be looked at. Thread-safe.
+    /// True when what the next entry reads is damaged: nothing more is applied until the state is replaced. What is in the engine is that
+    /// of <see cref="AppliedIndex"/>, and may be read; sessions in memory are not to be looked at. Thread-safe.
     /// </summary>
     public bool IsStopped => Volatile.Read(ref _stopped);
 
@@ -105,9 +114,15 @@ internal sealed class ShardStateMachine
     internal IStorageEngine Engine => _engine;
 
     /// <summary>
-    /// Opens the state machine over what the engine holds; when that is damaged, as <see cref="MachineState.Unreadable"/>. Throws <see cref="HengeException"/> (UnsupportedFormat).
+    /// Opens the state machine over what the engine holds; when that is damaged, as <see cref="MachineState.Unreadable"/>. Throws
+    /// <see cref="HengeException"/> (UnsupportedFormat).
     /// </summary>
-    public static ShardStateMachine Open(ShardId shard, IStorageEngine engine, HistoryWindow history, IWatchFeed feed, StateMachineOptions options)
+    public static ShardStateMachine Open(
+        ShardId shard,
+        IStorageEngine engine,
+        HistoryWindow history,
+        IWatchFeed feed,
+        StateMachineOptions options)
     {
         var machine = new ShardStateMachine(shard, engine, history, feed, options);
         try
@@ -123,9 +138,10 @@ internal sealed class ShardStateMachine
     }
 
     /// <summary>
-    /// Adds a committed entry of commands to the batch (opened when none is). The index must be the next one. False when something that the entry reads is damaged on the disk: the batch is gone, with
-    /// nothing of it in the engine, and the machine stands still (<see cref="IsStopped"/>). Throws <see cref="HengeException"/> (Corruption) for a payload that is not
-    /// an entry: then the replica must stop serving. A command that cannot be decoded is a result, not an error.
+    /// Adds a committed entry of commands to the batch (opened when none is). The index must be the next one. False when something that the
+    /// entry reads is damaged on the disk: the batch is gone, with nothing of it in the engine, and the machine stands still
+    /// (<see cref="IsStopped"/>). Throws <see cref="HengeException"/> (Corruption) for a payload that is not an entry: then the replica
+    /// must stop serving. A command that cannot be decoded is a result, not an error.
     /// </summary>
     public bool ApplyEntry(LogIndex index, ReadOnlySpan<byte> payload, IApplyObserver? observer)
     {
@@ -172,7 +188,9 @@ internal sealed class ShardStateMachine
     /// <summary>Adds an entry of Raft's own (an empty one, a configuration) to the batch: it only moves the index.</summary>
     public void ApplyEmpty(LogIndex index) => OpenBatch(index);
 
-    /// <summary>Hands everything since the last call to the engine as one batch, then to the watchers. Does nothing without a batch.</summary>
+    /// <summary>
+    /// Hands everything since the last call to the engine as one batch, then to the watchers. Does nothing without a batch.
+    /// </summary>
     public void CommitBatch()
     {
         if (!HasBatch)
@@ -203,7 +221,8 @@ internal sealed class ShardStateMachine
     }
 
     /// <summary>
-    /// Adds commands for keys whose time has come to an entry (for the leader to propose), and returns how many. To be asked again only after they were applied, or lost.
+    /// Adds commands for keys whose time has come to an entry (for the leader to propose), and returns how many. To be asked again only
+    /// after they were applied, or lost.
     /// </summary>
     /// <param name="nowMs">Milliseconds since the epoch of versions.</param>
     /// <param name="max">Most commands.</param>
@@ -215,8 +234,8 @@ internal sealed class ShardStateMachine
     }
 
     /// <summary>
-    /// A hash over all that users can see at <see cref="LastVersion"/>, and over the sessions: equal on replicas that have applied the same entries. Reads everything; for
-    /// simulators and checks.
+    /// A hash over all that users can see at <see cref="LastVersion"/>, and over the sessions: equal on replicas that have applied the same
+    /// entries. Reads everything; for simulators and checks.
     /// </summary>
     public ulong StateHash()
     {
@@ -241,7 +260,8 @@ internal sealed class ShardStateMachine
     }
 
     /// <summary>
-    /// A snapshot of the state at <see cref="AppliedIndex"/>, to be sent to another replica. Called on the worker, between batches; reading it may then happen anywhere.
+    /// A snapshot of the state at <see cref="AppliedIndex"/>, to be sent to another replica. Called on the worker, between batches; reading
+    /// it may then happen anywhere.
     /// </summary>
     /// <param name="term">The term of the entry at <see cref="AppliedIndex"/>.</param>
     /// <param name="extra">The replica's own bytes, at most <see cref="SnapshotMeta.MaxExtraBytes"/>.</param>
@@ -265,14 +285,17 @@ internal sealed class ShardStateMachine
         Interlocked.CompareExchange(ref _damage, damage.Message, null);
     }
 
-    /// <summary>Begins to replace the state by a snapshot; the state stays as it is until the first chunk came. On the worker, between batches.</summary>
+    /// <summary>
+    /// Begins to replace the state by a snapshot; the state stays as it is until the first chunk came. On the worker, between batches.
+    /// </summary>
     public ShardSnapshotInstaller BeginInstall()
     {
         Invariant.Check(!HasBatch && State != MachineState.Installing);
         return new ShardSnapshotInstaller(this);
     }
 
-    // What an entry comes to must be the same on all replicas, and here nobody can tell what that is. So nothing of the batch counts, and nothing that comes later is applied without it.
+    // What an entry comes to must be the same on all replicas, and here nobody can tell what that is. So nothing of the batch counts, and
+    // nothing that comes later is applied without it.
     private void Stop(HengeException damage)
     {
         _writes.AbandonStage();
@@ -466,7 +489,9 @@ internal sealed class ShardStateMachine
         if (format != RecordFormat)
         {
             throw new HengeException(
-                ErrorCode.UnsupportedFormat, $"A record of shard {Shard} is of format {format}; this build knows {RecordFormat}. Use the build that wrote it, or a newer one.");
+                ErrorCode.UnsupportedFormat,
+                $"A record of shard {Shard} is of format {format}; this build knows {RecordFormat}. Use the build that wrote it, or a "
+                    + $"newer one.");
         }
     }
 
@@ -478,8 +503,13 @@ internal sealed class ShardStateMachine
     }
 
     private HengeException DamagedRecord() =>
-        new(ErrorCode.Corruption, $"A record of shard {Shard} is not well formed. Restore the data directory from a copy. {DirectoryAdvice.Node}");
+        new(
+            ErrorCode.Corruption,
+            $"A record of shard {Shard} is not well formed. Restore the data directory from a copy. {DirectoryAdvice.Node}");
 
     private HengeException Damaged(LogIndex index) =>
-        new(ErrorCode.Corruption, $"Entry {index} of shard {Shard} is not well formed, or of a newer format. Upgrade the node, or restore the data directory from a copy. {DirectoryAdvice.Node}");
+        new(
+            ErrorCode.Corruption,
+            $"Entry {index} of shard {Shard} is not well formed, or of a newer format. Upgrade the node, or restore the data directory "
+                + $"from a copy. {DirectoryAdvice.Node}");
 }

@@ -4,8 +4,9 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// The stream of a shard's snapshot (docs/formats.md, "Shard snapshots"): chunks <c>magic u32 LE | sequence u32 LE | length u32 LE | crc32c u32 LE | bytes</c>, whose bytes
-/// together are records <c>length varint | type u8 | body</c>: a header, the shard's own records, the users' entries (keys falling, versions of a key rising), an end.
+/// The stream of a shard's snapshot (docs/formats.md, "Shard snapshots"): chunks <c>magic u32 LE | sequence u32 LE | length u32 LE | crc32c
+/// u32 LE | bytes</c>, whose bytes together are records <c>length varint | type u8 | body</c>: a header, the shard's own records, the
+/// users' entries (keys falling, versions of a key rising), an end.
 /// </summary>
 internal static class SnapshotFormat
 {
@@ -39,16 +40,22 @@ internal static class SnapshotFormat
         BinaryPrimitives.WriteUInt32LittleEndian(chunk[12..], Checksum(chunk));
     }
 
-    /// <summary>The bytes of a chunk. Throws <see cref="HengeException"/> (Corruption) when it is not the one that is expected, whole.</summary>
+    /// <summary>
+    /// The bytes of a chunk. Throws <see cref="HengeException"/> (Corruption) when it is not the one that is expected, whole.
+    /// </summary>
     public static ReadOnlySpan<byte> ReadChunk(ReadOnlySpan<byte> chunk, uint sequence)
     {
         if (chunk.Length is < ChunkHeaderBytes or > MaxChunkBytes || BinaryPrimitives.ReadUInt32LittleEndian(chunk) != Magic)
         {
-            throw new HengeException(ErrorCode.Corruption, $"Chunk {sequence} of a snapshot is not one: it has {chunk.Length} bytes, or another magic.");
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"Chunk {sequence} of a snapshot is not one: it has {chunk.Length} bytes, or another magic.");
         }
 
         uint found = BinaryPrimitives.ReadUInt32LittleEndian(chunk[4..]);
-        if (BinaryPrimitives.ReadUInt32LittleEndian(chunk[8..]) != chunk.Length - ChunkHeaderBytes || BinaryPrimitives.ReadUInt32LittleEndian(chunk[12..]) != Checksum(chunk))
+        if (
+            BinaryPrimitives.ReadUInt32LittleEndian(chunk[8..]) != chunk.Length - ChunkHeaderBytes
+            || BinaryPrimitives.ReadUInt32LittleEndian(chunk[12..]) != Checksum(chunk))
         {
             throw new HengeException(ErrorCode.Corruption, $"Chunk {found} of a snapshot fails its checksum.");
         }

@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Where a shard keeps what: user data in the keyspace of the shard's number, its own records in the keyspace with the highest bit set, each
-/// key beginning with a tag (docs/formats.md, "A shard's keyspaces").
+/// Where a shard keeps what: user data in the keyspace of the shard's number, its own records in the keyspace with the highest bit set,
+/// each key beginning with a tag (docs/formats.md, "A shard's keyspaces").
 /// </summary>
 internal static class SystemKeys
 {

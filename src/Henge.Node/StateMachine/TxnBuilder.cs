@@ -4,12 +4,13 @@ using Henge.Core;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Collects a transaction: all comparisons hold → the commands of <see cref="Then"/>, else those of <see cref="Otherwise"/>, at one version, on keys of one shard.
-/// Not thread-safe. Result: <see cref="CommandResult.Succeeded"/>, and one result for each command that ran as payload.
+/// Collects a transaction: all comparisons hold → the commands of <see cref="Then"/>, else those of <see cref="Otherwise"/>, at one
+/// version, on keys of one shard. Not thread-safe. Result: <see cref="CommandResult.Succeeded"/>, and one result for each command that ran
+/// as payload.
 /// </summary>
 /// <remarks>
-/// Commands see what those before them in the same transaction did. When one fails (a condition that does not hold, a value of the wrong type),
-/// its result says so and the others still take effect, as in Redis; comparisons are the way to do all or nothing.
+/// Commands see what those before them in the same transaction did. When one fails (a condition that does not hold, a value of the wrong
+/// type), its result says so and the others still take effect, as in Redis; comparisons are the way to do all or nothing.
 /// </remarks>
 public sealed class TxnBuilder
 {
@@ -52,7 +53,12 @@ public sealed class TxnBuilder
         output.Done(writer);
     }
 
-    private TxnBuilder Compare(CompareTarget target, CompareRelation relation, ReadOnlySpan<byte> key, ulong number, ReadOnlySpan<byte> value)
+    private TxnBuilder Compare(
+        CompareTarget target,
+        CompareRelation relation,
+        ReadOnlySpan<byte> key,
+        ulong number,
+        ReadOnlySpan<byte> value)
     {
         if (relation > CompareRelation.Greater)
         {
@@ -88,7 +94,9 @@ public sealed class TxnBranch
     {
         if (!CommandView.TryRead(command, nested: true, out _))
         {
-            throw new HengeException(ErrorCode.InvalidArgument, "A transaction holds well-formed commands without a session of their own, and no transactions.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                "A transaction holds well-formed commands without a session of their own, and no transactions.");
         }
 
         _commands.WriteBytes(command);

@@ -3,7 +3,10 @@ using System.IO.Hashing;
 
 namespace Henge.Node.StateMachine;
 
-/// <summary>The digest of a value that conditions compare: XXH3 of 64 bits without a seed, as Redis 8.4 has it for DIGEST. Not for adversaries. Pure functions.</summary>
+/// <summary>
+/// The digest of a value that conditions compare: XXH3 of 64 bits without a seed, as Redis 8.4 has it for DIGEST. Not for adversaries. Pure
+/// functions.
+/// </summary>
 public static class ValueDigest
 {
     /// <summary>Bytes of a digest in a command.</summary>

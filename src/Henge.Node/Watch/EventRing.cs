@@ -5,8 +5,9 @@ using Henge.Storage;
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// The latest events of a shard in one array of bytes, oldest evicted first, all events of a version together. Positions only ever rise. Not thread-safe.
-/// Record: <c>length u32 | reason u8 | by reference u8 | version u64 | expiry i64 | key length u32 | key | value</c>, never split at the array's end.
+/// The latest events of a shard in one array of bytes, oldest evicted first, all events of a version together. Positions only ever rise.
+/// Not thread-safe. Record: <c>length u32 | reason u8 | by reference u8 | version u64 | expiry i64 | key length u32 | key | value</c>,
+/// never split at the array's end.
 /// </summary>
 internal sealed class EventRing(int capacityBytes)
 {
@@ -33,8 +34,16 @@ internal sealed class EventRing(int capacityBytes)
         From = from;
     }
 
-    /// <summary>Adds an event; versions never fall. One that does not fit even into an empty ring moves <see cref="From"/> behind its version.</summary>
-    public void Add(WatchReason reason, Core.Version version, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, long expiresAtMs, bool byReference)
+    /// <summary>
+    /// Adds an event; versions never fall. One that does not fit even into an empty ring moves <see cref="From"/> behind its version.
+    /// </summary>
+    public void Add(
+        WatchReason reason,
+        Core.Version version,
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> value,
+        long expiresAtMs,
+        bool byReference)
     {
         if (version < From)
         {
@@ -161,7 +170,8 @@ internal static class EventRecord
 
     public static Core.Version Version(ReadOnlySpan<byte> record) => new(BinaryPrimitives.ReadUInt64LittleEndian(record[6..]));
 
-    public static long ExpiresAtMs(ReadOnlySpan<byte> record) => EntryHeader.ExpiresAtMs(BinaryPrimitives.ReadInt64LittleEndian(record[14..]));
+    public static long ExpiresAtMs(ReadOnlySpan<byte> record) =>
+        EntryHeader.ExpiresAtMs(BinaryPrimitives.ReadInt64LittleEndian(record[14..]));
 
     public static DataType Type(ReadOnlySpan<byte> record) => EntryHeader.Type(BinaryPrimitives.ReadInt64LittleEndian(record[14..]));
 

@@ -1,7 +1,8 @@
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// Shares a node's memory for reading history among the watches that do: the more there are, the less each collects in one pass, and the more passes it takes. Thread-safe.
+/// Shares a node's memory for reading history among the watches that do: the more there are, the less each collects in one pass, and the
+/// more passes it takes. Thread-safe.
 /// </summary>
 internal sealed class HistoryBudget(WatchOptions options)
 {

@@ -7,12 +7,13 @@ using Henge.Storage;
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// One pass over the engine for the events of a range from a version on, in the order of versions. The engine gives them in key order, so the pass keeps the lowest
-/// versions that fit its bounds and, when there were more, ends before the first that it dropped: the next pass goes on there. Not thread-safe.
+/// One pass over the engine for the events of a range from a version on, in the order of versions. The engine gives them in key order, so
+/// the pass keeps the lowest versions that fit its bounds and, when there were more, ends before the first that it dropped: the next pass
+/// goes on there. Not thread-safe.
 /// </summary>
 /// <remarks>
-/// A tombstone does not say why it is there, and need not: deletions of keys that are not there write none, so one whose key had no visible value just before
-/// it ended a value whose time had come (decision 0071).
+/// A tombstone does not say why it is there, and need not: deletions of keys that are not there write none, so one whose key had no visible
+/// value just before it ended a value whose time had come (decision 0071).
 /// </remarks>
 internal sealed class HistoryPass : IDisposable
 {
@@ -35,7 +36,13 @@ internal sealed class HistoryPass : IDisposable
     private bool _disposed;
 
     private HistoryPass(
-        ShardStateMachine machine, HistoryBudget budget, int epoch, IEngineSnapshot snapshot, EngineIterator entries, Core.Version from, Core.Version end)
+        ShardStateMachine machine,
+        HistoryBudget budget,
+        int epoch,
+        IEngineSnapshot snapshot,
+        EngineIterator entries,
+        Core.Version from,
+        Core.Version end)
     {
         _machine = machine;
         _budget = budget;
@@ -57,7 +64,8 @@ internal sealed class HistoryPass : IDisposable
     public Core.Version End => _end;
 
     /// <summary>
-    /// Begins a pass. Throws <see cref="HengeException"/>: HistoryGone when events from the version on may be missing; Unavailable while the state is being replaced.
+    /// Begins a pass. Throws <see cref="HengeException"/>: HistoryGone when events from the version on may be missing; Unavailable while
+    /// the state is being replaced.
     /// </summary>
     public static HistoryPass Begin(ShardStateMachine machine, HistoryBudget budget, KeyRange range, Core.Version from)
     {
@@ -81,7 +89,9 @@ internal sealed class HistoryPass : IDisposable
             if ((epoch & 1) != 0 || machine.Epoch != epoch)
             {
                 entries.Dispose();
-                throw new HengeException(ErrorCode.Unavailable, $"Shard {machine.Shard} is being rebuilt from a peer on this node. Try again.");
+                throw new HengeException(
+                    ErrorCode.Unavailable,
+                    $"Shard {machine.Shard} is being rebuilt from a peer on this node. Try again.");
             }
 
             if (from <= floor && !floor.IsZero)
@@ -100,10 +110,15 @@ internal sealed class HistoryPass : IDisposable
     }
 
     /// <summary>The error of a watch that needs events which may be missing.</summary>
-    public static HengeException Gone(Core.Version from, Core.Version floor) => new(
-        ErrorCode.HistoryGone, $"Events from version {from} on are not all kept any more: history begins after version {floor}. Read the keys as they are now, and watch from there.");
+    public static HengeException Gone(Core.Version from, Core.Version floor) =>
+        new(
+            ErrorCode.HistoryGone,
+            $"Events from version {from} on are not all kept any more: history begins after version {floor}. Read the keys as they are "
+                + $"now, and watch from there.");
 
-    /// <summary>True when the state was replaced since the pass began: what it collected may be of another past, so it must begin again.</summary>
+    /// <summary>
+    /// True when the state was replaced since the pass began: what it collected may be of another past, so it must begin again.
+    /// </summary>
     public bool IsStale => _machine.Epoch != _epoch;
 
     /// <summary>Collects for some steps; true when it is finished. From then on the pass holds nothing of the engine's.</summary>
@@ -139,8 +154,8 @@ internal sealed class HistoryPass : IDisposable
     }
 
     /// <summary>
-    /// Gives the events of the next version; false when there are no more. The version goes out whole. Throws <see cref="HengeException"/> (HistoryGone) when values have been collected
-    /// since: the reader was too slow.
+    /// Gives the events of the next version; false when there are no more. The version goes out whole. Throws <see cref="HengeException"/>
+    /// (HistoryGone) when values have been collected since: the reader was too slow.
     /// </summary>
     public bool TryGive(IWatchReceiver receiver, bool previousValues, out Core.Version version, out int items, out int bytes)
     {
@@ -217,12 +232,17 @@ internal sealed class HistoryPass : IDisposable
 
             if (IsStale)
             {
-                throw new HengeException(ErrorCode.Unavailable, $"Shard {_machine.Shard} is being rebuilt from a peer on this node. Try again.");
+                throw new HengeException(
+                    ErrorCode.Unavailable,
+                    $"Shard {_machine.Shard} is being rebuilt from a peer on this node. Try again.");
             }
 
             if (!there)
             {
-                throw new HengeException(ErrorCode.Corruption, $"Version {version} of a key of shard {_machine.Shard} was there, and cannot be read. Run the storage check on this node.");
+                throw new HengeException(
+                    ErrorCode.Corruption,
+                    $"Version {version} of a key of shard {_machine.Shard} was there, and cannot be read. Run the storage check on this "
+                        + $"node.");
             }
 
             receiver.OnEvent(View(reason, key, value, version, had && previousValues, previous));
@@ -239,7 +259,13 @@ internal sealed class HistoryPass : IDisposable
         _machine.Engine.TryGet(SystemKeys.UserKeyspace(_machine.Shard), key, point, out value);
 
     private static WatchEventView View(
-        WatchReason reason, ReadOnlySpan<byte> key, in PinnedValue value, Core.Version version, bool hasPrevious, in PinnedValue previous) => new()
+        WatchReason reason,
+        ReadOnlySpan<byte> key,
+        in PinnedValue value,
+        Core.Version version,
+        bool hasPrevious,
+        in PinnedValue previous) =>
+        new()
         {
             Reason = reason,
             Key = key,

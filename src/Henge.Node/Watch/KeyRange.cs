@@ -20,10 +20,15 @@ internal readonly struct KeyRange(ReadOnlyMemory<byte> lower, ReadOnlyMemory<byt
             int common = lower.CommonPrefixLength(upper);
 
             // The range of a prefix ends where its last byte that can be raised is raised; the prefix itself is common then.
-            bool isPrefix = common + 1 == upper.Length && common < lower.Length && upper[common] == lower[common] + 1 && lower[(common + 1)..].IndexOfAnyExcept((byte)0xFF) < 0;
+            bool isPrefix =
+                common + 1 == upper.Length
+                && common < lower.Length
+                && upper[common] == lower[common] + 1
+                && lower[(common + 1)..].IndexOfAnyExcept((byte)0xFF) < 0;
             return isPrefix ? lower.Length : common;
         }
     }
 
-    public bool Contains(ReadOnlySpan<byte> key) => key.SequenceCompareTo(Lower.Span) >= 0 && (Upper.IsEmpty || key.SequenceCompareTo(Upper.Span) < 0);
+    public bool Contains(ReadOnlySpan<byte> key) =>
+        key.SequenceCompareTo(Lower.Span) >= 0 && (Upper.IsEmpty || key.SequenceCompareTo(Upper.Span) < 0);
 }

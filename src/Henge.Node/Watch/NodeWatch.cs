@@ -9,8 +9,8 @@ using Henge.Storage;
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// A watch over the shards of a node: events of each shard in the order of versions, each once; events of one version (a transaction) always together, even over a limit. Within the ring
-/// of recent events it follows the hub; further back it reads history, and comes back.
+/// A watch over the shards of a node: events of each shard in the order of versions, each once; events of one version (a transaction)
+/// always together, even over a limit. Within the ring of recent events it follows the hub; further back it reads history, and comes back.
 /// </summary>
 internal sealed class NodeWatch : IWatch
 {
@@ -31,7 +31,13 @@ internal sealed class NodeWatch : IWatch
     private bool _disposed;
 
     public NodeWatch(
-        WatchQuery query, WatchOptions options, HistoryBudget budget, IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards, Action onAvailable, Action onClosed, Action onLost)
+        WatchQuery query,
+        WatchOptions options,
+        HistoryBudget budget,
+        IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards,
+        Action onAvailable,
+        Action onClosed,
+        Action onLost)
     {
         _query = query;
         _options = options;
@@ -340,10 +346,17 @@ internal sealed class NodeWatch : IWatch
 
         value.Dispose();
         throw new HengeException(
-            ErrorCode.HistoryGone, $"The value of version {version} is not kept any more: the watch fell too far behind. Read the keys as they are now, and watch from there.");
+            ErrorCode.HistoryGone,
+            $"The value of version {version} is not kept any more: the watch fell too far behind. Read the keys as they are now, and watch "
+                + $"from there.");
     }
 
-    private static bool TryPrevious(ShardCursor cursor, ReadOnlySpan<byte> key, Core.Version version, WatchReason reason, out PinnedValue previous)
+    private static bool TryPrevious(
+        ShardCursor cursor,
+        ReadOnlySpan<byte> key,
+        Core.Version version,
+        WatchReason reason,
+        out PinnedValue previous)
     {
         ShardStateMachine machine = cursor.Machine;
         int epoch = machine.Epoch;

@@ -4,7 +4,8 @@ using Henge.Core;
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// Where a watch stands, for its client to keep: <c>format u8 | count varint | (shard varint | next version varint)* | crc32c u32 LE</c>, shards rising. Opaque to clients.
+/// Where a watch stands, for its client to keep: <c>format u8 | count varint | (shard varint | next version varint)* | crc32c u32 LE</c>,
+/// shards rising. Opaque to clients.
 /// </summary>
 internal static class ResumeToken
 {
@@ -26,7 +27,10 @@ internal static class ResumeToken
         return token[..writer.Written];
     }
 
-    /// <summary>Throws <see cref="HengeException"/> (InvalidArgument) for what is not a token, or names a shard that a cluster of so many shards does not have.</summary>
+    /// <summary>
+    /// Throws <see cref="HengeException"/> (InvalidArgument) for what is not a token, or names a shard that a cluster of so many shards
+    /// does not have.
+    /// </summary>
     public static List<(ShardId Shard, Core.Version Next)> Decode(ReadOnlySpan<byte> token, int shards)
     {
         var positions = new List<(ShardId, Core.Version)>();
@@ -58,5 +62,7 @@ internal static class ResumeToken
     }
 
     private static HengeException Bad() =>
-        new(ErrorCode.InvalidArgument, "The resume token is not one of this cluster's watches: use the bytes of an earlier event unchanged, or watch from a version.");
+        new(
+            ErrorCode.InvalidArgument,
+            "The resume token is not one of this cluster's watches: use the bytes of an earlier event unchanged, or watch from a version.");
 }

@@ -16,8 +16,9 @@ internal enum WaitKind : byte
 }
 
 /// <summary>
-/// Cursors that wait, found by the keys of events: one lookup for the key, and one for each length of prefix that anybody waits for. So ten thousand watches on
-/// other keys cost an event nothing. A cursor may be found for a key that is not its own (hashes collide, ranges are wider than prefixes); it is never missed. Not thread-safe.
+/// Cursors that wait, found by the keys of events: one lookup for the key, and one for each length of prefix that anybody waits for. So ten
+/// thousand watches on other keys cost an event nothing. A cursor may be found for a key that is not its own (hashes collide, ranges are
+/// wider than prefixes); it is never missed. Not thread-safe.
 /// </summary>
 internal sealed class WaitIndex
 {

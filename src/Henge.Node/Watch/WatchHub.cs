@@ -7,8 +7,8 @@ using Henge.Storage;
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// Where the events of one replica go: a bounded ring of the latest, and those who wait for more. Only the shard's worker publishes; readers are on any thread. The
-/// ring is filled only while somebody reads the shard; until then publishing costs one look.
+/// Where the events of one replica go: a bounded ring of the latest, and those who wait for more. Only the shard's worker publishes;
+/// readers are on any thread. The ring is filled only while somebody reads the shard; until then publishing costs one look.
 /// </summary>
 internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IWatchFeed
 {
@@ -70,7 +70,9 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
         Wake();
     }
 
-    /// <summary>The state was replaced, or opened, as of a version: what readers need from before, they read from history. Worker only.</summary>
+    /// <summary>
+    /// The state was replaced, or opened, as of a version: what readers need from before, they read from history. Worker only.
+    /// </summary>
     public void Reset(Core.Version last)
     {
         lock (_lock)
@@ -142,8 +144,8 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
     }
 
     /// <summary>
-    /// Copies events of a range into a buffer, whole versions only, beginning with the cursor's version; moves the cursor behind what was copied or
-    /// looked at.
+    /// Copies events of a range into a buffer, whole versions only, beginning with the cursor's version; moves the cursor behind what was
+    /// copied or looked at.
     /// </summary>
     public RingAnswer Read(ShardCursor cursor, in KeyRange range, ArrayBufferWriter<byte> buffer, int limitItems, int limitBytes)
     {
@@ -169,7 +171,10 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
                 }
 
                 Core.Version recordVersion = EventRecord.Version(record);
-                if (recordVersion != version && (position > sliceEnd || items >= limitItems || buffer.WrittenCount >= limitBytes) && version != default)
+                if (
+                    recordVersion != version
+                    && (position > sliceEnd || items >= limitItems || buffer.WrittenCount >= limitBytes)
+                    && version != default)
                 {
                     // Versions go out whole: the next one begins here.
                     cursor.RingPosition = before;
@@ -230,9 +235,18 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
             {
                 bool isExpired = expired < expiredOffsets.Count && expiredOffsets[expired] == offset;
                 expired += isExpired ? 1 : 0;
-                WatchReason reason = reader.Kind != EntryKind.Delete ? WatchReason.Put : isExpired ? WatchReason.Expired : WatchReason.Delete;
+                WatchReason reason =
+                    reader.Kind != EntryKind.Delete ? WatchReason.Put
+                    : isExpired ? WatchReason.Expired
+                    : WatchReason.Delete;
                 bool byReference = reader.Value.Length > _options.InlineValueBytes;
-                _ring!.Add(reason, reader.Version, reader.Key, byReference ? default : reader.Value, EntryHeader.Join(reader.Type, reader.ExpiresAtMs), byReference);
+                _ring!.Add(
+                    reason,
+                    reader.Version,
+                    reader.Key,
+                    byReference ? default : reader.Value,
+                    EntryHeader.Join(reader.Type, reader.ExpiresAtMs),
+                    byReference);
                 _waiting.TakeMatching(reader.Key, _woken);
                 any = true;
             }

@@ -20,7 +20,9 @@ internal sealed record WatchOptions
     /// <summary>Bytes of keys that a reader of history collects in one pass over the engine.</summary>
     public int HistoryKeyBytes { get; init; } = 2 * 1024 * 1024;
 
-    /// <summary>Bytes that are shared by all who read history at the same time; each takes an even smaller part the later it comes.</summary>
+    /// <summary>
+    /// Bytes that are shared by all who read history at the same time; each takes an even smaller part the later it comes.
+    /// </summary>
     public long HistoryTotalBytes { get; init; } = 32 * 1024 * 1024;
 
     /// <summary>Entries that a reader of history looks at before it lets its caller do something else.</summary>

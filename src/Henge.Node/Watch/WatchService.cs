@@ -27,8 +27,9 @@ internal sealed class WatchService(
     public long Lost => Interlocked.Read(ref _lost);
 
     /// <summary>
-    /// Opens a watch. Throws <see cref="HengeException"/>: ResourceExhausted over the node's limit, HistoryGone when its start is below history, InvalidArgument for a token or range that makes no sense,
-    /// Unavailable when the node does not carry a shard that it needs, or does not know yet that it is part of its cluster.
+    /// Opens a watch. Throws <see cref="HengeException"/>: ResourceExhausted over the node's limit, HistoryGone when its start is below
+    /// history, InvalidArgument for a token or range that makes no sense, Unavailable when the node does not carry a shard that it needs,
+    /// or does not know yet that it is part of its cluster.
     /// </summary>
     public IWatch Open(WatchQuery query, Action onAvailable)
     {
@@ -39,10 +40,12 @@ internal sealed class WatchService(
 
         if (!hasJoined())
         {
-            // Its number of shards may be wrong: it would refuse good tokens for good, and hand out tokens that the cluster cannot take (decision 0156).
+            // Its number of shards may be wrong: it would refuse good tokens for good, and hand out tokens that the cluster cannot take
+            // (decision 0156).
             throw new HengeException(
                 ErrorCode.Unavailable,
-                "This node does not know yet that it is part of its cluster, so it cannot say where a watch begins. Try again, or ask another node.");
+                "This node does not know yet that it is part of its cluster, so it cannot say where a watch begins. Try again, or ask "
+                    + "another node.");
         }
 
         List<(ShardStateMachine Machine, Core.Version Next)> positions = Locate(query);
@@ -58,36 +61,59 @@ internal sealed class WatchService(
         if (Interlocked.Increment(ref _count) > limits.Watches)
         {
             Interlocked.Decrement(ref _count);
-            throw new HengeException(ErrorCode.ResourceExhausted, $"This node has {limits.Watches} watches open, which is its limit. Close some, or use another node.");
+            throw new HengeException(
+                ErrorCode.ResourceExhausted,
+                $"This node has {limits.Watches} watches open, which is its limit. Close some, or use another node.");
         }
 
-        return new NodeWatch(query, options, _budget, positions, onAvailable, () => Interlocked.Decrement(ref _count), () => Interlocked.Increment(ref _lost));
+        return new NodeWatch(
+            query,
+            options,
+            _budget,
+            positions,
+            onAvailable,
+            () => Interlocked.Decrement(ref _count),
+            () => Interlocked.Increment(ref _lost));
     }
 
     private List<(ShardStateMachine Machine, Core.Version Next)> Locate(WatchQuery query)
     {
         var range = new KeyRange(query.Lower, query.Upper);
-        IEnumerable<ShardId> needed = range.IsOneKey ? [shards.ShardOf(query.Lower.Span)] : Enumerable.Range(0, shards.Count).Select(static s => new ShardId((uint)s));
+        IEnumerable<ShardId> needed = range.IsOneKey
+            ? [shards.ShardOf(query.Lower.Span)]
+            : Enumerable.Range(0, shards.Count).Select(static s => new ShardId((uint)s));
         if (query.Resume.IsEmpty)
         {
             return [.. needed.Select(s => (MachineOf(s), query.Start))];
         }
 
-        Dictionary<ShardId, Core.Version> resume = ResumeToken.Decode(query.Resume.Span, shards.Count).ToDictionary(static p => p.Shard, static p => p.Next);
+        Dictionary<ShardId, Core.Version> resume = ResumeToken
+            .Decode(query.Resume.Span, shards.Count)
+            .ToDictionary(static p => p.Shard, static p => p.Next);
         return
         [
-            .. needed.Select(s => (MachineOf(s), resume.TryGetValue(s, out Core.Version next)
-                ? next
-                : throw new HengeException(ErrorCode.InvalidArgument, "The resume token is of a watch on other keys: it does not say where this one stood."))),
+            .. needed.Select(s =>
+                (
+                    MachineOf(s),
+                    resume.TryGetValue(s, out Core.Version next)
+                        ? next
+                        : throw new HengeException(
+                            ErrorCode.InvalidArgument,
+                            "The resume token is of a watch on other keys: it does not say where this one stood."))),
         ];
     }
 
     private ShardStateMachine MachineOf(ShardId shard)
     {
-        ShardStateMachine machine = machineOf(shard)
-            ?? throw new HengeException(ErrorCode.Unavailable, $"This node does not carry shard {shard}, which the watch needs. Ask another node.");
+        ShardStateMachine machine =
+            machineOf(shard)
+            ?? throw new HengeException(
+                ErrorCode.Unavailable,
+                $"This node does not carry shard {shard}, which the watch needs. Ask another node.");
         return machine.State == MachineState.Ready
             ? machine
-            : throw new HengeException(ErrorCode.Unavailable, $"Shard {shard} is being rebuilt from a peer on this node. Try again, or ask another node.");
+            : throw new HengeException(
+                ErrorCode.Unavailable,
+                $"Shard {shard} is being rebuilt from a peer on this node. Try again, or ask another node.");
     }
 }

@@ -9,9 +9,9 @@ using Henge.Raft;
 namespace Henge.Node.Workers;
 
 /// <summary>
-/// Writes that a worker has sent to leaders on other nodes, and waits for. One hop: the leader never sends them on. A write that was sent is never
-/// sent again, unless the receiver said that it did nothing: it may have taken effect. Writes of one shard are taken in the order in which they were sent, and only in the
-/// term that they were sent in (docs/decisions/0141). Belongs to the worker.
+/// Writes that a worker has sent to leaders on other nodes, and waits for. One hop: the leader never sends them on. A write that was sent
+/// is never sent again, unless the receiver said that it did nothing: it may have taken effect. Writes of one shard are taken in the order
+/// in which they were sent, and only in the term that they were sent in (docs/decisions/0141). Belongs to the worker.
 /// </summary>
 /// <remarks>
 /// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | term u64 | command</c>; reply
@@ -25,12 +25,17 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private const int KeptWrites = 4096;
     private const int LeaderBits = 16;
     private const long AnswerMarginMs = 50;
-    private static readonly ReadOnlyMemory<byte>[] OneByte = [.. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i })];
+    private static readonly ReadOnlyMemory<byte>[] OneByte =
+    [
+        .. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i }),
+    ];
     private readonly Dictionary<ulong, Operation> _waiting = [];
     private readonly List<ulong>[] _inFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
     private readonly List<ulong> _ended = [];
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
-    private ulong _lastId = new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64() << ForwardWindow.CounterBits;
+    private ulong _lastId =
+        new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64()
+        << ForwardWindow.CounterBits;
     private readonly ForwardWindow _taken = new();
     private readonly Stack<RemoteWrite> _free = new();
     private int _ticks;
@@ -44,7 +49,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return false;
         }
 
-        // The leader gets a little less, so that its own verdict ("nothing was done") still comes before this node has to call the outcome unknown.
+        // The leader gets a little less, so that its own verdict ("nothing was done") still comes before this node has to call the outcome
+        // unknown.
         long remaining = operation.DeadlineMs - worker.NowMs;
         remaining -= Math.Min(remaining / 2, AnswerMarginMs);
         ulong id = ++_lastId;
@@ -61,7 +67,9 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         return true;
     }
 
-    /// <summary>A frame was handed to the transport. When it was not taken, the writes in it certainly did not leave, and wait for a leader again.</summary>
+    /// <summary>
+    /// A frame was handed to the transport. When it was not taken, the writes in it certainly did not leave, and wait for a leader again.
+    /// </summary>
     public void OnFlushed(NodeId to, bool sent)
     {
         List<ulong> ids = _inFrame[to.Value];
@@ -109,16 +117,23 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         if (write.Term <= replica.TermAtStart)
         {
             // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
-            write.Fail(ErrorCode.UnknownOutcome, "The shard's leader was started anew while the write was on its way; it may or may not have been done.");
+            write.Fail(
+                ErrorCode.UnknownOutcome,
+                "The shard's leader was started anew while the write was on its way; it may or may not have been done.");
         }
         else if (order == ForwardOrder.Overtaken && !node.Options.Bugs.TakesForwardsInAnyOrder)
         {
             // Not "does not lead", which would have it sent again, behind what has overtaken it.
-            write.Fail(ErrorCode.Unavailable, "A later write of the same shard came to the leader before this one. Nothing was done; try again.");
+            write.Fail(
+                ErrorCode.Unavailable,
+                "A later write of the same shard came to the leader before this one. Nothing was done; try again.");
         }
         else if ((replica.Group.Role != RaftRole.Leader || replica.Group.Term != write.Term) && !node.Options.Bugs.TakesForwardsOfAnyTerm)
         {
-            write.Fail(ErrorCode.NotLeader, $"This node does not lead {replica.Shard} in the term in which the write was sent to it.", replica.LeaderAddress);
+            write.Fail(
+                ErrorCode.NotLeader,
+                $"This node does not lead {replica.Shard} in the term in which the write was sent to it.",
+                replica.LeaderAddress);
         }
         else if (node.TryAdmit(1, write.Command.Length))
         {
@@ -165,7 +180,9 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         frame.EndRecord();
     }
 
-    /// <summary>Takes the outcome of a write that was forwarded, from the node that it was forwarded to; anybody else's is dropped.</summary>
+    /// <summary>
+    /// Takes the outcome of a write that was forwarded, from the node that it was forwarded to; anybody else's is dropped.
+    /// </summary>
     public void OnReply(NodeId from, ReadOnlySpan<byte> body)
     {
         if (body.Length < ReplyHeaderBytes)
@@ -274,8 +291,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
 }
 
 /// <summary>
-/// A write that another node forwarded to this one, which leads. It is submitted and completed on the shard's worker, once, and nobody looks at it after that, so the
-/// worker uses it for another.
+/// A write that another node forwarded to this one, which leads. It is submitted and completed on the shard's worker, once, and nobody
+/// looks at it after that, so the worker uses it for another.
 /// </summary>
 internal sealed class RemoteWrite(Worker worker) : Operation
 {

@@ -15,10 +15,11 @@ internal enum ForwardOrder : byte
 }
 
 /// <summary>
-/// Which forwarded writes have been taken in already: a transport may repeat a frame, and a write without a session must not take effect twice for that. A request's number is
-/// <c>stream (24 bits, random for each start of a sending worker) | counter (40 bits)</c>; of each stream the last 65,536 numbers are remembered, as a sliding window of bits
-/// (the idea of IPsec's replay protection, RFC 4303 appendix A2). What is older counts as repeated. Tells also when a write comes behind a later one of the same shard: on another
-/// connection, say, that was opened when the first one broke. Belongs to a worker.
+/// Which forwarded writes have been taken in already: a transport may repeat a frame, and a write without a session must not take effect
+/// twice for that. A request's number is <c>stream (24 bits, random for each start of a sending worker) | counter (40 bits)</c>; of each
+/// stream the last 65,536 numbers are remembered, as a sliding window of bits (the idea of IPsec's replay protection, RFC 4303 appendix
+/// A2). What is older counts as repeated. Tells also when a write comes behind a later one of the same shard: on another connection, say,
+/// that was opened when the first one broke. Belongs to a worker.
 /// </summary>
 internal sealed class ForwardWindow
 {

@@ -34,7 +34,9 @@ internal struct OperationList
         Count++;
     }
 
-    /// <summary>Adds one where its <see cref="Operation.Order"/> belongs. The list must be in that order; at its end this costs nothing.</summary>
+    /// <summary>
+    /// Adds one where its <see cref="Operation.Order"/> belongs. The list must be in that order; at its end this costs nothing.
+    /// </summary>
     public void AddInOrder(Operation operation)
     {
         if (_last is null || _last.Order < operation.Order)
@@ -63,7 +65,9 @@ internal struct OperationList
         Count++;
     }
 
-    /// <summary>Takes in all of another list; both must be in the order of <see cref="Operation.Order"/>, and so is this one afterwards.</summary>
+    /// <summary>
+    /// Takes in all of another list; both must be in the order of <see cref="Operation.Order"/>, and so is this one afterwards.
+    /// </summary>
     public void MergeInOrder(ref OperationList other)
     {
         if (other._first is null)

@@ -3,8 +3,8 @@ using Henge.Node.Api;
 namespace Henge.Node.Workers;
 
 /// <summary>
-/// Operations from any thread for one worker: a stack linked through the operations themselves (Treiber, 1986), taken whole and turned round.
-/// Allocates nothing; pushing never waits.
+/// Operations from any thread for one worker: a stack linked through the operations themselves (Treiber, 1986), taken whole and turned
+/// round. Allocates nothing; pushing never waits.
 /// </summary>
 internal sealed class OperationQueue
 {

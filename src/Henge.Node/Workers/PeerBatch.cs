@@ -6,8 +6,8 @@ using Henge.Raft;
 namespace Henge.Node.Workers;
 
 /// <summary>
-/// A frame on its way to one worker, which takes what is for its shards. Its memory is used again as soon as the worker is done: what has to stay (the entries of
-/// AppendEntries, pieces of snapshots, commands) is copied out of it.
+/// A frame on its way to one worker, which takes what is for its shards. Its memory is used again as soon as the worker is done: what has
+/// to stay (the entries of AppendEntries, pieces of snapshots, commands) is copied out of it.
 /// </summary>
 internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
 {
@@ -23,7 +23,8 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
     {
         if (_bytes.Length < frame.Length)
         {
-            _bytes = GC.AllocateUninitializedArray<byte>((int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(frame.Length, 1024)));
+            _bytes = GC.AllocateUninitializedArray<byte>(
+                (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(frame.Length, 1024)));
         }
 
         frame.CopyTo(_bytes);
@@ -44,7 +45,9 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
                     worker.Heartbeats.OnAnswer(_from, records.Body);
                 }
             }
-            else if (records.Kind is not (PeerRecordKind.Heartbeat or PeerRecordKind.ClockQuestion or PeerRecordKind.ClockAnswer) && worker.ReplicaOf(records.Shard) is { } replica)
+            else if (
+                records.Kind is not (PeerRecordKind.Heartbeat or PeerRecordKind.ClockQuestion or PeerRecordKind.ClockAnswer)
+                && worker.ReplicaOf(records.Shard) is { } replica)
             {
                 Take(worker, replica, records.Kind, records.Body);
             }

@@ -7,7 +7,8 @@ using Henge.Node.Peers;
 namespace Henge.Node.Workers;
 
 /// <summary>
-/// Where frames from other nodes arrive: checks who sent them, and hands each worker what is for its shards. Called on the transport's threads.
+/// Where frames from other nodes arrive: checks who sent them, and hands each worker what is for its shards. Called on the transport's
+/// threads.
 /// </summary>
 internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations incarnations, ClockExchange clocks, PeerMessages messages)
 {
@@ -26,7 +27,11 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
             return;
         }
 
-        if ((sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.DoesNotCompareHellos) || to.Node != node.Self || node.AddressOf(sender.Node) is null || sender.Node == node.Self)
+        if (
+            (sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.DoesNotCompareHellos)
+            || to.Node != node.Self
+            || node.AddressOf(sender.Node) is null
+            || sender.Node == node.Self)
         {
             OnStranger(sender, to.Node);
             return;
@@ -123,7 +128,8 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
             NodeEventLevel.Error,
             sender.Cluster != node.Sender.Cluster
                 ? $"A frame from {sender.Node} of a cluster that was made with other settings came to {node.Self}. Dropped."
-            : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to the nodes that they name.");
+                : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to "
+                    + $"the nodes that they name.");
     }
 
     private void Refuse(NodeId peer)

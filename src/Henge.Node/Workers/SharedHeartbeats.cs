@@ -6,20 +6,26 @@ using Henge.Node.Peers;
 namespace Henge.Node.Workers;
 
 /// <summary>
-/// The heartbeats of one worker: one to each peer stands for those of all groups that the worker's shards lead, and proves their leadership for all reads that came before it
-/// was sent (ReadIndex, Raft thesis, section 6.4; decision 0114). Belongs to the worker.
+/// The heartbeats of one worker: one to each peer stands for those of all groups that the worker's shards lead, and proves their leadership
+/// for all reads that came before it was sent (ReadIndex, Raft thesis, section 6.4; decision 0114). Belongs to the worker.
 /// </summary>
 internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 {
-    /// <summary>Bytes of a heartbeat's body: the start of its sender, its number, the sum of what the sender leads, and whether it is one of the steady ones.</summary>
+    /// <summary>
+    /// Bytes of a heartbeat's body: the start of its sender, its number, the sum of what the sender leads, and whether it is one of the
+    /// steady ones.
+    /// </summary>
     public const int BodyBytes = 25;
 
-    /// <summary>Bytes of an answer's body: start and number of the heartbeat, whether it was a steady one, and whether the peer agrees.</summary>
+    /// <summary>
+    /// Bytes of an answer's body: start and number of the heartbeat, whether it was a steady one, and whether the peer agrees.
+    /// </summary>
     public const int AnswerBytes = 18;
 
     private readonly List<IReplica> _reading = [];
 
-    // Numbers count from 1 at each start. What tells them from those of an earlier one, whose answers may still be on their way, is this random number (decision 0139).
+    // Numbers count from 1 at each start. What tells them from those of an earlier one, whose answers may still be on their way, is this
+    // random number (decision 0139).
     private readonly ulong _start = node.Options.Bugs.ForgetsStartOfHeartbeats
         ? 0 : new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0x4EA7_BEA7_0000)).NextUInt64();
 
@@ -66,7 +72,8 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     }
 
     /// <summary>
-    /// Answers a peer's heartbeat, on the transport's thread: what this node follows the peer in is known without a look at the shards. False when it makes no sense.
+    /// Answers a peer's heartbeat, on the transport's thread: what this node follows the peer in is known without a look at the shards.
+    /// False when it makes no sense.
     /// </summary>
     public static bool Answer(NodeContext node, NodeId from, uint lane, ReadOnlySpan<byte> body, PeerFrameBuilder answer)
     {

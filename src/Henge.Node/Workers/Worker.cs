@@ -7,9 +7,9 @@ using Henge.Node.Peers;
 namespace Henge.Node.Workers;
 
 /// <summary>
-/// Drives the shards that belong to it: takes what waits (messages, log completions, operations, ticks), lets each shard that has something to do
-/// do it once for all of it, and sends off what came of it: one batch to the node log, one frame to each peer. Only <see cref="Post"/>,
-/// <see cref="Submit(Operation)"/> and <see cref="SignalTick"/> may be called from other threads.
+/// Drives the shards that belong to it: takes what waits (messages, log completions, operations, ticks), lets each shard that has something
+/// to do do it once for all of it, and sends off what came of it: one batch to the node log, one frame to each peer. Only
+/// <see cref="Post"/>, <see cref="Submit(Operation)"/> and <see cref="SignalTick"/> may be called from other threads.
 /// </summary>
 internal sealed class Worker : IWorkItem
 {
@@ -159,7 +159,9 @@ internal sealed class Worker : IWorkItem
         _freeBatches.Push(batch);
     }
 
-    /// <summary>Begins to take part: where this node should lead, it runs for election at once, so that leaders are where they belong.</summary>
+    /// <summary>
+    /// Begins to take part: where this node should lead, it runs for election at once, so that leaders are where they belong.
+    /// </summary>
     public void Begin()
     {
         foreach (IReplica replica in _inOrder)

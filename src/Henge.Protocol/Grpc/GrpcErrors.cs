@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Protocol.Grpc;
 
 /// <summary>
-/// The two-way map between Henge's <see cref="ErrorCode"/> and gRPC's status codes. The status is for everyone; the finer code travels beside
-/// it in the <see cref="GrpcHeaders.HengeError"/> trailer. Pure functions.
+/// The two-way map between Henge's <see cref="ErrorCode"/> and gRPC's status codes. The status is for everyone; the finer code travels
+/// beside it in the <see cref="GrpcHeaders.HengeError"/> trailer. Pure functions.
 /// </summary>
 public static class GrpcErrors
 {
@@ -29,8 +29,9 @@ public static class GrpcErrors
     };
 
     /// <summary>
-    /// The error that a status and its trailer say. Without the trailer (a proxy, or the connection itself, made the status up) the code is the nearest one.
-    /// A status of <see cref="GrpcStatusCode.Unavailable"/> without the trailer does not prove that nothing was done: callers decide what that means for writes.
+    /// The error that a status and its trailer say. Without the trailer (a proxy, or the connection itself, made the status up) the code is
+    /// the nearest one. A status of <see cref="GrpcStatusCode.Unavailable"/> without the trailer does not prove that nothing was done:
+    /// callers decide what that means for writes.
     /// </summary>
     /// <param name="status">The value of <c>grpc-status</c>.</param>
     /// <param name="hengeError">The value of the <c>henge-error</c> trailer, or null.</param>
@@ -41,7 +42,10 @@ public static class GrpcErrors
             return ErrorCode.None;
         }
 
-        if (int.TryParse(hengeError, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number > 0 && number < Numbers.Length)
+        if (
+            int.TryParse(hengeError, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            && number > 0
+            && number < Numbers.Length)
         {
             return (ErrorCode)number;
         }

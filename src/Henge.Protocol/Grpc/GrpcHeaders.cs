@@ -1,6 +1,8 @@
 namespace Henge.Protocol.Grpc;
 
-/// <summary>Names and values of the headers and trailers of a call (gRPC over HTTP/2, doc/PROTOCOL-HTTP2.md). All lower case, as HTTP/2 wants them.</summary>
+/// <summary>
+/// Names and values of the headers and trailers of a call (gRPC over HTTP/2, doc/PROTOCOL-HTTP2.md). All lower case, as HTTP/2 wants them.
+/// </summary>
 public static class GrpcHeaders
 {
     /// <summary>The content type of requests and answers; <c>application/grpc+proto</c> is accepted too.</summary>
@@ -27,7 +29,9 @@ public static class GrpcHeaders
     /// <summary>Trailer: the number of a <see cref="Core.ErrorCode"/>, in decimal.</summary>
     public const string HengeError = "henge-error";
 
-    /// <summary>Request: the id of the cluster that the caller means. A node of another one refuses the call before it reads a message of it.</summary>
+    /// <summary>
+    /// Request: the id of the cluster that the caller means. A node of another one refuses the call before it reads a message of it.
+    /// </summary>
     public const string HengeCluster = "henge-cluster";
 
     /// <summary>Trailer: address of the leader, where the error is <see cref="Core.ErrorCode.NotLeader"/> and it is known.</summary>

@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Henge.Server.Calls;
 
 /// <summary>
-/// What goes wrong, as the error that a gRPC call ends with: the nearest status, the number of the <see cref="ErrorCode"/> in the trailer <c>henge-error</c>, and
-/// who leads in <c>henge-leader</c> (docs/decisions/0052-error-trailers.md). Thread-safe.
+/// What goes wrong, as the error that a gRPC call ends with: the nearest status, the number of the <see cref="ErrorCode"/> in the trailer
+/// <c>henge-error</c>, and who leads in <c>henge-leader</c> (docs/decisions/0052-error-trailers.md). Thread-safe.
 /// </summary>
 internal sealed partial class CallErrors(ILogger logger, CancellationToken stopping)
 {
@@ -43,7 +43,10 @@ internal sealed partial class CallErrors(ILogger logger, CancellationToken stopp
     public static RpcException NotThatMessage(string message, InvalidProtocolBufferException e) =>
         Create(StatusCode.InvalidArgument, $"The message is not a valid {message}: {e.Message}", ErrorCode.InvalidArgument);
 
-    /// <summary>The error that a call ends with for what its handler threw. What nobody expects is logged, and tells the caller nothing of the inside.</summary>
+    /// <summary>
+    /// The error that a call ends with for what its handler threw. What nobody expects is logged, and tells the caller nothing of the
+    /// inside.
+    /// </summary>
     public RpcException Of(Exception exception, HttpContext context)
     {
         switch (exception)
@@ -56,7 +59,8 @@ internal sealed partial class CallErrors(ILogger logger, CancellationToken stopp
                 return Create(e.Code, e.Message);
             case OperationCanceledException when stopping.IsCancellationRequested:
                 return Create(ErrorCode.Stopping, "The node is stopping. Go on with another one.");
-            case OperationCanceledException when CallTerms.Of(context) is { HasDeadline: true } && !context.RequestAborted.IsCancellationRequested:
+            case OperationCanceledException
+                when CallTerms.Of(context) is { HasDeadline: true } && !context.RequestAborted.IsCancellationRequested:
                 // Not the clock is asked: the timer may be a hair ahead of it.
                 return Create(ErrorCode.DeadlineExceeded, "The deadline of the call passed.");
             case OperationCanceledException:
@@ -70,7 +74,8 @@ internal sealed partial class CallErrors(ILogger logger, CancellationToken stopp
             default:
                 Report(context, exception);
                 return Create(
-                    ErrorCode.Internal, $"An internal error ({exception.GetType().Name}). This is a bug in Henge; the server's log has more.");
+                    ErrorCode.Internal,
+                    $"An internal error ({exception.GetType().Name}). This is a bug in Henge; the server's log has more.");
         }
     }
 

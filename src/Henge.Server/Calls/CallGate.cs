@@ -12,8 +12,8 @@ using Microsoft.Extensions.Primitives;
 namespace Henge.Server.Calls;
 
 /// <summary>
-/// What every gRPC call passes before the library reads a message of it, and after its end: the cluster that it means, its deadline, its compression, bounds on calls
-/// and on messages, and how long it took. Thread-safe.
+/// What every gRPC call passes before the library reads a message of it, and after its end: the cluster that it means, its deadline, its
+/// compression, bounds on calls and on messages, and how long it took. Thread-safe.
 /// </summary>
 internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics metrics, CallErrors errors, CancellationToken stopping)
 {
@@ -82,7 +82,9 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
             Interlocked.Decrement(ref _calls);
             Refuse(
                 context,
-                CallErrors.Create(ErrorCode.ResourceExhausted, $"The server has {limits.Calls} calls under way, which is its limit. Try again later."));
+                CallErrors.Create(
+                    ErrorCode.ResourceExhausted,
+                    $"The server has {limits.Calls} calls under way, which is its limit. Try again later."));
             return Task.CompletedTask;
         }
 
@@ -118,7 +120,13 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         return Task.CompletedTask;
     }
 
-    private async Task AwaitAsync(Task task, HttpContext context, CallTerms terms, MessageGuard? guard, DurationRecorder duration, long started)
+    private async Task AwaitAsync(
+        Task task,
+        HttpContext context,
+        CallTerms terms,
+        MessageGuard? guard,
+        DurationRecorder duration,
+        long started)
     {
         try
         {
@@ -174,7 +182,11 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
             if (!GrpcHeaders.Gzip.Equals(encoding[0], StringComparison.Ordinal))
             {
                 context.Response.Headers.GrpcAcceptEncoding = "identity,gzip";
-                Refuse(context, CallErrors.Create(StatusCode.Unimplemented, $"The compression \"{encoding[0]}\" is not known here. Send identity or gzip."));
+                Refuse(
+                    context,
+                    CallErrors.Create(
+                        StatusCode.Unimplemented,
+                        $"The compression \"{encoding[0]}\" is not known here. Send identity or gzip."));
                 return false;
             }
 
@@ -202,7 +214,8 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
                 return false;
             }
 
-            // The node ends operations at their deadline, and knows whether a write may still take effect; the library's own timer would answer before it could say so.
+            // The node ends operations at their deadline, and knows whether a write may still take effect; the library's own timer would
+            // answer before it could say so.
             deadlineMs = node.MonotonicMs + timeoutMs;
             headers.GrpcTimeout = default;
         }
@@ -211,12 +224,16 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         return true;
     }
 
-    private RpcException WrongCluster(string? meant) => ClusterId.Length == 0
-        ? CallErrors.Create(ErrorCode.Unavailable, "This node does not know its cluster's id yet, and so cannot tell whether the caller means it. Try again.")
-        : CallErrors.Create(
-            ErrorCode.Misconfigured,
-            $"This node is of the cluster {ClusterId}, and the caller means {meant}. Nothing was done. An address of that cluster leads here: look at what its nodes " +
-            "advertise (--cluster, --advertise), and at the caller's list of nodes.");
+    private RpcException WrongCluster(string? meant) =>
+        ClusterId.Length == 0
+            ? CallErrors.Create(
+                ErrorCode.Unavailable,
+                "This node does not know its cluster's id yet, and so cannot tell whether the caller means it. Try again.")
+            : CallErrors.Create(
+                ErrorCode.Misconfigured,
+                $"This node is of the cluster {ClusterId}, and the caller means {meant}. Nothing was done. An address of that cluster "
+                    + $"leads here: look at what its nodes "
+                    + "advertise (--cluster, --advertise), and at the caller's list of nodes.");
 
     /// <summary>Ends a call with its status in the headers ("Trailers-Only").</summary>
     private void Refuse(HttpContext context, RpcException error)

@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Http;
 namespace Henge.Server.Calls;
 
 /// <summary>
-/// What a gRPC call came with beside its messages, and what is held for it until its answer has been sent. A feature of the request while the call lasts. Belongs to
-/// the call's handler; not thread-safe, but for <see cref="Cancellation"/>.
+/// What a gRPC call came with beside its messages, and what is held for it until its answer has been sent. A feature of the request while
+/// the call lasts. Belongs to the call's handler; not thread-safe, but for <see cref="Cancellation"/>.
 /// </summary>
 internal sealed class CallTerms(CallGate gate, HttpContext context)
 {
@@ -36,7 +36,10 @@ internal sealed class CallTerms(CallGate gate, HttpContext context)
     /// <summary>Bytes of the <see cref="MessageBudget"/> that the answer holds until the caller has taken it.</summary>
     public long ReservedBytes { get; private set; }
 
-    /// <summary>Fires when the caller is gone, its deadline has passed, or the server stops. Costs allocations: hot paths hand <see cref="DeadlineMs"/> on instead.</summary>
+    /// <summary>
+    /// Fires when the caller is gone, its deadline has passed, or the server stops. Costs allocations: hot paths hand
+    /// <see cref="DeadlineMs"/> on instead.
+    /// </summary>
     public CancellationToken Cancellation
     {
         get
@@ -61,8 +64,8 @@ internal sealed class CallTerms(CallGate gate, HttpContext context)
     public static CallTerms Of(ServerCallContext call) => Of(call.GetHttpContext())!;
 
     /// <summary>
-    /// Counts a large answer until the caller has taken it, so that slow callers cannot fill the server's memory. Throws <see cref="RpcException"/>
-    /// (RESOURCE_EXHAUSTED).
+    /// Counts a large answer until the caller has taken it, so that slow callers cannot fill the server's memory. Throws
+    /// <see cref="RpcException"/> (RESOURCE_EXHAUSTED).
     /// </summary>
     public void Reserve(long bytes)
     {
@@ -86,8 +89,8 @@ internal sealed class CallTerms(CallGate gate, HttpContext context)
         Packs(bytes) || !PacksAnswers ? flush ? null : Buffered : flush ? Plain : BufferedPlain;
 
     /// <summary>
-    /// Waits until a message of a stream has been taken. Throws <see cref="RpcException"/> (RESOURCE_EXHAUSTED) and cuts the stream when the caller takes nothing
-    /// for too long.
+    /// Waits until a message of a stream has been taken. Throws <see cref="RpcException"/> (RESOURCE_EXHAUSTED) and cuts the stream when
+    /// the caller takes nothing for too long.
     /// </summary>
     public async Task TakenAsync(Task write)
     {

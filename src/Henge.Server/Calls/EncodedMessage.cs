@@ -3,11 +3,15 @@ using Grpc.Core;
 
 namespace Henge.Server.Calls;
 
-/// <summary>A message that was encoded by whoever made it: pages of scans and events of watches go from the engine into their buffer without an object for each entry.</summary>
+/// <summary>
+/// A message that was encoded by whoever made it: pages of scans and events of watches go from the engine into their buffer without an
+/// object for each entry.
+/// </summary>
 internal sealed class EncodedMessage
 {
     /// <summary>How such messages are written; nothing reads them.</summary>
-    public static Marshaller<EncodedMessage> Marshaller { get; } = new(Write, static (DeserializationContext _) => throw new NotSupportedException());
+    public static Marshaller<EncodedMessage> Marshaller { get; } =
+        new(Write, static (DeserializationContext _) => throw new NotSupportedException());
 
     /// <summary>The encoded message. Must stay as it is until it was written.</summary>
     public ReadOnlyMemory<byte> Bytes { get; set; }

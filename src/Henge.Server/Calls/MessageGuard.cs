@@ -9,9 +9,10 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Henge.Server.Calls;
 
 /// <summary>
-/// The body of a call, between the connection and the library that takes messages off it. Judges each message by the five bytes before it, when those are there and
-/// before more is kept: its length, and room in the <see cref="MessageBudget"/>. The library judges the length too, but has no bound over all calls, and no words for
-/// what was wrong. Waits no longer than the call may last. Errors are thrown as <see cref="RpcException"/>. One reader at a time.
+/// The body of a call, between the connection and the library that takes messages off it. Judges each message by the five bytes before it,
+/// when those are there and before more is kept: its length, and room in the <see cref="MessageBudget"/>. The library judges the length
+/// too, but has no bound over all calls, and no words for what was wrong. Waits no longer than the call may last. Errors are thrown as
+/// <see cref="RpcException"/>. One reader at a time.
 /// </summary>
 internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContext context) : PipeReader, IRequestBodyPipeFeature
 {

@@ -5,8 +5,9 @@ using Grpc.Core.Interceptors;
 namespace Henge.Server.Calls;
 
 /// <summary>
-/// Collects the methods of a service as its generated code binds them, under a name that may be another than the generated one, and leaves out those that are served
-/// over messages of their own. What handlers throw, and requests that do not parse, end calls in the words of Henge. Used once, by one thread.
+/// Collects the methods of a service as its generated code binds them, under a name that may be another than the generated one, and leaves
+/// out those that are served over messages of their own. What handlers throw, and requests that do not parse, end calls in the words of
+/// Henge. Used once, by one thread.
 /// </summary>
 /// <param name="name">The full name of the service.</param>
 /// <param name="interceptor">What handlers are behind.</param>
@@ -28,7 +29,9 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
     }
 
     /// <inheritdoc/>
-    public override void AddMethod<TRequest, TResponse>(Method<TRequest, TResponse> method, ServerStreamingServerMethod<TRequest, TResponse>? handler)
+    public override void AddMethod<TRequest, TResponse>(
+        Method<TRequest, TResponse> method,
+        ServerStreamingServerMethod<TRequest, TResponse>? handler)
     {
         if (!others.Contains(method.Name))
         {
@@ -37,7 +40,9 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
     }
 
     /// <inheritdoc/>
-    public override void AddMethod<TRequest, TResponse>(Method<TRequest, TResponse> method, DuplexStreamingServerMethod<TRequest, TResponse>? handler)
+    public override void AddMethod<TRequest, TResponse>(
+        Method<TRequest, TResponse> method,
+        DuplexStreamingServerMethod<TRequest, TResponse>? handler)
     {
         if (!others.Contains(method.Name))
         {
@@ -55,13 +60,17 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
     public void Add<TRequest, TResponse>(Method<TRequest, TResponse> method, ServerStreamingServerMethod<TRequest, TResponse> handler)
         where TRequest : class
         where TResponse : class =>
-        _builder.AddMethod(method, (request, answers, context) => interceptor.ServerStreamingServerHandler(request, answers, context, handler));
+        _builder.AddMethod(
+            method,
+            (request, answers, context) => interceptor.ServerStreamingServerHandler(request, answers, context, handler));
 
     /// <summary>Adds a method behind the interceptor.</summary>
     public void Add<TRequest, TResponse>(Method<TRequest, TResponse> method, DuplexStreamingServerMethod<TRequest, TResponse> handler)
         where TRequest : class
         where TResponse : class =>
-        _builder.AddMethod(method, (requests, answers, context) => interceptor.DuplexStreamingServerHandler(requests, answers, context, handler));
+        _builder.AddMethod(
+            method,
+            (requests, answers, context) => interceptor.DuplexStreamingServerHandler(requests, answers, context, handler));
 
     /// <summary>Adds a method that answers its errors by itself.</summary>
     public void AddBare<TRequest, TResponse>(Method<TRequest, TResponse> method, UnaryServerMethod<TRequest, TResponse> handler)

@@ -37,7 +37,8 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
         return topology.ClusterId.Length > 0
             ? ToMessage(topology)
             : throw new HengeException(
-                ErrorCode.Unavailable, "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.");
+                ErrorCode.Unavailable,
+                "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.");
     }
 
     private async Task WaitForChangeAsync(ulong epoch, CancellationToken cancellation)
@@ -82,7 +83,11 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
         return response;
     }
 
-    private async Task<ClusterStatusResponse.Types.Node> AskAsync(NodeEntry entry, string clusterId, bool self, CancellationToken cancellation)
+    private async Task<ClusterStatusResponse.Types.Node> AskAsync(
+        NodeEntry entry,
+        string clusterId,
+        bool self,
+        CancellationToken cancellation)
     {
         ClusterStatusResponse.Types.Node answer = new() { NodeId = entry.Name, Address = entry.Address };
         if (self)
@@ -153,7 +158,12 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
 
     private static TopologyResponse ToMessage(Topology topology)
     {
-        TopologyResponse response = new() { ClusterId = topology.ClusterId, Epoch = topology.Epoch, ShardCount = (uint)topology.Shards.Count };
+        TopologyResponse response = new()
+        {
+            ClusterId = topology.ClusterId,
+            Epoch = topology.Epoch,
+            ShardCount = (uint)topology.Shards.Count,
+        };
         foreach (NodeEntry entry in topology.Nodes)
         {
             response.Nodes.Add(new NodeInfo { NodeId = entry.Name, Address = entry.Address });
@@ -161,7 +171,12 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
 
         foreach (ShardPlacement placement in topology.Shards)
         {
-            ShardInfo shard = new() { Shard = placement.Shard.Value, LeaderId = StatusMapper.NameOf(placement.Leader, topology), Term = placement.Term.Value };
+            ShardInfo shard = new()
+            {
+                Shard = placement.Shard.Value,
+                LeaderId = StatusMapper.NameOf(placement.Leader, topology),
+                Term = placement.Term.Value,
+            };
             shard.Replicas.AddRange(placement.Replicas.Select(id => StatusMapper.NameOf(id, topology)));
             response.Shards.Add(shard);
         }

@@ -23,7 +23,11 @@ internal sealed class PeerStatus(bool tls) : IDisposable
     {
         GrpcChannel channel = _channels.GetOrAdd(address, Open);
         Metadata headers = new() { { GrpcHeaders.HengeCluster, clusterId } };
-        return await new KVStore.KVStoreClient(channel).NodeStatusAsync(new StatusRequest(), headers, DateTime.UtcNow + patience, cancellation);
+        return await new KVStore.KVStoreClient(channel).NodeStatusAsync(
+            new StatusRequest(),
+            headers,
+            DateTime.UtcNow + patience,
+            cancellation);
     }
 
     /// <inheritdoc/>
@@ -37,5 +41,6 @@ internal sealed class PeerStatus(bool tls) : IDisposable
         _http.Dispose();
     }
 
-    private GrpcChannel Open(string address) => GrpcChannel.ForAddress($"{(tls ? "https" : "http")}://{address}", new GrpcChannelOptions { HttpHandler = _http });
+    private GrpcChannel Open(string address) =>
+        GrpcChannel.ForAddress($"{(tls ? "https" : "http")}://{address}", new GrpcChannelOptions { HttpHandler = _http });
 }

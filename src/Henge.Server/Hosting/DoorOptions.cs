@@ -40,8 +40,8 @@ public sealed record DoorOptions
 public sealed record HttpLimits
 {
     /// <summary>
-    /// Most HTTP/2 streams of one connection. Kestrel's own default of 100 makes callers queue in their client without a word; a unary call or an
-    /// open watch is a stream.
+    /// Most HTTP/2 streams of one connection. Kestrel's own default of 100 makes callers queue in their client without a word; a unary call
+    /// or an open watch is a stream.
     /// </summary>
     public int StreamsPerConnection { get; init; } = 1024;
 

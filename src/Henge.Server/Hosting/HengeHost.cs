@@ -12,7 +12,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// A whole node with all its doors: what <c>henge serve</c> runs, for whoever wants it inside a process of his own. Start it once; dispose of it to stop it.
+/// A whole node with all its doors: what <c>henge serve</c> runs, for whoever wants it inside a process of his own. Start it once; dispose
+/// of it to stop it.
 /// </summary>
 public sealed partial class HengeHost : IAsyncDisposable
 {
@@ -39,10 +40,13 @@ public sealed partial class HengeHost : IAsyncDisposable
     public HengeServer Server => _server;
 
     /// <summary>
-    /// Opens the data directory, begins to take part in the cluster, and listens. Throws <see cref="Core.HengeException"/> with what to do about it: a directory
-    /// that is held, damaged or another node's, a list that does not fit, an address that cannot be had.
+    /// Opens the data directory, begins to take part in the cluster, and listens. Throws <see cref="Core.HengeException"/> with what to do
+    /// about it: a directory that is held, damaged or another node's, a list that does not fit, an address that cannot be had.
     /// </summary>
-    public static async Task<HengeHost> StartAsync(ServerOptions options, ILoggerFactory? logging = null, CancellationToken cancellationToken = default)
+    public static async Task<HengeHost> StartAsync(
+        ServerOptions options,
+        ILoggerFactory? logging = null,
+        CancellationToken cancellationToken = default)
     {
         logging ??= NullLoggerFactory.Instance;
         ILogger logger = logging.CreateLogger("Henge");

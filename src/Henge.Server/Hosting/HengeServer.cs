@@ -24,8 +24,8 @@ using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// The doors of a node: one TCP port that speaks gRPC, HTTP/1.1 and every <see cref="IConnectionProtocol"/> that is added. Start it once, stop it once.
-/// Thread-safe but for that.
+/// The doors of a node: one TCP port that speaks gRPC, HTTP/1.1 and every <see cref="IConnectionProtocol"/> that is added. Start it once,
+/// stop it once. Thread-safe but for that.
 /// </summary>
 public sealed class HengeServer : IAsyncDisposable
 {
@@ -41,7 +41,10 @@ public sealed class HengeServer : IAsyncDisposable
     private ListenOptions? _listen;
     private bool _disposed;
 
-    /// <summary>Prepares the doors of a node. Nothing listens yet. Throws <see cref="HengeException"/> (Misconfigured) for settings that cannot work.</summary>
+    /// <summary>
+    /// Prepares the doors of a node. Nothing listens yet. Throws <see cref="HengeException"/> (Misconfigured) for settings that cannot
+    /// work.
+    /// </summary>
     /// <param name="node">The node behind the doors.</param>
     /// <param name="options">Where to listen, and limits.</param>
     /// <param name="protocols">Protocols beside HTTP, in the order in which they are asked.</param>
@@ -67,14 +70,17 @@ public sealed class HengeServer : IAsyncDisposable
 
         HandoffEndPoint http2 = new("http2");
         HandoffEndPoint http1 = new("http1");
-        TlsUpgrade? tls = TlsCertificate.Load(options) is { } loaded ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics) : null;
+        TlsUpgrade? tls = TlsCertificate.Load(options) is { } loaded
+            ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics)
+            : null;
         _peers = new PeerStatus(tls is not null);
         _dispatcher = new PortDispatcher(options.Port, tls, protocols ?? [], http2.Listener, http1.Listener, _metrics);
         _metrics.Meter.CreateObservableGauge(
             "henge.server.input.size",
             () => _dispatcher.InputBytes,
             "By",
-            "Bytes that have arrived on RESP and JSON lines connections and were not taken yet, without the first 64 KiB of each connection.");
+            "Bytes that have arrived on RESP and JSON lines connections and were not taken yet, without the first 64 KiB of each "
+                + "connection.");
 
         IPEndPoint address = Resolve(options.Address);
         _application = WebHosting.Create(options, _health, logging, kestrel =>
@@ -91,7 +97,9 @@ public sealed class HengeServer : IAsyncDisposable
         MapHttp(node, new HttpDoor(_metrics, logger), endpoints);
     }
 
-    /// <summary>Where it listens, with the port that the system chose when the setting said 0. After <see cref="StartAsync"/> only.</summary>
+    /// <summary>
+    /// Where it listens, with the port that the system chose when the setting said 0. After <see cref="StartAsync"/> only.
+    /// </summary>
     public IPEndPoint EndPoint => _listen?.IPEndPoint ?? throw new InvalidOperationException("The server has not been started.");
 
     /// <summary>The way of gRPC calls, for tests.</summary>
@@ -100,10 +108,15 @@ public sealed class HengeServer : IAsyncDisposable
     /// <summary>Connections that are open now.</summary>
     public int OpenConnections => _dispatcher.Open;
 
-    /// <summary>Bytes that have arrived on connections of RESP and JSON lines and were not taken yet, as far as they are counted, for tests.</summary>
+    /// <summary>
+    /// Bytes that have arrived on connections of RESP and JSON lines and were not taken yet, as far as they are counted, for tests.
+    /// </summary>
     internal long InputBytes => _dispatcher.InputBytes;
 
-    /// <summary>Begins to listen and to serve; health checks say that it does, unless <see cref="SetProblem"/> was called before. Throws <see cref="HengeException"/> (Misconfigured) when the address cannot be had.</summary>
+    /// <summary>
+    /// Begins to listen and to serve; health checks say that it does, unless <see cref="SetProblem"/> was called before. Throws
+    /// <see cref="HengeException"/> (Misconfigured) when the address cannot be had.
+    /// </summary>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
         try
@@ -119,7 +132,8 @@ public sealed class HengeServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Throws what <see cref="StartAsync"/> would throw when the address cannot be had now, by having it for a moment. Another process may still take it in between.
+    /// Throws what <see cref="StartAsync"/> would throw when the address cannot be had now, by having it for a moment. Another process may
+    /// still take it in between.
     /// </summary>
     internal static void CheckAddress(string address)
     {
@@ -220,12 +234,15 @@ public sealed class HengeServer : IAsyncDisposable
 
     private static HengeException CannotListen(string address, Exception e)
     {
-        string reason = (e as SocketException ?? e.InnerException as SocketException ?? e.InnerException?.InnerException as SocketException)?.SocketErrorCode switch
+        string reason = (
+            e as SocketException ?? e.InnerException as SocketException ?? e.InnerException?.InnerException as SocketException
+        )?.SocketErrorCode switch
         {
             SocketError.AddressAlreadyInUse => "another process listens there. Stop it, or choose another address with --addr",
             SocketError.AccessDenied => "this user may not listen there. Choose a port above 1023 with --addr",
             SocketError.AddressNotAvailable => "this machine has no such address. Choose another with --addr",
-            _ when e.InnerException is AddressInUseException => "another process listens there. Stop it, or choose another address with --addr",
+            _ when e.InnerException is AddressInUseException =>
+                "another process listens there. Stop it, or choose another address with --addr",
             _ => e.Message,
         };
         return new HengeException(ErrorCode.Misconfigured, $"Cannot listen on {address}: {reason}.", e);
@@ -241,7 +258,9 @@ public sealed class HengeServer : IAsyncDisposable
         int colon = address.LastIndexOf(':');
         if (colon <= 0 || !ushort.TryParse(address.AsSpan(colon + 1), out ushort port))
         {
-            throw new HengeException(ErrorCode.Misconfigured, $"The address \"{address}\" is not HOST:PORT. Write for example 127.0.0.1:7001.");
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                $"The address \"{address}\" is not HOST:PORT. Write for example 127.0.0.1:7001.");
         }
 
         try
@@ -252,7 +271,10 @@ public sealed class HengeServer : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException or IndexOutOfRangeException or ArgumentException)
         {
-            throw new HengeException(ErrorCode.Misconfigured, $"The host \"{address[..colon]}\" of the address \"{address}\" cannot be resolved: {e.Message}", e);
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                $"The host \"{address[..colon]}\" of the address \"{address}\" cannot be resolved: {e.Message}",
+                e);
         }
     }
 }

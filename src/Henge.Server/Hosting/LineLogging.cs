@@ -15,7 +15,8 @@ public sealed class LineLogging(TextWriter writer, LogLevel least = LogLevel.Inf
         new LineLogger(this, categoryName, categoryName.StartsWith("Henge", StringComparison.Ordinal) ? least : LogLevel.Warning);
 
     /// <summary>Not possible: lines are all that there is.</summary>
-    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("Lines go to one writer; use another ILoggerFactory for providers.");
+    public void AddProvider(ILoggerProvider provider) =>
+        throw new NotSupportedException("Lines go to one writer; use another ILoggerFactory for providers.");
 
     /// <summary>Nothing is held.</summary>
     public void Dispose()
@@ -53,7 +54,12 @@ public sealed class LineLogging(TextWriter writer, LogLevel least = LogLevel.Inf
 
         public bool IsEnabled(LogLevel logLevel) => logLevel >= least && logLevel != LogLevel.None;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             if (IsEnabled(logLevel))
             {

@@ -2,7 +2,9 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Henge.Server.Hosting;
 
-/// <summary>The node's state as ASP.NET Core's health checks ask for it: one state for the server and all its services. Thread-safe.</summary>
+/// <summary>
+/// The node's state as ASP.NET Core's health checks ask for it: one state for the server and all its services. Thread-safe.
+/// </summary>
 internal sealed class NodeHealthCheck(HealthState state) : IHealthCheck
 {
     /// <inheritdoc/>

@@ -1,8 +1,8 @@
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// Turns the states of a node, which change many times while leaders are elected, into the few lines that an operator reads: a line when a node has been ready, or not
-/// ready, for a second after having been the other. Not thread-safe.
+/// Turns the states of a node, which change many times while leaders are elected, into the few lines that an operator reads: a line when a
+/// node has been ready, or not ready, for a second after having been the other. Not thread-safe.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="write">Takes the problem of a line; null: the node is ready.</param>
@@ -15,7 +15,10 @@ public sealed class ReadinessLog(TimeProvider time, Action<string?> write)
     private bool? _current;
     private long _since;
 
-    /// <summary>Takes in what a look has found: why the node is not ready, or null when it is. Called again while nothing changes, a few times a second.</summary>
+    /// <summary>
+    /// Takes in what a look has found: why the node is not ready, or null when it is. Called again while nothing changes, a few times a
+    /// second.
+    /// </summary>
     public void Observe(string? problem)
     {
         bool ready = problem is null;

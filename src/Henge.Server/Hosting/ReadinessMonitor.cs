@@ -4,8 +4,8 @@ using Henge.Node.Api;
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// Keeps the answer of health checks true: a node serves when it knows a leader of each shard and none of its replicas is in trouble. Looks at each change of the topology, and
-/// every so often. Dispose of it before the server.
+/// Keeps the answer of health checks true: a node serves when it knows a leader of each shard and none of its replicas is in trouble. Looks
+/// at each change of the topology, and every so often. Dispose of it before the server.
 /// </summary>
 public sealed class ReadinessMonitor : IAsyncDisposable
 {
@@ -21,7 +21,8 @@ public sealed class ReadinessMonitor : IAsyncDisposable
 
     /// <summary>Begins to look.</summary>
     /// <param name="node">The node.</param>
-    /// <param name="changed">Told the first problem there is, and null when there is none: once at the beginning, and again when it changes.</param>
+    /// <param name="changed">Told the first problem there is, and null when there is none: once at the beginning, and again when it
+    /// changes.</param>
     /// <param name="log">Told what each look has found; null: nothing is.</param>
     public ReadinessMonitor(IHengeNode node, Action<string?> changed, ReadinessLog? log = null)
     {
@@ -45,8 +46,10 @@ public sealed class ReadinessMonitor : IAsyncDisposable
         if (leaderless > 0)
         {
             IReadOnlyList<string> refused = node.GetStatus().RefusedPeers;
-            return string.Create(CultureInfo.InvariantCulture, $"{leaderless} of {topology.Shards.Count} shards have no leader that this node knows of. ")
-                + (refused.Count > 0 ? "Peers are refused: " + string.Join(" ", refused) : "Is a majority of the nodes running?");
+            return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{leaderless} of {topology.Shards.Count} shards have no leader that this node knows of. "
+                ) + (refused.Count > 0 ? "Peers are refused: " + string.Join(" ", refused) : "Is a majority of the nodes running?");
         }
 
         if (topology.ClusterId.Length == 0)
@@ -57,7 +60,8 @@ public sealed class ReadinessMonitor : IAsyncDisposable
         NodeStatus status = node.GetStatus();
         if (!status.Clock.IsKnown)
         {
-            return "The clocks of a majority of the nodes are not known yet, so that this node can give no versions. Can it reach the others?";
+            return "The clocks of a majority of the nodes are not known yet, so that this node can give no versions. Can it reach the "
+                + "others?";
         }
 
         foreach (ShardStatus shard in status.Shards)

@@ -7,14 +7,15 @@ using Henge.Node.Context;
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// Decides at which address others reach this node, and refuses one that leads them elsewhere: clients follow what a node says, and on another machine a loopback address is that
-/// machine's own (docs/decisions/0157-addresses-that-lead-elsewhere.md).
+/// Decides at which address others reach this node, and refuses one that leads them elsewhere: clients follow what a node says, and on
+/// another machine a loopback address is that machine's own (docs/decisions/0157-addresses-that-lead-elsewhere.md).
 /// </summary>
 internal static class ServerAddresses
 {
     /// <summary>
-    /// Gives a port to an address that says 0, and gives the node the address at which it can be reached. The node's address is part of the cluster's truth before anything listens, so both
-    /// must be known first. Throws <see cref="HengeException"/> (Misconfigured) when there is none that others can use.
+    /// Gives a port to an address that says 0, and gives the node the address at which it can be reached. The node's address is part of the
+    /// cluster's truth before anything listens, so both must be known first. Throws <see cref="HengeException"/> (Misconfigured) when there
+    /// is none that others can use.
     /// </summary>
     public static ServerOptions Resolve(ServerOptions options)
     {
@@ -40,13 +41,17 @@ internal static class ServerAddresses
 
         if (!IPAddress.TryParse(host, out IPAddress? ip))
         {
-            return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
+            return
+                host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+                || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
                 ? HostKind.Loopback
                 : HostKind.Other;
         }
 
         ip = ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip;
-        return ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any) ? HostKind.Wildcard : IPAddress.IsLoopback(ip) ? HostKind.Loopback : HostKind.Other;
+        return ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any) ? HostKind.Wildcard
+            : IPAddress.IsLoopback(ip) ? HostKind.Loopback
+            : HostKind.Other;
     }
 
     private static string Alone(string advertised, string listens)
@@ -54,14 +59,18 @@ internal static class ServerAddresses
         if (advertised.Length > 0)
         {
             return KindOf(advertised) == HostKind.Wildcard
-                ? throw Wrong($"advertise is {advertised}, and nobody can connect to that. Write --advertise HOST:PORT with a host by which clients reach this machine.")
+                ? throw Wrong(
+                    $"advertise is {advertised}, and nobody can connect to that. Write --advertise HOST:PORT with a host by which clients "
+                        + $"reach this machine.")
                 : advertised;
         }
 
         return KindOf(listens) == HostKind.Wildcard
             ? throw Wrong(
-                $"addr is {listens}: the node listens on every address of this machine and does not know by which of them clients reach it. "
-                + "Add --advertise HOST:PORT with a host by which they do (127.0.0.1 if only this machine should use the node), or listen on one address.")
+                $"addr is {listens}: the node listens on every address of this machine and does not know by which of them clients reach "
+                    + $"it. "
+                    + "Add --advertise HOST:PORT with a host by which they do (127.0.0.1 if only this machine should use the node), or "
+                    + "listen on one address.")
             : listens;
     }
 
@@ -72,7 +81,9 @@ internal static class ServerAddresses
         {
             if (KindOf(member.Address) == HostKind.Wildcard)
             {
-                throw Wrong($"cluster names {member.Name} at {member.Address}, and nobody can connect to that. Write an address by which the other nodes and clients reach {member.Name}.");
+                throw Wrong(
+                    $"cluster names {member.Name} at {member.Address}, and nobody can connect to that. Write an address by which the other "
+                        + $"nodes and clients reach {member.Name}.");
             }
         }
 
@@ -86,7 +97,8 @@ internal static class ServerAddresses
         if (options.AdvertisedAddress.Length > 0 && options.AdvertisedAddress != self.Address)
         {
             throw Wrong(
-                $"advertise is {options.AdvertisedAddress}, and cluster names {self.Name} at {self.Address}. A node of a list is reached at the address in it: leave out advertise, or write that address in cluster on every node.");
+                $"advertise is {options.AdvertisedAddress}, and cluster names {self.Name} at {self.Address}. A node of a list is reached "
+                    + $"at the address in it: leave out advertise, or write that address in cluster on every node.");
         }
 
         if (members.Count > 1)
@@ -104,14 +116,16 @@ internal static class ServerAddresses
         if (loopback.Name is not null && other.Name is not null)
         {
             throw Wrong(
-                $"cluster names {loopback.Name} at {loopback.Address}, which on every other machine is that machine itself, and {other.Name} at {other.Address}. "
+                $"cluster names {loopback.Name} at {loopback.Address}, which on every other machine is that machine itself, and "
+                    + $"{other.Name} at {other.Address}. "
                 + $"Write for {loopback.Name} an address by which {other.Name} and clients reach it.");
         }
 
         if (loopback.Name is not null && KindOf(listens) != HostKind.Loopback)
         {
             throw Wrong(
-                $"addr is {listens}, where clients on other machines can connect, and cluster names {self.Name} at {self.Address}, which on their machines is something else. "
+                $"addr is {listens}, where clients on other machines can connect, and cluster names {self.Name} at {self.Address}, which "
+                    + $"on their machines is something else. "
                 + "Write in cluster addresses by which clients reach the nodes, or listen on a loopback address as well.");
         }
     }

@@ -6,7 +6,8 @@ using Henge.Core;
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// Gathers settings from the command line, the environment (<c>HENGE_NODE_ID</c> for <c>node-id</c>) and a JSON file; the first of these that names a setting wins.
+/// Gathers settings from the command line, the environment (<c>HENGE_NODE_ID</c> for <c>node-id</c>) and a JSON file; the first of these
+/// that names a setting wins.
 /// </summary>
 public static partial class ServerConfiguration
 {
@@ -19,12 +20,16 @@ public static partial class ServerConfiguration
     private static readonly string[] NotSettings = ["HENGE_CONFIG", "HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA"];
 
     /// <summary>
-    /// Reads all settings. Throws <see cref="HengeException"/> (Misconfigured) that names the setting, where it stands, its value and what is allowed.
+    /// Reads all settings. Throws <see cref="HengeException"/> (Misconfigured) that names the setting, where it stands, its value and what
+    /// is allowed.
     /// </summary>
     /// <param name="commandLine">Settings by name, without dashes in front, as the command line gave them.</param>
     /// <param name="configFile">A JSON file: one object of settings by name; null: <c>HENGE_CONFIG</c>, or none.</param>
     /// <param name="environment">The environment; null: that of the process.</param>
-    public static ServerOptions Load(IReadOnlyDictionary<string, string> commandLine, string? configFile = null, IDictionary? environment = null)
+    public static ServerOptions Load(
+        IReadOnlyDictionary<string, string> commandLine,
+        string? configFile = null,
+        IDictionary? environment = null)
     {
         Dictionary<string, (string Value, string Source)> found = new(StringComparer.Ordinal);
         environment ??= Environment.GetEnvironmentVariables();
@@ -67,11 +72,18 @@ public static partial class ServerConfiguration
             FileInfo file = new(path);
             if (file.Exists && file.Length > LimitFileBytes)
             {
-                throw Wrong($"The configuration file {path} has {file.Length} bytes; at most {LimitFileBytes} are read. Is it the right file?");
+                throw Wrong(
+                    $"The configuration file {path} has {file.Length} bytes; at most {LimitFileBytes} are read. Is it the right file?");
             }
 
             using JsonDocument document = JsonDocument.Parse(
-                File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, MaxDepth = 8 });
+                File.ReadAllBytes(path),
+                new JsonDocumentOptions
+                {
+                    AllowTrailingCommas = true,
+                    CommentHandling = JsonCommentHandling.Skip,
+                    MaxDepth = 8,
+                });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 throw Wrong($"The configuration file {path} must hold one JSON object, such as {{\"node-id\": \"node1\"}}.");
@@ -106,15 +118,17 @@ public static partial class ServerConfiguration
         }
     }
 
-    private static string ToText(JsonElement value, string name, string path) => value.ValueKind switch
-    {
-        JsonValueKind.String => value.GetString()!,
-        JsonValueKind.Number => value.GetRawText(),
-        JsonValueKind.True => "true",
-        JsonValueKind.False => "false",
-        JsonValueKind.Array => string.Join(',', value.EnumerateArray().Select(item => ToText(item, name, path))),
-        _ => throw Wrong($"The setting {name} (in {path}) is {value.ValueKind}. It must be a string, a number, true, false or a list of these."),
-    };
+    private static string ToText(JsonElement value, string name, string path) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.String => value.GetString()!,
+            JsonValueKind.Number => value.GetRawText(),
+            JsonValueKind.True => "true",
+            JsonValueKind.False => "false",
+            JsonValueKind.Array => string.Join(',', value.EnumerateArray().Select(item => ToText(item, name, path))),
+            _ => throw Wrong(
+                $"The setting {name} (in {path}) is {value.ValueKind}. It must be a string, a number, true, false or a list of these."),
+        };
 
     private static void ReadEnvironment(IDictionary environment, Dictionary<string, (string Value, string Source)> found)
     {
@@ -127,7 +141,11 @@ public static partial class ServerConfiguration
             }
         }
 
-        foreach (string variable in environment.Keys.OfType<string>().Where(static v => v.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        foreach (
+            string variable in environment
+                .Keys.OfType<string>()
+                .Where(static v => v.StartsWith(Prefix, StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal))
         {
             if (MeansNothing(variable))
             {
@@ -140,7 +158,9 @@ public static partial class ServerConfiguration
         }
     }
 
-    /// <summary>A variable that would be ignored. What Kubernetes sets in every container beside a service named "henge" is none of ours.</summary>
+    /// <summary>
+    /// A variable that would be ignored. What Kubernetes sets in every container beside a service named "henge" is none of ours.
+    /// </summary>
     private static bool MeansNothing(string variable) =>
         !NotSettings.Contains(variable)
         && !ServerSettings.All.Any(setting => VariableOf(setting) == variable)

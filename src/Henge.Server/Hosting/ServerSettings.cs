@@ -4,7 +4,9 @@ using Henge.Node.Context;
 
 namespace Henge.Server.Hosting;
 
-/// <summary>One setting: <c>--name</c> on the command line, <c>HENGE_NAME</c> in the environment, <c>"name"</c> in the configuration file.</summary>
+/// <summary>
+/// One setting: <c>--name</c> on the command line, <c>HENGE_NAME</c> in the environment, <c>"name"</c> in the configuration file.
+/// </summary>
 /// <param name="Name">Lower case, with dashes.</param>
 /// <param name="Form">What its value looks like, for help texts.</param>
 /// <param name="Description">What it is for, in one sentence.</param>
@@ -27,21 +29,66 @@ public static class ServerSettings
     public static IReadOnlyList<Setting> All { get; } =
     [
         .. General(),
-        Node("shards", "N", "Shards of a new cluster; a cluster keeps the number it was created with.", "16", (o, v) => o with { Shards = SettingValue.Number(v, 1, 4096) }),
-        Node("replication-factor", "N", "Replicas of each shard of a new cluster; fewer than there are nodes do not work yet and are refused.", "all nodes",
+        Node(
+            "shards",
+            "N",
+            "Shards of a new cluster; a cluster keeps the number it was created with.",
+            "16",
+            (o, v) => o with { Shards = SettingValue.Number(v, 1, 4096) }),
+        Node(
+            "replication-factor",
+            "N",
+            "Replicas of each shard of a new cluster; fewer than there are nodes do not work yet and are refused.",
+            "all nodes",
             (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 4096) }),
-        Node("history", "DURATION", "How long every version of a key is kept.", "1h",
+        Node(
+            "history",
+            "DURATION",
+            "How long every version of a key is kept.",
+            "1h",
             (o, v) => o with { HistoryMs = (long)SettingValue.Duration(v, TimeSpan.Zero, TimeSpan.FromDays(3650)).TotalMilliseconds }),
-        Node("max-clock-skew", "DURATION", "How far the node's clock may be from what a majority of the nodes' clocks say and still be used.", "500ms",
-            (o, v) => o with { MaxClockSkewMs = (long)SettingValue.Duration(v, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(36_500)).TotalMilliseconds }),
-        Node("reads", "MODE", "How reads are made sure of unless they say it themselves: linearizable, lease or stale.", "linearizable",
-            (o, v) => o with
-            {
-                Reads = SettingValue.Choice(v, ("linearizable", ReadConsistency.Linearizable), ("lease", ReadConsistency.Lease), ("stale", ReadConsistency.Stale)),
-            }),
-        Node("default-deadline", "DURATION", "How long an operation that names no deadline is tried.", "5s",
-            (o, v) => o with { DefaultDeadlineMs = (int)SettingValue.Duration(v, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1)).TotalMilliseconds }),
-        Node("workers", "N", "Workers; 0: half as many as processors, or as many in a cluster of one.", "0", (o, v) => o with { Workers = SettingValue.Number(v, 0, 1024) }),
+        Node(
+            "max-clock-skew",
+            "DURATION",
+            "How far the node's clock may be from what a majority of the nodes' clocks say and still be used.",
+            "500ms",
+            (o, v) =>
+                o with
+                {
+                    MaxClockSkewMs = (long)
+                        SettingValue.Duration(v, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(36_500)).TotalMilliseconds,
+                }),
+        Node(
+            "reads",
+            "MODE",
+            "How reads are made sure of unless they say it themselves: linearizable, lease or stale.",
+            "linearizable",
+            (o, v) =>
+                o with
+                {
+                    Reads = SettingValue.Choice(
+                        v,
+                        ("linearizable", ReadConsistency.Linearizable),
+                        ("lease", ReadConsistency.Lease),
+                        ("stale", ReadConsistency.Stale)),
+                }),
+        Node(
+            "default-deadline",
+            "DURATION",
+            "How long an operation that names no deadline is tried.",
+            "5s",
+            (o, v) =>
+                o with
+                {
+                    DefaultDeadlineMs = (int)
+                        SettingValue.Duration(v, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1)).TotalMilliseconds,
+                }),
+        Node(
+            "workers",
+            "N",
+            "Workers; 0: half as many as processors, or as many in a cluster of one.",
+            "0",
+            (o, v) => o with { Workers = SettingValue.Number(v, 0, 1024) }),
         .. OfNodeLimits(),
         .. OfPort(),
         .. OfHttp(),
@@ -55,122 +102,342 @@ public static class ServerSettings
         if (options.Door.Grpc.MessageBytes < limits.CommandBytes)
         {
             throw Wrong(
-                $"limit-message-bytes ({SettingValue.FormatSize(options.Door.Grpc.MessageBytes)}) is less than limit-command-bytes ({SettingValue.FormatSize(limits.CommandBytes)}): such commands could not arrive. Raise the one or lower the other.");
+                $"limit-message-bytes ({SettingValue.FormatSize(options.Door.Grpc.MessageBytes)}) is less than limit-command-bytes "
+                    + $"({SettingValue.FormatSize(limits.CommandBytes)}): such commands could not arrive. Raise the one or lower the other."
+            );
         }
 
         if (limits.CommandBytes < limits.ValueBytes + limits.KeyBytes + 1024)
         {
             throw Wrong(
-                $"limit-command-bytes ({SettingValue.FormatSize(limits.CommandBytes)}) has no room for one key and value ({SettingValue.FormatSize(limits.KeyBytes)} + {SettingValue.FormatSize(limits.ValueBytes)} + 1KiB). Raise the one or lower the others.");
+                $"limit-command-bytes ({SettingValue.FormatSize(limits.CommandBytes)}) has no room for one key and value "
+                    + $"({SettingValue.FormatSize(limits.KeyBytes)} + {SettingValue.FormatSize(limits.ValueBytes)} + 1KiB). Raise the one "
+                    + $"or lower the others.");
         }
 
         if (options.Door.TlsCertificateFile is { Length: > 0 } && options.Node.Cluster.Count > 1)
         {
-            throw Wrong("tls-cert is set, and cluster names several nodes. Nodes do not speak TLS to each other yet: leave out tls-cert, or let a tunnel carry the traffic.");
+            throw Wrong(
+                "tls-cert is set, and cluster names several nodes. Nodes do not speak TLS to each other yet: leave out tls-cert, or let a "
+                    + "tunnel carry the traffic.");
         }
 
         if (options.Node.Cluster.Count > 0 && !options.Node.Cluster.Any(member => member.Name == options.Node.Name))
         {
             throw Wrong(
-                $"node-id {options.Node.Name} is not in the list of cluster: {string.Join(", ", options.Node.Cluster.Select(member => member.Name))}. Each node is in the list, and the list is the same on each.");
+                $"node-id {options.Node.Name} is not in the list of cluster: "
+                    + $"{string.Join(", ", options.Node.Cluster.Select(member => member.Name))}. Each node is in the list, and the list is "
+                    + $"the same on each.");
         }
     }
 
     private static IEnumerable<Setting> General() =>
-    [
-        Server("node-id", "NAME", "The node's name, unique in its cluster and the same for ever.", "node1", (o, v) => o with { Node = o.Node with { Name = SettingValue.NodeName(v) } }),
-        OfDoor("addr", "HOST:PORT", "Where to listen. One port speaks every protocol.", "127.0.0.1:7001", (o, v) => o with { Address = SettingValue.Address(v, zeroPort: true) }),
-        Server("advertise", "HOST:PORT", "The address at which others reach this node.", "as in cluster, else addr", (o, v) => o with { AdvertisedAddress = SettingValue.Address(v, zeroPort: false) }),
-        Server("data-dir", "DIR", "The directory that holds everything of this node.", "data/node1",
-            (o, v) => o with { Node = o.Node with { DataDirectory = v.Length > 0 ? v : throw new FormatException("a directory") } }),
-        Node("cluster", "LIST", "All nodes of the cluster as name=host:port, with commas between; the same on each node.", "this node alone", (o, v) => o with { Cluster = Members(v) }),
-        Node("cluster-token", "TEXT", "Tells clusters with the same list apart; the same on each node.", "empty", (o, v) => o with { ClusterToken = v }),
-        Server("engine", "KIND", "Where data is kept: lsm (disk) or memory.", "lsm",
-            (o, v) => o with { Engine = SettingValue.Choice(v, ("lsm", EngineKind.Lsm), ("memory", EngineKind.Memory)) }),
-        Server("memory", "SIZE", "Memory of the engine, memtables and block cache together.", "512MiB",
-            (o, v) => o with { MemoryBytes = SettingValue.Size(v, 16L << 20, 1L << 44) }),
-        Server("scheduler", "KIND", "How workers run: pool, pinned, queue or thread.", "pool",
-            (o, v) => o with
-            {
-                Scheduler = SettingValue.Choice(v, ("pool", SchedulerKind.Pool), ("pinned", SchedulerKind.Pinned), ("queue", SchedulerKind.Queue), ("thread", SchedulerKind.Thread)),
-            }),
-        Server("otlp", "URL", "Export metrics to this OTLP collector (gRPC), beside /metrics: http://HOST:4317.", "none",
-            (o, v) => o with { OtlpEndpoint = v.Length == 0 || (Uri.TryCreate(v, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https") ? v : throw new FormatException("a URL such as http://127.0.0.1:4317") }),
-        Server("otlp-interval", "DURATION", "How often metrics are exported.", "15s", (o, v) => o with { OtlpInterval = Period(v, 0.1, 3600) }),
-        OfDoor("tls-cert", "FILE", "Certificate and chain (PEM or PKCS#12): turns TLS on, for all protocols.", "none", (o, v) => o with { TlsCertificateFile = v }),
-        OfDoor("tls-key", "FILE", "The certificate's key (PEM), when it is not in the same file.", "none", (o, v) => o with { TlsKeyFile = v }),
-        OfDoor("drain-timeout", "DURATION", "How long a stop waits for calls under way.", Text(Door.DrainTimeout), (o, v) => o with { DrainTimeout = Period(v, 0, 3600) }),
-    ];
+        [
+            Server(
+                "node-id",
+                "NAME",
+                "The node's name, unique in its cluster and the same for ever.",
+                "node1",
+                (o, v) => o with { Node = o.Node with { Name = SettingValue.NodeName(v) } }),
+            OfDoor(
+                "addr",
+                "HOST:PORT",
+                "Where to listen. One port speaks every protocol.",
+                "127.0.0.1:7001",
+                (o, v) => o with { Address = SettingValue.Address(v, zeroPort: true) }),
+            Server(
+                "advertise",
+                "HOST:PORT",
+                "The address at which others reach this node.",
+                "as in cluster, else addr",
+                (o, v) => o with { AdvertisedAddress = SettingValue.Address(v, zeroPort: false) }),
+            Server(
+                "data-dir",
+                "DIR",
+                "The directory that holds everything of this node.",
+                "data/node1",
+                (o, v) => o with { Node = o.Node with { DataDirectory = v.Length > 0 ? v : throw new FormatException("a directory") } }),
+            Node(
+                "cluster",
+                "LIST",
+                "All nodes of the cluster as name=host:port, with commas between; the same on each node.",
+                "this node alone",
+                (o, v) => o with { Cluster = Members(v) }),
+            Node(
+                "cluster-token",
+                "TEXT",
+                "Tells clusters with the same list apart; the same on each node.",
+                "empty",
+                (o, v) => o with { ClusterToken = v }),
+            Server(
+                "engine",
+                "KIND",
+                "Where data is kept: lsm (disk) or memory.",
+                "lsm",
+                (o, v) => o with { Engine = SettingValue.Choice(v, ("lsm", EngineKind.Lsm), ("memory", EngineKind.Memory)) }),
+            Server(
+                "memory",
+                "SIZE",
+                "Memory of the engine, memtables and block cache together.",
+                "512MiB",
+                (o, v) => o with { MemoryBytes = SettingValue.Size(v, 16L << 20, 1L << 44) }),
+            Server(
+                "scheduler",
+                "KIND",
+                "How workers run: pool, pinned, queue or thread.",
+                "pool",
+                (o, v) =>
+                    o with
+                    {
+                        Scheduler = SettingValue.Choice(
+                            v,
+                            ("pool", SchedulerKind.Pool),
+                            ("pinned", SchedulerKind.Pinned),
+                            ("queue", SchedulerKind.Queue),
+                            ("thread", SchedulerKind.Thread)),
+                    }),
+            Server(
+                "otlp",
+                "URL",
+                "Export metrics to this OTLP collector (gRPC), beside /metrics: http://HOST:4317.",
+                "none",
+                (o, v) =>
+                    o with
+                    {
+                        OtlpEndpoint =
+                            v.Length == 0 || (Uri.TryCreate(v, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https")
+                                ? v
+                                : throw new FormatException("a URL such as http://127.0.0.1:4317"),
+                    }),
+            Server(
+                "otlp-interval",
+                "DURATION",
+                "How often metrics are exported.",
+                "15s",
+                (o, v) => o with { OtlpInterval = Period(v, 0.1, 3600) }),
+            OfDoor(
+                "tls-cert",
+                "FILE",
+                "Certificate and chain (PEM or PKCS#12): turns TLS on, for all protocols.",
+                "none",
+                (o, v) => o with { TlsCertificateFile = v }),
+            OfDoor(
+                "tls-key",
+                "FILE",
+                "The certificate's key (PEM), when it is not in the same file.",
+                "none",
+                (o, v) => o with { TlsKeyFile = v }),
+            OfDoor(
+                "drain-timeout",
+                "DURATION",
+                "How long a stop waits for calls under way.",
+                Text(Door.DrainTimeout),
+                (o, v) => o with { DrainTimeout = Period(v, 0, 3600) }),
+        ];
 
     private static IEnumerable<Setting> OfNodeLimits() =>
-    [
-        Limit("limit-key-bytes", "SIZE", "Longest key.", Size(Limits.KeyBytes), (o, v) => o with { KeyBytes = Bytes(v, 1, 31 << 10) }),
-        Limit("limit-value-bytes", "SIZE", "Longest value.", Size(Limits.ValueBytes), (o, v) => o with { ValueBytes = Bytes(v, 1, 128 << 20) }),
-        Limit("limit-command-bytes", "SIZE", "Largest transaction or write, encoded.", Size(Limits.CommandBytes), (o, v) => o with { CommandBytes = Bytes(v, 4096, 256 << 20) }),
-        Limit("limit-txn-operations", "N", "Most operations of a transaction.", $"{Limits.TxnOperations}", (o, v) => o with { TxnOperations = SettingValue.Number(v, 1, 65_536) }),
-        Limit("limit-scan-page-items", "N", "Most pairs in a page of a scan.", $"{Limits.ScanPageItems}", (o, v) => o with { ScanPageItems = SettingValue.Number(v, 1, 1_000_000) }),
-        Limit("limit-scan-page-bytes", "SIZE", "Most bytes in a page of a scan.", Size(Limits.ScanPageBytes), (o, v) => o with { ScanPageBytes = Bytes(v, 1024, 64 << 20) }),
-        Limit("limit-watches", "N", "Most watches on this node.", $"{Limits.Watches}", (o, v) => o with { Watches = SettingValue.Number(v, 0, 10_000_000) }),
-        Limit("limit-pending-operations", "N", "Most operations under way on this node.", $"{Limits.PendingOperations}",
-            (o, v) => o with { PendingOperations = SettingValue.Number(v, 1, Billion) }),
-        Limit("limit-pending-bytes", "SIZE", "Most bytes of commands under way on this node.", Size(Limits.PendingBytes),
-            (o, v) => o with { PendingBytes = SettingValue.Size(v, 1 << 20, 1L << 40) }),
-    ];
+        [
+            Limit("limit-key-bytes", "SIZE", "Longest key.", Size(Limits.KeyBytes), (o, v) => o with { KeyBytes = Bytes(v, 1, 31 << 10) }),
+            Limit(
+                "limit-value-bytes",
+                "SIZE",
+                "Longest value.",
+                Size(Limits.ValueBytes),
+                (o, v) => o with { ValueBytes = Bytes(v, 1, 128 << 20) }),
+            Limit(
+                "limit-command-bytes",
+                "SIZE",
+                "Largest transaction or write, encoded.",
+                Size(Limits.CommandBytes),
+                (o, v) => o with { CommandBytes = Bytes(v, 4096, 256 << 20) }),
+            Limit(
+                "limit-txn-operations",
+                "N",
+                "Most operations of a transaction.",
+                $"{Limits.TxnOperations}",
+                (o, v) => o with { TxnOperations = SettingValue.Number(v, 1, 65_536) }),
+            Limit(
+                "limit-scan-page-items",
+                "N",
+                "Most pairs in a page of a scan.",
+                $"{Limits.ScanPageItems}",
+                (o, v) => o with { ScanPageItems = SettingValue.Number(v, 1, 1_000_000) }),
+            Limit(
+                "limit-scan-page-bytes",
+                "SIZE",
+                "Most bytes in a page of a scan.",
+                Size(Limits.ScanPageBytes),
+                (o, v) => o with { ScanPageBytes = Bytes(v, 1024, 64 << 20) }),
+            Limit(
+                "limit-watches",
+                "N",
+                "Most watches on this node.",
+                $"{Limits.Watches}",
+                (o, v) => o with { Watches = SettingValue.Number(v, 0, 10_000_000) }),
+            Limit(
+                "limit-pending-operations",
+                "N",
+                "Most operations under way on this node.",
+                $"{Limits.PendingOperations}",
+                (o, v) => o with { PendingOperations = SettingValue.Number(v, 1, Billion) }),
+            Limit(
+                "limit-pending-bytes",
+                "SIZE",
+                "Most bytes of commands under way on this node.",
+                Size(Limits.PendingBytes),
+                (o, v) => o with { PendingBytes = SettingValue.Size(v, 1 << 20, 1L << 40) }),
+        ];
 
     private static IEnumerable<Setting> OfPort() =>
-    [
-        OfDoor("limit-connections", "N", "Most connections at a time.", $"{Door.Port.Connections}",
-            (o, v) => o with { Port = o.Port with { Connections = SettingValue.Number(v, 1, 10_000_000) } }),
-        OfDoor("limit-connections-per-address", "N", "Most connections at a time from one address; 0: no limit.", $"{Door.Port.ConnectionsPerAddress}",
-            (o, v) => o with { Port = o.Port with { ConnectionsPerAddress = SettingValue.Number(v, 0, 10_000_000) } }),
-        OfDoor("limit-input-memory", "SIZE", "Most bytes that have arrived in part or wait, of all RESP and JSON lines connections together, without the first 64 KiB of each.", Size(Door.Port.InputBytes),
-            (o, v) => o with { Port = o.Port with { InputBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
-        OfDoor("first-bytes-timeout", "DURATION", "How long a new connection may be silent.", Text(Door.Port.FirstBytesTimeout),
-            (o, v) => o with { Port = o.Port with { FirstBytesTimeout = Period(v, 0.1, 3600) } }),
-        OfDoor("tls-handshake-timeout", "DURATION", "How long a TLS handshake may take.", Text(Door.Port.TlsHandshakeTimeout),
-            (o, v) => o with { Port = o.Port with { TlsHandshakeTimeout = Period(v, 0.1, 3600) } }),
-    ];
+        [
+            OfDoor(
+                "limit-connections",
+                "N",
+                "Most connections at a time.",
+                $"{Door.Port.Connections}",
+                (o, v) => o with { Port = o.Port with { Connections = SettingValue.Number(v, 1, 10_000_000) } }),
+            OfDoor(
+                "limit-connections-per-address",
+                "N",
+                "Most connections at a time from one address; 0: no limit.",
+                $"{Door.Port.ConnectionsPerAddress}",
+                (o, v) => o with { Port = o.Port with { ConnectionsPerAddress = SettingValue.Number(v, 0, 10_000_000) } }),
+            OfDoor(
+                "limit-input-memory",
+                "SIZE",
+                "Most bytes that have arrived in part or wait, of all RESP and JSON lines connections together, without the first 64 KiB "
+                    + "of each.",
+                Size(Door.Port.InputBytes),
+                (o, v) => o with { Port = o.Port with { InputBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
+            OfDoor(
+                "first-bytes-timeout",
+                "DURATION",
+                "How long a new connection may be silent.",
+                Text(Door.Port.FirstBytesTimeout),
+                (o, v) => o with { Port = o.Port with { FirstBytesTimeout = Period(v, 0.1, 3600) } }),
+            OfDoor(
+                "tls-handshake-timeout",
+                "DURATION",
+                "How long a TLS handshake may take.",
+                Text(Door.Port.TlsHandshakeTimeout),
+                (o, v) => o with { Port = o.Port with { TlsHandshakeTimeout = Period(v, 0.1, 3600) } }),
+        ];
 
     private static IEnumerable<Setting> OfHttp() =>
-    [
-        OfDoor("limit-streams", "N", "Most HTTP/2 streams of one connection.", $"{Door.Http.StreamsPerConnection}",
-            (o, v) => o with { Http = o.Http with { StreamsPerConnection = SettingValue.Number(v, 1, 1_000_000) } }),
-        OfDoor("limit-header-bytes", "SIZE", "Most bytes of a request's headers.", Size(Door.Http.HeaderBytes),
-            (o, v) => o with { Http = o.Http with { HeaderBytes = Bytes(v, 1024, 1 << 20) } }),
-        OfDoor("limit-headers", "N", "Most headers of a request.", $"{Door.Http.HeaderCount}", (o, v) => o with { Http = o.Http with { HeaderCount = SettingValue.Number(v, 16, 10_000) } }),
-        OfDoor("stream-window", "SIZE", "HTTP/2 flow-control window of a stream.", Size(Door.Http.StreamWindowBytes),
-            (o, v) => o with { Http = o.Http with { StreamWindowBytes = Bytes(v, 65_535, 1 << 30) } }),
-        OfDoor("connection-window", "SIZE", "HTTP/2 flow-control window of a connection.", Size(Door.Http.ConnectionWindowBytes),
-            (o, v) => o with { Http = o.Http with { ConnectionWindowBytes = Bytes(v, 65_535, 1 << 30) } }),
-        OfDoor("idle-timeout", "DURATION", "How long an HTTP connection without calls stays open.", Text(Door.Http.IdleTimeout),
-            (o, v) => o with { Http = o.Http with { IdleTimeout = Period(v, 1, 86_400) } }),
-        OfDoor("headers-timeout", "DURATION", "How long a request's headers may take to arrive.", Text(Door.Http.HeadersTimeout),
-            (o, v) => o with { Http = o.Http with { HeadersTimeout = Period(v, 0.1, 3600) } }),
-        OfDoor("keepalive-interval", "DURATION", "After how long without a sign of life an HTTP/2 connection is pinged.", Text(Door.Http.KeepAlivePingDelay),
-            (o, v) => o with { Http = o.Http with { KeepAlivePingDelay = Period(v, 1, 86_400) } }),
-        OfDoor("keepalive-timeout", "DURATION", "How long the answer to a ping may take.", Text(Door.Http.KeepAlivePingTimeout),
-            (o, v) => o with { Http = o.Http with { KeepAlivePingTimeout = Period(v, 1, 86_400) } }),
-    ];
+        [
+            OfDoor(
+                "limit-streams",
+                "N",
+                "Most HTTP/2 streams of one connection.",
+                $"{Door.Http.StreamsPerConnection}",
+                (o, v) => o with { Http = o.Http with { StreamsPerConnection = SettingValue.Number(v, 1, 1_000_000) } }),
+            OfDoor(
+                "limit-header-bytes",
+                "SIZE",
+                "Most bytes of a request's headers.",
+                Size(Door.Http.HeaderBytes),
+                (o, v) => o with { Http = o.Http with { HeaderBytes = Bytes(v, 1024, 1 << 20) } }),
+            OfDoor(
+                "limit-headers",
+                "N",
+                "Most headers of a request.",
+                $"{Door.Http.HeaderCount}",
+                (o, v) => o with { Http = o.Http with { HeaderCount = SettingValue.Number(v, 16, 10_000) } }),
+            OfDoor(
+                "stream-window",
+                "SIZE",
+                "HTTP/2 flow-control window of a stream.",
+                Size(Door.Http.StreamWindowBytes),
+                (o, v) => o with { Http = o.Http with { StreamWindowBytes = Bytes(v, 65_535, 1 << 30) } }),
+            OfDoor(
+                "connection-window",
+                "SIZE",
+                "HTTP/2 flow-control window of a connection.",
+                Size(Door.Http.ConnectionWindowBytes),
+                (o, v) => o with { Http = o.Http with { ConnectionWindowBytes = Bytes(v, 65_535, 1 << 30) } }),
+            OfDoor(
+                "idle-timeout",
+                "DURATION",
+                "How long an HTTP connection without calls stays open.",
+                Text(Door.Http.IdleTimeout),
+                (o, v) => o with { Http = o.Http with { IdleTimeout = Period(v, 1, 86_400) } }),
+            OfDoor(
+                "headers-timeout",
+                "DURATION",
+                "How long a request's headers may take to arrive.",
+                Text(Door.Http.HeadersTimeout),
+                (o, v) => o with { Http = o.Http with { HeadersTimeout = Period(v, 0.1, 3600) } }),
+            OfDoor(
+                "keepalive-interval",
+                "DURATION",
+                "After how long without a sign of life an HTTP/2 connection is pinged.",
+                Text(Door.Http.KeepAlivePingDelay),
+                (o, v) => o with { Http = o.Http with { KeepAlivePingDelay = Period(v, 1, 86_400) } }),
+            OfDoor(
+                "keepalive-timeout",
+                "DURATION",
+                "How long the answer to a ping may take.",
+                Text(Door.Http.KeepAlivePingTimeout),
+                (o, v) => o with { Http = o.Http with { KeepAlivePingTimeout = Period(v, 1, 86_400) } }),
+        ];
 
     private static IEnumerable<Setting> OfGrpc() =>
-    [
-        OfDoor("limit-resp-waiting-bytes", "SIZE", "Most bytes of requests and replies that may wait on one RESP connection; over it the connection ends.", Size(Door.Resp.WaitingBytes),
-            (o, v) => o with { Resp = o.Resp with { WaitingBytes = SettingValue.Size(v, 1 << 20, 1L << 40) } }),
-        OfDoor("limit-resp-waiting-memory", "SIZE", "Most bytes of requests and replies that may wait on all RESP connections together.", Size(Door.Resp.WaitingMemoryBytes),
-            (o, v) => o with { Resp = o.Resp with { WaitingMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
-        OfDoor("limit-resp-subscriber-bytes", "SIZE", "Most bytes of published messages that may wait for one RESP subscriber; over it its connection ends.", Size(Door.Resp.SubscriberBytes),
-            (o, v) => o with { Resp = o.Resp with { SubscriberBytes = SettingValue.Size(v, 1 << 16, 1L << 40) } }),
-        OfDoor("limit-message-bytes", "SIZE", "Longest gRPC message.", Size(Door.Grpc.MessageBytes), (o, v) => o with { Grpc = o.Grpc with { MessageBytes = Bytes(v, 1024, 1 << 30) } }),
-        OfDoor("limit-message-memory", "SIZE", "Most memory of large messages on their way, of all callers together.", Size(Door.Grpc.MessageMemoryBytes),
-            (o, v) => o with { Grpc = o.Grpc with { MessageMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
-        OfDoor("limit-calls", "N", "Most gRPC calls under way, streams included.", $"{Door.Grpc.Calls}", (o, v) => o with { Grpc = o.Grpc with { Calls = SettingValue.Number(v, 1, 100_000_000) } }),
-        OfDoor("stalled-stream-timeout", "DURATION", "How long a stream waits for a caller that takes nothing.", Text(Door.Grpc.StalledStreamTimeout),
-            (o, v) => o with { Grpc = o.Grpc with { StalledStreamTimeout = Period(v, 0.1, 86_400) } }),
-        OfDoor("limit-session-operations", "N", "Most operations under way in one session.", $"{Door.Streams.SessionOperations}",
-            (o, v) => o with { Streams = o.Streams with { SessionOperations = SettingValue.Number(v, 1, 10_000_000) } }),
-        OfDoor("limit-session-bytes", "SIZE", "Most bytes of requests under way in one session.", Size(Door.Streams.SessionBytes),
-            (o, v) => o with { Streams = o.Streams with { SessionBytes = Bytes(v, 1024, 1 << 30) } }),
-    ];
+        [
+            OfDoor(
+                "limit-resp-waiting-bytes",
+                "SIZE",
+                "Most bytes of requests and replies that may wait on one RESP connection; over it the connection ends.",
+                Size(Door.Resp.WaitingBytes),
+                (o, v) => o with { Resp = o.Resp with { WaitingBytes = SettingValue.Size(v, 1 << 20, 1L << 40) } }),
+            OfDoor(
+                "limit-resp-waiting-memory",
+                "SIZE",
+                "Most bytes of requests and replies that may wait on all RESP connections together.",
+                Size(Door.Resp.WaitingMemoryBytes),
+                (o, v) => o with { Resp = o.Resp with { WaitingMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
+            OfDoor(
+                "limit-resp-subscriber-bytes",
+                "SIZE",
+                "Most bytes of published messages that may wait for one RESP subscriber; over it its connection ends.",
+                Size(Door.Resp.SubscriberBytes),
+                (o, v) => o with { Resp = o.Resp with { SubscriberBytes = SettingValue.Size(v, 1 << 16, 1L << 40) } }),
+            OfDoor(
+                "limit-message-bytes",
+                "SIZE",
+                "Longest gRPC message.",
+                Size(Door.Grpc.MessageBytes),
+                (o, v) => o with { Grpc = o.Grpc with { MessageBytes = Bytes(v, 1024, 1 << 30) } }),
+            OfDoor(
+                "limit-message-memory",
+                "SIZE",
+                "Most memory of large messages on their way, of all callers together.",
+                Size(Door.Grpc.MessageMemoryBytes),
+                (o, v) => o with { Grpc = o.Grpc with { MessageMemoryBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
+            OfDoor(
+                "limit-calls",
+                "N",
+                "Most gRPC calls under way, streams included.",
+                $"{Door.Grpc.Calls}",
+                (o, v) => o with { Grpc = o.Grpc with { Calls = SettingValue.Number(v, 1, 100_000_000) } }),
+            OfDoor(
+                "stalled-stream-timeout",
+                "DURATION",
+                "How long a stream waits for a caller that takes nothing.",
+                Text(Door.Grpc.StalledStreamTimeout),
+                (o, v) => o with { Grpc = o.Grpc with { StalledStreamTimeout = Period(v, 0.1, 86_400) } }),
+            OfDoor(
+                "limit-session-operations",
+                "N",
+                "Most operations under way in one session.",
+                $"{Door.Streams.SessionOperations}",
+                (o, v) => o with { Streams = o.Streams with { SessionOperations = SettingValue.Number(v, 1, 10_000_000) } }),
+            OfDoor(
+                "limit-session-bytes",
+                "SIZE",
+                "Most bytes of requests under way in one session.",
+                Size(Door.Streams.SessionBytes),
+                (o, v) => o with { Streams = o.Streams with { SessionBytes = Bytes(v, 1024, 1 << 30) } }),
+        ];
 
     private static ClusterMember[] Members(string text)
     {
@@ -183,7 +450,9 @@ public static class ServerSettings
                 throw new FormatException($"a list of name=host:port with commas between; \"{part}\" is not such a pair");
             }
 
-            ClusterMember member = new(SettingValue.NodeName(part[..equals].Trim()), SettingValue.Address(part[(equals + 1)..].Trim(), zeroPort: false));
+            ClusterMember member = new(
+                SettingValue.NodeName(part[..equals].Trim()),
+                SettingValue.Address(part[(equals + 1)..].Trim(), zeroPort: false));
             if (members.Exists(other => other.Name == member.Name || other.Address == member.Address))
             {
                 throw new FormatException($"a list in which each name and each address comes once; \"{part}\" repeats one");
@@ -192,20 +461,42 @@ public static class ServerSettings
             members.Add(member);
         }
 
-        return members.Count > 0 ? [.. members] : throw new FormatException("a list of name=host:port with commas between, such as node1=10.0.0.1:7001,node2=10.0.0.2:7001");
+        return members.Count > 0
+            ? [.. members]
+            : throw new FormatException("a list of name=host:port with commas between, such as node1=10.0.0.1:7001,node2=10.0.0.2:7001");
     }
 
-    private static Setting Server(string name, string form, string description, string byDefault, Func<ServerOptions, string, ServerOptions> apply) =>
-        new(name, form, description, byDefault) { Apply = apply };
+    private static Setting Server(
+        string name,
+        string form,
+        string description,
+        string byDefault,
+        Func<ServerOptions, string, ServerOptions> apply
+    ) => new(name, form, description, byDefault) { Apply = apply };
 
-    private static Setting Node(string name, string form, string description, string byDefault, Func<NodeOptions, string, NodeOptions> apply) =>
-        Server(name, form, description, byDefault, (options, value) => options with { Node = apply(options.Node, value) });
+    private static Setting Node(
+        string name,
+        string form,
+        string description,
+        string byDefault,
+        Func<NodeOptions, string, NodeOptions> apply
+    ) => Server(name, form, description, byDefault, (options, value) => options with { Node = apply(options.Node, value) });
 
-    private static Setting Limit(string name, string form, string description, string byDefault, Func<NodeLimits, string, NodeLimits> apply) =>
-        Node(name, form, description, byDefault, (options, value) => options with { Limits = apply(options.Limits, value) });
+    private static Setting Limit(
+        string name,
+        string form,
+        string description,
+        string byDefault,
+        Func<NodeLimits, string, NodeLimits> apply
+    ) => Node(name, form, description, byDefault, (options, value) => options with { Limits = apply(options.Limits, value) });
 
-    private static Setting OfDoor(string name, string form, string description, string byDefault, Func<DoorOptions, string, DoorOptions> apply) =>
-        Server(name, form, description, byDefault, (options, value) => options with { Door = apply(options.Door, value) });
+    private static Setting OfDoor(
+        string name,
+        string form,
+        string description,
+        string byDefault,
+        Func<DoorOptions, string, DoorOptions> apply
+    ) => Server(name, form, description, byDefault, (options, value) => options with { Door = apply(options.Door, value) });
 
     private static int Bytes(string text, int least, int most) => (int)SettingValue.Size(text, least, most);
 

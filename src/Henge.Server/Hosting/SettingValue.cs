@@ -17,8 +17,13 @@ internal static class SettingValue
     {
         foreach ((string suffix, long unit) in SizeUnits)
         {
-            if (text.EndsWith(suffix, StringComparison.OrdinalIgnoreCase) &&
-                double.TryParse(text.AsSpan(0, text.Length - suffix.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
+            if (
+                text.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)
+                && double.TryParse(
+                    text.AsSpan(0, text.Length - suffix.Length),
+                    NumberStyles.AllowDecimalPoint,
+                    CultureInfo.InvariantCulture,
+                    out double number))
             {
                 double bytes = number * unit;
                 if (bytes >= least && bytes <= most)
@@ -39,7 +44,10 @@ internal static class SettingValue
             ? number
             : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
 
-    /// <summary>A duration such as <c>500ms</c>, <c>10s</c>, <c>5m</c>, <c>1h30m</c> or <c>7d</c>; a number alone is seconds, as everywhere (<see cref="TimeText"/>).</summary>
+    /// <summary>
+    /// A duration such as <c>500ms</c>, <c>10s</c>, <c>5m</c>, <c>1h30m</c> or <c>7d</c>; a number alone is seconds, as everywhere
+    /// (<see cref="TimeText"/>).
+    /// </summary>
     public static TimeSpan Duration(string text, TimeSpan least, TimeSpan most) =>
         TimeText.TryParseDuration(text, out TimeSpan duration) && duration >= least && duration <= most
             ? duration
@@ -63,7 +71,10 @@ internal static class SettingValue
     public static string Address(string text, bool zeroPort)
     {
         int colon = text.LastIndexOf(':');
-        return colon > 0 && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) && (port > 0 || zeroPort)
+        return
+            colon > 0
+            && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
+            && (port > 0 || zeroPort)
             ? text
             : throw new FormatException("HOST:PORT, such as 127.0.0.1:7001");
     }

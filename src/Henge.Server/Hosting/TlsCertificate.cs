@@ -7,7 +7,9 @@ namespace Henge.Server.Hosting;
 /// <summary>Reads the certificate that the settings name.</summary>
 internal static class TlsCertificate
 {
-    /// <summary>The certificate and what stands behind it in its file; null without TLS. Throws <see cref="HengeException"/> (Misconfigured).</summary>
+    /// <summary>
+    /// The certificate and what stands behind it in its file; null without TLS. Throws <see cref="HengeException"/> (Misconfigured).
+    /// </summary>
     public static (X509Certificate2 Certificate, X509Certificate2Collection Chain)? Load(DoorOptions options)
     {
         if (options.TlsCertificateFile is not { Length: > 0 } file)
@@ -32,7 +34,10 @@ internal static class TlsCertificate
         catch (Exception e) when (e is IOException or CryptographicException or UnauthorizedAccessException or ArgumentException)
         {
             throw new HengeException(
-                ErrorCode.Misconfigured, $"The TLS certificate in --tls-cert {file} cannot be used: {e.Message} It must be PEM with its key (there or in --tls-key), or PKCS#12 without a password.", e);
+                ErrorCode.Misconfigured,
+                $"The TLS certificate in --tls-cert {file} cannot be used: {e.Message} It must be PEM with its key (there or in "
+                    + $"--tls-key), or PKCS#12 without a password.",
+                e);
         }
     }
 }

@@ -18,7 +18,9 @@ using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace Henge.Server.Hosting;
 
-/// <summary>Sets up ASP.NET Core for a node: Kestrel behind the port's dispatcher, and the options of gRPC and HTTP. Nothing listens yet.</summary>
+/// <summary>
+/// Sets up ASP.NET Core for a node: Kestrel behind the port's dispatcher, and the options of gRPC and HTTP. Nothing listens yet.
+/// </summary>
 internal static class WebHosting
 {
     /// <summary>The application, without endpoints.</summary>
@@ -26,7 +28,8 @@ internal static class WebHosting
         DoorOptions options, HealthState health, ILoggerFactory logging, Action<KestrelServerOptions> listen)
     {
         // Empty: settings of ours alone count, and nothing is read from the process's surroundings.
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(
+            new WebApplicationOptions { EnvironmentName = Environments.Production });
         AddLogging(builder.Logging, logging);
         builder.WebHost.UseKestrelCore();
         builder.Services.AddSingleton<IHostLifetime, HostedByCaller>();
@@ -45,14 +48,18 @@ internal static class WebHosting
         AddGrpc(builder.Services, options.Grpc);
         AddHealth(builder.Services, health);
         AddReflection(builder.Services);
-        builder.Services.AddOpenApi(static api => api.AddDocumentTransformer(static (document, _, _) =>
-        {
-            document.Info = new OpenApiInfo
-            {
-                Title = "Henge", Version = StatusMapper.ProductVersion, Description = "A distributed, linearizable key-value store. docs/protocol.md says more.",
-            };
-            return Task.CompletedTask;
-        }));
+        builder.Services.AddOpenApi(static api =>
+            api.AddDocumentTransformer(
+                static (document, _, _) =>
+                {
+                    document.Info = new OpenApiInfo
+                    {
+                        Title = "Henge",
+                        Version = StatusMapper.ProductVersion,
+                        Description = "A distributed, linearizable key-value store. docs/protocol.md says more.",
+                    };
+                    return Task.CompletedTask;
+                }));
         return builder.Build();
     }
 

@@ -7,8 +7,8 @@ using Microsoft.OpenApi;
 namespace Henge.Server.Http;
 
 /// <summary>
-/// Describes an endpoint in the OpenAPI document. Endpoints here read their parameters from the request's target as it was sent, so that nothing can be learned from
-/// the types of a handler.
+/// Describes an endpoint in the OpenAPI document. Endpoints here read their parameters from the request's target as it was sent, so that
+/// nothing can be learned from the types of a handler.
 /// </summary>
 internal sealed class ApiDescription(OpenApiOperation operation)
 {
@@ -91,14 +91,16 @@ internal sealed class ApiDescription(OpenApiOperation operation)
         return this;
     }
 
-    private void Add(string name, ParameterLocation where, string description, JsonSchemaType type) => operation.Parameters!.Add(new OpenApiParameter
-    {
-        Name = name,
-        In = where,
-        Description = description,
-        Required = where == ParameterLocation.Path,
-        Schema = new OpenApiSchema { Type = type },
-    });
+    private void Add(string name, ParameterLocation where, string description, JsonSchemaType type) =>
+        operation.Parameters!.Add(
+            new OpenApiParameter
+            {
+                Name = name,
+                In = where,
+                Description = description,
+                Required = where == ParameterLocation.Path,
+                Schema = new OpenApiSchema { Type = type },
+            });
 
     private static Dictionary<string, OpenApiMediaType> Contents(params string[] contentTypes) =>
         contentTypes.ToDictionary(static type => type, static _ => new OpenApiMediaType());

@@ -12,21 +12,26 @@ using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestExceptio
 
 namespace Henge.Server.Http;
 
-/// <summary>What every HTTP request that is no gRPC call passes: how long it took, how slow its caller may be, and errors in words. Thread-safe.</summary>
+/// <summary>
+/// What every HTTP request that is no gRPC call passes: how long it took, how slow its caller may be, and errors in words. Thread-safe.
+/// </summary>
 internal sealed partial class HttpDoor(ServerMetrics metrics, ILogger logger)
 {
     private static readonly MinDataRate SlowestResponse = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(10));
 
     /// <summary>Puts the endpoints of a group behind the door. Their route is what metrics tell them apart by.</summary>
-    public void PutBefore(IEndpointConventionBuilder endpoints) => endpoints.Finally(endpoint =>
-        endpoint.RequestDelegate = Before(
-            endpoint.RequestDelegate!, ((RouteEndpointBuilder)endpoint).RoutePattern.RawText!.Replace("{**", "{", StringComparison.Ordinal)));
+    public void PutBefore(IEndpointConventionBuilder endpoints) =>
+        endpoints.Finally(endpoint =>
+            endpoint.RequestDelegate = Before(
+                endpoint.RequestDelegate!,
+                ((RouteEndpointBuilder)endpoint).RoutePattern.RawText!.Replace("{**", "{", StringComparison.Ordinal)));
 
     /// <summary>A handler behind the door.</summary>
     public RequestDelegate Before(RequestDelegate handler, string route) => context => RunAsync(context, handler, route);
 
     /// <summary>The answer at a path where there is nothing.</summary>
-    public static Task NotFoundAsync(HttpContext context) => AnswerAsync(context, StatusCodes.Status404NotFound, "There is nothing at this path.");
+    public static Task NotFoundAsync(HttpContext context) =>
+        AnswerAsync(context, StatusCodes.Status404NotFound, "There is nothing at this path.");
 
     /// <summary>The HTTP status that says an error.</summary>
     public static int ToHttpStatus(ErrorCode code) => code switch

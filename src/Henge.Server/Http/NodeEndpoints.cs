@@ -39,13 +39,17 @@ internal static class NodeEndpoints
         routes.MapOpenApi();
     }
 
-    private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which) => new()
-    {
-        Predicate = which,
-        AllowCachingResponses = true, // The writer says that there is none, in one word.
-        ResponseWriter = static (context, report) => TextAsync(
-            context, "text/plain; charset=utf-8", (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n"),
-    };
+    private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which) =>
+        new()
+        {
+            Predicate = which,
+            AllowCachingResponses = true, // The writer says that there is none, in one word.
+            ResponseWriter = static (context, report) =>
+                TextAsync(
+                    context,
+                    "text/plain; charset=utf-8",
+                    (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n"),
+        };
 
     private static async Task TextAsync(HttpContext context, string contentType, string text)
     {

@@ -9,9 +9,10 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Henge.Server.Http;
 
 /// <summary>
-/// The target of a request, parsed once: what route it is and which key it names come from the same segments. Takes the origin form, the absolute form and the asterisk form of RFC 9112, section
-/// 3.2; segments of dots are removed, percent-encoded or not, as RFC 3986 has it (sections 5.2.4 and 6.2.2). Bytes that are no UTF-8, empty segments and encoded slashes within a key stay as they
-/// are, unlike in the framework's path. Immutable.
+/// The target of a request, parsed once: what route it is and which key it names come from the same segments. Takes the origin form, the
+/// absolute form and the asterisk form of RFC 9112, section 3.2; segments of dots are removed, percent-encoded or not, as RFC 3986 has it
+/// (sections 5.2.4 and 6.2.2). Bytes that are no UTF-8, empty segments and encoded slashes within a key stay as they are, unlike in the
+/// framework's path. Immutable.
 /// </summary>
 internal sealed class RequestTarget
 {
@@ -47,7 +48,10 @@ internal sealed class RequestTarget
         return target;
     }
 
-    /// <summary>Parses a target. Throws <see cref="HengeException"/> (InvalidArgument) for what is none, and for percent signs without two digits behind them.</summary>
+    /// <summary>
+    /// Parses a target. Throws <see cref="HengeException"/> (InvalidArgument) for what is none, and for percent signs without two digits
+    /// behind them.
+    /// </summary>
     public static RequestTarget Parse(string target)
     {
         if (target == "*")
@@ -61,7 +65,8 @@ internal sealed class RequestTarget
             int authority = rest.IndexOf("://", StringComparison.Ordinal);
             if (authority <= 0 || rest[..authority].ContainsAny("/?#"))
             {
-                throw KvValidation.Invalid("The target of the request is neither a path nor a URL. Begin it with a slash, or with http://.");
+                throw KvValidation.Invalid(
+                    "The target of the request is neither a path nor a URL. Begin it with a slash, or with http://.");
             }
 
             rest = rest[(authority + 3)..];
@@ -76,8 +81,8 @@ internal sealed class RequestTarget
     }
 
     /// <summary>
-    /// The bytes that stand behind a path's segments, decoded; null when the path does not begin with them, or ends there. For <c>/v1/kv/a%2Fb</c> and <c>/v1/kv/a/b</c> behind <c>/v1/kv</c>:
-    /// <c>a/b</c>.
+    /// The bytes that stand behind a path's segments, decoded; null when the path does not begin with them, or ends there. For
+    /// <c>/v1/kv/a%2Fb</c> and <c>/v1/kv/a/b</c> behind <c>/v1/kv</c>: <c>a/b</c>.
     /// </summary>
     public byte[]? Behind(string root)
     {
@@ -92,8 +97,8 @@ internal sealed class RequestTarget
     }
 
     /// <summary>
-    /// The bytes that a percent-encoded text stands for (RFC 3986, section 2.1); unlike the framework's decoders it keeps bytes that are no UTF-8. Throws <see cref="HengeException"/>
-    /// (InvalidArgument).
+    /// The bytes that a percent-encoded text stands for (RFC 3986, section 2.1); unlike the framework's decoders it keeps bytes that are no
+    /// UTF-8. Throws <see cref="HengeException"/> (InvalidArgument).
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="plusIsSpace">In queries, a plus sign stands for a space.</param>
@@ -114,7 +119,8 @@ internal sealed class RequestTarget
             }
             else
             {
-                throw KvValidation.Invalid("A percent sign in a URL must be followed by two hexadecimal digits; a percent sign itself is %25.");
+                throw KvValidation.Invalid(
+                    "A percent sign in a URL must be followed by two hexadecimal digits; a percent sign itself is %25.");
             }
         }
 

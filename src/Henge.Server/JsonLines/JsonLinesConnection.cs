@@ -13,7 +13,9 @@ using Microsoft.AspNetCore.Connections;
 
 namespace Henge.Server.JsonLines;
 
-/// <summary>One connection: reads a JSON value, does what it says, answers, and so on. What is not JSON ends it with an error that says so.</summary>
+/// <summary>
+/// One connection: reads a JSON value, does what it says, answers, and so on. What is not JSON ends it with an error that says so.
+/// </summary>
 internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNode node, ServerMetrics? metrics)
 {
     private static readonly TimeSpan SlowClientTimeout = TimeSpan.FromSeconds(60);
@@ -52,7 +54,13 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
                 }
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or TimeoutException)
+        catch (Exception e)
+            when (e
+                    is OperationCanceledException
+                        or ConnectionResetException
+                        or ConnectionAbortedException
+                        or IOException
+                        or TimeoutException)
         {
             // The other end has gone, or takes nothing: there is nobody to tell.
             connection.Abort();
@@ -171,7 +179,9 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
 
         if (!Utf8.IsValid(bytes))
         {
-            throw new HengeException(ErrorCode.WrongType, "The value is not UTF-8 text, so this protocol cannot carry it; read it by another door.");
+            throw new HengeException(
+                ErrorCode.WrongType,
+                "The value is not UTF-8 text, so this protocol cannot carry it; read it by another door.");
         }
 
         Write(json => json.WriteString("Ok", bytes));

@@ -6,8 +6,9 @@ using Microsoft.AspNetCore.Connections;
 namespace Henge.Server.JsonLines;
 
 /// <summary>
-/// JSON over TCP as the Aryavarth articles have it: <c>{"Set":{"key":"a","value":"b"}}</c> is answered by <c>{"Ok":null}</c>. One request after another on a connection, with or
-/// without line ends between them; a client may also close its sending side after one request, as the articles' does.
+/// JSON over TCP as the Aryavarth articles have it: <c>{"Set":{"key":"a","value":"b"}}</c> is answered by <c>{"Ok":null}</c>. One request
+/// after another on a connection, with or without line ends between them; a client may also close its sending side after one request, as
+/// the articles' does.
 /// </summary>
 public sealed class JsonLinesProtocol(IHengeNode node, ServerMetrics? metrics = null) : IConnectionProtocol
 {

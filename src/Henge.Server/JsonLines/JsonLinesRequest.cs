@@ -24,7 +24,8 @@ internal enum JsonLinesKind
 internal sealed record JsonLinesRequest(JsonLinesKind Kind, byte[] Key, byte[]? Value)
 {
     /// <summary>
-    /// Parses one whole JSON value. Throws <see cref="HengeException"/> (InvalidArgument) for what is no request, also for strings that are no text.
+    /// Parses one whole JSON value. Throws <see cref="HengeException"/> (InvalidArgument) for what is no request, also for strings that are
+    /// no text.
     /// </summary>
     public static JsonLinesRequest Parse(ReadOnlyMemory<byte> json)
     {
@@ -45,17 +46,25 @@ internal sealed record JsonLinesRequest(JsonLinesKind Kind, byte[] Key, byte[]? 
                 "Remove" => JsonLinesKind.Remove,
                 _ => throw KvValidation.Invalid($"There is no request '{action.Name}'; there are Set, Get and Remove."),
             };
-            return new JsonLinesRequest(kind, Member(action.Value, "key"), kind == JsonLinesKind.Set ? Member(action.Value, "value") : null);
+            return new JsonLinesRequest(
+                kind,
+                Member(action.Value, "key"),
+                kind == JsonLinesKind.Set ? Member(action.Value, "value") : null);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // Names are decoded as they are compared.
-            throw new HengeException(ErrorCode.InvalidArgument, "A name or a string of the request is not text: it holds half of a surrogate pair, or bytes that are not UTF-8.", e);
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                "A name or a string of the request is not text: it holds half of a surrogate pair, or bytes that are not UTF-8.",
+                e);
         }
     }
 
     private static byte[] Member(JsonElement parameters, string name) =>
-        parameters.ValueKind == JsonValueKind.Object && parameters.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+        parameters.ValueKind == JsonValueKind.Object
+        && parameters.TryGetProperty(name, out JsonElement value)
+        && value.ValueKind == JsonValueKind.String
             ? JsonText.Bytes(value, name)
             : throw KvValidation.Invalid($"The request needs a member '{name}' that is a string.");
 }

@@ -7,8 +7,8 @@ using Henge.Storage;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// One get, put or delete: reads its request in place, keeps key and command in its own buffer while the node has it, and writes its answer in place. Made once and
-/// used many times. Belongs to one thread at a time.
+/// One get, put or delete: reads its request in place, keeps key and command in its own buffer while the node has it, and writes its answer
+/// in place. Made once and used many times. Belongs to one thread at a time.
 /// </summary>
 internal abstract class KvOperation(IHengeNode node) : Operation
 {
@@ -78,8 +78,8 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     }
 
     /// <summary>
-    /// After completion: reads what the answer needs and returns its size in bytes; -1 when there is an error to tell instead (<see cref="Operation.Error"/>).
-    /// Call <see cref="Release"/> afterwards in any case.
+    /// After completion: reads what the answer needs and returns its size in bytes; -1 when there is an error to tell instead
+    /// (<see cref="Operation.Error"/>). Call <see cref="Release"/> afterwards in any case.
     /// </summary>
     public virtual int PrepareResponse()
     {
@@ -106,7 +106,8 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     }
 
     /// <summary>
-    /// After an error: the size of the answer that kvstore.KVStore gives to a put or delete that this node does not lead: no success, and who could do it. -1 when the error is to be told as a status.
+    /// After an error: the size of the answer that kvstore.KVStore gives to a put or delete that this node does not lead: no success, and
+    /// who could do it. -1 when the error is to be told as a status.
     /// </summary>
     public int PrepareRefusal()
     {
@@ -187,7 +188,9 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         if (Command.Length > Node.Limits.CommandBytes)
         {
             throw new HengeException(
-                ErrorCode.TooLarge, $"The command has {Command.Length} bytes; the limit is {Node.Limits.CommandBytes}. Split it, or raise the node's limit for commands.");
+                ErrorCode.TooLarge,
+                $"The command has {Command.Length} bytes; the limit is {Node.Limits.CommandBytes}. Split it, or raise the node's limit for "
+                    + $"commands.");
         }
     }
 
@@ -217,7 +220,9 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         int size = ProtoWriter.SizeOf(_result.Version.Value) + ProtoWriter.SizeOfText(LeaderHint) + PreparePrevious(payload);
         return Request == KvRequestKind.Put
             ? size + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok)
-            : size + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok && _result.Found) + ProtoWriter.SizeOf(_result.Status == CommandStatus.ConditionFailed);
+            : size
+                + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok && _result.Found)
+                + ProtoWriter.SizeOf(_result.Status == CommandStatus.ConditionFailed);
     }
 
     private int PreparePrevious(ReadOnlySpan<byte> payload)
@@ -229,8 +234,11 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     private bool SizeOfPrevious(in EntryView previous)
     {
         _ttlRemainingMs = TtlRemaining(previous.ExpiresAtMs, default, Node);
-        _previousBytes = ProtoWriter.SizeOfBytes(Key.Length) + ProtoWriter.SizeOfBytes(previous.Value.Length) + ProtoWriter.SizeOf(previous.Version.Value) +
-            ProtoWriter.SizeOf(_ttlRemainingMs);
+        _previousBytes =
+            ProtoWriter.SizeOfBytes(Key.Length)
+            + ProtoWriter.SizeOfBytes(previous.Value.Length)
+            + ProtoWriter.SizeOf(previous.Version.Value)
+            + ProtoWriter.SizeOf(_ttlRemainingMs);
         return true;
     }
 

@@ -7,8 +7,8 @@ using Henge.Server.Operations;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// <c>henge.v1.KVStore</c>, which is also served as <c>kvstore.KVStore</c>. Ordinary calls are over the generated messages; calls that move many or large values
-/// have messages of their own, which are read and written in place. Thread-safe.
+/// <c>henge.v1.KVStore</c>, which is also served as <c>kvstore.KVStore</c>. Ordinary calls are over the generated messages; calls that move
+/// many or large values have messages of their own, which are read and written in place. Thread-safe.
 /// </summary>
 internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate gate) : KVStore.KVStoreBase
 {
@@ -24,7 +24,15 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     public ServerServiceDefinition Define(string name)
     {
         ServiceMethods methods = new(
-            name, new ErrorInterceptor(gate.Errors), nameof(Get), nameof(Put), nameof(Delete), nameof(Watch), nameof(Scan), nameof(ScanStream), nameof(Session));
+            name,
+            new ErrorInterceptor(gate.Errors),
+            nameof(Get),
+            nameof(Put),
+            nameof(Delete),
+            nameof(Watch),
+            nameof(Scan),
+            nameof(ScanStream),
+            nameof(Session));
         KVStore.BindService(methods, this);
         AddStreams(methods, name);
         _unary.AddTo(methods, name, refusesInMessage: name == SecondName);
@@ -32,7 +40,8 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     }
 
     /// <inheritdoc/>
-    public override Task<StatusResponse> NodeStatus(StatusRequest request, ServerCallContext context) => Task.FromResult(StatusMapper.ToMessage(node));
+    public override Task<StatusResponse> NodeStatus(StatusRequest request, ServerCallContext context) =>
+        Task.FromResult(StatusMapper.ToMessage(node));
 
     /// <inheritdoc/>
     public override async Task<HistoryResponse> History(HistoryRequest request, ServerCallContext context)
@@ -77,14 +86,23 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     private void AddStreams(ServiceMethods methods, string name)
     {
         Marshaller<ScanRequest> scans = ServiceMethods.RequestsOf<ScanRequest>();
-        methods.Add(new Method<ScanRequest, EncodedMessage>(MethodType.Unary, name, nameof(Scan), scans, EncodedMessage.Marshaller), ScanAsync);
-        methods.Add(new Method<ScanRequest, EncodedMessage>(MethodType.ServerStreaming, name, nameof(ScanStream), scans, EncodedMessage.Marshaller), ScanStreamAsync);
+        methods.Add(
+            new Method<ScanRequest, EncodedMessage>(MethodType.Unary, name, nameof(Scan), scans, EncodedMessage.Marshaller),
+            ScanAsync);
+        methods.Add(
+            new Method<ScanRequest, EncodedMessage>(MethodType.ServerStreaming, name, nameof(ScanStream), scans, EncodedMessage.Marshaller),
+            ScanStreamAsync);
         methods.Add(
             new Method<WatchRequest, EncodedMessage>(
                 MethodType.ServerStreaming, name, nameof(Watch), ServiceMethods.RequestsOf<WatchRequest>(), EncodedMessage.Marshaller),
             (request, events, context) => new WatchStream(node, limits, events, context).RunAsync(request));
         methods.Add(
-            new Method<SessionBatch, SessionAnswer>(MethodType.DuplexStreaming, name, nameof(Session), SessionBatch.Marshaller, SessionAnswer.Marshaller),
+            new Method<SessionBatch, SessionAnswer>(
+                MethodType.DuplexStreaming,
+                name,
+                nameof(Session),
+                SessionBatch.Marshaller,
+                SessionAnswer.Marshaller),
             (batches, answers, context) => new SessionStream(node, limits, batches, answers, context).RunAsync());
     }
 

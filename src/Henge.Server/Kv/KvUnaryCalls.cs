@@ -8,8 +8,8 @@ using Henge.Server.Operations;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Get, Put and Delete as calls of their own: the paths that most requests of stock clients take. The message of a request and that of its answer are one pooled
-/// operation, which is read and written in place: no message objects. Thread-safe.
+/// Get, Put and Delete as calls of their own: the paths that most requests of stock clients take. The message of a request and that of its
+/// answer are one pooled operation, which is read and written in place: no message objects. Thread-safe.
 /// </summary>
 internal sealed class KvUnaryCalls(IHengeNode node, CallGate gate)
 {

@@ -1,8 +1,9 @@
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Operations that have ended while their callers wait. A node ends many at once, on a thread that has other things to do: whoever ends one only pushes it on a list,
-/// and threads of the pool take what is there, some for each, since to wake a thread for each costs more than to write its answer. Thread-safe.
+/// Operations that have ended while their callers wait. A node ends many at once, on a thread that has other things to do: whoever ends one
+/// only pushes it on a list, and threads of the pool take what is there, some for each, since to wake a thread for each costs more than to
+/// write its answer. Thread-safe.
 /// </summary>
 internal sealed class KvUnaryDone : IThreadPoolWorkItem
 {

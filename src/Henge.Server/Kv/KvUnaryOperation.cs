@@ -7,10 +7,13 @@ using Henge.Server.Calls;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// A get, put or delete that came as a call of its own. Whoever completes it only hands it on (<see cref="KvUnaryDone"/>); the answer is read and written on a thread of
-/// the pool, and what waits costs one task.
+/// A get, put or delete that came as a call of its own. Whoever completes it only hands it on (<see cref="KvUnaryDone"/>); the answer is
+/// read and written on a thread of the pool, and what waits costs one task.
 /// </summary>
-internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGate gate) : KvOperation(node), IThreadPoolWorkItem, IDisposable
+internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGate gate)
+    : KvOperation(node),
+        IThreadPoolWorkItem,
+        IDisposable
 {
     private const int Submitting = 0;
     private const int Waiting = 1;

@@ -5,8 +5,8 @@ using Henge.Server.Calls;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Operations for unary calls. Not kept with Kestrel's streams: of those it keeps at most a hundred for each connection, and makes new ones for calls above that.
-/// Thread-safe.
+/// Operations for unary calls. Not kept with Kestrel's streams: of those it keeps at most a hundred for each connection, and makes new ones
+/// for calls above that. Thread-safe.
 /// </summary>
 internal sealed class KvUnaryPool(IHengeNode node, CallGate gate)
 {

@@ -3,8 +3,8 @@ using Henge.Core;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Reads the wire format of Protocol Buffers in place, for the messages of the hot paths: no object and no copy for a request. What is malformed throws
-/// <see cref="HengeException"/> (InvalidArgument); fields that are not known are skipped, as the format demands.
+/// Reads the wire format of Protocol Buffers in place, for the messages of the hot paths: no object and no copy for a request. What is
+/// malformed throws <see cref="HengeException"/> (InvalidArgument); fields that are not known are skipped, as the format demands.
 /// </summary>
 internal ref struct ProtoReader(ReadOnlySpan<byte> message)
 {

@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Writes the wire format of Protocol Buffers into a span whose size was computed before. Fields with their default value are left out, as proto3 has it.
-/// All field numbers here are below 16, so that a tag is one byte.
+/// Writes the wire format of Protocol Buffers into a span whose size was computed before. Fields with their default value are left out, as
+/// proto3 has it. All field numbers here are below 16, so that a tag is one byte.
 /// </summary>
 internal ref struct ProtoWriter(Span<byte> destination)
 {

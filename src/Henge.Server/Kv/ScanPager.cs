@@ -7,7 +7,8 @@ using Henge.Storage;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// Reads pages of a scan straight into encoded ScanResponses, in one buffer that is used for all pages: a scan of any length costs a page of memory. One thread at a time.
+/// Reads pages of a scan straight into encoded ScanResponses, in one buffer that is used for all pages: a scan of any length costs a page
+/// of memory. One thread at a time.
 /// </summary>
 internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver, IDisposable
 {
@@ -20,7 +21,9 @@ internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver,
     /// <summary>Lets go of the page's memory.</summary>
     public void Dispose() => Page.Clear();
 
-    /// <summary>The operation that makes sure of the read; run it before the first page, and give its version to <see cref="Begin"/>.</summary>
+    /// <summary>
+    /// The operation that makes sure of the read; run it before the first page, and give its version to <see cref="Begin"/>.
+    /// </summary>
     public void LoadBarrier(Operation operation)
     {
         operation.Kind = OperationKind.Barrier;

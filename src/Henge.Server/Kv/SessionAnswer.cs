@@ -3,7 +3,10 @@ using Grpc.Core;
 
 namespace Henge.Server.Kv;
 
-/// <summary>A SessionResponse: results of operations that have completed, which write themselves in place. One for each session, loaded again for each message.</summary>
+/// <summary>
+/// A SessionResponse: results of operations that have completed, which write themselves in place. One for each session, loaded again for
+/// each message.
+/// </summary>
 internal sealed class SessionAnswer
 {
     private SessionOperation? _first;
@@ -11,7 +14,8 @@ internal sealed class SessionAnswer
     private int _size;
 
     /// <summary>How answers are written; nothing reads them.</summary>
-    public static Marshaller<SessionAnswer> Marshaller { get; } = new(Write, static (DeserializationContext _) => throw new NotSupportedException());
+    public static Marshaller<SessionAnswer> Marshaller { get; } =
+        new(Write, static (DeserializationContext _) => throw new NotSupportedException());
 
     /// <summary>True while it has results that were not written.</summary>
     public bool IsLoaded => _first is not null;

@@ -3,7 +3,10 @@ using Grpc.Core;
 
 namespace Henge.Server.Kv;
 
-/// <summary>A SessionRequest as it came, in pooled memory: its operations are read in place when there is room for them. Dispose of it once they are.</summary>
+/// <summary>
+/// A SessionRequest as it came, in pooled memory: its operations are read in place when there is room for them. Dispose of it once they
+/// are.
+/// </summary>
 internal sealed class SessionBatch : IDisposable
 {
     private byte[] _rented;

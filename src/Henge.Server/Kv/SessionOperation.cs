@@ -7,7 +7,11 @@ using Henge.Server.Operations;
 namespace Henge.Server.Kv;
 
 /// <summary>One operation of a session. Pooled by its session.</summary>
-[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "Pooled: Recycle clears the page, which is all that disposing of the pager does.")]
+[System.Diagnostics.CodeAnalysis.SuppressMessage(
+    "Design",
+    "CA1001",
+    Justification = "Pooled: Recycle clears the page, which is all that disposing of the pager does."
+)]
 internal sealed class SessionOperation(IHengeNode node, SessionStream session) : KvOperation(node), IThreadPoolWorkItem
 {
     // Field numbers of SessionOperation and SessionResult, which agree where the kinds do.
@@ -63,7 +67,8 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
                 LoadScan(message);
                 break;
             default:
-                throw KvValidation.Invalid("The operation is empty, or of a kind that this server does not know: set get, put, delete, txn or scan.");
+                throw KvValidation.Invalid(
+                    "The operation is empty, or of a kind that this server does not know: set get, put, delete, txn or scan.");
         }
     }
 

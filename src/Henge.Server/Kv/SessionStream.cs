@@ -9,9 +9,9 @@ using Henge.Server.Operations;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// One Session call: reads batches of operations, submits each batch as one group, and answers with whatever has completed by the time the last answer was handed to the
-/// connection. No timers: what waits while a flush is under way is the next batch. Bounded in operations and bytes: over the bound it stops reading, and HTTP/2's flow
-/// control stops the caller.
+/// One Session call: reads batches of operations, submits each batch as one group, and answers with whatever has completed by the time the
+/// last answer was handed to the connection. No timers: what waits while a flush is under way is the next batch. Bounded in operations and
+/// bytes: over the bound it stops reading, and HTTP/2's flow control stops the caller.
 /// </summary>
 internal sealed class SessionStream
 {
@@ -39,7 +39,11 @@ internal sealed class SessionStream
     private bool _gone;
 
     public SessionStream(
-        IHengeNode node, StreamLimits limits, IAsyncStreamReader<SessionBatch> batches, IServerStreamWriter<SessionAnswer> answers, ServerCallContext call)
+        IHengeNode node,
+        StreamLimits limits,
+        IAsyncStreamReader<SessionBatch> batches,
+        IServerStreamWriter<SessionAnswer> answers,
+        ServerCallContext call)
     {
         _node = node;
         _limits = limits;
@@ -247,7 +251,11 @@ internal sealed class SessionStream
             if (_answer.IsLoaded && !taken.IsCompleted)
             {
                 // The headers are out, so that the library writes at once; should it ever not, the results must stay until it has.
-                await taken.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                await taken.ContinueWith(
+                    static _ => { },
+                    CancellationToken.None,
+                    TaskContinuationOptions.ExecuteSynchronously,
+                    TaskScheduler.Default);
             }
         }
 

@@ -11,7 +11,9 @@ namespace Henge.Server.Kv;
 /// <summary>Transactions between their messages and the node's commands. Pure functions.</summary>
 internal static class TxnCodec
 {
-    /// <summary>Encodes a transaction and returns the key that decides its shard. Throws <see cref="HengeException"/> (InvalidArgument, TooLarge).</summary>
+    /// <summary>
+    /// Encodes a transaction and returns the key that decides its shard. Throws <see cref="HengeException"/> (InvalidArgument, TooLarge).
+    /// </summary>
     public static ReadOnlyMemory<byte> Encode(TxnRequest request, OperationBuffer output, NodeLimits limits)
     {
         int parts = request.Compare.Count + request.Then.Count + request.Otherwise.Count;
@@ -23,7 +25,9 @@ internal static class TxnCodec
         if (parts > limits.TxnOperations)
         {
             throw new HengeException(
-                ErrorCode.TooLarge, $"The transaction has {parts} comparisons and operations; the limit is {limits.TxnOperations}. Split it, or raise the node's limit.");
+                ErrorCode.TooLarge,
+                $"The transaction has {parts} comparisons and operations; the limit is {limits.TxnOperations}. Split it, or raise the "
+                    + $"node's limit.");
         }
 
         TxnBuilder builder = new();
@@ -38,7 +42,9 @@ internal static class TxnCodec
         if (output.Length > limits.CommandBytes)
         {
             throw new HengeException(
-                ErrorCode.TooLarge, $"The transaction has {output.Length} bytes; the limit is {limits.CommandBytes}. Split it, or raise the node's limit for commands.");
+                ErrorCode.TooLarge,
+                $"The transaction has {output.Length} bytes; the limit is {limits.CommandBytes}. Split it, or raise the node's limit for "
+                    + $"commands.");
         }
 
         return FirstKey(request);
@@ -48,13 +54,21 @@ internal static class TxnCodec
     public static TxnResponse Decode(Operation operation, TxnRequest request, IHengeNode node)
     {
         CommandResult result = CommandResult.Of(operation, out ReadOnlySpan<byte> payload);
-        if (result.Status == CommandStatus.Failed && !(result.Problem == CommandProblem.ResultForgotten && request.Then.Count + request.Otherwise.Count == 0))
+        if (
+            result.Status == CommandStatus.Failed
+            && !(result.Problem == CommandProblem.ResultForgotten && request.Then.Count + request.Otherwise.Count == 0))
         {
-            // A transaction without operations has no results that could be missed: a client makes sure with one that a number is used (docs/decisions/0170).
+            // A transaction without operations has no results that could be missed: a client makes sure with one that a number is used
+            // (docs/decisions/0170).
             throw new HengeException(result.Error, result.ErrorMessage ?? "The transaction failed.");
         }
 
-        TxnResponse response = new() { Succeeded = result.Succeeded, Version = operation.Version.Value, LeaderHint = operation.LeaderHint ?? "" };
+        TxnResponse response = new()
+        {
+            Succeeded = result.Succeeded,
+            Version = operation.Version.Value,
+            LeaderHint = operation.LeaderHint ?? "",
+        };
         IList<TxnOperation> branch = result.Succeeded ? request.Then : request.Otherwise;
         TxnResultReader reader = new(payload);
         for (int i = 0; i < branch.Count; i++)
@@ -139,7 +153,11 @@ internal static class TxnCodec
                     DeleteRequest delete = operation.Delete;
                     KvValidation.CheckKey(delete.HasKey, delete.Key.Span, limits);
                     ThrowIfSession(delete.ClientId);
-                    CommandEncoder.Delete(command, delete.Key.Span, delete.HasIfVersion ? KvValidation.IfVersion(delete.IfVersion) : null, delete.ReturnPrevious);
+                    CommandEncoder.Delete(
+                        command,
+                        delete.Key.Span,
+                        delete.HasIfVersion ? KvValidation.IfVersion(delete.IfVersion) : null,
+                        delete.ReturnPrevious);
                     break;
                 default:
                     throw KvValidation.Invalid("An operation of the transaction is empty: set get, put or delete.");

@@ -8,8 +8,8 @@ using WatchReason = Henge.Node.Api.WatchReason;
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// One Watch call: events are encoded straight into the connection's buffer, a bounded batch at a time, and no more are taken from the node until the
-/// caller has taken those. A slow caller costs one batch; what it has yet to get stays in the node's history.
+/// One Watch call: events are encoded straight into the connection's buffer, a bounded batch at a time, and no more are taken from the node
+/// until the caller has taken those. A slow caller costs one batch; what it has yet to get stays in the node's history.
 /// </summary>
 internal sealed class WatchStream(
     IHengeNode node, StreamLimits limits, IServerStreamWriter<EncodedMessage> events, ServerCallContext call) : IWatchReceiver
@@ -29,7 +29,9 @@ internal sealed class WatchStream(
         WatchQuery query = CreateQuery(request, node.Limits);
         CancellationToken cancellation = _terms.Cancellation;
         using IWatch watch = node.OpenWatch(query, _available.Set);
-        await using CancellationTokenRegistration registration = cancellation.UnsafeRegister(static signal => ((AsyncSignal)signal!).Set(), _available);
+        await using CancellationTokenRegistration registration = cancellation.UnsafeRegister(
+            static signal => ((AsyncSignal)signal!).Set(),
+            _available);
         await _terms.SendHeadersAsync(call);
         if (query.Progress)
         {
@@ -60,7 +62,8 @@ internal sealed class WatchStream(
             Task written = WriteAsync(flush: false);
             if (!written.IsCompletedSuccessfully)
             {
-                throw written.Exception?.InnerException ?? new InvalidOperationException("A message that is not flushed was not written at once.");
+                throw written.Exception?.InnerException
+                    ?? new InvalidOperationException("A message that is not flushed was not written at once.");
             }
         }
 
@@ -71,7 +74,11 @@ internal sealed class WatchStream(
 
     private static WatchQuery CreateQuery(WatchRequest request, NodeLimits limits)
     {
-        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(request.KeyPrefix, request.StartKey, request.EndKey, limits);
+        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
+            request.KeyPrefix,
+            request.StartKey,
+            request.EndKey,
+            limits);
         return new WatchQuery
         {
             Lower = lower,
@@ -122,11 +129,18 @@ internal sealed class WatchStream(
             _ => Delete,
         };
         int previous = watchEvent.HasPrevious
-            ? ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.PreviousValue.Length) + ProtoWriter.SizeOf(watchEvent.PreviousVersion.Value)
+            ? ProtoWriter.SizeOfBytes(watchEvent.Key.Length)
+                + ProtoWriter.SizeOfBytes(watchEvent.PreviousValue.Length)
+                + ProtoWriter.SizeOf(watchEvent.PreviousVersion.Value)
                 + ProtoWriter.SizeOf((ulong)watchEvent.PreviousType)
             : 0;
-        int size = ProtoWriter.SizeOfBytes(watchEvent.Key.Length) + ProtoWriter.SizeOfBytes(watchEvent.Value.Length) + ProtoWriter.SizeOfBytes(type.Length) +
-            ProtoWriter.SizeOf(watchEvent.Version.Value) + ProtoWriter.SizeOf((ulong)watchEvent.Reason) + ProtoWriter.SizeOf((ulong)watchEvent.Type)
+        int size =
+            ProtoWriter.SizeOfBytes(watchEvent.Key.Length)
+            + ProtoWriter.SizeOfBytes(watchEvent.Value.Length)
+            + ProtoWriter.SizeOfBytes(type.Length)
+            + ProtoWriter.SizeOf(watchEvent.Version.Value)
+            + ProtoWriter.SizeOf((ulong)watchEvent.Reason)
+            + ProtoWriter.SizeOf((ulong)watchEvent.Type)
             + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
         ProtoWriter writer = new(_last.GetSpan(size));
         writer.Write(1, watchEvent.Key);

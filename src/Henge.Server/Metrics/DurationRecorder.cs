@@ -4,18 +4,37 @@ using System.Diagnostics.Metrics;
 namespace Henge.Server.Metrics;
 
 /// <summary>
-/// Durations of one kind of operation: counts by bucket, striped by processor, so that recording takes no lock, shares no cache line and allocates nothing, and takes many operations of
-/// one batch at once. What listens to the meter itself (an OTLP exporter, dotnet-counters) gets every duration through the histogram instrument, and only then is that paid for
-/// (docs/decisions/0101-metrics.md). Thread-safe.
+/// Durations of one kind of operation: counts by bucket, striped by processor, so that recording takes no lock, shares no cache line and
+/// allocates nothing, and takes many operations of one batch at once. What listens to the meter itself (an OTLP exporter, dotnet-counters)
+/// gets every duration through the histogram instrument, and only then is that paid for (docs/decisions/0101-metrics.md). Thread-safe.
 /// </summary>
 internal sealed class DurationRecorder
 {
     // Buckets and the sum, padded to whole cache lines.
     private const int StripeLongs = 24;
 
-    private static readonly double[] Seconds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+    private static readonly double[] Seconds =
+    [
+        0.0001,
+        0.00025,
+        0.0005,
+        0.001,
+        0.0025,
+        0.005,
+        0.01,
+        0.025,
+        0.05,
+        0.1,
+        0.25,
+        0.5,
+        1,
+        2.5,
+        5,
+        10,
+    ];
     private static readonly long[] Ticks = [.. Seconds.Select(static s => (long)(s * Stopwatch.Frequency))];
-    private static readonly int Stripes = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(Environment.ProcessorCount, 1, 16));
+    private static readonly int Stripes = (int)
+        System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(Environment.ProcessorCount, 1, 16));
 
     private readonly Histogram<double>? _instrument;
     private readonly KeyValuePair<string, object?>[] _tags;

@@ -4,8 +4,9 @@ using System.Diagnostics.Metrics;
 namespace Henge.Server.Metrics;
 
 /// <summary>
-/// Watches how long the garbage collector stops the process. .NET tells the sum of all pauses; an object that dies with every collection looks at it each time, so that single pauses come out.
-/// Should the finalizer be late and several collections lie between two looks, they count as one pause: what is told as the longest is never too short. Costs one small object for each collection.
+/// Watches how long the garbage collector stops the process. .NET tells the sum of all pauses; an object that dies with every collection
+/// looks at it each time, so that single pauses come out. Should the finalizer be late and several collections lie between two looks, they
+/// count as one pause: what is told as the longest is never too short. Costs one small object for each collection.
 /// </summary>
 internal sealed class GcPauses : IDisposable
 {
@@ -17,7 +18,11 @@ internal sealed class GcPauses : IDisposable
     public GcPauses(Meter meter)
     {
         Durations = new DurationRecorder(null);
-        meter.CreateObservableGauge("henge.gc.pause.longest", () => Longest.TotalSeconds, "s", "Longest pause by the garbage collector since the server started.");
+        meter.CreateObservableGauge(
+            "henge.gc.pause.longest",
+            () => Longest.TotalSeconds,
+            "s",
+            "Longest pause by the garbage collector since the server started.");
         Arm(this);
     }
 

@@ -5,14 +5,20 @@ using OpenTelemetry.Resources;
 
 namespace Henge.Server.Metrics;
 
-/// <summary>Exports a server's metrics, and those of .NET's runtime, to an OTLP collector by OpenTelemetry's own SDK. Dispose of it to send the last ones and stop.</summary>
+/// <summary>
+/// Exports a server's metrics, and those of .NET's runtime, to an OTLP collector by OpenTelemetry's own SDK. Dispose of it to send the last
+/// ones and stop.
+/// </summary>
 internal sealed class OtlpExport : IDisposable
 {
     private readonly MeterProvider _provider;
 
     private OtlpExport(MeterProvider provider) => _provider = provider;
 
-    /// <summary>Begins to export, in the background and for as long as it takes: a collector that cannot be reached is tried again at the next interval.</summary>
+    /// <summary>
+    /// Begins to export, in the background and for as long as it takes: a collector that cannot be reached is tried again at the next
+    /// interval.
+    /// </summary>
     /// <param name="endpoint">The collector's URL (gRPC).</param>
     /// <param name="node">The node's name, which goes out as <c>service.instance.id</c>.</param>
     /// <param name="interval">How often.</param>

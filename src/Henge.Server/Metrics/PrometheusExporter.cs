@@ -5,8 +5,9 @@ using System.Text;
 namespace Henge.Server.Metrics;
 
 /// <summary>
-/// Writes what a server's meter and .NET's own runtime meter say in Prometheus' text format, version 0.0.4, with names as OpenTelemetry's specification maps them: dots become underscores, the unit becomes a
-/// suffix, counters end with <c>_total</c>. The registry has no exporter package that could do it. Thread-safe: collections come one at a time.
+/// Writes what a server's meter and .NET's own runtime meter say in Prometheus' text format, version 0.0.4, with names as OpenTelemetry's
+/// specification maps them: dots become underscores, the unit becomes a suffix, counters end with <c>_total</c>. The registry has no
+/// exporter package that could do it. Thread-safe: collections come one at a time.
 /// </summary>
 internal sealed class PrometheusExporter : IDisposable
 {
@@ -25,7 +26,9 @@ internal sealed class PrometheusExporter : IDisposable
         // Of other instruments than observable ones nothing is heard: durations are read from their recorders.
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.IsObservable && (ReferenceEquals(instrument.Meter, metrics.Meter) || instrument.Meter.Name == ServerMetrics.RuntimeMeterName))
+            if (
+                instrument.IsObservable
+                && (ReferenceEquals(instrument.Meter, metrics.Meter) || instrument.Meter.Name == ServerMetrics.RuntimeMeterName))
             {
                 listener.EnableMeasurementEvents(instrument);
             }
@@ -52,7 +55,10 @@ internal sealed class PrometheusExporter : IDisposable
 
             Histogram(text, ServerMetrics.RpcDuration, "Duration of gRPC calls; of streams, until their end.");
             Histogram(text, ServerMetrics.HttpDuration, "Duration of HTTP requests that are no gRPC calls.");
-            Histogram(text, ServerMetrics.OperationDuration, "Duration of operations of doors where several travel together, or that have no convention.");
+            Histogram(
+                text,
+                ServerMetrics.OperationDuration,
+                "Duration of operations of doors where several travel together, or that have no convention.");
             Head(text, "henge_gc_pause_duration_seconds", "Pauses by the garbage collector.", "histogram");
             Buckets(text, "henge_gc_pause_duration_seconds", _metrics.GcPauses.Durations, always: true);
             return text.ToString();
@@ -62,7 +68,8 @@ internal sealed class PrometheusExporter : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _listener.Dispose();
 
-    private void OnMeasurement<T>(Instrument instrument, T measurement, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state) where T : struct, IConvertible
+    private void OnMeasurement<T>(Instrument instrument, T measurement, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state)
+        where T : struct, IConvertible
     {
         bool counter = IsCounter(instrument);
         string name = Name(instrument.Name, instrument.Unit, counter);
@@ -80,7 +87,11 @@ internal sealed class PrometheusExporter : IDisposable
     {
         string name = Name(instrument, "s", counter: false);
         bool first = true;
-        foreach (DurationRecorder recorder in _metrics.Durations.Where(d => d.Instrument == instrument).Select(static d => d.Recorder).OrderBy(static r => LabelsOf(r), StringComparer.Ordinal))
+        foreach (
+            DurationRecorder recorder in _metrics
+                .Durations.Where(d => d.Instrument == instrument)
+                .Select(static d => d.Recorder)
+                .OrderBy(static r => LabelsOf(r), StringComparer.Ordinal))
         {
             if (first)
             {
@@ -125,8 +136,15 @@ internal sealed class PrometheusExporter : IDisposable
     }
 
     private static void Head(StringBuilder text, string name, string help, string type) =>
-        text.Append("# HELP ").Append(name).Append(' ').Append(help.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal))
-            .Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+        text.Append("# HELP ")
+            .Append(name)
+            .Append(' ')
+            .Append(help.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal))
+            .Append("\n# TYPE ")
+            .Append(name)
+            .Append(' ')
+            .Append(type)
+            .Append('\n');
 
     private static void Labels(StringBuilder text, ReadOnlySpan<KeyValuePair<string, object?>> tags, string? le)
     {
@@ -150,13 +168,23 @@ internal sealed class PrometheusExporter : IDisposable
     }
 
     private static void Label(StringBuilder text, string name, string value) =>
-        text.Append(name).Append("=\"").Append(value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)).Append("\",");
+        text.Append(name)
+            .Append("=\"")
+            .Append(
+                value
+                    .Replace("\\", "\\\\", StringComparison.Ordinal)
+                    .Replace("\"", "\\\"", StringComparison.Ordinal)
+                    .Replace("\n", "\\n", StringComparison.Ordinal))
+            .Append("\",");
 
     /// <summary>
-    /// True for what only grows. .NET publishes the length of the thread pool's queue as a counter, which it is not (dotnet/runtime, RuntimeMetrics.cs); a rate over it would make no sense.
+    /// True for what only grows. .NET publishes the length of the thread pool's queue as a counter, which it is not (dotnet/runtime,
+    /// RuntimeMetrics.cs); a rate over it would make no sense.
     /// </summary>
     internal static bool IsCounter(Instrument instrument) =>
-        instrument.GetType() is { IsGenericType: true } type && type.GetGenericTypeDefinition() == typeof(ObservableCounter<>) && instrument.Name != "dotnet.thread_pool.queue.length";
+        instrument.GetType() is { IsGenericType: true } type
+        && type.GetGenericTypeDefinition() == typeof(ObservableCounter<>)
+        && instrument.Name != "dotnet.thread_pool.queue.length";
 
     /// <summary>A name as the specification maps it. Units in braces say what is counted, and are left out.</summary>
     internal static string Name(string name, string? unit, bool counter)

@@ -6,7 +6,8 @@ using Henge.Server.Operations;
 namespace Henge.Server.Metrics;
 
 /// <summary>
-/// What a server measures, under the meter <c>Henge</c>. Names follow OpenTelemetry's conventions where there are some. Recording is free of locks and allocations. Thread-safe.
+/// What a server measures, under the meter <c>Henge</c>. Names follow OpenTelemetry's conventions where there are some. Recording is free
+/// of locks and allocations. Thread-safe.
 /// </summary>
 public sealed class ServerMetrics : IDisposable
 {
@@ -39,15 +40,30 @@ public sealed class ServerMetrics : IDisposable
         Meter = new Meter(MeterName);
         _rpc = Meter.CreateHistogram<double>(RpcDuration, "s", "Duration of gRPC calls; of streams, until their end.");
         _http = Meter.CreateHistogram<double>(HttpDuration, "s", "Duration of HTTP requests that are no gRPC calls.");
-        _operations = Meter.CreateHistogram<double>(OperationDuration, "s", "Duration of operations of doors where several travel together (RESP, sessions) or that have no convention (JSON lines).");
-        Meter.CreateObservableUpDownCounter("henge.server.connections", () => Interlocked.Read(ref _opened) - Interlocked.Read(ref _closed), "{connection}", "Connections that are open.");
-        Meter.CreateObservableCounter("henge.server.connections.accepted", () => Interlocked.Read(ref _opened), "{connection}", "Connections that were accepted.");
+        _operations = Meter.CreateHistogram<double>(
+            OperationDuration,
+            "s",
+            "Duration of operations of doors where several travel together (RESP, sessions) or that have no convention (JSON lines).");
+        Meter.CreateObservableUpDownCounter(
+            "henge.server.connections",
+            () => Interlocked.Read(ref _opened) - Interlocked.Read(ref _closed),
+            "{connection}",
+            "Connections that are open.");
+        Meter.CreateObservableCounter(
+            "henge.server.connections.accepted",
+            () => Interlocked.Read(ref _opened),
+            "{connection}",
+            "Connections that were accepted.");
         Meter.CreateObservableCounter(
             "henge.server.connections.refused",
             () => _refused.Select(static r => new Measurement<long>(r.Value, new KeyValuePair<string, object?>("reason", r.Key))),
             "{connection}",
             "Connections that were closed before a protocol served them, by reason.");
-        Meter.CreateObservableCounter("henge.server.errors", ReadErrors, "{error}", "Calls and operations that were answered with an error, by error; errors of RESP are together, as clients of Redis know them.");
+        Meter.CreateObservableCounter(
+            "henge.server.errors",
+            ReadErrors,
+            "{error}",
+            "Calls and operations that were answered with an error, by error; errors of RESP are together, as clients of Redis know them.");
         _session = [.. Enum.GetValues<KvRequestKind>().Select(kind => Operations("session", kind.ToString().ToLowerInvariant()))];
         Channels = new ChannelMetrics(Meter);
         GcPauses = new GcPauses(Meter);
@@ -63,7 +79,8 @@ public sealed class ServerMetrics : IDisposable
     internal GcPauses GcPauses { get; }
 
     /// <summary>All recorders of durations that there are, with the instrument that they belong to.</summary>
-    internal IEnumerable<(string Instrument, DurationRecorder Recorder)> Durations => _durations.Select(static d => (d.Key.Instrument, d.Value));
+    internal IEnumerable<(string Instrument, DurationRecorder Recorder)> Durations =>
+        _durations.Select(static d => (d.Key.Instrument, d.Value));
 
     /// <inheritdoc/>
     public void Dispose()
@@ -73,16 +90,25 @@ public sealed class ServerMetrics : IDisposable
     }
 
     /// <summary>The recorder of a gRPC method, as <c>package.Service/Method</c>.</summary>
-    internal DurationRecorder RpcCalls(string method) => _durations.GetOrAdd(
-        (RpcDuration, method, ""), static (_, a) => new DurationRecorder(a.Metrics._rpc, new("rpc.system.name", "grpc"), new("rpc.method", a.Method)), (Metrics: this, Method: method));
+    internal DurationRecorder RpcCalls(string method) =>
+        _durations.GetOrAdd(
+            (RpcDuration, method, ""),
+            static (_, a) => new DurationRecorder(a.Metrics._rpc, new("rpc.system.name", "grpc"), new("rpc.method", a.Method)),
+            (Metrics: this, Method: method));
 
     /// <summary>The recorder of an HTTP route.</summary>
-    internal DurationRecorder HttpRequests(string method, string route) => _durations.GetOrAdd(
-        (HttpDuration, method, route), static (_, a) => new DurationRecorder(a.Metrics._http, new("http.request.method", a.Method), new("http.route", a.Route)), (Metrics: this, Method: method, Route: route));
+    internal DurationRecorder HttpRequests(string method, string route) =>
+        _durations.GetOrAdd(
+            (HttpDuration, method, route),
+            static (_, a) => new DurationRecorder(a.Metrics._http, new("http.request.method", a.Method), new("http.route", a.Route)),
+            (Metrics: this, Method: method, Route: route));
 
     /// <summary>The recorder of one operation of a door.</summary>
-    internal DurationRecorder Operations(string door, string operation) => _durations.GetOrAdd(
-        (OperationDuration, door, operation), static (_, a) => new DurationRecorder(a.Metrics._operations, new("henge.door", a.Door), new("henge.operation", a.Operation)), (Metrics: this, Door: door, Operation: operation));
+    internal DurationRecorder Operations(string door, string operation) =>
+        _durations.GetOrAdd(
+            (OperationDuration, door, operation),
+            static (_, a) => new DurationRecorder(a.Metrics._operations, new("henge.door", a.Door), new("henge.operation", a.Operation)),
+            (Metrics: this, Door: door, Operation: operation));
 
     /// <summary>The recorder of one kind of operation in sessions, without a look into a table.</summary>
     internal DurationRecorder SessionOperations(KvRequestKind kind) => _session[(int)kind];
@@ -93,7 +119,8 @@ public sealed class ServerMetrics : IDisposable
 
     internal void ConnectionRefused(string reason) => _refused.AddOrUpdate(reason, 1, static (_, n) => n + 1);
 
-    internal void Failed(ErrorCode code) => Interlocked.Increment(ref _failed[(uint)code < (uint)_failed.Length ? (int)code : (int)ErrorCode.Internal]);
+    internal void Failed(ErrorCode code) =>
+        Interlocked.Increment(ref _failed[(uint)code < (uint)_failed.Length ? (int)code : (int)ErrorCode.Internal]);
 
     internal void RespErrors(long errors) => Interlocked.Add(ref _respErrors, errors);
 

@@ -3,7 +3,8 @@ using System.Threading.Tasks.Sources;
 namespace Henge.Server.Operations;
 
 /// <summary>
-/// Wakes one waiter, once for any number of sets since it last woke; allocates nothing. <see cref="Set"/> is thread-safe; one waiter at a time.
+/// Wakes one waiter, once for any number of sets since it last woke; allocates nothing. <see cref="Set"/> is thread-safe; one waiter at a
+/// time.
 /// </summary>
 internal sealed class AsyncSignal : IValueTaskSource
 {

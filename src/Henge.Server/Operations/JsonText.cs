@@ -8,7 +8,8 @@ namespace Henge.Server.Operations;
 internal static class JsonText
 {
     /// <summary>
-    /// The bytes of a JSON string as UTF-8. Throws <see cref="HengeException"/> (InvalidArgument) for what is no text: a surrogate without its other half, bytes that are no UTF-8.
+    /// The bytes of a JSON string as UTF-8. Throws <see cref="HengeException"/> (InvalidArgument) for what is no text: a surrogate without
+    /// its other half, bytes that are no UTF-8.
     /// </summary>
     public static byte[] Bytes(JsonElement element, string name)
     {
@@ -23,7 +24,9 @@ internal static class JsonText
         }
         catch (InvalidOperationException)
         {
-            throw KvValidation.Invalid($"The member '{name}' is not text: it holds half of a surrogate pair, or bytes that are not UTF-8. Bytes that are no text need base64, or another door.");
+            throw KvValidation.Invalid(
+                $"The member '{name}' is not text: it holds half of a surrogate pair, or bytes that are not UTF-8. Bytes that are no text "
+                    + $"need base64, or another door.");
         }
     }
 }

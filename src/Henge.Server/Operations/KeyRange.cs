@@ -7,8 +7,15 @@ namespace Henge.Server.Operations;
 /// <summary>Ranges as requests name them: by prefix, or from start to end. Pure functions.</summary>
 internal static class KeyRange
 {
-    /// <summary>The range from <c>Lower</c> (inclusive) to <c>Upper</c> (exclusive; empty: no end). Throws for both ways at once, and for a range that ends before it begins.</summary>
-    public static (ReadOnlyMemory<byte> Lower, ReadOnlyMemory<byte> Upper) Create(ByteString prefix, ByteString start, ByteString end, NodeLimits limits)
+    /// <summary>
+    /// The range from <c>Lower</c> (inclusive) to <c>Upper</c> (exclusive; empty: no end). Throws for both ways at once, and for a range
+    /// that ends before it begins.
+    /// </summary>
+    public static (ReadOnlyMemory<byte> Lower, ReadOnlyMemory<byte> Upper) Create(
+        ByteString prefix,
+        ByteString start,
+        ByteString end,
+        NodeLimits limits)
     {
         CommandLimits.CheckKey(prefix.Span, limits);
         CommandLimits.CheckKey(start.Span, limits);
@@ -22,7 +29,9 @@ internal static class KeyRange
 
         return end.IsEmpty || start.Span.SequenceCompareTo(end.Span) <= 0
             ? (start.Memory, end.Memory)
-            : throw KvValidation.Invalid("The range ends before it begins: end_key comes before start_key. For a descending scan set reverse, and leave the range as it is.");
+            : throw KvValidation.Invalid(
+                "The range ends before it begins: end_key comes before start_key. For a descending scan set reverse, and leave the range "
+                    + "as it is.");
     }
 
     /// <summary>The first key behind all that begin with a prefix; empty when there is none.</summary>

@@ -7,8 +7,9 @@ using Henge.Storage;
 namespace Henge.Server.Operations;
 
 /// <summary>
-/// What a key, a value, a time, a version or a number may be: one answer for all doors (docs/protocol.md, "What a key, a value and a time may be"). Each check throws
-/// <see cref="HengeException"/> (InvalidArgument, TooLarge, HistoryGone) with what was wrong and what to do. Pure functions.
+/// What a key, a value, a time, a version or a number may be: one answer for all doors (docs/protocol.md, "What a key, a value and a time
+/// may be"). Each check throws <see cref="HengeException"/> (InvalidArgument, TooLarge, HistoryGone) with what was wrong and what to do.
+/// Pure functions.
 /// </summary>
 internal static class KvValidation
 {
@@ -28,7 +29,9 @@ internal static class KvValidation
     /// <summary>Checks a value: any bytes up to the node's limit.</summary>
     public static void CheckValue(ReadOnlySpan<byte> value, NodeLimits limits) => CommandLimits.CheckValue(value, limits);
 
-    /// <summary>The version to read at, from the two ways to say it as numbers of a message, where zero means that nothing was said; zero: now.</summary>
+    /// <summary>
+    /// The version to read at, from the two ways to say it as numbers of a message, where zero means that nothing was said; zero: now.
+    /// </summary>
     public static Core.Version ReadVersion(ulong version, long atUnixMs, IHengeNode node)
     {
         if (atUnixMs == 0)
@@ -45,7 +48,8 @@ internal static class KvValidation
     }
 
     /// <summary>
-    /// The version to read at for a moment: the last one of its millisecond. A moment that has yet to come means now (zero); one before 2025, where versions begin, is history that is gone.
+    /// The version to read at for a moment: the last one of its millisecond. A moment that has yet to come means now (zero); one before
+    /// 2025, where versions begin, is history that is gone.
     /// </summary>
     public static Core.Version Moment(long unixMs, IHengeNode node)
     {
@@ -54,11 +58,14 @@ internal static class KvValidation
         {
             throw new HengeException(
                 ErrorCode.HistoryGone,
-                $"The moment {Describe(unixMs)} is before 2025, where versions begin; the oldest version here is {node.OldestVersion}. (A moment as a number is Unix time in milliseconds.)");
+                $"The moment {Describe(unixMs)} is before 2025, where versions begin; the oldest version here is {node.OldestVersion}. (A "
+                    + $"moment as a number is Unix time in milliseconds.)");
         }
 
         long milliseconds = unixMs - Core.Version.EpochUnixMs;
-        return milliseconds >= node.Now.Milliseconds ? default : new Core.Version(Core.Version.FromMilliseconds(milliseconds + 1).Value - 1);
+        return milliseconds >= node.Now.Milliseconds
+            ? default
+            : new Core.Version(Core.Version.FromMilliseconds(milliseconds + 1).Value - 1);
     }
 
     /// <summary>A version that a request names; zero where a message says nothing.</summary>
@@ -68,7 +75,8 @@ internal static class KvValidation
 
     /// <summary>A version in decimal digits: from 1 on, since who writes one down means one.</summary>
     public static Core.Version Version(string text, string name) =>
-        ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong version) && version is > 0 and <= Core.Version.MaxValue
+        ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong version)
+        && version is > 0 and <= Core.Version.MaxValue
             ? new Core.Version(version)
             : throw Invalid($"'{name}' must be a version: a whole number from 1 to {Core.Version.MaxValue}. Leave it out to mean now.");
 
@@ -98,7 +106,10 @@ internal static class KvValidation
         return ttlMs != 0 ? Ttl(ttlMs) : Ttl(ttlSecs <= ulong.MaxValue / 1000 ? ttlSecs * 1000 : ulong.MaxValue);
     }
 
-    /// <summary>A time to live of so many milliseconds, at least 1. What would end after the last moment that a version can say (in 2094) ends there.</summary>
+    /// <summary>
+    /// A time to live of so many milliseconds, at least 1. What would end after the last moment that a version can say (in 2094) ends
+    /// there.
+    /// </summary>
     public static Expiry Ttl(ulong ttlMs) => ttlMs != 0
         ? Expiry.After((long)Math.Min(ttlMs, CommandLimits.MaxExpiryMs))
         : throw Invalid("A time to live is at least a millisecond. For a value that does not expire, leave it out.");
@@ -121,7 +132,9 @@ internal static class KvValidation
             return sequence == 0 ? SessionStamp.None : throw Invalid("sequence is set and client_id is not. A session needs both.");
         }
 
-        return sequence != 0 ? new SessionStamp(clientId, sequence, (SessionFlags)flags) : throw Invalid("client_id is set and sequence is not. Sequences of a session begin at 1.");
+        return sequence != 0
+            ? new SessionStamp(clientId, sequence, (SessionFlags)flags)
+            : throw Invalid("client_id is set and sequence is not. Sequences of a session begin at 1.");
     }
 
     /// <summary>The condition on a version, checked; zero: the key must not exist.</summary>

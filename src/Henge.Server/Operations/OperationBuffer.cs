@@ -3,7 +3,8 @@ using System.Buffers;
 namespace Henge.Server.Operations;
 
 /// <summary>
-/// The memory of one operation: its key and its encoded command. Small buffers are kept for the next operation, large ones go back to the pool. Not thread-safe.
+/// The memory of one operation: its key and its encoded command. Small buffers are kept for the next operation, large ones go back to the
+/// pool. Not thread-safe.
 /// </summary>
 internal sealed class OperationBuffer : IBufferWriter<byte>
 {
@@ -41,7 +42,8 @@ internal sealed class OperationBuffer : IBufferWriter<byte>
         int needed = checked(Length + Math.Max(sizeHint, 1));
         if (needed > _bytes.Length)
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(needed, Math.Max(256, (int)Math.Min(2L * _bytes.Length, Array.MaxLength))));
+            byte[] larger = ArrayPool<byte>.Shared.Rent(
+                Math.Max(needed, Math.Max(256, (int)Math.Min(2L * _bytes.Length, Array.MaxLength))));
             _bytes.AsSpan(0, Length).CopyTo(larger);
             Release();
             _bytes = larger;

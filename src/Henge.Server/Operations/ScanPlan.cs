@@ -45,7 +45,11 @@ internal sealed class ScanPlan
     /// <summary>Checks a request. Throws <see cref="HengeException"/> (InvalidArgument, TooLarge).</summary>
     public static ScanPlan Create(ScanRequest request, IHengeNode node)
     {
-        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(request.Prefix, request.StartKey, request.EndKey, node.Limits);
+        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
+            request.Prefix,
+            request.StartKey,
+            request.EndKey,
+            node.Limits);
         ScanPlan plan = new(request, lower, upper, FingerprintOf(request))
         {
             Version = KvValidation.ReadVersion(request.Version, request.AtUnixMs, node),
@@ -82,7 +86,8 @@ internal sealed class ScanPlan
 
         if (end.More)
         {
-            byte[] next = end.NextKey ?? throw new HengeException(ErrorCode.Internal, "A page of a scan says that there is more and not where.");
+            byte[] next =
+                end.NextKey ?? throw new HengeException(ErrorCode.Internal, "A page of a scan says that there is more and not where.");
             if (Reverse)
             {
                 Upper = next;
@@ -95,8 +100,8 @@ internal sealed class ScanPlan
     }
 
     /// <summary>
-    /// Where another request can go on: <c>1 | fingerprint u64 LE | version varint | key</c>. The fingerprint is that of range and direction, so that a token of another scan is
-    /// noticed.
+    /// Where another request can go on: <c>1 | fingerprint u64 LE | version varint | key</c>. The fingerprint is that of range and
+    /// direction, so that a token of another scan is noticed.
     /// </summary>
     public ByteString Continuation()
     {
@@ -111,19 +116,26 @@ internal sealed class ScanPlan
 
     private void Resume(ReadOnlySpan<byte> token)
     {
-        if (token.Length < 10 || token[0] != ContinuationVersion || !Varint.TryRead(token[9..], out ulong version, out int bytes) || version > Core.Version.MaxValue)
+        if (
+            token.Length < 10
+            || token[0] != ContinuationVersion
+            || !Varint.TryRead(token[9..], out ulong version, out int bytes)
+            || version > Core.Version.MaxValue)
         {
             throw KvValidation.Invalid("The continuation is not one that a scan gave. Send the bytes of the last response as they are.");
         }
 
         if (System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(token[1..]) != Fingerprint)
         {
-            throw KvValidation.Invalid("The continuation belongs to a scan of another range or direction. Repeat the request that it came from, and change only the continuation.");
+            throw KvValidation.Invalid(
+                "The continuation belongs to a scan of another range or direction. Repeat the request that it came from, and change only "
+                    + "the continuation.");
         }
 
         if (!Version.IsZero && Version.Value != version)
         {
-            throw KvValidation.Invalid($"The continuation is of version {version}, and the request asks for {Version}. Leave the version out, or repeat it.");
+            throw KvValidation.Invalid(
+                $"The continuation is of version {version}, and the request asks for {Version}. Leave the version out, or repeat it.");
         }
 
         byte[] key = token[(9 + bytes)..].ToArray();

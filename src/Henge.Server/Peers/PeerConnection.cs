@@ -7,8 +7,9 @@ using Henge.Node.Peers;
 namespace Henge.Server.Peers;
 
 /// <summary>
-/// The connection on which this node sends to one peer. A frame goes straight into the socket on the sender's own thread while the socket takes it; what it
-/// does not take waits in a buffer that a task empties. While there is no connection frames are dropped, since Raft would only repeat them. Thread-safe.
+/// The connection on which this node sends to one peer. A frame goes straight into the socket on the sender's own thread while the socket
+/// takes it; what it does not take waits in a buffer that a task empties. While there is no connection frames are dropped, since Raft would
+/// only repeat them. Thread-safe.
 /// </summary>
 internal sealed class PeerConnection(NodeId peer, string address, PeerTransportOptions options) : IDisposable
 {
@@ -248,13 +249,17 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
             }
 
             byte[] answer = new byte[PeerFrame.PrefixBytes];
-            if (!await ReadAsync(socket, answer, timeout.Token).ConfigureAwait(false) || !PeerFrame.TryReadLength(answer, PeerFrame.MaxHelloBytes, out int bytes, out _))
+            if (
+                !await ReadAsync(socket, answer, timeout.Token).ConfigureAwait(false)
+                || !PeerFrame.TryReadLength(answer, PeerFrame.MaxHelloBytes, out int bytes, out _))
             {
                 return false;
             }
 
             Array.Resize(ref answer, bytes);
-            return await ReadAsync(socket, answer.AsMemory(PeerFrame.PrefixBytes), timeout.Token).ConfigureAwait(false) && _receiver.OnHello(answer, out NodeId answered) && answered == peer;
+            return await ReadAsync(socket, answer.AsMemory(PeerFrame.PrefixBytes), timeout.Token).ConfigureAwait(false)
+                && _receiver.OnHello(answer, out NodeId answered)
+                && answered == peer;
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {

@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace Henge.Server.Peers;
 
 /// <summary>
-/// Takes peers' connections on a port of its own: for nodes without the public port (tests, benchmarks). The public port hands over the same connections,
-/// told by their first bytes.
+/// Takes peers' connections on a port of its own: for nodes without the public port (tests, benchmarks). The public port hands over the
+/// same connections, told by their first bytes.
 /// </summary>
 public sealed class PeerListener : IDisposable
 {

@@ -5,7 +5,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Peers;
 
-/// <summary>Peers on the public port: connections whose first bytes are those of a peer frame go to the node's transport. Thread-safe.</summary>
+/// <summary>
+/// Peers on the public port: connections whose first bytes are those of a peer frame go to the node's transport. Thread-safe.
+/// </summary>
 public sealed partial class PeerProtocol(PeerTransport transport, ILogger? logger = null) : IConnectionProtocol
 {
     private const int CertainBytes = 3;
@@ -31,9 +33,12 @@ public sealed partial class PeerProtocol(PeerTransport transport, ILogger? logge
     /// <inheritdoc/>
     public async Task RunAsync(ConnectionContext connection)
     {
-        CancellationToken stopping = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
+        CancellationToken stopping =
+            connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping, connection.ConnectionClosed);
-        string? error = await transport.ReceiveAsync(connection.Transport.Input, connection.Transport.Output, cancel.Token).ConfigureAwait(false);
+        string? error = await transport
+            .ReceiveAsync(connection.Transport.Input, connection.Transport.Output, cancel.Token)
+            .ConfigureAwait(false);
         if (error is not null && logger is not null)
         {
             LogRefused(logger, connection.RemoteEndPoint?.ToString() ?? "?", error);

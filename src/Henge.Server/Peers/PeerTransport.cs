@@ -8,8 +8,8 @@ using Henge.Node.Peers;
 namespace Henge.Server.Peers;
 
 /// <summary>
-/// Carries peer frames over TCP. A node sends on connections that it opens, one to each peer, and takes frames from connections that peers open
-/// to it: so there is nothing to agree on when both connect at once, and a connection belongs to who opened it. Thread-safe.
+/// Carries peer frames over TCP. A node sends on connections that it opens, one to each peer, and takes frames from connections that peers
+/// open to it: so there is nothing to agree on when both connect at once, and a connection belongs to who opened it. Thread-safe.
 /// </summary>
 public sealed class PeerTransport : IPeerTransport, IDisposable
 {
@@ -43,14 +43,17 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     }
 
     /// <inheritdoc/>
-    public bool Send(NodeId to, ReadOnlySpan<byte> frame) => _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame);
+    public bool Send(NodeId to, ReadOnlySpan<byte> frame) =>
+        _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame);
 
     /// <inheritdoc/>
-    public bool SendMessages(NodeId to, ReadOnlySpan<byte> frame) => _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame, messages: true);
+    public bool SendMessages(NodeId to, ReadOnlySpan<byte> frame) =>
+        _connections.TryGetValue(to, out PeerConnection? connection) && connection.Send(frame, messages: true);
 
     /// <summary>
-    /// Takes frames from a connection that a peer opened, until it ends, or breaks the protocol: then the error says how. The first bytes have not been consumed. Before the peer's hello has
-    /// been accepted no more than that is buffered; of each peer one connection is served, and a newer one ends the one before.
+    /// Takes frames from a connection that a peer opened, until it ends, or breaks the protocol: then the error says how. The first bytes
+    /// have not been consumed. Before the peer's hello has been accepted no more than that is buffered; of each peer one connection is
+    /// served, and a newer one ends the one before.
     /// </summary>
     /// <returns>What was wrong; null when the peer just closed, or was refused, which the node has told.</returns>
     public async Task<string?> ReceiveAsync(PipeReader reader, PipeWriter writer, CancellationToken cancel)
@@ -91,7 +94,10 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         }
     }
 
-    private async Task<(bool Accepted, NodeId Peer, string? Error)> GreetAsync(PipeReader reader, PipeWriter writer, CancellationToken cancel)
+    private async Task<(bool Accepted, NodeId Peer, string? Error)> GreetAsync(
+        PipeReader reader,
+        PipeWriter writer,
+        CancellationToken cancel)
     {
         while (true)
         {
@@ -208,7 +214,10 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     private bool TryTake(ref ReadOnlySequence<byte> buffer, ref byte[] large, NodeId peer, out string? error)
     {
         error = null;
-        if (buffer.Length < PeerFrame.PrefixBytes || !TryReadLength(buffer, PeerFrame.MaxBytes, out int length, out error) || buffer.Length < length)
+        if (
+            buffer.Length < PeerFrame.PrefixBytes
+            || !TryReadLength(buffer, PeerFrame.MaxBytes, out int length, out error)
+            || buffer.Length < length)
         {
             return false;
         }
@@ -244,7 +253,10 @@ public sealed record PeerTransportOptions
     /// <summary>Most bytes that wait for one peer; over it frames are dropped, and Raft recovers.</summary>
     public int QueueBytes { get; init; } = 64 * 1024 * 1024;
 
-    /// <summary>Most bytes of messages that wait for one peer and may still go to the back of the queue; over it they are dropped. One alone is always taken.</summary>
+    /// <summary>
+    /// Most bytes of messages that wait for one peer and may still go to the back of the queue; over it they are dropped. One alone is
+    /// always taken.
+    /// </summary>
     public int MessageQueueBytes { get; init; } = 4 * 1024 * 1024;
 
     /// <summary>Milliseconds before the first new try to connect; doubled up to <see cref="RetryMaxMs"/>.</summary>

@@ -11,7 +11,9 @@ internal sealed class ConnectionCounter(PortLimits limits)
 
     public int Open => Volatile.Read(ref _open);
 
-    /// <summary>Counts a connection in; false when there is no place. <paramref name="isForPeers"/>: only one between nodes may stay.</summary>
+    /// <summary>
+    /// Counts a connection in; false when there is no place. <paramref name="isForPeers"/>: only one between nodes may stay.
+    /// </summary>
     public bool TryEnter(EndPoint? remote, out bool isForPeers)
     {
         lock (_lock)

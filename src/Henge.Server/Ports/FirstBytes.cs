@@ -16,8 +16,8 @@ internal enum FirstBytesVerdict
 }
 
 /// <summary>
-/// Tells protocols apart. HTTP/1 and inline RESP commands share words (<c>GET</c>), so a request line counts as HTTP only when its target begins like one
-/// and its end, as far as it is there, says HTTP. Pure functions.
+/// Tells protocols apart. HTTP/1 and inline RESP commands share words (<c>GET</c>), so a request line counts as HTTP only when its target
+/// begins like one and its end, as far as it is there, says HTTP. Pure functions.
 /// </summary>
 internal static class FirstBytes
 {

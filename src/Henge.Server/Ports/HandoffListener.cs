@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Connections;
 namespace Henge.Server.Ports;
 
 /// <summary>
-/// Gives Kestrel connections that were accepted elsewhere. Kestrel builds the HTTP protocol of an endpoint behind its own accept loop only, so a
-/// listener that accepts nothing by itself is the public way to it (docs/decisions/0050-one-port.md).
+/// Gives Kestrel connections that were accepted elsewhere. Kestrel builds the HTTP protocol of an endpoint behind its own accept loop only,
+/// so a listener that accepts nothing by itself is the public way to it (docs/decisions/0050-one-port.md).
 /// </summary>
 internal sealed class HandoffListener(string name) : IConnectionListener
 {

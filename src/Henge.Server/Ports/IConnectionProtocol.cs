@@ -14,14 +14,21 @@ public interface IConnectionProtocol
     /// <summary>True when a connection that begins with these bytes speaks this protocol.</summary>
     /// <param name="first">What has arrived so far: at least one byte, at most <see cref="PortLimits.SniffBytes"/>.</param>
     /// <param name="needMore">
-    /// With a result of false: true when more bytes may still turn it into a match. Ignored when there are no more to come within the bound.
+    /// With a result of false: true when more bytes may still turn it into a match. Ignored when there are no more to come within the
+    /// bound.
     /// </param>
     bool Matches(ReadOnlySpan<byte> first, out bool needMore);
 
-    /// <summary>True for connections between nodes: they have places of their own when there are too many connections, and bound by themselves what they buffer.</summary>
+    /// <summary>
+    /// True for connections between nodes: they have places of their own when there are too many connections, and bound by themselves what
+    /// they buffer.
+    /// </summary>
     bool IsBetweenNodes => false;
 
-    /// <summary>An error in the protocol's own language, for a connection that is refused or closed for want of room; empty: it is closed without a word.</summary>
+    /// <summary>
+    /// An error in the protocol's own language, for a connection that is refused or closed for want of room; empty: it is closed without a
+    /// word.
+    /// </summary>
     byte[] ErrorOf(string message) => [];
 
     /// <summary>

@@ -5,8 +5,8 @@ using System.Runtime.CompilerServices;
 namespace Henge.Server.Ports;
 
 /// <summary>
-/// Bounds what has arrived on all connections together and has not been taken by a protocol yet. What each connection may hold in any case (<see cref="FreeBytes"/>) is bounded by the number of
-/// connections and not counted. Thread-safe.
+/// Bounds what has arrived on all connections together and has not been taken by a protocol yet. What each connection may hold in any case
+/// (<see cref="FreeBytes"/>) is bounded by the number of connections and not counted. Thread-safe.
 /// </summary>
 internal sealed class InputBudget(long limitBytes)
 {
@@ -42,7 +42,8 @@ internal sealed class InputBudget(long limitBytes)
 }
 
 /// <summary>
-/// The input of one connection under a <see cref="InputBudget"/>. When it would hold too much, it ends as if the other side had closed it, and says so in <see cref="IsRefused"/>. One reader at a time.
+/// The input of one connection under a <see cref="InputBudget"/>. When it would hold too much, it ends as if the other side had closed it,
+/// and says so in <see cref="IsRefused"/>. One reader at a time.
 /// </summary>
 internal sealed class BudgetedInput(PipeReader inner, InputBudget budget) : PipeReader, IDisposable
 {

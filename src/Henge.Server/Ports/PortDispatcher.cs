@@ -10,7 +10,12 @@ namespace Henge.Server.Ports;
 /// Costs a connection one read; a request nothing.
 /// </summary>
 internal sealed class PortDispatcher(
-    PortLimits limits, TlsUpgrade? tls, IReadOnlyList<IConnectionProtocol> protocols, HandoffListener http2, HandoffListener http1, ServerMetrics metrics)
+    PortLimits limits,
+    TlsUpgrade? tls,
+    IReadOnlyList<IConnectionProtocol> protocols,
+    HandoffListener http2,
+    HandoffListener http1,
+    ServerMetrics metrics)
 {
     private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(1);
     private readonly IConnectionProtocol[] _protocols = [.. protocols];
@@ -59,7 +64,10 @@ internal sealed class PortDispatcher(
             metrics.ConnectionRefused("limit");
             if (verdict == FirstBytesVerdict.Other)
             {
-                await TellAsync(connection, _protocols[other], $"the server has {limits.Connections} connections, which is its limit; close some, or raise limit-connections");
+                await TellAsync(
+                    connection,
+                    _protocols[other],
+                    $"the server has {limits.Connections} connections, which is its limit; close some, or raise limit-connections");
                 return;
             }
 
@@ -108,7 +116,11 @@ internal sealed class PortDispatcher(
         if (input.IsRefused)
         {
             metrics.ConnectionRefused("memory");
-            await TellAsync(connection, protocol, $"requests that are on their way take {_input.LimitBytes} bytes on all connections together, which is the limit; try again later, or raise limit-input-memory");
+            await TellAsync(
+                connection,
+                protocol,
+                $"requests that are on their way take {_input.LimitBytes} bytes on all connections together, which is the limit; try again "
+                    + $"later, or raise limit-input-memory");
             await DrainAsync(outer.Input);
         }
     }
@@ -129,7 +141,13 @@ internal sealed class PortDispatcher(
                 }
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or InvalidOperationException)
+        catch (Exception e)
+            when (e
+                    is OperationCanceledException
+                        or ConnectionResetException
+                        or ConnectionAbortedException
+                        or IOException
+                        or InvalidOperationException)
         {
             // It had its time.
             return;
@@ -209,7 +227,8 @@ internal sealed class PortDispatcher(
                 {
                     metrics.ConnectionRefused("unknown");
                     await connection.Transport.Output.WriteAsync(
-                        "Henge speaks gRPC (HTTP/2), HTTP/1.1, RESP and JSON lines here; these first bytes are none of them.\r\n"u8.ToArray());
+                        "Henge speaks gRPC (HTTP/2), HTTP/1.1, RESP and JSON lines here; these first bytes are none of them.\r\n"u8.ToArray()
+                    );
                 }
             }
         }

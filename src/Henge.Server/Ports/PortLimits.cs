@@ -6,7 +6,10 @@ public sealed record PortLimits
     /// <summary>Most bytes that are looked at to tell protocols apart.</summary>
     public const int SniffBytes = 512;
 
-    /// <summary>Connections above <see cref="Connections"/> that nodes have among themselves: clients that take all places must not cut a node off from the others.</summary>
+    /// <summary>
+    /// Connections above <see cref="Connections"/> that nodes have among themselves: clients that take all places must not cut a node off
+    /// from the others.
+    /// </summary>
     public const int PeerConnections = 64;
 
     /// <summary>Most connections at a time, all protocols together. Over it, new ones are closed at once.</summary>
@@ -15,7 +18,10 @@ public sealed record PortLimits
     /// <summary>Most connections at a time from one address; 0: no such limit.</summary>
     public int ConnectionsPerAddress { get; init; }
 
-    /// <summary>Most bytes that have arrived and were not taken yet, of all connections of RESP and JSON lines together, without the first 64 KiB of each. Over it, the one that needs more is closed.</summary>
+    /// <summary>
+    /// Most bytes that have arrived and were not taken yet, of all connections of RESP and JSON lines together, without the first 64 KiB of
+    /// each. Over it, the one that needs more is closed.
+    /// </summary>
     public long InputBytes { get; init; } = 1L << 30;
 
     /// <summary>How long a new connection may take to say which protocol it speaks, TLS handshake apart.</summary>

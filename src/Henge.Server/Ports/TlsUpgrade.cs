@@ -10,8 +10,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 namespace Henge.Server.Ports;
 
 /// <summary>
-/// Ends TLS in front of the sniffer, so that all protocols are behind it alike. Kestrel's own HTTPS middleware comes with its host only; this is
-/// <see cref="SslStream"/> between the connection's pipes.
+/// Ends TLS in front of the sniffer, so that all protocols are behind it alike. Kestrel's own HTTPS middleware comes with its host only;
+/// this is <see cref="SslStream"/> between the connection's pipes.
 /// </summary>
 internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2Collection chain, PortLimits limits, ServerMetrics metrics)
 {
@@ -40,7 +40,13 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
         {
             await stream.AuthenticateAsServerAsync(_options, timeout.Token);
         }
-        catch (Exception e) when (e is AuthenticationException or IOException or OperationCanceledException or ConnectionResetException or ConnectionAbortedException)
+        catch (Exception e)
+            when (e
+                    is AuthenticationException
+                        or IOException
+                        or OperationCanceledException
+                        or ConnectionResetException
+                        or ConnectionAbortedException)
         {
             metrics.ConnectionRefused("tls");
             return;
@@ -87,6 +93,7 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
             set => throw new NotSupportedException("Client certificates are not asked for.");
         }
 
-        public Task<X509Certificate2?> GetClientCertificateAsync(CancellationToken cancellationToken) => Task.FromResult<X509Certificate2?>(null);
+        public Task<X509Certificate2?> GetClientCertificateAsync(CancellationToken cancellationToken) =>
+            Task.FromResult<X509Certificate2?>(null);
     }
 }

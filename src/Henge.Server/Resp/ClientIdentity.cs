@@ -1,6 +1,9 @@
 namespace Henge.Server.Resp;
 
-/// <summary>What a client says of itself (CLIENT SETNAME and SETINFO, HELLO SETNAME). It is shown in lists of one line a client, so it may hold no blanks and no line breaks.</summary>
+/// <summary>
+/// What a client says of itself (CLIENT SETNAME and SETINFO, HELLO SETNAME). It is shown in lists of one line a client, so it may hold no
+/// blanks and no line breaks.
+/// </summary>
 internal sealed class ClientIdentity
 {
     /// <summary>The reply to a name that is refused, in Redis's words.</summary>

@@ -4,8 +4,9 @@ using Henge.Server.Resp.Commands;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// Tells whether a command touches a key that its batch already writes, or writes one that its batch reads. Keeps 1,024 bits a kind: a false alarm only ends a
-/// batch early. As long as a batch only reads, or only writes, nothing is hashed: writes to one key keep their order by themselves.
+/// Tells whether a command touches a key that its batch already writes, or writes one that its batch reads. Keeps 1,024 bits a kind: a
+/// false alarm only ends a batch early. As long as a batch only reads, or only writes, nothing is hashed: writes to one key keep their
+/// order by themselves.
 /// </summary>
 internal sealed class KeyConflicts
 {

@@ -14,9 +14,14 @@ internal enum ScriptKind : byte
     ExpireIfEqualMs,
     /// <summary>As <see cref="ExpireIfEqualMs"/>, in seconds.</summary>
     ExpireIfEqual,
-    /// <summary>RedLock.net's extension: as <see cref="ExpireIfEqualMs"/>, and takes a lock that nobody holds; -1 when somebody else does.</summary>
+    /// <summary>
+    /// RedLock.net's extension: as <see cref="ExpireIfEqualMs"/>, and takes a lock that nobody holds; -1 when somebody else does.
+    /// </summary>
     ExtendOrTake,
-    /// <summary>The set of Microsoft's distributed cache before release 9: a hash of three fields, and its time to live in seconds unless that is -1.</summary>
+    /// <summary>
+    /// The set of Microsoft's distributed cache before release 9: a hash of three fields, and its time to live in seconds unless that is
+    /// -1.
+    /// </summary>
     CacheSet,
 }
 
@@ -24,8 +29,9 @@ internal enum ScriptKind : byte
 internal sealed record KnownScript(ScriptKind Kind, int Key, int Value, int Time);
 
 /// <summary>
-/// Recognises scripts by what they say, whatever their blanks, quotes and comments, so that they can be done as commands of the state machine; Henge has no
-/// interpreter for Lua (decision 0149). Thread-safe. Digests of scripts that were seen are kept, the first 1,024 of them; the others must be sent whole.
+/// Recognises scripts by what they say, whatever their blanks, quotes and comments, so that they can be done as commands of the state
+/// machine; Henge has no interpreter for Lua (decision 0149). Thread-safe. Digests of scripts that were seen are kept, the first 1,024 of
+/// them; the others must be sent whole.
 /// </summary>
 internal static partial class KnownScripts
 {
@@ -119,15 +125,30 @@ internal static partial class KnownScripts
     private static partial Regex Calls();
 
     private static readonly Regex DeleteText = new(
-        @"^if ?\(?redis\.call\('get',(?<k>" + Operand + @")\)==(?<v>" + Operand + @")\)? ?then return redis\.call\('del',\k<k>\) ?(else return 0 end|end return 0)$",
+        @"^if ?\(?redis\.call\('get',(?<k>"
+            + Operand
+            + @")\)==(?<v>"
+            + Operand
+            + @")\)? ?then return redis\.call\('del',\k<k>\) ?(else return 0 end|end return 0)$",
         RegexOptions.Compiled | RegexOptions.CultureInvariant);
 
     private static readonly Regex ExpireText = new(
-        @"^if ?\(?redis\.call\('get',(?<k>" + Operand + @")\)==(?<v>" + Operand + @")\)? ?then return redis\.call\('(?<p>p?)expire',\k<k>,(?<t>" + Operand + @")\) ?(else return 0 end|end return 0)$",
+        @"^if ?\(?redis\.call\('get',(?<k>"
+            + Operand
+            + @")\)==(?<v>"
+            + Operand
+            + @")\)? ?then return redis\.call\('(?<p>p?)expire',\k<k>,(?<t>"
+            + Operand
+            + @")\) ?(else return 0 end|end return 0)$",
         RegexOptions.Compiled | RegexOptions.CultureInvariant);
 
     private static readonly Regex TakeText = new(
-        @"^local (?<n>\w+)=redis\.call\('get',(?<k>" + Operand + @")\) ?if ?\(?\k<n>==false\)? ?then return redis\.call\('set',\k<k>,(?<v>" + Operand + @"),'PX',(?<t>" + Operand
+        @"^local (?<n>\w+)=redis\.call\('get',(?<k>"
+            + Operand
+            + @")\) ?if ?\(?\k<n>==false\)? ?then return redis\.call\('set',\k<k>,(?<v>"
+            + Operand
+            + @"),'PX',(?<t>"
+            + Operand
             + @")\) ?and 1 or 0 elseif ?\(?\k<n>==\k<v>\)? ?then return redis\.call\('pexpire',\k<k>,\k<t>\) ?else return -1 end$",
         RegexOptions.Compiled | RegexOptions.CultureInvariant);
 

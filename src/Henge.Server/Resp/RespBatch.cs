@@ -5,8 +5,8 @@ using Henge.Node.Api;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// The operations that one read from a socket held, on their way through the node together: submitted as one group, waited for once. Reusable, one round at a time;
-/// allocates only while it grows to its usual size.
+/// The operations that one read from a socket held, on their way through the node together: submitted as one group, waited for once.
+/// Reusable, one round at a time; allocates only while it grows to its usual size.
 /// </summary>
 internal sealed class RespBatch : IValueTaskSource
 {
@@ -51,7 +51,8 @@ internal sealed class RespBatch : IValueTaskSource
     }
 
     /// <summary>
-    /// Where a command is encoded to. Memory that was handed out must stay where it is until the round is over, so a chunk is never grown: the next one is taken.
+    /// Where a command is encoded to. Memory that was handed out must stay where it is until the round is over, so a chunk is never grown:
+    /// the next one is taken.
     /// </summary>
     public ArrayBufferWriter<byte> ChunkFor(int bytes)
     {

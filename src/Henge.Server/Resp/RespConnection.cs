@@ -12,12 +12,12 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// One RESP connection. What a read from the socket held goes through the node as one batch, replies leave together, and what arrives meanwhile is the next
-/// batch: so a pipeline of any depth costs one wait for each read, and memory is bounded by what one read can hold.
+/// One RESP connection. What a read from the socket held goes through the node as one batch, replies leave together, and what arrives
+/// meanwhile is the next batch: so a pipeline of any depth costs one wait for each read, and memory is bounded by what one read can hold.
 /// </summary>
 /// <remarks>
-/// Redis does a connection's commands one after another. Here reads and writes of one batch run beside each other, which nobody can tell apart as long as no key is
-/// both written and touched again in the batch: a command that would do so ends the batch and begins the next.
+/// Redis does a connection's commands one after another. Here reads and writes of one batch run beside each other, which nobody can tell
+/// apart as long as no key is both written and touched again in the batch: a command that would do so ends the batch and begins the next.
 /// </remarks>
 internal sealed class RespConnection
 {
@@ -92,7 +92,13 @@ internal sealed class RespConnection
         {
             await EndAsync(e);
         }
-        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or ObjectDisposedException)
+        catch (Exception e)
+            when (e
+                    is OperationCanceledException
+                        or ConnectionResetException
+                        or ConnectionAbortedException
+                        or IOException
+                        or ObjectDisposedException)
         {
             // The other end has gone, or the server stops: there is nobody to tell.
         }
@@ -155,7 +161,9 @@ internal sealed class RespConnection
     /// <summary>Takes back what was written since a mark and not flushed.</summary>
     public void RollbackOutput((int Segments, int Length) mark) => _output.Rollback(mark);
 
-    /// <summary>Sends what has been written. Does not wait: what the client does not take yet goes out later, within the bounds of what may wait.</summary>
+    /// <summary>
+    /// Sends what has been written. Does not wait: what the client does not take yet goes out later, within the bounds of what may wait.
+    /// </summary>
     public ValueTask FlushAsync()
     {
         _output.Flush();
@@ -163,8 +171,8 @@ internal sealed class RespConnection
     }
 
     /// <summary>
-    /// Replies go to the socket from the thread that has written them: Kestrel's pipe would hand them to another one, for a thread's switch a batch
-    /// (docs/performance.md). Behind TLS, and where there is no socket, they go by the pipe.
+    /// Replies go to the socket from the thread that has written them: Kestrel's pipe would hand them to another one, for a thread's switch
+    /// a batch (docs/performance.md). Behind TLS, and where there is no socket, they go by the pipe.
     /// </summary>
     private static Stream OutputOf(ConnectionContext connection) =>
         connection.Features.Get<IConnectionSocketFeature>() is { } socket && connection.Features.Get<ITlsConnectionFeature>() is null
@@ -210,8 +218,8 @@ internal sealed class RespConnection
     }
 
     /// <summary>
-    /// Ends a connection for which too much waits: what was done is replied to, then comes the error. What the client still sends is thrown away, so that one which only writes
-    /// comes to the point where it reads.
+    /// Ends a connection for which too much waits: what was done is replied to, then comes the error. What the client still sends is thrown
+    /// away, so that one which only writes comes to the point where it reads.
     /// </summary>
     private async Task EndAsync(RespOverflowException reason)
     {
@@ -225,12 +233,25 @@ internal sealed class RespConnection
             Writer.Error("ERR Closing this connection: " + reason.Message);
             CountErrors();
             _output.Flush();
-            Task sent = _output.WaitAsync(0).ContinueWith(
-                _ => _connection.Features.Get<IConnectionSocketFeature>()?.Socket.Shutdown(SocketShutdown.Send), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            Task sent = _output
+                .WaitAsync(0)
+                .ContinueWith(
+                    _ => _connection.Features.Get<IConnectionSocketFeature>()?.Socket.Shutdown(SocketShutdown.Send),
+                    CancellationToken.None,
+                    TaskContinuationOptions.None,
+                    TaskScheduler.Default);
             await _intake.DiscardAsync(patience.Token);
             await sent.WaitAsync(patience.Token);
         }
-        catch (Exception e) when (e is OperationCanceledException or ConnectionResetException or ConnectionAbortedException or IOException or ObjectDisposedException or SocketException or InvalidOperationException)
+        catch (Exception e)
+            when (e
+                    is OperationCanceledException
+                        or ConnectionResetException
+                        or ConnectionAbortedException
+                        or IOException
+                        or ObjectDisposedException
+                        or SocketException
+                        or InvalidOperationException)
         {
             // It does not want to know.
         }
@@ -270,7 +291,10 @@ internal sealed class RespConnection
 
                 if (stop == Stop.Slow)
                 {
-                    RespArguments arguments = new(_arguments, _calls.Count == 0 ? 0 : _calls[^1].ArgumentsEnd, _arguments.Count - (_calls.Count == 0 ? 0 : _calls[^1].ArgumentsEnd));
+                    RespArguments arguments = new(
+                        _arguments,
+                        _calls.Count == 0 ? 0 : _calls[^1].ArgumentsEnd,
+                        _arguments.Count - (_calls.Count == 0 ? 0 : _calls[^1].ArgumentsEnd));
                     await RunSlowAsync((SlowCommand)slow!, arguments);
                 }
                 else if (stop == Stop.Malformed)
@@ -369,7 +393,8 @@ internal sealed class RespConnection
     }
 
     /// <summary>True for what ends a connection; all else is the matter of one command.</summary>
-    private static bool IsEnd(Exception e) => e is RespOverflowException or OperationCanceledException or ConnectionResetException or ConnectionAbortedException;
+    private static bool IsEnd(Exception e) =>
+        e is RespOverflowException or OperationCanceledException or ConnectionResetException or ConnectionAbortedException;
 
     private Stop Plan(ReadOnlyMemory<byte> data, ref int position, out RespCommand? slow)
     {
@@ -406,7 +431,11 @@ internal sealed class RespConnection
                 return Stop.Full;
             }
 
-            if (command is SlowCommand && command.Fits(arguments.Count) && (!Transaction.Open || RespTransaction.RunsInside(command)) && Refuse(command) is null)
+            if (
+                command is SlowCommand
+                && command.Fits(arguments.Count)
+                && (!Transaction.Open || RespTransaction.RunsInside(command))
+                && Refuse(command) is null)
             {
                 slow = command;
                 return Stop.Slow;
@@ -458,7 +487,10 @@ internal sealed class RespConnection
     /// <summary>Why the connection's state does not allow a command; null: it does.</summary>
     private string? Refuse(RespCommand command) => Subscriptions.Refuse(command) ?? Database.Refuse(command);
 
-    /// <summary>The reply of one command. What goes wrong with a read (a replica that is being rebuilt, a damaged table) is the error of that command alone.</summary>
+    /// <summary>
+    /// The reply of one command. What goes wrong with a read (a replica that is being rebuilt, a damaged table) is the error of that
+    /// command alone.
+    /// </summary>
     private void Reply(in PlannedCall call)
     {
         (int, int) mark = _output.Mark();

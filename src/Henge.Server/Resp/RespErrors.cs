@@ -30,11 +30,15 @@ internal static class RespErrors
     public const int MostReplyBytes = 64 * 1024 * 1024;
 
     /// <summary>For a reply that would be over <see cref="MostReplyBytes"/>.</summary>
-    public static string ReplyTooLarge(string what) => $"ERR the reply would have more than {MostReplyBytes} bytes; ask for fewer {what} at once";
+    public static string ReplyTooLarge(string what) =>
+        $"ERR the reply would have more than {MostReplyBytes} bytes; ask for fewer {what} at once";
 
     public static string WrongArity(string name) => $"ERR wrong number of arguments for '{name}' command";
 
-    /// <summary>For a command with subcommands: <paramref name="known"/> are those that there are, for which only the number of arguments can be wrong.</summary>
+    /// <summary>
+    /// For a command with subcommands: <paramref name="known"/> are those that there are, for which only the number of arguments can be
+    /// wrong.
+    /// </summary>
     public static string Subcommand(RespArguments arguments, string command, params ReadOnlySpan<string> known)
     {
         if (arguments.Count < 2)
@@ -67,10 +71,15 @@ internal static class RespErrors
         return text.ToString();
     }
 
-    /// <summary>The reply for an operation that failed. A write that the state machine refused says why in its result, by number, so that Redis's words can be found for it.</summary>
+    /// <summary>
+    /// The reply for an operation that failed. A write that the state machine refused says why in its result, by number, so that Redis's
+    /// words can be found for it.
+    /// </summary>
     public static string Of(Operation failed) =>
-        failed.Kind == OperationKind.Write && !failed.Result.IsEmpty
-        && CommandResult.TryRead(failed.Version, failed.Result.Span, out CommandResult result, out _) && result.Problem != CommandProblem.None
+        failed.Kind == OperationKind.Write
+        && !failed.Result.IsEmpty
+        && CommandResult.TryRead(failed.Version, failed.Result.Span, out CommandResult result, out _)
+        && result.Problem != CommandProblem.None
             ? Of(in result)
             : Of(failed.Error, failed.ErrorMessage);
 

@@ -4,8 +4,8 @@ using System.IO.Pipelines;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// The requests of a connection on their way in. Reads on while replies wait for the client, so that a client which sends a long pipeline before it reads is not dead-locked; what is read and
-/// not done counts against the bound on what waits. Not thread-safe.
+/// The requests of a connection on their way in. Reads on while replies wait for the client, so that a client which sends a long pipeline
+/// before it reads is not dead-locked; what is read and not done counts against the bound on what waits. Not thread-safe.
 /// </summary>
 internal sealed class RespIntake(PipeReader input, RespWaitingBytes waiting, int commandBytesLimit)
 {
@@ -61,8 +61,8 @@ internal sealed class RespIntake(PipeReader input, RespWaitingBytes waiting, int
     public void Consume(int bytes) => _buffer = _buffer.Slice(bytes);
 
     /// <summary>
-    /// Reads on until so few bytes of replies wait. What has not been consumed stays where it is, as a pipe neither moves nor reuses it. Throws <see cref="RespOverflowException"/> when
-    /// more would wait than may.
+    /// Reads on until so few bytes of replies wait. What has not been consumed stays where it is, as a pipe neither moves nor reuses it.
+    /// Throws <see cref="RespOverflowException"/> when more would wait than may.
     /// </summary>
     public async Task HoldAsync(RespOutput output, long bytes)
     {

@@ -4,10 +4,13 @@ using Microsoft.AspNetCore.Connections;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// The replies of a connection on their way out. What the socket takes at once is sent by the thread that wrote it; what it does not take waits here, while the connection goes on reading
-/// (decision 0147). What waits counts against the bounds of a <see cref="RespWaitingBudget"/>.
+/// The replies of a connection on their way out. What the socket takes at once is sent by the thread that wrote it; what it does not take
+/// waits here, while the connection goes on reading (decision 0147). What waits counts against the bounds of a
+/// <see cref="RespWaitingBudget"/>.
 /// </summary>
-/// <remarks>One writer at a time; sending what waits goes on beside it. Allocates nothing for replies that the socket takes at once.</remarks>
+/// <remarks>
+/// One writer at a time; sending what waits goes on beside it. Allocates nothing for replies that the socket takes at once.
+/// </remarks>
 /// <param name="stream">Where to. Disposed of with this.</param>
 /// <param name="waiting">What this connection may keep waiting.</param>
 /// <param name="patience">How long the other end may take nothing before the connection is cut.</param>
@@ -70,7 +73,10 @@ internal sealed class RespOutput(Stream stream, RespWaitingBytes waiting, TimeSp
         _tail.Length = mark.Length;
     }
 
-    /// <summary>Hands over what has been written, and does not wait: what the socket does not take is sent later. Throws <see cref="ConnectionAbortedException"/> when sending has failed.</summary>
+    /// <summary>
+    /// Hands over what has been written, and does not wait: what the socket does not take is sent later. Throws
+    /// <see cref="ConnectionAbortedException"/> when sending has failed.
+    /// </summary>
     public void Flush()
     {
         if (_failure is { } failure)
@@ -223,7 +229,10 @@ internal sealed class RespOutput(Stream stream, RespWaitingBytes waiting, TimeSp
         }
         catch (Exception e)
         {
-            Exception reason = e is TimeoutException ? new TimeoutException($"The client took none of its replies for {patience.TotalSeconds:0} seconds.") : e;
+            Exception reason =
+                e is TimeoutException
+                    ? new TimeoutException($"The client took none of its replies for {patience.TotalSeconds:0} seconds.")
+                    : e;
             lock (_gate)
             {
                 // The buffer under way is not given back: the socket may still have it.

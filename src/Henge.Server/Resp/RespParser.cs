@@ -10,15 +10,17 @@ internal enum RespParse : byte
 {
     /// <summary>A whole command (maybe an empty one, which Redis ignores too).</summary>
     Command,
-    /// <summary>The bytes end within a command: <see cref="RespParser.NeededBytes"/> says how many there must be before another try makes sense.</summary>
+    /// <summary>
+    /// The bytes end within a command: <see cref="RespParser.NeededBytes"/> says how many there must be before another try makes sense.
+    /// </summary>
     NeedMore,
     /// <summary>Not RESP: <see cref="RespParser.Error"/> says why; the connection is to be closed after telling so.</summary>
     Malformed,
 }
 
 /// <summary>
-/// Reads commands as a Redis server does (the RESP specification: arrays of bulk strings, and inline commands for people with telnet). Bounded in arguments
-/// and bytes before anything is kept. Holds no bytes itself: what it returns are ranges. Not thread-safe.
+/// Reads commands as a Redis server does (the RESP specification: arrays of bulk strings, and inline commands for people with telnet).
+/// Bounded in arguments and bytes before anything is kept. Holds no bytes itself: what it returns are ranges. Not thread-safe.
 /// </summary>
 internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
 {
@@ -33,7 +35,9 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
     /// <summary>How many arguments the last command has.</summary>
     public int Count { get; private set; }
 
-    /// <summary>When the last command was an inline one with quotes: the bytes that its ranges mean instead of the input; else null.</summary>
+    /// <summary>
+    /// When the last command was an inline one with quotes: the bytes that its ranges mean instead of the input; else null.
+    /// </summary>
     public byte[]? Unquoted { get; private set; }
 
     /// <summary>How many bytes from the command's start there must be.</summary>
@@ -256,14 +260,27 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
             if (c == '\\' && i < line.Length && (quote == '"' || line[i] == '\''))
             {
                 c = line[i++];
-                if (quote == '"' && c == 'x' && i + 1 < line.Length && Utf8Parser.TryParse(line.Slice(i, 2), out byte hex, out int used, 'x') && used == 2)
+                if (
+                    quote == '"'
+                    && c == 'x'
+                    && i + 1 < line.Length
+                    && Utf8Parser.TryParse(line.Slice(i, 2), out byte hex, out int used, 'x')
+                    && used == 2)
                 {
                     c = hex;
                     i += 2;
                 }
                 else if (quote == '"')
                 {
-                    c = c switch { (byte)'n' => (byte)'\n', (byte)'r' => (byte)'\r', (byte)'t' => (byte)'\t', (byte)'b' => (byte)'\b', (byte)'a' => (byte)'\a', _ => c };
+                    c = c switch
+                    {
+                        (byte)'n' => (byte)'\n',
+                        (byte)'r' => (byte)'\r',
+                        (byte)'t' => (byte)'\t',
+                        (byte)'b' => (byte)'\b',
+                        (byte)'a' => (byte)'\a',
+                        _ => c,
+                    };
                 }
             }
 

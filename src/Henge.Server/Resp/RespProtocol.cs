@@ -6,13 +6,21 @@ using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Resp;
 
-/// <summary>The RESP door: RESP2 and RESP3, told apart from other protocols by <c>*</c>, <c>$</c> or the letter that an inline command begins with.</summary>
+/// <summary>
+/// The RESP door: RESP2 and RESP3, told apart from other protocols by <c>*</c>, <c>$</c> or the letter that an inline command begins with.
+/// </summary>
 /// <param name="node">The node behind it.</param>
 /// <param name="metrics">Where commands are measured; null: nowhere.</param>
 /// <param name="limits">Bounds; null: the defaults.</param>
 /// <param name="logger">Takes what operators should read; null: nobody does.</param>
 /// <param name="peers">The way of published messages to other nodes; null: there are none.</param>
-public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null, RespLimits? limits = null, ILogger? logger = null, IPeerMessages? peers = null) : IConnectionProtocol
+public sealed class RespProtocol(
+    IHengeNode node,
+    ServerMetrics? metrics = null,
+    RespLimits? limits = null,
+    ILogger? logger = null,
+    IPeerMessages? peers = null
+) : IConnectionProtocol
 {
     private readonly RespServices _services = new(node, metrics, limits, logger, peers);
 
@@ -26,7 +34,8 @@ public sealed class RespProtocol(IHengeNode node, ServerMetrics? metrics = null,
     public bool Matches(ReadOnlySpan<byte> first, out bool needMore)
     {
         needMore = false;
-        return first[0] is (byte)'*' or (byte)'$' or (byte)'\r' or (byte)'\n' or (byte)' ' or (byte)'\t' || char.IsAsciiLetter((char)first[0]);
+        return first[0] is (byte)'*' or (byte)'$' or (byte)'\r' or (byte)'\n' or (byte)' ' or (byte)'\t'
+            || char.IsAsciiLetter((char)first[0]);
     }
 
     /// <inheritdoc/>

@@ -18,7 +18,12 @@ internal sealed partial class RespServices
     private long _logAgainMs;
     private long _unlogged;
 
-    public RespServices(IHengeNode node, ServerMetrics? metrics, RespLimits? limits = null, ILogger? logger = null, IPeerMessages? peers = null)
+    public RespServices(
+        IHengeNode node,
+        ServerMetrics? metrics,
+        RespLimits? limits = null,
+        ILogger? logger = null,
+        IPeerMessages? peers = null)
     {
         (Node, Metrics) = (node, metrics);
         _logger = logger ?? NullLogger.Instance;
@@ -40,7 +45,9 @@ internal sealed partial class RespServices
     /// <summary>Most bytes of one command.</summary>
     public int CommandBytesLimit { get; init; }
 
-    /// <summary>Most arguments of one command: as many as Redis promised for long. What they may have in bytes is the closer bound.</summary>
+    /// <summary>
+    /// Most arguments of one command: as many as Redis promised for long. What they may have in bytes is the closer bound.
+    /// </summary>
     public int ArgumentsLimit { get; init; } = 1024 * 1024;
 
     /// <summary>What all connections together may keep waiting.</summary>
@@ -60,7 +67,9 @@ internal sealed partial class RespServices
 
     public long NextConnectionId() => Interlocked.Increment(ref _connections);
 
-    /// <summary>The reply for a command that failed on this node, outside of what the node reports by itself. Said in the log once in ten seconds.</summary>
+    /// <summary>
+    /// The reply for a command that failed on this node, outside of what the node reports by itself. Said in the log once in ten seconds.
+    /// </summary>
     public string Failed(Exception e)
     {
         if (e is HengeException { Code: not (ErrorCode.Corruption or ErrorCode.Internal) } known)
@@ -73,7 +82,9 @@ internal sealed partial class RespServices
             LogFailed(_logger, e.Message, unlogged);
         }
 
-        return e is HengeException damage ? RespErrors.Of(damage.Code, damage.Message) : $"ERR the command failed on this node: {e.Message}";
+        return e is HengeException damage
+            ? RespErrors.Of(damage.Code, damage.Message)
+            : $"ERR the command failed on this node: {e.Message}";
     }
 
     /// <summary>Takes note of a connection that was ended for what waited.</summary>
@@ -106,9 +117,13 @@ internal sealed partial class RespServices
         return true;
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "A command of a RESP connection failed: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "A command of a RESP connection failed: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
     private static partial void LogFailed(ILogger logger, string problem, long unlogged);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Ended the RESP connection of {Address}: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Ended the RESP connection of {Address}: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
     private static partial void LogEnded(ILogger logger, string address, string problem, long unlogged);
 }

@@ -6,8 +6,8 @@ using Henge.Server.Resp.Commands;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// What one connection is subscribed to: channels, patterns and shard channels, on which clients publish, and key events by Redis's names (<see cref="KeyEventWatch"/>). Messages are pushed between
-/// replies. Belongs to the connection.
+/// What one connection is subscribed to: channels, patterns and shard channels, on which clients publish, and key events by Redis's names
+/// (<see cref="KeyEventWatch"/>). Messages are pushed between replies. Belongs to the connection.
 /// </summary>
 internal sealed class RespSubscriptions : IAsyncDisposable
 {
@@ -53,7 +53,8 @@ internal sealed class RespSubscriptions : IAsyncDisposable
     /// <summary>In RESP2 a connection with subscriptions may do little else; the error, if so.</summary>
     public string? Refuse(RespCommand command) =>
         Count > 0 && _connection.Writer.Protocol == 2 && !command.AllowedToSubscribers
-            ? $"ERR Can't execute '{command.Name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            ? $"ERR Can't execute '{command.Name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+                + $"context"
             : null;
 
     /// <summary>SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE.</summary>
@@ -168,7 +169,8 @@ internal sealed class RespSubscriptions : IAsyncDisposable
 
             if (bytes > services.SubscriptionNamesBytesLimit)
             {
-                return $"ERR the names of what this connection is subscribed to are too long: at most {services.SubscriptionNamesBytesLimit} bytes together; nothing was subscribed to";
+                return $"ERR the names of what this connection is subscribed to are too long: at most "
+                    + $"{services.SubscriptionNamesBytesLimit} bytes together; nothing was subscribed to";
             }
         }
 
@@ -198,7 +200,15 @@ internal sealed class RespSubscriptions : IAsyncDisposable
     private void Confirm(RespWriter writer, ChannelKind kind, bool subscribed, string? name)
     {
         writer.Push(3);
-        writer.Bulk((kind switch { ChannelKind.Channel => "", ChannelKind.Pattern => "p", _ => "s" }) + (subscribed ? "subscribe" : "unsubscribe"));
+        writer.Bulk(
+            (
+                kind switch
+                {
+                    ChannelKind.Channel => "",
+                    ChannelKind.Pattern => "p",
+                    _ => "s",
+                }
+            ) + (subscribed ? "subscribe" : "unsubscribe"));
         if (name is null)
         {
             writer.Null();

@@ -6,12 +6,16 @@ using Henge.Server.Resp.Commands;
 
 namespace Henge.Server.Resp;
 
-/// <summary>MULTI, EXEC, DISCARD and WATCH of one connection. A transaction becomes one command of one shard: all of it, at one version, or nothing.</summary>
+/// <summary>
+/// MULTI, EXEC, DISCARD and WATCH of one connection. A transaction becomes one command of one shard: all of it, at one version, or nothing.
+/// </summary>
 internal sealed class RespTransaction(RespConnection connection)
 {
     private readonly List<(RespCommand Command, RespArguments Arguments)> _queued = [];
 
-    /// <summary>What is wrong with the arguments of queued commands, by their place: as in Redis such a command fails alone, when its turn comes.</summary>
+    /// <summary>
+    /// What is wrong with the arguments of queued commands, by their place: as in Redis such a command fails alone, when its turn comes.
+    /// </summary>
     private readonly Dictionary<int, string> _mistakes = [];
     private readonly List<WatchedKey> _watched = [];
 
@@ -151,7 +155,8 @@ internal sealed class RespTransaction(RespConnection connection)
                 return;
             }
 
-            // What was acknowledged before EXEC has a version below that of the transaction once every shard's history is closed up to here.
+            // What was acknowledged before EXEC has a version below that of the transaction once every shard's history is closed up to
+            // here.
             bool walks = _queued.Exists(static q => q.Command is SlowCommand);
             if (walks && (await KeySpaceCommands.NowAsync(connection)).Error is { } unavailable)
             {
@@ -276,8 +281,9 @@ internal sealed class RespTransaction(RespConnection connection)
     }
 
     /// <summary>
-    /// Prepares the replies of queued walks over the keys, as of the version of the transaction: they see all of it and nothing that came after it. Those that stand before its first write see the
-    /// moment right before it. Without a version: as of now. What goes wrong is the error of that command alone: the transaction has happened.
+    /// Prepares the replies of queued walks over the keys, as of the version of the transaction: they see all of it and nothing that came
+    /// after it. Those that stand before its first write see the moment right before it. Without a version: as of now. What goes wrong is
+    /// the error of that command alone: the transaction has happened.
     /// </summary>
     private async ValueTask WalkAsync(Core.Version? version)
     {
@@ -288,14 +294,22 @@ internal sealed class RespTransaction(RespConnection connection)
         {
             if (_queued[i].Command is SlowCommand { Walk: { } walk })
             {
-                ReadOnlyMemory<byte> reply = await WalkOneAsync(walk, _queued[i].Arguments, i < _firstWrite ? before : after, error ?? (bytes > RespErrors.MostReplyBytes ? RespErrors.ReplyTooLarge("keys") : null));
+                ReadOnlyMemory<byte> reply = await WalkOneAsync(
+                    walk,
+                    _queued[i].Arguments,
+                    i < _firstWrite ? before : after,
+                    error ?? (bytes > RespErrors.MostReplyBytes ? RespErrors.ReplyTooLarge("keys") : null));
                 bytes += reply.Length;
                 _walks[i] = reply;
             }
         }
     }
 
-    private async ValueTask<ReadOnlyMemory<byte>> WalkOneAsync(SlowCommand.WalkHandler walk, RespArguments arguments, Core.Version version, string? error)
+    private async ValueTask<ReadOnlyMemory<byte>> WalkOneAsync(
+        SlowCommand.WalkHandler walk,
+        RespArguments arguments,
+        Core.Version version,
+        string? error)
     {
         var output = new ArrayBufferWriter<byte>();
         var writer = new RespWriter(output) { Protocol = connection.Writer.Protocol };

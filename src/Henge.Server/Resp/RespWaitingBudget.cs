@@ -3,7 +3,9 @@ namespace Henge.Server.Resp;
 /// <summary>Thrown when more would wait than may. The message says which bound it was and what to do.</summary>
 internal sealed class RespOverflowException(string message) : Exception(message);
 
-/// <summary>How much of all RESP connections together may wait: requests that were read and not done, and replies that were not taken. Thread-safe.</summary>
+/// <summary>
+/// How much of all RESP connections together may wait: requests that were read and not done, and replies that were not taken. Thread-safe.
+/// </summary>
 internal sealed class RespWaitingBudget(RespLimits limits)
 {
     private long _taken;
@@ -43,7 +45,9 @@ internal sealed class RespWaitingBytes(RespWaitingBudget budget)
         RespLimits limits = budget.Limits;
         if (taken > limits.WaitingBytes && !always)
         {
-            Problem = $"more than {limits.WaitingBytes} bytes of requests and replies of this connection wait (limit-resp-waiting-bytes). Read replies while you send requests";
+            Problem =
+                $"more than {limits.WaitingBytes} bytes of requests and replies of this connection wait (limit-resp-waiting-bytes). Read "
+                    + $"replies while you send requests";
         }
         else if (budget.TryTake(bytes, always))
         {
@@ -51,7 +55,9 @@ internal sealed class RespWaitingBytes(RespWaitingBudget budget)
         }
         else
         {
-            Problem = $"more than {limits.WaitingMemoryBytes} bytes of requests and replies of all connections wait (limit-resp-waiting-memory). Read replies while you send requests, or try again later";
+            Problem =
+                $"more than {limits.WaitingMemoryBytes} bytes of requests and replies of all connections wait (limit-resp-waiting-memory). "
+                    + $"Read replies while you send requests, or try again later";
         }
 
         Interlocked.Add(ref _taken, -bytes);

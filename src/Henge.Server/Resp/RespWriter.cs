@@ -43,7 +43,11 @@ internal sealed class RespWriter(IBufferWriter<byte> output)
     public void Error(string text)
     {
         Errors++;
-        Line((byte)'-', text.Contains('\r', StringComparison.Ordinal) || text.Contains('\n', StringComparison.Ordinal) ? text.Replace('\r', ' ').Replace('\n', ' ') : text);
+        Line(
+            (byte)'-',
+            text.Contains('\r', StringComparison.Ordinal) || text.Contains('\n', StringComparison.Ordinal)
+                ? text.Replace('\r', ' ').Replace('\n', ' ')
+                : text);
     }
 
     /// <summary>Errors that were written.</summary>

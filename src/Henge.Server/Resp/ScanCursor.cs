@@ -14,13 +14,15 @@ internal interface IKeyBounds
 }
 
 /// <summary>
-/// Cursors of SCAN: numbers that carry a position in the order of keys, and nothing else. Valid on every node, after a restart, and with any pattern; the server remembers nothing
-/// (decision 0145). Pure functions.
+/// Cursors of SCAN: numbers that carry a position in the order of keys, and nothing else. Valid on every node, after a restart, and with
+/// any pattern; the server remembers nothing (decision 0145). Pure functions.
 /// </summary>
 /// <remarks>
-/// A number has no room for a key. It lists the bytes of the position at those depths at which keys branch, with their depths; the bytes between are those that all keys there had in common. When keys have come
-/// or gone since, the bytes between are taken from the smallest key that is there, so the position found is never behind a key that was there the whole time: keys can come twice, as in Redis, but none is missed.
-/// Layout, from the highest bit: 1, format 0, 1 when the position is behind all keys with the path, then levels: how many bytes were in common, and the byte at which keys branch.
+/// A number has no room for a key. It lists the bytes of the position at those depths at which keys branch, with their depths; the bytes
+/// between are those that all keys there had in common. When keys have come or gone since, the bytes between are taken from the smallest
+/// key that is there, so the position found is never behind a key that was there the whole time: keys can come twice, as in Redis, but none
+/// is missed. Layout, from the highest bit: 1, format 0, 1 when the position is behind all keys with the path, then levels: how many bytes
+/// were in common, and the byte at which keys branch.
 /// </remarks>
 internal static class ScanCursor
 {
@@ -38,8 +40,8 @@ internal static class ScanCursor
     private static ReadOnlySpan<byte> Common => "ghijklmnopqrstuvwxyz:/-_.{}@#,|="u8;
 
     /// <summary>
-    /// The cursor for a scan that goes on at a key which is there. When the key has no room, the cursor stands behind all keys that begin with <paramref name="run"/>, which the key does, too:
-    /// the caller gives those from the key on before it hands out the cursor.
+    /// The cursor for a scan that goes on at a key which is there. When the key has no room, the cursor stands behind all keys that begin
+    /// with <paramref name="run"/>, which the key does, too: the caller gives those from the key on before it hands out the cursor.
     /// </summary>
     public static ulong Encode(byte[] next, IKeyBounds keys, int bits, out byte[]? run)
     {
@@ -66,7 +68,9 @@ internal static class ScanCursor
         }
     }
 
-    /// <summary>The first key, inclusive, at which a scan goes on; null: there is nothing behind the cursor. False for a number that is no cursor.</summary>
+    /// <summary>
+    /// The first key, inclusive, at which a scan goes on; null: there is nothing behind the cursor. False for a number that is no cursor.
+    /// </summary>
     public static bool TryDecode(ulong cursor, IKeyBounds keys, out byte[]? lower)
     {
         lower = [];
@@ -135,8 +139,12 @@ internal static class ScanCursor
                 <= 72 + 32_768 => ((7UL << 15) | (uint)(common - 73), 18),
                 _ => (0, 64),
             };
-            int digit = Digits.IndexOf(value), frequent = Common.IndexOf(value);
-            (ulong Code, int Bits) symbol = digit >= 0 ? ((uint)digit, 5) : frequent >= 0 ? ((2UL << 5) | (uint)frequent, 7) : ((3UL << 8) | value, 10);
+            int digit = Digits.IndexOf(value),
+                frequent = Common.IndexOf(value);
+            (ulong Code, int Bits) symbol =
+                digit >= 0 ? ((uint)digit, 5)
+                : frequent >= 0 ? ((2UL << 5) | (uint)frequent, 7)
+                : ((3UL << 8) | value, 10);
             int bits = depth.Bits + symbol.Bits;
             if (Count + bits > room)
             {

@@ -3,8 +3,9 @@ using Henge.Server.Resp.Commands;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// Which logical database a connection has selected. Henge has database 0 alone. Whoever selected another one means other data: many clients go on after a refused SELECT, so every command
-/// on keys is refused from then on, until the connection selects database 0 (decision 0146).
+/// Which logical database a connection has selected. Henge has database 0 alone. Whoever selected another one means other data: many
+/// clients go on after a refused SELECT, so every command on keys is refused from then on, until the connection selects database 0
+/// (decision 0146).
 /// </summary>
 internal sealed class SelectedDatabase
 {
@@ -18,7 +19,9 @@ internal sealed class SelectedDatabase
 
     /// <summary>Why a SELECT is refused; null: it is not.</summary>
     public static string? Problem(RespArguments arguments) =>
-        !arguments.TryInteger(1, out long number) || number is < int.MinValue or > int.MaxValue ? RespErrors.NotAnInteger : number is < 0 or >= Count ? OutOfRange : null;
+        !arguments.TryInteger(1, out long number) || number is < int.MinValue or > int.MaxValue ? RespErrors.NotAnInteger
+        : number is < 0 or >= Count ? OutOfRange
+        : null;
 
     /// <summary>Takes note of a SELECT, refused or not.</summary>
     public void Select(RespArguments arguments) => Number = arguments.TryInteger(1, out long number) ? number : Number;
@@ -29,6 +32,7 @@ internal sealed class SelectedDatabase
     /// <summary>Why a command is refused; null: it is not.</summary>
     public string? Refuse(RespCommand command) =>
         Number != 0 && command.TouchesKeys
-            ? $"ERR '{command.Name}' was not done: this connection selected database {Number}, and there is only database 0. Use SELECT 0, or remove the database from the client's settings"
+            ? $"ERR '{command.Name}' was not done: this connection selected database {Number}, and there is only database 0. Use SELECT 0, "
+                + $"or remove the database from the client's settings"
             : null;
 }

@@ -5,8 +5,9 @@ using Henge.Storage;
 namespace Henge.Server.Resp;
 
 /// <summary>
-/// A key of WATCH. A key that is there is compared by the version that wrote it, within the transaction. A key that is not there has no such version: when it is made and deleted before EXEC, nothing
-/// within the transaction tells. Its deletion has a version, too, in the history of the key: that is compared before the transaction is proposed (decision 0100).
+/// A key of WATCH. A key that is there is compared by the version that wrote it, within the transaction. A key that is not there has no
+/// such version: when it is made and deleted before EXEC, nothing within the transaction tells. Its deletion has a version, too, in the
+/// history of the key: that is compared before the transaction is proposed (decision 0100).
 /// </summary>
 internal sealed class WatchedKey(byte[] key)
 {
@@ -45,7 +46,8 @@ internal sealed class WatchedKey(byte[] key)
     }
 
     /// <summary>
-    /// Whether a key that was not there has been written since, even if it is gone again; also true when the history that would tell is gone. Otherwise the error to reply, if any.
+    /// Whether a key that was not there has been written since, even if it is gone again; also true when the history that would tell is
+    /// gone. Otherwise the error to reply, if any.
     /// </summary>
     public async ValueTask<(bool Changed, string? Error)> CameAndWentAsync(RespConnection connection)
     {

@@ -4,7 +4,8 @@ using Henge.Storage;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// Takes the events of one read of a watch, which are those of one version or a mark, and writes them in the order of their keys with their ids. One thread at a time.
+/// Takes the events of one read of a watch, which are those of one version or a mark, and writes them in the order of their keys with their
+/// ids. One thread at a time.
 /// </summary>
 internal sealed class EventBatch(EventStreamWriter writer, EventPosition? resumed) : IWatchReceiver
 {
@@ -36,7 +37,8 @@ internal sealed class EventBatch(EventStreamWriter writer, EventPosition? resume
         for (int i = first; i < _events.Count; i++)
         {
             Kept e = _events[i];
-            EventPosition position = i == _events.Count - 1 ? new EventPosition(after, _begun) : new EventPosition(before, [.. _begun, (e.Version, e.KeyHash)]);
+            EventPosition position =
+                i == _events.Count - 1 ? new EventPosition(after, _begun) : new EventPosition(before, [.. _begun, (e.Version, e.KeyHash)]);
             writer.Event(e.View(), position.ToString());
         }
 

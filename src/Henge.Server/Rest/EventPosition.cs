@@ -6,9 +6,10 @@ using Henge.Server.Operations;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// Where a stream of server-sent events stands, as the id of an event: <c>TOKEN</c>, the watch's resume token in base64, and behind it <c>.VERSION.HASH</c> for each version (a transaction's) of which
-/// only a part was given: the hash is that of the last key given. The events of a version go out in the order of their keys, so that whoever resumes within one sees the rest of it, and nothing
-/// twice. Immutable.
+/// Where a stream of server-sent events stands, as the id of an event: <c>TOKEN</c>, the watch's resume token in base64, and behind it
+/// <c>.VERSION.HASH</c> for each version (a transaction's) of which only a part was given: the hash is that of the last key given. The
+/// events of a version go out in the order of their keys, so that whoever resumes within one sees the rest of it, and nothing twice.
+/// Immutable.
 /// </summary>
 /// <param name="Token">The resume token: behind everything that was given whole.</param>
 /// <param name="Begun">The versions of which only a part was given.</param>
@@ -21,7 +22,8 @@ internal sealed record EventPosition(byte[] Token, IReadOnlyList<(Core.Version V
 
     /// <summary>The id.</summary>
     public override string ToString() =>
-        RestJson.ToToken(Token) + string.Concat(Begun.Select(static b => string.Create(CultureInfo.InvariantCulture, $".{b.Version}.{b.KeyHash}")));
+        RestJson.ToToken(Token)
+        + string.Concat(Begun.Select(static b => string.Create(CultureInfo.InvariantCulture, $".{b.Version}.{b.KeyHash}")));
 
     /// <summary>The hash of a key.</summary>
     public static ulong HashOf(ReadOnlySpan<byte> key) => XxHash64.HashToUInt64(key);
@@ -46,5 +48,6 @@ internal sealed record EventPosition(byte[] Token, IReadOnlyList<(Core.Version V
         return new EventPosition(RestJson.FromToken(Name, parts[0]), begun);
     }
 
-    private static HengeException Wrong() => KvValidation.Invalid($"'{Name}' is not an id that an earlier event had. Send it back as it was.");
+    private static HengeException Wrong() =>
+        KvValidation.Invalid($"'{Name}' is not an id that an earlier event had. Send it back as it was.");
 }

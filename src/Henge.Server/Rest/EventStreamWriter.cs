@@ -7,8 +7,8 @@ using Henge.Node.Api;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// Writes server-sent events (the HTML standard, section 9.2). Each event is one block that holds its data and, as its id, the place behind it: an id in a block of its own is dropped by most
-/// clients. One thread at a time.
+/// Writes server-sent events (the HTML standard, section 9.2). Each event is one block that holds its data and, as its id, the place behind
+/// it: an id in a block of its own is dropped by most clients. One thread at a time.
 /// </summary>
 internal sealed class EventStreamWriter(IHengeNode node)
 {

@@ -11,8 +11,9 @@ using Microsoft.AspNetCore.Http;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// Keys over HTTP: <c>GET, PUT and DELETE /v1/kv/{key}</c> (or <c>/v1/kv?key=</c> for keys that a path does not keep), and <c>GET /v1/kv</c> for ranges. A body is a value as it is, of any content
-/// type; with <c>?format=json</c> both ways are JSON objects. The ETag is the version, so If-Match and If-None-Match are conditions.
+/// Keys over HTTP: <c>GET, PUT and DELETE /v1/kv/{key}</c> (or <c>/v1/kv?key=</c> for keys that a path does not keep), and <c>GET
+/// /v1/kv</c> for ranges. A body is a value as it is, of any content type; with <c>?format=json</c> both ways are JSON objects. The ETag is
+/// the version, so If-Match and If-None-Match are conditions.
 /// </summary>
 internal sealed class KvEndpoint(IHengeNode node)
 {
@@ -38,7 +39,10 @@ internal sealed class KvEndpoint(IHengeNode node)
             byte[]? inPath = target.Behind(Root);
             if (inPath is null && !target.Query.Split('&').Any(static p => p.Split('=')[0] is "key" or "key64"))
             {
-                await (method is "GET" or "HEAD" ? RestScan.AnswerAsync(context, node) : RestAnswer.NotAllowedAsync(context, "GET, HEAD", " To name a key: /v1/kv/KEY, or /v1/kv?key=KEY."));
+                await (
+                    method is "GET" or "HEAD"
+                        ? RestScan.AnswerAsync(context, node)
+                        : RestAnswer.NotAllowedAsync(context, "GET, HEAD", " To name a key: /v1/kv/KEY, or /v1/kv?key=KEY."));
                 return;
             }
 
@@ -62,7 +66,13 @@ internal sealed class KvEndpoint(IHengeNode node)
         byte[] key = Key(query, inPath);
         Preconditions conditions = Preconditions.Parse(context.Request.Headers.IfMatch, context.Request.Headers.IfNoneMatch);
         bool json = IsJson(query);
-        var operation = new AwaitedOperation { Kind = OperationKind.Get, Key = key, ReadVersion = query.ReadVersion(node), Consistency = query.Consistency() };
+        var operation = new AwaitedOperation
+        {
+            Kind = OperationKind.Get,
+            Key = key,
+            ReadVersion = query.ReadVersion(node),
+            Consistency = query.Consistency(),
+        };
         await operation.RunAsync(node);
         if (!node.TryRead(operation, out PinnedValue value))
         {
@@ -108,7 +118,8 @@ internal sealed class KvEndpoint(IHengeNode node)
         if (type != DataType.Bytes)
         {
             throw new HengeException(
-                ErrorCode.WrongType, "The value is a hash, which has no bytes of its own to show. Ask with format=json, which shows its fields.");
+                ErrorCode.WrongType,
+                "The value is a hash, which has no bytes of its own to show. Ask with format=json, which shows its fields.");
         }
 
         context.Response.ContentType = "application/octet-stream";
@@ -116,7 +127,8 @@ internal sealed class KvEndpoint(IHengeNode node)
         context.Response.Headers.CacheControl = "no-store";
         if (expiresAtMs != 0)
         {
-            context.Response.Headers["Henge-Ttl-Ms"] = Math.Max(0, expiresAtMs - node.Now.Milliseconds).ToString(CultureInfo.InvariantCulture);
+            context.Response.Headers["Henge-Ttl-Ms"] = Math.Max(0, expiresAtMs - node.Now.Milliseconds)
+                .ToString(CultureInfo.InvariantCulture);
         }
 
         context.Response.ContentLength = bytes.Length;
@@ -182,7 +194,9 @@ internal sealed class KvEndpoint(IHengeNode node)
         Preconditions conditions = Preconditions.Parse(context.Request.Headers.IfMatch, context.Request.Headers.IfNoneMatch);
         for (int tries = 0; tries < LimitTries; tries++)
         {
-            bool direct = conditions.TryToCondition(out PutCondition condition, out Core.Version version) && condition is PutCondition.None or PutCondition.IfVersion;
+            bool direct =
+                conditions.TryToCondition(out PutCondition condition, out Core.Version version)
+                && condition is PutCondition.None or PutCondition.IfVersion;
             if (!direct)
             {
                 version = await CurrentAsync(key);
@@ -213,7 +227,9 @@ internal sealed class KvEndpoint(IHengeNode node)
 
             if (direct)
             {
-                await (result.Version.IsZero ? RestAnswer.NotFoundAsync(context) : RestAnswer.PreconditionFailedAsync(context, result.Version));
+                await (
+                    result.Version.IsZero ? RestAnswer.NotFoundAsync(context) : RestAnswer.PreconditionFailedAsync(context, result.Version)
+                );
                 return;
             }
         }
@@ -222,7 +238,9 @@ internal sealed class KvEndpoint(IHengeNode node)
     }
 
     private static HengeException Contended() =>
-        new(ErrorCode.Unavailable, "Others write this key all the time, so its conditions could not be judged and kept. Nothing was done. Try again.");
+        new(
+            ErrorCode.Unavailable,
+            "Others write this key all the time, so its conditions could not be judged and kept. Nothing was done. Try again.");
 
     private byte[] Key(RestQuery query, byte[]? inPath)
     {

@@ -19,8 +19,8 @@ internal enum PreconditionResult
 }
 
 /// <summary>
-/// If-Match and If-None-Match, by RFC 9110, section 13. A key's entity tag is its version in quotes. The conditions on dates are ignored, as the RFC has it for what has no date of its last
-/// modification (sections 13.1.3 and 13.1.4). Immutable; pure functions.
+/// If-Match and If-None-Match, by RFC 9110, section 13. A key's entity tag is its version in quotes. The conditions on dates are ignored,
+/// as the RFC has it for what has no date of its last modification (sections 13.1.3 and 13.1.4). Immutable; pure functions.
 /// </summary>
 internal sealed class Preconditions
 {
@@ -33,8 +33,11 @@ internal sealed class Preconditions
         _noneMatch = noneMatch;
     }
 
-    /// <summary>Parses both fields. Throws <see cref="Core.HengeException"/> (InvalidArgument) for what is no list of entity tags.</summary>
-    public static Preconditions Parse(StringValues ifMatch, StringValues ifNoneMatch) => new(Tags("If-Match", ifMatch), Tags("If-None-Match", ifNoneMatch));
+    /// <summary>
+    /// Parses both fields. Throws <see cref="Core.HengeException"/> (InvalidArgument) for what is no list of entity tags.
+    /// </summary>
+    public static Preconditions Parse(StringValues ifMatch, StringValues ifNoneMatch) =>
+        new(Tags("If-Match", ifMatch), Tags("If-None-Match", ifNoneMatch));
 
     /// <summary>The entity tag of a version.</summary>
     public static string ETag(Core.Version version) => "\"" + version + "\"";
@@ -51,7 +54,8 @@ internal sealed class Preconditions
     }
 
     /// <summary>
-    /// The condition of a put that says the same, where there is one. False: read the version, evaluate, and write on the condition that the version is still the same.
+    /// The condition of a put that says the same, where there is one. False: read the version, evaluate, and write on the condition that
+    /// the version is still the same.
     /// </summary>
     public bool TryToCondition(out PutCondition condition, out Core.Version version)
     {
@@ -66,8 +70,10 @@ internal sealed class Preconditions
             case ([{ } one], null) when one.Equals(EntityTagHeaderValue.Any):
                 condition = PutCondition.IfPresent;
                 return true;
-            case ([{ IsWeak: false } one], null) when ulong.TryParse(one.Tag.AsSpan(1, one.Tag.Length - 2), out ulong number) && number is > 0 and <= Core.Version.MaxValue
-                && one.Tag == ETag(new Core.Version(number)):
+            case ([{ IsWeak: false } one], null)
+                when ulong.TryParse(one.Tag.AsSpan(1, one.Tag.Length - 2), out ulong number)
+                    && number is > 0 and <= Core.Version.MaxValue
+                    && one.Tag == ETag(new Core.Version(number)):
                 (condition, version) = (PutCondition.IfVersion, new Core.Version(number));
                 return true;
             default:
@@ -101,8 +107,12 @@ internal sealed class Preconditions
             return null;
         }
 
-        return EntityTagHeaderValue.TryParseStrictList(field!, out IList<EntityTagHeaderValue>? tags) && tags.Count > 0 && (tags.Count == 1 || !tags.Contains(EntityTagHeaderValue.Any))
+        return
+            EntityTagHeaderValue.TryParseStrictList(field!, out IList<EntityTagHeaderValue>? tags)
+            && tags.Count > 0
+            && (tags.Count == 1 || !tags.Contains(EntityTagHeaderValue.Any))
             ? tags
-            : throw KvValidation.Invalid($"{name} must be *, or entity tags as answers have them, such as \"243702194327552\", with commas between them.");
+            : throw KvValidation.Invalid(
+                $"{name} must be *, or entity tags as answers have them, such as \"243702194327552\", with commas between them.");
     }
 }

@@ -10,7 +10,8 @@ namespace Henge.Server.Rest;
 /// <summary>Writes answers and errors as JSON objects. Pure but for the response.</summary>
 internal static class RestAnswer
 {
-    public static Task NotFoundAsync(HttpContext context) => ErrorAsync(context, StatusCodes.Status404NotFound, "NotFound", "There is no such key.");
+    public static Task NotFoundAsync(HttpContext context) =>
+        ErrorAsync(context, StatusCodes.Status404NotFound, "NotFound", "There is no such key.");
 
     /// <summary>405, with the methods that can be used.</summary>
     public static Task NotAllowedAsync(HttpContext context, string allowed, string hint = "")
@@ -28,7 +29,11 @@ internal static class RestAnswer
         }
 
         return ErrorAsync(
-            context, StatusCodes.Status412PreconditionFailed, "ConditionFailed", current.IsZero ? "The key does not exist." : $"The key is at version {current}.", current);
+            context,
+            StatusCodes.Status412PreconditionFailed,
+            "ConditionFailed",
+            current.IsZero ? "The key does not exist." : $"The key is at version {current}.",
+            current);
     }
 
     public static Task FailAsync(HttpContext context, HengeException error)

@@ -15,8 +15,8 @@ namespace Henge.Server.Rest;
 internal static class RestBody
 {
     /// <summary>
-    /// A body within the limit, unpacked; one that says that it is larger is refused unread. Throws <see cref="HengeException"/> (TooLarge, InvalidArgument), and
-    /// <see cref="BadHttpRequestException"/> with status 415 for a content coding that is not known.
+    /// A body within the limit, unpacked; one that says that it is larger is refused unread. Throws <see cref="HengeException"/> (TooLarge,
+    /// InvalidArgument), and <see cref="BadHttpRequestException"/> with status 415 for a content coding that is not known.
     /// </summary>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext context, NodeLimits limits, bool json)
     {
@@ -61,11 +61,16 @@ internal static class RestBody
         }
         catch (InvalidDataException e)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"The body is not one whole gzip member, as Content-Encoding says: {e.Message}", e);
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"The body is not one whole gzip member, as Content-Encoding says: {e.Message}",
+                e);
         }
     }
 
-    /// <summary>The value in a JSON object, and its time to live where it has one. Throws <see cref="HengeException"/> (InvalidArgument).</summary>
+    /// <summary>
+    /// The value in a JSON object, and its time to live where it has one. Throws <see cref="HengeException"/> (InvalidArgument).
+    /// </summary>
     public static byte[] Parse(ReadOnlyMemory<byte> body, ref Expiry ttl, out DataType type)
     {
         type = DataType.Bytes;
@@ -168,9 +173,14 @@ internal static class RestBody
 
         // RFC 9110, section 15.5.16: the answer says what could be taken.
         context.Response.Headers.AcceptEncoding = "gzip";
-        throw new BadHttpRequestException($"The content coding '{text}' is not known here. Send the body as it is, or packed with gzip once.", StatusCodes.Status415UnsupportedMediaType);
+        throw new BadHttpRequestException(
+            $"The content coding '{text}' is not known here. Send the body as it is, or packed with gzip once.",
+            StatusCodes.Status415UnsupportedMediaType);
     }
 
-    private static HengeException TooLong(long bytes, NodeLimits limits) => new(
-        ErrorCode.TooLarge, $"The body has {bytes} bytes or more; the limit for values is {limits.ValueBytes}. Split the value, or raise the node's limit for values.");
+    private static HengeException TooLong(long bytes, NodeLimits limits) =>
+        new(
+            ErrorCode.TooLarge,
+            $"The body has {bytes} bytes or more; the limit for values is {limits.ValueBytes}. Split the value, or raise the node's limit "
+                + $"for values.");
 }

@@ -5,7 +5,9 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Henge.Server.Rest;
 
-/// <summary>Maps the endpoints of the REST API, and describes them. Each takes all methods: which are not allowed, and which are, it says by itself.</summary>
+/// <summary>
+/// Maps the endpoints of the REST API, and describes them. Each takes all methods: which are not allowed, and which are, it says by itself.
+/// </summary>
 internal static class RestEndpoints
 {
     private const string Json = "application/json";
@@ -39,28 +41,72 @@ internal static class RestEndpoints
         KvEndpoint kv = new(node);
         WatchEndpoint watch = new(node);
         const string Key = "/v1/kv/{**key}";
-        ApiDescription.Of(routes.MapMethods(Key, Reading, kv.HandleAsync), Tag, "Reads a key.", static d => d
-            .Key().Query(ReadTimes).Query(("format", "json: the value in an object, with its version.")).Header(Conditions)
-            .Answer(200, "The value as it is, with its version in ETag and Henge-Version.", Bytes, Json).Answer(304, "It is at one of the versions in If-None-Match.")
-            .Answer(404, "There is no such key.", Json).Answer(412, "A condition did not hold.", Json).Errors());
-        ApiDescription.Of(routes.MapPut(Key, kv.HandleAsync), Tag, "Writes a key.", static d => d
-            .Key().Query(("ttl", "How long it lives (30s, 1h30m); left out: for ever."), ("format", "json: the body is an object with the value.")).Header(Conditions)
-            .Body("The value as it is; or with format=json an object with value or valueBase64, and maybe ttlMs.", Bytes, Json)
-            .Answer(200, "Written, at the version that the answer names.", Json).Answer(412, "A condition did not hold.", Json).Errors());
-        ApiDescription.Of(routes.MapDelete(Key, kv.HandleAsync), Tag, "Deletes a key.", static d => d
-            .Key().Header(Conditions)
-            .Answer(200, "Deleted, at the version that the answer names.", Json).Answer(404, "There is no such key.", Json)
-            .Answer(412, "A condition did not hold.", Json).Errors());
-        ApiDescription.Of(routes.MapMethods("/v1/kv", Reading, kv.HandleAsync), Tag, "Reads a page of a range; or the key that the query names.", static d => d
-            .Query(Ranges).Query(ReadTimes).Query(("limit", "Most pairs; left out: 100."), ("continue", "Where to go on: what the page before gave."))
-            .Query(("key", "Instead of a range: the key that is meant, for keys that a path does not keep; or key64. PUT and DELETE take it too."))
-            .Switch(("reverse", "From the end."), ("keysOnly", "Without values."), ("count", "Only how many there are."))
-            .Answer(200, "An object with pairs, and with continue where there are more.", Json).Errors());
-        ApiDescription.Of(routes.MapGet("/v1/watch", watch.HandleAsync), Tag, "Streams changes as server-sent events.", static d => d
-            .Query(Ranges).Query(("from", "The version from which on events are wanted; left out: now."))
-            .Switch(("previous", "With the values before."), ("progress", "With marks that say how far the stream is."))
-            .Header(("Last-Event-ID", "The id of the last event that was seen: the stream goes on behind it."))
-            .Answer(200, "Events: position, put, delete, expired, progress, error.", "text/event-stream").Errors());
+        ApiDescription.Of(
+            routes.MapMethods(Key, Reading, kv.HandleAsync),
+            Tag,
+            "Reads a key.",
+            static d =>
+                d.Key()
+                    .Query(ReadTimes)
+                    .Query(("format", "json: the value in an object, with its version."))
+                    .Header(Conditions)
+                    .Answer(200, "The value as it is, with its version in ETag and Henge-Version.", Bytes, Json)
+                    .Answer(304, "It is at one of the versions in If-None-Match.")
+                    .Answer(404, "There is no such key.", Json)
+                    .Answer(412, "A condition did not hold.", Json)
+                    .Errors());
+        ApiDescription.Of(
+            routes.MapPut(Key, kv.HandleAsync),
+            Tag,
+            "Writes a key.",
+            static d =>
+                d.Key()
+                    .Query(
+                        ("ttl", "How long it lives (30s, 1h30m); left out: for ever."),
+                        ("format", "json: the body is an object with the value."))
+                    .Header(Conditions)
+                    .Body("The value as it is; or with format=json an object with value or valueBase64, and maybe ttlMs.", Bytes, Json)
+                    .Answer(200, "Written, at the version that the answer names.", Json)
+                    .Answer(412, "A condition did not hold.", Json)
+                    .Errors());
+        ApiDescription.Of(
+            routes.MapDelete(Key, kv.HandleAsync),
+            Tag,
+            "Deletes a key.",
+            static d =>
+                d.Key()
+                    .Header(Conditions)
+                    .Answer(200, "Deleted, at the version that the answer names.", Json)
+                    .Answer(404, "There is no such key.", Json)
+                    .Answer(412, "A condition did not hold.", Json)
+                    .Errors());
+        ApiDescription.Of(
+            routes.MapMethods("/v1/kv", Reading, kv.HandleAsync),
+            Tag,
+            "Reads a page of a range; or the key that the query names.",
+            static d =>
+                d.Query(Ranges)
+                    .Query(ReadTimes)
+                    .Query(("limit", "Most pairs; left out: 100."), ("continue", "Where to go on: what the page before gave."))
+                    .Query(
+                        (
+                            "key",
+                            "Instead of a range: the key that is meant, for keys that a path does not keep; or key64. PUT and DELETE take "
+                                + "it too."))
+                    .Switch(("reverse", "From the end."), ("keysOnly", "Without values."), ("count", "Only how many there are."))
+                    .Answer(200, "An object with pairs, and with continue where there are more.", Json)
+                    .Errors());
+        ApiDescription.Of(
+            routes.MapGet("/v1/watch", watch.HandleAsync),
+            Tag,
+            "Streams changes as server-sent events.",
+            static d =>
+                d.Query(Ranges)
+                    .Query(("from", "The version from which on events are wanted; left out: now."))
+                    .Switch(("previous", "With the values before."), ("progress", "With marks that say how far the stream is."))
+                    .Header(("Last-Event-ID", "The id of the last event that was seen: the stream goes on behind it."))
+                    .Answer(200, "Events: position, put, delete, expired, progress, error.", "text/event-stream")
+                    .Errors());
         foreach (string path in (string[])[Key, "/v1/kv"])
         {
             routes.Map(path, kv.HandleAsync);

@@ -27,7 +27,8 @@ internal static class RestJson
     }
 
     /// <summary>
-    /// Writes a value of any type: bytes as above, a hash as <c>"nameOfHash": [{"field": …, "value": …}]</c>, with its fields in their order.
+    /// Writes a value of any type: bytes as above, a hash as <c>"nameOfHash": [{"field": …, "value": …}]</c>, with its fields in their
+    /// order.
     /// </summary>
     public static void WriteValue(Utf8JsonWriter json, string name, string nameOfHash, ReadOnlySpan<byte> value, DataType type)
     {
@@ -72,12 +73,15 @@ internal static class RestJson
         }
         catch (FormatException)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"'{parameter}' is not a token that an earlier answer gave. Send it back as it was.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"'{parameter}' is not a token that an earlier answer gave. Send it back as it was.");
         }
     }
 
     /// <summary>
-    /// Bytes in base64, of the alphabet for URLs or the other one, with or without padding. Throws <see cref="HengeException"/> (InvalidArgument) that names the parameter.
+    /// Bytes in base64, of the alphabet for URLs or the other one, with or without padding. Throws <see cref="HengeException"/>
+    /// (InvalidArgument) that names the parameter.
     /// </summary>
     public static byte[] FromBase64(string parameter, string text)
     {
@@ -87,7 +91,9 @@ internal static class RestJson
         }
         catch (FormatException)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"'{parameter}' is not base64. Take the alphabet for URLs (RFC 4648, section 5), or write a plus sign as %2B.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"'{parameter}' is not base64. Take the alphabet for URLs (RFC 4648, section 5), or write a plus sign as %2B.");
         }
     }
 }

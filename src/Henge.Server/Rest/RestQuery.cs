@@ -10,8 +10,9 @@ using Henge.Server.Operations;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// Reads the parameters of a request from its query as it was sent. Errors (InvalidArgument) name the parameter and what it may be; an unknown parameter, or one that stands there twice, is an
-/// error too. Bytes are percent-encoded (<c>prefix=%ff</c>), or base64 in a parameter with 64 behind its name (<c>prefix64=_w</c>).
+/// Reads the parameters of a request from its query as it was sent. Errors (InvalidArgument) name the parameter and what it may be; an
+/// unknown parameter, or one that stands there twice, is an error too. Bytes are percent-encoded (<c>prefix=%ff</c>), or base64 in a
+/// parameter with 64 behind its name (<c>prefix64=_w</c>).
 /// </summary>
 internal sealed class RestQuery
 {
@@ -71,7 +72,9 @@ internal sealed class RestQuery
     {
         if (Text("version") is { } version)
         {
-            return Text("at") is null ? KvValidation.Version(version, "version") : throw KvValidation.Invalid("Both 'version' and 'at' are set. Set one of them.");
+            return Text("at") is null
+                ? KvValidation.Version(version, "version")
+                : throw KvValidation.Invalid("Both 'version' and 'at' are set. Set one of them.");
         }
 
         if (Text("at") is not { } at)

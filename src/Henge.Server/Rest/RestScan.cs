@@ -17,7 +17,20 @@ internal static class RestScan
     {
         var query = new RestQuery(
             RequestTarget.Of(context),
-            "prefix", "prefix64", "start", "start64", "end", "end64", "limit", "continue", "reverse", "keysOnly", "count", "version", "at", "consistency");
+            "prefix",
+            "prefix64",
+            "start",
+            "start64",
+            "end",
+            "end64",
+            "limit",
+            "continue",
+            "reverse",
+            "keysOnly",
+            "count",
+            "version",
+            "at",
+            "consistency");
         var request = new ScanRequest
         {
             Prefix = query.ByteString("prefix"),
@@ -29,7 +42,9 @@ internal static class RestScan
             CountOnly = query.Flag("count"),
             Version = query.ReadVersion(node).Value,
             Consistency = (Consistency)query.Consistency(),
-            Continuation = query.Text("continue") is { } token ? Google.Protobuf.ByteString.CopyFrom(RestJson.FromToken("continue", token)) : Google.Protobuf.ByteString.Empty,
+            Continuation = query.Text("continue") is { } token
+                ? Google.Protobuf.ByteString.CopyFrom(RestJson.FromToken("continue", token))
+                : Google.Protobuf.ByteString.Empty,
         };
         var pager = new ScanPager(node, ScanPlan.Create(request, node));
         var barrier = new AwaitedOperation();

@@ -7,9 +7,10 @@ using Microsoft.AspNetCore.Http;
 namespace Henge.Server.Rest;
 
 /// <summary>
-/// <c>GET /v1/watch?prefix=</c> as server-sent events (the HTML standard, section 9.2). Each event carries where the watch stands behind it as its id, and the first, <c>position</c>, says where it
-/// begins; so a browser's EventSource that was cut off goes on by itself (Last-Event-ID), without gap or repetition. When events are lost to a watch that fell too far behind, an event
-/// <c>error</c> says so and the stream ends.
+/// <c>GET /v1/watch?prefix=</c> as server-sent events (the HTML standard, section 9.2). Each event carries where the watch stands behind it
+/// as its id, and the first, <c>position</c>, says where it begins; so a browser's EventSource that was cut off goes on by itself
+/// (Last-Event-ID), without gap or repetition. When events are lost to a watch that fell too far behind, an event <c>error</c> says so and
+/// the stream ends.
 /// </summary>
 internal sealed class WatchEndpoint(IHengeNode node)
 {
@@ -52,8 +53,22 @@ internal sealed class WatchEndpoint(IHengeNode node)
 
     private WatchQuery Query(HttpContext context, EventPosition? last)
     {
-        var query = new RestQuery(RequestTarget.Of(context), "prefix", "prefix64", "start", "start64", "end", "end64", "from", "previous", "progress");
-        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(query.ByteString("prefix"), query.ByteString("start"), query.ByteString("end"), node.Limits);
+        var query = new RestQuery(
+            RequestTarget.Of(context),
+            "prefix",
+            "prefix64",
+            "start",
+            "start64",
+            "end",
+            "end64",
+            "from",
+            "previous",
+            "progress");
+        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
+            query.ByteString("prefix"),
+            query.ByteString("start"),
+            query.ByteString("end"),
+            node.Limits);
         return new WatchQuery
         {
             Lower = lower,
@@ -71,7 +86,8 @@ internal sealed class WatchEndpoint(IHengeNode node)
         CancellationToken cancellation = context.RequestAborted;
         await using CancellationTokenRegistration gone = cancellation.UnsafeRegister(static s => ((AsyncSignal)s!).Set(), available);
 
-        // A word now and then keeps proxies from closing a quiet stream, tells us of readers that are gone, and keeps the reader's id from growing older than history.
+        // A word now and then keeps proxies from closing a quiet stream, tells us of readers that are gone, and keeps the reader's id from
+        // growing older than history.
         int quiet = 0;
         await using ITimer timer = TimeProvider.System.CreateTimer(
             _ =>

@@ -5,8 +5,9 @@ using Henge.Node.Context;
 namespace Henge.Server.Runtime;
 
 /// <summary>
-/// Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds. The exit code is one of its own, so that
-/// supervisors and operators can tell it from a process that was killed (137, as the kernel does when memory runs out).
+/// Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds. The
+/// exit code is one of its own, so that supervisors and operators can tell it from a process that was killed (137, as the kernel does when
+/// memory runs out).
 /// </summary>
 internal sealed partial class EndingFatalErrorHandler : IFatalErrorHandler
 {

@@ -4,8 +4,8 @@ using Henge.Node.Context;
 namespace Henge.Server.Runtime;
 
 /// <summary>
-/// A thread of its own for each lane, pinned to a core when that is wanted (Linux; elsewhere the wish is ignored). An idle thread sleeps. Thread-safe;
-/// schedules without allocating.
+/// A thread of its own for each lane, pinned to a core when that is wanted (Linux; elsewhere the wish is ignored). An idle thread sleeps.
+/// Thread-safe; schedules without allocating.
 /// </summary>
 public sealed partial class LaneScheduler : IWorkScheduler, IDisposable
 {
@@ -35,7 +35,8 @@ public sealed partial class LaneScheduler : IWorkScheduler, IDisposable
 
     private sealed partial class Lane : IDisposable
     {
-        // Not a SemaphoreSlim: it spins before it waits, and where nodes share cores the spinning is taken from those who have work (docs/performance.md).
+        // Not a SemaphoreSlim: it spins before it waits, and where nodes share cores the spinning is taken from those who have work
+        // (docs/performance.md).
         private readonly object _gate = new();
         private readonly Thread _thread;
         private readonly int _core;

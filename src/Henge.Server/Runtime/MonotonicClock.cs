@@ -4,13 +4,15 @@ using System.Runtime.InteropServices;
 namespace Henge.Server.Runtime;
 
 /// <summary>
-/// The clocks of a node: the system's wall clock, and a monotonic clock that goes on while the machine is suspended, because a leader's lease must not survive a sleep (decision 0137).
-/// Thread-safe; timestamps are in nanoseconds where the platform's own clock is not used.
+/// The clocks of a node: the system's wall clock, and a monotonic clock that goes on while the machine is suspended, because a leader's
+/// lease must not survive a sleep (decision 0137). Thread-safe; timestamps are in nanoseconds where the platform's own clock is not used.
 /// </summary>
 /// <remarks>
-/// .NET's own timestamps are CLOCK_MONOTONIC on Linux and CLOCK_UPTIME_RAW on macOS, which both stand still in suspend (clock_gettime(2), clock_gettime_nsec_np(3)): there CLOCK_BOOTTIME and
-/// CLOCK_MONOTONIC_RAW are read. On Windows they are QueryPerformanceCounter, which counts suspended time. Elsewhere, or where the call fails, .NET's own are used, and leases are only safe on machines
-/// that are never suspended (<see cref="CountsSuspendedTime"/>). A virtual machine that its host stops without letting its clocks go on is beyond what any clock in it can tell.
+/// .NET's own timestamps are CLOCK_MONOTONIC on Linux and CLOCK_UPTIME_RAW on macOS, which both stand still in suspend (clock_gettime(2),
+/// clock_gettime_nsec_np(3)): there CLOCK_BOOTTIME and CLOCK_MONOTONIC_RAW are read. On Windows they are QueryPerformanceCounter, which
+/// counts suspended time. Elsewhere, or where the call fails, .NET's own are used, and leases are only safe on machines that are never
+/// suspended (<see cref="CountsSuspendedTime"/>). A virtual machine that its host stops without letting its clocks go on is beyond what any
+/// clock in it can tell.
 /// </remarks>
 internal partial class MonotonicClock : TimeProvider
 {
@@ -39,12 +41,15 @@ internal partial class MonotonicClock : TimeProvider
     public override long TimestampFrequency => _source == Source.DotNet ? base.TimestampFrequency : NanosecondsPerSecond;
 
     /// <inheritdoc/>
-    public override long GetTimestamp() => _source switch
-    {
-        Source.Linux => ReadLinux(out long nanoseconds) == 0 ? nanoseconds : throw new InvalidOperationException("The system's clock CLOCK_BOOTTIME can no longer be read."),
-        Source.Darwin => ReadDarwin(),
-        _ => base.GetTimestamp(),
-    };
+    public override long GetTimestamp() =>
+        _source switch
+        {
+            Source.Linux => ReadLinux(out long nanoseconds) == 0
+                ? nanoseconds
+                : throw new InvalidOperationException("The system's clock CLOCK_BOOTTIME can no longer be read."),
+            Source.Darwin => ReadDarwin(),
+            _ => base.GetTimestamp(),
+        };
 
     private static Source Choose()
     {
@@ -68,7 +73,8 @@ internal partial class MonotonicClock : TimeProvider
         return Source.DotNet;
     }
 
-    // Methods of their own, and never a part of their callers: such imports are looked up when the method that calls them is compiled, on whichever platform.
+    // Methods of their own, and never a part of their callers: such imports are looked up when the method that calls them is compiled, on
+    // whichever platform.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int ReadLinux(out long nanoseconds)
     {

@@ -31,7 +31,9 @@ public sealed record NodeHostOptions
     /// <summary>Takes messages for operators; null for none.</summary>
     public INodeEvents? Events { get; init; }
 
-    /// <summary>Ends the process at fatal errors; null for the default, which writes the message to standard error and kills the process.</summary>
+    /// <summary>
+    /// Ends the process at fatal errors; null for the default, which writes the message to standard error and kills the process.
+    /// </summary>
     public IFatalErrorHandler? Fatal { get; init; }
 }
 
@@ -52,7 +54,8 @@ public sealed class NodeHost : IDisposable
         _logWriter = logWriter;
         node.Start();
 
-        // Ticks that are due are counted by the clock, so calls may be fewer: a node that has no peers to hear from need not wake up so often.
+        // Ticks that are due are counted by the clock, so calls may be fewer: a node that has no peers to hear from need not wake up so
+        // often.
         _ticker = new Ticker(isAlone ? Math.Max(node.Options.TickMs, AloneTickMs) : node.Options.TickMs, node.Tick);
     }
 
@@ -67,7 +70,8 @@ public sealed class NodeHost : IDisposable
     {
         IReadOnlyList<NodeEntry> members = options.Node.ListMembers();
 
-        // With peers, what one worker gathers is worth more than a second one: doors, sockets and the log need processors as well (docs/decisions/0115).
+        // With peers, what one worker gathers is worth more than a second one: doors, sockets and the log need processors as well
+        // (docs/decisions/0115).
         int most = members.Count > 1 ? Math.Max(1, Environment.ProcessorCount / 2) : Environment.ProcessorCount;
         int workers = options.Node.Workers > 0 ? options.Node.Workers : most;
         NodeOptions node = options.Node with { Workers = workers };
@@ -82,7 +86,9 @@ public sealed class NodeHost : IDisposable
             "pinned" => new LaneScheduler("henge-worker", workers, pinned: true),
             "queue" => new SharedQueueScheduler("henge-worker", workers),
             "thread" => new ThreadPerItemScheduler(),
-            _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no scheduler '{options.Scheduler}'; there are pool, pinned, queue and thread."),
+            _ => throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"There is no scheduler '{options.Scheduler}'; there are pool, pinned, queue and thread."),
         };
         var logWriter = new LaneScheduler("henge-log", 1, pinned: false);
         try
@@ -133,22 +139,24 @@ public sealed class NodeHost : IDisposable
         Node.Dispose();
     }
 
-    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory, int place) => options.Engine switch
-    {
-        "lsm" => LsmEngine.Open(new LsmOptions
+    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory, int place) =>
+        options.Engine switch
         {
-            Directory = directory,
-            FileSystem = files,
-            WriteAheadLog = false,
+            "lsm" => LsmEngine.Open(new LsmOptions
+            {
+                Directory = directory,
+                FileSystem = files,
+                WriteAheadLog = false,
 
-            // What is lost comes back from other members (docs/decisions/0166).
-            OpenDamagedTables = true,
-            MemoryBytes = options.EngineMemoryBytes,
+                // What is lost comes back from other members (docs/decisions/0166).
+                OpenDamagedTables = true,
+                MemoryBytes = options.EngineMemoryBytes,
 
-            // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for that (docs/decisions/0116).
-            MemTableEighths = 8 - (place % 3),
-        }),
-        "memory" => new MemoryEngine(),
-        _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
-    };
+                // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for
+                // that (docs/decisions/0116).
+                MemTableEighths = 8 - (place % 3),
+            }),
+            "memory" => new MemoryEngine(),
+            _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
+        };
 }

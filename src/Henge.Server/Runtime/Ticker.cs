@@ -1,6 +1,9 @@
 namespace Henge.Server.Runtime;
 
-/// <summary>Calls something at a steady rate from a thread of its own, which a busy thread pool cannot hold up. Calls that would be late are not made up for.</summary>
+/// <summary>
+/// Calls something at a steady rate from a thread of its own, which a busy thread pool cannot hold up. Calls that would be late are not
+/// made up for.
+/// </summary>
 internal sealed class Ticker : IDisposable
 {
     // Without spinning: nobody sets it but at the end, and an idle node would spin a hundred times a second.

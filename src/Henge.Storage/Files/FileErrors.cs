@@ -15,7 +15,8 @@ internal static class FileErrors
         string message = $"Cannot {what} '{path}': {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}).";
         return errno switch
         {
-            LibC.ErrorNoSpace or LibC.ErrorQuota => new DiskFullException(message + " Free some space; nothing that was acknowledged is lost."),
+            LibC.ErrorNoSpace or LibC.ErrorQuota => new DiskFullException(
+                message + " Free some space; nothing that was acknowledged is lost."),
             LibC.ErrorNoEntry => new FileNotFoundException(message, path),
             LibC.ErrorNotDirectory => new DirectoryNotFoundException(message),
             _ => new IOException(message, errno),
@@ -31,8 +32,12 @@ internal static class FileErrors
             DiskFullException full => full,
             FileNotFoundException => new FileNotFoundException(message, path, cause),
             DirectoryNotFoundException => new DirectoryNotFoundException(message, cause),
-            UnauthorizedAccessException => new IOException(message + " Check the owner and the permissions of the file and its directory.", cause),
-            _ when IsDiskFull(cause.HResult) => new DiskFullException(message + " Free some space; nothing that was acknowledged is lost.", cause),
+            UnauthorizedAccessException => new IOException(
+                message + " Check the owner and the permissions of the file and its directory.",
+                cause),
+            _ when IsDiskFull(cause.HResult) => new DiskFullException(
+                message + " Free some space; nothing that was acknowledged is lost.",
+                cause),
             _ => new IOException(message, cause),
         };
     }

@@ -50,7 +50,8 @@ public static class FileSystemExtensions
         int read = file.Read(offset, buffer);
         if (read < buffer.Length)
         {
-            throw new EndOfStreamException($"'{file.Path}' ends at {offset + read}; {buffer.Length} bytes were expected at offset {offset}.");
+            throw new EndOfStreamException(
+                $"'{file.Path}' ends at {offset + read}; {buffer.Length} bytes were expected at offset {offset}.");
         }
     }
 }

@@ -3,7 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Henge.Storage.Files;
 
-/// <summary>The system calls that the BCL does not offer, or whose errors it hides. Numbers are Linux's; used only after a check of the platform.</summary>
+/// <summary>
+/// The system calls that the BCL does not offer, or whose errors it hides. Numbers are Linux's; used only after a check of the platform.
+/// </summary>
 internal static partial class LibC
 {
     // O_DIRECTORY is left out on purpose: its number differs between processors. These do not.

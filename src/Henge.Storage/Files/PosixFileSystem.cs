@@ -143,8 +143,8 @@ public sealed class PosixFileSystem : IFileSystem
             }
         }
 
-        // The BCL's own lock can be switched off by an environment variable, does not tell "held" from other errors, and would be taken shared
-        // first: two processes that start at once could then both fail.
+        // The BCL's own lock can be switched off by an environment variable, does not tell "held" from other errors, and would be taken
+        // shared first: two processes that start at once could then both fail.
         int descriptor = LibC.Open(path, LibC.OpenReadWrite | LibC.OpenCreate | LibC.OpenCloseOnExec, LockFilePermissions);
         Check(descriptor, "open the lock file", path);
         var handle = new SafeFileHandle(descriptor, ownsHandle: true);

@@ -10,7 +10,10 @@ using Henge.Storage.Lsm.Tables;
 
 namespace Henge.Storage.Inspection;
 
-/// <summary>Prints a file of the storage engine readably: a manifest, a table, a segment of a log, CURRENT. Changes nothing. Behind <c>henge storage dump</c>.</summary>
+/// <summary>
+/// Prints a file of the storage engine readably: a manifest, a table, a segment of a log, CURRENT. Changes nothing. Behind <c>henge storage
+/// dump</c>.
+/// </summary>
 public static class StorageDumper
 {
     /// <summary>Prints a file of the machine's own disk.</summary>
@@ -22,8 +25,8 @@ public static class StorageDumper
     /// <param name="output">Where to print.</param>
     /// <param name="describe">What to print of a log's record; by default, the entries of the engine's own batches.</param>
     /// <exception cref="HengeException">
-    /// <see cref="ErrorCode.InvalidArgument"/>: no such file, or none of these. <see cref="ErrorCode.Corruption"/>: damage, with the offset; what comes before it was
-    /// printed. <see cref="ErrorCode.UnsupportedFormat"/>: of another build.
+    /// <see cref="ErrorCode.InvalidArgument"/>: no such file, or none of these. <see cref="ErrorCode.Corruption"/>: damage, with the
+    /// offset; what comes before it was printed. <see cref="ErrorCode.UnsupportedFormat"/>: of another build.
     /// </exception>
     public static void Dump(IFileSystem files, string path, TextWriter output, LogRecordDescription? describe = null)
     {
@@ -51,8 +54,10 @@ public static class StorageDumper
         }
         else
         {
-            throw new HengeException(ErrorCode.InvalidArgument,
-                $"{name} is not called like a file of the storage engine. Name a table (000000012.sst), a manifest (MANIFEST-000000007), a segment of a log (0000000003.log) or CURRENT.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"{name} is not called like a file of the storage engine. Name a table (000000012.sst), a manifest (MANIFEST-000000007), a "
+                    + $"segment of a log (0000000003.log) or CURRENT.");
         }
     }
 
@@ -83,7 +88,8 @@ public static class StorageDumper
                 Line(output, $"{"",10}    {line}");
             }
         });
-        Line(output, torn ? $"{"",10}  a torn edit at the end, which was never in effect" : (FormattableString)$"{"",10}  end of {edits} edits");
+        Line(output, torn ? $"{"",10}  a torn edit at the end, which was never in effect"
+            : (FormattableString)$"{"",10}  end of {edits} edits");
     }
 
     private static string DescribeBatch(byte kind, ReadOnlySpan<byte> payload)
@@ -94,13 +100,17 @@ public static class StorageDumper
         {
             parts.Add(reader.IsPosition ? $"position {reader.Keyspace}={reader.Position}"
                 : reader.Kind == EntryKind.Delete ? $"delete {Describe(reader)}"
-                : $"put {Describe(reader)} {reader.Value.Length} bytes{(reader.ExpiresAtMs == 0 ? "" : $" until {reader.ExpiresAtMs} ms")}");
+                : $"put {Describe(reader)} {reader.Value.Length} bytes{(reader.ExpiresAtMs == 0 ? "" : $" until {reader.ExpiresAtMs} ms")}"
+            );
         }
 
-        return kind != EngineLog.BatchKind || reader.Damaged ? Convert.ToHexStringLower(payload[..Math.Min(64, payload.Length)]) : string.Join("; ", parts);
+        return kind != EngineLog.BatchKind || reader.Damaged
+            ? Convert.ToHexStringLower(payload[..Math.Min(64, payload.Length)])
+            : string.Join("; ", parts);
     }
 
-    private static string Describe(in WriteBatchReader reader) => $"{reader.Keyspace}/{InternalKey.DescribeKey(reader.Key)}@{reader.Version}";
+    private static string Describe(in WriteBatchReader reader) =>
+        $"{reader.Keyspace}/{InternalKey.DescribeKey(reader.Key)}@{reader.Version}";
 
     private static void Line(TextWriter output, FormattableString line) => output.WriteLine(line.ToString(CultureInfo.InvariantCulture));
 }

@@ -10,8 +10,8 @@ using Henge.Storage.Lsm.Tables;
 namespace Henge.Storage.Inspection;
 
 /// <summary>
-/// Checks the directory of an engine that is not open: every checksum of every file, that levels are sorted and disjoint, that tables hold what the manifest
-/// says, and that nothing is missing. Changes nothing. Behind <c>henge storage verify</c>.
+/// Checks the directory of an engine that is not open: every checksum of every file, that levels are sorted and disjoint, that tables hold
+/// what the manifest says, and that nothing is missing. Changes nothing. Behind <c>henge storage verify</c>.
 /// </summary>
 public static class StorageVerifier
 {
@@ -20,20 +20,25 @@ public static class StorageVerifier
         Verify(PosixFileSystem.Instance, directory, progress);
 
     /// <summary>Checks a directory: an engine's, a log's, or one that holds these below it (a node's data directory).</summary>
-    /// <exception cref="HengeException"><see cref="ErrorCode.Locked"/>: a process has it open. <see cref="ErrorCode.InvalidArgument"/>: there is nothing to check.</exception>
+    /// <exception cref="HengeException"><see cref="ErrorCode.Locked"/>: a process has it open. <see cref="ErrorCode.InvalidArgument"/>:
+    /// there is nothing to check.</exception>
     public static VerifyReport Verify(IFileSystem files, string directory, Action<VerifyProgress>? progress = null)
     {
         if (!files.DirectoryExists(directory))
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"There is no directory {directory}. Name the directory of an engine, or a node's data directory.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"There is no directory {directory}. Name the directory of an engine, or a node's data directory.");
         }
 
         var reports = new List<VerifyReport>();
         Visit(files, directory, depth: 0, progress, reports);
         if (reports.Count == 0)
         {
-            throw new HengeException(ErrorCode.InvalidArgument,
-                $"{directory} holds no engine and no log: neither {EngineFiles.Current} nor a segment is in it or below it. Name the directory of an engine, or a node's data directory.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"{directory} holds no engine and no log: neither {EngineFiles.Current} nor a segment is in it or below it. Name the "
+                    + $"directory of an engine, or a node's data directory.");
         }
 
         return new VerifyReport
@@ -52,7 +57,8 @@ public static class StorageVerifier
         IReadOnlyList<string> names = files.List(directory);
         bool isEngine = names.Any(static name => name == EngineFiles.Current || EngineFiles.IsTable(name, out _));
         bool isLog = names.Any(static name => LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out _));
-        using IDisposable? held = isEngine || names.Contains(EngineFiles.Lock) ? files.Lock(Path.Combine(directory, EngineFiles.Lock)) : null;
+        using IDisposable? held =
+            isEngine || names.Contains(EngineFiles.Lock) ? files.Lock(Path.Combine(directory, EngineFiles.Lock)) : null;
         if (isEngine)
         {
             reports.Add(new Run(files, directory, progress).Go());
@@ -169,8 +175,12 @@ public static class StorageVerifier
             {
                 reader.Verify();
                 TableProperties properties = reader.Properties;
-                if (!properties.SmallestKey.AsSpan().SequenceEqual(table.Smallest) || !properties.LargestKey.AsSpan().SequenceEqual(table.Largest)
-                    || properties.EntryCount != table.Entries || properties.MinVersion != table.MinVersion || properties.MaxVersion != table.MaxVersion)
+                if (
+                    !properties.SmallestKey.AsSpan().SequenceEqual(table.Smallest)
+                    || !properties.LargestKey.AsSpan().SequenceEqual(table.Largest)
+                    || properties.EntryCount != table.Entries
+                    || properties.MinVersion != table.MinVersion
+                    || properties.MaxVersion != table.MaxVersion)
                 {
                     throw Damage(path, $"its properties are not those that the manifest lists ({table})");
                 }
@@ -184,7 +194,9 @@ public static class StorageVerifier
             }
         }
 
-        /// <summary>Checks a log; with <paramref name="batches"/>, also that its records are batches and reach up to what the manifest says.</summary>
+        /// <summary>
+        /// Checks a log; with <paramref name="batches"/>, also that its records are batches and reach up to what the manifest says.
+        /// </summary>
         public void VerifyLog(string path, ManifestState? state, bool batches)
         {
             if (!files.DirectoryExists(path))
@@ -228,7 +240,9 @@ public static class StorageVerifier
             });
             if (state is not null && state.LogFloor != 0 && report.End.Value < state.LogFloor)
             {
-                throw Damage(path, $"the log ends at {report.End}, and the manifest says that it went on to {LogPosition.FromValue(state.LogFloor)}");
+                throw Damage(
+                    path,
+                    $"the log ends at {report.End}, and the manifest says that it went on to {LogPosition.FromValue(state.LogFloor)}");
             }
 
             return true;

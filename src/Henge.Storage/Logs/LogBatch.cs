@@ -45,7 +45,8 @@ public sealed class LogBatch
     public bool Fits(int payloadBytes) => payloadBytes <= _maxBytes - ByteCount - LogFormat.RecordHeaderBytes;
 
     /// <summary>Adds a record; <paramref name="kind"/> is the caller's, below 0xF0.</summary>
-    /// <exception cref="HengeException"><see cref="ErrorCode.TooLarge"/>: the record, or the batch with it, is over its limit. Nothing was added.</exception>
+    /// <exception cref="HengeException"><see cref="ErrorCode.TooLarge"/>: the record, or the batch with it, is over its limit. Nothing was
+    /// added.</exception>
     public void Add(byte kind, ReadOnlySpan<byte> payload) => payload.CopyTo(Add(kind, payload.Length));
 
     /// <summary>Adds a record whose payload the caller writes into the result before the next call. Errors as above.</summary>
@@ -54,7 +55,9 @@ public sealed class LogBatch
         ArgumentOutOfRangeException.ThrowIfNegative(payloadBytes);
         if (kind >= LogFormat.FirstReservedKind)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"The record kind {kind} is the log's own; use one below {LogFormat.FirstReservedKind}.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"The record kind {kind} is the log's own; use one below {LogFormat.FirstReservedKind}.");
         }
 
         if (payloadBytes > _maxRecordBytes)

@@ -20,7 +20,11 @@ public static class LogDump
         using IFile file = files.Open(path, FileOpenMode.Read);
         LogSegmentHeader header = LogRecovery.ReadHeader(file, path);
         Line(output, $"log segment {header.Id}, format {LogFormat.Version}, salt {header.Salt:x16}, file of {file.Length} bytes");
-        Line(output, header.PreviousId == 0 ? (FormattableString)$"first of its log" : $"follows segment {header.PreviousId}, whose records end at {header.PreviousEnd}");
+        Line(
+            output,
+            header.PreviousId == 0
+                ? (FormattableString)$"first of its log"
+                : $"follows segment {header.PreviousId}, whose records end at {header.PreviousEnd}");
         var reader = new LogSegmentReader(file, header, file.Length);
         long records = 0;
         LogScan found;
@@ -28,7 +32,10 @@ public static class LogDump
         {
             if (found == LogScan.Mark)
             {
-                Line(output, $"{reader.RecordOffset,10}  mark: incarnation {reader.Mark.Incarnation}, all before {reader.Mark.DurableEnd} is synced");
+                Line(
+                    output,
+                    $"{reader.RecordOffset,10}  mark: incarnation {reader.Mark.Incarnation}, all before {reader.Mark.DurableEnd} is synced"
+                );
                 continue;
             }
 

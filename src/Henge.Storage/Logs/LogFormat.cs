@@ -136,7 +136,8 @@ internal static class LogFormat
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
-                $"The log segment '{path}' has format version {version}; this build knows version {Version}. Start it with the build that wrote it, or a newer one.");
+                $"The log segment '{path}' has format version {version}; this build knows version {Version}. Start it with the build that "
+                    + $"wrote it, or a newer one.");
         }
 
         return damaged || version != Version

@@ -42,8 +42,10 @@ internal static class LogRecordReader
         }
 
         kind = buffer[12];
-        return kind < LogFormat.FirstReservedKind
-            && LogFormat.Checksum(segment.SeedAt(offset), buffer.AsSpan(0, total)) == BinaryPrimitives.ReadUInt32LittleEndian(buffer.AsSpan(4))
+        return
+            kind < LogFormat.FirstReservedKind
+            && LogFormat.Checksum(segment.SeedAt(offset), buffer.AsSpan(0, total))
+                == BinaryPrimitives.ReadUInt32LittleEndian(buffer.AsSpan(4))
             ? buffer.AsSpan(LogFormat.RecordHeaderBytes, (int)length)
             : throw LogErrors.Damage(segment.File.Path, offset, "the record's checksum does not match, or no record begins here");
     }

@@ -73,7 +73,10 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
                     header = ReadHeader(file, path);
                     if (file.Length > LogFormat.MaxSegmentBytes)
                     {
-                        throw LogErrors.Damage(path, LogFormat.MaxSegmentBytes, $"with {file.Length} bytes it is larger than a segment can be");
+                        throw LogErrors.Damage(
+                            path,
+                            LogFormat.MaxSegmentBytes,
+                            $"with {file.Length} bytes it is larger than a segment can be");
                     }
                 }
                 catch
@@ -98,8 +101,10 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
             {
                 throw new HengeException(
                     ErrorCode.Corruption,
-                    $"The log in '{directory}' lacks segment {LogFormat.SegmentName(previous)}: {LogFormat.SegmentName(Segments[i].Id)} follows it, and older ones are there. "
-                    + "Nothing was changed. Put the file back, restore the directory from a backup or, for a node with healthy peers, replace the node.");
+                    $"The log in '{directory}' lacks segment {LogFormat.SegmentName(previous)}: {LogFormat.SegmentName(Segments[i].Id)} "
+                        + $"follows it, and older ones are there. "
+                        + "Nothing was changed. Put the file back, restore the directory from a backup or, for a node with healthy peers, "
+                        + "replace the node.");
             }
         }
     }
@@ -108,13 +113,19 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
     {
         if (end < LogFormat.SegmentHeaderBytes || end > segment.File.Length)
         {
-            throw LogErrors.Damage(segment.File.Path, segment.File.Length, $"the next segment says that its records end at {end}, and the file does not");
+            throw LogErrors.Damage(
+                segment.File.Path,
+                segment.File.Length,
+                $"the next segment says that its records end at {end}, and the file does not");
         }
 
         LogSegmentReader reader = ReadRecords(segment, end, onRecord);
         if (reader.Offset != end)
         {
-            throw LogErrors.Damage(segment.File.Path, reader.Offset, $"{reader.Why}, and the next segment says that good records go on to {end}");
+            throw LogErrors.Damage(
+                segment.File.Path,
+                reader.Offset,
+                $"{reader.Why}, and the next segment says that good records go on to {end}");
         }
     }
 
@@ -127,10 +138,15 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
         if (proof >= 0)
         {
             throw LogErrors.Damage(
-                segment.File.Path, reader.Offset, $"{reader.Why}, and the mark at {proof} says that what was here had been synced; so this is no torn tail");
+                segment.File.Path,
+                reader.Offset,
+                $"{reader.Why}, and the mark at {proof} says that what was here had been synced; so this is no torn tail");
         }
 
-        return reader.LooksTorn ? $"The log segment '{segment.File.Path}' was cut at offset {reader.Offset}: {reader.Why}, and nothing after it had been synced." : null;
+        return reader.LooksTorn
+            ? $"The log segment '{segment.File.Path}' was cut at offset {reader.Offset}: {reader.Why}, and nothing after it had been "
+                + $"synced."
+            : null;
     }
 
     private LogSegmentReader ReadRecords(LogSegment segment, long limit, LogRecordHandler onRecord)

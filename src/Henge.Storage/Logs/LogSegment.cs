@@ -2,7 +2,9 @@ using Henge.Storage.Files;
 
 namespace Henge.Storage.Logs;
 
-/// <summary>One file of the log while it is open. The writer changes it; readers hold it while they read, so that it is not recycled under them.</summary>
+/// <summary>
+/// One file of the log while it is open. The writer changes it; readers hold it while they read, so that it is not recycled under them.
+/// </summary>
 internal sealed class LogSegment(IFile file, LogSegmentHeader header) : IDisposable
 {
     private readonly Lock _gate = new();

@@ -10,7 +10,10 @@ internal enum LogScan
     Record,
     Mark,
 
-    /// <summary>No valid record begins here: <see cref="LogSegmentReader.Why"/> says why. Whether that is an end or damage, the caller must find out.</summary>
+    /// <summary>
+    /// No valid record begins here: <see cref="LogSegmentReader.Why"/> says why. Whether that is an end or damage, the caller must find
+    /// out.
+    /// </summary>
     Nothing,
 }
 
@@ -114,7 +117,8 @@ internal sealed class LogSegmentReader
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
-                $"The log segment '{_file.Path}' has at offset {Offset} a record of kind {Kind}, which this build does not know. Start it with the build that wrote it, or a newer one.");
+                $"The log segment '{_file.Path}' has at offset {Offset} a record of kind {Kind}, which this build does not know. Start it "
+                    + $"with the build that wrote it, or a newer one.");
         }
 
         Take(total);
@@ -125,7 +129,8 @@ internal sealed class LogSegmentReader
     /// Looks behind <see cref="Offset"/> for a mark that says that more than this was synced. If there is one, the bytes at the offset were
     /// good once, and what is there now is damage, not a torn tail. Marks are found at any byte, whatever the lengths between say.
     /// </summary>
-    /// <returns>Where the mark is; -1 if there is none. <paramref name="highestIncarnation"/> rises to the highest of any valid mark.</returns>
+    /// <returns>Where the mark is; -1 if there is none. <paramref name="highestIncarnation"/> rises to the highest of any valid
+    /// mark.</returns>
     internal long FindProofBehind(ref uint highestIncarnation)
     {
         Span<byte> pattern = stackalloc byte[5];

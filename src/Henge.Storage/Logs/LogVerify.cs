@@ -3,7 +3,9 @@ using Henge.Storage.Files;
 
 namespace Henge.Storage.Logs;
 
-/// <summary>Checks logs that nobody writes to, without changing them: every checksum, every mark, and the chain of segments. Goes on after damage.</summary>
+/// <summary>
+/// Checks logs that nobody writes to, without changing them: every checksum, every mark, and the chain of segments. Goes on after damage.
+/// </summary>
 public static class LogVerify
 {
     /// <summary>Checks a log's directory, or one segment by itself (whose end then is taken to be where good records end).</summary>
@@ -17,10 +19,15 @@ public static class LogVerify
             return run.Report;
         }
 
-        (string Path, uint Id, LogSegmentHeader? Header)[] segments = [.. files.List(path)
-            .Select(name => LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out uint id) ? (Path.Combine(path, name), id) : (null!, 0u))
-            .Where(static s => s.Item1 is not null)
-            .Select(s => (s.Item1, s.Item2, run.TryReadHeader(s.Item1)))];
+        (string Path, uint Id, LogSegmentHeader? Header)[] segments =
+        [
+            .. files
+                .List(path)
+                .Select(name =>
+                    LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out uint id) ? (Path.Combine(path, name), id) : (null!, 0u))
+                .Where(static s => s.Item1 is not null)
+                .Select(s => (s.Item1, s.Item2, run.TryReadHeader(s.Item1))),
+        ];
         for (int i = 0; i < segments.Length; i++)
         {
             (string segment, uint id, LogSegmentHeader? header) = segments[i];

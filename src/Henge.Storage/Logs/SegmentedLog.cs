@@ -6,14 +6,15 @@ namespace Henge.Storage.Logs;
 
 /// <summary>
 /// A log of checksummed records in segments: append many with one write, make them durable with one sync, read them all back at the next
-/// open or one by position, drop the oldest. It loses nothing that was synced, invents nothing, starts after every crash, and refuses to start
-/// on damage. The format is in docs/formats.md, its reasons in docs/decisions/0010.
+/// open or one by position, drop the oldest. It loses nothing that was synced, invents nothing, starts after every crash, and refuses to
+/// start on damage. The format is in docs/formats.md, its reasons in docs/decisions/0010.
 /// </summary>
 /// <remarks>
-/// <para>One thread at a time may append, sync and truncate; any number may read beside it. Nothing here starts threads or waits for any.</para>
+/// <para>One thread at a time may append, sync and truncate; any number may read beside it. Nothing here starts threads or waits for
+/// any.</para>
 /// <para>
-/// After a failed write or sync (other than a full disk that was noticed before anything changed) the log is finished: every later append and
-/// sync throws. What was appended since the last good sync may or may not be there at the next open. The owner must stop.
+/// After a failed write or sync (other than a full disk that was noticed before anything changed) the log is finished: every later append
+/// and sync throws. What was appended since the last good sync may or may not be there at the next open. The owner must stop.
 /// </para>
 /// <para>The owner holds the lock of the directory; the log takes none.</para>
 /// </remarks>
@@ -37,7 +38,12 @@ public sealed class SegmentedLog : IDisposable
     private ExceptionDispatchInfo? _failure;
     private bool _disposed;
 
-    private SegmentedLog(SegmentedLogOptions options, LogSegmentStore store, IEnumerable<LogSegment> segments, LogSegment current, LogRecoveryReport report)
+    private SegmentedLog(
+        SegmentedLogOptions options,
+        LogSegmentStore store,
+        IEnumerable<LogSegment> segments,
+        LogSegment current,
+        LogRecoveryReport report)
     {
         _options = options;
         _store = store;
@@ -105,8 +111,8 @@ public sealed class SegmentedLog : IDisposable
     }
 
     /// <summary>
-    /// Opens a log, or begins one in an empty or missing directory, and hands every record to <paramref name="onRecord"/>. A torn tail is cut
-    /// (see <see cref="LogRecoveryReport.CutTail"/>). When it returns, all records that were handed out are durable.
+    /// Opens a log, or begins one in an empty or missing directory, and hands every record to <paramref name="onRecord"/>. A torn tail is
+    /// cut (see <see cref="LogRecoveryReport.CutTail"/>). When it returns, all records that were handed out are durable.
     /// </summary>
     /// <exception cref="HengeException">
     /// <see cref="ErrorCode.Corruption"/>: damage that no crash explains, with file and offset; nothing was changed.
@@ -127,7 +133,15 @@ public sealed class SegmentedLog : IDisposable
         {
             last = store.Create(previous: null, previousEnd: 0, out bool isFresh);
             recovery.Segments.Add(last);
-            var created = new SegmentedLog(options, store, recovery.Segments, last, report with { End = new LogPosition(last.Id, last.End) });
+            var created = new SegmentedLog(
+                options,
+                store,
+                recovery.Segments,
+                last,
+                report with
+                {
+                    End = new LogPosition(last.Id, last.End),
+                });
             created.Enter(last, isFresh);
             recovery.Segments.Clear();
             return created;
@@ -148,8 +162,8 @@ public sealed class SegmentedLog : IDisposable
     /// </summary>
     /// <returns>The position of the first; the batch then knows the others.</returns>
     /// <exception cref="DiskFullException">
-    /// There is no room for another segment; appending works again once there is. (On a file system that cannot reserve space, records of the
-    /// refused batch may still turn up if the process dies before its next append.)
+    /// There is no room for another segment; appending works again once there is. (On a file system that cannot reserve space, records of
+    /// the refused batch may still turn up if the process dies before its next append.)
     /// </exception>
     /// <exception cref="IOException">The log is finished.</exception>
     public LogPosition Append(LogBatch batch)
@@ -233,7 +247,8 @@ public sealed class SegmentedLog : IDisposable
 
     /// <summary>Reads one record and checks it. The result lies in the buffer, which grows when it must.</summary>
     /// <exception cref="HengeException">
-    /// <see cref="ErrorCode.InvalidArgument"/>: the log has no such position (any more). <see cref="ErrorCode.Corruption"/>: what is there is not a good record.
+    /// <see cref="ErrorCode.InvalidArgument"/>: the log has no such position (any more). <see cref="ErrorCode.Corruption"/>: what is there
+    /// is not a good record.
     /// </exception>
     public ReadOnlySpan<byte> Read(LogPosition position, ref byte[] buffer, out byte kind)
     {
@@ -262,8 +277,8 @@ public sealed class SegmentedLog : IDisposable
     }
 
     /// <summary>
-    /// Ends the current segment, if it has records, so that <see cref="TruncateFront"/> can drop it later. Syncs what was appended. Errors as
-    /// for <see cref="Append(LogBatch)"/>.
+    /// Ends the current segment, if it has records, so that <see cref="TruncateFront"/> can drop it later. Syncs what was appended. Errors
+    /// as for <see cref="Append(LogBatch)"/>.
     /// </summary>
     public void StartNewSegment()
     {
@@ -310,7 +325,9 @@ public sealed class SegmentedLog : IDisposable
         }
     }
 
-    /// <summary>Closes the log. Syncs what was appended and marks it as synced, so that damage to any of it will be noticed at the next open.</summary>
+    /// <summary>
+    /// Closes the log. Syncs what was appended and marks it as synced, so that damage to any of it will be noticed at the next open.
+    /// </summary>
     public void Dispose()
     {
         if (_disposed)
@@ -487,7 +504,8 @@ public sealed class SegmentedLog : IDisposable
         if (_failure is { } failure)
         {
             throw new IOException(
-                $"The log is finished since an earlier error; what was not acknowledged may be lost. Restart the process. The error was: {failure.SourceException.Message}",
+                $"The log is finished since an earlier error; what was not acknowledged may be lost. Restart the process. The error was: "
+                    + $"{failure.SourceException.Message}",
                 failure.SourceException);
         }
     }

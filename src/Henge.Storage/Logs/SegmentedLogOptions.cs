@@ -15,7 +15,9 @@ public sealed record SegmentedLogOptions
     /// <summary>The largest payload of one record: 32 MiB unless a segment holds less. Larger ones are refused.</summary>
     public int MaxRecordBytes { get; init; } = 32 << 20;
 
-    /// <summary>How many dropped segments are kept to be written anew (2); others are deleted. Writing to old space is what makes syncs cheap.</summary>
+    /// <summary>
+    /// How many dropped segments are kept to be written anew (2); others are deleted. Writing to old space is what makes syncs cheap.
+    /// </summary>
     public int MaxSpareSegments { get; init; } = 2;
 
     /// <summary>
@@ -38,7 +40,11 @@ public sealed record SegmentedLogOptions
 
     internal void Validate()
     {
-        Require(SegmentBytes is >= 16 << 10 and <= LogFormat.MaxSegmentBytes, nameof(SegmentBytes), SegmentBytes, "between 16 KiB and 1 GiB");
+        Require(
+            SegmentBytes is >= 16 << 10 and <= LogFormat.MaxSegmentBytes,
+            nameof(SegmentBytes),
+            SegmentBytes,
+            "between 16 KiB and 1 GiB");
         Require(MaxRecordBytes > 0, nameof(MaxRecordBytes), MaxRecordBytes, "positive");
         Require(MaxSpareSegments >= 0, nameof(MaxSpareSegments), MaxSpareSegments, "0 or more");
         Require(ZeroAheadBytes >= 0, nameof(ZeroAheadBytes), ZeroAheadBytes, "0 or more");

@@ -7,8 +7,8 @@ using Henge.Storage.Lsm.State;
 namespace Henge.Storage.Lsm;
 
 /// <summary>
-/// Makes a directory that can be opened as an engine, of hard links to tables and a manifest of its own. CURRENT comes last, so that a checkpoint that was
-/// cut short is not taken for one.
+/// Makes a directory that can be opened as an engine, of hard links to tables and a manifest of its own. CURRENT comes last, so that a
+/// checkpoint that was cut short is not taken for one.
 /// </summary>
 internal static class CheckpointWriter
 {
@@ -17,7 +17,9 @@ internal static class CheckpointWriter
         IFileSystem files = parts.Files;
         if (files.DirectoryExists(directory) && files.List(directory).Count > 0)
         {
-            throw new HengeException(ErrorCode.InvalidArgument, $"{directory} is not empty. Give the name of a directory that is not there yet.");
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"{directory} is not empty. Give the name of a directory that is not there yet.");
         }
 
         files.CreateDirectoryDurably(directory);

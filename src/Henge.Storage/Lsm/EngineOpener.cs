@@ -23,7 +23,9 @@ internal static class EngineOpener
         IFileSystem files = options.FileSystem ?? PosixFileSystem.Instance;
         files.CreateDirectoryDurably(options.Directory);
         IDisposable directoryLock = files.Lock(Path.Combine(options.Directory, EngineFiles.Lock));
-        IBackgroundScheduler? ownScheduler = options.Scheduler is null ? new ThreadScheduler("henge-" + Path.GetFileName(options.Directory)) : null;
+        IBackgroundScheduler? ownScheduler = options.Scheduler is null
+            ? new ThreadScheduler("henge-" + Path.GetFileName(options.Directory))
+            : null;
         try
         {
             var run = new Run(options, files, options.Scheduler ?? ownScheduler!);
@@ -44,7 +46,13 @@ internal static class EngineOpener
         {
             var cache = new BlockCache(options.BlockCacheBytes);
             var obsolete = new ObsoleteFiles(files, options.Directory, scheduler, options.Log);
-            _parts = new EngineParts(options, files, scheduler, cache, obsolete, new TableStore(files, options.Directory, options.Tables, cache, obsolete));
+            _parts = new EngineParts(
+                options,
+                files,
+                scheduler,
+                cache,
+                obsolete,
+                new TableStore(files, options.Directory, options.Tables, cache, obsolete));
         }
 
         public LsmEngine Open(IDisposable directoryLock, IBackgroundScheduler? ownScheduler)
@@ -75,7 +83,9 @@ internal static class EngineOpener
                 }
                 else if (oldManifest is { } old)
                 {
-                    _parts.Log($"{EngineFiles.Manifest(old)} ended with a torn edit, which was never in effect; files that are not listed are left alone this time.");
+                    _parts.Log(
+                        $"{EngineFiles.Manifest(old)} ended with a torn edit, which was never in effect; files that are not listed are "
+                            + $"left alone this time.");
                 }
 
                 var engine = new LsmEngine(state, work, applier, log, directoryLock, ownScheduler);
@@ -118,8 +128,11 @@ internal static class EngineOpener
             }
             else if (names.FirstOrDefault(static name => EngineFiles.IsTable(name, out _)) is { } table)
             {
-                throw new HengeException(ErrorCode.Corruption, $"{Path.Combine(directory, EngineFiles.Current)} is missing, and there are tables ({table}). "
-                    + "Nothing was changed. Put the file back. " + DirectoryAdvice.Engine);
+                throw new HengeException(
+                    ErrorCode.Corruption,
+                    $"{Path.Combine(directory, EngineFiles.Current)} is missing, and there are tables ({table}). "
+                        + "Nothing was changed. Put the file back. "
+                        + DirectoryAdvice.Engine);
             }
             else
             {
@@ -192,7 +205,8 @@ internal static class EngineOpener
             {
                 if (kind != EngineLog.BatchKind)
                 {
-                    throw new HengeException(ErrorCode.UnsupportedFormat, $"The engine's log in {directory} has a record of kind {kind} at {position}, which this build does not know.");
+                    throw new HengeException(ErrorCode.UnsupportedFormat, $"The engine's log in {directory} has a record of kind {kind} at "
+                        + $"{position}, which this build does not know.");
                 }
 
                 replay.Add(position, payload, directory);
@@ -225,20 +239,30 @@ internal static class EngineOpener
         {
             if (!_parts.Options.WriteAheadLog && recordCount > 0)
             {
-                throw new HengeException(ErrorCode.Misconfigured, $"The engine's log in {directory} holds {recordCount} batches that are in no table yet, and the options say WriteAheadLog = false. "
-                    + "Open it with WriteAheadLog = true and flush it first.");
+                throw new HengeException(
+                    ErrorCode.Misconfigured,
+                    $"The engine's log in {directory} holds {recordCount} batches that are in no table yet, and the options say "
+                        + $"WriteAheadLog = false. "
+                        + "Open it with WriteAheadLog = true and flush it first.");
             }
 
             if (found.LogFloor != 0 && log.End.Value < found.LogFloor)
             {
-                throw new HengeException(ErrorCode.Corruption, $"The engine's log in {directory} ends at {log.End}, and the manifest says that it went on to {LogPosition.FromValue(found.LogFloor)}. "
-                    + "Files of the log are missing. Put them back, or restore the directory from a checkpoint; nothing was changed.");
+                throw new HengeException(
+                    ErrorCode.Corruption,
+                    $"The engine's log in {directory} ends at {log.End}, and the manifest says that it went on to "
+                        + $"{LogPosition.FromValue(found.LogFloor)}. "
+                        + "Files of the log are missing. Put them back, or restore the directory from a checkpoint; nothing was changed.");
             }
 
             if (log.First.SegmentId > LogPosition.FromValue(found.LogFloor).SegmentId && log.First.SegmentId > 1)
             {
-                throw new HengeException(ErrorCode.Corruption, $"The engine's log in {directory} begins at {log.First}, and the manifest says that tables hold what lies below {LogPosition.FromValue(found.LogFloor)} only. "
-                    + "Files of the log are missing, or the manifest's last edit is. Restore the directory from a checkpoint; nothing was changed.");
+                throw new HengeException(
+                    ErrorCode.Corruption,
+                    $"The engine's log in {directory} begins at {log.First}, and the manifest says that tables hold what lies below "
+                        + $"{LogPosition.FromValue(found.LogFloor)} only. "
+                        + "Files of the log are missing, or the manifest's last edit is. Restore the directory from a checkpoint; nothing "
+                        + "was changed.");
             }
         }
 
@@ -260,8 +284,8 @@ internal static class EngineOpener
             }
         }
 
-        // The manifest was read whole, so what it does not list is what a crash left behind: outputs of jobs that did not end, and files that were
-        // dropped and not deleted yet.
+        // The manifest was read whole, so what it does not list is what a crash left behind: outputs of jobs that did not end, and files
+        // that were dropped and not deleted yet.
         private void DeleteLeftovers(ManifestState found, ulong manifestNumber)
         {
             var listed = found.Levels.SelectMany(static level => level.Keys).ToHashSet();

@@ -15,12 +15,12 @@ using Henge.Storage.Lsm.Writing;
 namespace Henge.Storage.Lsm;
 
 /// <summary>
-/// A log-structured merge tree: writes go to a memtable (and, with the engine's own log on, to the log), full memtables become tables in L0, and compaction
-/// merges tables down through sorted levels (O'Neil et al., 1996; leveled as in LevelDB and RocksDB). Thread-safe.
+/// A log-structured merge tree: writes go to a memtable (and, with the engine's own log on, to the log), full memtables become tables in
+/// L0, and compaction merges tables down through sorted levels (O'Neil et al., 1996; leveled as in LevelDB and RocksDB). Thread-safe.
 /// </summary>
 /// <remarks>
-/// Usable by itself as an embedded store: open it, <see cref="Write"/> batches, read, dispose of it. Under Raft the owner has the log, and drives
-/// <see cref="Apply"/> with versions of its own.
+/// Usable by itself as an embedded store: open it, <see cref="Write"/> batches, read, dispose of it. Under Raft the owner has the log, and
+/// drives <see cref="Apply"/> with versions of its own.
 /// </remarks>
 public sealed unsafe class LsmEngine : IStorageEngine
 {
@@ -37,7 +37,13 @@ public sealed unsafe class LsmEngine : IStorageEngine
     private long _floorLookedAtMs;
     private int _disposed;
 
-    internal LsmEngine(EngineState state, BackgroundWork work, BatchApplier applier, EngineLog? log, IDisposable directoryLock, IBackgroundScheduler? ownScheduler)
+    internal LsmEngine(
+        EngineState state,
+        BackgroundWork work,
+        BatchApplier applier,
+        EngineLog? log,
+        IDisposable directoryLock,
+        IBackgroundScheduler? ownScheduler)
     {
         _state = state;
         _work = work;
@@ -52,9 +58,9 @@ public sealed unsafe class LsmEngine : IStorageEngine
     /// Opens the engine in a directory, and recovers what was acknowledged before.
     /// </summary>
     /// <exception cref="HengeException">
-    /// <see cref="ErrorCode.Locked"/>: another process has it open. <see cref="ErrorCode.UnsupportedFormat"/>: written by a build with other formats.
-    /// <see cref="ErrorCode.Corruption"/>: damaged, with file and offset; nothing was changed. <see cref="ErrorCode.Misconfigured"/>: the options make no sense,
-    /// or do not fit what is in the directory.
+    /// <see cref="ErrorCode.Locked"/>: another process has it open. <see cref="ErrorCode.UnsupportedFormat"/>: written by a build with
+    /// other formats. <see cref="ErrorCode.Corruption"/>: damaged, with file and offset; nothing was changed.
+    /// <see cref="ErrorCode.Misconfigured"/>: the options make no sense, or do not fit what is in the directory.
     /// </exception>
     public static LsmEngine Open(LsmOptions options) => EngineOpener.Open(options);
 
@@ -91,8 +97,8 @@ public sealed unsafe class LsmEngine : IStorageEngine
     }
 
     /// <summary>
-    /// For embedded use: gives the batch's entries whose version is zero the next version of the engine's clock, and applies the batch. Any number of
-    /// threads may write to any keyspaces at once; they share syncs.
+    /// For embedded use: gives the batch's entries whose version is zero the next version of the engine's clock, and applies the batch. Any
+    /// number of threads may write to any keyspaces at once; they share syncs.
     /// </summary>
     /// <returns>The version.</returns>
     public Core.Version Write(WriteBatch batch, bool sync = true)
@@ -175,12 +181,17 @@ public sealed unsafe class LsmEngine : IStorageEngine
         bool done = _state.WaitUntil(() => _state.DiskIsFull || !_state.GetSealed().Intersect(waiting).Any());
         if (!done || _state.GetSealed().Intersect(waiting).Any())
         {
-            throw new HengeException(ErrorCode.DiskFull,
-                $"The disk under {_state.Parts.Directory} is full, so memory could not be flushed. Make room; the engine goes on by itself.");
+            throw new HengeException(
+                ErrorCode.DiskFull,
+                $"The disk under {_state.Parts.Directory} is full, so memory could not be flushed. Make room; the engine goes on by itself."
+            );
         }
     }
 
-    /// <summary>Merges all tables into the last level, after flushing what is in memory. Old versions below the history floor go. Blocks until it is done.</summary>
+    /// <summary>
+    /// Merges all tables into the last level, after flushing what is in memory. Old versions below the history floor go. Blocks until it is
+    /// done.
+    /// </summary>
     public void Compact()
     {
         Flush();
@@ -315,8 +326,8 @@ public sealed unsafe class LsmEngine : IStorageEngine
     }
 
     /// <summary>
-    /// Closes the engine. With its own log on, everything acknowledged is in the log or in tables; without, what was not flushed is in the owner's log only.
-    /// Readers that are under way must be done; iterators and snapshots must have been disposed of.
+    /// Closes the engine. With its own log on, everything acknowledged is in the log or in tables; without, what was not flushed is in the
+    /// owner's log only. Readers that are under way must be done; iterators and snapshots must have been disposed of.
     /// </summary>
     public void Dispose()
     {
@@ -439,15 +450,23 @@ public sealed unsafe class LsmEngine : IStorageEngine
 
         if (_state.DiskIsFull)
         {
-            throw new HengeException(ErrorCode.DiskFull, $"The disk under {_state.Parts.Directory} is full and so is memory, so writes are refused. Reads go on. Make room; the engine goes on by itself.");
+            throw new HengeException(
+                ErrorCode.DiskFull,
+                $"The disk under {_state.Parts.Directory} is full and so is memory, so writes are refused. Reads go on. Make room; the "
+                    + $"engine goes on by itself.");
         }
 
         if (_state.CompactionProblem is { } problem)
         {
-            throw new HengeException(ErrorCode.Corruption, $"Writes are refused, because compaction cannot go on: {problem.Message} Reads of undamaged data go on.", problem);
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"Writes are refused, because compaction cannot go on: {problem.Message} Reads of undamaged data go on.",
+                problem);
         }
 
-        throw new HengeException(ErrorCode.Internal, $"Writes wait for background work, and there is none that could run{(moved ? "" : " (the scheduler's queue is empty)")}.");
+        throw new HengeException(
+            ErrorCode.Internal,
+            $"Writes wait for background work, and there is none that could run{(moved ? "" : " (the scheduler's queue is empty)")}.");
     }
 
     private void SealWhenRoom()

@@ -4,8 +4,8 @@ using Henge.Storage.Lsm.State;
 namespace Henge.Storage.Lsm;
 
 /// <summary>
-/// Holds a super version, and with it all that could be read at the time: whatever compactions do meanwhile, the old tables stay until the snapshot is
-/// disposed of (decision 0032).
+/// Holds a super version, and with it all that could be read at the time: whatever compactions do meanwhile, the old tables stay until the
+/// snapshot is disposed of (decision 0032).
 /// </summary>
 internal sealed class LsmSnapshot(EngineState? state, SuperVersion version, int stripe, KeyspaceClocks clocks) : IEngineSnapshot
 {

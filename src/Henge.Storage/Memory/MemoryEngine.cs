@@ -11,12 +11,12 @@ using Henge.Storage.Lsm.State;
 namespace Henge.Storage.Memory;
 
 /// <summary>
-/// An engine without files: one skip list off the managed heap, for tests, caches and simulations. Everything is gone when it is disposed of, and its durable
-/// positions are always 0. Holds up to about 4 GiB. Thread-safe.
+/// An engine without files: one skip list off the managed heap, for tests, caches and simulations. Everything is gone when it is disposed
+/// of, and its durable positions are always 0. Holds up to about 4 GiB. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Reads take no lock. Now and then, whenever it has doubled, the list is copied without what no read can see any more; writers wait for that, readers go on
-/// with the old one.
+/// Reads take no lock. Now and then, whenever it has doubled, the list is copied without what no read can see any more; writers wait for
+/// that, readers go on with the old one.
 /// </remarks>
 public sealed class MemoryEngine : IStorageEngine
 {
@@ -163,7 +163,9 @@ public sealed class MemoryEngine : IStorageEngine
     /// <summary>Not possible: there are no files to copy.</summary>
     /// <exception cref="HengeException"><see cref="ErrorCode.InvalidArgument"/>, always.</exception>
     public void Checkpoint(string directory) =>
-        throw new HengeException(ErrorCode.InvalidArgument, "The memory engine keeps nothing on disk, so it has no checkpoint. Use the lsm engine.");
+        throw new HengeException(
+            ErrorCode.InvalidArgument,
+            "The memory engine keeps nothing on disk, so it has no checkpoint. Use the lsm engine.");
 
     /// <inheritdoc/>
     public EngineStatistics GetStatistics()

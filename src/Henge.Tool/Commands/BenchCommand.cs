@@ -39,30 +39,123 @@ internal static class BenchCommand
     {
         Option<string> target = new("--target")
         {
-            Description = "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, etcd:// (v3). Without addresses: --peers.",
+            Description =
+                "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, etcd:// (v3). Without addresses: "
+                    + "--peers.",
             HelpName = "url",
             DefaultValueFactory = _ => "henge://",
         };
-        Option<long?> operations = new("--operations") { Description = "How many operations. [default: 1000000, or until --duration is over]", HelpName = "count" };
+        Option<long?> operations = new("--operations")
+        {
+            Description = "How many operations. [default: 1000000, or until --duration is over]",
+            HelpName = "count",
+        };
         Option<string?> duration = new("--duration") { Description = "How long, in place of --operations.", HelpName = "time" };
-        Option<string> warmUp = new("--warm-up") { Description = "Not measured, before the start.", HelpName = "time", DefaultValueFactory = _ => "1s" };
-        Option<int> concurrency = new("--concurrency") { Description = "Workers, each with --pipeline operations under way.", HelpName = "count", DefaultValueFactory = _ => 64 };
-        Option<int> pipeline = new("--pipeline") { Description = "Operations that each worker keeps under way.", HelpName = "count", DefaultValueFactory = _ => 1 };
-        Option<int> valueSize = new("--value-size") { Description = "Bytes of a value.", HelpName = "bytes", DefaultValueFactory = _ => 64 };
-        Option<long> keys = new("--keys") { Description = "Keys that there are.", HelpName = "count", DefaultValueFactory = _ => 100_000 };
-        Option<double> readRatio = new("--read-ratio") { Description = "Share of reads, from 0 to 1.", HelpName = "share", DefaultValueFactory = _ => 0.8 };
-        Option<string> distribution = GlobalOptions.OneOf("--distribution", "How keys are chosen.", "uniform", "zipfian", "sequential", "latest");
-        Option<string?> workload = new("--workload") { Description = "A workload of YCSB, A to F, in place of --read-ratio and --distribution.", HelpName = "name" };
-        Option<double> rate = new("--rate") { Description = "Operations a second, in an open loop without coordinated omission; 0: as fast as answers come.", HelpName = "count" };
-        Option<bool?> preload = new("--preload") { Description = "Write all keys once before the start, so that reads find them. [default: true where there are reads]", HelpName = "true|false" };
-        Option<int> streams = new("--streams") { Description = "Sessions to each node, with henge://.", HelpName = "count", DefaultValueFactory = _ => 2 };
-        Option<string> consistency = GlobalOptions.OneOf("--consistency", "How reads are made sure of.", "default", "linearizable", "lease", "stale");
-        Option<int> seed = new("--seed") { Description = "Seed of keys and mix.", HelpName = "number", DefaultValueFactory = _ => 1 };
+        Option<string> warmUp = new("--warm-up")
+        {
+            Description = "Not measured, before the start.",
+            HelpName = "time",
+            DefaultValueFactory = _ => "1s",
+        };
+        Option<int> concurrency = new("--concurrency")
+        {
+            Description = "Workers, each with --pipeline operations under way.",
+            HelpName = "count",
+            DefaultValueFactory = _ => 64,
+        };
+        Option<int> pipeline = new("--pipeline")
+        {
+            Description = "Operations that each worker keeps under way.",
+            HelpName = "count",
+            DefaultValueFactory = _ => 1,
+        };
+        Option<int> valueSize = new("--value-size")
+        {
+            Description = "Bytes of a value.",
+            HelpName = "bytes",
+            DefaultValueFactory = _ => 64,
+        };
+        Option<long> keys = new("--keys")
+        {
+            Description = "Keys that there are.",
+            HelpName = "count",
+            DefaultValueFactory = _ => 100_000,
+        };
+        Option<double> readRatio = new("--read-ratio")
+        {
+            Description = "Share of reads, from 0 to 1.",
+            HelpName = "share",
+            DefaultValueFactory = _ => 0.8,
+        };
+        Option<string> distribution = GlobalOptions.OneOf(
+            "--distribution",
+            "How keys are chosen.",
+            "uniform",
+            "zipfian",
+            "sequential",
+            "latest");
+        Option<string?> workload = new("--workload")
+        {
+            Description = "A workload of YCSB, A to F, in place of --read-ratio and --distribution.",
+            HelpName = "name",
+        };
+        Option<double> rate = new("--rate")
+        {
+            Description = "Operations a second, in an open loop without coordinated omission; 0: as fast as answers come.",
+            HelpName = "count",
+        };
+        Option<bool?> preload = new("--preload")
+        {
+            Description = "Write all keys once before the start, so that reads find them. [default: true where there are reads]",
+            HelpName = "true|false",
+        };
+        Option<int> streams = new("--streams")
+        {
+            Description = "Sessions to each node, with henge://.",
+            HelpName = "count",
+            DefaultValueFactory = _ => 2,
+        };
+        Option<string> consistency = GlobalOptions.OneOf(
+            "--consistency",
+            "How reads are made sure of.",
+            "default",
+            "linearizable",
+            "lease",
+            "stale");
+        Option<int> seed = new("--seed")
+        {
+            Description = "Seed of keys and mix.",
+            HelpName = "number",
+            DefaultValueFactory = _ => 1,
+        };
         Option<string?> html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "file" };
-        Option<int[]> processes = new("--server-pid") { Description = "Tell the CPU time of this local process beside the figures; may be repeated.", HelpName = "pid" };
-        foreach (Option option in (Option[])[
-            target, operations, duration, warmUp, concurrency, pipeline, valueSize, keys, readRatio, distribution, workload, rate, preload, streams, consistency,
-            seed, html, processes])
+        Option<int[]> processes = new("--server-pid")
+        {
+            Description = "Tell the CPU time of this local process beside the figures; may be repeated.",
+            HelpName = "pid",
+        };
+        foreach (
+            Option option in (Option[])
+                [
+                    target,
+                    operations,
+                    duration,
+                    warmUp,
+                    concurrency,
+                    pipeline,
+                    valueSize,
+                    keys,
+                    readRatio,
+                    distribution,
+                    workload,
+                    rate,
+                    preload,
+                    streams,
+                    consistency,
+                    seed,
+                    html,
+                    processes,
+                ])
         {
             command.Add(option);
         }
@@ -108,16 +201,24 @@ internal static class BenchCommand
             ILoadTarget measured = TargetOf(parse.GetRequiredValue(target), globals.PeerList(parse), made, parse.GetValue(streams));
             await using (measured.ConfigureAwait(false))
             {
-                return await RunAsync(context, globals.IsJson(parse), measured, options, parse.GetValue(html), parse.GetValue(processes) ?? [], cancellationToken)
+                return await RunAsync(context, globals.IsJson(parse), measured, options, parse.GetValue(html),
+                    parse.GetValue(processes) ?? [], cancellationToken)
                     .ConfigureAwait(false);
             }
         });
     }
 
     private static async Task<int> RunAsync(
-        CliContext context, bool json, ILoadTarget target, LoadOptions options, string? html, int[] processes, CancellationToken cancellationToken)
+        CliContext context,
+        bool json,
+        ILoadTarget target,
+        LoadOptions options,
+        string? html,
+        int[] processes,
+        CancellationToken cancellationToken)
     {
-        // A thousand calls under way live long enough to grow old, and a collector in the background then runs all the time, on a core that is measured.
+        // A thousand calls under way live long enough to grow old, and a collector in the background then runs all the time, on a core that
+        // is measured.
         GCSettings.LatencyMode = GCLatencyMode.Batch;
         LoadRunner runner = new(target, options) { ServerProcesses = processes };
         LoadResult result = await runner.RunAsync(new LiveLine(context), cancellationToken).ConfigureAwait(false);
@@ -142,22 +243,36 @@ internal static class BenchCommand
     private static void Write(CliContext context, LoadResult result)
     {
         string F(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-        context.Output.WriteLine($"Target: {result.Target} | Workload: {result.Workload} | Workers: {result.Concurrency} x {result.Pipeline} | Values: {result.ValueBytes} B");
-        context.Output.WriteLine($"Operations: {F(result.Operations, "#,0")} in {F(result.Seconds, "0.0")} s = {F(result.OperationsPerSecond, "#,0")}/s | Errors: {F(result.Errors, "#,0")} | Not found: {F(result.Missing, "#,0")}");
+        context.Output.WriteLine(
+            $"Target: {result.Target} | Workload: {result.Workload} | Workers: {result.Concurrency} x {result.Pipeline} | Values: "
+                + $"{result.ValueBytes} B");
+        context.Output.WriteLine(
+            $"Operations: {F(result.Operations, "#,0")} in {F(result.Seconds, "0.0")} s = {F(result.OperationsPerSecond, "#,0")}/s | "
+                + $"Errors: {F(result.Errors, "#,0")} | Not found: {F(result.Missing, "#,0")}");
         if (result.ServerCpuSeconds > 0)
         {
-            context.Output.WriteLine($"Server CPU: {F(result.ServerCpuSeconds, "0.0")} s = {F(result.ServerCpuSeconds * 1e6 / Math.Max(1, result.Operations), "0.0")} us for an operation");
+            context.Output.WriteLine(
+                $"Server CPU: {F(result.ServerCpuSeconds, "0.0")} s = "
+                    + $"{F(result.ServerCpuSeconds * 1e6 / Math.Max(1, result.Operations), "0.0")} us for an operation");
         }
 
         context.Output.WriteLine();
         Table table = new Table("", "COUNT", "MEAN ms", "P50", "P95", "P99", "P99.9", "MAX").Right(1, 2, 3, 4, 5, 6, 7);
-        foreach ((string name, LatencySummary latency) in ((string, LatencySummary)[])[("reads", result.Reads), ("writes", result.Writes), ("all", result.All)])
+        foreach (
+            (string name, LatencySummary latency) in ((string, LatencySummary)[])
+                [("reads", result.Reads), ("writes", result.Writes), ("all", result.All)])
         {
             if (latency.Count > 0)
             {
                 table.Add(
-                    name, F(latency.Count, "#,0"), F(latency.MeanMs, "0.000"), F(latency.P50Ms, "0.000"), F(latency.P95Ms, "0.000"), F(latency.P99Ms, "0.000"),
-                    F(latency.P999Ms, "0.000"), F(latency.MaxMs, "0.000"));
+                    name,
+                    F(latency.Count, "#,0"),
+                    F(latency.MeanMs, "0.000"),
+                    F(latency.P50Ms, "0.000"),
+                    F(latency.P95Ms, "0.000"),
+                    F(latency.P99Ms, "0.000"),
+                    F(latency.P999Ms, "0.000"),
+                    F(latency.MaxMs, "0.000"));
             }
         }
 
@@ -172,7 +287,8 @@ internal static class BenchCommand
     {
         int colon = url.IndexOf("://", StringComparison.Ordinal);
         string scheme = colon > 0 ? url[..colon] : "";
-        string[] addresses = colon > 0 ? url[(colon + 3)..].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) : [];
+        string[] addresses =
+            colon > 0 ? url[(colon + 3)..].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) : [];
         addresses = addresses.Length > 0 ? addresses : peers;
         return scheme switch
         {
@@ -180,7 +296,8 @@ internal static class BenchCommand
             "grpc" => new HengeTarget(addresses, sessions: false, consistency),
             "etcd" => new EtcdTarget(addresses, consistency),
             "redis" => new RedisTarget([.. addresses.Select(HostAndPort)]),
-            _ => throw new UsageException($"--target {url} is not a target; write henge://, grpc://, redis://host:port or etcd://host:port."),
+            _ => throw new UsageException(
+                $"--target {url} is not a target; write henge://, grpc://, redis://host:port or etcd://host:port."),
         };
     }
 
@@ -198,8 +315,11 @@ internal static class BenchCommand
         {
             if (context.ErrorIsTerminal)
             {
-                context.Error.Write(string.Create(
-                    CultureInfo.InvariantCulture, $"\r{value.Phase} {value.Share:P0}  {value.Operations:#,0} operations  {value.OperationsPerSecond:#,0}/s  {value.Errors:#,0} errors\u001b[K"));
+                context.Error.Write(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"\r{value.Phase} {value.Share:P0}  {value.Operations:#,0} operations  {value.OperationsPerSecond:#,0}/s  "
+                            + $"{value.Errors:#,0} errors\u001b[K"));
                 context.Error.Flush();
             }
         }
@@ -220,32 +340,108 @@ internal static class EngineBenchCommand
     public static Command Create(CliContext context, GlobalOptions globals)
     {
         EngineBenchOptions defaults = new() { Directory = "" };
-        Option<string> directory = new("--db") { Description = "An empty directory for the data.", HelpName = "directory", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "henge-bench-engine") };
-        Option<string> benchmarks = new("--benchmarks") { Description = "Workloads, in order: " + string.Join(",", EngineBenchOptions.AllBenchmarks) + ".", HelpName = "names", DefaultValueFactory = _ => string.Join(",", EngineBenchOptions.AllBenchmarks) };
-        Option<long> num = new("--num") { Description = "Entries.", HelpName = "count", DefaultValueFactory = _ => defaults.Num };
-        Option<long> reads = new("--reads") { Description = "Reads of the read workloads; -1: as many as entries.", HelpName = "count", DefaultValueFactory = _ => defaults.Reads };
-        Option<long> writes = new("--writes") { Description = "Writes for each thread; -1: as many as entries, and a thousandth in fillsync.", HelpName = "count", DefaultValueFactory = _ => defaults.Writes };
-        Option<int> keySize = new("--key-size") { Description = "Bytes of a key.", HelpName = "bytes", DefaultValueFactory = _ => defaults.KeyBytes };
-        Option<int> valueSize = new("--value-size") { Description = "Bytes of a value.", HelpName = "bytes", DefaultValueFactory = _ => defaults.ValueBytes };
-        Option<int> threads = new("--threads") { Description = "Threads of the read workloads.", HelpName = "count", DefaultValueFactory = _ => defaults.Threads };
-        Option<int> seed = new("--seed") { Description = "Seed of keys.", HelpName = "number", DefaultValueFactory = _ => defaults.Seed };
-        Option<int> seekNexts = new("--seek-nexts") { Description = "Steps behind each seek.", HelpName = "count", DefaultValueFactory = _ => defaults.SeekNexts };
-        Option<long> memory = new("--memory") { Description = "Memory for memtables and cache, in bytes.", HelpName = "bytes", DefaultValueFactory = _ => defaults.MemoryBytes };
+        Option<string> directory = new("--db")
+        {
+            Description = "An empty directory for the data.",
+            HelpName = "directory",
+            DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "henge-bench-engine"),
+        };
+        Option<string> benchmarks = new("--benchmarks")
+        {
+            Description = "Workloads, in order: " + string.Join(",", EngineBenchOptions.AllBenchmarks) + ".",
+            HelpName = "names",
+            DefaultValueFactory = _ => string.Join(",", EngineBenchOptions.AllBenchmarks),
+        };
+        Option<long> num = new("--num")
+        {
+            Description = "Entries.",
+            HelpName = "count",
+            DefaultValueFactory = _ => defaults.Num,
+        };
+        Option<long> reads = new("--reads")
+        {
+            Description = "Reads of the read workloads; -1: as many as entries.",
+            HelpName = "count",
+            DefaultValueFactory = _ => defaults.Reads,
+        };
+        Option<long> writes = new("--writes")
+        {
+            Description = "Writes for each thread; -1: as many as entries, and a thousandth in fillsync.",
+            HelpName = "count",
+            DefaultValueFactory = _ => defaults.Writes,
+        };
+        Option<int> keySize = new("--key-size")
+        {
+            Description = "Bytes of a key.",
+            HelpName = "bytes",
+            DefaultValueFactory = _ => defaults.KeyBytes,
+        };
+        Option<int> valueSize = new("--value-size")
+        {
+            Description = "Bytes of a value.",
+            HelpName = "bytes",
+            DefaultValueFactory = _ => defaults.ValueBytes,
+        };
+        Option<int> threads = new("--threads")
+        {
+            Description = "Threads of the read workloads.",
+            HelpName = "count",
+            DefaultValueFactory = _ => defaults.Threads,
+        };
+        Option<int> seed = new("--seed")
+        {
+            Description = "Seed of keys.",
+            HelpName = "number",
+            DefaultValueFactory = _ => defaults.Seed,
+        };
+        Option<int> seekNexts = new("--seek-nexts")
+        {
+            Description = "Steps behind each seek.",
+            HelpName = "count",
+            DefaultValueFactory = _ => defaults.SeekNexts,
+        };
+        Option<long> memory = new("--memory")
+        {
+            Description = "Memory for memtables and cache, in bytes.",
+            HelpName = "bytes",
+            DefaultValueFactory = _ => defaults.MemoryBytes,
+        };
         Option<bool> sync = new("--sync") { Description = "Sync every write." };
         Option<bool> noLog = new("--disable-wal") { Description = "Write no log, as under Raft." };
-        Option<int> bloom = new("--bloom-bits") { Description = "Bits a key of the Bloom filters.", HelpName = "count", DefaultValueFactory = _ => defaults.BloomBits };
+        Option<int> bloom = new("--bloom-bits")
+        {
+            Description = "Bits a key of the Bloom filters.",
+            HelpName = "count",
+            DefaultValueFactory = _ => defaults.BloomBits,
+        };
         Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "memory");
         Option<bool> existing = new("--use-existing-db") { Description = "Go on with the data that is there." };
         Command command = new("engine", "Run db_bench's workloads on the storage engine.")
         {
-            directory, benchmarks, num, reads, writes, keySize, valueSize, threads, seed, seekNexts, memory, sync, noLog, bloom, engine, existing,
+            directory,
+            benchmarks,
+            num,
+            reads,
+            writes,
+            keySize,
+            valueSize,
+            threads,
+            seed,
+            seekNexts,
+            memory,
+            sync,
+            noLog,
+            bloom,
+            engine,
+            existing,
         };
         command.Do(context, globals, (parse, _) =>
         {
             EngineBenchOptions options = new()
             {
                 Directory = parse.GetRequiredValue(directory),
-                Benchmarks = parse.GetRequiredValue(benchmarks).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+                Benchmarks = parse.GetRequiredValue(benchmarks).Split(',',
+                    StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
                 Num = parse.GetValue(num),
                 Reads = parse.GetValue(reads),
                 Writes = parse.GetValue(writes),

@@ -11,9 +11,24 @@ internal static class DevCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals)
     {
-        Option<int> nodes = new("--nodes", "-n") { Description = "How many nodes.", HelpName = "count", DefaultValueFactory = _ => 3 };
-        Option<int> port = new("--port") { Description = "The first node's port; the others follow.", HelpName = "port", DefaultValueFactory = _ => 7001 };
-        Option<string> data = new("--data-dir") { Description = "Where the nodes keep their data and logs.", HelpName = "directory", DefaultValueFactory = _ => "./data" };
+        Option<int> nodes = new("--nodes", "-n")
+        {
+            Description = "How many nodes.",
+            HelpName = "count",
+            DefaultValueFactory = _ => 3,
+        };
+        Option<int> port = new("--port")
+        {
+            Description = "The first node's port; the others follow.",
+            HelpName = "port",
+            DefaultValueFactory = _ => 7001,
+        };
+        Option<string> data = new("--data-dir")
+        {
+            Description = "Where the nodes keep their data and logs.",
+            HelpName = "directory",
+            DefaultValueFactory = _ => "./data",
+        };
         Option<int?> shards = new("--shards") { Description = "How many shards a new cluster has.", HelpName = "count" };
         Argument<string[]> extra = new("setting")
         {
@@ -35,7 +50,8 @@ internal static class DevCommand
                 throw new UsageException("--port must be from 1 to 65535, with room for all nodes.");
             }
 
-            string[] settings = [.. parse.GetValue(shards) is { } number ? new[] { "--shards", $"{number}" } : [], .. parse.GetValue(extra) ?? []];
+            string[] settings = [.. parse.GetValue(shards) is { } number ? new[] { "--shards", $"{number}" } : [],
+                .. parse.GetValue(extra) ?? []];
             DevCluster cluster = new(context, count, first, parse.GetRequiredValue(data), settings);
             return await cluster.RunAsync(cancellationToken).ConfigureAwait(false);
         });

@@ -11,7 +11,8 @@ namespace Henge.Tool.Commands;
 internal static class ServeCommand
 {
     /// <summary>
-    /// The command with all settings of a node, or, where <paramref name="wanted"/> is false, only its name: other commands need not load the server to start.
+    /// The command with all settings of a node, or, where <paramref name="wanted"/> is false, only its name: other commands need not load
+    /// the server to start.
     /// </summary>
     public static Command Create(CliContext context, GlobalOptions globals, bool wanted)
     {
@@ -23,7 +24,8 @@ internal static class ServeCommand
 
         return command.WithExamples(
             "henge serve --node-id node1 --addr 127.0.0.1:7001 --data-dir ./data/node1",
-            "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir /var/lib/henge --cluster node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001",
+            "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir /var/lib/henge --cluster "
+                + "node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001",
             "henge serve --config henge.json",
             "",
             "Every setting is also read from the environment (HENGE_NODE_ID for --node-id) and from the file that --config names;",
@@ -38,7 +40,11 @@ internal static class ServeCommand
         List<(string Name, Option<string?> Option)> settings = [];
         foreach (Setting setting in ServerSettings.All)
         {
-            Option<string?> option = new("--" + setting.Name) { Description = $"{setting.Description} [default: {setting.Default}]", HelpName = setting.Form };
+            Option<string?> option = new("--" + setting.Name)
+            {
+                Description = $"{setting.Description} [default: {setting.Default}]",
+                HelpName = setting.Form,
+            };
             settings.Add((setting.Name, option));
             command.Add(option);
         }
@@ -59,15 +65,18 @@ internal static class ServeCommand
         });
     }
 
-    // Elsewhere --peers names the nodes to ask. A node that ignored it would be a cluster of its own, beside the one that it was meant to join.
+    // Elsewhere --peers names the nodes to ask. A node that ignored it would be a cluster of its own, beside the one that it was meant to
+    // join.
     private static void RefusePeers(string? peers)
     {
         if (peers is not null)
         {
             throw new UsageException(
-                $"--peers {peers}: a node cannot join a running cluster yet. The nodes of a cluster are named when it is made, with the same list on each: "
-                + "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir DIR --cluster node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001. "
-                + "For a cluster on this machine alone: henge dev.");
+                $"--peers {peers}: a node cannot join a running cluster yet. The nodes of a cluster are named when it is made, with the "
+                    + $"same list on each: "
+                    + "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir DIR --cluster "
+                    + "node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001. "
+                    + "For a cluster on this machine alone: henge dev.");
         }
     }
 
@@ -77,7 +86,8 @@ internal static class ServeCommand
         HengeHost host = await HengeHost.StartAsync(options, logging, cancellationToken).ConfigureAwait(false);
         await using (host.ConfigureAwait(false))
         {
-            context.Output.WriteLine($"{options.Node.Name} listens on {host.Server.EndPoint}, data in {options.Node.DataDirectory}. Ctrl-C stops it.");
+            context.Output.WriteLine(
+                $"{options.Node.Name} listens on {host.Server.EndPoint}, data in {options.Node.DataDirectory}. Ctrl-C stops it.");
             context.Output.Flush();
             try
             {

@@ -63,7 +63,8 @@ internal static class StorageCommand
                     context.Output.WriteLine("DAMAGE: " + problem);
                 }
 
-                string sizes = $"{report.Tables} tables, {report.Entries} entries, {TextForm.OfSize((ulong)report.TableBytes)}, {report.LogRecords} log records";
+                string sizes = $"{report.Tables} tables, {report.Entries} entries, {TextForm.OfSize((ulong)report.TableBytes)}, "
+                    + $"{report.LogRecords} log records";
                 context.Output.WriteLine(report.Problems.Count == 0 ? $"OK: {sizes}" : $"{report.Problems.Count} problems in {sizes}");
             }
 

@@ -12,8 +12,8 @@ using Henge.Storage.Files;
 namespace Henge.Tool.Dev;
 
 /// <summary>
-/// The nodes of <c>henge dev</c>: child processes with a log file each. Ends them when it ends, and no process that it did not start. A node that dies is
-/// told of and left dead: seeing that is what a user tries it for.
+/// The nodes of <c>henge dev</c>: child processes with a log file each. Ends them when it ends, and no process that it did not start. A
+/// node that dies is told of and left dead: seeing that is what a user tries it for.
 /// </summary>
 internal sealed class DevCluster(CliContext context, int count, int firstPort, string dataDirectory, string[] settings)
 {
@@ -38,7 +38,16 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
                 string name = NameOf(i);
                 string[] arguments =
                 [
-                    "serve", "--node-id", name, "--addr", AddressOf(i), "--data-dir", Path.Combine(dataDirectory, name), "--cluster", cluster, .. settings,
+                    "serve",
+                    "--node-id",
+                    name,
+                    "--addr",
+                    AddressOf(i),
+                    "--data-dir",
+                    Path.Combine(dataDirectory, name),
+                    "--cluster",
+                    cluster,
+                    .. settings,
                 ];
                 _nodes.Add(DevNode.Start(name, arguments, Path.Combine(dataDirectory, name + ".log")));
             }
@@ -77,12 +86,15 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             }
             catch (SocketException)
             {
-                throw new UsageException($"Something listens on {AddressOf(i)} already (another henge dev?). Stop it, or choose other ports with --port.");
+                throw new UsageException(
+                    $"Something listens on {AddressOf(i)} already (another henge dev?). Stop it, or choose other ports with --port.");
             }
         }
     }
 
-    /// <summary>Refuses to run another number of nodes over a cluster's data: the list of members was fixed when the data was made.</summary>
+    /// <summary>
+    /// Refuses to run another number of nodes over a cluster's data: the list of members was fixed when the data was made.
+    /// </summary>
     private void CheckData()
     {
         for (int i = 0; i < count; i++)
@@ -114,14 +126,20 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             try
             {
                 // A read that is linearizable proves that there is a majority and a leader.
-                await client.GetAsync("henge:dev", new GetOptions { Deadline = TimeSpan.FromSeconds(1) }, cancellationToken).ConfigureAwait(false);
+                await client
+                    .GetAsync("henge:dev", new GetOptions { Deadline = TimeSpan.FromSeconds(1) }, cancellationToken)
+                    .ConfigureAwait(false);
                 return true;
             }
             catch (HengeException e)
             {
                 if (context.Time.GetElapsedTime(start) > StartPatience)
                 {
-                    await context.Error.WriteLineAsync($"henge: the cluster is not ready after {StartPatience.TotalSeconds:0} s: {e.Message} The logs are in {dataDirectory}/*.log.").ConfigureAwait(false);
+                    await context
+                        .Error.WriteLineAsync(
+                            $"henge: the cluster is not ready after {StartPatience.TotalSeconds:0} s: {e.Message} The logs are in "
+                                + $"{dataDirectory}/*.log.")
+                        .ConfigureAwait(false);
                     return false;
                 }
 
@@ -136,7 +154,9 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         output.WriteLine(count == 1 ? "A node of Henge is ready:" : $"A cluster of {count} nodes is ready:");
         for (int i = 0; i < count; i++)
         {
-            output.WriteLine($"  {_nodes[i].Name}  {AddressOf(i)}  pid {_nodes[i].Id}  data {Path.Combine(dataDirectory, _nodes[i].Name)}  log {_nodes[i].LogPath}");
+            output.WriteLine(
+                $"  {_nodes[i].Name}  {AddressOf(i)}  pid {_nodes[i].Id}  data {Path.Combine(dataDirectory, _nodes[i].Name)}  log "
+                    + $"{_nodes[i].LogPath}");
         }
 
         string henge = CommandName();
@@ -200,7 +220,11 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             }
             catch (TimeoutException)
             {
-                await context.Error.WriteLineAsync($"henge: {node.Name} did not stop within {StopPatience.TotalSeconds:0} s and is killed; nothing acknowledged is lost by that.").ConfigureAwait(false);
+                await context
+                    .Error.WriteLineAsync(
+                        $"henge: {node.Name} did not stop within {StopPatience.TotalSeconds:0} s and is killed; nothing acknowledged is "
+                            + $"lost by that.")
+                    .ConfigureAwait(false);
                 node.Kill();
             }
         }

@@ -52,7 +52,8 @@ internal sealed partial class DevNode : IDisposable
     /// <summary>Starts a node from this very program.</summary>
     public static DevNode Start(string name, string[] arguments, string logPath)
     {
-        string self = Environment.ProcessPath ?? throw new UsageException("The path of this program is not known, so that it cannot start nodes.");
+        string self =
+            Environment.ProcessPath ?? throw new UsageException("The path of this program is not known, so that it cannot start nodes.");
         ProcessStartInfo start = new(self)
         {
             RedirectStandardInput = true,
@@ -130,7 +131,8 @@ internal sealed partial class DevNode : IDisposable
     private async Task FollowAsync()
     {
         Lock writing = new();
-        await Task.WhenAll(CopyAsync(_process.StandardOutput.BaseStream, writing), CopyAsync(_process.StandardError.BaseStream, writing)).ConfigureAwait(false);
+        await Task.WhenAll(CopyAsync(_process.StandardOutput.BaseStream, writing), CopyAsync(_process.StandardError.BaseStream, writing))
+            .ConfigureAwait(false);
         await _process.WaitForExitAsync().ConfigureAwait(false);
     }
 

@@ -16,7 +16,12 @@ internal sealed record Ran(int ExitCode, byte[] Bytes, string Error)
 internal static class CliRun
 {
     public static async Task<Ran> RunAsync(
-        string peers, string[] arguments, byte[]? input = null, string[]? variables = null, TimeProvider? time = null, CancellationToken cancellationToken = default)
+        string peers,
+        string[] arguments,
+        byte[]? input = null,
+        string[]? variables = null,
+        TimeProvider? time = null,
+        CancellationToken cancellationToken = default)
     {
         using MemoryStream output = new();
         using StringWriter error = new() { NewLine = "\n" };

@@ -16,7 +16,8 @@ public sealed class CliTests : IAsyncLifetime
     private FakeNode _node = null!;
     private Func<FakeCall, Task>? _instead;
 
-    public async ValueTask InitializeAsync() => _node = await FakeNode.StartAsync(call => _instead is null ? _store.HandleAsync(call) : _instead(call));
+    public async ValueTask InitializeAsync() =>
+        _node = await FakeNode.StartAsync(call => _instead is null ? _store.HandleAsync(call) : _instead(call));
 
     public ValueTask DisposeAsync() => _node.DisposeAsync();
 
@@ -55,7 +56,12 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal("AAEC//4KDQAK\n", (await RunAsync("get", "Ymlu", "--encoding", "base64", "--key-encoding", "base64")).Output);
         Assert.Equal("AAEC//4KDQAK\n", (await RunAsync("get", "bin", "--encoding", "base64")).Output);
         Assert.Equal("bin => base64:AAEC//4KDQAK\n", (await RunAsync("scan")).Output);
-        Assert.Equal("AAEC//4KDQAK", JsonDocument.Parse((await RunAsync("get", "bin", "--output", "json")).Output).RootElement.GetProperty("value_base64").GetString());
+        Assert.Equal(
+            "AAEC//4KDQAK",
+            JsonDocument
+                .Parse((await RunAsync("get", "bin", "--output", "json")).Output)
+                .RootElement.GetProperty("value_base64")
+                .GetString());
     }
 
     [Fact]
@@ -131,7 +137,9 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal("5\n", (await RunAsync("scan", "--count")).Output);
         Assert.Equal("user:1 => v1\n", (await RunAsync("scan", "--start", "user:1", "--end", "user:2")).Output);
         Assert.Equal($"user:4 => v4 (version: {_store.Version})\n", (await RunAsync("scan", "--prefix", "user:4", "--versions")).Output);
-        Assert.Equal($$"""{"key":"user:4","value":"v4","version":{{_store.Version}}}""" + "\n", (await RunAsync("scan", "--prefix", "user:4", "-o", "json")).Output);
+        Assert.Equal(
+            $$"""{"key":"user:4","value":"v4","version":{{_store.Version}}}""" + "\n",
+            (await RunAsync("scan", "--prefix", "user:4", "-o", "json")).Output);
         Assert.Equal(ExitCode.Usage, (await RunAsync("scan", "--prefix", "a", "--start", "b")).ExitCode);
     }
 
@@ -146,7 +154,9 @@ public sealed class CliTests : IAsyncLifetime
         Ran watch = await RunAsync("watch", "--prefix", "config:", "--from", "1", "--limit", "2");
         Assert.Equal($"PUT config:a => 1 (version: {first})\nDELETE config:a (version: {_store.Version})\n", watch.Output);
         Ran json = await RunAsync("watch", "--prefix", "config:", "--from", "1", "--limit", "1", "--output", "json");
-        Assert.Equal($$"""{"type":"PUT","key":"config:a","value":"1","version":{{first}},"time":"2026-01-01T00:00:00.000Z"}""" + "\n", json.Output);
+        Assert.Equal(
+            $$"""{"type":"PUT","key":"config:a","value":"1","version":{{first}},"time":"2026-01-01T00:00:00.000Z"}""" + "\n",
+            json.Output);
     }
 
     [Fact]
@@ -173,7 +183,18 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal((0, $"Succeeded (version: {_store.Version})\n1) OK (version: {_store.Version})\n"), (first.ExitCode, first.Output));
         Ran second = await RunAsync(take);
         Assert.Equal((1, "Comparison failed\n1) me and you\n"), (second.ExitCode, second.Output));
-        Ran third = await RunAsync("txn", "-c", "value({job}:lock) = me and you", "-c", $"version({{job}}:lock) < {_store.Version + 1}", "-t", "delete {job}:lock", "-t", "get {job}:lock", "-o", "json");
+        Ran third = await RunAsync(
+            "txn",
+            "-c",
+            "value({job}:lock) = me and you",
+            "-c",
+            $"version({{job}}:lock) < {_store.Version + 1}",
+            "-t",
+            "delete {job}:lock",
+            "-t",
+            "get {job}:lock",
+            "-o",
+            "json");
         Assert.Equal(0, third.ExitCode);
         Assert.Contains("""[{"deleted":true},{"found":false}]""", third.Output, StringComparison.Ordinal);
     }
@@ -251,7 +272,8 @@ public sealed class CliTests : IAsyncLifetime
             Peers = { "node2", "node3" },
             Shards =
             {
-                new Wire.ShardStatus { Shard = 0, Role = role, Term = 3, CommittedIndex = 1247, AppliedIndex = role == "leader" ? 1247u : 1240u, LastIndex = 1248 },
+                new Wire.ShardStatus { Shard = 0, Role = role, Term = 3, CommittedIndex = 1247, AppliedIndex = role == "leader" ? 1247u
+                    : 1240u, LastIndex = 1248 },
             },
         };
         _instead = async call =>
@@ -263,9 +285,27 @@ public sealed class CliTests : IAsyncLifetime
             }
 
             Wire.ClusterStatusResponse all = new();
-            all.Nodes.Add(new Wire.ClusterStatusResponse.Types.Node { NodeId = "node1", Address = "127.0.0.1:7001", Status = Status("node1", "leader") });
-            all.Nodes.Add(new Wire.ClusterStatusResponse.Types.Node { NodeId = "node2", Address = "127.0.0.1:7002", Status = Status("node2", "follower") });
-            all.Nodes.Add(new Wire.ClusterStatusResponse.Types.Node { NodeId = "node3", Address = "127.0.0.1:7003", Error = "connection refused" });
+            all.Nodes.Add(
+                new Wire.ClusterStatusResponse.Types.Node
+                {
+                    NodeId = "node1",
+                    Address = "127.0.0.1:7001",
+                    Status = Status("node1", "leader"),
+                });
+            all.Nodes.Add(
+                new Wire.ClusterStatusResponse.Types.Node
+                {
+                    NodeId = "node2",
+                    Address = "127.0.0.1:7002",
+                    Status = Status("node2", "follower"),
+                });
+            all.Nodes.Add(
+                new Wire.ClusterStatusResponse.Types.Node
+                {
+                    NodeId = "node3",
+                    Address = "127.0.0.1:7003",
+                    Error = "connection refused",
+                });
             await call.WriteAsync(all);
         };
 
@@ -319,7 +359,10 @@ public sealed class CliTests : IAsyncLifetime
             await (call.Method == "NodeStatus" ? call.WriteAsync(nodes[0]) : call.WriteAsync(all));
         };
 
-        string[] lines = [.. (await RunAsync("status")).Output.Split('\n').Where(static l => l.StartsWith("Clock: ", StringComparison.Ordinal))];
+        string[] lines =
+        [
+            .. (await RunAsync("status")).Output.Split('\n').Where(static l => l.StartsWith("Clock: ", StringComparison.Ordinal)),
+        ];
         Assert.Equal(3, lines.Length);
         Assert.StartsWith("Clock: node2 is 2h0m ahead of the majority", lines[0], StringComparison.Ordinal);
         Assert.StartsWith("Clock: node3 is 1m0s behind the majority", lines[1], StringComparison.Ordinal);
@@ -330,14 +373,33 @@ public sealed class CliTests : IAsyncLifetime
     public async Task Status_of_a_cluster_that_cannot_serve_is_told_by_the_exit_code()
     {
         // A node that has just lost its followers still believes that it leads.
-        Wire.StatusResponse status = new() { NodeId = "node1", Role = "leader", Shards = { new Wire.ShardStatus { Shard = 0, Role = "leader", LeaderId = "node1" } } };
+        Wire.StatusResponse status = new()
+        {
+            NodeId = "node1",
+            Role = "leader",
+            Shards =
+            {
+                new Wire.ShardStatus
+                {
+                    Shard = 0,
+                    Role = "leader",
+                    LeaderId = "node1",
+                },
+            },
+        };
         int down = 2;
         _instead = async call =>
         {
             Wire.ClusterStatusResponse all = new();
             for (int i = 1; i <= 3; i++)
             {
-                all.Nodes.Add(new Wire.ClusterStatusResponse.Types.Node { NodeId = $"node{i}", Status = i <= 3 - down ? status : null, Error = i <= 3 - down ? "" : "refused" });
+                all.Nodes.Add(
+                    new Wire.ClusterStatusResponse.Types.Node
+                    {
+                        NodeId = $"node{i}",
+                        Status = i <= 3 - down ? status : null,
+                        Error = i <= 3 - down ? "" : "refused",
+                    });
             }
 
             await (call.Method == "NodeStatus" ? call.WriteAsync(status) : call.WriteAsync(all));
@@ -346,10 +408,16 @@ public sealed class CliTests : IAsyncLifetime
         Ran lost = await RunAsync("status");
         Assert.Equal(ExitCode.Unavailable, lost.ExitCode);
         Assert.Contains("Cluster: unavailable | 1 of 3 nodes up (not node2, node3)", lost.Output, StringComparison.Ordinal);
-        Assert.Equal("unavailable", JsonDocument.Parse((await RunAsync("status", "-o", "json")).Output).RootElement.GetProperty("verdict").GetString());
+        Assert.Equal(
+            "unavailable",
+            JsonDocument.Parse((await RunAsync("status", "-o", "json")).Output).RootElement.GetProperty("verdict").GetString());
 
         down = 0;
-        Assert.Equal((0, true), ((await RunAsync("status")).ExitCode, (await RunAsync("status")).Output.Contains("Cluster: healthy | 3 of 3 nodes up", StringComparison.Ordinal)));
+        Assert.Equal(
+            (0, true),
+            (
+                (await RunAsync("status")).ExitCode,
+                (await RunAsync("status")).Output.Contains("Cluster: healthy | 3 of 3 nodes up", StringComparison.Ordinal)));
 
         // All nodes are there, and none leads.
         status.Shards[0].Role = "follower";
@@ -391,7 +459,9 @@ public sealed class CliTests : IAsyncLifetime
         Ran refused = await CliRun.RunAsync(_node.Address, ["get", "a"], variables: ["HENGE_PEER"]);
         Assert.Equal(ExitCode.Usage, refused.ExitCode);
         Assert.Contains("HENGE_PEERS", refused.Error, StringComparison.Ordinal);
-        Assert.Equal(1, (await CliRun.RunAsync(_node.Address, ["get", "a"], variables: ["HENGE_PEERS", "HENGE_NODE_ID", "HENGE_TLS_KEY"])).ExitCode);
+        Assert.Equal(
+            1,
+            (await CliRun.RunAsync(_node.Address, ["get", "a"], variables: ["HENGE_PEERS", "HENGE_NODE_ID", "HENGE_TLS_KEY"])).ExitCode);
     }
 
     [Fact]

@@ -53,8 +53,12 @@ public sealed class ParsingTests
     public void What_is_no_moment_is_refused(string text) => Assert.Throws<UsageException>(() => Durations.ParseMoment(text, Now));
 
     [Theory]
-    [InlineData("Cannot parse argument 'x' for option '--limit' as expected type 'System.Int64'.", "Cannot parse argument 'x' for option '--limit': it must be a whole number.")]
-    [InlineData("Cannot parse argument 'x' as expected type 'System.Nullable`1[System.UInt64]'. Did you mean y?", "Cannot parse argument 'x': it must be a whole number, not negative.")]
+    [InlineData(
+        "Cannot parse argument 'x' for option '--limit' as expected type 'System.Int64'.",
+        "Cannot parse argument 'x' for option '--limit': it must be a whole number.")]
+    [InlineData(
+        "Cannot parse argument 'x' as expected type 'System.Nullable`1[System.UInt64]'. Did you mean y?",
+        "Cannot parse argument 'x': it must be a whole number, not negative.")]
     [InlineData("Required argument missing.", "Required argument missing.")]
     public void Messages_have_no_names_of_types(string message, string plain) => Assert.Equal(plain, ParseMessage.Plain(message));
 

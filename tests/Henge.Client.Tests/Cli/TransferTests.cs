@@ -15,7 +15,8 @@ public sealed class TransferTests : IAsyncLifetime
     private FakeNode _node = null!;
     private Func<FakeCall, Task>? _instead;
 
-    public async ValueTask InitializeAsync() => _node = await FakeNode.StartAsync(call => _instead is null ? _store.HandleAsync(call) : _instead(call));
+    public async ValueTask InitializeAsync() =>
+        _node = await FakeNode.StartAsync(call => _instead is null ? _store.HandleAsync(call) : _instead(call));
 
     public async ValueTask DisposeAsync()
     {
@@ -156,7 +157,9 @@ public sealed class TransferTests : IAsyncLifetime
     public async Task A_line_that_is_refused_is_named_can_be_mended_and_the_import_goes_on()
     {
         string path = PathOf("in.jsonl");
-        await File.WriteAllLinesAsync(path, ["{\"key\":\"a\",\"value\":\"1\"}", "{\"key\":\"long\",\"value\":\"1\"}", "{\"key\":\"c\",\"value\":\"1\"}"]);
+        await File.WriteAllLinesAsync(
+            path,
+            ["{\"key\":\"a\",\"value\":\"1\"}", "{\"key\":\"long\",\"value\":\"1\"}", "{\"key\":\"c\",\"value\":\"1\"}"]);
         _instead = async call =>
         {
             if (call.Method == "Session")
@@ -179,7 +182,9 @@ public sealed class TransferTests : IAsyncLifetime
         Assert.Equal(ExitCode.Refused, first.ExitCode);
         Assert.Contains(path + ":2: The key has 4 bytes", first.Error, StringComparison.Ordinal);
 
-        await File.WriteAllLinesAsync(path, ["{\"key\":\"a\",\"value\":\"1\"}", "{\"key\":\"b\",\"value\":\"2\"}", "{\"key\":\"c\",\"value\":\"1\"}"]);
+        await File.WriteAllLinesAsync(
+            path,
+            ["{\"key\":\"a\",\"value\":\"1\"}", "{\"key\":\"b\",\"value\":\"2\"}", "{\"key\":\"c\",\"value\":\"1\"}"]);
         Ran second = await RunAsync("import", path, "--resume");
         Assert.StartsWith("imported: 3 records", second.Error, StringComparison.Ordinal);
         Assert.Equal(0, second.ExitCode);
@@ -189,7 +194,16 @@ public sealed class TransferTests : IAsyncLifetime
     public async Task Lines_that_are_refused_are_passed_over_on_request()
     {
         string path = PathOf("in.jsonl");
-        await File.WriteAllLinesAsync(path, ["{\"key\":\"a\",\"value\":\"1\"}", "nonsense", "", "{\"key\":\"b\",\"value\":\"1\",\"ttl_ms\":0}", "{\"key\":\"c\",\"value\":\"1\"}", "["]);
+        await File.WriteAllLinesAsync(
+            path,
+            [
+                "{\"key\":\"a\",\"value\":\"1\"}",
+                "nonsense",
+                "",
+                "{\"key\":\"b\",\"value\":\"1\",\"ttl_ms\":0}",
+                "{\"key\":\"c\",\"value\":\"1\"}",
+                "[",
+            ]);
 
         Ran ran = await RunAsync("import", path, "--skip-invalid");
 
@@ -207,7 +221,10 @@ public sealed class TransferTests : IAsyncLifetime
     public async Task The_longest_time_to_live_there_is_can_be_imported()
     {
         Ran ran = await CliRun.RunAsync(
-            _node.Address, ["import", "-"], "{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":9223372036854775807}\n{\"key\":\"b\",\"value\":\"1\",\"ttl_ms\":18446744073709551615}\n"u8.ToArray());
+            _node.Address,
+            ["import", "-"],
+            "{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":9223372036854775807}\n{\"key\":\"b\",\"value\":\"1\",\"ttl_ms\":18446744073709551615}\n"u8.ToArray()
+        );
 
         Assert.Equal((0, ""), (ran.ExitCode, ran.Output));
     }
@@ -297,7 +314,8 @@ public sealed class TransferTests : IAsyncLifetime
     [InlineData("{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":1.5}")]
     [InlineData("{\"\\ud800\":1,\"key\":\"a\",\"value\":\"1\"}")]
     [InlineData("{\"key\":\"\\ud800\",\"value\":\"1\"}")]
-    public void A_line_that_is_no_record_is_refused(string line) => Assert.Throws<FormatException>(() => JsonRecord.Parse(Encoding.UTF8.GetBytes(line)));
+    public void A_line_that_is_no_record_is_refused(string line) =>
+        Assert.Throws<FormatException>(() => JsonRecord.Parse(Encoding.UTF8.GetBytes(line)));
 
     [Theory]
     [InlineData("a")]
@@ -306,7 +324,8 @@ public sealed class TransferTests : IAsyncLifetime
     [InlineData("a\t\\")]
     [InlineData("a\t\\x1")]
     [InlineData("a\t\\xzz")]
-    public void A_line_of_columns_that_is_no_record_is_refused(string line) => Assert.Throws<FormatException>(() => TsvRecord.Parse(Encoding.UTF8.GetBytes(line)));
+    public void A_line_of_columns_that_is_no_record_is_refused(string line) =>
+        Assert.Throws<FormatException>(() => TsvRecord.Parse(Encoding.UTF8.GetBytes(line)));
 
     [Fact]
     public async Task Lines_of_every_length_are_cut_where_they_end()

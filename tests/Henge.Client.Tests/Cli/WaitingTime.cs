@@ -1,7 +1,8 @@
 namespace Henge.Client.Tests.Cli;
 
 /// <summary>
-/// Time that passes only where a client waits between attempts, and there at once. No attempt is ever late, so what a command says after its time is up does not depend on how busy the machine is. Thread-safe.
+/// Time that passes only where a client waits between attempts, and there at once. No attempt is ever late, so what a command says after
+/// its time is up does not depend on how busy the machine is. Thread-safe.
 /// </summary>
 internal sealed class WaitingTime : TimeProvider
 {

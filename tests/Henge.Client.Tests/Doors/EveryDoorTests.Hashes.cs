@@ -11,7 +11,8 @@ public sealed partial class EveryDoorTests
 {
     private static readonly byte[] Odd = [0xFF, 0x00];
 
-    public static TheoryData<string> Writers() => ["gRPC", "session", "transaction", "REST", "REST, JSON", "RESP", "JSON lines", "import, JSON", "import, columns"];
+    public static TheoryData<string> Writers() =>
+        ["gRPC", "session", "transaction", "REST", "REST, JSON", "RESP", "JSON lines", "import, JSON", "import, columns"];
 
     [Fact]
     public async Task Each_door_shows_a_hash_as_a_hash_or_refuses_it()
@@ -31,7 +32,15 @@ public sealed partial class EveryDoorTests
         Assert.Equal(DataType.Bytes, pairs[1].Type);
         HistoryEntry[] history = await _unary.HistoryAsync("h"u8.ToArray(), new HistoryOptions(), default).ToArrayAsync();
         Assert.All(history.Where(static e => !e.Deleted).Take(1), static e => AssertHash(e.Type, e.Value));
-        await foreach (WatchEvent e in _unary.WatchAsync(new WatchOptions { Range = KeyRange.Prefix("h"), StartVersion = new Core.Version(1), PreviousValues = true }, TestContext.Current.CancellationToken))
+        await foreach (
+            WatchEvent e in _unary.WatchAsync(
+                new WatchOptions
+                {
+                    Range = KeyRange.Prefix("h"),
+                    StartVersion = new Core.Version(1),
+                    PreviousValues = true,
+                },
+                TestContext.Current.CancellationToken))
         {
             if (e.Previous is { } previous && HashValue.Read(previous.Value).Count == 2)
             {
@@ -49,7 +58,10 @@ public sealed partial class EveryDoorTests
         Assert.Contains("\"Err\"", await AskAsync("{\"Get\":{\"key\":\"h\"}}"u8.ToArray()), StringComparison.Ordinal);
         const string Printed = """[{"field":"f","value":"1"},{"field_base64":"/wA=","value_base64":"/wA="}]""";
         Assert.Equal("f => 1\nbase64:/wA= => base64:/wA=\n", (await CliRun.RunAsync(_address, ["get", "h"])).Output);
-        Assert.Contains("{f => 1, base64:/wA= => base64:/wA=}", (await CliRun.RunAsync(_address, ["scan"])).Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "{f => 1, base64:/wA= => base64:/wA=}",
+            (await CliRun.RunAsync(_address, ["scan"])).Output,
+            StringComparison.Ordinal);
         foreach (string command in (string[])["get h", "scan --prefix h", "history h --limit 1"])
         {
             Ran ran = await CliRun.RunAsync(_address, [.. command.Split(' '), "--output", "json"]);
@@ -119,10 +131,20 @@ public sealed partial class EveryDoorTests
                 await _unary.Transaction().Then(TransactionOperation.Put("h"u8.ToArray(), stored, options)).CommitAsync();
                 break;
             case "REST, JSON":
-                Assert.Equal(ErrorCode.None, await RestCodeAsync(await _http.PutAsync("/v1/kv/h?format=json", new StringContent("""{"hash":[{"field":"f","value":"1"},{"fieldBase64":"/wA=","valueBase64":"/wA="}]}"""))));
+                Assert.Equal(
+                    ErrorCode.None,
+                    await RestCodeAsync(
+                        await _http.PutAsync(
+                            "/v1/kv/h?format=json",
+                            new StringContent("""{"hash":[{"field":"f","value":"1"},{"fieldBase64":"/wA=","valueBase64":"/wA="}]}"""))));
                 break;
             case "import, JSON":
-                Assert.Equal(ErrorCode.None, await ImportAsync("in.jsonl", """{"format":2,"key":"h","hash":[{"field":"f","value":"1"},{"field_base64":"/wA=","value_base64":"/wA="}]}""" + "\n"));
+                Assert.Equal(
+                    ErrorCode.None,
+                    await ImportAsync(
+                        "in.jsonl",
+                        """{"format":2,"key":"h","hash":[{"field":"f","value":"1"},{"field_base64":"/wA=","value_base64":"/wA="}]}""" + "\n"
+                    ));
                 break;
             default:
                 Assert.Equal(ErrorCode.None, await ImportAsync("in.tsv", "h\t\\h2\tf\t1\t\\xff\\x00\t\\xff\\x00\n"));
@@ -143,16 +165,36 @@ public sealed partial class EveryDoorTests
         {
             Assert.Equal(ErrorCode.InvalidArgument, await CodeAsync(async () => await _unary.PutAsync("h", value, options)));
             Assert.Equal(ErrorCode.InvalidArgument, await CodeAsync(async () => await _session.PutAsync("h", value, options)));
-            Assert.Equal(ErrorCode.InvalidArgument, await CodeAsync(async () => await _unary.Transaction().Then(TransactionOperation.Put("h"u8.ToArray(), value, options)).CommitAsync()));
+            Assert.Equal(
+                ErrorCode.InvalidArgument,
+                await CodeAsync(async () =>
+                    await _unary.Transaction().Then(TransactionOperation.Put("h"u8.ToArray(), value, options)).CommitAsync()));
         }
 
-        foreach (string hash in (string[])["[]", "[1]", "[{}]", """[{"field":"f"}]""", """[{"field":"f","value":1}]""", """[{"field":"f","value":"1"},{"field":"f","value":"1"}]"""])
+        foreach (
+            string hash in (string[])
+                [
+                    "[]",
+                    "[1]",
+                    "[{}]",
+                    """[{"field":"f"}]""",
+                    """[{"field":"f","value":1}]""",
+                    """[{"field":"f","value":"1"},{"field":"f","value":"1"}]""",
+                ])
         {
-            Assert.Equal(ErrorCode.InvalidArgument, await RestCodeAsync(await _http.PutAsync("/v1/kv/h?format=json", new StringContent($$"""{"hash":{{hash}}}"""))));
+            Assert.Equal(
+                ErrorCode.InvalidArgument,
+                await RestCodeAsync(await _http.PutAsync("/v1/kv/h?format=json", new StringContent($$"""{"hash":{{hash}}}"""))));
             Assert.Equal(ErrorCode.InvalidArgument, await ImportAsync("in.jsonl", $$"""{"format":2,"key":"h","hash":{{hash}}}""" + "\n"));
         }
 
-        foreach (string line in (string[])["""{"format":3,"key":"h","value":"v"}""", """{"format":"2","key":"h","value":"v"}""", """{"key":"h","value":"v","hash":[{"field":"f","value":"1"}]}"""])
+        foreach (
+            string line in (string[])
+                [
+                    """{"format":3,"key":"h","value":"v"}""",
+                    """{"format":"2","key":"h","value":"v"}""",
+                    """{"key":"h","value":"v","hash":[{"field":"f","value":"1"}]}""",
+                ])
         {
             Assert.Equal(ErrorCode.InvalidArgument, await ImportAsync("in.jsonl", line + "\n"));
         }
@@ -170,12 +212,27 @@ public sealed partial class EveryDoorTests
     {
         await HashAsync("h");
         GetResult hash = await _unary.GetAsync("h");
-        Assert.Equal(ErrorCode.WrongType, await CodeAsync(async () => await _unary.PutAsync("h", "v", new PutOptions { ReturnPrevious = true })));
-        Assert.Equal(ErrorCode.WrongType, await CodeAsync(async () => await _session.DeleteAsync("h", new DeleteOptions { ReturnPrevious = true })));
-        Assert.False((await _unary.Transaction().When(Compare.Value("h"u8.ToArray(), CompareRelation.Equal, hash.Value)).Then(TransactionOperation.Delete("h")).CommitAsync()).Succeeded);
+        Assert.Equal(
+            ErrorCode.WrongType,
+            await CodeAsync(async () => await _unary.PutAsync("h", "v", new PutOptions { ReturnPrevious = true })));
+        Assert.Equal(
+            ErrorCode.WrongType,
+            await CodeAsync(async () => await _session.DeleteAsync("h", new DeleteOptions { ReturnPrevious = true })));
+        Assert.False(
+            (
+                await _unary
+                    .Transaction()
+                    .When(Compare.Value("h"u8.ToArray(), CompareRelation.Equal, hash.Value))
+                    .Then(TransactionOperation.Delete("h"))
+                    .CommitAsync()
+            ).Succeeded);
         Assert.Equal("+hash\r\n", await AskAsync("TYPE h\r\n"u8.ToArray()));
         Assert.False((await _unary.PutAsync("h", "v", new PutOptions { IfVersion = new Core.Version(1) })).Succeeded);
-        using var put = new HttpRequestMessage(HttpMethod.Put, "/v1/kv/h") { Content = new StringContent("v"), Headers = { { "If-Match", "\"1\"" } } };
+        using var put = new HttpRequestMessage(HttpMethod.Put, "/v1/kv/h")
+        {
+            Content = new StringContent("v"),
+            Headers = { { "If-Match", "\"1\"" } },
+        };
         Assert.Equal(HttpStatusCode.PreconditionFailed, (await _http.SendAsync(put)).StatusCode);
         Assert.True((await _unary.PutAsync("h", "v", new PutOptions { IfVersion = hash.Version })).Succeeded);
     }
@@ -213,8 +270,21 @@ public sealed partial class EveryDoorTests
     // Two fields, one of them with bytes that are no text, and an hour to live.
     private async Task HashAsync(string key)
     {
-        byte[] set = [.. Encoding.ASCII.GetBytes($"*6\r\n$4\r\nHSET\r\n${key.Length}\r\n{key}\r\n$1\r\nf\r\n$1\r\n1\r\n$2\r\n"), .. Odd, .. "\r\n$2\r\n"u8, .. Odd, .. "\r\n"u8];
-        string answer = await AskAsync([.. "DEL "u8, .. Encoding.ASCII.GetBytes(key), .. "\r\n"u8, .. set, .. Encoding.ASCII.GetBytes($"EXPIRE {key} 3600\r\n")]);
+        byte[] set =
+        [
+            .. Encoding.ASCII.GetBytes($"*6\r\n$4\r\nHSET\r\n${key.Length}\r\n{key}\r\n$1\r\nf\r\n$1\r\n1\r\n$2\r\n"),
+            .. Odd,
+            .. "\r\n$2\r\n"u8,
+            .. Odd,
+            .. "\r\n"u8,
+        ];
+        string answer = await AskAsync([
+            .. "DEL "u8,
+            .. Encoding.ASCII.GetBytes(key),
+            .. "\r\n"u8,
+            .. set,
+            .. Encoding.ASCII.GetBytes($"EXPIRE {key} 3600\r\n"),
+        ]);
         Assert.EndsWith(":2\r\n:1\r\n", answer, StringComparison.Ordinal);
     }
 

@@ -13,7 +13,8 @@ using Henge.Server.Hosting;
 namespace Henge.Client.Tests.Doors;
 
 /// <summary>
-/// Asks all doors of a real node, and import, the same questions about what a key, a value and a time may be, and compares the answers (docs/protocol.md, "What a key, a value and a time may be").
+/// Asks all doors of a real node, and import, the same questions about what a key, a value and a time may be, and compares the answers
+/// (docs/protocol.md, "What a key, a value and a time may be").
 /// </summary>
 public sealed partial class EveryDoorTests : IAsyncLifetime
 {
@@ -32,7 +33,13 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
         _host = await HengeHost.StartAsync(
             new ServerOptions
             {
-                Node = new NodeOptions { Name = "alone", DataDirectory = Path.Combine(_directory, "node"), Shards = 2, Limits = new NodeLimits { KeyBytes = KeyLimit, ValueBytes = ValueLimit } },
+                Node = new NodeOptions
+                {
+                    Name = "alone",
+                    DataDirectory = Path.Combine(_directory, "node"),
+                    Shards = 2,
+                    Limits = new NodeLimits { KeyBytes = KeyLimit, ValueBytes = ValueLimit },
+                },
                 Door = new DoorOptions { Address = "127.0.0.1:0" },
             },
             cancellationToken: TestContext.Current.CancellationToken);
@@ -83,7 +90,12 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Table))]
-    public async Task The_same_thing_has_the_same_answer_at_each_door(string name, string keyHex, string valueHex, long? ttlMs, ErrorCode expected)
+    public async Task The_same_thing_has_the_same_answer_at_each_door(
+        string name,
+        string keyHex,
+        string valueHex,
+        long? ttlMs,
+        ErrorCode expected)
     {
         byte[] key = Convert.FromHexString(keyHex), value = Convert.FromHexString(valueHex);
         (string Door, Func<Task<ErrorCode?>> Put)[] doors =
@@ -96,7 +108,9 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
             ("RESP", () => RespAsync(key, value, ttlMs)),
             ("JSON lines", () => JsonLinesAsync(key, value, ttlMs)),
             ("import, JSON", () => ImportAsync("in.jsonl", JsonLine(key, value, ttlMs))),
-            ("import, columns", () => ttlMs is null ? ImportAsync("in.tsv", $"{Escaped(key)}\t{Escaped(value)}\n") : Task.FromResult<ErrorCode?>(null)),
+            (
+                "import, columns",
+                () => ttlMs is null ? ImportAsync("in.tsv", $"{Escaped(key)}\t{Escaped(value)}\n") : Task.FromResult<ErrorCode?>(null)),
         ];
         foreach ((string door, Func<Task<ErrorCode?>> put) in doors)
         {
@@ -127,11 +141,16 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
     public async Task The_same_moment_has_the_same_answer_at_each_door_that_reads_the_past(string moment, ErrorCode expected)
     {
         await _unary.PutAsync("k", "v");
-        DateTimeOffset time = moment == "now" ? DateTimeOffset.UtcNow.AddMinutes(1) : DateTimeOffset.Parse(moment, System.Globalization.CultureInfo.InvariantCulture);
+        DateTimeOffset time =
+            moment == "now"
+                ? DateTimeOffset.UtcNow.AddMinutes(1)
+                : DateTimeOffset.Parse(moment, System.Globalization.CultureInfo.InvariantCulture);
         string text = moment == "now" ? "now" : moment;
         Assert.Equal(expected, await CodeAsync(async () => await _unary.GetAsync("k", new GetOptions { AtTime = time })));
         Assert.Equal(expected, await CodeAsync(async () => await _session.GetAsync("k", new GetOptions { AtTime = time })));
-        Assert.Equal(expected, await CodeAsync(async () => await _unary.ScanPageAsync(new ScanOptions { AtTime = time }, default, default)));
+        Assert.Equal(
+            expected,
+            await CodeAsync(async () => await _unary.ScanPageAsync(new ScanOptions { AtTime = time }, default, default)));
         Assert.Equal(expected, await RestCodeAsync(await _http.GetAsync($"/v1/kv/k?at={text}")));
         Assert.Equal(expected, await RestCodeAsync(await _http.GetAsync($"/v1/kv?at={text}")));
         Ran cli = await CliRun.RunAsync(_address, ["get", "k", "--at", text]);
@@ -202,9 +221,15 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
         return await RestCodeAsync(await _http.PutAsync(Url(key) + "&format=json", new StringContent(body)));
     }
 
-    private static async Task<ErrorCode> RestCodeAsync(HttpResponseMessage response) => response.StatusCode == HttpStatusCode.OK
-        ? ErrorCode.None
-        : Enum.Parse<ErrorCode>(JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("code").GetString()!);
+    private static async Task<ErrorCode> RestCodeAsync(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.OK
+            ? ErrorCode.None
+            : Enum.Parse<ErrorCode>(
+                JsonDocument
+                    .Parse(await response.Content.ReadAsStringAsync())
+                    .RootElement.GetProperty("error")
+                    .GetProperty("code")
+                    .GetString()!);
 
     private async Task<ErrorCode?> RespAsync(byte[] key, byte[] value, long? ttlMs)
     {
@@ -214,9 +239,15 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
             words.AddRange(["PX"u8.ToArray(), Encoding.ASCII.GetBytes(ms.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
         }
 
-        byte[] command = [.. Encoding.ASCII.GetBytes($"*{words.Count}\r\n"), .. words.SelectMany(static w => (byte[])[.. Encoding.ASCII.GetBytes($"${w.Length}\r\n"), .. w, .. "\r\n"u8])];
+        byte[] command =
+        [
+            .. Encoding.ASCII.GetBytes($"*{words.Count}\r\n"),
+            .. words.SelectMany(static w => (byte[])[.. Encoding.ASCII.GetBytes($"${w.Length}\r\n"), .. w, .. "\r\n"u8]),
+        ];
         string answer = await AskAsync(command);
-        return answer == "+OK\r\n" ? ErrorCode.None : answer.Contains("limit is", StringComparison.Ordinal) ? ErrorCode.TooLarge : ErrorCode.InvalidArgument;
+        return answer == "+OK\r\n" ? ErrorCode.None
+            : answer.Contains("limit is", StringComparison.Ordinal) ? ErrorCode.TooLarge
+            : ErrorCode.InvalidArgument;
     }
 
     private async Task<ErrorCode?> JsonLinesAsync(byte[] key, byte[] value, long? ttlMs)
@@ -226,8 +257,12 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
             return null;
         }
 
-        string answer = await AskAsync(JsonSerializer.SerializeToUtf8Bytes(new { Set = new { key = Encoding.UTF8.GetString(key), value = Encoding.UTF8.GetString(value) } }));
-        return answer == "{\"Ok\":null}\n" ? ErrorCode.None : answer.Contains("limit is", StringComparison.Ordinal) ? ErrorCode.TooLarge : ErrorCode.InvalidArgument;
+        string answer = await AskAsync(
+            JsonSerializer.SerializeToUtf8Bytes(
+                new { Set = new { key = Encoding.UTF8.GetString(key), value = Encoding.UTF8.GetString(value) } }));
+        return answer == "{\"Ok\":null}\n" ? ErrorCode.None
+            : answer.Contains("limit is", StringComparison.Ordinal) ? ErrorCode.TooLarge
+            : ErrorCode.InvalidArgument;
     }
 
     private async Task<string> AskAsync(byte[] request)
@@ -241,7 +276,16 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
     }
 
     private static string JsonLine(byte[] key, byte[] value, long? ttlMs) =>
-        JsonSerializer.Serialize(ttlMs is null ? (object)new { key_base64 = key, value_base64 = value } : new { key_base64 = key, value_base64 = value, ttl_ms = ttlMs }) + "\n";
+        JsonSerializer.Serialize(
+            ttlMs is null
+                ? (object)new { key_base64 = key, value_base64 = value }
+                : new
+                {
+                    key_base64 = key,
+                    value_base64 = value,
+                    ttl_ms = ttlMs,
+                }
+        ) + "\n";
 
     private static string Escaped(byte[] bytes) => string.Concat(bytes.Select(static b => $"\\x{b:x2}"));
 

@@ -5,7 +5,9 @@ using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests.Fakes;
 
-/// <summary>A key-value service that does what the API says, over a dictionary of versions: enough to run the client and the command line against.</summary>
+/// <summary>
+/// A key-value service that does what the API says, over a dictionary of versions: enough to run the client and the command line against.
+/// </summary>
 public sealed class MemoryStore
 {
     private readonly Lock _lock = new();
@@ -183,10 +185,20 @@ public sealed class MemoryStore
             foreach (string name in request.Reverse ? _keys.Keys.Reverse() : _keys.Keys)
             {
                 ByteString key = ByteString.FromBase64(name.Split(' ')[1]);
-                if (At(key, at) is { Value: { } value } entry && InRange(request, key)
-                    && (after.Length == 0 || (request.Reverse ? string.CompareOrdinal(name, after) < 0 : string.CompareOrdinal(name, after) > 0)))
+                if (
+                    At(key, at) is { Value: { } value } entry
+                    && InRange(request, key)
+                    && (
+                        after.Length == 0
+                        || (request.Reverse ? string.CompareOrdinal(name, after) < 0 : string.CompareOrdinal(name, after) > 0)))
                 {
-                    found.Add(new Wire.KeyValue { Key = key, Value = request.KeysOnly ? ByteString.Empty : value, Version = entry.Version });
+                    found.Add(
+                        new Wire.KeyValue
+                        {
+                            Key = key,
+                            Value = request.KeysOnly ? ByteString.Empty : value,
+                            Version = entry.Version,
+                        });
                 }
             }
 
@@ -225,7 +237,13 @@ public sealed class MemoryStore
             int page = request.Limit == 0 ? 2 : (int)Math.Min(request.Limit, 2);
             foreach (Entry entry in found.Take(page))
             {
-                response.Entries.Add(new Wire.HistoryResponse.Types.Entry { Version = entry.Version, Value = entry.Value ?? ByteString.Empty, Deleted = entry.Value is null });
+                response.Entries.Add(
+                    new Wire.HistoryResponse.Types.Entry
+                    {
+                        Version = entry.Version,
+                        Value = entry.Value ?? ByteString.Empty,
+                        Deleted = entry.Value is null,
+                    });
             }
 
             response.More = found.Length > page;
@@ -244,7 +262,13 @@ public sealed class MemoryStore
                 : _events.Count;
         }
 
-        await call.WriteAsync(new Wire.WatchEvent { EventType = "PROGRESS", Reason = Wire.WatchReason.Progress, ResumeToken = ByteString.CopyFromUtf8(position.ToString()) });
+        await call.WriteAsync(
+            new Wire.WatchEvent
+            {
+                EventType = "PROGRESS",
+                Reason = Wire.WatchReason.Progress,
+                ResumeToken = ByteString.CopyFromUtf8(position.ToString()),
+            });
         while (!call.Http.RequestAborted.IsCancellationRequested)
         {
             Wire.WatchEvent? next;

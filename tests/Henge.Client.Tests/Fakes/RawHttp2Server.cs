@@ -5,7 +5,10 @@ using System.Net.Sockets;
 
 namespace Henge.Client.Tests.Fakes;
 
-/// <summary>An HTTP/2 server (RFC 9113) of frames alone, for endings that no proper server has. The test says what follows a request's first bytes of body.</summary>
+/// <summary>
+/// An HTTP/2 server (RFC 9113) of frames alone, for endings that no proper server has. The test says what follows a request's first bytes
+/// of body.
+/// </summary>
 public sealed class RawHttp2Server : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);

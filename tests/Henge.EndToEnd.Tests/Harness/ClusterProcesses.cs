@@ -31,7 +31,9 @@ public sealed class ClusterProcesses : IAsyncDisposable
         _processes = new HengeProcess?[nodes];
         _cancel = cancel;
         _network = network;
-        Addresses = network?.Addresses ?? [.. Enumerable.Range(0, nodes).Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort()}"))];
+        Addresses =
+            network?.Addresses
+            ?? [.. Enumerable.Range(0, nodes).Select(_ => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort()}"))];
     }
 
     /// <summary>Where the nodes listen.</summary>
@@ -52,8 +54,21 @@ public sealed class ClusterProcesses : IAsyncDisposable
         string members = string.Join(',', All.Select(n => $"{NameOf(n)}={Addresses[n]}"));
         return
         [
-            "serve", "--node-id", NameOf(node), "--addr", Addresses[node], "--data-dir", DataDirectory(node), "--shards", Shards.ToString(CultureInfo.InvariantCulture),
-            "--replication-factor", _processes.Length.ToString(CultureInfo.InvariantCulture), "--memory", "64MiB", .. (_processes.Length > 1 ? new[] { "--cluster", members } : []), .. more,
+            "serve",
+            "--node-id",
+            NameOf(node),
+            "--addr",
+            Addresses[node],
+            "--data-dir",
+            DataDirectory(node),
+            "--shards",
+            Shards.ToString(CultureInfo.InvariantCulture),
+            "--replication-factor",
+            _processes.Length.ToString(CultureInfo.InvariantCulture),
+            "--memory",
+            "64MiB",
+            .. (_processes.Length > 1 ? new[] { "--cluster", members } : []),
+            .. more,
         ];
     }
 
@@ -67,7 +82,10 @@ public sealed class ClusterProcesses : IAsyncDisposable
         foreach (int node in nodes)
         {
             _processes[node]?.Dispose();
-            _processes[node] = HengeProcess.StartUnder(_network?.CommandOf(node) ?? [], ArgumentsOf(node), _environment.GetValueOrDefault(node, []));
+            _processes[node] = HengeProcess.StartUnder(
+                _network?.CommandOf(node) ?? [],
+                ArgumentsOf(node),
+                _environment.GetValueOrDefault(node, []));
         }
     }
 
@@ -135,7 +153,8 @@ public sealed class ClusterProcesses : IAsyncDisposable
     {
         int[] asked = nodes.Length == 0 ? [.. All] : nodes;
         int leader = -1;
-        using HengeClient client = Client(new HengeClientOptions { RouteToLeaders = false, DefaultDeadline = TimeSpan.FromSeconds(2) }, asked);
+        using HengeClient client = Client(new HengeClientOptions { RouteToLeaders = false, DefaultDeadline = TimeSpan.FromSeconds(2) },
+            asked);
         await UntilAsync($"the nodes {string.Join(", ", asked.Select(NameOf))} agree on one of them as the leader of {key}", async () =>
         {
             HashSet<string> told = [];
@@ -166,20 +185,30 @@ public sealed class ClusterProcesses : IAsyncDisposable
     }
 
     /// <summary>Waits until all nodes have applied everything that any has.</summary>
-    public Task WaitEqualAsync() => UntilAsync("all nodes have applied the same", async () =>
-    {
-        List<string> states = [];
-        foreach (int node in All)
-        {
-            Wire.StatusResponse status = await StatusAsync(node);
-            states.Add(string.Join(' ', status.Shards.OrderBy(static s => s.Shard).Select(static s => $"{s.Shard}:{s.AppliedIndex}={s.LastIndex}")));
-        }
+    public Task WaitEqualAsync() =>
+        UntilAsync(
+            "all nodes have applied the same",
+            async () =>
+            {
+                List<string> states = [];
+                foreach (int node in All)
+                {
+                    Wire.StatusResponse status = await StatusAsync(node);
+                    states.Add(
+                        string.Join(
+                            ' ',
+                            status.Shards.OrderBy(static s => s.Shard).Select(static s => $"{s.Shard}:{s.AppliedIndex}={s.LastIndex}")));
+                }
 
-        return states.Distinct().Count() == 1;
-    });
+                return states.Distinct().Count() == 1;
+            });
 
     /// <summary>What the nodes have printed, for messages of failures.</summary>
-    public string Report() => string.Join('\n', All.Where(n => _processes[n] is not null).Select(n => $"--- {NameOf(n)} ({(this[n].HasExited ? "ended" : "runs")})\n{this[n].Printed}"));
+    public string Report() =>
+        string.Join(
+            '\n',
+            All.Where(n => _processes[n] is not null)
+                .Select(n => $"--- {NameOf(n)} ({(this[n].HasExited ? "ended" : "runs")})\n{this[n].Printed}"));
 
     /// <summary>Ends all nodes, leaves what they printed with the test, and removes their data.</summary>
     public ValueTask DisposeAsync()
@@ -207,13 +236,17 @@ public sealed class ClusterProcesses : IAsyncDisposable
             using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Addresses[node]}{path}"), _cancel);
             return answer.StatusCode == HttpStatusCode.OK;
         }
-        catch (Exception e) when (e is HttpRequestException or SocketException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
+        catch (Exception e)
+            when (e is HttpRequestException or SocketException || (e is TaskCanceledException && !_cancel.IsCancellationRequested))
         {
             return false;
         }
     }
 
-    /// <summary>A port that nobody listens on, below those that systems give to outgoing connections: a node that is down for a while must find it free again.</summary>
+    /// <summary>
+    /// A port that nobody listens on, below those that systems give to outgoing connections: a node that is down for a while must find it
+    /// free again.
+    /// </summary>
     public static int FreePort()
     {
         while (true)

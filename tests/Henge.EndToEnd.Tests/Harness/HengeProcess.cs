@@ -38,8 +38,16 @@ public sealed partial class HengeProcess : IDisposable
     /// <summary>As <see cref="Start"/>, by way of a command that becomes the process that it is given.</summary>
     public static HengeProcess StartUnder(string[] command, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
-        string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
-        string[] all = [.. command, File.Exists(dotnet) ? dotnet : "dotnet", Path.Combine(AppContext.BaseDirectory, "henge.dll"), .. arguments];
+        string dotnet = Path.GetFullPath(
+            Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet")
+        );
+        string[] all =
+        [
+            .. command,
+            File.Exists(dotnet) ? dotnet : "dotnet",
+            Path.Combine(AppContext.BaseDirectory, "henge.dll"),
+            .. arguments,
+        ];
         ProcessStartInfo info = new(all[0], all[1..])
         {
             RedirectStandardOutput = true,

@@ -7,7 +7,8 @@ namespace Henge.EndToEnd.Tests.Harness;
 public static class Load
 {
     /// <summary>Keys of one shard, so that one leader's trouble concerns every client.</summary>
-    public static IReadOnlyList<string> Keys { get; } = [.. Enumerable.Range(0, 8).Select(static k => string.Create(CultureInfo.InvariantCulture, $"{{e2e}}:{k}"))];
+    public static IReadOnlyList<string> Keys { get; } =
+    [.. Enumerable.Range(0, 8).Select(static k => string.Create(CultureInfo.InvariantCulture, $"{{e2e}}:{k}"))];
 
     /// <summary>Writes and reads all keys, wherever their leader is.</summary>
     public static Task MixedAsync(ClusterProcesses cluster, Recorder recorder, int number, CancellationToken cancel) =>
@@ -15,7 +16,13 @@ public static class Load
 
     /// <summary>Writes and reads all keys by way of some nodes, and says when a write was acknowledged.</summary>
     public static async Task MixedAsync(
-        ClusterProcesses cluster, Recorder recorder, int number, HengeClientOptions options, int[] nodes, Action onAcknowledged, CancellationToken cancel)
+        ClusterProcesses cluster,
+        Recorder recorder,
+        int number,
+        HengeClientOptions options,
+        int[] nodes,
+        Action onAcknowledged,
+        CancellationToken cancel)
     {
         Random random = new(number);
         using HengeClient client = cluster.Client(options, nodes);

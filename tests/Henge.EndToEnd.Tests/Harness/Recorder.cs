@@ -8,7 +8,8 @@ using Henge.Simulation.Checking;
 namespace Henge.EndToEnd.Tests.Harness;
 
 /// <summary>
-/// Remembers what clients did and saw, key by key, for the checker: each value is written once, and each operation has the instants of its call and return. Thread-safe.
+/// Remembers what clients did and saw, key by key, for the checker: each value is written once, and each operation has the instants of its
+/// call and return. Thread-safe.
 /// </summary>
 public sealed class Recorder
 {
@@ -26,7 +27,14 @@ public sealed class Recorder
     public async Task<bool> PutAsync(HengeClient client, int number, string key, CancellationToken cancel)
     {
         long value = Interlocked.Increment(ref _values);
-        KeyOperation operation = new() { Client = number, Call = Stopwatch.GetTimestamp(), Action = KeyAction.Write, Value = value, Outcome = KeyOutcome.Unknown };
+        KeyOperation operation = new()
+        {
+            Client = number,
+            Call = Stopwatch.GetTimestamp(),
+            Action = KeyAction.Write,
+            Value = value,
+            Outcome = KeyOutcome.Unknown,
+        };
         try
         {
             PutResult put = await client.PutAsync(key, value.ToString(CultureInfo.InvariantCulture), cancellationToken: cancel);
@@ -95,13 +103,20 @@ public sealed class Recorder
             Assert.Equal(kept.Count, kept.Select(static e => e.Item2).Distinct().Count());
             foreach (KeyOperation write in operations.Where(static o => o is { Action: KeyAction.Write, Outcome: KeyOutcome.Ok }))
             {
-                Assert.True(kept.Contains((write.Version, write.Value.ToString(CultureInfo.InvariantCulture))), $"{key}: an acknowledged write is lost: {write}");
+                Assert.True(
+                    kept.Contains((write.Version, write.Value.ToString(CultureInfo.InvariantCulture))),
+                    $"{key}: an acknowledged write is lost: {write}");
             }
         }
     }
 
     private static bool IsRefusal(HengeException e) =>
-        e.Code is ErrorCode.Unavailable or ErrorCode.NotLeader or ErrorCode.DeadlineExceeded or ErrorCode.ResourceExhausted or ErrorCode.Stopping;
+        e.Code
+            is ErrorCode.Unavailable
+                or ErrorCode.NotLeader
+                or ErrorCode.DeadlineExceeded
+                or ErrorCode.ResourceExhausted
+                or ErrorCode.Stopping;
 
     private void Add(string key, KeyOperation operation) => _keys.GetOrAdd(key, static _ => new()).Enqueue(operation);
 }

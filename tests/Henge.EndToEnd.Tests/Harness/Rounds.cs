@@ -7,7 +7,13 @@ public static class Rounds
 {
     /// <summary>Rounds of each test that kills again and again.</summary>
     public static int Count { get; } =
-        int.TryParse(Environment.GetEnvironmentVariable("HENGE_E2E_ROUNDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int rounds) ? rounds : 3;
+        int.TryParse(
+            Environment.GetEnvironmentVariable("HENGE_E2E_ROUNDS"),
+            NumberStyles.None,
+            CultureInfo.InvariantCulture,
+            out int rounds)
+            ? rounds
+            : 3;
 
     /// <summary>The time limit of a test.</summary>
     public static CancellationTokenSource Limit()

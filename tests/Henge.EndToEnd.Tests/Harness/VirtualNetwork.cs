@@ -4,8 +4,9 @@ using System.Globalization;
 namespace Henge.EndToEnd.Tests.Harness;
 
 /// <summary>
-/// A network of this machine's own: a network namespace for each node, all on one bridge, which the tests' process is on as well and can always reach. What a node sends to
-/// another can be lost, one way or both, without a sign to either: as by a switch that broke, not by a host that refuses. Linux, and only for root. Not thread-safe.
+/// A network of this machine's own: a network namespace for each node, all on one bridge, which the tests' process is on as well and can
+/// always reach. What a node sends to another can be lost, one way or both, without a sign to either: as by a switch that broke, not by a
+/// host that refuses. Linux, and only for root. Not thread-safe.
 /// </summary>
 public sealed class VirtualNetwork : IDisposable
 {
@@ -32,7 +33,8 @@ public sealed class VirtualNetwork : IDisposable
         _name = string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Environment.ProcessId}x{number}");
         _nodes = nodes;
 
-        // RFC 2544's addresses, which no real network has. Two runs of the tests at a time may draw the same; the second then fails to make it.
+        // RFC 2544's addresses, which no real network has. Two runs of the tests at a time may draw the same; the second then fails to make
+        // it.
         int subnet = ((Environment.ProcessId * 7) + number) & 511;
         _subnet = string.Create(CultureInfo.InvariantCulture, $"198.{18 + (subnet >> 8)}.{subnet & 255}");
         Addresses = [.. Enumerable.Range(0, nodes).Select(n => string.Create(CultureInfo.InvariantCulture, $"{HostOf(n)}:{Port}"))];
@@ -51,7 +53,8 @@ public sealed class VirtualNetwork : IDisposable
     public static string? Obstacle { get; } =
         !OperatingSystem.IsLinux() ? "Network namespaces are Linux's."
         : !Environment.IsPrivilegedProcess ? "Making network namespaces needs root."
-        : TryRun(["netns", "list"]) is { } error ? $"Network namespaces need the command ip (package iproute2) to work, and it does not: {error}"
+        : TryRun(["netns", "list"]) is { } error
+            ? $"Network namespaces need the command ip (package iproute2) to work, and it does not: {error}"
         : null;
 
     /// <summary>Where the nodes listen.</summary>
@@ -137,8 +140,11 @@ public sealed class VirtualNetwork : IDisposable
         foreach (string link in Directory.GetDirectories("/sys/class/net").Select(static d => Path.GetFileName(d)!))
         {
             string[] parts = link.StartsWith(Prefix, StringComparison.Ordinal) ? link[Prefix.Length..].Split('x') : [];
-            if (parts.Length == 2 && !parts[1].Contains('n', StringComparison.Ordinal)
-                && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int process) && !Directory.Exists($"/proc/{process}"))
+            if (
+                parts.Length == 2
+                && !parts[1].Contains('n', StringComparison.Ordinal)
+                && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int process)
+                && !Directory.Exists($"/proc/{process}"))
             {
                 Remove(link, 9);
             }
@@ -158,7 +164,9 @@ public sealed class VirtualNetwork : IDisposable
     {
         try
         {
-            using Process ip = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using Process ip = Process.Start(
+                new ProcessStartInfo("ip", arguments) { RedirectStandardError = true, RedirectStandardOutput = true }
+            )!;
             Task<string> output = ip.StandardOutput.ReadToEndAsync();
             string error = ip.StandardError.ReadToEnd();
             _ = output.Result;

@@ -9,8 +9,9 @@ using Henge.Testing.Files;
 namespace Henge.Node.Tests.Clusters;
 
 /// <summary>
-/// Random crashes, partitions, pauses, clock jumps and lossy networks over whole clusters with tiny limits. Each key has one writer, who appends to it with a session and retries what
-/// he does not know of, and many readers: so what a read may say is bounded by what was acknowledged before it began and what was begun before it ended.
+/// Random crashes, partitions, pauses, clock jumps and lossy networks over whole clusters with tiny limits. Each key has one writer, who
+/// appends to it with a session and retries what he does not know of, and many readers: so what a read may say is bounded by what was
+/// acknowledged before it began and what was begun before it ended.
 /// </summary>
 public sealed class ChaosTests
 {
@@ -32,7 +33,9 @@ public sealed class ChaosTests
     {
         string? asked = Environment.GetEnvironmentVariable("HENGE_CHAOS_SEEDS");
         string? from = Environment.GetEnvironmentVariable("HENGE_CHAOS_FROM");
-        return (from is null ? 1 : int.Parse(from, CultureInfo.InvariantCulture), asked is null ? usual : int.Parse(asked, CultureInfo.InvariantCulture));
+        return (
+            from is null ? 1 : int.Parse(from, CultureInfo.InvariantCulture),
+            asked is null ? usual : int.Parse(asked, CultureInfo.InvariantCulture));
     }
 
     private static void Run(ulong seed, int faultMs)
@@ -225,7 +228,10 @@ public sealed class ChaosTests
 
                 foreach (HarnessNode node in _cluster.Nodes)
                 {
-                    writer.Check(_cluster.Get(node, writer.Key) ?? "", writer.SureLength, $"the last read of {writer.Key} at {node.Name} {_cluster.Describe()}");
+                    writer.Check(
+                        _cluster.Get(node, writer.Key) ?? "",
+                        writer.SureLength,
+                        $"the last read of {writer.Key} at {node.Name} {_cluster.Describe()}");
                 }
             }
 
@@ -236,10 +242,16 @@ public sealed class ChaosTests
             }
         }
 
-        private void AwaitEqualReplicas() => _cluster.RunUntil(
-            () => Enumerable.Range(0, 4).All(s => _cluster.Nodes.All(n => n.Replica((uint)s).Group.AppliedIndex == _cluster.LeaderOf((uint)s)?.Replica((uint)s).Group.LastIndex)),
-            10_000,
-            "equal replicas");
+        private void AwaitEqualReplicas() =>
+            _cluster.RunUntil(
+                () =>
+                    Enumerable
+                        .Range(0, 4)
+                        .All(s =>
+                            _cluster.Nodes.All(n =>
+                                n.Replica((uint)s).Group.AppliedIndex == _cluster.LeaderOf((uint)s)?.Replica((uint)s).Group.LastIndex)),
+                10_000,
+                "equal replicas");
     }
 
     /// <summary>Appends its numbers to a key, one after the other, each until it is sure that it is there.</summary>
@@ -289,7 +301,8 @@ public sealed class ChaosTests
                     Sure = Begun;
                 }
 
-                History.Add($"{_node!.Time.NowMs}: {Open} version {Open.Version} result {Convert.ToHexString(Open.Result.Span)} at {_node.Name}");
+                History.Add(
+                    $"{_node!.Time.NowMs}: {Open} version {Open.Version} result {Convert.ToHexString(Open.Result.Span)} at {_node.Name}");
 
                 Open = null;
             }
@@ -303,8 +316,13 @@ public sealed class ChaosTests
         {
             int count = value.Length / 4;
             string expected = string.Concat(Enumerable.Range(1, count).Select(Text));
-            Assert.True(value == expected, $"{what} gave {value[Math.Max(0, value.Length - 40)..]}, which is no prefix of what was written\n{string.Join('\n', History)}");
-            Assert.True(count >= atLeast && count <= Begun, $"{what} gave {count} of {Begun} appends; {atLeast} were acknowledged before it began");
+            Assert.True(
+                value == expected,
+                $"{what} gave {value[Math.Max(0, value.Length - 40)..]}, which is no prefix of what was "
+                    + $"written\n{string.Join('\n', History)}");
+            Assert.True(
+                count >= atLeast && count <= Begun,
+                $"{what} gave {count} of {Begun} appends; {atLeast} were acknowledged before it began");
         }
 
         private static string Text(int number) => number.ToString("D3", CultureInfo.InvariantCulture) + ";";

@@ -51,7 +51,9 @@ public sealed class ClockTests
             Assert.Null(node.FatalMessage);
             Assert.All(Enumerable.Range(0, 20), k => Assert.Equal("v", cluster.Get(node, $"k{k}")));
             Assert.All(Enumerable.Range(0, 20), k => Assert.Equal("v", cluster.Get(node, $"l{k}")));
-            Assert.All(node.Running.GetStatus().Shards, s => Assert.InRange(s.LastVersion.ToTime(), Right(cluster).AddMinutes(-1), Right(cluster).AddSeconds(1)));
+            Assert.All(
+                node.Running.GetStatus().Shards,
+                s => Assert.InRange(s.LastVersion.ToTime(), Right(cluster).AddMinutes(-1), Right(cluster).AddSeconds(1)));
         }
 
         ClockStatus status = cluster.Nodes[whose].Running.GetStatus().Clock;
@@ -84,7 +86,9 @@ public sealed class ClockTests
         Scan(cluster, cluster.Nodes[0]);
         Assert.Equal("v", cluster.Get(cluster.Nodes[0], "k"));
         Assert.Equal("v", cluster.Get(cluster.Nodes[1], "k"));
-        Assert.All(cluster.Nodes[1].Running.GetStatus().Shards, s => Assert.InRange(s.LastVersion.ToTime(), Right(cluster).AddMinutes(-1), Right(cluster).AddSeconds(1)));
+        Assert.All(
+            cluster.Nodes[1].Running.GetStatus().Shards,
+            s => Assert.InRange(s.LastVersion.ToTime(), Right(cluster).AddMinutes(-1), Right(cluster).AddSeconds(1)));
     }
 
     [Fact]
@@ -116,7 +120,10 @@ public sealed class ClockTests
     {
         var cluster = new ClusterHarness(3);
         bool lost = true;
-        cluster.Network.Lose = (_, _, frame) => lost && frame.Length > PeerFrame.HeaderBytes && (PeerRecordKind)frame[PeerFrame.HeaderBytes] is PeerRecordKind.ClockQuestion or PeerRecordKind.ClockAnswer;
+        cluster.Network.Lose = (_, _, frame) =>
+            lost
+            && frame.Length > PeerFrame.HeaderBytes
+            && (PeerRecordKind)frame[PeerFrame.HeaderBytes] is PeerRecordKind.ClockQuestion or PeerRecordKind.ClockAnswer;
         cluster.RunUntilLed();
         var put = HarnessOperation.Put("k", "v");
         cluster.Nodes[0].Running.Submit(put);
@@ -148,7 +155,15 @@ public sealed class ClockTests
     public void A_read_at_a_version_that_the_leader_does_not_go_to_is_refused_over_the_wire_with_whose_clock_it_is()
     {
         // One node goes by its own clock, and asks for more than the others go along with.
-        var cluster = new ClusterHarness(3, configure: static o => o with { Shards = 1, BalanceIntervalMs = 0, Bugs = o.Name == "node3" ? NodeBugs.TrustOwnClock : NodeBugs.None });
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o =>
+                o with
+                {
+                    Shards = 1,
+                    BalanceIntervalMs = 0,
+                    Bugs = o.Name == "node3" ? NodeBugs.TrustOwnClock : NodeBugs.None,
+                });
         cluster.RunUntilLed();
         HarnessNode other = cluster.Nodes[2];
         if (cluster.LeaderOf(0) == other)
@@ -184,7 +199,12 @@ public sealed class ClockTests
     public void A_peers_clock_that_was_set_counts_with_the_next_answer_even_when_that_took_longer()
     {
         var time = new HarnessTime();
-        var options = new NodeOptions { Name = "node1", DataDirectory = "/data", Cluster = [.. Enumerable.Range(1, 3).Select(static i => new ClusterMember($"node{i}", $"h{i}:1"))] };
+        var options = new NodeOptions
+        {
+            Name = "node1",
+            DataDirectory = "/data",
+            Cluster = [.. Enumerable.Range(1, 3).Select(static i => new ClusterMember($"node{i}", $"h{i}:1"))],
+        };
         var clock = new ClusterClock(time, time.GetTimestamp(), 3, new NodeId(1), options);
         void Answer(long aheadMs, long tookMs)
         {
@@ -250,10 +270,14 @@ public sealed class ClockTests
         Assert.Contains(cluster.Nodes[0].Notes, static n => n.Contains("ahead of the cluster's clocks", StringComparison.Ordinal));
     }
 
-    private static DateTimeOffset Right(ClusterHarness cluster) => cluster.Nodes[1].Time.GetUtcNow().AddMilliseconds(-cluster.Nodes[1].Time.SkewMs);
+    private static DateTimeOffset Right(ClusterHarness cluster) =>
+        cluster.Nodes[1].Time.GetUtcNow().AddMilliseconds(-cluster.Nodes[1].Time.SkewMs);
 
     private static string KeyOf(ClusterHarness cluster, uint shard) =>
-        Enumerable.Range(0, 1_000).Select(static i => $"key{i}").First(k => cluster.Nodes[0].Running.Parts.Context.Shards.ShardOf(Encoding.UTF8.GetBytes(k)).Value == shard);
+        Enumerable
+            .Range(0, 1_000)
+            .Select(static i => $"key{i}")
+            .First(k => cluster.Nodes[0].Running.Parts.Context.Shards.ShardOf(Encoding.UTF8.GetBytes(k)).Value == shard);
 
     private static void Scan(ClusterHarness cluster, HarnessNode node)
     {

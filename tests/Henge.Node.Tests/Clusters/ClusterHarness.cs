@@ -8,15 +8,20 @@ using Henge.Storage.Lsm.Settings;
 namespace Henge.Node.Tests.Clusters;
 
 /// <summary>
-/// Whole nodes in one thread, on time that moves by hand: the same seed and the same calls give the same run. Nodes are the real ones; only what reaches
-/// the outside is replaced (clock, disk, network, threads).
+/// Whole nodes in one thread, on time that moves by hand: the same seed and the same calls give the same run. Nodes are the real ones; only
+/// what reaches the outside is replaced (clock, disk, network, threads).
 /// </summary>
 public sealed class ClusterHarness
 {
     private readonly Func<NodeOptions, NodeOptions> _configure;
     private long _nowMs;
 
-    public ClusterHarness(int nodes, ulong seed = 1, Func<NodeOptions, NodeOptions>? configure = null, bool start = true, bool useMemoryEngine = false)
+    public ClusterHarness(
+        int nodes,
+        ulong seed = 1,
+        Func<NodeOptions, NodeOptions>? configure = null,
+        bool start = true,
+        bool useMemoryEngine = false)
     {
         UseMemoryEngine = useMemoryEngine;
         Seed = seed;
@@ -121,7 +126,13 @@ public sealed class ClusterHarness
         .FirstOrDefault();
 
     public void RunUntilLed(long limitMs = 5_000) =>
-        RunUntil(() => Enumerable.Range(0, Running.First().Running.Parts.Context.Shards.Count).All(s => LeaderOf((uint)s) is { } l && Running.All(n => n.IsPaused || n.Replica((uint)s).Group.Leader == l.Id)), limitMs, "leaders everywhere");
+        RunUntil(
+            () =>
+                Enumerable
+                    .Range(0, Running.First().Running.Parts.Context.Shards.Count)
+                    .All(s => LeaderOf((uint)s) is { } l && Running.All(n => n.IsPaused || n.Replica((uint)s).Group.Leader == l.Id)),
+            limitMs,
+            "leaders everywhere");
 
     public HarnessOperation Complete(HarnessNode node, HarnessOperation operation, long limitMs = 10_000)
     {
@@ -143,7 +154,14 @@ public sealed class ClusterHarness
         return node.Read(get);
     }
 
-    public string Describe() => string.Join('\n', Nodes.Select(n => n.Node is null
-        ? $"{n.Name}: down {n.FatalMessage}"
-        : $"{n.Name}: {n.FatalMessage}\n  " + string.Join("\n  ", n.Running.Parts.Replicas) + "\n    " + string.Join("\n    ", n.Notes.TakeLast(8))));
+    public string Describe() =>
+        string.Join(
+            '\n',
+            Nodes.Select(n =>
+                n.Node is null
+                    ? $"{n.Name}: down {n.FatalMessage}"
+                    : $"{n.Name}: {n.FatalMessage}\n  "
+                        + string.Join("\n  ", n.Running.Parts.Replicas)
+                        + "\n    "
+                        + string.Join("\n    ", n.Notes.TakeLast(8))));
 }

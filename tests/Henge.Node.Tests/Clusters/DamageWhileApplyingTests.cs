@@ -132,14 +132,18 @@ public sealed class DamageWhileApplyingTests
         var session = new SessionStamp(7, 1);
         Assert.Equal(ErrorCode.None, cluster.Complete(leader, HarnessOperation.Put(OtherKeyOf(shard), "before", session: session)).Error);
         Assert.Equal(ErrorCode.None, cluster.Complete(leader, Write(Reader.Append, new SessionStamp(7, 2))).Error);
-        Assert.Equal(ErrorCode.None, cluster.Complete(leader, HarnessOperation.Put(OtherKeyOf(shard), "after", session: new SessionStamp(7, 3))).Error);
+        Assert.Equal(
+            ErrorCode.None,
+            cluster.Complete(leader, HarnessOperation.Put(OtherKeyOf(shard), "after", session: new SessionStamp(7, 3))).Error);
         damaged.IsPaused = false;
         cluster.RunUntil(() => damaged.Replica(shard).Machine.IsStopped);
         cluster.RunUntil(() => IsWhole(damaged), limitMs: 20_000);
         AssertSameStates(cluster);
 
         // The rebuilt table of sessions knows what was done, whoever leads.
-        cluster.RunUntil(() => leader.Running.GetStatus().Shards.Single(s => s.Shard.Value == shard).Peers.All(static peer => !peer.Damaged), limitMs: 10_000);
+        cluster.RunUntil(
+            () => leader.Running.GetStatus().Shards.Single(s => s.Shard.Value == shard).Peers.All(static peer => !peer.Damaged),
+            limitMs: 10_000);
         leader.Running.TransferLeader(new ShardId(shard), damaged.Id);
         cluster.RunUntil(() => cluster.LeaderOf(shard) == damaged);
         Assert.Equal(ErrorCode.None, cluster.Complete(damaged, Write(Reader.Append, new SessionStamp(7, 2, SessionFlags.Retry))).Error);
@@ -181,7 +185,8 @@ public sealed class DamageWhileApplyingTests
         Assert.Same(leader, cluster.LeaderOf(shard));
     }
 
-    private static string OtherKeyOf(uint shard) => Enumerable.Range(100, 100).Select(static i => $"key{i}").First(key => ShardOf(key) == shard);
+    private static string OtherKeyOf(uint shard) =>
+        Enumerable.Range(100, 100).Select(static i => $"key{i}").First(key => ShardOf(key) == shard);
 
     private static HarnessOperation Write(Reader reader, SessionStamp session)
     {
@@ -199,7 +204,12 @@ public sealed class DamageWhileApplyingTests
                 CommandEncoder.Put(writer, key, "changed"u8, new PutOptions { Condition = PutCondition.IfAbsent });
                 break;
             case Reader.PutIfValue:
-                CommandEncoder.Put(writer, key, "changed"u8, new PutOptions { Condition = PutCondition.IfValue, Comparand = "value"u8.ToArray() }, session);
+                CommandEncoder.Put(
+                    writer,
+                    key,
+                    "changed"u8,
+                    new PutOptions { Condition = PutCondition.IfValue, Comparand = "value"u8.ToArray() },
+                    session);
                 break;
             case Reader.Delete:
                 CommandEncoder.Delete(writer, key, session: session);

@@ -195,8 +195,12 @@ public sealed class DamagedTableTests
 
     private sealed class Ignore : IScanReceiver
     {
-        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, Henge.Storage.EntryKind kind, long expiresAtMs)
-        {
-        }
+        public void OnItem(
+            ReadOnlySpan<byte> key,
+            ReadOnlySpan<byte> value,
+            Core.Version version,
+            Henge.Storage.EntryKind kind,
+            long expiresAtMs)
+        { }
     }
 }

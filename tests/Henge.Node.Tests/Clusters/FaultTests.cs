@@ -19,7 +19,10 @@ public sealed class FaultTests
         var cluster = new ClusterHarness(1);
         HarnessNode node = cluster.Nodes[0];
         cluster.Put(node, "a", "1");
-        node.Files.Faults = static o => o.Kind == FileOperationKind.Sync && o.Path.Contains("/log/", StringComparison.Ordinal) ? FaultDecision.Fail : FaultDecision.None;
+        node.Files.Faults = static o =>
+            o.Kind == FileOperationKind.Sync && o.Path.Contains("/log/", StringComparison.Ordinal)
+                ? FaultDecision.Fail
+                : FaultDecision.None;
         HarnessOperation put = HarnessOperation.Put("a", "2");
         node.Running.Submit(put);
         cluster.Run(100);
@@ -136,7 +139,16 @@ public sealed class FaultTests
     [Fact]
     public void A_follower_that_was_away_too_long_catches_up_by_a_snapshot_while_serving_goes_on()
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { LogSegmentBytes = 32 * 1024, LogBudgetBytes = 64 * 1024, LogKeepEntries = 10, Limits = new NodeLimits { CommandBytes = 8 * 1024 } })
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o =>
+                o with
+                {
+                    LogSegmentBytes = 32 * 1024,
+                    LogBudgetBytes = 64 * 1024,
+                    LogKeepEntries = 10,
+                    Limits = new NodeLimits { CommandBytes = 8 * 1024 },
+                })
         {
             EngineOptions = new LsmOptions { Directory = "", MemTableBytes = 16 * 1024, MemoryBytes = 1 << 20 },
         };
@@ -158,7 +170,12 @@ public sealed class FaultTests
             cluster.Put(cluster.Nodes[i % 2], $"k{i % 40}", $"{i} new");
         }
 
-        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex), 20_000);
+        cluster.RunUntil(
+            () =>
+                Enumerable
+                    .Range(0, 4)
+                    .All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex),
+            20_000);
         Assert.Contains(away.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
         for (uint s = 0; s < 4; s++)
         {
@@ -173,7 +190,16 @@ public sealed class FaultTests
     [InlineData("/engine/")]
     public void A_disk_that_is_full_while_a_snapshot_comes_is_waited_for(string where)
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { LogSegmentBytes = 32 * 1024, LogBudgetBytes = 64 * 1024, LogKeepEntries = 10, Limits = new NodeLimits { CommandBytes = 8 * 1024 } })
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o =>
+                o with
+                {
+                    LogSegmentBytes = 32 * 1024,
+                    LogBudgetBytes = 64 * 1024,
+                    LogKeepEntries = 10,
+                    Limits = new NodeLimits { CommandBytes = 8 * 1024 },
+                })
         {
             EngineOptions = new LsmOptions { Directory = "", MemTableBytes = 16 * 1024, MemoryBytes = 1 << 20 },
         };
@@ -188,7 +214,10 @@ public sealed class FaultTests
 
         cluster.Run(1_000);
         away.Start();
-        away.Files.Faults = o => o.Kind == FileOperationKind.Write && o.Path.Contains(where, StringComparison.Ordinal) ? FaultDecision.DiskFull : FaultDecision.None;
+        away.Files.Faults = o =>
+            o.Kind == FileOperationKind.Write && o.Path.Contains(where, StringComparison.Ordinal)
+                ? FaultDecision.DiskFull
+                : FaultDecision.None;
         cluster.Run(4_000);
         Assert.Null(away.FatalMessage);
         Assert.DoesNotContain(away.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
@@ -207,7 +236,12 @@ public sealed class FaultTests
             away.Start();
         }
 
-        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex), 20_000);
+        cluster.RunUntil(
+            () =>
+                Enumerable
+                    .Range(0, 4)
+                    .All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex),
+            20_000);
         for (uint s = 0; s < 4; s++)
         {
             Assert.Equal(cluster.Nodes[0].Replica(s).Machine.StateHash(), away.Replica(s).Machine.StateHash());
@@ -218,7 +252,9 @@ public sealed class FaultTests
         Assert.All(away.Running.GetStatus().Shards, static s => Assert.Null(s.Error));
     }
 
-    /// <summary>A frame may be doubled, and its copy may come when the leader that did what is in it has been started anew, and leads again.</summary>
+    /// <summary>
+    /// A frame may be doubled, and its copy may come when the leader that did what is in it has been started anew, and leads again.
+    /// </summary>
     [Fact]
     public void A_forwarded_write_is_not_done_again_by_a_leader_that_was_restarted()
     {
@@ -283,7 +319,9 @@ public sealed class FaultTests
     [InlineData(false)]
     public void What_is_read_behind_a_barrier_never_goes_by_a_lease(bool allShards)
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { Reads = ReadConsistency.Lease, BalanceIntervalMs = 0, Shards = 1 });
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o => o with { Reads = ReadConsistency.Lease, BalanceIntervalMs = 0, Shards = 1 });
         cluster.Put(cluster.Nodes[0], "a", "1");
         HarnessNode leader = cluster.LeaderOf(0)!;
         cluster.Run(500);
@@ -311,7 +349,9 @@ public sealed class FaultTests
     [Fact]
     public void An_answer_that_comes_after_the_lease_has_ended_is_refused()
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { Reads = ReadConsistency.Lease, BalanceIntervalMs = 0, Shards = 1 });
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o => o with { Reads = ReadConsistency.Lease, BalanceIntervalMs = 0, Shards = 1 });
         cluster.Put(cluster.Nodes[0], "a", "1");
         HarnessNode leader = cluster.LeaderOf(0)!;
         cluster.Run(500);
@@ -410,17 +450,28 @@ public sealed class FaultTests
         cluster.RunUntilLed();
         HarnessNode node = cluster.Nodes[0];
         cluster.Network.Isolate(node.Id, cluster.Nodes.Select(static n => n.Id));
-        HarnessOperation[] open = [.. Enumerable.Range(0, 20).Select(static i => i % 2 == 0 ? HarnessOperation.Put($"k{i}", "v") : HarnessOperation.Get($"k{i}"))];
+        HarnessOperation[] open =
+        [
+            .. Enumerable.Range(0, 20).Select(static i => i % 2 == 0 ? HarnessOperation.Put($"k{i}", "v") : HarnessOperation.Get($"k{i}")),
+        ];
         node.Running.Submit(open);
         cluster.Run(20);
         node.Stop();
-        Assert.All(open, static o => Assert.True(o is { Completions: 1, Error: ErrorCode.Stopping or ErrorCode.UnknownOutcome }, o.ToString()));
+        Assert.All(
+            open,
+            static o => Assert.True(o is { Completions: 1, Error: ErrorCode.Stopping or ErrorCode.UnknownOutcome }, o.ToString()));
     }
 
     [Fact]
     public void Too_many_operations_are_refused_before_they_take_memory()
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { Limits = new NodeLimits { CommandBytes = 64 * 1024, PendingOperations = 10 } });
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o =>
+                o with
+                {
+                    Limits = new NodeLimits { CommandBytes = 64 * 1024, PendingOperations = 10 },
+                });
         cluster.RunUntilLed();
         HarnessNode node = cluster.Nodes[0];
         cluster.Network.Isolate(node.Id, cluster.Nodes.Select(static n => n.Id));

@@ -20,7 +20,10 @@ public sealed class FoundingTests
 
     [Theory]
     [MemberData(nameof(Misfits))]
-    public void A_node_that_was_first_started_with_another_setting_never_serves_and_both_sides_say_which(string setting, string right, string wrong)
+    public void A_node_that_was_first_started_with_another_setting_never_serves_and_both_sides_say_which(
+        string setting,
+        string right,
+        string wrong)
     {
         var cluster = new ClusterHarness(3, configure: o => o.Name == "node1" ? Misfit(o, setting) : o, start: false);
         HarnessNode misfit = cluster.Nodes[0];
@@ -85,7 +88,9 @@ public sealed class FoundingTests
         misfit.Start();
         foreach (WatchQuery query in (WatchQuery[])[new WatchQuery(), new WatchQuery { Resume = token }])
         {
-            Assert.Equal(ErrorCode.Unavailable, Assert.Throws<HengeException>(() => misfit.Running.OpenWatch(query, static () => { })).Code);
+            Assert.Equal(
+                ErrorCode.Unavailable,
+                Assert.Throws<HengeException>(() => misfit.Running.OpenWatch(query, static () => { })).Code);
         }
 
         isWrong = false;
@@ -158,7 +163,13 @@ public sealed class FoundingTests
         cluster.RunUntil(() => node.Running.Parts.Context.Cluster.IsEstablished);
         NodeIdentity identity = node.Running.Parts.Context.Identity;
         node.Stop();
-        IdentityFile.Write(node.Files, "/data", identity with { Founding = identity.Founding with { Members = [new ClusterMember("node1", "10.0.0.9:1")] } });
+        IdentityFile.Write(
+            node.Files,
+            "/data",
+            identity with
+            {
+                Founding = identity.Founding with { Members = [new ClusterMember("node1", "10.0.0.9:1")] },
+            });
         node.Start();
         cluster.RunUntil(() => node.FatalMessage is not null);
         Assert.Contains("cluster is node1=10.0.0.9:1 here", node.FatalMessage, StringComparison.Ordinal);
@@ -178,7 +189,10 @@ public sealed class FoundingTests
         }
 
         factor = 0;
-        Assert.Contains("did not note the replication factor", Assert.Throws<HengeException>(cluster.Nodes[0].Start).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "did not note the replication factor",
+            Assert.Throws<HengeException>(cluster.Nodes[0].Start).Message,
+            StringComparison.Ordinal);
         factor = 3;
         foreach (HarnessNode node in cluster.Nodes)
         {
@@ -188,8 +202,19 @@ public sealed class FoundingTests
 
         Assert.StartsWith("henge-node 2\n", ReadFile(cluster.Nodes[0]), StringComparison.Ordinal);
         cluster.Nodes[0].Stop();
-        WriteOld(cluster.Nodes[0], new NodeIdentity { Name = "node1", Incarnation = 1, Founding = cluster.Nodes[1].Running.Parts.Context.Identity.Founding }, new string('1', 32));
-        Assert.Contains("written by an older build", Assert.Throws<HengeException>(cluster.Nodes[0].Start).Message, StringComparison.Ordinal);
+        WriteOld(
+            cluster.Nodes[0],
+            new NodeIdentity
+            {
+                Name = "node1",
+                Incarnation = 1,
+                Founding = cluster.Nodes[1].Running.Parts.Context.Identity.Founding,
+            },
+            new string('1', 32));
+        Assert.Contains(
+            "written by an older build",
+            Assert.Throws<HengeException>(cluster.Nodes[0].Start).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -213,13 +238,17 @@ public sealed class FoundingTests
         Assert.False(receiver.OnHello(other.Complete(0), out _));
     }
 
-    private static NodeOptions Misfit(NodeOptions options, string setting) => setting switch
-    {
-        "shards" => options with { Shards = 8 },
-        "cluster-token" => options with { ClusterToken = "another" },
-        "replication-factor" => options with { ReplicationFactor = 2 },
-        _ => options with { Cluster = [.. options.Cluster.Select(static m => m.Name == "node2" ? m with { Address = "10.0.0.2:7009" } : m)] },
-    };
+    private static NodeOptions Misfit(NodeOptions options, string setting) =>
+        setting switch
+        {
+            "shards" => options with { Shards = 8 },
+            "cluster-token" => options with { ClusterToken = "another" },
+            "replication-factor" => options with { ReplicationFactor = 2 },
+            _ => options with
+            {
+                Cluster = [.. options.Cluster.Select(static m => m.Name == "node2" ? m with { Address = "10.0.0.2:7009" } : m)],
+            },
+        };
 
     private static string ReadFile(HarnessNode node)
     {
@@ -230,11 +259,17 @@ public sealed class FoundingTests
 
     private static void WriteOld(HarnessNode node, NodeIdentity identity, string clusterId)
     {
-        string body = string.Create(CultureInfo.InvariantCulture, $"henge-node 1\ncluster {clusterId}\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\nshards 4\n")
-            + string.Concat(identity.Founding.Members.Select(static m => $"member {m.Name}\n"));
+        string body =
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"henge-node 1\ncluster {clusterId}\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\nshards 4\n"
+            ) + string.Concat(identity.Founding.Members.Select(static m => $"member {m.Name}\n"));
         node.Files.Delete("/data/IDENTITY");
         using IFile file = node.Files.Open("/data/IDENTITY", FileOpenMode.CreateNew);
-        file.Write(0, Encoding.UTF8.GetBytes(body + "crc " + Crc32C.Compute(Encoding.UTF8.GetBytes(body)).ToString("x8", CultureInfo.InvariantCulture) + "\n"));
+        file.Write(
+            0,
+            Encoding.UTF8.GetBytes(
+                body + "crc " + Crc32C.Compute(Encoding.UTF8.GetBytes(body)).ToString("x8", CultureInfo.InvariantCulture) + "\n"));
         file.Sync();
     }
 }

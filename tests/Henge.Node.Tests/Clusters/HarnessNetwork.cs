@@ -81,7 +81,9 @@ public sealed class HarnessNetwork(Random random)
             int best = -1;
             for (int i = 0; i < _underWay.Count; i++)
             {
-                if (_underWay[i].AtMs <= NowMs && (best < 0 || (_underWay[i].AtMs, _underWay[i].Order).CompareTo((_underWay[best].AtMs, _underWay[best].Order)) < 0))
+                if (
+                    _underWay[i].AtMs <= NowMs
+                    && (best < 0 || (_underWay[i].AtMs, _underWay[i].Order).CompareTo((_underWay[best].AtMs, _underWay[best].Order)) < 0))
                 {
                     best = i;
                 }

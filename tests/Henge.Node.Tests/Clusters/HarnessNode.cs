@@ -130,12 +130,23 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public void Note(NodeEventLevel level, string message) => Notes.Add($"{Time.NowMs} {level}: {message}");
 
-    private IStorageEngine OpenEngine(string directory) => cluster.UseMemoryEngine
-        ? new MemoryEngine()
-        : LsmEngine.Open(cluster.EngineOptions with { Directory = directory, FileSystem = Files, Scheduler = _background, WriteAheadLog = false, OpenDamagedTables = true });
+    private IStorageEngine OpenEngine(string directory) =>
+        cluster.UseMemoryEngine
+            ? new MemoryEngine()
+            : LsmEngine.Open(
+                cluster.EngineOptions with
+                {
+                    Directory = directory,
+                    FileSystem = Files,
+                    Scheduler = _background,
+                    WriteAheadLog = false,
+                    OpenDamagedTables = true,
+                });
 }
 
-/// <summary>Runs the engine's background work step by step, of either kind: the node goes on in the middle of flushes and compactions.</summary>
+/// <summary>
+/// Runs the engine's background work step by step, of either kind: the node goes on in the middle of flushes and compactions.
+/// </summary>
 public sealed class StepBackground(Random random) : IBackgroundScheduler
 {
     private readonly InlineScheduler _jobs = new(random.Next);

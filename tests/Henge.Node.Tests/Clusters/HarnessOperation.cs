@@ -52,5 +52,6 @@ public sealed class HarnessOperation : Operation
 
     protected override void OnCompleted() => Completions++;
 
-    public override string ToString() => $"{Kind} {Encoding.UTF8.GetString(Key.Span)}: {(IsDone ? Error == ErrorCode.None ? "ok" : $"{Error}: {ErrorMessage}" : "open")}";
+    public override string ToString() =>
+        $"{Kind} {Encoding.UTF8.GetString(Key.Span)}: {(IsDone ? Error == ErrorCode.None ? "ok" : $"{Error}: {ErrorMessage}" : "open")}";
 }

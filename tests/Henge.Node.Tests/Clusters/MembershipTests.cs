@@ -12,14 +12,29 @@ public sealed class MembershipTests
     [Fact]
     public void A_member_leaves_a_shard_and_comes_back_by_a_snapshot()
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { LogKeepEntries = 0, LogSegmentBytes = 128 * 1024, LogBudgetBytes = 256 * 1024, BalanceIntervalMs = 0 });
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o =>
+                o with
+                {
+                    LogKeepEntries = 0,
+                    LogSegmentBytes = 128 * 1024,
+                    LogBudgetBytes = 256 * 1024,
+                    BalanceIntervalMs = 0,
+                });
         cluster.RunUntilLed();
         HarnessNode gone = cluster.Nodes.First(n => n != cluster.LeaderOf(0));
         Change(cluster, [.. Everyone.Where(id => id != gone.Id)], []);
         Assert.Equal(2, cluster.LeaderOf(0)!.Running.GetStatus().Shards[0].Voters.Count);
 
         LogIndex before = gone.Replica(0).Group.LastIndex;
-        string[] keys = [.. Enumerable.Range(0, 400).Select(static i => $"key{i}").Where(k => new ShardMap(4).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)) == Shard)];
+        string[] keys =
+        [
+            .. Enumerable
+                .Range(0, 400)
+                .Select(static i => $"key{i}")
+                .Where(k => new ShardMap(4).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)) == Shard),
+        ];
         for (int round = 0; round < 12; round++)
         {
             foreach (string key in keys)
@@ -30,12 +45,17 @@ public sealed class MembershipTests
 
         cluster.Run(1_000);
         Assert.Equal(before, gone.Replica(0).Group.LastIndex);
-        Assert.True(cluster.LeaderOf(0)!.Replica(0).Group.CompactedIndex > before, "the log behind which the member fell was kept\n" + cluster.Describe());
+        Assert.True(
+            cluster.LeaderOf(0)!.Replica(0).Group.CompactedIndex > before,
+            "the log behind which the member fell was kept\n" + cluster.Describe());
 
         // Straight to a vote is refused: it would count for a majority without having anything.
         Assert.Equal(MembershipStatus.NotALearner, Ask(cluster, Everyone, []));
         Change(cluster, [.. Everyone.Where(id => id != gone.Id)], [gone.Id]);
-        cluster.RunUntil(() => Ask(cluster, Everyone, []) is MembershipStatus.Accepted or MembershipStatus.Unchanged, 20_000, "the learner has caught up");
+        cluster.RunUntil(
+            () => Ask(cluster, Everyone, []) is MembershipStatus.Accepted or MembershipStatus.Unchanged,
+            20_000,
+            "the learner has caught up");
         cluster.RunUntil(() => IsInForce(cluster, Everyone, []), 5_000, "all three vote");
         Assert.Contains(gone.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
         Assert.All(keys, key => Assert.StartsWith("11 ", cluster.Get(gone, key), StringComparison.Ordinal));
@@ -54,7 +74,10 @@ public sealed class MembershipTests
 
         NodeId[] others = [.. Everyone.Where(id => id != old.Id)];
         Assert.Equal(MembershipStatus.Accepted, Ask(cluster, others, [old.Id]));
-        cluster.RunUntil(() => cluster.LeaderOf(0) is { } leader && leader != old && IsInForce(cluster, others, [old.Id]), 5_000, "another leader");
+        cluster.RunUntil(
+            () => cluster.LeaderOf(0) is { } leader && leader != old && IsInForce(cluster, others, [old.Id]),
+            5_000,
+            "another leader");
         Assert.Equal(ReplicaRole.Learner, old.Running.GetStatus().Shards[0].Role);
         for (int i = 0; i < 40; i++)
         {
@@ -85,6 +108,10 @@ public sealed class MembershipTests
         return status!.Value;
     }
 
-    private static bool IsInForce(ClusterHarness cluster, NodeId[] voters, NodeId[] learners) => cluster.LeaderOf(0)?.Running.GetStatus().Shards[0] is { IsJoint: false } status
-        && status.Voters.SequenceEqual(voters) && status.Learners.SequenceEqual(learners) && cluster.LeaderOf(0)!.Replica(0).Group is { } group && group.MembershipIndex <= group.CommitIndex;
+    private static bool IsInForce(ClusterHarness cluster, NodeId[] voters, NodeId[] learners) =>
+        cluster.LeaderOf(0)?.Running.GetStatus().Shards[0] is { IsJoint: false } status
+        && status.Voters.SequenceEqual(voters)
+        && status.Learners.SequenceEqual(learners)
+        && cluster.LeaderOf(0)!.Replica(0).Group is { } group
+        && group.MembershipIndex <= group.CommitIndex;
 }

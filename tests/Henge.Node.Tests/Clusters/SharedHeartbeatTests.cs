@@ -29,7 +29,9 @@ public sealed class SharedHeartbeatTests
         List<Term> terms = Terms(cluster);
         cluster.Run(5_000);
         Assert.Equal(terms, Terms(cluster));
-        Assert.Equal([PeerRecordKind.Heartbeat, PeerRecordKind.HeartbeatAnswer, PeerRecordKind.ClockQuestion, PeerRecordKind.ClockAnswer], records.Keys.Order());
+        Assert.Equal(
+            [PeerRecordKind.Heartbeat, PeerRecordKind.HeartbeatAnswer, PeerRecordKind.ClockQuestion, PeerRecordKind.ClockAnswer],
+            records.Keys.Order());
 
         // Six pairs, once a second.
         Assert.InRange(records[PeerRecordKind.ClockQuestion], 24, 36);
@@ -135,13 +137,23 @@ public sealed class SharedHeartbeatTests
         cluster.RunUntilLed();
         cluster.Run(2_000);
         HarnessNode node = cluster.Nodes.First(n => Enumerable.Range(0, Shards).Any(s => s % 2 == 1 && cluster.LeaderOf((uint)s) == n));
-        uint[] Led(uint worker) => [.. Enumerable.Range(0, Shards).Select(static s => (uint)s).Where(s => s % 2 == worker && node.Replica(s).Group.Role == RaftRole.Leader)];
-        uint[] orphaned = Led(1), good = Led(0);
+        uint[] Led(uint worker) =>
+            [
+                .. Enumerable
+                    .Range(0, Shards)
+                    .Select(static s => (uint)s)
+                    .Where(s => s % 2 == worker && node.Replica(s).Group.Role == RaftRole.Leader),
+            ];
+        uint[] orphaned = Led(1),
+            good = Led(0);
         HarnessNode[] others = [.. cluster.Nodes.Where(n => n != node)];
         Array.ForEach(others, static n => n.Workers.BlockedLane = 1);
 
         // No majority takes its entries, and it knows that.
-        cluster.RunUntil(() => orphaned.All(s => node.Replica(s).Group.Role != RaftRole.Leader), 2_000, "a leader to step down whose followers' workers hang");
+        cluster.RunUntil(
+            () => orphaned.All(s => node.Replica(s).Group.Role != RaftRole.Leader),
+            2_000,
+            "a leader to step down whose followers' workers hang");
         Assert.All(good, s => Assert.Equal(RaftRole.Leader, node.Replica(s).Group.Role));
         Array.ForEach(others, static n => n.Workers.BlockedLane = -1);
         cluster.RunUntilLed();
@@ -156,13 +168,17 @@ public sealed class SharedHeartbeatTests
         cluster.Run(2_000);
 
         // One that leads shards by both of its workers, so that the other one has something to send.
-        uint[] Led(HarnessNode n, uint worker) => [.. Enumerable.Range(0, Shards).Select(static s => (uint)s).Where(s => s % 2 == worker && cluster.LeaderOf(s) == n)];
+        uint[] Led(HarnessNode n, uint worker) =>
+            [.. Enumerable.Range(0, Shards).Select(static s => (uint)s).Where(s => s % 2 == worker && cluster.LeaderOf(s) == n)];
         HarnessNode node = cluster.Nodes.First(n => Led(n, 0).Length > 0 && Led(n, 1).Length > 0);
         uint[] hung = Led(node, 1), good = Led(node, 0);
         Dictionary<uint, Term> terms = good.ToDictionary(static s => s, s => node.Replica(s).Group.Term);
         node.Workers.BlockedLane = 1;
         HarnessNode[] others = [.. cluster.Nodes.Where(n => n != node)];
-        cluster.RunUntil(() => hung.All(s => others.Any(n => n.Replica(s).Group.Role == RaftRole.Leader)), 2_000, "other leaders for the shards of the worker that hangs");
+        cluster.RunUntil(
+            () => hung.All(s => others.Any(n => n.Replica(s).Group.Role == RaftRole.Leader)),
+            2_000,
+            "other leaders for the shards of the worker that hangs");
         cluster.Put(others[0], KeyOf(hung[0], Shards), "goes on");
         Assert.All(good, s => Assert.Equal(terms[s], node.Replica(s).Group.Term));
         node.Workers.BlockedLane = -1;
@@ -241,8 +257,12 @@ public sealed class SharedHeartbeatTests
         Assert.Equal(terms, Terms(cluster));
     }
 
-    private static List<Term> Terms(ClusterHarness cluster) => [.. cluster.Nodes.Where(static n => n.IsRunning).SelectMany(static n => n.Running.GetStatus().Shards.Select(static s => s.Term))];
+    private static List<Term> Terms(ClusterHarness cluster) =>
+        [.. cluster.Nodes.Where(static n => n.IsRunning).SelectMany(static n => n.Running.GetStatus().Shards.Select(static s => s.Term))];
 
     private static string KeyOf(uint shard, int shards = 4) =>
-        Enumerable.Range(0, 1000).Select(static i => $"key{i}").First(k => new ShardMap(shards).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)).Value == shard);
+        Enumerable
+            .Range(0, 1000)
+            .Select(static i => $"key{i}")
+            .First(k => new ShardMap(shards).ShardOf(System.Text.Encoding.UTF8.GetBytes(k)).Value == shard);
 }

@@ -85,7 +85,9 @@ public sealed class SingleNodeTests
         cluster.Settle();
         Assert.All(puts, p => Assert.True(p is { Completions: 1, Error: ErrorCode.None }, p.ToString()));
         Assert.InRange(node.Running.GetStatus().LogSyncs - syncs, 1, 2);
-        Assert.Equal(puts.Length, puts.Select(static p => p.Version).Distinct().Count() + puts.Length - puts.GroupBy(static p => p.Version).Count());
+        Assert.Equal(
+            puts.Length,
+            puts.Select(static p => p.Version).Distinct().Count() + puts.Length - puts.GroupBy(static p => p.Version).Count());
     }
 
     [Fact]
@@ -145,7 +147,16 @@ public sealed class SingleNodeTests
     public void A_small_log_that_holds_the_oldest_segment_is_written_again_at_the_end()
     {
         // An engine without durability lets no entry go, so only moving them can help.
-        var cluster = new ClusterHarness(1, configure: static o => o with { LogSegmentBytes = 32 * 1024, LogBudgetBytes = 64 * 1024, Limits = new NodeLimits { CommandBytes = 8 * 1024 } }, useMemoryEngine: true);
+        var cluster = new ClusterHarness(
+            1,
+            configure: static o =>
+                o with
+                {
+                    LogSegmentBytes = 32 * 1024,
+                    LogBudgetBytes = 64 * 1024,
+                    Limits = new NodeLimits { CommandBytes = 8 * 1024 },
+                },
+            useMemoryEngine: true);
         HarnessNode node = cluster.Nodes[0];
         cluster.Run(1_000);
         for (int i = 0; i < 300; i++)

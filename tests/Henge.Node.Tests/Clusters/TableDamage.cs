@@ -11,7 +11,9 @@ internal static class TableDamage
 
     public static uint ShardOf(string key) => Map.ShardOf(System.Text.Encoding.UTF8.GetBytes(key)).Value;
 
-    public static bool IsWhole(HarnessNode node) => node.Running.Parts.Replicas.All(static replica => replica.Machine.Damage is null) && node.Running.GetStatus().Shards.All(static shard => shard.Error is null);
+    public static bool IsWhole(HarnessNode node) =>
+        node.Running.Parts.Replicas.All(static replica => replica.Machine.Damage is null)
+        && node.Running.GetStatus().Shards.All(static shard => shard.Error is null);
 
     public static void AssertSameStates(ClusterHarness cluster)
     {
@@ -65,7 +67,12 @@ internal static class TableDamage
     }
 
     public static string[] Tables(HarnessNode node) =>
-        [.. node.Files.List("/data/engine").Where(static name => name.EndsWith(".sst", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        [
+            .. node
+                .Files.List("/data/engine")
+                .Where(static name => name.EndsWith(".sst", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal),
+        ];
 
     public static void FlipBits(HarnessNode node)
     {

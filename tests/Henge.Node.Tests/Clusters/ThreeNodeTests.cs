@@ -32,7 +32,10 @@ public sealed class ThreeNodeTests
 
         leader.Crash();
         cluster.RunUntilLed();
-        ElectionTime[] times = [.. cluster.Nodes.Where(n => n != leader).SelectMany(static n => n.Running.GetStatus().Activity.ElectionTimes)];
+        ElectionTime[] times =
+        [
+            .. cluster.Nodes.Where(n => n != leader).SelectMany(static n => n.Running.GetStatus().Activity.ElectionTimes),
+        ];
         Assert.Contains(times, static t => t.Round > TimeSpan.Zero);
         Assert.All(times, static t => Assert.InRange(t.WithPreVote, t.Round, TimeSpan.FromMilliseconds(500)));
     }
@@ -82,7 +85,13 @@ public sealed class ThreeNodeTests
         HarnessNode alone = cluster.Nodes[0];
         cluster.Network.Isolate(alone.Id, cluster.Nodes.Select(static n => n.Id));
         cluster.Run(700);
-        HarnessOperation[] refused = [HarnessOperation.Put("a", "1"), HarnessOperation.Put("b", "1"), HarnessOperation.Get("a"), HarnessOperation.Get("b")];
+        HarnessOperation[] refused =
+        [
+            HarnessOperation.Put("a", "1"),
+            HarnessOperation.Put("b", "1"),
+            HarnessOperation.Get("a"),
+            HarnessOperation.Get("b"),
+        ];
         foreach (HarnessOperation operation in refused)
         {
             operation.DeadlineMs = alone.Running.MonotonicMs + 1_000;
@@ -235,7 +244,12 @@ public sealed class ThreeNodeTests
         cluster.RunUntilLed();
         Assert.DoesNotContain(node, Enumerable.Range(0, 4).Select(s => cluster.LeaderOf((uint)s)));
         node.Start();
-        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => cluster.LeaderOf((uint)s)?.Id == node.Running.Parts.Placement.PreferredLeaderOf(new ShardId((uint)s))), 20_000);
+        cluster.RunUntil(
+            () =>
+                Enumerable
+                    .Range(0, 4)
+                    .All(s => cluster.LeaderOf((uint)s)?.Id == node.Running.Parts.Placement.PreferredLeaderOf(new ShardId((uint)s))),
+            20_000);
     }
 
     [Fact]
@@ -286,7 +300,15 @@ public sealed class ThreeNodeTests
 
             cluster.RunUntil(() => open.All(static o => o.IsDone), 10_000);
             cluster.Network.LossRate = 0;
-            cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => cluster.Nodes.Select(n => n.Replica((uint)s).Group).All(g => g.AppliedIndex == cluster.LeaderOf((uint)s)?.Replica((uint)s).Group.LastIndex)), 10_000);
+            cluster.RunUntil(
+                () =>
+                    Enumerable
+                        .Range(0, 4)
+                        .All(s =>
+                            cluster
+                                .Nodes.Select(n => n.Replica((uint)s).Group)
+                                .All(g => g.AppliedIndex == cluster.LeaderOf((uint)s)?.Replica((uint)s).Group.LastIndex)),
+                10_000);
             for (uint s = 0; s < 4; s++)
             {
                 Assert.Single(cluster.Nodes.Select(n => n.Replica(s).Machine.StateHash()).Distinct());

@@ -62,7 +62,12 @@ public sealed class NodeLogRecordTests
         CommandEncoder.Put(command, "user:1"u8, "value"u8);
         var entry = new EntryBuilder();
         entry.Add(command.WrittenSpan);
-        var record = new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Shard = new ShardId(3), Entry = new Entry(new LogIndex(41), new Term(5), EntryKind.Normal, entry.ToArray(new Core.Version(77))) };
+        var record = new NodeLogRecord
+        {
+            Kind = NodeLogRecordKind.Entry,
+            Shard = new ShardId(3),
+            Entry = new Entry(new LogIndex(41), new Term(5), EntryKind.Normal, entry.ToArray(new Core.Version(77))),
+        };
         Assert.EndsWith("1 command: Put 'user:1' 5 bytes @77", NodeLogDescription.Describe(1, Write(record)), StringComparison.Ordinal);
     }
 

@@ -97,7 +97,9 @@ public sealed class ShardLogReplayTests
         Assert.Equal(2UL, _replay.Log.LastIndex.Value);
         Assert.Equal(9L, _replay.Log.OldestSegment);
         var alone = new ShardLogReplay(new ShardLog(new ShardId(0), new NoReader()));
-        alone.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(8, 1) }, new EntryLocation(new Term(1), new LogPosition(9, 1), 30));
+        alone.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(8, 1) },
+            new EntryLocation(new Term(1), new LogPosition(9, 1), 30));
         Assert.NotNull(alone.Check());
         alone.Take(BaseRecord(7, 1, reset: false), default);
         Assert.Null(alone.Check());
@@ -113,7 +115,9 @@ public sealed class ShardLogReplayTests
         Entry(3, 1);
         Moved(1, segment: 9);
         Moved(2, segment: 9);
-        Take(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(2), new NodeId(1), default) }, segment: 9);
+        Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(2), new NodeId(1), default) },
+            segment: 9);
         Take(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(4, 2) }, segment: 9);
         Assert.Null(_replay.Check());
         Assert.Equal((1L, 4UL), (_replay.Log.OldestSegment, _replay.Log.LastIndex.Value));
@@ -141,8 +145,8 @@ public sealed class ShardLogReplayTests
     }
 
     /// <summary>
-    /// A log lives: entries are appended, cut off, compacted, moved and thrown away by snapshots, the oldest segments go, and it is replayed from what is left at any time. It must always be
-    /// what it was.
+    /// A log lives: entries are appended, cut off, compacted, moved and thrown away by snapshots, the oldest segments go, and it is
+    /// replayed from what is left at any time. It must always be what it was.
     /// </summary>
     [Fact]
     public void What_is_left_of_a_log_is_always_enough()
@@ -158,9 +162,15 @@ public sealed class ShardLogReplayTests
     {
         // Entry 1 and its first move were in segments that are gone; entry 2 is still there; then both were moved.
         var replay = new ShardLogReplay(new ShardLog(new ShardId(0), new NoReader()));
-        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(2, 1) }, new EntryLocation(new Term(1), new LogPosition(6, 1), 30));
-        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(1, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 1), 30));
-        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(2, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 2), 30));
+        replay.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(2, 1) },
+            new EntryLocation(new Term(1), new LogPosition(6, 1), 30));
+        replay.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(1, 1) },
+            new EntryLocation(new Term(1), new LogPosition(8, 1), 30));
+        replay.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(2, 1) },
+            new EntryLocation(new Term(1), new LogPosition(8, 2), 30));
         Assert.Null(replay.Check());
         Assert.Equal(2UL, replay.Log.LastIndex.Value);
         Assert.Equal(8L, replay.Log.OldestSegment);
@@ -170,10 +180,16 @@ public sealed class ShardLogReplayTests
     public void A_base_between_a_kept_entry_and_the_moved_log_counts()
     {
         var replay = new ShardLogReplay(new ShardLog(new ShardId(0), new NoReader()));
-        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(9, 1) }, new EntryLocation(new Term(1), new LogPosition(6, 1), 30));
+        replay.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(9, 1) },
+            new EntryLocation(new Term(1), new LogPosition(6, 1), 30));
         replay.Take(BaseRecord(7, 1, reset: false), default);
-        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(8, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 1), 30));
-        replay.Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(9, 1) }, new EntryLocation(new Term(1), new LogPosition(8, 2), 30));
+        replay.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(8, 1) },
+            new EntryLocation(new Term(1), new LogPosition(8, 1), 30));
+        replay.Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(9, 1) },
+            new EntryLocation(new Term(1), new LogPosition(8, 2), 30));
         Assert.Null(replay.Check());
         Assert.Equal(7UL, replay.Log.CompactedIndex.Value);
         Assert.Equal(9UL, replay.Log.LastIndex.Value);
@@ -191,7 +207,9 @@ public sealed class ShardLogReplayTests
     [Fact]
     public void A_term_is_only_raised_and_a_vote_of_an_older_one_is_forgotten()
     {
-        Take(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(5)) });
+        Take(
+            new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(3), new NodeId(1), new LogIndex(5)) }
+        );
         _replay.RaiseTerm(new Term(3));
         Assert.Equal(new HardState(new Term(3), new NodeId(1), new LogIndex(5)), _replay.HardState);
         _replay.RaiseTerm(new Term(7));
@@ -223,7 +241,8 @@ public sealed class ShardLogReplayTests
                     break;
                 default:
                     ulong term = (ulong)random.Next(1, 1000);
-                    Assert.True(log.Add(new LogIndex(last + 1), new EntryLocation(new Term(term), new LogPosition((uint)(i / 100) + 1, 0), 30)));
+                    Assert.True(
+                        log.Add(new LogIndex(last + 1), new EntryLocation(new Term(term), new LogPosition((uint)(i / 100) + 1, 0), 30)));
                     model.Add(term);
                     break;
             }
@@ -245,7 +264,8 @@ public sealed class ShardLogReplayTests
 
     private void Entry(ulong index, ulong term) => Take(new NodeLogRecord { Kind = NodeLogRecordKind.Entry, Entry = Make(index, term) });
 
-    private void Moved(ulong index, uint segment, ulong term = 1) => Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(index, term) }, segment);
+    private void Moved(ulong index, uint segment, ulong term = 1) =>
+        Take(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Entry = Make(index, term) }, segment);
 
     private void Base(ulong index, ulong term, bool reset = false) => Take(BaseRecord(index, term, reset));
 
@@ -254,7 +274,8 @@ public sealed class ShardLogReplayTests
 
     private sealed class NoReader : IEntryReader
     {
-        public Entry ReadEntry(ShardId shard, LogIndex index, in EntryLocation location) => new(index, location.Term, EntryKind.Normal, default);
+        public Entry ReadEntry(ShardId shard, LogIndex index, in EntryLocation location) =>
+            new(index, location.Term, EntryKind.Normal, default);
     }
 
     /// <summary>All records that were ever written, where each shard's live log is, and replays of what is left.</summary>
@@ -315,7 +336,12 @@ public sealed class ShardLogReplayTests
                     break;
                 case 9:
                     _term++;
-                    Write(new NodeLogRecord { Kind = NodeLogRecordKind.HardState, HardState = new HardState(new Term(_term), default, default) });
+                    Write(
+                        new NodeLogRecord
+                        {
+                            Kind = NodeLogRecordKind.HardState,
+                            HardState = new HardState(new Term(_term), default, default),
+                        });
                     break;
                 default:
                     ulong index = Last + 1;
@@ -366,7 +392,8 @@ public sealed class ShardLogReplayTests
             }
         }
 
-        // As the real one: below the first live entry, sometimes less since another shard needs a segment; the base is written again when it would go.
+        // As the real one: below the first live entry, sometimes less since another shard needs a segment; the base is written again when
+        // it would go.
         private void Free()
         {
             uint keepFrom = _live.Count > 0 ? _live.Min(static l => l.Segment) : _segment;

@@ -30,7 +30,8 @@ public sealed class PeerMessagesTests
         Assert.Empty(heard[1]);
 
         // Posted together, they leave together: what is lost is lost for that node only, and counted one by one.
-        cluster.Network.Lose = (_, to, frame) => to == third && frame.Length > PeerFrame.HeaderBytes && (PeerRecordKind)frame[PeerFrame.HeaderBytes] == PeerRecordKind.Message;
+        cluster.Network.Lose = (_, to, frame) =>
+            to == third && frame.Length > PeerFrame.HeaderBytes && (PeerRecordKind)frame[PeerFrame.HeaderBytes] == PeerRecordKind.Message;
         Publish(messages[1], "three", "four", "five");
         cluster.RunUntil(() => heard[0].Count == 5);
         Assert.Equal(["three", "four", "five"], heard[0][2..].Select(static m => m[(m.IndexOf(':', StringComparison.Ordinal) + 1)..]));

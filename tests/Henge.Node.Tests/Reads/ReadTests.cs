@@ -75,8 +75,14 @@ public sealed class ReadTests : IScanReceiver, IDisposable
             if (i % 100 == 99)
             {
                 Core.Version version = _h.Advance();
-                versions.Add((version, new(
-                    model.Where(p => p.Value.ExpiresAtMs == 0 || p.Value.ExpiresAtMs > version.Milliseconds).ToDictionary(static p => p.Key, static p => p.Value.Text), StringComparer.Ordinal)));
+                versions.Add(
+                    (
+                        version,
+                        new(
+                            model
+                                .Where(p => p.Value.ExpiresAtMs == 0 || p.Value.ExpiresAtMs > version.Milliseconds)
+                                .ToDictionary(static p => p.Key, static p => p.Value.Text),
+                            StringComparer.Ordinal)));
             }
         }
 
@@ -88,7 +94,8 @@ public sealed class ReadTests : IScanReceiver, IDisposable
                 string upper = random.Next(3) == 0 ? "" : "key" + random.Next(300).ToString("D3", CultureInfo.InvariantCulture);
                 bool reverse = random.Next(2) == 0;
                 IEnumerable<string> expected = state
-                    .Where(p => string.CompareOrdinal(p.Key, lower) >= 0 && (upper.Length == 0 || string.CompareOrdinal(p.Key, upper) < 0)).Select(static p => $"{p.Key}={p.Value}");
+                    .Where(p => string.CompareOrdinal(p.Key, lower) >= 0 && (upper.Length == 0 || string.CompareOrdinal(p.Key, upper) < 0))
+                    .Select(static p => $"{p.Key}={p.Value}");
                 var query = new ScanQuery
                 {
                     Version = version,
@@ -163,7 +170,19 @@ public sealed class ReadTests : IScanReceiver, IDisposable
         HengeException get = Assert.Throws<HengeException>(() => _h.Reads.TryGet("k"u8, ReadPoint.AsOf(first), out _));
         Assert.Equal(ErrorCode.HistoryGone, get.Code);
         Assert.Contains(second.ToString(), get.Message, StringComparison.Ordinal);
-        Assert.Equal(ErrorCode.HistoryGone, Assert.Throws<HengeException>(() => Scan(new ScanQuery { Version = first, LimitItems = 1, LimitBytes = 1 }, out _)).Code);
+        Assert.Equal(
+            ErrorCode.HistoryGone,
+            Assert
+                .Throws<HengeException>(() =>
+                    Scan(
+                        new ScanQuery
+                        {
+                            Version = first,
+                            LimitItems = 1,
+                            LimitBytes = 1,
+                        },
+                        out _))
+                .Code);
         Assert.True(_h.Reads.TryGet("k"u8, ReadPoint.AsOf(second), out value));
         value.Dispose();
         _engine.Compact();
@@ -209,8 +228,22 @@ public sealed class ReadTests : IScanReceiver, IDisposable
             if (first)
             {
                 first = false;
-                Assert.Equal(ErrorCode.Unavailable, Assert.Throws<HengeException>(() => _h.Reads.TryGet("{t}"u8, new ReadPoint(Core.Version.Max, 0), out _)).Code);
-                Assert.Equal(ErrorCode.Unavailable, Assert.Throws<HengeException>(() => Scan(new ScanQuery { Version = Core.Version.Max, LimitItems = 1, LimitBytes = 1 }, out _)).Code);
+                Assert.Equal(
+                    ErrorCode.Unavailable,
+                    Assert.Throws<HengeException>(() => _h.Reads.TryGet("{t}"u8, new ReadPoint(Core.Version.Max, 0), out _)).Code);
+                Assert.Equal(
+                    ErrorCode.Unavailable,
+                    Assert
+                        .Throws<HengeException>(() =>
+                            Scan(
+                                new ScanQuery
+                                {
+                                    Version = Core.Version.Max,
+                                    LimitItems = 1,
+                                    LimitBytes = 1,
+                                },
+                                out _))
+                        .Code);
                 Assert.Equal(ErrorCode.Unavailable, Assert.Throws<HengeException>(() => _h.Watches.Open(new WatchQuery(), () => { })).Code);
             }
         }

@@ -25,7 +25,12 @@ public sealed class AllocationTests
     private static long Measure(Func<int, byte[]> command, int entries, int commands)
     {
         var engine = new DiscardingEngine();
-        var machine = ShardStateMachine.Open(new ShardId(1), engine, new HistoryWindow(engine), new WatchHub(new ShardId(1)), StateMachineOptions.Default);
+        var machine = ShardStateMachine.Open(
+            new ShardId(1),
+            engine,
+            new HistoryWindow(engine),
+            new WatchHub(new ShardId(1)),
+            StateMachineOptions.Default);
         var payloads = new byte[entries][];
         ulong version = 1 << 20;
         int number = 0;
@@ -41,7 +46,8 @@ public sealed class AllocationTests
             version += (ulong)commands;
         }
 
-        // After half of them, by windows, of which the leanest counts: what each command allocates is in every one, and what the runtime does once on this thread is not.
+        // After half of them, by windows, of which the leanest counts: what each command allocates is in every one, and what the runtime
+        // does once on this thread is not.
         int window = entries / 8;
         var observer = new Null();
         long before = 0, least = long.MaxValue;
@@ -79,7 +85,15 @@ public sealed class AllocationTests
 
     [Fact]
     public void Deletes_and_commands_that_cannot_be_decoded_allocate_nothing() =>
-        Assert.Equal(0, Measure(static i => i % 3 == 0 ? MachineHarness.Delete("key" + i) : i % 3 == 1 ? MachineHarness.Put("key" + (i + 1), "x") : [0xEE, 1, 2], 200, 99));
+        Assert.Equal(
+            0,
+            Measure(
+                static i =>
+                    i % 3 == 0 ? MachineHarness.Delete("key" + i)
+                    : i % 3 == 1 ? MachineHarness.Put("key" + (i + 1), "x")
+                    : [0xEE, 1, 2],
+                200,
+                99));
 
     /// <summary>An engine that keeps nothing, to see the state machine alone.</summary>
     private sealed class DiscardingEngine : IStorageEngine

@@ -19,7 +19,9 @@ internal sealed class CommandModel
 
     /// <summary>What is visible at a version.</summary>
     public SortedDictionary<string, Value> Visible(Core.Version version) =>
-        new(_values.Where(p => p.Value.ExpiresAtMs == 0 || p.Value.ExpiresAtMs > version.Milliseconds).ToDictionary(), StringComparer.Ordinal);
+        new(
+            _values.Where(p => p.Value.ExpiresAtMs == 0 || p.Value.ExpiresAtMs > version.Milliseconds).ToDictionary(),
+            StringComparer.Ordinal);
 
     public Value? Get(string key, ulong version) =>
         _values.TryGetValue(key, out Value? v) && (v.ExpiresAtMs == 0 || v.ExpiresAtMs > new Core.Version(version).Milliseconds) ? v : null;
@@ -44,16 +46,21 @@ internal sealed class CommandModel
         return EntryView.TryRead(payload, out EntryView e) ? $"{text} [{e.Version} {e.ExpiresAtMs} {Text(e.Value)}]" : text;
     }
 
-    private static string Ok(ulong version, bool found = false, long number = 0, Value? before = null) => Describe("Ok", version, found, number, "None", before);
+    private static string Ok(ulong version, bool found = false, long number = 0, Value? before = null) =>
+        Describe("Ok", version, found, number, "None", before);
 
     private static string Describe(string status, ulong version, bool found, long number, string problem, Value? before) =>
-        string.Create(CultureInfo.InvariantCulture, $"{status} {version} {found} {number} {problem}") + (before is null ? "" : $" [{before.Version} {before.ExpiresAtMs} {before.Text}]");
+        string.Create(CultureInfo.InvariantCulture, $"{status} {version} {found} {number} {problem}")
+        + (before is null ? "" : $" [{before.Version} {before.ExpiresAtMs} {before.Text}]");
 
     /// <summary>A random command over few keys, with all conditions and options.</summary>
     public static Step Random(Random random, SessionStamp session = default)
     {
         string key = "k" + random.Next(8);
-        string text = random.Next(4) == 0 ? random.Next(100).ToString(CultureInfo.InvariantCulture) : new string((char)('a' + random.Next(26)), random.Next(1, 20));
+        string text =
+            random.Next(4) == 0
+                ? random.Next(100).ToString(CultureInfo.InvariantCulture)
+                : new string((char)('a' + random.Next(26)), random.Next(1, 20));
         switch (random.Next(10))
         {
             case 0 or 1 or 2:
@@ -110,13 +117,26 @@ internal sealed class CommandModel
                 });
             case 7:
                 string[] keys = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => "k" + random.Next(8))];
-                return new Step(Command(w => CommandEncoder.MultiDelete(w, [.. keys.Select(static k => (ReadOnlyMemory<byte>)Bytes(k))], session)), (m, v) =>
-                    Ok(v, false, keys.Distinct().Count(k => m.Get(k, v) is not null && m._values.Remove(k))));
+                return new Step(
+                    Command(w => CommandEncoder.MultiDelete(w, [.. keys.Select(static k => (ReadOnlyMemory<byte>)Bytes(k))], session)),
+                    (m, v) => Ok(v, false, keys.Distinct().Count(k => m.Get(k, v) is not null && m._values.Remove(k))));
             case 8:
-                (string K, string V)[] pairs = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => ("k" + random.Next(8), "m" + random.Next(1000)))];
+                (string K, string V)[] pairs =
+                [
+                    .. Enumerable.Range(0, random.Next(1, 5)).Select(_ => ("k" + random.Next(8), "m" + random.Next(1000))),
+                ];
                 bool absent = random.Next(2) == 0;
                 return new Step(
-                    Command(w => CommandEncoder.MultiPut(w, [.. pairs.Select(static p => new KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(Bytes(p.K), Bytes(p.V)))], absent, session)),
+                    Command(w =>
+                        CommandEncoder.MultiPut(
+                            w,
+                            [
+                                .. pairs.Select(static p => new KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(
+                                    Bytes(p.K),
+                                    Bytes(p.V))),
+                            ],
+                            absent,
+                            session)),
                     (m, v) =>
                     {
                         Value? there = absent ? pairs.Select(p => m.Get(p.K, v)).FirstOrDefault(static x => x is not null) : null;

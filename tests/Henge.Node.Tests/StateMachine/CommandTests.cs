@@ -51,7 +51,8 @@ public sealed class CommandTests
             Delete("k"),
             Put("k", "4", new PutOptions { Condition = PutCondition.IfAbsent }));
         Assert.Equal(
-            [CommandStatus.Ok, CommandStatus.ConditionFailed, CommandStatus.Ok, CommandStatus.Ok, CommandStatus.Ok], _h.Results.Select(static r => r.Result.Status));
+            [CommandStatus.Ok, CommandStatus.ConditionFailed, CommandStatus.Ok, CommandStatus.Ok, CommandStatus.Ok],
+            _h.Results.Select(static r => r.Result.Status));
         Core.Version first = _h.Results[0].Result.Version;
         Assert.Equal(first, _h.Results[1].Result.Version);
         Assert.Equal(first.Value + 2, _h.Results[2].Result.Version.Value);
@@ -66,10 +67,13 @@ public sealed class CommandTests
     public void Conditions_on_versions_hold_or_tell_the_version()
     {
         Core.Version v = _h.Apply(Put("k", "1")).Version;
-        CommandResult wrong = _h.Apply(Put("k", "2", new PutOptions { Condition = PutCondition.IfVersion, IfVersion = new Core.Version(5) }));
+        CommandResult wrong = _h.Apply(
+            Put("k", "2", new PutOptions { Condition = PutCondition.IfVersion, IfVersion = new Core.Version(5) }));
         Assert.Equal((CommandStatus.ConditionFailed, v), (wrong.Status, wrong.Version));
         Assert.Equal(CommandStatus.ConditionFailed, _h.Apply(Put("k", "2", new PutOptions { Condition = PutCondition.IfVersion })).Status);
-        Assert.Equal(CommandStatus.Ok, _h.Apply(Put("k", "2", new PutOptions { Condition = PutCondition.IfVersion, IfVersion = v })).Status);
+        Assert.Equal(
+            CommandStatus.Ok,
+            _h.Apply(Put("k", "2", new PutOptions { Condition = PutCondition.IfVersion, IfVersion = v })).Status);
         Assert.Equal(CommandStatus.Ok, _h.Apply(Put("new", "1", new PutOptions { Condition = PutCondition.IfVersion })).Status);
         Assert.Equal(CommandStatus.ConditionFailed, _h.Apply(Delete("k", v)).Status);
         Assert.Equal("2", _h.Get("k"));
@@ -98,7 +102,9 @@ public sealed class CommandTests
         {
             _h.Apply(Put("n", bad));
             CommandResult result = _h.Apply(Increment("n", 1));
-            Assert.Equal((CommandStatus.Failed, CommandProblem.NotAnInteger, ErrorCode.WrongType), (result.Status, result.Problem, result.Error));
+            Assert.Equal(
+                (CommandStatus.Failed, CommandProblem.NotAnInteger, ErrorCode.WrongType),
+                (result.Status, result.Problem, result.Error));
         }
     }
 
@@ -144,7 +150,8 @@ public sealed class CommandTests
         Assert.Equal(CommandStatus.Ok, _h.Apply(Put("k", "3", new PutOptions { Condition = PutCondition.IfAbsent })).Status);
         Assert.Equal("3", _h.Get("k"));
 
-        byte[] SetExpiry(Expiry e, ExpiryCondition c = ExpiryCondition.None) => Command(w => CommandEncoder.SetExpiry(w, Bytes("k"), e, c, returnValue: true));
+        byte[] SetExpiry(Expiry e, ExpiryCondition c = ExpiryCondition.None) =>
+            Command(w => CommandEncoder.SetExpiry(w, Bytes("k"), e, c, returnValue: true));
         Assert.Equal(0, _h.Apply(SetExpiry(Expiry.Never)).Number);
         Assert.Equal(CommandStatus.ConditionFailed, _h.Apply(SetExpiry(Expiry.After(10), ExpiryCondition.IfSome)).Status);
         Assert.Equal(1, _h.Apply(SetExpiry(Expiry.After(1000), ExpiryCondition.IfNone)).Number);
@@ -164,7 +171,10 @@ public sealed class CommandTests
     public void A_transaction_does_one_branch_at_one_version()
     {
         Core.Version v = _h.Apply(Put("a", "1")).Version;
-        TxnBuilder txn = new TxnBuilder().CompareVersion(Bytes("a"), CompareRelation.Equal, v).CompareExistence(Bytes("b"), false).CompareValue(Bytes("a"), CompareRelation.Less, Bytes("2"));
+        TxnBuilder txn = new TxnBuilder()
+            .CompareVersion(Bytes("a"), CompareRelation.Equal, v)
+            .CompareExistence(Bytes("b"), false)
+            .CompareValue(Bytes("a"), CompareRelation.Less, Bytes("2"));
         txn.Then.Add(Put("a", "2"));
         txn.Then.Add(Command(w => CommandEncoder.Get(w, Bytes("a"))));
         txn.Then.Add(Put("b", "x"));
@@ -181,7 +191,9 @@ public sealed class CommandTests
         while (reader.MoveNext())
         {
             Assert.Equal(done.Version, reader.Current.Version);
-            results.Add($"{reader.Current.Status} {reader.Current.Found} {reader.Current.Number} {(EntryView.TryRead(reader.Payload, out EntryView e) ? Text(e.Value) : "-")}");
+            results.Add(
+                $"{reader.Current.Status} {reader.Current.Found} {reader.Current.Number} "
+                    + $"{(EntryView.TryRead(reader.Payload, out EntryView e) ? Text(e.Value) : "-")}");
         }
 
         Assert.False(reader.Damaged);
@@ -254,7 +266,8 @@ public sealed class CommandTests
     {
         var writer = new ArrayBufferWriter<byte>();
         Assert.Throws<HengeException>(() => CommandEncoder.Put(writer, "k"u8, "v"u8, new PutOptions { Expiry = Expiry.After(0) }));
-        Assert.Throws<HengeException>(() => CommandEncoder.Put(writer, "k"u8, "v"u8, new PutOptions { Expiry = Expiry.After(5), KeepExpiry = true }));
+        Assert.Throws<HengeException>(() =>
+            CommandEncoder.Put(writer, "k"u8, "v"u8, new PutOptions { Expiry = Expiry.After(5), KeepExpiry = true }));
         Assert.Throws<HengeException>(() => CommandEncoder.MultiDelete(writer, []));
         Assert.Throws<HengeException>(() => CommandEncoder.IncrementFloat(writer, "k"u8, "nan"u8));
         Assert.Throws<HengeException>(() => new TxnBuilder().Then.Add(Put("k", "v", default, new SessionStamp(1, 1))));
@@ -264,8 +277,17 @@ public sealed class CommandTests
     [Fact]
     public void Limits_are_checked_with_clear_errors_and_keys_must_share_a_shard()
     {
-        var limits = new Api.NodeLimits { KeyBytes = 4, ValueBytes = 4, TxnOperations = 2, CommandBytes = 200 };
-        Assert.Contains("limit is 4", Assert.Throws<HengeException>(() => CommandLimits.Check(Put("12345", "v"), limits)).Message, StringComparison.Ordinal);
+        var limits = new Api.NodeLimits
+        {
+            KeyBytes = 4,
+            ValueBytes = 4,
+            TxnOperations = 2,
+            CommandBytes = 200,
+        };
+        Assert.Contains(
+            "limit is 4",
+            Assert.Throws<HengeException>(() => CommandLimits.Check(Put("12345", "v"), limits)).Message,
+            StringComparison.Ordinal);
         Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => CommandLimits.Check(Put("k", "12345"), limits)).Code);
         Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => CommandLimits.Check(new byte[201], limits)).Code);
         Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => CommandLimits.Check(new byte[20], limits)).Code);
@@ -277,7 +299,12 @@ public sealed class CommandTests
         var map = new ShardMap(1024);
         Assert.Equal(map.ShardOf("a"u8), CommandEncoder.ShardOf(good, map));
         txn.Then.Add(Put("{b}1", "v"));
-        Assert.Contains("{", Assert.Throws<HengeException>(() => CommandEncoder.ShardOf(Command(w => txn.Encode(w)), map)).Message, StringComparison.Ordinal);
-        Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => CommandLimits.Check(Command(w => txn.Encode(w)), limits)).Code);
+        Assert.Contains(
+            "{",
+            Assert.Throws<HengeException>(() => CommandEncoder.ShardOf(Command(w => txn.Encode(w)), map)).Message,
+            StringComparison.Ordinal);
+        Assert.Equal(
+            ErrorCode.TooLarge,
+            Assert.Throws<HengeException>(() => CommandLimits.Check(Command(w => txn.Encode(w)), limits)).Code);
     }
 }

@@ -42,7 +42,9 @@ public sealed class DecoderFuzzTests
         int understood = 0;
         for (int i = 0; i < 30_000; i++)
         {
-            byte[] bytes = Mutate(random, CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp(3, (ulong)i + 1) : default).Bytes);
+            byte[] bytes = Mutate(
+                random,
+                CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp(3, (ulong)i + 1) : default).Bytes);
             if (CommandView.TryRead(bytes, out CommandView view))
             {
                 understood++;
@@ -102,11 +104,17 @@ public sealed class DecoderFuzzTests
         var random = new Random(13);
         for (int i = 0; i < 20_000; i++)
         {
-            var result = new CommandResult((CommandStatus)random.Next(3), new Core.Version((ulong)random.Next()), random.Next(2) == 0, random.NextInt64(long.MinValue, long.MaxValue) >> random.Next(64), (CommandProblem)random.Next(11));
+            var result = new CommandResult(
+                (CommandStatus)random.Next(3),
+                new Core.Version((ulong)random.Next()),
+                random.Next(2) == 0,
+                random.NextInt64(long.MinValue, long.MaxValue) >> random.Next(64),
+                (CommandProblem)random.Next(11));
             byte[] payload = new byte[random.Next(20)];
             random.NextBytes(payload);
             ReadOnlyMemory<byte> encoded = result.ToMemory(payload);
-            Assert.True(CommandResult.TryRead(result.Version, encoded.Span, out CommandResult decoded, out ReadOnlySpan<byte> decodedPayload));
+            Assert.True(
+                CommandResult.TryRead(result.Version, encoded.Span, out CommandResult decoded, out ReadOnlySpan<byte> decodedPayload));
             Assert.Equal(result, decoded);
             Assert.True(payload.AsSpan().SequenceEqual(decodedPayload));
             var writer = new ArrayBufferWriter<byte>();
@@ -133,13 +141,19 @@ public sealed class DecoderFuzzTests
         for (int i = 0; i < 10_000; i++)
         {
             List<(ShardId, Core.Version)> positions =
-                [.. Enumerable.Range(0, random.Next(20)).Select(s => (new ShardId((uint)((s * 3) + random.Next(3))), new Core.Version((ulong)random.NextInt64(0, 1L << 53))))];
+            [
+                .. Enumerable
+                    .Range(0, random.Next(20))
+                    .Select(s => (new ShardId((uint)((s * 3) + random.Next(3))), new Core.Version((ulong)random.NextInt64(0, 1L << 53)))),
+            ];
             byte[] token = ResumeToken.Encode(positions);
             Assert.Equal(positions, ResumeToken.Decode(token, ShardMap.MaxShards));
             byte[] bytes = Mutate(random, token);
             if (!bytes.AsSpan().SequenceEqual(token))
             {
-                Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => ResumeToken.Decode(bytes, ShardMap.MaxShards)).Code);
+                Assert.Equal(
+                    ErrorCode.InvalidArgument,
+                    Assert.Throws<HengeException>(() => ResumeToken.Decode(bytes, ShardMap.MaxShards)).Code);
             }
         }
     }

@@ -23,9 +23,11 @@ public sealed class DeterminismTests
         ProtectedMs = 500,
     };
 
-    private static int FirstSeed => int.Parse(Environment.GetEnvironmentVariable("HENGE_FIRST_SEED") ?? "0", System.Globalization.CultureInfo.InvariantCulture);
+    private static int FirstSeed =>
+        int.Parse(Environment.GetEnvironmentVariable("HENGE_FIRST_SEED") ?? "0", System.Globalization.CultureInfo.InvariantCulture);
 
-    private static int Seeds => int.Parse(Environment.GetEnvironmentVariable("HENGE_SEEDS") ?? "40", System.Globalization.CultureInfo.InvariantCulture);
+    private static int Seeds =>
+        int.Parse(Environment.GetEnvironmentVariable("HENGE_SEEDS") ?? "40", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>A log: entries of random commands, the clock moving on between them, expiries proposed by whoever leads.</summary>
     private static List<byte[]> MakeLog(int seed, int entries, bool sessions, out List<List<CommandModel.Step>> steps)
@@ -53,7 +55,9 @@ public sealed class DeterminismTests
                     // New requests mostly; some come late, some twice.
                     int client = random.Next(sequences.Length);
                     sequences[client] += (ulong)random.Next(0, 4);
-                    stamp = new SessionStamp((ulong)client + 1, Math.Max(1, sequences[client] - Math.Min(sequences[client], (ulong)random.Next(0, 12) / 2)));
+                    stamp = new SessionStamp(
+                        (ulong)client + 1,
+                        Math.Max(1, sequences[client] - Math.Min(sequences[client], (ulong)random.Next(0, 12) / 2)));
                 }
 
                 CommandModel.Step step = CommandModel.Random(random, stamp);
@@ -129,8 +133,12 @@ public sealed class DeterminismTests
                 {
                     int before = wild.Results.Count;
                     wild.Machine.ApplyEntry(new LogIndex(index), log[(int)index - 1], wild);
-                    string described = string.Join(" | ", wild.Results.Skip(before).Select(r => CommandModel.Describe(r.Result, default) + Convert.ToHexString(r.Payload)));
-                    Assert.True(later.TryAdd(index, described) || later[index] == described, $"seed {seed}: entry {index} came to something else when it was applied again");
+                    string described = string.Join(
+                        " | ",
+                        wild.Results.Skip(before).Select(r => CommandModel.Describe(r.Result, default) + Convert.ToHexString(r.Payload)));
+                    Assert.True(
+                        later.TryAdd(index, described) || later[index] == described,
+                        $"seed {seed}: entry {index} came to something else when it was applied again");
                 }
 
                 wild.Machine.CommitBatch();
@@ -149,7 +157,8 @@ public sealed class DeterminismTests
                         break;
                     case 3:
                         // Collecting history is each node's own affair, and must not show.
-                        wild.History.Advance(new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
+                        wild.History.Advance(
+                            new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
                         break;
                     case 4:
                         var fresh = new ForgetfulEngine();
@@ -163,12 +172,22 @@ public sealed class DeterminismTests
                 index = wild.Machine.AppliedIndex.Value + 1;
                 if (index > 1)
                 {
-                    Assert.True(hashes[(int)index - 2] == wild.Machine.StateHash(), $"seed {seed}: another state at {index - 1} after a restart");
+                    Assert.True(
+                        hashes[(int)index - 2] == wild.Machine.StateHash(),
+                        $"seed {seed}: another state at {index - 1} after a restart");
                 }
             }
 
-            Assert.Equal(string.Join('\n', plain.Results.Select(static r => CommandModel.Describe(r.Result, default) + Convert.ToHexString(r.Payload))),
-                string.Join('\n', later.OrderBy(static p => p.Key).Where(static p => p.Value.Length > 0).Select(static p => p.Value.Replace(" | ", "\n", StringComparison.Ordinal))));
+            Assert.Equal(
+                string.Join(
+                    '\n',
+                    plain.Results.Select(static r => CommandModel.Describe(r.Result, default) + Convert.ToHexString(r.Payload))),
+                string.Join(
+                    '\n',
+                    later
+                        .OrderBy(static p => p.Key)
+                        .Where(static p => p.Value.Length > 0)
+                        .Select(static p => p.Value.Replace(" | ", "\n", StringComparison.Ordinal))));
         }
     }
 
@@ -208,7 +227,8 @@ public sealed class DeterminismTests
                         engine.Flush();
                         break;
                     case 1:
-                        wild.History.Advance(new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
+                        wild.History.Advance(
+                            new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
                         if (random.Next(2) == 0)
                         {
                             engine.Compact();
@@ -267,7 +287,8 @@ public sealed class DeterminismTests
 
     private static List<(string, string, ulong, long)> Contents(MachineHarness h)
     {
-        using EngineIterator entries = h.Engine.CreateIterator(new IteratorOptions { Keyspace = SystemKeys.UserKeyspace(h.Shard), Point = ReadPoint.AsOf(h.Machine.LastVersion) });
+        using EngineIterator entries = h.Engine.CreateIterator(
+            new IteratorOptions { Keyspace = SystemKeys.UserKeyspace(h.Shard), Point = ReadPoint.AsOf(h.Machine.LastVersion) });
         var list = new List<(string, string, ulong, long)>();
         for (entries.SeekToFirst(); entries.Valid; entries.Next())
         {

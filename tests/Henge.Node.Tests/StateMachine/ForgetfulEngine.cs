@@ -4,8 +4,8 @@ using Henge.Storage.Memory;
 namespace Henge.Node.Tests.StateMachine;
 
 /// <summary>
-/// A memory engine that behaves at a crash as one without a log does: batches since the last flush are lost from some point on, while range drops, which are
-/// durable at once, stay.
+/// A memory engine that behaves at a crash as one without a log does: batches since the last flush are lost from some point on, while range
+/// drops, which are durable at once, stay.
 /// </summary>
 internal sealed class ForgetfulEngine : IStorageEngine
 {
@@ -84,7 +84,8 @@ internal sealed class ForgetfulEngine : IStorageEngine
 
     public void SetHistoryFloor(Core.Version floor) => Do(false, engine => engine.SetHistoryFloor(floor));
 
-    public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) => _engine.TryGet(keyspace, key, point, out value);
+    public bool TryGet(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) =>
+        _engine.TryGet(keyspace, key, point, out value);
 
     public EngineIterator CreateIterator(in IteratorOptions options) => _engine.CreateIterator(options);
 

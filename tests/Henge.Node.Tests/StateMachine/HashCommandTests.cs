@@ -61,8 +61,12 @@ public sealed class HashCommandTests
         _h.Apply(Set("h", ("f", "v")));
         Assert.Equal(CommandProblem.HashTooLarge, _h.Apply(Set("h", ("g", new string('x', Limit)))).Problem);
         Assert.Equal("f=v", Fields("h"));
-        Assert.Equal(CommandProblem.HashValueNotAnInteger, _h.Apply(Command(static w => CommandEncoder.HashIncrement(w, "h"u8, "f"u8, 1, Limit))).Problem);
-        Assert.Equal(CommandProblem.ValueTooLarge, _h.Apply(Command(static w => CommandEncoder.SetRange(w, "r"u8, long.MaxValue, "x"u8, Limit))).Problem);
+        Assert.Equal(
+            CommandProblem.HashValueNotAnInteger,
+            _h.Apply(Command(static w => CommandEncoder.HashIncrement(w, "h"u8, "f"u8, 1, Limit))).Problem);
+        Assert.Equal(
+            CommandProblem.ValueTooLarge,
+            _h.Apply(Command(static w => CommandEncoder.SetRange(w, "r"u8, long.MaxValue, "x"u8, Limit))).Problem);
         Assert.Equal(5, _h.Apply(Command(static w => CommandEncoder.SetRange(w, "r"u8, 3, "ab"u8, Limit))).Number);
         Assert.Equal("\0\0\0ab", _h.Get("r"));
     }
@@ -126,20 +130,30 @@ public sealed class HashCommandTests
         Assert.Equal(CommandStatus.ConditionFailed, _h.Apply(Put("k", "2", Ne("1"))).Status);
         Assert.Equal(CommandStatus.Ok, _h.Apply(Put("k", "2", Eq("1"))).Status);
         byte[] digest = ValueDigest.ToComparand(ValueDigest.Of("2"u8));
-        Assert.Equal(CommandStatus.ConditionFailed, _h.Apply(Command(w => CommandEncoder.DeleteIf(w, "k"u8, PutCondition.IfNotDigest, digest))).Status);
+        Assert.Equal(
+            CommandStatus.ConditionFailed,
+            _h.Apply(Command(w => CommandEncoder.DeleteIf(w, "k"u8, PutCondition.IfNotDigest, digest))).Status);
         Assert.True(_h.Apply(Command(w => CommandEncoder.DeleteIf(w, "k"u8, PutCondition.IfDigest, digest))).Found);
         Assert.Null(_h.Get("k"));
     }
 
-    private static byte[] Set(string key, params (string Field, string Value)[] fields) => Command(w => CommandEncoder.HashSet(
-        w, Bytes(key), fields.Select(static f => new KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(Bytes(f.Field), Bytes(f.Value))).ToArray(), Limit));
+    private static byte[] Set(string key, params (string Field, string Value)[] fields) =>
+        Command(w =>
+            CommandEncoder.HashSet(
+                w,
+                Bytes(key),
+                fields
+                    .Select(static f => new KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(Bytes(f.Field), Bytes(f.Value)))
+                    .ToArray(),
+                Limit));
 
     private static byte[] Delete(string key, params string[] fields) =>
         Command(w => CommandEncoder.HashDelete(w, Bytes(key), fields.Select(static f => (ReadOnlyMemory<byte>)Bytes(f)).ToArray()));
 
     private string Fields(string key)
     {
-        Assert.True(_h.Engine.TryGet(SystemKeys.UserKeyspace(_h.Shard), Bytes(key), new ReadPoint(Core.Version.Max, 0), out PinnedValue value));
+        Assert.True(
+            _h.Engine.TryGet(SystemKeys.UserKeyspace(_h.Shard), Bytes(key), new ReadPoint(Core.Version.Max, 0), out PinnedValue value));
         Assert.Equal(DataType.Hash, value.Type);
         var reader = new HashReader(value.Span);
         List<string> fields = [];

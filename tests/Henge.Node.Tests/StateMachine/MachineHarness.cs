@@ -146,5 +146,6 @@ internal sealed class MachineHarness : IApplyObserver
         return count;
     }
 
-    public void OnResult(LogIndex index, int command, in CommandResult result, ReadOnlySpan<byte> payload) => Results.Add((result, payload.ToArray()));
+    public void OnResult(LogIndex index, int command, in CommandResult result, ReadOnlySpan<byte> payload) =>
+        Results.Add((result, payload.ToArray()));
 }

@@ -29,12 +29,21 @@ public sealed class SessionPiecesTests
             {
                 case < 5:
                     // Mostly the next number; at times one that comes late.
-                    ulong sequence = model.Count == 0 || random.Next(4) > 0 ? (model.Count == 0 ? session.Forgotten : model.Keys.Last()) + 1 + (ulong)random.Next(3) : model.Keys.First() + (ulong)random.Next(40);
+                    ulong sequence =
+                        model.Count == 0 || random.Next(4) > 0
+                            ? (model.Count == 0 ? session.Forgotten : model.Keys.Last()) + 1 + (ulong)random.Next(3)
+                            : model.Keys.First() + (ulong)random.Next(40);
                     int found = session.Find(sequence);
                     Assert.Equal(model.ContainsKey(sequence), found >= 0);
                     if (found < 0)
                     {
-                        session.Insert(~found, sequence, new CommandResult(CommandStatus.Ok, new Core.Version(1), Number: step), [], payloadLost: false, Session.Unwritten);
+                        session.Insert(
+                            ~found,
+                            sequence,
+                            new CommandResult(CommandStatus.Ok, new Core.Version(1), Number: step),
+                            [],
+                            payloadLost: false,
+                            Session.Unwritten);
                         session.UnwrittenCount++;
                         model.Add(sequence, step);
                     }
@@ -81,7 +90,13 @@ public sealed class SessionPiecesTests
                         session.EvictLowest();
                     }
 
-                    session.Insert(session.Count, sequence, new CommandResult(CommandStatus.Ok, new Core.Version(sequence)), [], payloadLost: false, Session.Unwritten);
+                    session.Insert(
+                        session.Count,
+                        sequence,
+                        new CommandResult(CommandStatus.Ok, new Core.Version(sequence)),
+                        [],
+                        payloadLost: false,
+                        Session.Unwritten);
                     session.UnwrittenCount++;
                 }
             }

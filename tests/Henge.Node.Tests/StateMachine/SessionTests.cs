@@ -7,7 +7,8 @@ namespace Henge.Node.Tests.StateMachine;
 
 public sealed class SessionTests
 {
-    private static byte[] Increment(ulong client, ulong sequence) => Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence)));
+    private static byte[] Increment(ulong client, ulong sequence) =>
+        Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence)));
 
     private static byte[] Increment(ulong client, ulong sequence, SessionFlags flags) =>
         Command(w => CommandEncoder.Increment(w, "n"u8, 1, new SessionStamp(client, sequence, flags)));

@@ -16,7 +16,9 @@ public sealed class SnapshotTests
         for (int i = 0; i < 200; i++)
         {
             h.NowMs += random.Next(1000);
-            h.Apply(CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp((ulong)random.Next(1, 4), (ulong)i + 1) : default).Bytes);
+            h.Apply(
+                CommandModel.Random(random, random.Next(2) == 0 ? new SessionStamp((ulong)random.Next(1, 4), (ulong)i + 1) : default).Bytes
+            );
         }
 
         h.Apply(Put("large", new string('x', 100_000)));
@@ -87,8 +89,12 @@ public sealed class SnapshotTests
             Assert.Equal(source.Machine.StateHash(), target.Machine.StateHash());
             Assert.Equal(AllVersions(source), AllVersions(target));
             Assert.Equal(source.CountSystem(SystemKeys.ExpiryTag), target.CountSystem(SystemKeys.ExpiryTag));
-            Assert.Equal((source.Machine.AppliedIndex, source.Machine.LastVersion), (target.Machine.AppliedIndex, target.Machine.LastVersion));
-            Assert.Equal((9UL, "members"), (target.Machine.InstalledSnapshot.Term.Value, Text(target.Machine.InstalledSnapshot.Extra.Span)));
+            Assert.Equal(
+                (source.Machine.AppliedIndex, source.Machine.LastVersion),
+                (target.Machine.AppliedIndex, target.Machine.LastVersion));
+            Assert.Equal(
+                (9UL, "members"),
+                (target.Machine.InstalledSnapshot.Term.Value, Text(target.Machine.InstalledSnapshot.Extra.Span)));
             target.Reopen();
         }
 
@@ -124,7 +130,8 @@ public sealed class SnapshotTests
     [Fact]
     public void A_snapshot_of_a_state_that_came_by_a_snapshot_is_one_cut_too()
     {
-        // Both have the same last write; the snapshot is newer by an entry that writes nothing, and the next write's version is the very next one.
+        // Both have the same last write; the snapshot is newer by an entry that writes nothing, and the next write's version is the very
+        // next one.
         var source = new MachineHarness();
         var target = new MachineHarness();
         byte[] first = source.Entry(Put("k", "1", default, new SessionStamp(1, 1)));
@@ -329,7 +336,9 @@ public sealed class SnapshotTests
             }
             catch (HengeException e)
             {
-                Assert.True(e.Code is ErrorCode.Corruption or ErrorCode.UnsupportedFormat or ErrorCode.InvalidArgument, $"seed {seed}: {e.Code}");
+                Assert.True(
+                    e.Code is ErrorCode.Corruption or ErrorCode.UnsupportedFormat or ErrorCode.InvalidArgument,
+                    $"seed {seed}: {e.Code}");
             }
         }
     }

@@ -32,7 +32,12 @@ public sealed class EventRingTests
                 while (ring.TryRead(ref position, out ReadOnlySpan<byte> record))
                 {
                     bytes += record.Length;
-                    found.Add((EventRecord.Version(record).Value, Convert.ToHexString(EventRecord.Key(record)) + Convert.ToHexString(EventRecord.Value(record)) + EventRecord.ExpiresAtMs(record)));
+                    found.Add(
+                        (
+                            EventRecord.Version(record).Value,
+                            Convert.ToHexString(EventRecord.Key(record))
+                                + Convert.ToHexString(EventRecord.Value(record))
+                                + EventRecord.ExpiresAtMs(record)));
                 }
 
                 Assert.True(all.Where(e => e.Version >= ring.From.Value).SequenceEqual(found), $"seed {seed}, event {i}");

@@ -19,8 +19,18 @@ internal sealed class ShardedHarness
         History = new HistoryWindow(Engine);
         Map = new ShardMap(shards);
         Watching = watch ?? WatchOptions.Default;
-        Machines = [.. Enumerable.Range(0, shards).Select(s =>
-            ShardStateMachine.Open(new ShardId((uint)s), Engine, History, new WatchHub(new ShardId((uint)s), Watching), StateMachineOptions.Default))];
+        Machines =
+        [
+            .. Enumerable
+                .Range(0, shards)
+                .Select(s =>
+                    ShardStateMachine.Open(
+                        new ShardId((uint)s),
+                        Engine,
+                        History,
+                        new WatchHub(new ShardId((uint)s), Watching),
+                        StateMachineOptions.Default)),
+        ];
         Watches = new WatchService(Map, s => Machines[s.Value], limits ?? new NodeLimits(), Watching, static () => true);
         Reads = new NodeReads(Map, s => Machines[s.Value]);
     }
@@ -99,8 +109,15 @@ internal sealed class WatchRecorder : IWatchReceiver
 
     public List<Core.Version> Marks { get; } = [];
 
-    public static string Describe(WatchReason reason, string key, string value, Core.Version version, long expiresAtMs, string? previous, Core.Version previousVersion) =>
-        $"{version} {reason} {key} = {value} until {expiresAtMs}, was {previous ?? "-"} of {previousVersion}";
+    public static string Describe(
+        WatchReason reason,
+        string key,
+        string value,
+        Core.Version version,
+        long expiresAtMs,
+        string? previous,
+        Core.Version previousVersion
+    ) => $"{version} {reason} {key} = {value} until {expiresAtMs}, was {previous ?? "-"} of {previousVersion}";
 
     public void OnEvent(in WatchEventView e)
     {
@@ -110,7 +127,14 @@ internal sealed class WatchRecorder : IWatchReceiver
             return;
         }
 
-        Events.Add(Describe(
-            e.Reason, MachineHarness.Text(e.Key), MachineHarness.Text(e.Value), e.Version, e.ExpiresAtMs, e.HasPrevious ? MachineHarness.Text(e.PreviousValue) : null, e.PreviousVersion));
+        Events.Add(
+            Describe(
+                e.Reason,
+                MachineHarness.Text(e.Key),
+                MachineHarness.Text(e.Value),
+                e.Version,
+                e.ExpiresAtMs,
+                e.HasPrevious ? MachineHarness.Text(e.PreviousValue) : null,
+                e.PreviousVersion));
     }
 }

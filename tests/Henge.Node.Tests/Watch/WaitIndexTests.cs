@@ -92,7 +92,9 @@ public sealed class WaitIndexTests
         {
             int n = i;
             byte[] lower = MachineHarness.Bytes(i < 40 ? $"key{i}" : $"p{i}:");
-            watches[i] = h.Watches.Open(new WatchQuery { Lower = lower, Upper = i < 40 ? (byte[])[.. lower, 0] : [.. lower[..^1], (byte)(':' + 1)] }, () => signals[n]++);
+            watches[i] = h.Watches.Open(
+                new WatchQuery { Lower = lower, Upper = i < 40 ? (byte[])[.. lower, 0] : [.. lower[..^1], (byte)(':' + 1)] },
+                () => signals[n]++);
             var nothing = new WatchRecorder();
             Assert.False(watches[i].TryRead(nothing, 10, 1000));
         }
@@ -110,7 +112,14 @@ public sealed class WaitIndexTests
         for (int i = 0; i < 60; i++)
         {
             // None has fallen behind the ring meanwhile: who waits moves along.
-            using IWatch resumed = h.Watches.Open(new WatchQuery { Resume = watches[i].ResumeToken, Lower = MachineHarness.Bytes(i < 40 ? $"key{i}" : $"p{i}:"), Upper = MachineHarness.Bytes(i < 40 ? $"key{i}\0" : $"p{i};") }, () => { });
+            using IWatch resumed = h.Watches.Open(
+                new WatchQuery
+                {
+                    Resume = watches[i].ResumeToken,
+                    Lower = MachineHarness.Bytes(i < 40 ? $"key{i}" : $"p{i}:"),
+                    Upper = MachineHarness.Bytes(i < 40 ? $"key{i}\0" : $"p{i};"),
+                },
+                () => { });
             foreach (IWatch watch in new[] { resumed, watches[i] })
             {
                 var recorder = new WatchRecorder();

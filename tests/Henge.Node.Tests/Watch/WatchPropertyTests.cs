@@ -13,15 +13,16 @@ using Henge.Testing.Files;
 namespace Henge.Node.Tests.Watch;
 
 /// <summary>
-/// Random commands on several shards, and readers that come and go, are slow, resume by token, start in the past, and lose their state to snapshots: each must
-/// see exactly the events of its range from its start on, in order; or be told that history is gone.
+/// Random commands on several shards, and readers that come and go, are slow, resume by token, start in the past, and lose their state to
+/// snapshots: each must see exactly the events of its range from its start on, in order; or be told that history is gone.
 /// </summary>
 public sealed class WatchPropertyTests : IApplyObserver
 {
     private const int Shards = 3;
     private readonly List<int> _foundExpired = [];
 
-    private static int Seeds => int.Parse(Environment.GetEnvironmentVariable("HENGE_SEEDS") ?? "60", System.Globalization.CultureInfo.InvariantCulture);
+    private static int Seeds =>
+        int.Parse(Environment.GetEnvironmentVariable("HENGE_SEEDS") ?? "60", System.Globalization.CultureInfo.InvariantCulture);
 
     private sealed class Reader(WatchQuery query, int shardCount)
     {
@@ -36,7 +37,8 @@ public sealed class WatchPropertyTests : IApplyObserver
         public ulong[] Starts { get; } = new ulong[shardCount];
     }
 
-    void IApplyObserver.OnResult(LogIndex index, int command, in CommandResult result, ReadOnlySpan<byte> payload) => _foundExpired.Add(result.Found ? 1 : 0);
+    void IApplyObserver.OnResult(LogIndex index, int command, in CommandResult result, ReadOnlySpan<byte> payload) =>
+        _foundExpired.Add(result.Found ? 1 : 0);
 
     [Fact]
     public void Without_loss_of_history_every_reader_sees_every_event_once_in_order() => Run(loseHistory: false, Seeds);
@@ -61,8 +63,11 @@ public sealed class WatchPropertyTests : IApplyObserver
 
     private void Run(bool loseHistory, int seeds)
     {
-        int complete = 0, gone = 0;
-        int first = int.Parse(Environment.GetEnvironmentVariable("HENGE_FIRST_SEED") ?? "0", System.Globalization.CultureInfo.InvariantCulture);
+        int complete = 0,
+            gone = 0;
+        int first = int.Parse(
+            Environment.GetEnvironmentVariable("HENGE_FIRST_SEED") ?? "0",
+            System.Globalization.CultureInfo.InvariantCulture);
         for (int seed = first; seed < first + seeds; seed++)
         {
             var random = new Random(seed);
@@ -98,7 +103,10 @@ public sealed class WatchPropertyTests : IApplyObserver
                         ShardStateMachine machine = h.Machines[shard];
                         for (int n = random.Next(0, 6); n > 0 && pending[shard].Count > 0; n--)
                         {
-                            machine.ApplyEntry(new LogIndex(machine.AppliedIndex.Value + (machine.HasBatch ? 1UL : 0) + 1), pending[shard][0], null);
+                            machine.ApplyEntry(
+                                new LogIndex(machine.AppliedIndex.Value + (machine.HasBatch ? 1UL : 0) + 1),
+                                pending[shard][0],
+                                null);
                             pending[shard].RemoveAt(0);
                             machine.CommitBatch();
                         }
@@ -130,7 +138,8 @@ public sealed class WatchPropertyTests : IApplyObserver
                 if (loseHistory && random.Next(40) == 0)
                 {
                     ulong last = h.Machines.Min(static m => m.LastVersion.Value);
-                    h.History.Advance(new Core.Version(last - Math.Min(last, (ulong)random.Next(100_000, 2_000_000) << Core.Version.CounterBits)));
+                    h.History.Advance(
+                        new Core.Version(last - Math.Min(last, (ulong)random.Next(100_000, 2_000_000) << Core.Version.CounterBits)));
                     ((LsmEngine)h.Engine).Compact();
                 }
             }
@@ -178,7 +187,8 @@ public sealed class WatchPropertyTests : IApplyObserver
         }
 
         // Keys are not sharded here, so versions tell the shards apart.
-        var version = new Core.Version(Math.Max(Core.Version.FromMilliseconds(twin.NowMs).Value + (shard * 1000), machine.LastVersion.Value + 1));
+        var version = new Core.Version(
+            Math.Max(Core.Version.FromMilliseconds(twin.NowMs).Value + (shard * 1000), machine.LastVersion.Value + 1));
         byte[] payload = entry.ToArray(version);
         _foundExpired.Clear();
         twin.Apply(shard, payload, this);
@@ -204,7 +214,13 @@ public sealed class WatchPropertyTests : IApplyObserver
             1 => h.Machines[random.Next(Shards)].LastVersion.Value + (ulong)random.Next(3),
             _ => (ulong)random.NextInt64(1, (long)h.Machines.Max(static m => m.LastVersion.Value) + 2),
         };
-        var query = new WatchQuery { Lower = MachineHarness.Bytes(lower), Upper = MachineHarness.Bytes(upper), Start = new Core.Version(start), PreviousValues = random.Next(2) == 0 };
+        var query = new WatchQuery
+        {
+            Lower = MachineHarness.Bytes(lower),
+            Upper = MachineHarness.Bytes(upper),
+            Start = new Core.Version(start),
+            PreviousValues = random.Next(2) == 0,
+        };
         var reader = new Reader(query, Shards);
         for (int s = 0; s < Shards; s++)
         {
@@ -280,20 +296,46 @@ public sealed class WatchPropertyTests : IApplyObserver
         for (uint s = 0; s < Shards; s++)
         {
             var events = new List<(ulong, string, string)>();
-            using EngineIterator entries = twin.Engine.CreateIterator(new IteratorOptions { Keyspace = s, Point = new ReadPoint(Core.Version.Max, 0), AllVersions = true });
+            using EngineIterator entries = twin.Engine.CreateIterator(
+                new IteratorOptions
+                {
+                    Keyspace = s,
+                    Point = new ReadPoint(Core.Version.Max, 0),
+                    AllVersions = true,
+                });
             for (entries.SeekToFirst(); entries.Valid; entries.Next())
             {
                 string key = MachineHarness.Text(entries.Key);
                 ulong version = entries.Version.Value;
                 bool isExpired = expired.Contains((s, version));
-                WatchReason reason = entries.Kind != EntryKind.Delete ? WatchReason.Put : isExpired ? WatchReason.Expired : WatchReason.Delete;
-                bool had = twin.Engine.TryGet(s, entries.Key, new ReadPoint(new Core.Version(version - 1), isExpired ? 0 : entries.Version.Milliseconds), out PinnedValue previous);
-                events.Add((version, key, WatchRecorder.Describe(
-                    reason, key, MachineHarness.Text(entries.Value), entries.Version, entries.ExpiresAtMs, had ? MachineHarness.Text(previous.Span) : null, had ? previous.Version : default)));
+                WatchReason reason =
+                    entries.Kind != EntryKind.Delete ? WatchReason.Put
+                    : isExpired ? WatchReason.Expired
+                    : WatchReason.Delete;
+                bool had = twin.Engine.TryGet(
+                    s,
+                    entries.Key,
+                    new ReadPoint(new Core.Version(version - 1), isExpired ? 0 : entries.Version.Milliseconds),
+                    out PinnedValue previous);
+                events.Add(
+                    (
+                        version,
+                        key,
+                        WatchRecorder.Describe(
+                            reason,
+                            key,
+                            MachineHarness.Text(entries.Value),
+                            entries.Version,
+                            entries.ExpiresAtMs,
+                            had ? MachineHarness.Text(previous.Span) : null,
+                            had ? previous.Version : default)));
                 previous.Dispose();
             }
 
-            truth[s] = [.. events.OrderBy(static e => e.Item1).ThenBy(static e => e.Item2, StringComparer.Ordinal).Select(static e => e.Item3)];
+            truth[s] =
+            [
+                .. events.OrderBy(static e => e.Item1).ThenBy(static e => e.Item2, StringComparer.Ordinal).Select(static e => e.Item3),
+            ];
         }
 
         return truth;
@@ -303,8 +345,12 @@ public sealed class WatchPropertyTests : IApplyObserver
     {
         var range = new KeyRange(reader.Query.Lower, reader.Query.Upper);
         bool Mine(string e, ulong start) =>
-            range.Contains(MachineHarness.Bytes(e.Split(' ')[2])) && ulong.Parse(e.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) >= start;
-        List<string>[] expected = [.. truth.Select((t, s) => t.Where(e => Mine(e, reader.Starts[s])).Select(e => Strip(e, !reader.Query.PreviousValues)).ToList())];
+            range.Contains(MachineHarness.Bytes(e.Split(' ')[2]))
+            && ulong.Parse(e.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) >= start;
+        List<string>[] expected =
+        [
+            .. truth.Select((t, s) => t.Where(e => Mine(e, reader.Starts[s])).Select(e => Strip(e, !reader.Query.PreviousValues)).ToList()),
+        ];
 
         // Which shard an event is of is not told; take each from the shard that it is next in.
         var at = new int[Shards];
@@ -320,8 +366,13 @@ public sealed class WatchPropertyTests : IApplyObserver
         IEnumerable<string> seen = InVersionOrder(events);
         foreach (string e in seen)
         {
-            int shard = Array.FindIndex(expected, x => at[Array.IndexOf(expected, x)] < x.Count && Same(x[at[Array.IndexOf(expected, x)]], e, loseHistory));
-            Assert.True(shard >= 0, $"seed {seed}: {e} is not the next event of any shard; expected one of {string.Join(" / ", expected.Select((x, s) => at[s] < x.Count ? x[at[s]] : "end"))}");
+            int shard = Array.FindIndex(
+                expected,
+                x => at[Array.IndexOf(expected, x)] < x.Count && Same(x[at[Array.IndexOf(expected, x)]], e, loseHistory));
+            Assert.True(
+                shard >= 0,
+                $"seed {seed}: {e} is not the next event of any shard; expected one of "
+                    + $"{string.Join(" / ", expected.Select((x, s) => at[s] < x.Count ? x[at[s]] : "end"))}");
             at[shard]++;
         }
 
@@ -355,8 +406,10 @@ public sealed class WatchPropertyTests : IApplyObserver
         }
     }
 
-    private static string Strip(string e, bool strip) => strip ? e[..e.LastIndexOf(", was ", StringComparison.Ordinal)] + ", was - of 0" : e;
+    private static string Strip(string e, bool strip) =>
+        strip ? e[..e.LastIndexOf(", was ", StringComparison.Ordinal)] + ", was - of 0" : e;
 
     // Where history is lost, a previous value may be missing; it is never another.
-    private static bool Same(string expected, string found, bool loseHistory) => expected == found || (loseHistory && found == Strip(expected, true));
+    private static bool Same(string expected, string found, bool loseHistory) =>
+        expected == found || (loseHistory && found == Strip(expected, true));
 }

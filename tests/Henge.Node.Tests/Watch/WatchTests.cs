@@ -18,7 +18,8 @@ public sealed class WatchTests : IDisposable
 
     public void Dispose() => _engine.Dispose();
 
-    private static WatchQuery Prefix(string prefix) => new() { Lower = MachineHarness.Bytes(prefix), Upper = MachineHarness.Bytes(prefix[..^1] + (char)(prefix[^1] + 1)) };
+    private static WatchQuery Prefix(string prefix) =>
+        new() { Lower = MachineHarness.Bytes(prefix), Upper = MachineHarness.Bytes(prefix[..^1] + (char)(prefix[^1] + 1)) };
 
     private IWatch Open(WatchQuery query) => _h.Watches.Open(query, () => _signals++);
 
@@ -43,7 +44,9 @@ public sealed class WatchTests : IDisposable
         Core.Version v1 = _h.Put("a", "1");
         Core.Version v2 = _h.Put("a", "2", new PutOptions { Expiry = Expiry.After(100) });
         Assert.Equal(1, _signals);
-        Assert.Equal([$"{v1} Put a = 1 until 0, was 0 of {v1.Value - 1}", $"{v2} Put a = 2 until {_h.NowMs + 100}, was 1 of {v1}"], ReadAll(watch));
+        Assert.Equal(
+            [$"{v1} Put a = 1 until 0, was 0 of {v1.Value - 1}", $"{v2} Put a = 2 until {_h.NowMs + 100}, was 1 of {v1}"],
+            ReadAll(watch));
         _h.Delete("a");
         Assert.Equal(2, _signals);
         Assert.Contains("Delete a =", Assert.Single(ReadAll(watch)), StringComparison.Ordinal);
@@ -183,15 +186,21 @@ public sealed class WatchTests : IDisposable
     public void A_token_of_other_keys_is_refused()
     {
         using IWatch one = Open(new WatchQuery { Lower = "k"u8.ToArray(), Upper = "k\0"u8.ToArray() });
-        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Open(new WatchQuery { Resume = one.ResumeToken })).Code);
-        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Open(new WatchQuery { Lower = "b"u8.ToArray(), Upper = "a"u8.ToArray() })).Code);
+        Assert.Equal(
+            ErrorCode.InvalidArgument,
+            Assert.Throws<HengeException>(() => Open(new WatchQuery { Resume = one.ResumeToken })).Code);
+        Assert.Equal(
+            ErrorCode.InvalidArgument,
+            Assert.Throws<HengeException>(() => Open(new WatchQuery { Lower = "b"u8.ToArray(), Upper = "a"u8.ToArray() })).Code);
     }
 
     [Fact]
     public void A_token_with_shards_that_the_cluster_does_not_have_is_refused()
     {
         using IWatch other = new ShardedHarness(5).Watches.Open(new WatchQuery(), static () => { });
-        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Open(new WatchQuery { Resume = other.ResumeToken })).Code);
+        Assert.Equal(
+            ErrorCode.InvalidArgument,
+            Assert.Throws<HengeException>(() => Open(new WatchQuery { Resume = other.ResumeToken })).Code);
     }
 
     private sealed class Failing(int after) : IWatchReceiver

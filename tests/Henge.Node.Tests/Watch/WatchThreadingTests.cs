@@ -35,7 +35,15 @@ public sealed class WatchThreadingTests
     [Fact]
     public void Readers_on_threads_miss_nothing_and_are_woken()
     {
-        var h = new ShardedHarness(Shards, new WatchOptions { RingBytes = 2000, SliceBytes = 300, HistoryEvents = 200, HistorySteps = 500 });
+        var h = new ShardedHarness(
+            Shards,
+            new WatchOptions
+            {
+                RingBytes = 2000,
+                SliceBytes = 300,
+                HistoryEvents = 200,
+                HistorySteps = 500,
+            });
         var readers = new List<Thread>();
         var receivers = new List<Counting>();
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(60));
@@ -46,7 +54,16 @@ public sealed class WatchThreadingTests
             byte[] key = MachineHarness.Bytes($"k{i % Shards}");
             var receiver = new Counting("reader " + i);
             var available = new SemaphoreSlim(0);
-            IWatch watch = h.Watches.Open(all ? new WatchQuery { Start = new Core.Version(1) } : new WatchQuery { Lower = key, Upper = (byte[])[.. key, (byte)'~'], Start = new Core.Version(1) }, () => available.Release());
+            IWatch watch = h.Watches.Open(
+                all
+                    ? new WatchQuery { Start = new Core.Version(1) }
+                    : new WatchQuery
+                    {
+                        Lower = key,
+                        Upper = (byte[])[.. key, (byte)'~'],
+                        Start = new Core.Version(1),
+                    },
+                () => available.Release());
             int wanted = all ? Puts * Shards : Puts;
             receivers.Add(receiver);
             readers.Add(new Thread(() =>

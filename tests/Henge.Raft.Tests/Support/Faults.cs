@@ -20,9 +20,14 @@ internal sealed record Faults
     /// <summary>How often a change of membership is followed by a cut between the new voters (and the leader) and the others.</summary>
     public double CutAtChange { get; init; } = 0.02;
     public double Start { get; init; } = 0.1;
-    /// <summary>How often a node is held up: what comes to it waits, and so do its ticks, for longer than an election timeout at times.</summary>
+    /// <summary>
+    /// How often a node is held up: what comes to it waits, and so do its ticks, for longer than an election timeout at times.
+    /// </summary>
     public double Block { get; init; }
-    /// <summary>How often one follower is cut off from the leader until it stands for election, and then the other, whose promise alone is left, crashes, is back at once and is cut off as well.</summary>
+    /// <summary>
+    /// How often one follower is cut off from the leader until it stands for election, and then the other, whose promise alone is left,
+    /// crashes, is back at once and is cut off as well.
+    /// </summary>
     public double CrashPromise { get; init; }
     /// <summary>Each node draws at each start whether it uses leases itself, as in a change from node to node.</summary>
     public bool MixedLeases { get; init; }

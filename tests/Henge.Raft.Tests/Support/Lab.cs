@@ -6,8 +6,8 @@ using Henge.Core;
 namespace Henge.Raft.Tests;
 
 /// <summary>
-/// A few nodes under full control: nothing is delivered and nothing is synced unless the test says so. Whatever a group hands out is done at once
-/// (messages into the network's queues, writes into the node's unsynced queue) and written down as text.
+/// A few nodes under full control: nothing is delivered and nothing is synced unless the test says so. Whatever a group hands out is done
+/// at once (messages into the network's queues, writes into the node's unsynced queue) and written down as text.
 /// </summary>
 internal sealed class Lab
 {
@@ -101,7 +101,8 @@ internal sealed class Lab
 
     public MembershipResult Change(ulong node, IEnumerable<ulong> voters, IEnumerable<ulong>? learners = null)
     {
-        MembershipResult result = this[node].ProposeMembership(voters.Select(static v => new NodeId(v)), (learners ?? []).Select(static v => new NodeId(v)));
+        MembershipResult result = this[node]
+            .ProposeMembership(voters.Select(static v => new NodeId(v)), (learners ?? []).Select(static v => new NodeId(v)));
         Pump(node);
         return result;
     }
@@ -201,7 +202,10 @@ internal sealed class Lab
         }
     }
 
-    /// <summary>Syncs and delivers, over and over, until nothing moves any more; nodes that are <paramref name="apart"/> neither send nor get anything.</summary>
+    /// <summary>
+    /// Syncs and delivers, over and over, until nothing moves any more; nodes that are <paramref name="apart"/> neither send nor get
+    /// anything.
+    /// </summary>
     public void Settle(params ulong[] apart)
     {
         for (int guard = 0; guard < 1_000; guard++)
@@ -250,7 +254,8 @@ internal sealed class Lab
         {
             if (other.IsUp && other.Id.Value != node && other.Group!.Role != RaftRole.Leader && !apart.Contains(other.Id.Value))
             {
-                // At this tick they no longer protect the leader that they had; they cannot have run into their own timeout yet, or they are asked all the same.
+                // At this tick they no longer protect the leader that they had; they cannot have run into their own timeout yet, or they
+                // are asked all the same.
                 Tick(other.Id.Value, _options.ElectionTimeoutMinTicks);
                 DropAll(other.Id.Value);
             }
@@ -266,7 +271,8 @@ internal sealed class Lab
     }
 
     /// <summary>
-    /// Elects a node by the votes of the given others alone, and stops the moment it leads: what it sends then is still on its way, and nobody else has heard of anything.
+    /// Elects a node by the votes of the given others alone, and stops the moment it leads: what it sends then is still on its way, and
+    /// nobody else has heard of anything.
     /// </summary>
     public void Win(ulong node, params ulong[] voters)
     {
@@ -373,7 +379,9 @@ internal sealed class Lab
     {
         if (ready.RoleChanged)
         {
-            Text.Append(CultureInfo.InvariantCulture, $"  {node.Id} {node.Group!.Role} term={node.Group.Term} leader={node.Group.Leader}\n");
+            Text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {node.Id} {node.Group!.Role} term={node.Group.Term} leader={node.Group.Leader}\n");
         }
 
         foreach (string line in ready.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries))

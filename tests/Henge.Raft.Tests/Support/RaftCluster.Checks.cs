@@ -38,7 +38,9 @@ internal sealed partial class RaftCluster
         RaftGroup group = node.Group!;
         Note($"leader {node.Id} term={group.Term}");
         // Figure 3, election safety: at most one leader a term.
-        Require(!_leaders.TryGetValue(group.Term, out NodeId other) || other == node.Id, $"{node.Id} and {other} both lead term {group.Term}");
+        Require(
+            !_leaders.TryGetValue(group.Term, out NodeId other) || other == node.Id,
+            $"{node.Id} and {other} both lead term {group.Term}");
         _leaders[group.Term] = node.Id;
         // Figure 3, leader completeness: everything that was committed in an earlier term is in its log.
         foreach ((ulong index, (Term term, _)) in _applied)
@@ -67,7 +69,9 @@ internal sealed partial class RaftCluster
                 Entry x = a.Log[(int)(at - a.LogCompacted.Value - 1)];
                 Entry y = b.Log[(int)(at - b.LogCompacted.Value - 1)];
                 mustMatch |= x.Term == y.Term;
-                Require(!mustMatch || (x.Term == y.Term && x.Kind == y.Kind && x.Data.Span.SequenceEqual(y.Data.Span)), $"{a.Id} has {x}, {b.Id} has {y}, and they agree after it");
+                Require(
+                    !mustMatch || (x.Term == y.Term && x.Kind == y.Kind && x.Data.Span.SequenceEqual(y.Data.Span)),
+                    $"{a.Id} has {x}, {b.Id} has {y}, and they agree after it");
             }
         }
     }
@@ -101,9 +105,14 @@ internal sealed partial class RaftCluster
         foreach (TestNode node in _nodes.Values)
         {
             RaftGroup? g = node.Group;
-            text.Append(node.Id).Append(' ').Append(g is null
-                ? "down"
-                : $"{g.Role} term={g.Term} leader={g.Leader} commit={g.CommitIndex} applied={g.AppliedIndex} last={g.LastTerm}/{g.LastIndex} persisted={g.PersistedIndex} compacted={g.CompactedIndex} {g.Membership}").Append('\n');
+            text.Append(node.Id)
+                .Append(' ')
+                .Append(
+                    g is null
+                        ? "down"
+                        : $"{g.Role} term={g.Term} leader={g.Leader} commit={g.CommitIndex} applied={g.AppliedIndex} "
+                            + $"last={g.LastTerm}/{g.LastIndex} persisted={g.PersistedIndex} compacted={g.CompactedIndex} {g.Membership}")
+                .Append('\n');
             if (g is { Role: RaftRole.Leader })
             {
                 List<PeerStatus> peers = [];

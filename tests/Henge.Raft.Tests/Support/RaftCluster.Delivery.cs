@@ -59,7 +59,8 @@ internal sealed partial class RaftCluster
     private void DeliverSnapshot(Flight flight, double drop)
     {
         TestNode? leader = _nodes.GetValueOrDefault(flight.From);
-        bool isLost = _cut.Contains((flight.From, flight.To)) || Chance(drop) || !_nodes.TryGetValue(flight.To, out TestNode? to) || !to.IsUp;
+        bool isLost =
+            _cut.Contains((flight.From, flight.To)) || Chance(drop) || !_nodes.TryGetValue(flight.To, out TestNode? to) || !to.IsUp;
         if (!isLost)
         {
             to = _nodes[flight.To];
@@ -104,14 +105,24 @@ internal sealed partial class RaftCluster
             {
                 _buffer.ResetWrittenCount();
                 RaftMessageCodec.Encode(message, _buffer);
-                _flights.Add(new Flight(_round + (ulong)Next(_isCalm ? 2 : _faults.MaxDelayRounds + 1), ++_order, _buffer.WrittenSpan.ToArray(), message.From, message.To, null, 0));
+                _flights.Add(
+                    new Flight(
+                        _round + (ulong)Next(_isCalm ? 2 : _faults.MaxDelayRounds + 1),
+                        ++_order,
+                        _buffer.WrittenSpan.ToArray(),
+                        message.From,
+                        message.To,
+                        null,
+                        0));
             }
 
             foreach (ReadGrant grant in ready.ReadsGranted)
             {
                 ReadsGranted++;
                 Require(_reads.Remove(grant.RequestId, out LogIndex floor), $"read {grant.RequestId} was answered twice");
-                Require(grant.Index >= floor, $"stale read {grant.RequestId} at {node.Id}: {grant.Index}, but {floor} was committed when it was asked");
+                Require(
+                    grant.Index >= floor,
+                    $"stale read {grant.RequestId} at {node.Id}: {grant.Index}, but {floor} was committed when it was asked");
             }
 
             foreach (ulong id in ready.ReadsFailed)

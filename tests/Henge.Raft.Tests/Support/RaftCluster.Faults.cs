@@ -29,7 +29,8 @@ internal sealed partial class RaftCluster
 
         if (Chance(0.5))
         {
-            TestNode? leader = _nodes.Values.FirstOrDefault(n => n.IsUp && n.Group!.Role == RaftRole.Leader && n.BlockedUntilRound <= _round && Chance(0.7));
+            TestNode? leader = _nodes.Values.FirstOrDefault(n =>
+                n.IsUp && n.Group!.Role == RaftRole.Leader && n.BlockedUntilRound <= _round && Chance(0.7));
             if (leader is not null)
             {
                 ProposeResult result = leader.Group!.Propose(new byte[8 + Next(60)]);
@@ -145,7 +146,10 @@ internal sealed partial class RaftCluster
             (voter.BlockedUntilRound, voter.LateTicks) = (0, 0);
             Cut([_crashPromise.Leader]);
         }
-        else if (_crashPromise.AtRound < _round && Chance(_faults.CrashPromise) && _nodes.Values.FirstOrDefault(static n => n.IsUp && n.Group!.Role == RaftRole.Leader) is { } leader)
+        else if (
+            _crashPromise.AtRound < _round
+            && Chance(_faults.CrashPromise)
+            && _nodes.Values.FirstOrDefault(static n => n.IsUp && n.Group!.Role == RaftRole.Leader) is { } leader)
         {
             NodeId[] others = [.. _nodes.Keys.Where(id => id != leader.Id)];
             int voterAt = Next(others.Length);

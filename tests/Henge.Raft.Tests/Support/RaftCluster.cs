@@ -6,12 +6,20 @@ using Henge.Core;
 namespace Henge.Raft.Tests;
 
 /// <summary>
-/// A whole group in one thread, from one seed: a network that drops, doubles, delays and cuts, disks that forget what was not synced, nodes that crash and come back.
-/// After every step the properties of the paper's figure 3 are asserted. Messages go through the codec on their way.
+/// A whole group in one thread, from one seed: a network that drops, doubles, delays and cuts, disks that forget what was not synced, nodes
+/// that crash and come back. After every step the properties of the paper's figure 3 are asserted. Messages go through the codec on their
+/// way.
 /// </summary>
 internal sealed partial class RaftCluster
 {
-    private sealed record Flight(ulong DueRound, ulong Order, byte[] Bytes, NodeId From, NodeId To, InstallSnapshot? Snapshot, ulong SnapshotHash);
+    private sealed record Flight(
+        ulong DueRound,
+        ulong Order,
+        byte[] Bytes,
+        NodeId From,
+        NodeId To,
+        InstallSnapshot? Snapshot,
+        ulong SnapshotHash);
 
     private readonly SplitMix64Random _random;
     private readonly Faults _faults;
@@ -33,7 +41,13 @@ internal sealed partial class RaftCluster
     private ulong _nextId;
     private readonly StringBuilder? _trace;
 
-    public RaftCluster(ulong seed, int voters, Faults? faults = null, RaftBugs bugs = RaftBugs.None, bool leases = false, bool trace = false)
+    public RaftCluster(
+        ulong seed,
+        int voters,
+        Faults? faults = null,
+        RaftBugs bugs = RaftBugs.None,
+        bool leases = false,
+        bool trace = false)
     {
         Seed = seed;
         _random = new SplitMix64Random(seed);
@@ -202,7 +216,9 @@ internal sealed partial class RaftCluster
         }
     }
 
-    /// <summary>Everybody up, no faults: within a bounded time there is a leader, proposals commit everywhere, and all states are equal.</summary>
+    /// <summary>
+    /// Everybody up, no faults: within a bounded time there is a leader, proposals commit everywhere, and all states are equal.
+    /// </summary>
     private void Converge()
     {
         Note($"converge");
@@ -260,7 +276,10 @@ internal sealed partial class RaftCluster
             foreach (NodeId id in leader.Group.Membership.Members)
             {
                 TestNode member = _nodes[id];
-                all &= member.Group!.AppliedIndex.Value >= target && member.StateHash == leader.StateHash && member.Group.Membership.Equals(leader.Group.Membership);
+                all &=
+                    member.Group!.AppliedIndex.Value >= target
+                    && member.StateHash == leader.StateHash
+                    && member.Group.Membership.Equals(leader.Group.Membership);
             }
 
             if (all)

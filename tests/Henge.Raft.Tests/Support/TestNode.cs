@@ -4,11 +4,18 @@ using Henge.Core;
 namespace Henge.Raft.Tests;
 
 /// <summary>
-/// One simulated node: a group, a disk that may lose what was not synced, and a state machine that only counts. Everything that a real caller must do is done here.
+/// One simulated node: a group, a disk that may lose what was not synced, and a state machine that only counts. Everything that a real
+/// caller must do is done here.
 /// </summary>
 internal sealed class TestNode
 {
-    private sealed record Write(ulong Ticket, HardState? HardState, LogIndex TruncateFrom, Entry[] Entries, InstallSnapshot? Snapshot, ulong SnapshotHash);
+    private sealed record Write(
+        ulong Ticket,
+        HardState? HardState,
+        LogIndex TruncateFrom,
+        Entry[] Entries,
+        InstallSnapshot? Snapshot,
+        ulong SnapshotHash);
 
     private readonly Func<NodeId, RaftOptions> _options;
     private readonly IRandomSource _random;
@@ -86,8 +93,8 @@ internal sealed class TestNode
     }
 
     /// <summary>
-    /// The process dies: of what was not synced, the first <paramref name="survivingWrites"/> writes have reached the disk all the same, and of the one after
-    /// them, if it is not a snapshot, the hard state and <paramref name="survivingEntries"/> entries (-1: nothing).
+    /// The process dies: of what was not synced, the first <paramref name="survivingWrites"/> writes have reached the disk all the same,
+    /// and of the one after them, if it is not a snapshot, the hard state and <paramref name="survivingEntries"/> entries (-1: nothing).
     /// </summary>
     public void Crash(int survivingWrites, int survivingEntries = -1)
     {
@@ -139,7 +146,8 @@ internal sealed class TestNode
             }
 
             Log.AddRange(ready.Entries);
-            _unsynced.Enqueue(new Write(ready.PersistTicket, ready.HardState, ready.TruncateFrom, ready.Entries.ToArray(), ready.Snapshot, snapshotHash));
+            _unsynced.Enqueue(
+                new Write(ready.PersistTicket, ready.HardState, ready.TruncateFrom, ready.Entries.ToArray(), ready.Snapshot, snapshotHash));
         }
 
         LogIndex applied = default;

@@ -11,8 +11,9 @@ using Version = Henge.Core.Version;
 namespace Henge.Server.Tests.Fakes;
 
 /// <summary>
-/// A real node of a cluster of one, on the memory engine and a simulated disk, with a thin layer over it: operations can be held or ended by the test, reads
-/// can meet damage, and what is pinned and open is counted. What it tells of its cluster is made up: two nodes and four shards.
+/// A real node of a cluster of one, on the memory engine and a simulated disk, with a thin layer over it: operations can be held or ended
+/// by the test, reads can meet damage, and what is pinned and open is counted. What it tells of its cluster is made up: two nodes and four
+/// shards.
 /// </summary>
 internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDisposable
 {
@@ -165,7 +166,8 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
         return Real.Scan(query, receiver);
     }
 
-    public ScanEnd History(ReadOnlyMemory<byte> key, Version newest, int limit, IScanReceiver receiver) => Real.History(key, newest, limit, receiver);
+    public ScanEnd History(ReadOnlyMemory<byte> key, Version newest, int limit, IScanReceiver receiver) =>
+        Real.History(key, newest, limit, receiver);
 
     public IWatch OpenWatch(WatchQuery query, Action onAvailable)
     {
@@ -258,7 +260,15 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
     private HengeNode Open()
     {
         HengeNode node = HengeNode.Open(
-            new NodeOptions { Name = "node1", Address = "127.0.0.1:1", DataDirectory = "/data", Shards = 4, Limits = Limits, LogSegmentBytes = 16 * 1024 * 1024 },
+            new NodeOptions
+            {
+                Name = "node1",
+                Address = "127.0.0.1:1",
+                DataDirectory = "/data",
+                Shards = 4,
+                Limits = Limits,
+                LogSegmentBytes = 16 * 1024 * 1024,
+            },
             new NodeEnvironment
             {
                 Time = TimeProvider.System,
@@ -324,7 +334,9 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
         {
             if (node.OldestVersion == Version.Max)
             {
-                throw new HengeException(ErrorCode.HistoryGone, $"The watch fell behind: history below version {node.OldestVersion} is gone.");
+                throw new HengeException(
+                    ErrorCode.HistoryGone,
+                    $"The watch fell behind: history below version {node.OldestVersion} is gone.");
             }
 
             return watch.TryRead(receiver, limitItems, limitBytes);

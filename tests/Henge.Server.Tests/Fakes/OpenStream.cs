@@ -20,7 +20,9 @@ internal sealed class OpenStream : IAsyncDisposable
         _body = body;
     }
 
-    /// <summary>Opens a call. A service that answers its caller with nothing before it has been asked something needs the first message now.</summary>
+    /// <summary>
+    /// Opens a call. A service that answers its caller with nothing before it has been asked something needs the first message now.
+    /// </summary>
     public static async Task<OpenStream> OpenAsync(RunningServer server, string path, IMessage? only = null, IMessage? first = null)
     {
         ChannelContent? channel = only is null ? new ChannelContent() : null;
@@ -84,7 +86,8 @@ internal sealed class OpenStream : IAsyncDisposable
             }
         }
 
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            SerializeToStreamAsync(stream, context, CancellationToken.None);
 
         protected override bool TryComputeLength(out long length)
         {

@@ -4,7 +4,9 @@ using Henge.Node.Workers;
 
 namespace Henge.Server.Tests.Fakes;
 
-/// <summary>Runs a node's work one piece after another: on the pool, or on the thread that asks for it between <see cref="RunHere"/> and its end.</summary>
+/// <summary>
+/// Runs a node's work one piece after another: on the pool, or on the thread that asks for it between <see cref="RunHere"/> and its end.
+/// </summary>
 internal sealed class PumpedScheduler : IWorkScheduler
 {
     private readonly ConcurrentQueue<IWorkItem> _items = [];

@@ -30,7 +30,10 @@ internal sealed class RunningServer : IAsyncDisposable
     public string Address => $"127.0.0.1:{Server.EndPoint.Port}";
 
     public static async Task<RunningServer> StartAsync(
-        FakeNode? node = null, Func<DoorOptions, DoorOptions>? options = null, IReadOnlyList<IConnectionProtocol>? protocols = null, Action<IEndpointRouteBuilder>? endpoints = null,
+        FakeNode? node = null,
+        Func<DoorOptions, DoorOptions>? options = null,
+        IReadOnlyList<IConnectionProtocol>? protocols = null,
+        Action<IEndpointRouteBuilder>? endpoints = null,
         Henge.Server.Metrics.ServerMetrics? metrics = null)
     {
         node ??= new FakeNode();
@@ -78,9 +81,11 @@ internal sealed class RunningServer : IAsyncDisposable
         return CallResult.Of(response, answer);
     }
 
-    public Task<CallResult> CallAsync(string path, IMessage message, params (string Name, string Value)[] headers) => CallAsync(path, Frame(message), headers);
+    public Task<CallResult> CallAsync(string path, IMessage message, params (string Name, string Value)[] headers) =>
+        CallAsync(path, Frame(message), headers);
 
-    public async Task<T> CallAsync<T>(string path, IMessage message, params (string Name, string Value)[] headers) where T : IMessage<T>, new()
+    public async Task<T> CallAsync<T>(string path, IMessage message, params (string Name, string Value)[] headers)
+        where T : IMessage<T>, new()
     {
         CallResult result = await CallAsync(path, message, headers);
         Assert.True(result.Status == GrpcStatusCode.Ok, $"{result.Status}: {result.Message}");
@@ -96,7 +101,15 @@ internal sealed class RunningServer : IAsyncDisposable
 }
 
 /// <summary>What came of a call.</summary>
-internal sealed record CallResult(HttpStatusCode HttpStatus, GrpcStatusCode? Status, string Message, string? HengeError, string? Leader, bool TrailersOnly, byte[] Body, HttpResponseHeaders Headers)
+internal sealed record CallResult(
+    HttpStatusCode HttpStatus,
+    GrpcStatusCode? Status,
+    string Message,
+    string? HengeError,
+    string? Leader,
+    bool TrailersOnly,
+    byte[] Body,
+    HttpResponseHeaders Headers)
 {
     public static CallResult Of(HttpResponseMessage response, byte[] body)
     {

@@ -12,7 +12,8 @@ internal sealed class EndlessContent(byte[] beginning) : HttpContent
         await Task.Delay(Timeout.Infinite, cancellationToken);
     }
 
-    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override bool TryComputeLength(out long length)
     {

@@ -20,7 +20,11 @@ public sealed class FramingTests
         Random random = new(77);
         using ServerMetrics metrics = new();
         CallGate gate = new(
-            new GrpcLimits { MessageBytes = Limit }, new FakeNode(), metrics, new CallErrors(NullLogger.Instance, CancellationToken.None), CancellationToken.None);
+            new GrpcLimits { MessageBytes = Limit },
+            new FakeNode(),
+            metrics,
+            new CallErrors(NullLogger.Instance, CancellationToken.None),
+            CancellationToken.None);
         for (int round = 0; round < 3000; round++)
         {
             byte[] stream = RandomStream(random);
@@ -141,7 +145,11 @@ public sealed class FramingTests
             return (false, true, 0);
         }
 
-        uint length = ((uint)stream[position + 1] << 24) | ((uint)stream[position + 2] << 16) | ((uint)stream[position + 3] << 8) | stream[position + 4];
+        uint length =
+            ((uint)stream[position + 1] << 24)
+            | ((uint)stream[position + 2] << 16)
+            | ((uint)stream[position + 3] << 8)
+            | stream[position + 4];
         return stream[position] > 1 || length > limit ? (true, false, 0) : (false, stream.Length - position - 5 < length, (int)length);
     }
 

@@ -27,9 +27,14 @@ public sealed class GrpcRulesTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         CallResult refused = await server.CallAsync(path, "not even a frame"u8.ToArray(), ("henge-cluster", "another"));
-        Assert.Equal((GrpcStatusCode.FailedPrecondition, GrpcErrors.ToTrailer(ErrorCode.Misconfigured), true), (refused.Status, refused.HengeError, refused.TrailersOnly));
+        Assert.Equal(
+            (GrpcStatusCode.FailedPrecondition, GrpcErrors.ToTrailer(ErrorCode.Misconfigured), true),
+            (refused.Status, refused.HengeError, refused.TrailersOnly));
         Assert.Contains("Nothing was done", refused.Message, StringComparison.Ordinal);
-        await server.CallAsync<PutResponse>(Put, new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFromUtf8("v") }, ("henge-cluster", "fake"));
+        await server.CallAsync<PutResponse>(
+            Put,
+            new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFromUtf8("v") },
+            ("henge-cluster", "fake"));
     }
 
     [Fact]
@@ -103,7 +108,11 @@ public sealed class GrpcRulesTests
     [Fact]
     public async Task A_message_over_the_limit_is_refused_before_it_is_sent()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Grpc = new GrpcLimits { MessageBytes = 1024 } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Grpc = new GrpcLimits { MessageBytes = 1024 },
+            });
         // The prefix alone, and a body that never ends: the answer must not wait for it.
         byte[] prefix = [0, 0, 0, 4, 1];
         using EndlessContent content = new(prefix);
@@ -155,11 +164,19 @@ public sealed class GrpcRulesTests
         await using RunningServer server = await RunningServer.StartAsync();
         byte[] value = new byte[100_000];
         byte[] put = Gzip(new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(value) }.ToByteArray());
-        CallResult result = await server.CallAsync(Put, RunningServer.Frame(put, compressed: true), ("grpc-encoding", "gzip"), ("grpc-accept-encoding", "identity, gzip"));
+        CallResult result = await server.CallAsync(
+            Put,
+            RunningServer.Frame(put, compressed: true),
+            ("grpc-encoding", "gzip"),
+            ("grpc-accept-encoding", "identity, gzip"));
         Assert.Equal(GrpcStatusCode.Ok, result.Status);
 
         byte[] get = Gzip(new GetRequest { Key = ByteString.CopyFromUtf8("k") }.ToByteArray());
-        result = await server.CallAsync(Get, RunningServer.Frame(get, compressed: true), ("grpc-encoding", "gzip"), ("grpc-accept-encoding", "identity,gzip"));
+        result = await server.CallAsync(
+            Get,
+            RunningServer.Frame(get, compressed: true),
+            ("grpc-encoding", "gzip"),
+            ("grpc-accept-encoding", "identity,gzip"));
         Assert.Equal("gzip", result.Headers.GetValues("grpc-encoding").Single());
         Assert.Equal(1, result.Body[0]);
         Assert.True(result.Body.Length < 2000);
@@ -219,7 +236,9 @@ public sealed class GrpcRulesTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         using CancellationTokenSource cancel = new();
-        using HttpRequestMessage request = server.Request("/henge.v1.KVStore/Watch", new ByteArrayContent(RunningServer.Frame(new WatchRequest())));
+        using HttpRequestMessage request = server.Request(
+            "/henge.v1.KVStore/Watch",
+            new ByteArrayContent(RunningServer.Frame(new WatchRequest())));
         using HttpResponseMessage response = await server.Http.SendAsync(request, cancel.Token).WaitAsync(RunningServer.Patience);
         using Stream body = await response.Content.ReadAsStreamAsync();
         Assert.Equal(1, server.Node.OpenWatches);
@@ -236,7 +255,9 @@ public sealed class GrpcRulesTests
         for (int i = 0; i < 20; i++)
         {
             using CancellationTokenSource cancel = new();
-            using HttpRequestMessage request = server.Request(Get, new ByteArrayContent(RunningServer.Frame(new GetRequest { Key = ByteString.CopyFromUtf8("held") })));
+            using HttpRequestMessage request = server.Request(
+                Get,
+                new ByteArrayContent(RunningServer.Frame(new GetRequest { Key = ByteString.CopyFromUtf8("held") })));
             Task<HttpResponseMessage> call = server.Http.SendAsync(request, cancel.Token);
             await Until(() => node.Held == 1);
             await cancel.CancelAsync();
@@ -273,7 +294,12 @@ public sealed class GrpcRulesTests
         node.Intercept = node.Hold;
         await using RunningServer server = await RunningServer.StartAsync(node);
         using HttpMessageInvoker one = new(new SocketsHttpHandler { UseProxy = false, EnableMultipleHttp2Connections = false });
-        Task<HttpResponseMessage>[] calls = [.. Enumerable.Range(0, 1000).Select(_ => one.SendAsync(server.Request(Get, new ByteArrayContent(GetK)), CancellationToken.None))];
+        Task<HttpResponseMessage>[] calls =
+        [
+            .. Enumerable
+                .Range(0, 1000)
+                .Select(_ => one.SendAsync(server.Request(Get, new ByteArrayContent(GetK)), CancellationToken.None)),
+        ];
         await Until(() => node.Held == 1000);
         Assert.Equal(1, server.Server.OpenConnections);
         node.Intercept = null;

@@ -16,7 +16,11 @@ public sealed class MemoryTests
     [Fact]
     public async Task Large_messages_of_all_callers_together_are_bounded_and_small_ones_pass()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Grpc = o.Grpc with { MessageMemoryBytes = 1 << 20 } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Grpc = o.Grpc with { MessageMemoryBytes = 1 << 20 },
+            });
         byte[] halfAMegabyte = [0, 0, 8, 0, 0, 10, 1, (byte)'k', 18];
         using CancellationTokenSource end = new();
         List<Task<HttpResponseMessage>> open = [];
@@ -30,7 +34,9 @@ public sealed class MemoryTests
         await GrpcRulesTests.Until(() => server.Server.Calls.Budget.TakenBytes == 1 << 20);
         CallResult refused = await server.CallAsync(Put, large);
         Assert.Equal((GrpcStatusCode.ResourceExhausted, "8"), (refused.Status, refused.HengeError));
-        await server.CallAsync<PutResponse>(Put, new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[60_000]) });
+        await server.CallAsync<PutResponse>(
+            Put,
+            new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[60_000]) });
         CallResult scan = await server.CallAsync("/henge.v1.KVStore/Scan", new ScanRequest());
         Assert.Equal(GrpcStatusCode.ResourceExhausted, scan.Status);
         await end.CancelAsync();
@@ -58,7 +64,11 @@ public sealed class MemoryTests
     [Fact]
     public async Task A_small_message_that_unpacks_to_a_huge_one_is_stopped_at_the_limit()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Grpc = new GrpcLimits { MessageBytes = 1 << 20 } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Grpc = new GrpcLimits { MessageBytes = 1 << 20 },
+            });
         byte[] bomb = GrpcRulesTests.Gzip(new byte[200 << 20]);
         Assert.True(bomb.Length < 1 << 20);
         long before = GC.GetTotalAllocatedBytes(precise: true);

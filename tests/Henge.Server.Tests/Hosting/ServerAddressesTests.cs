@@ -25,7 +25,8 @@ public sealed class ServerAddressesTests
     [InlineData("[::]:7001", "", "--advertise HOST:PORT")]
     [InlineData("[::ffff:0.0.0.0]:7001", "", "--advertise HOST:PORT")]
     [InlineData("10.0.0.1:7001", "0.0.0.0:7001", "--advertise HOST:PORT")]
-    public void An_address_that_nobody_can_connect_to_is_not_told_to_others(string address, string advertised, string told) => AssertRefused(() => Resolve(address, advertised), told);
+    public void An_address_that_nobody_can_connect_to_is_not_told_to_others(string address, string advertised, string told) =>
+        AssertRefused(() => Resolve(address, advertised), told);
 
     [Theory]
     [InlineData("10.0.0.1:7001", "node1=10.0.0.1:7001,node2=127.0.0.1:7001")]
@@ -34,7 +35,8 @@ public sealed class ServerAddressesTests
     [InlineData("0.0.0.0:7001", "node1=127.0.0.1:7001,node2=127.0.0.1:7002")]
     [InlineData("10.0.0.1:7001", "node1=[::1]:7001,node2=127.0.0.1:7002")]
     [InlineData("10.0.0.1:7001", "node1=10.0.0.1:7001,node2=0.0.0.0:7001")]
-    public void A_list_with_an_address_that_leads_others_elsewhere_is_refused(string address, string list) => AssertRefused(() => ResolveList(address, list), "cluster names node");
+    public void A_list_with_an_address_that_leads_others_elsewhere_is_refused(string address, string list) =>
+        AssertRefused(() => ResolveList(address, list), "cluster names node");
 
     [Fact]
     public void A_node_of_a_list_is_reached_at_the_address_in_it_and_at_no_other()
@@ -45,11 +47,19 @@ public sealed class ServerAddressesTests
         AssertRefused(() => ResolveList("0.0.0.0:7001", List, "10.0.0.9:7001"), "leave out advertise");
     }
 
-    private static ServerOptions ResolveList(string address, string list, string advertised = "") => ServerAddresses.Resolve(ServerConfiguration.Load(
-        new Dictionary<string, string> { ["addr"] = address, ["cluster"] = list, ["advertise"] = advertised.Length > 0 ? advertised : "unset:1" }
-            .Where(s => s.Value != "unset:1").ToDictionary(),
-        null,
-        new Dictionary<string, string>()));
+    private static ServerOptions ResolveList(string address, string list, string advertised = "") =>
+        ServerAddresses.Resolve(
+            ServerConfiguration.Load(
+                new Dictionary<string, string>
+                {
+                    ["addr"] = address,
+                    ["cluster"] = list,
+                    ["advertise"] = advertised.Length > 0 ? advertised : "unset:1",
+                }
+                    .Where(s => s.Value != "unset:1")
+                    .ToDictionary(),
+                null,
+                new Dictionary<string, string>()));
 
     private static void AssertRefused(Action action, string told)
     {

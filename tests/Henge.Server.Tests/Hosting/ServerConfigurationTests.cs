@@ -32,7 +32,9 @@ public sealed class ServerConfigurationTests
         // A cluster that exists keeps its number of shards, so 0 (as many as it has, or 16 for a new one) is what the options hold.
         Assert.Equal("16", ServerSettings.All.Single(s => s.Name == "shards").Default);
         Assert.Equal(0, Load().Node.Shards);
-        foreach (Setting setting in ServerSettings.All.Where(s => !s.Default.Contains(' ') && s.Default is not ("none" or "empty") && s.Name != "shards"))
+        foreach (
+            Setting setting in ServerSettings.All.Where(s =>
+                !s.Default.Contains(' ') && s.Default is not ("none" or "empty") && s.Name != "shards"))
         {
             Assert.Equal((setting.Name, Load()), (setting.Name, Load((setting.Name, setting.Default))));
         }
@@ -42,9 +44,13 @@ public sealed class ServerConfigurationTests
     public void A_default_that_is_named_in_words_is_no_value_at_all()
     {
         string[] named = [.. ServerSettings.All.Where(s => s.Default.Contains(' ') || s.Default is "none" or "empty").Select(s => s.Name)];
-        Assert.Equal(["advertise", "cluster", "cluster-token", "otlp", "replication-factor", "tls-cert", "tls-key"], named.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["advertise", "cluster", "cluster-token", "otlp", "replication-factor", "tls-cert", "tls-key"],
+            named.Order(StringComparer.Ordinal));
         ServerOptions options = Load();
-        Assert.Equal(("", "", "", 0), (options.AdvertisedAddress, options.Node.ClusterToken, options.OtlpEndpoint, options.Node.ReplicationFactor));
+        Assert.Equal(
+            ("", "", "", 0),
+            (options.AdvertisedAddress, options.Node.ClusterToken, options.OtlpEndpoint, options.Node.ReplicationFactor));
         Assert.Empty(options.Node.Cluster);
         Assert.Null(options.Door.TlsCertificateFile);
         Assert.Null(options.Door.TlsKeyFile);
@@ -53,8 +59,30 @@ public sealed class ServerConfigurationTests
     [Fact]
     public void Every_setting_has_an_effect()
     {
-        string[] values = ["2", "20", "3s", "70000", "90KiB", "32MiB", "2MiB", "7MiB", "true", "false", "lease", "memory", "pinned", "127.0.0.1:9", "http://127.0.0.1:9", "node1=127.0.0.1:9", "other"];
-        Assert.Empty(ServerSettings.All.Where(setting => !values.Any(value => TryLoad(setting.Name, value) is { } changed && changed != Load())).Select(s => s.Name));
+        string[] values =
+        [
+            "2",
+            "20",
+            "3s",
+            "70000",
+            "90KiB",
+            "32MiB",
+            "2MiB",
+            "7MiB",
+            "true",
+            "false",
+            "lease",
+            "memory",
+            "pinned",
+            "127.0.0.1:9",
+            "http://127.0.0.1:9",
+            "node1=127.0.0.1:9",
+            "other",
+        ];
+        Assert.Empty(
+            ServerSettings
+                .All.Where(setting => !values.Any(value => TryLoad(setting.Name, value) is { } changed && changed != Load()))
+                .Select(s => s.Name));
     }
 
     private static ServerOptions? TryLoad(string name, string value)
@@ -99,7 +127,11 @@ public sealed class ServerConfigurationTests
     [InlineData("HENGE_PEERS")]
     [InlineData("PATH")]
     public void Variables_of_clients_and_those_of_a_service_named_henge_are_let_be(string variable) =>
-        Assert.NotNull(ServerConfiguration.Load(new Dictionary<string, string>(), null, new Dictionary<string, string> { [variable] = "tcp://10.0.0.1:7001" }));
+        Assert.NotNull(
+            ServerConfiguration.Load(
+                new Dictionary<string, string>(),
+                null,
+                new Dictionary<string, string> { [variable] = "tcp://10.0.0.1:7001" }));
 
     [Fact]
     public void The_command_line_wins_over_the_environment_and_that_over_the_file()
@@ -115,13 +147,22 @@ public sealed class ServerConfigurationTests
                 }
                 """);
             ServerOptions options = ServerConfiguration.Load(
-                new Dictionary<string, string> { ["node-id"] = "line" }, file, new Dictionary<string, string> { ["HENGE_NODE_ID"] = "env", ["HENGE_ADDR"] = "127.0.0.1:2" });
+                new Dictionary<string, string> { ["node-id"] = "line" },
+                file,
+                new Dictionary<string, string> { ["HENGE_NODE_ID"] = "env", ["HENGE_ADDR"] = "127.0.0.1:2" });
             Assert.Equal("line", options.Node.Name);
             Assert.Equal("127.0.0.1:2", options.Door.Address);
             Assert.Equal(8, options.Node.Shards);
             Assert.Equal(2048, options.Node.Limits.KeyBytes);
             Assert.Equal([new ClusterMember("env", "127.0.0.1:5"), new ClusterMember("line", "127.0.0.1:6")], options.Node.Cluster);
-            Assert.Equal("file", ServerConfiguration.Load(new Dictionary<string, string>(), null, new Dictionary<string, string> { ["HENGE_CONFIG"] = file, ["HENGE_CLUSTER"] = "file=a:1" }).Node.Name);
+            Assert.Equal(
+                "file",
+                ServerConfiguration
+                    .Load(
+                        new Dictionary<string, string>(),
+                        null,
+                        new Dictionary<string, string> { ["HENGE_CONFIG"] = file, ["HENGE_CLUSTER"] = "file=a:1" })
+                    .Node.Name);
         }
         finally
         {
@@ -177,7 +218,8 @@ public sealed class ServerConfigurationTests
         try
         {
             File.WriteAllText(file, content);
-            HengeException e = Assert.Throws<HengeException>(() => ServerConfiguration.Load(new Dictionary<string, string>(), file, new Dictionary<string, string>()));
+            HengeException e = Assert.Throws<HengeException>(() =>
+                ServerConfiguration.Load(new Dictionary<string, string>(), file, new Dictionary<string, string>()));
             Assert.Contains(expected, e.Message);
             Assert.Contains(file, e.Message);
         }
@@ -190,7 +232,8 @@ public sealed class ServerConfigurationTests
     [Fact]
     public void A_file_that_is_not_there_is_told()
     {
-        HengeException e = Assert.Throws<HengeException>(() => ServerConfiguration.Load(new Dictionary<string, string>(), "no/such/henge.json", new Dictionary<string, string>()));
+        HengeException e = Assert.Throws<HengeException>(() =>
+            ServerConfiguration.Load(new Dictionary<string, string>(), "no/such/henge.json", new Dictionary<string, string>()));
         Assert.Contains("no/such/henge.json cannot be read", e.Message);
     }
 

@@ -40,13 +40,15 @@ public sealed class RequestTargetTests
     }
 
     [Fact]
-    public void Bytes_that_are_no_text_stay_what_they_are() => Assert.Equal([0xFF, 0x00, (byte)'/'], RequestTarget.Parse("/v1/kv/%ff%00/").Behind("/v1/kv"));
+    public void Bytes_that_are_no_text_stay_what_they_are() =>
+        Assert.Equal([0xFF, 0x00, (byte)'/'], RequestTarget.Parse("/v1/kv/%ff%00/").Behind("/v1/kv"));
 
     [Theory]
     [InlineData("/a?b?c", "b?c")]
     [InlineData("/a", "")]
     [InlineData("http://h?x=%ff", "x=%ff")]
-    public void The_query_is_what_stands_behind_the_first_question_mark(string target, string query) => Assert.Equal(query, RequestTarget.Parse(target).Query);
+    public void The_query_is_what_stands_behind_the_first_question_mark(string target, string query) =>
+        Assert.Equal(query, RequestTarget.Parse(target).Query);
 
     [Theory]
     [InlineData("")]
@@ -56,5 +58,6 @@ public sealed class RequestTargetTests
     [InlineData("/v1/kv/%")]
     [InlineData("/v1/kv/%f")]
     [InlineData("/v1/kv/%zz/..")]
-    public void What_is_no_target_is_refused(string target) => Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => RequestTarget.Parse(target)).Code);
+    public void What_is_no_target_is_refused(string target) =>
+        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => RequestTarget.Parse(target)).Code);
 }

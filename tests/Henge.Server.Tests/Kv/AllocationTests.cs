@@ -17,7 +17,14 @@ public sealed class AllocationTests
         EmptyNode node = new();
         Plain operation = new(node);
         byte[] get = new GetRequest { Key = ByteString.CopyFromUtf8("some/key"), Version = 5 }.ToByteArray();
-        byte[] put = new PutRequest { Key = ByteString.CopyFromUtf8("some/key"), Value = ByteString.CopyFrom(new byte[64]), TtlMs = 500, ClientId = 7, Sequence = 9 }.ToByteArray();
+        byte[] put = new PutRequest
+        {
+            Key = ByteString.CopyFromUtf8("some/key"),
+            Value = ByteString.CopyFrom(new byte[64]),
+            TtlMs = 500,
+            ClientId = 7,
+            Sequence = 9,
+        }.ToByteArray();
         byte[] delete = new DeleteRequest { Key = ByteString.CopyFromUtf8("some/key"), IfVersion = 3 }.ToByteArray();
         byte[] answer = new byte[256];
         for (int i = 0; i < 200; i++)
@@ -92,7 +99,8 @@ public sealed class AllocationTests
 
         public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver) => throw new NotSupportedException();
 
-        public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) => throw new NotSupportedException();
+        public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) =>
+            throw new NotSupportedException();
 
         public IWatch OpenWatch(WatchQuery query, Action onAvailable) => throw new NotSupportedException();
 

@@ -28,7 +28,9 @@ public sealed class KvUnaryTests
         GetResponse got = await server.CallAsync<GetResponse>($"/{service}/Get", new GetRequest { Key = B("k") });
         Assert.Equal(new GetResponse { Found = true, Value = B("v"), Version = put.Version }, got);
 
-        DeleteResponse deleted = await server.CallAsync<DeleteResponse>($"/{service}/Delete", new DeleteRequest { Key = B("k"), ReturnPrevious = true });
+        DeleteResponse deleted = await server.CallAsync<DeleteResponse>(
+            $"/{service}/Delete",
+            new DeleteRequest { Key = B("k"), ReturnPrevious = true });
         Assert.True(deleted.Success);
         Assert.Equal(new KeyValue { Key = B("k"), Value = B("v"), Version = put.Version }, deleted.Previous);
 
@@ -45,13 +47,30 @@ public sealed class KvUnaryTests
     public async Task A_put_with_a_condition_tells_the_version_that_is_there()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        PutResponse first = await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = B("1"), IfVersion = 0 });
+        PutResponse first = await server.CallAsync<PutResponse>(
+            "/henge.v1.KVStore/Put",
+            new PutRequest
+            {
+                Key = B("k"),
+                Value = B("1"),
+                IfVersion = 0,
+            });
         Assert.True(first.Success);
-        PutResponse second = await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = B("2"), IfVersion = 0, ReturnPrevious = true });
+        PutResponse second = await server.CallAsync<PutResponse>(
+            "/henge.v1.KVStore/Put",
+            new PutRequest
+            {
+                Key = B("k"),
+                Value = B("2"),
+                IfVersion = 0,
+                ReturnPrevious = true,
+            });
         Assert.False(second.Success);
         Assert.Equal(first.Version, second.Version);
         Assert.Equal(B("1"), second.Previous.Value);
-        DeleteResponse delete = await server.CallAsync<DeleteResponse>("/henge.v1.KVStore/Delete", new DeleteRequest { Key = B("k"), IfVersion = first.Version + 1 });
+        DeleteResponse delete = await server.CallAsync<DeleteResponse>(
+            "/henge.v1.KVStore/Delete",
+            new DeleteRequest { Key = B("k"), IfVersion = first.Version + 1 });
         Assert.True(delete.ConditionFailed);
         Assert.False(delete.Success);
     }
@@ -63,7 +82,15 @@ public sealed class KvUnaryTests
     public async Task A_time_to_live_comes_back_as_what_is_left_of_it(ulong seconds, ulong milliseconds)
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = B("v"), TtlSecs = seconds, TtlMs = milliseconds });
+        await server.CallAsync<PutResponse>(
+            "/henge.v1.KVStore/Put",
+            new PutRequest
+            {
+                Key = B("k"),
+                Value = B("v"),
+                TtlSecs = seconds,
+                TtlMs = milliseconds,
+            });
         GetResponse got = await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = B("k") });
         Assert.InRange(got.TtlRemainingMs, 1, 60_000);
         Assert.True(got.TtlRemainingMs > 20_000);
@@ -87,41 +114,176 @@ public sealed class KvUnaryTests
         Assert.True(got.Found);
     }
 
-    public static TheoryData<string, IMessage, string, ErrorCode> BadRequests() => new()
-    {
-        { "Get", new GetRequest(), "key is not set", ErrorCode.InvalidArgument },
-        { "Get", new GetRequest { Key = ByteString.CopyFrom(new byte[16 * 1024 + 1]) }, "limit is 16384", ErrorCode.TooLarge },
-        { "Get", new GetRequest { Key = B("k"), Version = 1, AtUnixMs = 1_800_000_000_000 }, "Set one of them", ErrorCode.InvalidArgument },
-        { "Get", new GetRequest { Key = B("k"), Version = ulong.MaxValue }, "largest version there can be", ErrorCode.InvalidArgument },
-        { "Get", new GetRequest { Key = B("k"), AtUnixMs = 5 }, "before 2025", ErrorCode.HistoryGone },
-        { "Get", new GetRequest { Key = B("k"), AtUnixMs = -5 }, "before 2025", ErrorCode.HistoryGone },
-        { "Get", new GetRequest { Key = B("k"), AtUnixMs = long.MinValue }, "before 2025", ErrorCode.HistoryGone },
-        { "Scan", new ScanRequest { AtUnixMs = 1_735_689_599_999 }, "before 2025", ErrorCode.HistoryGone },
-        { "History", new HistoryRequest { Key = B("k"), MaxVersion = ulong.MaxValue }, "max_version", ErrorCode.InvalidArgument },
-        { "Get", new GetRequest { Key = B("k"), Consistency = (Consistency)9 }, "no consistency 9", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Value = B("v") }, "key is not set", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(new byte[4 * 1024 * 1024 + 1]) }, "limit is 4194304", ErrorCode.TooLarge },
-        { "Put", new PutRequest { Key = B("k"), TtlSecs = 1, KeepTtl = true }, "not both", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Key = B("k"), ClientId = 1 }, "sequence is not", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Key = B("k"), Sequence = 1 }, "client_id is not", ErrorCode.InvalidArgument },
-        { "Put", new PutRequest { Key = B("k"), IfVersion = ulong.MaxValue }, "if_version", ErrorCode.InvalidArgument },
-        { "Delete", new DeleteRequest(), "key is not set", ErrorCode.InvalidArgument },
-        { "Scan", new ScanRequest { Prefix = B("a"), StartKey = B("b") }, "Both a prefix and a range", ErrorCode.InvalidArgument },
-        { "Scan", new ScanRequest { StartKey = B("b"), EndKey = B("a") }, "ends before it begins", ErrorCode.InvalidArgument },
-        { "Scan", new ScanRequest { Continuation = B("nonsense") }, "not one that a scan gave", ErrorCode.InvalidArgument },
-        { "ScanStream", new ScanRequest { StartKey = B("b"), EndKey = B("a") }, "ends before it begins", ErrorCode.InvalidArgument },
-        { "History", new HistoryRequest(), "key is not set", ErrorCode.InvalidArgument },
-        { "Watch", new WatchRequest { StartKey = B("b"), EndKey = B("a") }, "ends before it begins", ErrorCode.InvalidArgument },
-        { "Watch", new WatchRequest { StartVersion = ulong.MaxValue }, "start_version", ErrorCode.InvalidArgument },
-        { "Txn", new TxnRequest(), "transaction is empty", ErrorCode.InvalidArgument },
-        { "Txn", new TxnRequest { Compare = { new Compare { Key = B("k") } } }, "says not with what", ErrorCode.InvalidArgument },
-        { "Txn", new TxnRequest { Then = { new TxnOperation() } }, "set get, put or delete", ErrorCode.InvalidArgument },
-        { "Txn", new TxnRequest { Then = { Enumerable.Repeat(new TxnOperation { Get = new GetRequest { Key = B("k") } }, 1025) } }, "limit is 1024", ErrorCode.TooLarge },
-    };
+    public static TheoryData<string, IMessage, string, ErrorCode> BadRequests() =>
+        new()
+        {
+            { "Get", new GetRequest(), "key is not set", ErrorCode.InvalidArgument },
+            {
+                "Get",
+                new GetRequest { Key = ByteString.CopyFrom(new byte[16 * 1024 + 1]) },
+                "limit is 16384",
+                ErrorCode.TooLarge
+            },
+            {
+                "Get",
+                new GetRequest
+                {
+                    Key = B("k"),
+                    Version = 1,
+                    AtUnixMs = 1_800_000_000_000,
+                },
+                "Set one of them",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Get",
+                new GetRequest { Key = B("k"), Version = ulong.MaxValue },
+                "largest version there can be",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Get",
+                new GetRequest { Key = B("k"), AtUnixMs = 5 },
+                "before 2025",
+                ErrorCode.HistoryGone
+            },
+            {
+                "Get",
+                new GetRequest { Key = B("k"), AtUnixMs = -5 },
+                "before 2025",
+                ErrorCode.HistoryGone
+            },
+            {
+                "Get",
+                new GetRequest { Key = B("k"), AtUnixMs = long.MinValue },
+                "before 2025",
+                ErrorCode.HistoryGone
+            },
+            {
+                "Scan",
+                new ScanRequest { AtUnixMs = 1_735_689_599_999 },
+                "before 2025",
+                ErrorCode.HistoryGone
+            },
+            {
+                "History",
+                new HistoryRequest { Key = B("k"), MaxVersion = ulong.MaxValue },
+                "max_version",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Get",
+                new GetRequest { Key = B("k"), Consistency = (Consistency)9 },
+                "no consistency 9",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Put",
+                new PutRequest { Value = B("v") },
+                "key is not set",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Put",
+                new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(new byte[4 * 1024 * 1024 + 1]) },
+                "limit is 4194304",
+                ErrorCode.TooLarge
+            },
+            {
+                "Put",
+                new PutRequest
+                {
+                    Key = B("k"),
+                    TtlSecs = 1,
+                    KeepTtl = true,
+                },
+                "not both",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Put",
+                new PutRequest { Key = B("k"), ClientId = 1 },
+                "sequence is not",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Put",
+                new PutRequest { Key = B("k"), Sequence = 1 },
+                "client_id is not",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Put",
+                new PutRequest { Key = B("k"), IfVersion = ulong.MaxValue },
+                "if_version",
+                ErrorCode.InvalidArgument
+            },
+            { "Delete", new DeleteRequest(), "key is not set", ErrorCode.InvalidArgument },
+            {
+                "Scan",
+                new ScanRequest { Prefix = B("a"), StartKey = B("b") },
+                "Both a prefix and a range",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Scan",
+                new ScanRequest { StartKey = B("b"), EndKey = B("a") },
+                "ends before it begins",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Scan",
+                new ScanRequest { Continuation = B("nonsense") },
+                "not one that a scan gave",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "ScanStream",
+                new ScanRequest { StartKey = B("b"), EndKey = B("a") },
+                "ends before it begins",
+                ErrorCode.InvalidArgument
+            },
+            { "History", new HistoryRequest(), "key is not set", ErrorCode.InvalidArgument },
+            {
+                "Watch",
+                new WatchRequest { StartKey = B("b"), EndKey = B("a") },
+                "ends before it begins",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Watch",
+                new WatchRequest { StartVersion = ulong.MaxValue },
+                "start_version",
+                ErrorCode.InvalidArgument
+            },
+            { "Txn", new TxnRequest(), "transaction is empty", ErrorCode.InvalidArgument },
+            {
+                "Txn",
+                new TxnRequest { Compare = { new Compare { Key = B("k") } } },
+                "says not with what",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Txn",
+                new TxnRequest { Then = { new TxnOperation() } },
+                "set get, put or delete",
+                ErrorCode.InvalidArgument
+            },
+            {
+                "Txn",
+                new TxnRequest { Then = { Enumerable.Repeat(new TxnOperation { Get = new GetRequest { Key = B("k") } }, 1025) } },
+                "limit is 1024",
+                ErrorCode.TooLarge
+            },
+        };
 
     [Theory]
     [MemberData(nameof(BadRequests))]
-    public async Task A_request_that_makes_no_sense_is_refused_with_the_reason(string method, IMessage request, string reason, ErrorCode code)
+    public async Task A_request_that_makes_no_sense_is_refused_with_the_reason(
+        string method,
+        IMessage request,
+        string reason,
+        ErrorCode code)
     {
         await using RunningServer server = await RunningServer.StartAsync();
         CallResult result = await server.CallAsync($"/henge.v1.KVStore/{method}", request);
@@ -148,12 +310,16 @@ public sealed class KvUnaryTests
             return true;
         };
         await using RunningServer server = await RunningServer.StartAsync(node);
-        foreach ((string method, IMessage request) in new (string, IMessage)[]
-        {
-            ("Get", new GetRequest { Key = B("k") }), ("Put", new PutRequest { Key = B("k") }), ("Delete", new DeleteRequest { Key = B("k") }),
-            ("Scan", new ScanRequest()), ("History", new HistoryRequest { Key = B("k") }),
-            ("Txn", new TxnRequest { Then = { new TxnOperation { Get = new GetRequest { Key = B("k") } } } }),
-        })
+        foreach (
+            (string method, IMessage request) in new (string, IMessage)[]
+            {
+                ("Get", new GetRequest { Key = B("k") }),
+                ("Put", new PutRequest { Key = B("k") }),
+                ("Delete", new DeleteRequest { Key = B("k") }),
+                ("Scan", new ScanRequest()),
+                ("History", new HistoryRequest { Key = B("k") }),
+                ("Txn", new TxnRequest { Then = { new TxnOperation { Get = new GetRequest { Key = B("k") } } } }),
+            })
         {
             CallResult result = await server.CallAsync($"/henge.v1.KVStore/{method}", request);
             Assert.Equal(status, result.Status);
@@ -173,11 +339,22 @@ public sealed class KvUnaryTests
             return true;
         };
         await using RunningServer server = await RunningServer.StartAsync(node);
-        PutResponse put = await server.CallAsync<PutResponse>("/kvstore.KVStore/Put", new PutRequest { Key = B("k"), Value = B("v"), LeaderOnly = true });
+        PutResponse put = await server.CallAsync<PutResponse>(
+            "/kvstore.KVStore/Put",
+            new PutRequest
+            {
+                Key = B("k"),
+                Value = B("v"),
+                LeaderOnly = true,
+            });
         Assert.Equal((false, 0UL, "10.0.0.7:7001"), (put.Success, put.Version, put.LeaderHint));
-        DeleteResponse delete = await server.CallAsync<DeleteResponse>("/kvstore.KVStore/Delete", new DeleteRequest { Key = B("k"), LeaderOnly = true });
+        DeleteResponse delete = await server.CallAsync<DeleteResponse>(
+            "/kvstore.KVStore/Delete",
+            new DeleteRequest { Key = B("k"), LeaderOnly = true });
         Assert.Equal((false, false, "10.0.0.7:7001"), (delete.Success, delete.ConditionFailed, delete.LeaderHint));
-        Assert.Equal(GrpcStatusCode.FailedPrecondition, (await server.CallAsync("/kvstore.KVStore/Get", new GetRequest { Key = B("k"), LeaderOnly = true })).Status);
+        Assert.Equal(
+            GrpcStatusCode.FailedPrecondition,
+            (await server.CallAsync("/kvstore.KVStore/Get", new GetRequest { Key = B("k"), LeaderOnly = true })).Status);
     }
 
     [Fact]
@@ -192,7 +369,14 @@ public sealed class KvUnaryTests
         await using RunningServer server = await RunningServer.StartAsync(node);
         foreach (string service in (string[])["henge.v1.KVStore", "kvstore.KVStore"])
         {
-            PutResponse put = await server.CallAsync<PutResponse>($"/{service}/Put", new PutRequest { Key = B("k"), Value = B("v"), ReturnPrevious = true });
+            PutResponse put = await server.CallAsync<PutResponse>(
+                $"/{service}/Put",
+                new PutRequest
+                {
+                    Key = B("k"),
+                    Value = B("v"),
+                    ReturnPrevious = true,
+                });
             Assert.Equal((true, "10.0.0.7:7001"), (put.Success, put.LeaderHint));
             DeleteResponse delete = await server.CallAsync<DeleteResponse>($"/{service}/Delete", new DeleteRequest { Key = B("k") });
             Assert.Equal((true, "10.0.0.7:7001"), (delete.Success, delete.LeaderHint));
@@ -222,10 +406,13 @@ public sealed class KvUnaryTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         server.Node.OldestVersion = server.Node.Now;
-        foreach ((string method, IMessage request) in new (string, IMessage)[]
-        {
-            ("Get", new GetRequest { Key = B("k"), Version = 5 }), ("Scan", new ScanRequest { Version = 5 }), ("Watch", new WatchRequest { StartVersion = 5 }),
-        })
+        foreach (
+            (string method, IMessage request) in new (string, IMessage)[]
+            {
+                ("Get", new GetRequest { Key = B("k"), Version = 5 }),
+                ("Scan", new ScanRequest { Version = 5 }),
+                ("Watch", new WatchRequest { StartVersion = 5 }),
+            })
         {
             CallResult result = await server.CallAsync($"/henge.v1.KVStore/{method}", request);
             Assert.Equal(GrpcStatusCode.OutOfRange, result.Status);
@@ -254,7 +441,9 @@ public sealed class KvUnaryTests
             }
 
             CallResult result = await server.CallAsync("/henge.v1.KVStore/Put", RunningServer.Frame(bad));
-            Assert.True(result.Status is GrpcStatusCode.Ok or GrpcStatusCode.InvalidArgument, $"{Convert.ToHexString(bad)}: {result.Status} {result.Message}");
+            Assert.True(
+                result.Status is GrpcStatusCode.Ok or GrpcStatusCode.InvalidArgument,
+                $"{Convert.ToHexString(bad)}: {result.Status} {result.Message}");
         }
 
         await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k") });

@@ -101,7 +101,9 @@ public sealed class ScanTests
     public async Task Counting_costs_one_message_however_many_pages_there_are()
     {
         await using RunningServer server = await StartAsync(23, new NodeLimits { ScanPageItems = 3 });
-        ScanResponse count = await server.CallAsync<ScanResponse>("/henge.v1.KVStore/Scan", new ScanRequest { Prefix = B("k"), CountOnly = true });
+        ScanResponse count = await server.CallAsync<ScanResponse>(
+            "/henge.v1.KVStore/Scan",
+            new ScanRequest { Prefix = B("k"), CountOnly = true });
         Assert.Equal(23UL, count.Count);
         Assert.Empty(count.Pairs);
         count = await server.CallAsync<ScanResponse>("/henge.v1.KVStore/Scan", new ScanRequest { CountOnly = true, Limit = 10 });
@@ -113,7 +115,13 @@ public sealed class ScanTests
     {
         await using RunningServer server = await StartAsync(5);
         ScanResponse page = await server.CallAsync<ScanResponse>("/henge.v1.KVStore/Scan", new ScanRequest { Prefix = B("k"), Limit = 2 });
-        foreach (ScanRequest other in new[] { new ScanRequest { Prefix = B("k0") }, new ScanRequest { Prefix = B("k"), Reverse = true }, new ScanRequest { Prefix = B("k"), Version = 5 } })
+        foreach (
+            ScanRequest other in new[]
+            {
+                new ScanRequest { Prefix = B("k0") },
+                new ScanRequest { Prefix = B("k"), Reverse = true },
+                new ScanRequest { Prefix = B("k"), Version = 5 },
+            })
         {
             other.Continuation = page.Continuation;
             CallResult result = await server.CallAsync("/henge.v1.KVStore/Scan", other);
@@ -133,7 +141,9 @@ public sealed class ScanTests
             byte[] token = page.Continuation.ToByteArray();
             token[random.Next(token.Length)] ^= (byte)random.Next(1, 256);
             token = token[..random.Next(1, token.Length + 1)];
-            CallResult result = await server.CallAsync("/henge.v1.KVStore/Scan", new ScanRequest { Continuation = ByteString.CopyFrom(token) });
+            CallResult result = await server.CallAsync(
+                "/henge.v1.KVStore/Scan",
+                new ScanRequest { Continuation = ByteString.CopyFrom(token) });
             Assert.True(result.Status is GrpcStatusCode.Ok or GrpcStatusCode.InvalidArgument, $"{result.Status}: {result.Message}");
         }
     }
@@ -156,7 +166,9 @@ public sealed class ScanTests
         await using RunningServer server = await StartAsync(0, new NodeLimits { ScanPageBytes = 1000 });
         for (int i = 0; i < 4; i++)
         {
-            await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B($"k{i}"), Value = ByteString.CopyFrom(new byte[i == 2 ? 5000 : 400]) });
+            await server.CallAsync<PutResponse>(
+                "/henge.v1.KVStore/Put",
+                new PutRequest { Key = B($"k{i}"), Value = ByteString.CopyFrom(new byte[i == 2 ? 5000 : 400]) });
         }
 
         List<int> pages = [];
@@ -171,7 +183,9 @@ public sealed class ScanTests
         List<ulong> versions = [];
         for (int i = 0; i < 3; i++)
         {
-            versions.Insert(0, (await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = B($"{i}") })).Version);
+            versions.Insert(
+                0,
+                (await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = B($"{i}") })).Version);
         }
 
         DeleteResponse deleted = await server.CallAsync<DeleteResponse>("/henge.v1.KVStore/Delete", new DeleteRequest { Key = B("k") });
@@ -181,7 +195,14 @@ public sealed class ScanTests
         Assert.Equal("210", string.Concat(history.Entries.Skip(1).Select(entry => entry.Value.ToStringUtf8())));
         Assert.False(history.More);
 
-        history = await server.CallAsync<HistoryResponse>("/henge.v1.KVStore/History", new HistoryRequest { Key = B("k"), Limit = 2, MaxVersion = versions[0] });
+        history = await server.CallAsync<HistoryResponse>(
+            "/henge.v1.KVStore/History",
+            new HistoryRequest
+            {
+                Key = B("k"),
+                Limit = 2,
+                MaxVersion = versions[0],
+            });
         Assert.Equal(versions[..2], history.Entries.Select(entry => entry.Version));
         Assert.True(history.More);
     }
@@ -192,7 +213,9 @@ public sealed class ScanTests
         await using RunningServer server = await StartAsync(0, new NodeLimits { ScanPageBytes = 10_000 });
         for (int i = 0; i < 5; i++)
         {
-            await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(Encoding.ASCII.GetBytes(new string('x', 4000))) });
+            await server.CallAsync<PutResponse>(
+                "/henge.v1.KVStore/Put",
+                new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(Encoding.ASCII.GetBytes(new string('x', 4000))) });
         }
 
         HistoryResponse history = await server.CallAsync<HistoryResponse>("/henge.v1.KVStore/History", new HistoryRequest { Key = B("k") });

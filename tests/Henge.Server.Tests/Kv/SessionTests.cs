@@ -17,7 +17,12 @@ public sealed class SessionTests
 
     private static SessionOperation Get(ulong id, string key) => new() { Id = id, Get = new GetRequest { Key = B(key) } };
 
-    private static SessionOperation Put(ulong id, string key, string value) => new() { Id = id, Put = new PutRequest { Key = B(key), Value = B(value) } };
+    private static SessionOperation Put(ulong id, string key, string value) =>
+        new()
+        {
+            Id = id,
+            Put = new PutRequest { Key = B(key), Value = B(value) },
+        };
 
     private static async Task<Dictionary<ulong, SessionResult>> ResultsAsync(OpenStream session, int count)
     {
@@ -50,7 +55,8 @@ public sealed class SessionTests
                 Get(10, "a"),
                 Get(11, "missing"),
                 new SessionOperation { Id = 12, Delete = new DeleteRequest { Key = B("b"), ReturnPrevious = true } },
-                new SessionOperation { Id = 13, Txn = new TxnRequest { Then = { new TxnOperation { Get = new GetRequest { Key = B("a") } } } } },
+                new SessionOperation { Id = 13,
+                    Txn = new TxnRequest { Then = { new TxnOperation { Get = new GetRequest { Key = B("a") } } } } },
                 new SessionOperation { Id = 14, Scan = new ScanRequest { Prefix = B("a") } },
                 new SessionOperation { Id = 15, Scan = new ScanRequest { Prefix = B("a"), CountOnly = true } },
                 new SessionOperation { Id = 16, Get = new GetRequest() },
@@ -82,7 +88,8 @@ public sealed class SessionTests
         Dictionary<string, long> leftMs = [];
         node.Intercept = operation =>
         {
-            leftMs[System.Text.Encoding.UTF8.GetString(operation.Key.Span)] = operation.DeadlineMs == 0 ? 0 : operation.DeadlineMs - node.MonotonicMs;
+            leftMs[System.Text.Encoding.UTF8.GetString(operation.Key.Span)] =
+                operation.DeadlineMs == 0 ? 0 : operation.DeadlineMs - node.MonotonicMs;
             return false;
         };
         await using RunningServer server = await RunningServer.StartAsync(node);
@@ -146,7 +153,9 @@ public sealed class SessionTests
     {
         FakeNode node = new();
         node.Intercept = node.Hold;
-        await using RunningServer server = await RunningServer.StartAsync(node, o => o with { Streams = new StreamLimits { SessionOperations = 10 } });
+        await using RunningServer server = await RunningServer.StartAsync(
+            node,
+            o => o with { Streams = new StreamLimits { SessionOperations = 10 } });
         await using OpenStream session = await OpenStream.OpenAsync(server, Path);
         await session.WriteAsync(new SessionRequest { Operations = { Enumerable.Range(0, 100).Select(i => Get((ulong)i, $"k{i}")) } });
         await GrpcRulesTests.Until(() => node.Held == 10);
@@ -201,9 +210,27 @@ public sealed class SessionTests
         };
         await using RunningServer server = await RunningServer.StartAsync(node);
         await using OpenStream session = await OpenStream.OpenAsync(server, Path);
-        await session.WriteAsync(new SessionRequest { Operations = { Get(1, "k"), new SessionOperation { Id = 2, Scan = new ScanRequest() } } });
+        await session.WriteAsync(
+            new SessionRequest
+            {
+                Operations =
+                {
+                    Get(1, "k"),
+                    new SessionOperation { Id = 2, Scan = new ScanRequest() },
+                },
+            });
         Dictionary<ulong, SessionResult> results = await ResultsAsync(session, 2);
-        Assert.All(results.Values, result => Assert.Equal(new Error { Code = 4, Message = "Another node leads.", LeaderHint = "10.0.0.9:7001" }, result.Error));
+        Assert.All(
+            results.Values,
+            result =>
+                Assert.Equal(
+                    new Error
+                    {
+                        Code = 4,
+                        Message = "Another node leads.",
+                        LeaderHint = "10.0.0.9:7001",
+                    },
+                    result.Error));
     }
 
     [Fact]

@@ -12,7 +12,16 @@ public sealed class TxnTests
 
     private static ByteString B(string text) => ByteString.CopyFromUtf8(text);
 
-    private static TxnOperation Put(string key, string value) => new() { Put = new PutRequest { Key = B(key), Value = B(value), ReturnPrevious = true } };
+    private static TxnOperation Put(string key, string value) =>
+        new()
+        {
+            Put = new PutRequest
+            {
+                Key = B(key),
+                Value = B(value),
+                ReturnPrevious = true,
+            },
+        };
 
     private static TxnOperation Get(string key) => new() { Get = new GetRequest { Key = B(key) } };
 
@@ -49,7 +58,20 @@ public sealed class TxnTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = B("5") });
-        TxnResponse response = await server.CallAsync<TxnResponse>(Path, new TxnRequest { Compare = { new Compare { Key = B("k"), Relation = relation, Value = B(with) } } });
+        TxnResponse response = await server.CallAsync<TxnResponse>(
+            Path,
+            new TxnRequest
+            {
+                Compare =
+                {
+                    new Compare
+                    {
+                        Key = B("k"),
+                        Relation = relation,
+                        Value = B(with),
+                    },
+                },
+            });
         Assert.Equal(expected, response.Succeeded);
     }
 
@@ -57,7 +79,9 @@ public sealed class TxnTests
     public async Task Keys_of_several_shards_are_refused_with_the_way_out()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        CallResult result = await server.CallAsync(Path, new TxnRequest { Then = { Enumerable.Range(0, 20).Select(i => Put($"k{i}", "v")) } });
+        CallResult result = await server.CallAsync(
+            Path,
+            new TxnRequest { Then = { Enumerable.Range(0, 20).Select(i => Put($"k{i}", "v")) } });
         Assert.Equal(GrpcStatusCode.InvalidArgument, result.Status);
         Assert.Equal(((int)ErrorCode.CrossShard).ToString(), result.HengeError);
         Assert.Contains("braces", result.Message);
@@ -68,10 +92,25 @@ public sealed class TxnTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("{k}"), Value = B("5") });
-        TxnResponse response = await server.CallAsync<TxnResponse>(Path, new TxnRequest
-        {
-            Then = { new TxnOperation { Put = new PutRequest { Key = B("{k}"), Value = B("6"), IfVersion = 0, ReturnPrevious = true } }, Put("{k}2", "7") },
-        });
+        TxnResponse response = await server.CallAsync<TxnResponse>(
+            Path,
+            new TxnRequest
+            {
+                Then =
+                {
+                    new TxnOperation
+                    {
+                        Put = new PutRequest
+                        {
+                            Key = B("{k}"),
+                            Value = B("6"),
+                            IfVersion = 0,
+                            ReturnPrevious = true,
+                        },
+                    },
+                    Put("{k}2", "7"),
+                },
+            });
         Assert.True(response.Succeeded);
         Assert.False(response.Results[0].Put.Success);
         Assert.Equal(B("5"), response.Results[0].Put.Previous.Value);

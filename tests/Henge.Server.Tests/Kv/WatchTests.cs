@@ -22,14 +22,19 @@ public sealed class WatchTests
     public async Task Events_of_a_prefix_arrive_in_order_with_their_reason()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        await using OpenStream watch = await OpenStream.OpenAsync(server, Path, new WatchRequest { KeyPrefix = B("a"), PreviousValues = true });
+        await using OpenStream watch = await OpenStream.OpenAsync(
+            server,
+            Path,
+            new WatchRequest { KeyPrefix = B("a"), PreviousValues = true });
         PutResponse first = await PutAsync(server, "a1", "1");
         await PutAsync(server, "b1", "1");
         PutResponse second = await PutAsync(server, "a1", "2");
         await server.CallAsync<DeleteResponse>("/henge.v1.KVStore/Delete", new DeleteRequest { Key = B("a1") });
 
         WatchEvent put = await watch.ReadAsync<WatchEvent>();
-        Assert.Equal(("a1", "1", "PUT", Protocol.V1.WatchReason.Put, first.Version), (put.Key.ToStringUtf8(), put.Value.ToStringUtf8(), put.EventType, put.Reason, put.Version));
+        Assert.Equal(
+            ("a1", "1", "PUT", Protocol.V1.WatchReason.Put, first.Version),
+            (put.Key.ToStringUtf8(), put.Value.ToStringUtf8(), put.EventType, put.Reason, put.Version));
         Assert.Null(put.Previous);
         WatchEvent again = await watch.ReadAsync<WatchEvent>();
         Assert.Equal(("2", second.Version), (again.Value.ToStringUtf8(), again.Version));
@@ -125,7 +130,9 @@ public sealed class WatchTests
         for (int i = 0; i < 40; i++)
         {
             BinaryPrimitives.WriteInt32LittleEndian(value, i);
-            await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(value) });
+            await server.CallAsync<PutResponse>(
+                "/henge.v1.KVStore/Put",
+                new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(value) });
             Assert.Equal(i, BinaryPrimitives.ReadInt32LittleEndian((await fast.ReadAsync<WatchEvent>()).Value.Span));
         }
 
@@ -139,11 +146,17 @@ public sealed class WatchTests
     [Fact]
     public async Task A_stream_whose_caller_stays_away_is_cut_after_its_time()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Grpc = o.Grpc with { StalledStreamTimeout = TimeSpan.FromMilliseconds(200) } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Grpc = o.Grpc with { StalledStreamTimeout = TimeSpan.FromMilliseconds(200) },
+            });
         await using OpenStream slow = await OpenStream.OpenAsync(server, Path, new WatchRequest());
         for (int i = 0; i < 40; i++)
         {
-            await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(new byte[1 << 20]) });
+            await server.CallAsync<PutResponse>(
+                "/henge.v1.KVStore/Put",
+                new PutRequest { Key = B("k"), Value = ByteString.CopyFrom(new byte[1 << 20]) });
         }
 
         await GrpcRulesTests.Until(() => server.Node.OpenWatches == 0);

@@ -14,14 +14,30 @@ namespace Henge.Server.Tests.Metrics;
 public sealed partial class MetricsDocsTests
 {
     private static readonly string[] Labels =
-        ["henge_role", "henge_peer", "henge_level", "henge_door", "henge_operation", "rpc_method", "rpc_system_name", "http_request_method", "http_route"];
+    [
+        "henge_role",
+        "henge_peer",
+        "henge_level",
+        "henge_door",
+        "henge_operation",
+        "rpc_method",
+        "rpc_system_name",
+        "http_request_method",
+        "http_route",
+    ];
 
     [Fact]
     public async Task Every_metric_stands_in_the_table_on_operation_and_every_one_of_the_table_exists()
     {
         HashSet<string> real = await RealAsync();
         HashSet<string> ours = [.. real.Where(static n => !n.StartsWith("dotnet_", StringComparison.Ordinal))];
-        string[] rows = [.. File.ReadAllLines(Path.Combine(Docs(), "operations.md")).SkipWhile(static l => !l.StartsWith("| Metric (", StringComparison.Ordinal)).Skip(2).TakeWhile(static l => l.StartsWith('|'))];
+        string[] rows =
+        [
+            .. File.ReadAllLines(Path.Combine(Docs(), "operations.md"))
+                .SkipWhile(static l => !l.StartsWith("| Metric (", StringComparison.Ordinal))
+                .Skip(2)
+                .TakeWhile(static l => l.StartsWith('|')),
+        ];
         HashSet<string> table = [.. rows.SelectMany(static r => Names(r.Split('|')[1]))];
         Assert.Equal(ours.Order(StringComparer.Ordinal), table.Order(StringComparer.Ordinal));
     }
@@ -37,12 +53,15 @@ public sealed partial class MetricsDocsTests
         }
     }
 
-    private static IEnumerable<string> Names(string text) => Name().Matches(text).Select(static m => Suffix().Replace(m.Value, "")).Where(static n => !Labels.Contains(n));
+    private static IEnumerable<string> Names(string text) =>
+        Name().Matches(text).Select(static m => Suffix().Replace(m.Value, "")).Where(static n => !Labels.Contains(n));
 
     private static async Task<HashSet<string>> RealAsync()
     {
         using ServerMetrics metrics = new();
-        using PeerTransport transport = new(new NodeId(1), [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", "127.0.0.1:1")]);
+        using PeerTransport transport = new(
+            new NodeId(1),
+            [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", "127.0.0.1:1")]);
         FakeNode node = new();
         await using HengeServer server = new(node, new DoorOptions { Address = "127.0.0.1:0" }, metrics: metrics);
         PeerMetrics.Observe(metrics.Meter, node, transport);
@@ -50,7 +69,9 @@ public sealed partial class MetricsDocsTests
         using MeterListener listener = new();
         listener.InstrumentPublished = (instrument, _) =>
         {
-            if (ReferenceEquals(instrument.Meter, metrics.Meter) || (instrument.Meter.Name == ServerMetrics.RuntimeMeterName && instrument.IsObservable))
+            if (
+                ReferenceEquals(instrument.Meter, metrics.Meter)
+                || (instrument.Meter.Name == ServerMetrics.RuntimeMeterName && instrument.IsObservable))
             {
                 names.Add(PrometheusExporter.Name(instrument.Name, instrument.Unit, PrometheusExporter.IsCounter(instrument)));
             }
@@ -61,7 +82,8 @@ public sealed partial class MetricsDocsTests
         return names;
     }
 
-    private static string Docs([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "docs"));
+    private static string Docs([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "docs"));
 
     [GeneratedRegex(@"\b(henge|dotnet|rpc|http)_[a-z0-9_]+")]
     private static partial Regex Name();

@@ -24,12 +24,17 @@ public sealed class MetricsTests
         FakeNode node = new();
         using ServerMetrics metrics = new();
         await using HengeServer server = new(
-            node, new DoorOptions { Address = "127.0.0.1:0" }, [new RespProtocol(node, metrics), new JsonLinesProtocol(node, metrics)], metrics: metrics);
+            node,
+            new DoorOptions { Address = "127.0.0.1:0" },
+            [new RespProtocol(node, metrics), new JsonLinesProtocol(node, metrics)],
+            metrics: metrics);
         await server.StartAsync(TestContext.Current.CancellationToken);
         using HttpClient http = new() { BaseAddress = new Uri($"http://{server.EndPoint}") };
         using ByteArrayContent body = new("v"u8.ToArray());
         Assert.True((await http.PutAsync("/v1/kv/a", body, TestContext.Current.CancellationToken)).IsSuccessStatusCode);
-        Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/nothing/here/at/all", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await http.GetAsync("/nothing/here/at/all", TestContext.Current.CancellationToken)).StatusCode);
         await AskAsync(server.EndPoint, "SET a 1\r\nSET b 2\r\nGET a\r\nNOSUCH\r\nPING\r\n", "PONG");
         await AskAsync(server.EndPoint, "{\"Get\":{\"key\":\"a\"}}", "Ok");
 
@@ -57,7 +62,9 @@ public sealed class MetricsTests
     public async Task Calls_by_gRPC_and_their_errors_are_measured_by_method()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = ByteString.CopyFromUtf8("a"), Value = ByteString.CopyFromUtf8("b") });
+        await server.CallAsync<PutResponse>(
+            "/henge.v1.KVStore/Put",
+            new PutRequest { Key = ByteString.CopyFromUtf8("a"), Value = ByteString.CopyFromUtf8("b") });
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("a") });
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("b") });
         await server.CallAsync("/henge.v1.KVStore/Get", new GetRequest());
@@ -76,7 +83,13 @@ public sealed class MetricsTests
     {
         FakeNode node = new()
         {
-            Clock = new Henge.Node.Api.ClockStatus { SkewMs = -2_500, IsOverruled = true, VersionLeadMs = 90_000, Peers = [new PeerClockStatus(new NodeId(2), 7_200_000, 1)] },
+            Clock = new Henge.Node.Api.ClockStatus
+            {
+                SkewMs = -2_500,
+                IsOverruled = true,
+                VersionLeadMs = 90_000,
+                Peers = [new PeerClockStatus(new NodeId(2), 7_200_000, 1)],
+            },
             Activity = new NodeActivity { AdvancesRefused = 3 },
         };
         using ServerMetrics metrics = new();
@@ -100,7 +113,16 @@ public sealed class MetricsTests
         try
         {
             await using HengeHost host = await HengeHost.StartAsync(
-                new ServerOptions { Node = new NodeOptions { Name = "alone", DataDirectory = directory, Shards = 2 }, Door = new DoorOptions { Address = "127.0.0.1:0" } },
+                new ServerOptions
+                {
+                    Node = new NodeOptions
+                    {
+                        Name = "alone",
+                        DataDirectory = directory,
+                        Shards = 2,
+                    },
+                    Door = new DoorOptions { Address = "127.0.0.1:0" },
+                },
                 cancellationToken: TestContext.Current.CancellationToken);
             await AskAsync(host.Server.EndPoint, "SET a 1\r\nGET a\r\nPING\r\n", "PONG");
             using IWatch watch = host.Node.OpenWatch(new WatchQuery(), static () => { });

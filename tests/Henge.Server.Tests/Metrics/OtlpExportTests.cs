@@ -36,7 +36,16 @@ public sealed class OtlpExportTests
             patience.CancelAfter(TimeSpan.FromSeconds(30));
 
             // The request may come after the first export: until one has it.
-            string[] wanted = ["henge", "node-of-the-test", "http.server.request.duration", "http.route", "henge.raft.entries.committed", "henge.log.size", "dotnet.gc.pause.time"];
+            string[] wanted =
+            [
+                "henge",
+                "node-of-the-test",
+                "http.server.request.duration",
+                "http.route",
+                "henge.raft.entries.committed",
+                "henge.log.size",
+                "dotnet.gc.pause.time",
+            ];
             await foreach (byte[] export in received.Reader.ReadAllAsync(patience.Token))
             {
                 string text = Encoding.Latin1.GetString(export);
@@ -57,7 +66,8 @@ public sealed class OtlpExportTests
     [Fact]
     public void An_address_that_is_no_URL_is_refused_with_what_is_wanted()
     {
-        Core.HengeException e = Assert.Throws<Core.HengeException>(() => ServerConfiguration.Load(new Dictionary<string, string> { ["otlp"] = "localhost:4317" }, null));
+        Core.HengeException e = Assert.Throws<Core.HengeException>(() =>
+            ServerConfiguration.Load(new Dictionary<string, string> { ["otlp"] = "localhost:4317" }, null));
         Assert.Contains("http://127.0.0.1:4317", e.Message, StringComparison.Ordinal);
     }
 
@@ -66,7 +76,8 @@ public sealed class OtlpExportTests
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+            kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         WebApplication app = builder.Build();
         app.MapPost("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", async (HttpContext context) =>
         {

@@ -61,7 +61,9 @@ internal sealed partial class PrometheusText
         }
 
         string value = match.Groups["value"].Value;
-        Assert.True(Samples.TryAdd(match.Groups["series"].Value, double.Parse(value, CultureInfo.InvariantCulture)), $"comes twice: {line}");
+        Assert.True(
+            Samples.TryAdd(match.Groups["series"].Value, double.Parse(value, CultureInfo.InvariantCulture)),
+            $"comes twice: {line}");
     }
 
     private void CheckHistograms()
@@ -74,7 +76,9 @@ internal sealed partial class PrometheusText
                 continue;
             }
 
-            string labels = series.Contains('{', StringComparison.Ordinal) ? series[(series.IndexOf('{', StringComparison.Ordinal) + 1)..^1] + "," : "";
+            string labels = series.Contains('{', StringComparison.Ordinal)
+                ? series[(series.IndexOf('{', StringComparison.Ordinal) + 1)..^1] + ","
+                : "";
             string bucket = name[..^"_count".Length] + "_bucket{" + labels;
             double[] buckets = [.. Samples.Where(s => s.Key.StartsWith(bucket + "le=", StringComparison.Ordinal)).Select(s => s.Value)];
             Assert.NotEmpty(buckets);
@@ -86,7 +90,9 @@ internal sealed partial class PrometheusText
     [GeneratedRegex("^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
     private static partial Regex NamePattern();
 
-    [GeneratedRegex("""^(?<series>(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\n"])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\n"])*")*\})?) (?<value>[0-9.E+-]+|\+Inf|NaN)$""")]
+    [GeneratedRegex(
+        """^(?<series>(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\n"])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\n"])*")*\})?) (?<value>[0-9.E+-]+|\+Inf|NaN)$"""
+    )]
     private static partial Regex SamplePattern();
 
     [GeneratedRegex("_(bucket|sum|count)$")]

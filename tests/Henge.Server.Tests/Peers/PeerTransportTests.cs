@@ -120,7 +120,9 @@ public sealed class PeerTransportTests : IDisposable
     [Fact]
     public void A_frame_to_nobody_or_over_no_connection_is_dropped_and_never_waited_for()
     {
-        using var transport = new PeerTransport(new NodeId(1), [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", "127.0.0.1:1")]);
+        using var transport = new PeerTransport(
+            new NodeId(1),
+            [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", "127.0.0.1:1")]);
         Assert.False(transport.Send(new NodeId(2), new byte[100]));
         Assert.False(transport.Send(new NodeId(9), new byte[100]));
     }
@@ -132,7 +134,9 @@ public sealed class PeerTransportTests : IDisposable
         using var peer = new TcpListener(IPAddress.Loopback, 0);
         peer.Start();
         using var transport = new PeerTransport(
-            new NodeId(1), [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", peer.LocalEndpoint.ToString()!)], new PeerTransportOptions { MessageQueueBytes = Bound });
+            new NodeId(1),
+            [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1"), new NodeEntry(new NodeId(2), "b", peer.LocalEndpoint.ToString()!)],
+            new PeerTransportOptions { MessageQueueBytes = Bound });
         transport.Start(new AgreeingReceiver());
         using TcpClient accepted = await peer.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
         byte[] hello = AgreeingReceiver.Hello;
@@ -186,12 +190,21 @@ public sealed class PeerTransportTests : IDisposable
 
     private void Start(int i, string scheduler = "pool")
     {
-        _hosts[i] = NodeHost.Start(new NodeHostOptions
-        {
-            Scheduler = scheduler,
-            EngineMemoryBytes = 64 << 20,
-            Node = new NodeOptions { Name = _members[i].Name, DataDirectory = Path.Combine(_directory, _members[i].Name), Cluster = _members, Shards = 4, LogSegmentBytes = 16 << 20, DefaultDeadlineMs = 20_000 },
-        });
+        _hosts[i] = NodeHost.Start(
+            new NodeHostOptions
+            {
+                Scheduler = scheduler,
+                EngineMemoryBytes = 64 << 20,
+                Node = new NodeOptions
+                {
+                    Name = _members[i].Name,
+                    DataDirectory = Path.Combine(_directory, _members[i].Name),
+                    Cluster = _members,
+                    Shards = 4,
+                    LogSegmentBytes = 16 << 20,
+                    DefaultDeadlineMs = 20_000,
+                },
+            });
         _listeners[i].Start(_hosts[i]!.Transport!);
     }
 

@@ -46,7 +46,15 @@ public sealed class FirstBytesTests
     public void More_bytes_never_change_a_decision()
     {
         Random random = new(3);
-        string[] streams = ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "GET key\r\n", "PUT /v1/kv/k HTTP/1.1\r\n", "PING\r\n", "DELETE /x HTTP/1.1\r\n"];
+        string[] streams =
+        [
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "GET key\r\n",
+            "PUT /v1/kv/k HTTP/1.1\r\n",
+            "PING\r\n",
+            "DELETE /x HTTP/1.1\r\n",
+        ];
         foreach (string stream in streams)
         {
             byte[] bytes = Encoding.ASCII.GetBytes(stream + new string((char)random.Next(32, 127), 30));
@@ -54,7 +62,9 @@ public sealed class FirstBytesTests
             for (int length = 1; length <= bytes.Length; length++)
             {
                 FirstBytesVerdict verdict = FirstBytes.Judge(bytes.AsSpan(0, length), [new Words()], out _);
-                Assert.True(decided == FirstBytesVerdict.NeedMore || verdict == decided, $"{stream[..Math.Min(length, stream.Length)]}: {decided} became {verdict}");
+                Assert.True(
+                    decided == FirstBytesVerdict.NeedMore || verdict == decided,
+                    $"{stream[..Math.Min(length, stream.Length)]}: {decided} became {verdict}");
                 decided = verdict;
             }
 

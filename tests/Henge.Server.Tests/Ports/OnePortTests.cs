@@ -27,7 +27,8 @@ public sealed class OnePortTests
     [Fact]
     public async Task Grpc_and_http1_and_other_protocols_share_a_port()
     {
-        await using RunningServer server = await RunningServer.StartAsync(protocols: [new EchoProtocol("echo", "*"u8.ToArray()), new EchoProtocol("json", "{"u8.ToArray())]);
+        await using RunningServer server = await RunningServer.StartAsync(
+            protocols: [new EchoProtocol("echo", "*"u8.ToArray()), new EchoProtocol("json", "{"u8.ToArray())]);
         await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = ByteString.CopyFromUtf8("k") });
         Assert.StartsWith("HTTP/1.1 200 OK", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         Assert.Equal("echo:*1\r\n", await TalkAsync(server, "*1\r\n", answerBytes: 9));
@@ -38,8 +39,11 @@ public sealed class OnePortTests
     [Fact]
     public async Task First_bytes_that_come_one_by_one_are_told_apart_all_the_same()
     {
-        await using RunningServer server = await RunningServer.StartAsync(protocols: [new EchoProtocol("inline", "PING"u8.ToArray(), whole: true)]);
-        Assert.StartsWith("HTTP/1.1 200 OK", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", slowly: true));
+        await using RunningServer server = await RunningServer.StartAsync(
+            protocols: [new EchoProtocol("inline", "PING"u8.ToArray(), whole: true)]);
+        Assert.StartsWith(
+            "HTTP/1.1 200 OK",
+            await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", slowly: true));
         Assert.Equal("inline:PING\r\n", await TalkAsync(server, "PING\r\n", slowly: true, answerBytes: 13));
     }
 
@@ -56,7 +60,11 @@ public sealed class OnePortTests
     [Fact]
     public async Task A_silent_connection_is_cut_after_its_time()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Port = new PortLimits { FirstBytesTimeout = TimeSpan.FromMilliseconds(150) } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Port = new PortLimits { FirstBytesTimeout = TimeSpan.FromMilliseconds(150) },
+            });
         Assert.Equal("", await TalkAsync(server, ""));
         Assert.Equal("", await TalkAsync(server, "PRI * "));
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 0);
@@ -65,7 +73,11 @@ public sealed class OnePortTests
     [Fact]
     public async Task Connections_over_the_limit_are_closed_and_the_others_go_on()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Port = new PortLimits { Connections = 2 } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Port = new PortLimits { Connections = 2 },
+            });
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
         using TcpClient second = await ConnectAsync(server);
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 2);
@@ -81,7 +93,9 @@ public sealed class OnePortTests
     {
         FakeNode node = new();
         await using RunningServer server = await RunningServer.StartAsync(
-            node, o => o with { Port = new PortLimits { Connections = 1 } }, [new EchoProtocol("peer", "HGP"u8.ToArray(), betweenNodes: true), new RespProtocol(node)]);
+            node,
+            o => o with { Port = new PortLimits { Connections = 1 } },
+            [new EchoProtocol("peer", "HGP"u8.ToArray(), betweenNodes: true), new RespProtocol(node)]);
         using TcpClient first = await ConnectAsync(server);
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 1);
         Assert.StartsWith("-ERR the server has 1 connections", await TalkAsync(server, "PING\r\n"));
@@ -92,7 +106,10 @@ public sealed class OnePortTests
     public async Task Bytes_of_all_connections_together_are_bounded_and_the_one_that_needs_more_is_told()
     {
         FakeNode node = new();
-        await using RunningServer server = await RunningServer.StartAsync(node, o => o with { Port = new PortLimits { InputBytes = 300_000 } }, [new RespProtocol(node)]);
+        await using RunningServer server = await RunningServer.StartAsync(
+            node,
+            o => o with { Port = new PortLimits { InputBytes = 300_000 } },
+            [new RespProtocol(node)]);
         string part = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n" + new string('x', 300_000);
         using TcpClient first = await ConnectAsync(server);
         await first.GetStream().WriteAsync(Encoding.ASCII.GetBytes(part));
@@ -108,7 +125,11 @@ public sealed class OnePortTests
     [Fact]
     public async Task Connections_of_one_address_are_limited_apart()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Port = new PortLimits { ConnectionsPerAddress = 1 } });
+        await using RunningServer server = await RunningServer.StartAsync(options: o =>
+            o with
+            {
+                Port = new PortLimits { ConnectionsPerAddress = 1 },
+            });
         using TcpClient first = await ConnectAsync(server);
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 1);
         Assert.Equal("", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -124,11 +145,20 @@ public sealed class OnePortTests
         try
         {
             (string pem, string hash) = CreateCertificate();
-            bool IsOurs(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors) => certificate?.GetCertHashString() == hash;
+            bool IsOurs(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors) =>
+                certificate?.GetCertHashString() == hash;
             await File.WriteAllTextAsync(file, pem);
-            await using RunningServer server = await RunningServer.StartAsync(options: o => o with { TlsCertificateFile = file }, protocols: [new EchoProtocol("echo", "*"u8.ToArray())]);
-            using HttpMessageInvoker http = new(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsOurs } });
-            using HttpRequestMessage request = server.Request("/henge.v1.KVStore/Put", new ByteArrayContent(RunningServer.Frame(new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[300_000]) })));
+            await using RunningServer server = await RunningServer.StartAsync(
+                options: o => o with { TlsCertificateFile = file },
+                protocols: [new EchoProtocol("echo", "*"u8.ToArray())]);
+            using HttpMessageInvoker http = new(
+                new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsOurs } }
+            );
+            using HttpRequestMessage request = server.Request(
+                "/henge.v1.KVStore/Put",
+                new ByteArrayContent(
+                    RunningServer.Frame(
+                        new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[300_000]) })));
             request.RequestUri = new Uri($"https://{server.Address}/henge.v1.KVStore/Put");
             using HttpResponseMessage response = await http.SendAsync(request, CancellationToken.None);
             Assert.Equal(GrpcStatusCode.Ok, CallResult.Of(response, await response.Content.ReadAsByteArrayAsync()).Status);
@@ -183,27 +213,38 @@ public sealed class OnePortTests
     [Fact]
     public async Task Garbage_never_stops_the_server()
     {
-        await using RunningServer server = await RunningServer.StartAsync(options: o => o with { Port = new PortLimits { FirstBytesTimeout = TimeSpan.FromMilliseconds(100) } }, protocols: [new EchoProtocol("echo", "*"u8.ToArray())]);
+        await using RunningServer server = await RunningServer.StartAsync(
+            options: o => o with { Port = new PortLimits { FirstBytesTimeout = TimeSpan.FromMilliseconds(100) } },
+            protocols: [new EchoProtocol("echo", "*"u8.ToArray())]);
         Random random = new(11);
-        byte[][] beginnings = ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray(), "GET / HTTP/1.1\r\n"u8.ToArray(), "POST /henge.v1.KVStore/Get HTTP/1.1\r\n"u8.ToArray(), []];
-        await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
-        {
-            byte[] garbage = new byte[random.Next(2000)];
-            random.NextBytes(garbage);
-            using TcpClient client = await ConnectAsync(server);
-            try
-            {
-                NetworkStream stream = client.GetStream();
-                await stream.WriteAsync((byte[])[.. beginnings[i % beginnings.Length], .. garbage]);
-                client.Client.Shutdown(SocketShutdown.Send);
-                await stream.CopyToAsync(Stream.Null).WaitAsync(RunningServer.Patience);
-            }
-            catch (Exception e) when (e is IOException or SocketException or InvalidOperationException)
-            {
-                // The server has cut it off already.
-                Assert.False(e is TimeoutException);
-            }
-        }));
+        byte[][] beginnings =
+        [
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray(),
+            "GET / HTTP/1.1\r\n"u8.ToArray(),
+            "POST /henge.v1.KVStore/Get HTTP/1.1\r\n"u8.ToArray(),
+            [],
+        ];
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 60)
+                .Select(async i =>
+                {
+                    byte[] garbage = new byte[random.Next(2000)];
+                    random.NextBytes(garbage);
+                    using TcpClient client = await ConnectAsync(server);
+                    try
+                    {
+                        NetworkStream stream = client.GetStream();
+                        await stream.WriteAsync((byte[])[.. beginnings[i % beginnings.Length], .. garbage]);
+                        client.Client.Shutdown(SocketShutdown.Send);
+                        await stream.CopyToAsync(Stream.Null).WaitAsync(RunningServer.Patience);
+                    }
+                    catch (Exception e) when (e is IOException or SocketException or InvalidOperationException)
+                    {
+                        // The server has cut it off already.
+                        Assert.False(e is TimeoutException);
+                    }
+                }));
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
     }
 
@@ -229,7 +270,9 @@ public sealed class OnePortTests
     {
         FakeNode node = new();
         node.Intercept = node.Hold;
-        await using RunningServer server = await RunningServer.StartAsync(node, o => o with { DrainTimeout = TimeSpan.FromMilliseconds(200) });
+        await using RunningServer server = await RunningServer.StartAsync(
+            node,
+            o => o with { DrainTimeout = TimeSpan.FromMilliseconds(200) });
         Task<CallResult> call = server.CallAsync("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
         await GrpcRulesTests.Until(() => node.Held == 1);
         Task stop = server.Server.StopAsync();
@@ -353,7 +396,9 @@ public sealed class OnePortTests
 
     private static void MapFailing(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/fail", RequestDelegate (HttpContext _) => throw new Henge.Core.HengeException(Henge.Core.ErrorCode.HistoryGone, "It is gone."));
+        routes.MapGet(
+            "/fail",
+            RequestDelegate (HttpContext _) => throw new Henge.Core.HengeException(Henge.Core.ErrorCode.HistoryGone, "It is gone."));
         routes.MapPost("/fail", RequestDelegate (HttpContext _) => throw new InvalidOperationException("secret"));
     }
 }

@@ -18,16 +18,29 @@ public sealed class ChannelTests
     public async Task A_message_comes_once_for_each_subscription_by_name_and_by_pattern()
     {
         await using Nodes nodes = await Nodes.StartAsync(1);
-        using Client subscriber = await nodes.ConnectAsync(), publisher = await nodes.ConnectAsync();
-        await subscriber.AskAsync(Command("SUBSCRIBE", "news.a", "news.\u00FF"), "*3\r\n$9\r\nsubscribe\r\n$6\r\nnews.a\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$6\r\nnews.\u00FF\r\n:2\r\n");
+        using Client subscriber = await nodes.ConnectAsync(),
+            publisher = await nodes.ConnectAsync();
+        await subscriber.AskAsync(
+            Command("SUBSCRIBE", "news.a", "news.\u00FF"),
+            "*3\r\n$9\r\nsubscribe\r\n$6\r\nnews.a\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$6\r\nnews.\u00FF\r\n:2\r\n");
         await subscriber.AskAsync(Command("PSUBSCRIBE", "news.*"), "*3\r\n$10\r\npsubscribe\r\n$6\r\nnews.*\r\n:3\r\n");
-        await publisher.AskAsync(Command("PUBLISH", "news.a", "1") + Command("PUBLISH", "news.b", "2") + Command("PUBLISH", "other", "3") + Command("PUBLISH", "news.\u00FF", ""), ":2\r\n:1\r\n:0\r\n:2\r\n");
-        await subscriber.ExpectAsync(
-            "*3\r\n$7\r\nmessage\r\n$6\r\nnews.a\r\n$1\r\n1\r\n" + "*4\r\n$8\r\npmessage\r\n$6\r\nnews.*\r\n$6\r\nnews.a\r\n$1\r\n1\r\n" +
-            "*4\r\n$8\r\npmessage\r\n$6\r\nnews.*\r\n$6\r\nnews.b\r\n$1\r\n2\r\n" +
-            "*3\r\n$7\r\nmessage\r\n$6\r\nnews.\u00FF\r\n$0\r\n\r\n" + "*4\r\n$8\r\npmessage\r\n$6\r\nnews.*\r\n$6\r\nnews.\u00FF\r\n$0\r\n\r\n");
         await publisher.AskAsync(
-            Command("PUBSUB", "NUMSUB", "news.a", "none") + Command("PUBSUB", "NUMPAT") + Command("PUBSUB", "CHANNELS", "*.a") + Command("PUBSUB", "SHARDCHANNELS"),
+            Command("PUBLISH", "news.a", "1")
+                + Command("PUBLISH", "news.b", "2")
+                + Command("PUBLISH", "other", "3")
+                + Command("PUBLISH", "news.\u00FF", ""),
+            ":2\r\n:1\r\n:0\r\n:2\r\n");
+        await subscriber.ExpectAsync(
+            "*3\r\n$7\r\nmessage\r\n$6\r\nnews.a\r\n$1\r\n1\r\n"
+                + "*4\r\n$8\r\npmessage\r\n$6\r\nnews.*\r\n$6\r\nnews.a\r\n$1\r\n1\r\n"
+                + "*4\r\n$8\r\npmessage\r\n$6\r\nnews.*\r\n$6\r\nnews.b\r\n$1\r\n2\r\n"
+                + "*3\r\n$7\r\nmessage\r\n$6\r\nnews.\u00FF\r\n$0\r\n\r\n"
+                + "*4\r\n$8\r\npmessage\r\n$6\r\nnews.*\r\n$6\r\nnews.\u00FF\r\n$0\r\n\r\n");
+        await publisher.AskAsync(
+            Command("PUBSUB", "NUMSUB", "news.a", "none")
+                + Command("PUBSUB", "NUMPAT")
+                + Command("PUBSUB", "CHANNELS", "*.a")
+                + Command("PUBSUB", "SHARDCHANNELS"),
             "*4\r\n$6\r\nnews.a\r\n:1\r\n$4\r\nnone\r\n:0\r\n:1\r\n*1\r\n$6\r\nnews.a\r\n*0\r\n");
         await subscriber.AskAsync(Command("UNSUBSCRIBE", "news.a"), "*3\r\n$11\r\nunsubscribe\r\n$6\r\nnews.a\r\n:2\r\n");
         await publisher.AskAsync(Command("PUBLISH", "news.a", "4"), ":1\r\n");
@@ -42,9 +55,14 @@ public sealed class ChannelTests
         using Client subscriber = await nodes.ConnectAsync(), publisher = await nodes.ConnectAsync();
         await subscriber.AskAsync(
             Command("SUBSCRIBE", "c") + Command("SSUBSCRIBE", "c", "d") + Command("SUNSUBSCRIBE", "d"),
-            Subscribed + "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n*3\r\n$10\r\nssubscribe\r\n$1\r\nd\r\n:2\r\n*3\r\n$12\r\nsunsubscribe\r\n$1\r\nd\r\n:1\r\n");
+            Subscribed
+                + "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n*3\r\n$10\r\nssubscribe\r\n$1\r\nd\r\n:2\r\n*3\r\n$12\r\nsunsubscribe\r\n$1\r\nd\r\n:1\r\n"
+        );
         await publisher.AskAsync(
-            Command("SPUBLISH", "c", "s") + Command("PUBLISH", "c", "p") + Command("PUBSUB", "SHARDNUMSUB", "c", "d") + Command("PUBSUB", "SHARDCHANNELS"),
+            Command("SPUBLISH", "c", "s")
+                + Command("PUBLISH", "c", "p")
+                + Command("PUBSUB", "SHARDNUMSUB", "c", "d")
+                + Command("PUBSUB", "SHARDCHANNELS"),
             ":1\r\n:1\r\n*4\r\n$1\r\nc\r\n:1\r\n$1\r\nd\r\n:0\r\n*1\r\n$1\r\nc\r\n");
         await subscriber.ExpectAsync("*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\ns\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\np\r\n");
     }
@@ -58,7 +76,8 @@ public sealed class ChannelTests
         await client.UntilAsync("modules\r\n*0\r\n");
         await client.AskAsync(
             Command("SUBSCRIBE", "c") + Command("MULTI") + Command("PUBLISH", "c", "m") + Command("SET", "k", "v") + Command("EXEC"),
-            ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n+OK\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n");
+            ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n+OK\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"
+        );
     }
 
     [Fact]
@@ -68,7 +87,9 @@ public sealed class ChannelTests
         using Client client = await nodes.ConnectAsync();
         await client.AskAsync(
             Command("SUBSCRIBE", "c") + Command("PUBLISH", "c", "m"),
-            Subscribed + "-ERR Can't execute 'publish': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n");
+            Subscribed
+                + "-ERR Can't execute 'publish': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+                + "context\r\n");
     }
 
     [Fact]
@@ -79,7 +100,12 @@ public sealed class ChannelTests
         await subscriber.AskAsync(Command("SUBSCRIBE", "c"), Subscribed);
         await publisher.AskAsync(Command("MULTI") + Command("PUBLISH", "c", "no") + Command("DISCARD"), "+OK\r\n+QUEUED\r\n+OK\r\n");
         await publisher.AskAsync(
-            Command("WATCH", "k") + Command("SET", "k", "other") + Command("MULTI") + Command("PUBLISH", "c", "no") + Command("GET", "k") + Command("EXEC"),
+            Command("WATCH", "k")
+                + Command("SET", "k", "other")
+                + Command("MULTI")
+                + Command("PUBLISH", "c", "no")
+                + Command("GET", "k")
+                + Command("EXEC"),
             "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*-1\r\n");
         await publisher.AskAsync(Command("PUBLISH", "c", "yes"), ":1\r\n");
         await subscriber.ExpectAsync("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3\r\nyes\r\n");
@@ -93,10 +119,13 @@ public sealed class ChannelTests
         await one.AskAsync(Command("SUBSCRIBE", "c"), Subscribed);
         await three.AskAsync(Command("PSUBSCRIBE", "?"), "*3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:1\r\n");
         await three.AskAsync(Command("SSUBSCRIBE", "c"), "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
-        await two.AskAsync(Command("PUBLISH", "c", "1") + Command("SPUBLISH", "c", "2") + Command("PUBLISH", "c", "3"), ":0\r\n:0\r\n:0\r\n");
+        await two.AskAsync(
+            Command("PUBLISH", "c", "1") + Command("SPUBLISH", "c", "2") + Command("PUBLISH", "c", "3"),
+            ":0\r\n:0\r\n:0\r\n");
         await one.ExpectAsync("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n3\r\n");
         await three.ExpectAsync(
-            "*4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n*4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\nc\r\n$1\r\n3\r\n");
+            "*4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n*4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\nc\r\n$1\r\n3\r\n"
+        );
         Assert.Contains("henge_pubsub_messages_published_total 3\n", await nodes.MetricsAsync(1), StringComparison.Ordinal);
         Assert.Contains("henge_pubsub_messages_received_total 3\n", await nodes.MetricsAsync(2), StringComparison.Ordinal);
         Assert.Contains("henge_pubsub_messages_delivered_total 3\n", await nodes.MetricsAsync(2), StringComparison.Ordinal);
@@ -109,7 +138,16 @@ public sealed class ChannelTests
         await using Nodes nodes = await Nodes.StartAsync(2);
         using Client subscriber = await nodes.ConnectAsync(1), publisher = await nodes.ConnectAsync(0);
         await subscriber.AskAsync(Command("SUBSCRIBE", "c"), Subscribed);
-        byte[][] bad = [[], [1], [1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 255, 255, 255, 255, (byte)'c'], [2, 1, 0, 0, 0, (byte)'c'], [9, 1, 0, 0, 0, (byte)'c', (byte)'x']];
+        byte[][] bad =
+        [
+            [],
+            [1],
+            [1, 1, 0, 0],
+            [1, 1, 0, 0, 0],
+            [1, 255, 255, 255, 255, (byte)'c'],
+            [2, 1, 0, 0, 0, (byte)'c'],
+            [9, 1, 0, 0, 0, (byte)'c', (byte)'x'],
+        ];
         foreach (byte[] message in bad)
         {
             nodes.Peers[0].Post(message, []);
@@ -129,7 +167,9 @@ public sealed class ChannelTests
         await client.UntilAsync(":1023\r\n");
         const string Refused = "-ERR too many subscriptions: at most 1024 a connection; nothing was subscribed to\r\n";
         await client.AskAsync(Command("PSUBSCRIBE", "a", "b"), Refused);
-        await client.AskAsync(Command("SSUBSCRIBE", "a", "a", "a"), string.Concat(Enumerable.Repeat("*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n", 3)));
+        await client.AskAsync(
+            Command("SSUBSCRIBE", "a", "a", "a"),
+            string.Concat(Enumerable.Repeat("*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n", 3)));
         await client.AskAsync(Command("SUBSCRIBE", "more"), Refused);
         await client.AskAsync(Command("SUBSCRIBE", "n7"), "*3\r\n$9\r\nsubscribe\r\n$2\r\nn7\r\n:1023\r\n");
         await client.AskAsync(Command("SUNSUBSCRIBE"), "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n");
@@ -143,14 +183,19 @@ public sealed class ChannelTests
         NodeLimits limits = nodes.Node.Limits;
         using Client client = await nodes.ConnectAsync();
         string longest = new('n', limits.KeyBytes);
-        string tooLong = $"-ERR the name of the channel has {limits.KeyBytes + 1} bytes; at most {limits.KeyBytes} are allowed (limit-key-bytes)\r\n";
-        await client.AskAsync(Command("PUBLISH", longest, "") + Command("PUBLISH", longest + "n", "") + Command("SUBSCRIBE", "a", longest + "n"), ":0\r\n" + tooLong + tooLong);
+        string tooLong =
+            $"-ERR the name of the channel has {limits.KeyBytes + 1} bytes; at most {limits.KeyBytes} are allowed (limit-key-bytes)\r\n";
+        await client.AskAsync(
+            Command("PUBLISH", longest, "") + Command("PUBLISH", longest + "n", "") + Command("SUBSCRIBE", "a", longest + "n"),
+            ":0\r\n" + tooLong + tooLong);
         await client.AskAsync(
             Command("PUBLISH", "c", new string('m', limits.ValueBytes + 1)) + Command("PUBLISH", "c", new string('m', limits.ValueBytes)),
             $"-ERR the message has {limits.ValueBytes + 1} bytes; at most {limits.ValueBytes} are allowed (limit-value-bytes)\r\n:0\r\n");
         string[] many = [.. Enumerable.Range(0, 65).Select(i => $"{i:000}{longest[3..]}")];
         await client.AskAsync(
-            Command(["SUBSCRIBE", .. many]), "-ERR the names of what this connection is subscribed to are too long: at most 1048576 bytes together; nothing was subscribed to\r\n");
+            Command(["SUBSCRIBE", .. many]),
+            "-ERR the names of what this connection is subscribed to are too long: at most 1048576 bytes together; nothing was subscribed "
+                + "to\r\n");
         await client.AskAsync(Command("PUBSUB", "CHANNELS"), "*0\r\n");
     }
 

@@ -6,7 +6,9 @@ using Henge.Server.Resp;
 
 namespace Henge.Server.Tests.Resp;
 
-/// <summary>Where the RESP door once differed from a real Redis without need. (eng/interop-resp.sh compares the same with a Redis beside it.)</summary>
+/// <summary>
+/// Where the RESP door once differed from a real Redis without need. (eng/interop-resp.sh compares the same with a Redis beside it.)
+/// </summary>
 public sealed class RespAsRedisTests
 {
     [Fact]
@@ -51,7 +53,9 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public void Every_command_that_writes_is_closed_to_whoever_selected_another_database() =>
-        Assert.All(Henge.Server.Resp.Commands.RespCommandTable.All.Where(static c => c.Writes), static c => Assert.True(c.TouchesKeys, c.Name));
+        Assert.All(
+            Henge.Server.Resp.Commands.RespCommandTable.All.Where(static c => c.Writes),
+            static c => Assert.True(c.TouchesKeys, c.Name));
 
     [Fact]
     public Task A_transaction_that_selects_another_database_has_no_effect() => ExpectAsync(
@@ -68,43 +72,138 @@ public sealed class RespAsRedisTests
         "-WRONGPASS invalid username-password pair or user is disabled.", "$-1");
 
     [Fact]
-    public Task HELLO_with_the_default_user_is_accepted() => ExpectAsync(
-        "HELLO 2 AUTH default x SETNAME me\r\nCLIENT GETNAME\r\n",
-        "*14", "$6", "server", "$5", "redis", "$7", "version", "$5", "7.0.0", "$5", "proto", ":2", "$2", "id", ":1", "$4", "mode", "$10", "standalone", "$4", "role", "$6", "master", "$7", "modules", "*0",
-        "$2", "me");
+    public Task HELLO_with_the_default_user_is_accepted() =>
+        ExpectAsync(
+            "HELLO 2 AUTH default x SETNAME me\r\nCLIENT GETNAME\r\n",
+            "*14",
+            "$6",
+            "server",
+            "$5",
+            "redis",
+            "$7",
+            "version",
+            "$5",
+            "7.0.0",
+            "$5",
+            "proto",
+            ":2",
+            "$2",
+            "id",
+            ":1",
+            "$4",
+            "mode",
+            "$10",
+            "standalone",
+            "$4",
+            "role",
+            "$6",
+            "master",
+            "$7",
+            "modules",
+            "*0",
+            "$2",
+            "me");
 
     [Fact]
-    public Task Times_to_live_beyond_the_last_moment_of_versions_end_there() => ExpectAsync(
-        string.Concat(new[]
-        {
-            "SETEX a 9223370000000000 v", "PSETEX a 9223370000000000000 v", "SET a v EX 9223370000000000", "SET a v PX 9223370000000000000", "SET a v EXAT 9223370000000000", "SET a v PXAT 9223372036854775807",
-            "EXPIRE a 9223370000000000", "PEXPIRE a 9223370000000000000", "EXPIREAT a 9223370000000000", "PEXPIREAT a 9223372036854775807", "GETEX a PXAT 9223372036854775807",
-            "SETEX a 9223372036854775 v", "PSETEX a 9223372036854775807 v", "SET a v EX 9223372036854775", "EXPIRE a 9223372036854776", "EXPIRE a -9223372036854776", "PEXPIREAT a -9223372036854775807", "GET a",
-        }.Select(static c => c + "\r\n")),
-        "+OK", "+OK", "+OK", "+OK", "+OK", "+OK", ":1", ":1", ":1", ":1", "$1", "v",
-        Expiry("setex"), Expiry("psetex"), Expiry("set"), Expiry("expire"), Expiry("expire"), ":1", "$-1");
+    public Task Times_to_live_beyond_the_last_moment_of_versions_end_there() =>
+        ExpectAsync(
+            string.Concat(
+                new[]
+                {
+                    "SETEX a 9223370000000000 v",
+                    "PSETEX a 9223370000000000000 v",
+                    "SET a v EX 9223370000000000",
+                    "SET a v PX 9223370000000000000",
+                    "SET a v EXAT 9223370000000000",
+                    "SET a v PXAT 9223372036854775807",
+                    "EXPIRE a 9223370000000000",
+                    "PEXPIRE a 9223370000000000000",
+                    "EXPIREAT a 9223370000000000",
+                    "PEXPIREAT a 9223372036854775807",
+                    "GETEX a PXAT 9223372036854775807",
+                    "SETEX a 9223372036854775 v",
+                    "PSETEX a 9223372036854775807 v",
+                    "SET a v EX 9223372036854775",
+                    "EXPIRE a 9223372036854776",
+                    "EXPIRE a -9223372036854776",
+                    "PEXPIREAT a -9223372036854775807",
+                    "GET a",
+                }.Select(static c => c + "\r\n")),
+            "+OK",
+            "+OK",
+            "+OK",
+            "+OK",
+            "+OK",
+            "+OK",
+            ":1",
+            ":1",
+            ":1",
+            ":1",
+            "$1",
+            "v",
+            Expiry("setex"),
+            Expiry("psetex"),
+            Expiry("set"),
+            Expiry("expire"),
+            Expiry("expire"),
+            ":1",
+            "$-1");
 
     [Fact]
-    public Task Options_may_be_repeated() => ExpectAsync(
-        "SET a 1 NX NX\r\nSET a 2 XX XX EX 100 EX 200\r\nTTL a\r\nSET a 3 GET GET KEEPTTL KEEPTTL\r\nGETEX a EX 5 EX 300\r\nTTL a\r\nGETEX a PERSIST PERSIST\r\nTTL a\r\nSET a 1 EX 5 PX 5\r\nGETEX a EX 5 PERSIST\r\n",
-        "+OK", "+OK", ":200", "$1", "2", "$1", "3", ":300", "$1", "3", ":-1", "-ERR syntax error", "-ERR syntax error");
+    public Task Options_may_be_repeated() =>
+        ExpectAsync(
+            "SET a 1 NX NX\r\nSET a 2 XX XX EX 100 EX 200\r\nTTL a\r\nSET a 3 GET GET KEEPTTL KEEPTTL\r\nGETEX a EX 5 EX 300\r\nTTL "
+                + "a\r\nGETEX a PERSIST PERSIST\r\nTTL a\r\nSET a 1 EX 5 PX 5\r\nGETEX a EX 5 PERSIST\r\n",
+            "+OK",
+            "+OK",
+            ":200",
+            "$1",
+            "2",
+            "$1",
+            "3",
+            ":300",
+            "$1",
+            "3",
+            ":-1",
+            "-ERR syntax error",
+            "-ERR syntax error");
 
     [Fact]
-    public Task A_hundred_thousand_keys_are_deleted_by_one_command() => ExpectAsync(
-        "SET key7 v\r\nSET key99999 v\r\n" + Command(["DEL", .. Enumerable.Range(0, 100_000).Select(static i => "key" + i), "key7"]) + "GET key7\r\nEXISTS key99999\r\n",
-        "+OK", "+OK", ":2", "$-1", ":0");
+    public Task A_hundred_thousand_keys_are_deleted_by_one_command() =>
+        ExpectAsync(
+            "SET key7 v\r\nSET key99999 v\r\n"
+                + Command(["DEL", .. Enumerable.Range(0, 100_000).Select(static i => "key" + i), "key7"])
+                + "GET key7\r\nEXISTS key99999\r\n",
+            "+OK",
+            "+OK",
+            ":2",
+            "$-1",
+            ":0");
 
     [Fact]
-    public Task A_hundred_thousand_keys_are_read_and_written_by_one_command() => ExpectAsync(
-        Command(["MSET", .. Enumerable.Range(0, 100_000).SelectMany(static i => new[] { "key" + i, "v" })]) + Command(["EXISTS", .. Enumerable.Range(0, 100_000).Select(static i => "key" + i)]) + "PING\r\n",
-        "+OK", ":100000", "+PONG");
+    public Task A_hundred_thousand_keys_are_read_and_written_by_one_command() =>
+        ExpectAsync(
+            Command(["MSET", .. Enumerable.Range(0, 100_000).SelectMany(static i => new[] { "key" + i, "v" })])
+                + Command(["EXISTS", .. Enumerable.Range(0, 100_000).Select(static i => "key" + i)])
+                + "PING\r\n",
+            "+OK",
+            ":100000",
+            "+PONG");
 
     [Fact]
-    public Task Names_of_clients_can_forge_no_lines() => ExpectAsync(
-        "CLIENT SETNAME \"a\\nid=7\"\r\nHELLO 2 SETNAME \"a b\"\r\nCLIENT GETNAME\r\nCLIENT SETINFO LIB-NAME \"a\\nb\"\r\nCLIENT SETINFO COLOUR red\r\nCLIENT SETINFO lib-ver 1.0\r\nCLIENT NO-EVICT maybe\r\nCLIENT NO-TOUCH on\r\nCLIENT ID x\r\n",
-        ClientNames, ClientNames, "$-1",
-        "-ERR lib-name cannot contain spaces, newlines or special characters.", "-ERR Unrecognized option 'COLOUR'", "+OK", "-ERR syntax error", "+OK",
-        "-ERR wrong number of arguments for 'client|id' command");
+    public Task Names_of_clients_can_forge_no_lines() =>
+        ExpectAsync(
+            "CLIENT SETNAME \"a\\nid=7\"\r\nHELLO 2 SETNAME \"a b\"\r\nCLIENT GETNAME\r\nCLIENT SETINFO LIB-NAME \"a\\nb\"\r\nCLIENT "
+                + "SETINFO COLOUR red\r\nCLIENT SETINFO lib-ver 1.0\r\nCLIENT NO-EVICT maybe\r\nCLIENT NO-TOUCH on\r\nCLIENT ID x\r\n",
+            ClientNames,
+            ClientNames,
+            "$-1",
+            "-ERR lib-name cannot contain spaces, newlines or special characters.",
+            "-ERR Unrecognized option 'COLOUR'",
+            "+OK",
+            "-ERR syntax error",
+            "+OK",
+            "-ERR wrong number of arguments for 'client|id' command");
 
     [Theory]
     [InlineData(" PING\r\n")]
@@ -132,9 +231,11 @@ public sealed class RespAsRedisTests
     private static string Expiry(string command) => $"-ERR invalid expire time in '{command}' command";
 
     private static string Refused(string command) =>
-        $"-ERR '{command}' was not done: this connection selected database 1, and there is only database 0. Use SELECT 0, or remove the database from the client's settings";
+        $"-ERR '{command}' was not done: this connection selected database 1, and there is only database 0. Use SELECT 0, or remove the "
+            + $"database from the client's settings";
 
-    private static string Command(string[] arguments) => $"*{arguments.Length}\r\n" + string.Concat(arguments.Select(static a => $"${a.Length}\r\n{a}\r\n"));
+    private static string Command(string[] arguments) =>
+        $"*{arguments.Length}\r\n" + string.Concat(arguments.Select(static a => $"${a.Length}\r\n{a}\r\n"));
 
     private static async Task ExpectAsync(string request, params string[] lines)
     {
@@ -142,7 +243,16 @@ public sealed class RespAsRedisTests
         try
         {
             await using HengeHost host = await HengeHost.StartAsync(
-                new ServerOptions { Node = new NodeOptions { Name = "alone", DataDirectory = directory, Shards = 2 }, Door = new DoorOptions { Address = "127.0.0.1:0" } },
+                new ServerOptions
+                {
+                    Node = new NodeOptions
+                    {
+                        Name = "alone",
+                        DataDirectory = directory,
+                        Shards = 2,
+                    },
+                    Door = new DoorOptions { Address = "127.0.0.1:0" },
+                },
                 cancellationToken: TestContext.Current.CancellationToken);
             using TcpClient client = new();
             await client.ConnectAsync(host.Server.EndPoint);

@@ -41,18 +41,34 @@ public sealed class RespDoorTests
     }
 
     [Fact]
-    public Task A_pipeline_is_answered_in_order_and_reads_see_the_writes_before_them() => ExpectAsync(
-        Command("SET", "a", "1") + Command("GET", "a") + Command("SET", "a", "2") + Command("GET", "a") + Command("DEL", "a", "b") + Command("GET", "a") + Command("PING"),
-        "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n:1\r\n$-1\r\n+PONG\r\n");
+    public Task A_pipeline_is_answered_in_order_and_reads_see_the_writes_before_them() =>
+        ExpectAsync(
+            Command("SET", "a", "1")
+                + Command("GET", "a")
+                + Command("SET", "a", "2")
+                + Command("GET", "a")
+                + Command("DEL", "a", "b")
+                + Command("GET", "a")
+                + Command("PING"),
+            "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n:1\r\n$-1\r\n+PONG\r\n");
 
     [Fact]
     public Task Inline_commands_work_as_from_telnet() => ExpectAsync("PING\r\nset k \"a b\"\r\nget k\r\n", "+PONG\r\n+OK\r\n$3\r\na b\r\n");
 
     [Fact]
-    public Task Errors_are_in_Redis_words_and_do_not_end_the_connection() => ExpectAsync(
-        Command("FOO", "x") + Command("GET") + Command("SET", "k", "v", "EX", "0") + Command("SET", "k", "v", "NX", "XX") + Command("AUTH", "p") + Command("SELECT", "1") + Command("PING"),
-        "-ERR unknown command 'FOO', with args beginning with: 'x' \r\n-ERR wrong number of arguments for 'get' command\r\n-ERR invalid expire time in 'set' command\r\n-ERR syntax error\r\n" +
-        "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n-ERR DB index is out of range\r\n+PONG\r\n");
+    public Task Errors_are_in_Redis_words_and_do_not_end_the_connection() =>
+        ExpectAsync(
+            Command("FOO", "x")
+                + Command("GET")
+                + Command("SET", "k", "v", "EX", "0")
+                + Command("SET", "k", "v", "NX", "XX")
+                + Command("AUTH", "p")
+                + Command("SELECT", "1")
+                + Command("PING"),
+            "-ERR unknown command 'FOO', with args beginning with: 'x' \r\n-ERR wrong number of arguments for 'get' command\r\n-ERR "
+                + "invalid expire time in 'set' command\r\n-ERR syntax error\r\n"
+                + "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is "
+                + "correct?\r\n-ERR DB index is out of range\r\n+PONG\r\n");
 
     [Fact]
     public Task A_transaction_is_queued_and_done_as_one() => ExpectAsync(
@@ -60,14 +76,24 @@ public sealed class RespDoorTests
         "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\n1\r\n-ERR EXEC without MULTI\r\n");
 
     [Fact]
-    public Task A_transaction_with_a_bad_command_is_discarded() => ExpectAsync(
-        Command("MULTI") + Command("SET", "{t}a") + Command("EXEC") + Command("GET", "{t}a"),
-        "+OK\r\n-ERR wrong number of arguments for 'set' command\r\n-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n");
+    public Task A_transaction_with_a_bad_command_is_discarded() =>
+        ExpectAsync(
+            Command("MULTI") + Command("SET", "{t}a") + Command("EXEC") + Command("GET", "{t}a"),
+            "+OK\r\n-ERR wrong number of arguments for 'set' command\r\n-EXECABORT Transaction discarded because of previous "
+                + "errors.\r\n$-1\r\n");
 
     [Fact]
-    public Task A_command_with_bad_arguments_in_a_transaction_fails_alone_when_its_turn_comes() => ExpectAsync(
-        Command("MULTI") + Command("SET", "{t}a", "1") + Command("INCRBY", "{t}a", "x") + Command("SET", "{t}a", "2", "EX", "0") + Command("SET", "{t}b", "3") + Command("EXEC") + Command("MGET", "{t}a", "{t}b"),
-        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n+OK\r\n-ERR value is not an integer or out of range\r\n-ERR invalid expire time in 'set' command\r\n+OK\r\n*2\r\n$1\r\n1\r\n$1\r\n3\r\n");
+    public Task A_command_with_bad_arguments_in_a_transaction_fails_alone_when_its_turn_comes() =>
+        ExpectAsync(
+            Command("MULTI")
+                + Command("SET", "{t}a", "1")
+                + Command("INCRBY", "{t}a", "x")
+                + Command("SET", "{t}a", "2", "EX", "0")
+                + Command("SET", "{t}b", "3")
+                + Command("EXEC")
+                + Command("MGET", "{t}a", "{t}b"),
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n+OK\r\n-ERR value is not an integer or out of range\r\n-ERR invalid "
+                + "expire time in 'set' command\r\n+OK\r\n*2\r\n$1\r\n1\r\n$1\r\n3\r\n");
 
     [Fact]
     public Task A_subscriber_in_RESP2_may_not_begin_a_transaction() => ExpectAsync(
@@ -88,7 +114,9 @@ public sealed class RespDoorTests
             Assert.Equal("+OK\r\n", await AskAsync(client, Command("WATCH", "{t}a"), 5));
             Assert.Equal("+OK\r\n", await AskAsync(other, Command("SET", "{t}a", "x"), 5));
             const string Expected = "+OK\r\n+QUEUED\r\n*-1\r\n";
-            Assert.Equal(Expected, await AskAsync(client, Command("MULTI") + Command("SET", "{t}a", "y") + Command("EXEC"), Expected.Length));
+            Assert.Equal(
+                Expected,
+                await AskAsync(client, Command("MULTI") + Command("SET", "{t}a", "y") + Command("EXEC"), Expected.Length));
         }
     }
 
@@ -102,9 +130,12 @@ public sealed class RespDoorTests
     }
 
     [Fact]
-    public Task RESP3_begins_with_HELLO() => ExpectAsync(
-        Command("HELLO", "4") + Command("HELLO", "3") + Command("GET", "none"),
-        "-NOPROTO unsupported protocol version\r\n%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n_\r\n");
+    public Task RESP3_begins_with_HELLO() =>
+        ExpectAsync(
+            Command("HELLO", "4") + Command("HELLO", "3") + Command("GET", "none"),
+            "-NOPROTO unsupported protocol "
+                + "version\r\n%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n_\r\n"
+        );
 
     [Fact]
     public async Task A_large_value_in_many_pieces_arrives_whole()
@@ -127,8 +158,15 @@ public sealed class RespDoorTests
         await using RunningServer server = await RunningServer.StartAsync(node, protocols: [new RespProtocol(node)]);
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", server.Server.EndPoint.Port);
-        const string Expected = "-ERR The key has 11 bytes; the limit is 10. Use a shorter key, or raise the node's limit for keys.\r\n-ERR The value has 11 bytes; the limit is 10. Split the value, or raise the node's limit for values.\r\n+PONG\r\n";
-        Assert.Equal(Expected, await AskAsync(client, Command("SET", "01234567890", "v") + Command("SET", "k", "01234567890") + Command("PING"), Expected.Length));
+        const string Expected =
+            "-ERR The key has 11 bytes; the limit is 10. Use a shorter key, or raise the node's limit for keys.\r\n-ERR The value has 11 "
+                + "bytes; the limit is 10. Split the value, or raise the node's limit for values.\r\n+PONG\r\n";
+        Assert.Equal(
+            Expected,
+            await AskAsync(
+                client,
+                Command("SET", "01234567890", "v") + Command("SET", "k", "01234567890") + Command("PING"),
+                Expected.Length));
     }
 
     [Fact]
@@ -199,5 +237,8 @@ public sealed class RespDoorTests
 
     [Fact]
     public void A_hostile_pattern_does_not_take_for_ever() =>
-        Assert.False(Glob.Matches(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("a*", 200)) + "b"), Encoding.ASCII.GetBytes(new string('a', 5_000))));
+        Assert.False(
+            Glob.Matches(
+                Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("a*", 200)) + "b"),
+                Encoding.ASCII.GetBytes(new string('a', 5_000))));
 }

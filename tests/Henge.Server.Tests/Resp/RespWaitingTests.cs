@@ -27,10 +27,12 @@ public sealed class RespWaitingTests
     }
 
     [Fact]
-    public Task Over_the_bound_of_a_connection_it_gets_an_error_and_ends() => OverAsync(new RespLimits { WaitingBytes = 4 << 20 }, "limit-resp-waiting-bytes");
+    public Task Over_the_bound_of_a_connection_it_gets_an_error_and_ends() =>
+        OverAsync(new RespLimits { WaitingBytes = 4 << 20 }, "limit-resp-waiting-bytes");
 
     [Fact]
-    public Task Over_the_bound_of_all_connections_one_gets_an_error_and_ends() => OverAsync(new RespLimits { WaitingMemoryBytes = 4 << 20 }, "limit-resp-waiting-memory");
+    public Task Over_the_bound_of_all_connections_one_gets_an_error_and_ends() =>
+        OverAsync(new RespLimits { WaitingMemoryBytes = 4 << 20 }, "limit-resp-waiting-memory");
 
     [Fact]
     public async Task A_single_reply_over_the_bound_is_an_error_and_not_half_a_reply()
@@ -51,7 +53,8 @@ public sealed class RespWaitingTests
         await using Door door = await Door.StartAsync(new RespLimits { WaitingBytes = RespErrors.MostReplyBytes + (16 << 20) });
         string value = new('v', Value), many = string.Concat(Enumerable.Repeat("$1\r\nk\r\n", 1000));
         await door.SendAsync([$"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${Value}\r\n{value}\r\n", $"*1001\r\n$4\r\nMGET\r\n{many}", "PING\r\n"]);
-        await door.ExpectAsync($"+OK\r\n-ERR the reply would have more than {RespErrors.MostReplyBytes} bytes; ask for fewer keys at once\r\n+PONG\r\n");
+        await door.ExpectAsync(
+            $"+OK\r\n-ERR the reply would have more than {RespErrors.MostReplyBytes} bytes; ask for fewer keys at once\r\n+PONG\r\n");
 
         // As much as is allowed comes.
         await door.SendAsync([$"*17\r\n$4\r\nMGET\r\n{many[..(16 * "$1\r\nk\r\n".Length)]}"]);
@@ -64,14 +67,22 @@ public sealed class RespWaitingTests
     {
         var log = new LinesLogger();
         await using Door door = await Door.StartAsync(logger: log);
-        door.Node.ReadProblem = static key => key.Span.SequenceEqual("bad"u8) ? new HengeException(ErrorCode.Corruption, "Block 7 is damaged.")
+        door.Node.ReadProblem = static key =>
+            key.Span.SequenceEqual("bad"u8) ? new HengeException(ErrorCode.Corruption, "Block 7 is damaged.")
             : key.Span.SequenceEqual("away"u8) ? new HengeException(ErrorCode.Unavailable, "The shard is being rebuilt.")
-            : key.Span.SequenceEqual("odd"u8) ? new IOException("Input/output error") : null;
-        await door.SendAsync(["SET good 1\r\nGET bad\r\nMGET good bad\r\nEXISTS away\r\nGET odd\r\nSCAN 0 MATCH bad*\r\nKEYS bad*\r\nWATCH bad\r\nSET good 2\r\nGET good\r\n"]);
+            : key.Span.SequenceEqual("odd"u8) ? new IOException("Input/output error")
+            : null;
+        await door.SendAsync([
+            "SET good 1\r\nGET bad\r\nMGET good bad\r\nEXISTS away\r\nGET odd\r\nSCAN 0 MATCH bad*\r\nKEYS bad*\r\nWATCH bad\r\nSET good "
+                + "2\r\nGET good\r\n",
+        ]);
         await door.ExpectAsync(
-            "+OK\r\n-ERR Block 7 is damaged.\r\n-ERR Block 7 is damaged.\r\n-CLUSTERDOWN The shard is being rebuilt.\r\n-ERR the command failed on this node: Input/output error\r\n" +
-            "-ERR Block 7 is damaged.\r\n-ERR Block 7 is damaged.\r\n-ERR Block 7 is damaged.\r\n+OK\r\n$1\r\n2\r\n");
-        Assert.Equal("A command of a RESP connection failed: Block 7 is damaged. (0 more problems of RESP connections since the last line)", Assert.Single(log.Lines));
+            "+OK\r\n-ERR Block 7 is damaged.\r\n-ERR Block 7 is damaged.\r\n-CLUSTERDOWN The shard is being rebuilt.\r\n-ERR the command "
+                + "failed on this node: Input/output error\r\n"
+                + "-ERR Block 7 is damaged.\r\n-ERR Block 7 is damaged.\r\n-ERR Block 7 is damaged.\r\n+OK\r\n$1\r\n2\r\n");
+        Assert.Equal(
+            "A command of a RESP connection failed: Block 7 is damaged. (0 more problems of RESP connections since the last line)",
+            Assert.Single(log.Lines));
         string metrics = await door.MetricsAsync();
         Assert.Contains("error_type=\"resp\"} 7", metrics, StringComparison.Ordinal);
     }
@@ -79,7 +90,11 @@ public sealed class RespWaitingTests
     [Fact]
     public void Replies_that_the_socket_takes_at_once_are_sent_without_allocating()
     {
-        var output = new RespOutput(Stream.Null, new RespWaitingBytes(new RespWaitingBudget(new RespLimits())), TimeSpan.FromMinutes(1), static _ => { });
+        var output = new RespOutput(
+            Stream.Null,
+            new RespWaitingBytes(new RespWaitingBudget(new RespLimits())),
+            TimeSpan.FromMinutes(1),
+            static _ => { });
         var writer = new RespWriter(output);
         byte[] value = new byte[100];
         for (int i = 0; i < 100; i++)
@@ -109,7 +124,8 @@ public sealed class RespWaitingTests
         output.Flush();
     }
 
-    private static string SetAndGet() => $"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${ValueBytes}\r\n{new string('v', ValueBytes)}\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    private static string SetAndGet() =>
+        $"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${ValueBytes}\r\n{new string('v', ValueBytes)}\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
 
     private static string Replies() => $"+OK\r\n${ValueBytes}\r\n{new string('v', ValueBytes)}\r\n";
 

@@ -148,10 +148,12 @@ public sealed class ScanCursorTests
     {
         string prefix = prefixes == 0 ? "" : new string(alphabet[0], 3 * random.Next(prefixes));
         int length = random.Next(prefixes == 0 ? longest : 0, longest + 1);
-        return Encoding.Latin1.GetBytes(prefix + string.Concat(Enumerable.Range(0, length).Select(_ => alphabet[random.Next(alphabet.Length)])));
+        return Encoding.Latin1.GetBytes(
+            prefix + string.Concat(Enumerable.Range(0, length).Select(_ => alphabet[random.Next(alphabet.Length)])));
     }
 
-    private static string Command(params string[] arguments) => $"*{arguments.Length}\r\n" + string.Concat(arguments.Select(static a => $"${a.Length}\r\n{a}\r\n"));
+    private static string Command(params string[] arguments) =>
+        $"*{arguments.Length}\r\n" + string.Concat(arguments.Select(static a => $"${a.Length}\r\n{a}\r\n"));
 
     private static async Task<(string Cursor, string[] Keys)> ScanAsync(RunningServer server, string cursor, string pattern)
     {
@@ -181,7 +183,8 @@ public sealed class ScanCursorTests
 
         public byte[]? Last(byte[] prefix) => Range(prefix).Max;
 
-        public IEnumerable<byte[]> From(byte[] lower) => All.Count == 0 || Order.Compare(lower, All.Max) > 0 ? [] : All.GetViewBetween(lower, All.Max);
+        public IEnumerable<byte[]> From(byte[] lower) =>
+            All.Count == 0 || Order.Compare(lower, All.Max) > 0 ? [] : All.GetViewBetween(lower, All.Max);
 
         private SortedSet<byte[]> Range(byte[] prefix)
         {

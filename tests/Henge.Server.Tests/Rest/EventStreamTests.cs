@@ -17,7 +17,16 @@ public sealed class EventStreamTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _host = await HengeHost.StartAsync(
-            new ServerOptions { Node = new NodeOptions { Name = "alone", DataDirectory = _directory, Shards = 4 }, Door = new DoorOptions { Address = "127.0.0.1:0" } },
+            new ServerOptions
+            {
+                Node = new NodeOptions
+                {
+                    Name = "alone",
+                    DataDirectory = _directory,
+                    Shards = 4,
+                },
+                Door = new DoorOptions { Address = "127.0.0.1:0" },
+            },
             cancellationToken: TestContext.Current.CancellationToken);
         _http = new HttpClient { BaseAddress = new Uri("http://" + _host.Server.EndPoint), Timeout = RunningServer.Patience };
     }
@@ -53,7 +62,9 @@ public sealed class EventStreamTests : IAsyncLifetime
         Assert.Equal(written.Order(), seen.Order());
         for (int key = 0; key < 7; key++)
         {
-            Assert.Equal(written.Where(w => w.StartsWith($"e{key}=", StringComparison.Ordinal)), seen.Where(w => w.StartsWith($"e{key}=", StringComparison.Ordinal)));
+            Assert.Equal(
+                written.Where(w => w.StartsWith($"e{key}=", StringComparison.Ordinal)),
+                seen.Where(w => w.StartsWith($"e{key}=", StringComparison.Ordinal)));
         }
 
         async Task ReadAsync(string path, int count)
@@ -154,7 +165,8 @@ public sealed class EventStreamTests : IAsyncLifetime
         Assert.Equal(position.Begun, read.Begun);
     }
 
-    private async Task PutAsync(string key, string value) => (await _http.PutAsync("/v1/kv/" + key, new StringContent(value))).EnsureSuccessStatusCode();
+    private async Task PutAsync(string key, string value) =>
+        (await _http.PutAsync("/v1/kv/" + key, new StringContent(value))).EnsureSuccessStatusCode();
 
     private async Task MSetAsync(string[] keys, string value)
     {

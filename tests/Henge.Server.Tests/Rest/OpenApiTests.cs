@@ -10,9 +10,12 @@ public sealed class OpenApiTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         using HttpClient http = new();
-        using JsonDocument document = JsonDocument.Parse(await http.GetStringAsync(new Uri($"http://{server.Address}/openapi/v1.json"), TestContext.Current.CancellationToken));
+        using JsonDocument document = JsonDocument.Parse(
+            await http.GetStringAsync(new Uri($"http://{server.Address}/openapi/v1.json"), TestContext.Current.CancellationToken));
         JsonElement paths = document.RootElement.GetProperty("paths");
-        IEnumerable<string> described = paths.EnumerateObject().SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name} {path.Name}"));
+        IEnumerable<string> described = paths
+            .EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name} {path.Name}"));
         Assert.Equal(
             [
                 "delete /v1/kv/{key}", "get /healthz", "get /metrics", "get /readyz", "get /v1/kv", "get /v1/kv/{key}", "get /v1/watch",
@@ -22,7 +25,9 @@ public sealed class OpenApiTests
         JsonElement get = paths.GetProperty("/v1/kv/{key}").GetProperty("get");
         Assert.Equal(
             ["path key", "query version", "query at", "query consistency", "query format", "header If-Match", "header If-None-Match"],
-            get.GetProperty("parameters").EnumerateArray().Select(p => $"{p.GetProperty("in").GetString()} {p.GetProperty("name").GetString()}"));
+            get.GetProperty("parameters")
+                .EnumerateArray()
+                .Select(p => $"{p.GetProperty("in").GetString()} {p.GetProperty("name").GetString()}"));
         Assert.True(get.GetProperty("responses").TryGetProperty("404", out _));
     }
 
@@ -34,7 +39,9 @@ public sealed class OpenApiTests
         // Routing does not; a key that begins with such a path must not be taken for another request.
         await using RunningServer server = await RunningServer.StartAsync();
         using HttpClient http = new();
-        using HttpResponseMessage response = await http.GetAsync(new Uri($"http://{server.Address}{path}"), TestContext.Current.CancellationToken);
+        using HttpResponseMessage response = await http.GetAsync(
+            new Uri($"http://{server.Address}{path}"),
+            TestContext.Current.CancellationToken);
         Assert.Equal(System.Net.HttpStatusCode.NotFound, response.StatusCode);
     }
 }

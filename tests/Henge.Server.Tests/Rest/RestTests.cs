@@ -80,7 +80,10 @@ public sealed class RestTests
         await using RunningServer _ = server;
         HttpResponseMessage response = await http.PutAsync(path, new StringContent("v"));
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Contains(named, (await JsonAsync(response)).GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains(
+            named,
+            (await JsonAsync(response)).GetProperty("error").GetProperty("message").GetString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -88,8 +91,12 @@ public sealed class RestTests
     {
         (RunningServer server, HttpClient http) = await StartAsync(new FakeNode { Limits = new() { ValueBytes = 100 } });
         await using RunningServer _ = server;
-        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await http.PutAsync("/v1/kv/k", new ByteArrayContent(new byte[5000]))).StatusCode);
-        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await http.PutAsync("/v1/kv/k", new ByteArrayContent(new byte[101]))).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.RequestEntityTooLarge,
+            (await http.PutAsync("/v1/kv/k", new ByteArrayContent(new byte[5000]))).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.RequestEntityTooLarge,
+            (await http.PutAsync("/v1/kv/k", new ByteArrayContent(new byte[101]))).StatusCode);
     }
 
     [Fact]
@@ -122,12 +129,17 @@ public sealed class RestTests
         await using RunningServer running = server;
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", server.Server.EndPoint.Port);
-        byte[] request = Encoding.UTF8.GetBytes("{\"Set\":{\"key\":\"a\",\"value\":\"b\"}}{\"Get\":{\"key\":\"a\"}}\n{\"Remove\":{\"key\":\"a\"}} {\"Get\":{\"key\":\"a\"}}\n{\"Fly\":{\"key\":\"a\"}}\n");
+        byte[] request = Encoding.UTF8.GetBytes(
+            "{\"Set\":{\"key\":\"a\",\"value\":\"b\"}}{\"Get\":{\"key\":\"a\"}}\n{\"Remove\":{\"key\":\"a\"}} "
+                + "{\"Get\":{\"key\":\"a\"}}\n{\"Fly\":{\"key\":\"a\"}}\n");
         NetworkStream stream = client.GetStream();
         await stream.WriteAsync(request);
         client.Client.Shutdown(SocketShutdown.Send);
         string answer = await new StreamReader(stream).ReadToEndAsync().WaitAsync(RunningServer.Patience);
-        Assert.Equal("{\"Ok\":null}\n{\"Ok\":\"b\"}\n{\"Ok\":null}\n{\"Ok\":null}\n{\"Err\":\"There is no request \\u0027Fly\\u0027; there are Set, Get and Remove.\"}\n", answer);
+        Assert.Equal(
+            "{\"Ok\":null}\n{\"Ok\":\"b\"}\n{\"Ok\":null}\n{\"Ok\":null}\n{\"Err\":\"There is no request \\u0027Fly\\u0027; there are Set, "
+                + "Get and Remove.\"}\n",
+            answer);
     }
 
     [Fact]
@@ -172,7 +184,9 @@ public sealed class RestTests
         await using RunningServer _ = server;
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", server.Server.EndPoint.Port);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(requestLine + "\r\nHost: elsewhere\r\nContent-Length: 1\r\nConnection: close\r\n\r\nv"));
+        await client
+            .GetStream()
+            .WriteAsync(Encoding.ASCII.GetBytes(requestLine + "\r\nHost: elsewhere\r\nContent-Length: 1\r\nConnection: close\r\n\r\nv"));
         string answer = await new StreamReader(client.GetStream()).ReadToEndAsync().WaitAsync(RunningServer.Patience);
         Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
         JsonElement page = await JsonAsync(await http.GetAsync("/v1/kv"));
@@ -186,7 +200,8 @@ public sealed class RestTests
         await using RunningServer _ = server;
         await http.PutAsync("/v1/kv/%ff", new StringContent("v"));
         await http.PutAsync("/v1/kv/%ef%bf%bd", new StringContent("a replacement character"));
-        foreach (string range in (string[])["prefix=%ff", "prefix64=_w", "prefix64=_w%3D%3D", "start=%ff", "start64=_w", "start=%f0&end=%ff%00"])
+        foreach (
+            string range in (string[])["prefix=%ff", "prefix64=_w", "prefix64=_w%3D%3D", "start=%ff", "start64=_w", "start=%f0&end=%ff%00"])
         {
             JsonElement page = await JsonAsync(await http.GetAsync("/v1/kv?" + range));
             Assert.Equal("/w==", Assert.Single(page.GetProperty("pairs").EnumerateArray()).GetProperty("keyBase64").GetString());
@@ -260,7 +275,10 @@ public sealed class RestTests
         await using RunningServer _ = server;
         async Task<(HttpStatusCode Status, string? ETag)> SendAsync(string method, string? match = null, string? none = null)
         {
-            var request = new HttpRequestMessage(new HttpMethod(method), "/v1/kv/k") { Content = method == "PUT" ? new StringContent("v") : null };
+            var request = new HttpRequestMessage(new HttpMethod(method), "/v1/kv/k")
+            {
+                Content = method == "PUT" ? new StringContent("v") : null,
+            };
             request.Headers.TryAddWithoutValidation("If-Match", match is null ? [] : [match]);
             request.Headers.TryAddWithoutValidation("If-None-Match", none is null ? [] : [none]);
             HttpResponseMessage response = await http.SendAsync(request);
@@ -353,7 +371,9 @@ public sealed class RestTests
         NetworkStream stream = client.GetStream();
         await stream.WriteAsync(requests.SelectMany(static r => (byte[])[.. r, (byte)'\n']).ToArray());
         client.Client.Shutdown(SocketShutdown.Send);
-        string[] answers = (await new StreamReader(stream).ReadToEndAsync().WaitAsync(RunningServer.Patience)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] answers = (await new StreamReader(stream).ReadToEndAsync().WaitAsync(RunningServer.Patience)).Split(
+            '\n',
+            StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(12, answers.Length);
         Assert.All(answers[..10], static a => Assert.StartsWith("{\"Err\":", a, StringComparison.Ordinal));
         Assert.Equal(["{\"Ok\":null}", "{\"Ok\":\"of the empty key\"}"], answers[10..]);

@@ -38,7 +38,9 @@ public sealed class MonotonicClockTests
         }
 
         // The other clock was asked before and after: it encloses this one, but for what a suspend between adds.
-        Assert.True(MonotonicClock.Instance.GetElapsedTime(began, last) <= Stopwatch.GetElapsedTime(other) + TimeSpan.FromMilliseconds(5) || OperatingSystem.IsMacOS());
+        Assert.True(
+            MonotonicClock.Instance.GetElapsedTime(began, last) <= Stopwatch.GetElapsedTime(other) + TimeSpan.FromMilliseconds(5)
+                || OperatingSystem.IsMacOS());
     }
 
     private static double Uptime() => double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);

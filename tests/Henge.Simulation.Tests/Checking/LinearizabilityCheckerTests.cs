@@ -4,8 +4,25 @@ namespace Henge.Simulation.Tests.Checking;
 
 public sealed class LinearizabilityCheckerTests
 {
-    private static KeyOperation Op(KeyAction action, long call, long ret, long value = 0, ulong version = 0, ulong condition = 0, KeyOutcome outcome = KeyOutcome.Ok) =>
-        new() { Client = 1, Action = action, Call = call, Return = ret, Value = value, Version = version, Condition = condition, Outcome = outcome };
+    private static KeyOperation Op(
+        KeyAction action,
+        long call,
+        long ret,
+        long value = 0,
+        ulong version = 0,
+        ulong condition = 0,
+        KeyOutcome outcome = KeyOutcome.Ok) =>
+        new()
+        {
+            Client = 1,
+            Action = action,
+            Call = call,
+            Return = ret,
+            Value = value,
+            Version = version,
+            Condition = condition,
+            Outcome = outcome,
+        };
 
     [Fact]
     public void A_read_after_a_write_must_see_it()
@@ -29,8 +46,14 @@ public sealed class LinearizabilityCheckerTests
         KeyOperation other = Op(KeyAction.Write, 2, 3, 8, 80);
         Assert.Null(LinearizabilityChecker.Check([unknown, other, Op(KeyAction.Read, 4, 5, 8, 80)]));
         Assert.Null(LinearizabilityChecker.Check([unknown, other, Op(KeyAction.Read, 4, 5, 8, 80), Op(KeyAction.Read, 6, 7, 7, 90)]));
-        Assert.NotNull(LinearizabilityChecker.Check(
-            [unknown, Op(KeyAction.Read, 2, 3, 7, 70), Op(KeyAction.Write, 4, 5, 8, 80), Op(KeyAction.Read, 6, 7, 8, 80), Op(KeyAction.Read, 8, 9, 7, 70)]));
+        Assert.NotNull(
+            LinearizabilityChecker.Check([
+                unknown,
+                Op(KeyAction.Read, 2, 3, 7, 70),
+                Op(KeyAction.Write, 4, 5, 8, 80),
+                Op(KeyAction.Read, 6, 7, 8, 80),
+                Op(KeyAction.Read, 8, 9, 7, 70),
+            ]));
     }
 
     [Fact]
@@ -39,8 +62,10 @@ public sealed class LinearizabilityCheckerTests
         KeyOperation write = Op(KeyAction.Write, 1, 2, 7, 70);
         Assert.Null(LinearizabilityChecker.Check([write, Op(KeyAction.WriteIf, 3, 4, 8, 80, condition: 70)]));
         Assert.NotNull(LinearizabilityChecker.Check([write, Op(KeyAction.WriteIf, 3, 4, 8, 80, condition: 60)]));
-        Assert.Null(LinearizabilityChecker.Check([write, Op(KeyAction.WriteIf, 3, 4, 8, 70, condition: 0, outcome: KeyOutcome.ConditionFailed)]));
-        Assert.NotNull(LinearizabilityChecker.Check([write, Op(KeyAction.WriteIf, 3, 4, 8, 70, condition: 70, outcome: KeyOutcome.ConditionFailed)]));
+        Assert.Null(
+            LinearizabilityChecker.Check([write, Op(KeyAction.WriteIf, 3, 4, 8, 70, condition: 0, outcome: KeyOutcome.ConditionFailed)]));
+        Assert.NotNull(
+            LinearizabilityChecker.Check([write, Op(KeyAction.WriteIf, 3, 4, 8, 70, condition: 70, outcome: KeyOutcome.ConditionFailed)]));
         Assert.NotNull(LinearizabilityChecker.Check([Op(KeyAction.DeleteIf, 1, 2, condition: 5)]));
     }
 
@@ -50,31 +75,48 @@ public sealed class LinearizabilityCheckerTests
         KeyOperation unknown = Op(KeyAction.Write, 1, 0, 7, outcome: KeyOutcome.Unknown);
         Assert.Null(LinearizabilityChecker.Check([unknown, Op(KeyAction.WriteIf, 2, 3, 8, 80, condition: 70)]));
         Assert.NotNull(LinearizabilityChecker.Check([Op(KeyAction.WriteIf, 2, 3, 8, 80, condition: 70)]));
-        Assert.NotNull(LinearizabilityChecker.Check([unknown, Op(KeyAction.Read, 2, 3, 7, 71), Op(KeyAction.WriteIf, 4, 5, 8, 80, condition: 70)]));
+        Assert.NotNull(
+            LinearizabilityChecker.Check([unknown, Op(KeyAction.Read, 2, 3, 7, 71), Op(KeyAction.WriteIf, 4, 5, 8, 80, condition: 70)]));
     }
 
     [Fact]
     public void Two_winners_of_one_condition_are_found()
     {
-        Assert.NotNull(LinearizabilityChecker.Check([Op(KeyAction.WriteIf, 1, 9, 7, 70, condition: 0), Op(KeyAction.WriteIf, 2, 8, 8, 80, condition: 0)]));
+        Assert.NotNull(
+            LinearizabilityChecker.Check([
+                Op(KeyAction.WriteIf, 1, 9, 7, 70, condition: 0),
+                Op(KeyAction.WriteIf, 2, 8, 8, 80, condition: 0),
+            ]));
     }
 
     [Fact]
     public void One_value_cannot_have_two_versions()
     {
-        Assert.Contains("was told with versions", LinearizabilityChecker.Check([Op(KeyAction.Write, 1, 2, 7, 70), Op(KeyAction.Read, 3, 4, 7, 71)]), StringComparison.Ordinal);
+        Assert.Contains(
+            "was told with versions",
+            LinearizabilityChecker.Check([Op(KeyAction.Write, 1, 2, 7, 70), Op(KeyAction.Read, 3, 4, 7, 71)]),
+            StringComparison.Ordinal);
     }
 
-    /// <summary>A write whose client never heard of its version can be named by a condition: the version then comes from the cluster's own history.</summary>
+    /// <summary>
+    /// A write whose client never heard of its version can be named by a condition: the version then comes from the cluster's own history.
+    /// </summary>
     [Fact]
     public void A_condition_may_name_the_version_of_a_write_of_unknown_outcome()
     {
-        KeyOperation[] history = [Op(KeyAction.Write, 1, 2, 7, 0, outcome: KeyOutcome.Unknown), Op(KeyAction.WriteIf, 3, 4, 8, 80, condition: 70)];
+        KeyOperation[] history =
+        [
+            Op(KeyAction.Write, 1, 2, 7, 0, outcome: KeyOutcome.Unknown),
+            Op(KeyAction.WriteIf, 3, 4, 8, 80, condition: 70),
+        ];
         Assert.Null(LinearizabilityChecker.Check(history, [KeyValuePair.Create(7L, 70UL)]));
         Assert.NotNull(LinearizabilityChecker.Check(history, [KeyValuePair.Create(7L, 60UL)]));
     }
 
-    /// <summary>Histories made from a true order are accepted; with one read changed to a value that was overwritten before it began they are refused.</summary>
+    /// <summary>
+    /// Histories made from a true order are accepted; with one read changed to a value that was overwritten before it began they are
+    /// refused.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -8,7 +8,9 @@ using Henge.Storage;
 
 namespace Henge.Simulation.Checking;
 
-/// <summary>What must hold when the world has come to rest: the cluster's own history is held against everything that clients saw.</summary>
+/// <summary>
+/// What must hold when the world has come to rest: the cluster's own history is held against everything that clients saw.
+/// </summary>
 internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOnlyList<SimWatcher> watchers)
 {
     /// <summary>One write as the cluster remembers it; value 0 is a deletion.</summary>
@@ -29,7 +31,12 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         CheckPipelines();
         foreach ((string key, List<KeyOperation> operations) in history.Keys)
         {
-            if (LinearizabilityChecker.Check(operations, _truth[key].Where(static e => e.Value != 0).Select(static e => KeyValuePair.Create(e.Value, e.Version))) is { } problem)
+            if (
+                LinearizabilityChecker.Check(
+                    operations,
+                    _truth[key].Where(static e => e.Value != 0).Select(static e => KeyValuePair.Create(e.Value, e.Version))
+                ) is
+                { } problem)
             {
                 throw new SimulationException($"{key} is not linearizable: {problem}");
             }
@@ -40,13 +47,18 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
     {
         for (int shard = 0; shard < cluster.Shards; shard++)
         {
-            // A key that ends after the cluster has settled is deleted by one more entry, which not every replica has applied yet: such are compared with their like.
-            foreach (IGrouping<LogIndex, ShardStateMachine> alike in cluster.Nodes.Select(n => n.Node!.Parts.Replicas[shard].Machine).GroupBy(static m => m.AppliedIndex))
+            // A key that ends after the cluster has settled is deleted by one more entry, which not every replica has applied yet: such are
+            // compared with their like.
+            foreach (
+                IGrouping<LogIndex, ShardStateMachine> alike in cluster
+                    .Nodes.Select(n => n.Node!.Parts.Replicas[shard].Machine)
+                    .GroupBy(static m => m.AppliedIndex))
             {
                 ulong[] hashes = [.. alike.Select(static m => m.StateHash())];
                 if (hashes.Distinct().Count() > 1)
                 {
-                    throw new SimulationException($"shard {shard}: equal applied index {alike.Key}, different states: {string.Join(", ", hashes)}");
+                    throw new SimulationException(
+                        $"shard {shard}: equal applied index {alike.Key}, different states: {string.Join(", ", hashes)}");
                 }
             }
         }
@@ -74,12 +86,16 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
             _truth[name] = first!;
         }
 
-        Dictionary<long, ulong> voided = history.Voided.Where(static v => v.Value != 0).ToDictionary(static v => v.Value, static v => v.Version);
+        Dictionary<long, ulong> voided = history
+            .Voided.Where(static v => v.Value != 0)
+            .ToDictionary(static v => v.Value, static v => v.Version);
         foreach ((string key, List<Event> truth) in _truth)
         {
             foreach (Event late in truth.Where(e => voided.TryGetValue(e.Value, out ulong version) && e.Version > version))
             {
-                throw new SimulationException($"{key}: value {late.Value} took effect at version {late.Version}, and its number had been used up at {voided[late.Value]}.");
+                throw new SimulationException(
+                    $"{key}: value {late.Value} took effect at version {late.Version}, and its number had been used up at "
+                        + $"{voided[late.Value]}.");
             }
         }
 
@@ -90,7 +106,11 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         {
             if (value.Count() > 1)
             {
-                throw new SimulationException($"value {value.Key} was written {value.Count()} times, so a retry took effect twice: " + string.Join(", ", _truth.SelectMany(t => t.Value.Where(e => e.Value == value.Key).Select(e => $"{t.Key} at {e.Version}"))));
+                throw new SimulationException(
+                    $"value {value.Key} was written {value.Count()} times, so a retry took effect twice: "
+                        + string.Join(
+                            ", ",
+                            _truth.SelectMany(t => t.Value.Where(e => e.Value == value.Key).Select(e => $"{t.Key} at {e.Version}"))));
             }
 
             if (history.Refused.Contains(value.Key))
@@ -132,7 +152,8 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
     {
         foreach ((string key, List<KeyOperation> operations) in history.Keys)
         {
-            foreach (KeyOperation read in operations.Where(static o => o is { Action: KeyAction.Read, Outcome: KeyOutcome.Ok } && o.Value != 0))
+            foreach (
+                KeyOperation read in operations.Where(static o => o is { Action: KeyAction.Read, Outcome: KeyOutcome.Ok } && o.Value != 0))
             {
                 if (!_truth[key].Contains(new Event(read.Version, read.Value)))
                 {
@@ -142,7 +163,9 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         }
     }
 
-    /// <summary>A scan is one cut through all shards: exactly what was there at its version, with all that had been acknowledged before it began.</summary>
+    /// <summary>
+    /// A scan is one cut through all shards: exactly what was there at its version, with all that had been acknowledged before it began.
+    /// </summary>
     private void CheckScans()
     {
         foreach (ScanRecord scan in history.Scans)
@@ -153,14 +176,23 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
                 (long value, ulong version) = scan.Found.GetValueOrDefault(key);
                 if (value != expected.Value || (value != 0 && version != expected.Version))
                 {
-                    throw new SimulationException($"a scan ({scan.Call}..{scan.Return}) as of {scan.Version} saw {key} = {value} at {version}; it was {expected.Value} at {expected.Version}: {history.Keys.GetValueOrDefault(key, []).FirstOrDefault(o => o.Value == expected.Value)}");
+                    throw new SimulationException(
+                        $"a scan ({scan.Call}..{scan.Return}) as of {scan.Version} saw {key} = {value} at {version}; it was "
+                            + $"{expected.Value} at {expected.Version}: "
+                            + $"{history.Keys.GetValueOrDefault(key, []).FirstOrDefault(o => o.Value == expected.Value)}");
                 }
 
-                foreach (KeyOperation write in history.Keys.GetValueOrDefault(key, []).Where(static o => o is { Outcome: KeyOutcome.Ok, Action: KeyAction.Write or KeyAction.WriteIf }))
+                foreach (
+                    KeyOperation write in history
+                        .Keys.GetValueOrDefault(key, [])
+                        .Where(static o => o is { Outcome: KeyOutcome.Ok, Action: KeyAction.Write or KeyAction.WriteIf }))
                 {
-                    if ((write.Return < scan.Call && write.Version > scan.Version) || (write.Call > scan.Return && write.Version <= scan.Version))
+                    if (
+                        (write.Return < scan.Call && write.Version > scan.Version)
+                        || (write.Call > scan.Return && write.Version <= scan.Version))
                     {
-                        throw new SimulationException($"a scan as of {scan.Version} ({scan.Call}..{scan.Return}) is on the wrong side of a write of {key}: {write}");
+                        throw new SimulationException(
+                            $"a scan as of {scan.Version} ({scan.Call}..{scan.Return}) is on the wrong side of a write of {key}: {write}");
                     }
                 }
             }
@@ -174,7 +206,9 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
             Event expected = At(_truth[read.Key], read.At);
             if (expected.Value != read.Value || (read.Value != 0 && expected.Version != read.Version))
             {
-                throw new SimulationException($"{read.Key} as of {read.At} was read as {read.Value} at {read.Version}; it was {expected.Value} at {expected.Version}.");
+                throw new SimulationException(
+                    $"{read.Key} as of {read.At} was read as {read.Value} at {read.Version}; it was {expected.Value} at {expected.Version}."
+                );
             }
         }
     }
@@ -191,19 +225,25 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         {
             foreach ((string key, List<Event> all) in _truth)
             {
-                List<Event> truth = [.. all.Where(e => e.Version >= watchers[i].Start.Value).Select(static e => e with { ExpiresAtMs = 0 })];
+                List<Event> truth =
+                [
+                    .. all.Where(e => e.Version >= watchers[i].Start.Value).Select(static e => e with { ExpiresAtMs = 0 }),
+                ];
                 List<Event> seen = [.. watchers[i].Seen.GetValueOrDefault(key, []).Select(static e => new Event(e.Version, e.Value))];
                 if (!seen.SequenceEqual(truth))
                 {
                     int at = seen.Zip(truth).TakeWhile(static p => p.First == p.Second).Count();
                     throw new SimulationException(
-                        $"watcher {i} of {key}: saw {seen.Count} events of {truth.Count}; the first difference is event {at}: saw {(at < seen.Count ? seen[at] : null)}, was {(at < truth.Count ? truth[at] : null)}.");
+                        $"watcher {i} of {key}: saw {seen.Count} events of {truth.Count}; the first difference is event {at}: saw "
+                            + $"{(at < seen.Count ? seen[at] : null)}, was {(at < truth.Count ? truth[at] : null)}.");
                 }
             }
         }
     }
 
-    /// <summary>What one connection wrote took effect in the order in which it was sent, and what it read had seen what it wrote before.</summary>
+    /// <summary>
+    /// What one connection wrote took effect in the order in which it was sent, and what it read had seen what it wrote before.
+    /// </summary>
     private void CheckPipelines()
     {
         foreach (PipelineRecord pipeline in history.Pipelines)
@@ -216,7 +256,9 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
                 {
                     if (operation.IsOk && operation.Version < acknowledged)
                     {
-                        throw new SimulationException($"{pipeline.Key}: a read of a pipeline saw version {operation.Version}, and an earlier write of the same pipeline had got version {acknowledged}.");
+                        throw new SimulationException(
+                            $"{pipeline.Key}: a read of a pipeline saw version {operation.Version}, and an earlier write of the same "
+                                + $"pipeline had got version {acknowledged}.");
                     }
 
                     continue;
@@ -225,12 +267,15 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
                 bool happened = versions.TryGetValue(operation.Value, out ulong version);
                 if (operation.IsOk && (!happened || version != operation.Version))
                 {
-                    throw new SimulationException($"{pipeline.Key}: an acknowledged write of a pipeline is lost: value {operation.Value} at {operation.Version}.");
+                    throw new SimulationException(
+                        $"{pipeline.Key}: an acknowledged write of a pipeline is lost: value {operation.Value} at {operation.Version}.");
                 }
 
                 if (happened && version < last)
                 {
-                    throw new SimulationException($"{pipeline.Key}: value {operation.Value} took effect at version {version}, and one that was sent before it at {last}.");
+                    throw new SimulationException(
+                        $"{pipeline.Key}: value {operation.Value} took effect at version {version}, and one that was sent before it at "
+                            + $"{last}.");
                 }
 
                 last = happened ? version : last;
@@ -244,6 +289,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         public List<Event> Events { get; } = [];
 
         public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
-            Events.Add(new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value, SimValue.TypeOf(kind)), expiresAtMs));
+            Events.Add(
+                new Event(version.Value, kind == EntryKind.Delete ? 0 : SimValue.NumberOf(value, SimValue.TypeOf(kind)), expiresAtMs));
     }
 }

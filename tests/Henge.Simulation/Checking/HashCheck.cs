@@ -50,7 +50,8 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
             if (first is not null && !first.SequenceEqual(collector.States))
             {
                 throw new SimulationException(
-                    $"{name}: nodes remember different histories of a hash:\n{string.Join('\n', first)}\n or \n{string.Join('\n', collector.States)}");
+                    $"{name}: nodes remember different histories of a hash:\n{string.Join('\n', first)}\n or "
+                        + $"\n{string.Join('\n', collector.States)}");
             }
 
             first = collector.States;
@@ -91,7 +92,8 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
             if (writesNothing ? after.Version == version.Value : after != expected)
             {
                 string left = writesNothing ? "everything as it was" : $"{expected}";
-                throw new SimulationException($"{key}: {write} should have left {left}, and there is {after}; before it there was {before}.");
+                throw new SimulationException(
+                    $"{key}: {write} should have left {left}, and there is {after}; before it there was {before}.");
             }
         }
     }
@@ -163,9 +165,12 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
             ulong below = told.Where(w => w.Call > read.Return).Select(static w => w.Result.Version.Value)
                 .DefaultIfEmpty(ulong.MaxValue).Min();
             State first = At(truth, least);
-            bool fits = read.Version != 0
-                ? read.Version >= first.Version && read.Version < below && truth.Exists(s => s.Version == read.Version && s.Content == read.Content)
-                : MayBeGone(first) || truth.Exists(s => s.Version > least && s.Version < below && MayBeGone(s));
+            bool fits =
+                read.Version != 0
+                    ? read.Version >= first.Version
+                        && read.Version < below
+                        && truth.Exists(s => s.Version == read.Version && s.Content == read.Content)
+                    : MayBeGone(first) || truth.Exists(s => s.Version > least && s.Version < below && MayBeGone(s));
             if (!fits)
             {
                 throw new SimulationException(
@@ -226,7 +231,8 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
             case HashAction.Expire:
                 long end = version.Milliseconds + write.Difference;
                 return before.Content.Exists && end == before.ExpiresAtMs ? (before, Ok(1, found: true))
-                    : before.Content.Exists ? (before with { Version = version.Value, ExpiresAtMs = end }, Ok(1, found: true)) : (before, Ok());
+                    : before.Content.Exists ? (before with { Version = version.Value, ExpiresAtMs = end }, Ok(1, found: true))
+                    : (before, Ok());
             default:
                 return before.Content.Exists ? (new State(version.Value, default, 0), Ok(found: true)) : (before, Ok());
         }
@@ -250,6 +256,7 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
         public List<State> States { get; } = [];
 
         public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Version version, EntryKind kind, long expiresAtMs) =>
-            States.Add(new State(version.Value, kind == EntryKind.Delete ? default : HashContent.Of(value, SimValue.TypeOf(kind)), expiresAtMs));
+            States.Add(
+                new State(version.Value, kind == EntryKind.Delete ? default : HashContent.Of(value, SimValue.TypeOf(kind)), expiresAtMs));
     }
 }

@@ -27,8 +27,8 @@ public enum KeyOutcome : byte
 }
 
 /// <summary>
-/// One operation on one key between its call and its return. Values are unique in a history (each write carries its own number), which is what makes
-/// the search for an order short: a read says exactly which write it saw.
+/// One operation on one key between its call and its return. Values are unique in a history (each write carries its own number), which is
+/// what makes the search for an order short: a read says exactly which write it saw.
 /// </summary>
 public sealed record KeyOperation
 {
@@ -58,5 +58,6 @@ public sealed record KeyOperation
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"[{Call}..{(Outcome == KeyOutcome.Unknown ? "?" : Return)}] client {Client}: {Action} value={Value} if={Condition} -> {Outcome} version={Version}";
+        $"[{Call}..{(Outcome == KeyOutcome.Unknown ? "?" : Return)}] client {Client}: {Action} value={Value} if={Condition} -> {Outcome} "
+            + $"version={Version}";
 }

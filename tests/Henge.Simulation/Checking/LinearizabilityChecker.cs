@@ -1,8 +1,9 @@
 namespace Henge.Simulation.Checking;
 
 /// <summary>
-/// Decides whether one key's history has an order in which every operation takes effect at one instant between its call and its return: the search of Wing
-/// and Gong (1993) with Lowe's memory of configurations (2017). Operations of unknown outcome may be placed anywhere after their call, or left out.
+/// Decides whether one key's history has an order in which every operation takes effect at one instant between its call and its return: the
+/// search of Wing and Gong (1993) with Lowe's memory of configurations (2017). Operations of unknown outcome may be placed anywhere after
+/// their call, or left out.
 /// </summary>
 public sealed class LinearizabilityChecker
 {
@@ -17,7 +18,8 @@ public sealed class LinearizabilityChecker
 
     /// <summary>Null when the history is linearizable; else what stands in the way.</summary>
     /// <param name="operations">All operations on the key.</param>
-    /// <param name="versions">Versions by value, where they are known otherwise than from operations: a write of unknown outcome is told no version, and conditions name it all the same.</param>
+    /// <param name="versions">Versions by value, where they are known otherwise than from operations: a write of unknown outcome is told no
+    /// version, and conditions name it all the same.</param>
     public static string? Check(IEnumerable<KeyOperation> operations, IEnumerable<KeyValuePair<long, ulong>>? versions = null)
     {
         var checker = new LinearizabilityChecker(operations);
@@ -40,7 +42,8 @@ public sealed class LinearizabilityChecker
         int known = _operations.Count(o => o.Outcome != KeyOutcome.Unknown);
         return Search(done, default, known, out int deepest)
             ? null
-            : $"no linearization of {_operations.Count} operations; at best {deepest} could be ordered:\n  " + string.Join("\n  ", _operations);
+            : $"no linearization of {_operations.Count} operations; at best {deepest} could be ordered:\n  "
+                + string.Join("\n  ", _operations);
     }
 
     /// <summary>A value has one version, whoever tells it; without that, conditions could not be judged.</summary>
@@ -142,12 +145,16 @@ public sealed class LinearizabilityChecker
                 ulong current = state.Value == 0 ? 0 : _versionOfValue.GetValueOrDefault(state.Value);
                 if (operation.Outcome == KeyOutcome.ConditionFailed)
                 {
-                    return unseen ? !_versionOfValue.ContainsValue(operation.Version) : current != operation.Condition && operation.Version == current;
+                    return unseen
+                        ? !_versionOfValue.ContainsValue(operation.Version)
+                        : current != operation.Condition && operation.Version == current;
                 }
 
                 // A condition of unknown outcome that does not hold changes nothing: leaving the operation out says the same.
                 after = operation.Action == KeyAction.WriteIf ? new State(operation.Value) : default;
-                return unseen ? operation.Condition != 0 && !_versionOfValue.ContainsValue(operation.Condition) : current == operation.Condition;
+                return unseen
+                    ? operation.Condition != 0 && !_versionOfValue.ContainsValue(operation.Condition)
+                    : current == operation.Condition;
         }
     }
 
@@ -157,7 +164,8 @@ public sealed class LinearizabilityChecker
         Flip(copy, next);
         if (_seen.Count >= ConfigurationLimit)
         {
-            throw new InvalidOperationException($"the history of {_operations.Count} operations has too many orders to search; make it shorter");
+            throw new InvalidOperationException(
+                $"the history of {_operations.Count} operations has too many orders to search; make it shorter");
         }
 
         return _seen.Add(new Configuration(copy, after.Value));

@@ -7,7 +7,9 @@ using Henge.Storage;
 
 namespace Henge.Simulation.Checking;
 
-/// <summary>What was damaged is whole again soon after somebody has met it: all versions of everything are read until nothing is refused.</summary>
+/// <summary>
+/// What was damaged is whole again soon after somebody has met it: all versions of everything are read until nothing is refused.
+/// </summary>
 internal static class WholeCheck
 {
     /// <summary>Throws <see cref="SimulationException"/> when that takes longer.</summary>
@@ -24,7 +26,8 @@ internal static class WholeCheck
         {
             if (world.NowMs >= deadline)
             {
-                throw new SimulationException($"Node {node.Index} is still damaged after {limitMs} virtual ms: {problem} " + cluster.Describe());
+                throw new SimulationException(
+                    $"Node {node.Index} is still damaged after {limitMs} virtual ms: {problem} " + cluster.Describe());
             }
 
             world.RunUntil(world.NowMs + 300);
@@ -35,7 +38,8 @@ internal static class WholeCheck
         world.RunUntil(world.NowMs + 6_000);
         if (!world.RunUntil(world.NowMs + limitMs, cluster.IsSettled))
         {
-            throw new SimulationException($"A node was rebuilt, and after {limitMs} virtual ms the cluster still has not come to rest: " + cluster.Describe());
+            throw new SimulationException(
+                $"A node was rebuilt, and after {limitMs} virtual ms the cluster still has not come to rest: " + cluster.Describe());
         }
     }
 

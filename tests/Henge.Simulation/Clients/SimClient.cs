@@ -11,8 +11,8 @@ using Version = Henge.Core.Version;
 namespace Henge.Simulation.Clients;
 
 /// <summary>
-/// One client in a closed loop: chooses an operation, sends it to any node, and takes note of what came of it. Writes with a session are repeated with the same sequence
-/// after an unknown outcome; without one they are left unknown.
+/// One client in a closed loop: chooses an operation, sends it to any node, and takes note of what came of it. Writes with a session are
+/// repeated with the same sequence after an unknown outcome; without one they are left unknown.
 /// </summary>
 internal sealed class SimClient(int number, SimCluster cluster, SimHistory history)
 {
@@ -137,7 +137,16 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                 }
 
                 cluster.Statistics.LeaseReads += cluster.ByLease ? 1 : 0;
-                history.Add(key, new KeyOperation { Client = number, Action = KeyAction.Read, Call = call, Return = history.Instant(), Value = value, Version = version, Outcome = KeyOutcome.Ok });
+                history.Add(key, new KeyOperation
+                {
+                    Client = number,
+                    Action = KeyAction.Read,
+                    Call = call,
+                    Return = history.Instant(),
+                    Value = value,
+                    Version = version,
+                    Outcome = KeyOutcome.Ok
+                });
                 _seen[Encoding.ASCII.GetString(key)] = version;
             });
             Done();
@@ -210,9 +219,17 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
     private void Write(byte[] key, int choice)
     {
-        var write = new WriteIntent { Key = key, Call = history.Instant(), Value = ++history.LastValue, Condition = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key)) };
+        var write = new WriteIntent
+        {
+            Key = key,
+            Call = history.Instant(),
+            Value = ++history.LastValue,
+            Condition = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key)),
+        };
         bool session = _random.PerMille(800);
-        SessionStamp stamp = session ? new SessionStamp(_clientId, ++_sequence, _answered ? SessionFlags.Continues : SessionFlags.None) : default;
+        SessionStamp stamp = session
+            ? new SessionStamp(_clientId, ++_sequence, _answered ? SessionFlags.Continues : SessionFlags.None)
+            : default;
         byte[] value = SimValue.Create(write.Value, _random);
         var command = new ArrayBufferWriter<byte>();
         if (choice < 60)
@@ -223,7 +240,12 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         else if (choice < 70)
         {
             write.Action = KeyAction.WriteIf;
-            CommandEncoder.Put(command, key, value, new PutOptions { Condition = PutCondition.IfVersion, IfVersion = new Version(write.Condition) }, stamp);
+            CommandEncoder.Put(
+                command,
+                key,
+                value,
+                new PutOptions { Condition = PutCondition.IfVersion, IfVersion = new Version(write.Condition) },
+                stamp);
         }
         else if (choice < 77)
         {
@@ -326,7 +348,9 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         World.AfterMs(_random.Between(1, 200), () => Attempt(write));
     }
 
-    /// <summary>A transaction that never does anything, and uses a session's number up: what comes under that number later is not done any more.</summary>
+    /// <summary>
+    /// A transaction that never does anything, and uses a session's number up: what comes under that number later is not done any more.
+    /// </summary>
     public static void EncodeNothing(ArrayBufferWriter<byte> command, byte[] key, SessionStamp stamp)
     {
         var builder = new TxnBuilder();
@@ -441,7 +465,8 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
             _seen[Encoding.ASCII.GetString(key)] = version;
             if (key == write.Key && version == write.Condition)
             {
-                throw new SimulationException($"A transaction's comparison failed, and the key is at the version that was asked for, {version}.");
+                throw new SimulationException(
+                    $"A transaction's comparison failed, and the key is at the version that was asked for, {version}.");
             }
         }
     }

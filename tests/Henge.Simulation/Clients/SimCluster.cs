@@ -42,8 +42,18 @@ internal sealed class SimCluster
         Shards = 1 + random.Next(3);
         RestNs = random.Pick<long>([2_000_000, 10_000_000, 40_000_000]);
         Network = new SimNetwork(world, statistics);
-        ClusterMember[] members = [.. Enumerable.Range(1, nodes).Select(i => new ClusterMember("node" + i.ToString(CultureInfo.InvariantCulture), $"10.0.0.{i}:7000"))];
-        NodeLimits limits = new() { KeyBytes = 64, ValueBytes = 2048, CommandBytes = 8 * 1024 };
+        ClusterMember[] members =
+        [
+            .. Enumerable
+                .Range(1, nodes)
+                .Select(i => new ClusterMember("node" + i.ToString(CultureInfo.InvariantCulture), $"10.0.0.{i}:7000")),
+        ];
+        NodeLimits limits = new()
+        {
+            KeyBytes = 64,
+            ValueBytes = 2048,
+            CommandBytes = 8 * 1024,
+        };
         int keep = random.Pick<int>([0, 5, 50, 500]);
         long budget = random.Pick<long>([48 * 1024, 128 * 1024, 1024 * 1024]);
         int workers = 1 + random.Next(2);
@@ -58,10 +68,16 @@ internal sealed class SimCluster
         ByLease = random.PerMille(300);
         bool changesLeases = ByLease && random.PerMille(400);
 
-        // Sessions end within seconds, by their own age or pushed out by others; but they outlive every attempt, as they do by far in earnest.
+        // Sessions end within seconds, by their own age or pushed out by others; but they outlive every attempt, as they do by far in
+        // earnest.
         HasShortSessions = random.PerMille(400);
         SessionLimits sessionLimits = HasShortSessions
-            ? SessionLimits.Default with { Sessions = random.Pick<int>([2, 3, 100]), ProtectedMs = 2_000, IdleMs = random.Pick<long>([2_000, 3_000]) }
+            ? SessionLimits.Default with
+            {
+                Sessions = random.Pick<int>([2, 3, 100]),
+                ProtectedMs = 2_000,
+                IdleMs = random.Pick<long>([2_000, 3_000]),
+            }
             : SessionLimits.Default;
 
         // A minority, so that the others outvote it; a cluster of one has one clock only.
@@ -198,7 +214,10 @@ internal sealed class SimCluster
         {
             int at = shard;
             List<ShardStatus> statuses = [.. _nodes.Select(n => n.Node!.GetStatus().Shards[at])];
-            if (statuses.Any(s => s.IsJoint || s.Voters.Count != _nodes.Count) || statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1 || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
+            if (
+                statuses.Any(s => s.IsJoint || s.Voters.Count != _nodes.Count)
+                || statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1
+                || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
             {
                 return false;
             }
@@ -219,7 +238,8 @@ internal sealed class SimCluster
         return string.Concat(peers.Select(static p => $" ({p})"));
     }
 
-    // One node of some clusters is first started with a setting that the others do not have. It must never serve, and the others must not mind.
+    // One node of some clusters is first started with a setting that the others do not have. It must never serve, and the others must not
+    // mind.
     private void MakeMisfit(ClusterMember[] members, SimRandom random)
     {
         if (_nodes.Count < 3 || !random.PerMille(150))
@@ -233,7 +253,10 @@ internal sealed class SimCluster
             0 => node.Options with { ReplicationFactor = 1 },
             1 => node.Options with { Shards = Shards + 1 },
             2 => node.Options with { ClusterToken = "another" },
-            _ => node.Options with { Cluster = [.. members.Select(m => m.Name == node.Options.Name ? m : m with { Address = m.Address + "0" })] },
+            _ => node.Options with
+            {
+                Cluster = [.. members.Select(m => m.Name == node.Options.Name ? m : m with { Address = m.Address + "0" })],
+            },
         };
         Statistics.Misfits++;
         World.AfterMs(random.Between(500, 9_000), node.SetRight);

@@ -4,12 +4,19 @@ using Henge.Simulation.Checking;
 namespace Henge.Simulation.Clients;
 
 /// <summary>A scan as its client saw it.</summary>
-internal sealed record ScanRecord(long Call, long Return, ulong Version, SortedDictionary<string, (long Value, ulong Version)> Found, bool IsNow);
+internal sealed record ScanRecord(
+    long Call,
+    long Return,
+    ulong Version,
+    SortedDictionary<string, (long Value, ulong Version)> Found,
+    bool IsNow);
 
 /// <summary>A read as of a version in the past.</summary>
 internal sealed record PastRead(string Key, ulong At, long Value, ulong Version);
 
-/// <summary>A write of unknown outcome whose number was used up by another one, which was applied at a version: above that its value never comes.</summary>
+/// <summary>
+/// A write of unknown outcome whose number was used up by another one, which was applied at a version: above that its value never comes.
+/// </summary>
 internal sealed record VoidedWrite(long Value, ulong Version);
 
 /// <summary>Everything that clients did and saw.</summary>

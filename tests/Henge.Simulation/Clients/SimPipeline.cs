@@ -25,8 +25,8 @@ internal sealed class PipelinedOperation
 internal sealed record PipelineRecord(string Key, List<PipelinedOperation> Operations);
 
 /// <summary>
-/// A client that does not wait for answers: it connects to a node, sends writes and reads of one key, group after group, and never repeats any. The final check holds what took effect
-/// against the order in which it was sent.
+/// A client that does not wait for answers: it connects to a node, sends writes and reads of one key, group after group, and never repeats
+/// any. The final check holds what took effect against the order in which it was sent.
 /// </summary>
 internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
 {
@@ -111,7 +111,12 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
         }
 
         World.AfterMs(4_000, () => End(null));
-        var operation = new SimOperation(o => World.After(10_000, () => End(o))) { Kind = write ? OperationKind.Write : OperationKind.Get, Key = key, Pipeline = pipeline };
+        var operation = new SimOperation(o => World.After(10_000, () => End(o)))
+        {
+            Kind = write ? OperationKind.Write : OperationKind.Get,
+            Key = key,
+            Pipeline = pipeline,
+        };
         cluster.Statistics.Pipelined++;
         if (write)
         {

@@ -58,7 +58,15 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
         {
             try
             {
-                ScanEnd end = node.Node.Scan(new ScanQuery { Version = version, Lower = _lower, Upper = _upper, Reverse = _reverse, LimitItems = 1 + random.Next(5), LimitBytes = 4096 }, this);
+                ScanEnd end = node.Node.Scan(new ScanQuery
+                {
+                    Version = version,
+                    Lower = _lower,
+                    Upper = _upper,
+                    Reverse = _reverse,
+                    LimitItems = 1 + random.Next(5),
+                    LimitBytes = 4096
+                }, this);
                 more = end.More;
                 if (more)
                 {

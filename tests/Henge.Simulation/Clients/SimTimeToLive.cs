@@ -11,8 +11,8 @@ using Henge.Storage;
 namespace Henge.Simulation.Clients;
 
 /// <summary>
-/// Writes keys with a time to live, each once, and reads them on any node. Those with a long one must be there until the end, since a majority's clocks are about right; one with a short one that was seen gone must
-/// not be seen again, whichever node is asked.
+/// Writes keys with a time to live, each once, and reads them on any node. Those with a long one must be there until the end, since a
+/// majority's clocks are about right; one with a short one that was seen gone must not be seen again, whichever node is asked.
 /// </summary>
 internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHistory history)
 {
@@ -31,7 +31,13 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
             foreach (SimNode node in cluster.Nodes)
             {
                 ShardId shard = node.Node!.Parts.Context.Shards.ShardOf(lease.Key);
-                var get = new SimOperation(static _ => { }) { Kind = OperationKind.Get, Key = lease.Key, Shard = shard, Version = node.Node.Parts.Replicas[(int)shard.Value].Machine.LastVersion };
+                var get = new SimOperation(static _ => { })
+                {
+                    Kind = OperationKind.Get,
+                    Key = lease.Key,
+                    Shard = shard,
+                    Version = node.Node.Parts.Replicas[(int)shard.Value].Machine.LastVersion,
+                };
                 if (!node.Node.TryRead(get, out PinnedValue value))
                 {
                     throw new SimulationException($"{lease} is gone on node {node.Index}, and no more than two minutes have passed.");
@@ -71,7 +77,11 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
 
         bool isLong = _random.PerMille(500);
         long ttlMs = isLong ? _random.Pick<long>([600_000, 7_000_000, 360L * 86_400_000]) : _random.Between(100, 2_500);
-        byte[] key = [.. Encoding.ASCII.GetBytes($"{{t{_random.Next(8)}}}ttl"), .. Encoding.ASCII.GetBytes((++history.LastValue).ToString(CultureInfo.InvariantCulture))];
+        byte[] key =
+        [
+            .. Encoding.ASCII.GetBytes($"{{t{_random.Next(8)}}}ttl"),
+            .. Encoding.ASCII.GetBytes((++history.LastValue).ToString(CultureInfo.InvariantCulture)),
+        ];
         var command = new ArrayBufferWriter<byte>();
         CommandEncoder.Put(command, key, SimValue.Create(history.LastValue, _random), new PutOptions { Expiry = Expiry.After(ttlMs) });
         client.Run(node, o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, key, command.WrittenMemory), o =>

@@ -11,7 +11,9 @@ namespace Henge.Simulation.Clients;
 internal static class SimValue
 {
     public static byte[] Create(long number, SimRandom random) =>
-        Encoding.ASCII.GetBytes(number.ToString(CultureInfo.InvariantCulture) + "|" + new string('v', random.PerMille(50) ? random.Next(1500) : random.Next(60)));
+        Encoding.ASCII.GetBytes(
+            number.ToString(CultureInfo.InvariantCulture) + "|" + new string('v', random.PerMille(50) ? random.Next(1500) : random.Next(60))
+        );
 
     /// <summary>The same for any type: a hash is told by all of it, since many writes make it.</summary>
     public static long NumberOf(ReadOnlySpan<byte> value, DataType type) =>
@@ -23,8 +25,12 @@ internal static class SimValue
     public static long NumberOf(ReadOnlySpan<byte> value)
     {
         int bar = value.IndexOf((byte)'|');
-        return bar > 0 && long.TryParse(value[..bar], NumberStyles.None, CultureInfo.InvariantCulture, out long number) && value[(bar + 1)..].IndexOfAnyExcept((byte)'v') < 0
+        return
+            bar > 0
+            && long.TryParse(value[..bar], NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            && value[(bar + 1)..].IndexOfAnyExcept((byte)'v') < 0
             ? number
-            : throw new SimulationException($"A value came back that nobody wrote: '{Encoding.ASCII.GetString(value[..Math.Min(value.Length, 60)])}'.");
+            : throw new SimulationException(
+                $"A value came back that nobody wrote: '{Encoding.ASCII.GetString(value[..Math.Min(value.Length, 60)])}'.");
     }
 }

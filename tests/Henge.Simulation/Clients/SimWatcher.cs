@@ -93,10 +93,17 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             try
             {
                 cluster.Statistics.WatchResumes += _token.Length > 0 ? 1 : 0;
-                _watch = node.Node!.OpenWatch(new WatchQuery { Start = Start, Resume = _token, PreviousValues = _random.PerMille(300), Progress = _random.PerMille(500) }, () => _signalled = true);
+                _watch = node.Node!.OpenWatch(new WatchQuery
+                {
+                    Start = Start,
+                    Resume = _token,
+                    PreviousValues = _random.PerMille(300),
+                    Progress = _random.PerMille(500)
+                }, () => _signalled = true);
                 if (node.Misfit is not null)
                 {
-                    throw new SimulationException($"Watcher {number}: node {node.Index} has never been part of the cluster, and opened a watch.");
+                    throw new SimulationException($"Watcher {number}: node {node.Index} has never been part of the cluster, and opened a "
+                        + $"watch.");
                 }
 
                 (_node, _epoch) = (node, node.Epoch);
@@ -149,7 +156,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
 
         if (events.Count > 0 && events[^1].Version >= came.Version)
         {
-            throw new SimulationException($"Watcher {number}: {came.Key} came at version {came.Version} after {events[^1].Version}: repeated, or out of order.");
+            throw new SimulationException(
+                $"Watcher {number}: {came.Key} came at version {came.Version} after {events[^1].Version}: repeated, or out of order.");
         }
 
         cluster.Statistics.WatchEvents++;

@@ -12,8 +12,8 @@ using Henge.Storage;
 namespace Henge.Simulation.Drills;
 
 /// <summary>
-/// What drills are made of: after the faults, on a cluster at rest, they play one dangerous schedule step by step, which chance would bring about once in thousands of seeds.
-/// They write and read keys of their own.
+/// What drills are made of: after the faults, on a cluster at rest, they play one dangerous schedule step by step, which chance would bring
+/// about once in thousands of seeds. They write and read keys of their own.
 /// </summary>
 internal sealed class DrillStage(SimWorld world, SimCluster cluster)
 {
@@ -91,7 +91,9 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
         return Send(node, shard, withinMs, command);
     }
 
-    /// <summary>Uses a session's number up, as a client does that has not learned what came of a write; true when that was answered.</summary>
+    /// <summary>
+    /// Uses a session's number up, as a client does that has not learned what came of a write; true when that was answered.
+    /// </summary>
     public bool Void(SimNode node, int shard, SessionStamp session)
     {
         var command = new ArrayBufferWriter<byte>();
@@ -118,7 +120,8 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
             value.Dispose();
             if (seen != written)
             {
-                throw new SimulationException($"{why}: the key of shard {shard} is at version {seen} on node {node.Index}, and its last write got version {written}.");
+                throw new SimulationException($"{why}: the key of shard {shard} is at version {seen} on node {node.Index}, and its last "
+                    + $"write got version {written}.");
             }
         });
     }
@@ -126,13 +129,19 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
     private DrillWrite Send(SimNode node, int shard, long withinMs, ArrayBufferWriter<byte> command)
     {
         var write = new DrillWrite();
-        var operation = new SimOperation(o => write.Ended = o) { Kind = OperationKind.Write, Key = _keys[shard], Command = command.WrittenMemory };
+        var operation = new SimOperation(o => write.Ended = o)
+        {
+            Kind = OperationKind.Write,
+            Key = _keys[shard],
+            Command = command.WrittenMemory,
+        };
         Submit(node, operation, withinMs);
         return write;
     }
 
     /// <summary>
-    /// Reads the drill's key by a node that has been overtaken: it may refuse, or find nobody to prove that it leads; if it answers, it must have seen a write that ended before.
+    /// Reads the drill's key by a node that has been overtaken: it may refuse, or find nobody to prove that it leads; if it answers, it
+    /// must have seen a write that ended before.
     /// </summary>
     public void MustNotMiss(SimNode node, int shard, ulong written, long withinMs, string why)
     {
@@ -159,7 +168,8 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
 
             if (seen < written)
             {
-                throw new SimulationException($"{why}: node {node.Index} answered a read of shard {shard} with version {seen}, and a write of version {written} had ended before it began.");
+                throw new SimulationException($"{why}: node {node.Index} answered a read of shard {shard} with version {seen}, and a write "
+                    + $"of version {written} had ended before it began.");
             }
         });
     }

@@ -22,7 +22,9 @@ internal sealed class HungWorkerDrills(DrillStage stage)
         HangFollowers();
     }
 
-    /// <summary>The shards of a worker that hangs must find other leaders soon, whatever the other workers of its node have to say.</summary>
+    /// <summary>
+    /// The shards of a worker that hangs must find other leaders soon, whatever the other workers of its node have to say.
+    /// </summary>
     private void HangLeader()
     {
         if (WhoLeads() is not var (leader, lane, led))
@@ -31,9 +33,14 @@ internal sealed class HungWorkerDrills(DrillStage stage)
         }
 
         leader.BlockWorker(lane, HangMs);
-        if (!stage.World.RunUntil(stage.World.NowMs + HangMs - 1, () => led.All(i => Cluster.Nodes.Any(n => n != leader && DrillStage.Leads(n, i)))))
+        if (
+            !stage.World.RunUntil(
+                stage.World.NowMs + HangMs - 1,
+                () => led.All(i => Cluster.Nodes.Any(n => n != leader && DrillStage.Leads(n, i)))))
         {
-            throw new SimulationException($"Worker {lane} of node {leader.Index} hangs, and after {HangMs} ms its shards still have no other leaders: " + Cluster.Describe());
+            throw new SimulationException(
+                $"Worker {lane} of node {leader.Index} hangs, and after {HangMs} ms its shards still have no other leaders: "
+                    + Cluster.Describe());
         }
 
         Cluster.Statistics.HungWorkersReplaced++;
@@ -41,7 +48,9 @@ internal sealed class HungWorkerDrills(DrillStage stage)
         stage.Settle("a leader's worker hung");
     }
 
-    /// <summary>A leader whose followers' workers hang can commit nothing: it has to know that, whatever the other workers of their nodes answer.</summary>
+    /// <summary>
+    /// A leader whose followers' workers hang can commit nothing: it has to know that, whatever the other workers of their nodes answer.
+    /// </summary>
     private void HangFollowers()
     {
         if (WhoLeads() is not var (leader, lane, led))
@@ -53,7 +62,10 @@ internal sealed class HungWorkerDrills(DrillStage stage)
         Array.ForEach(others, n => n.BlockWorker(lane, HangMs));
         if (!stage.World.RunUntil(stage.World.NowMs + HangMs - 1, () => !led.Any(i => DrillStage.Leads(leader, i))))
         {
-            throw new SimulationException($"Worker {lane} of all nodes but {leader.Index} hangs, and after {HangMs} ms that node still takes itself for a leader of its shards: " + Cluster.Describe());
+            throw new SimulationException(
+                $"Worker {lane} of all nodes but {leader.Index} hangs, and after {HangMs} ms that node still takes itself for a leader of "
+                    + $"its shards: "
+                    + Cluster.Describe());
         }
 
         Cluster.Statistics.LeadersWithoutWorkers++;
@@ -66,7 +78,12 @@ internal sealed class HungWorkerDrills(DrillStage stage)
         int lane = Cluster.Nodes[0].Workers - 1;
         foreach (SimNode node in Cluster.Nodes)
         {
-            int[] led = [.. Enumerable.Range(0, node.Node!.Parts.Replicas.Count).Where(i => DrillStage.Leads(node, i) && node.Node.Parts.Replicas[i].Worker.Index == lane)];
+            int[] led =
+            [
+                .. Enumerable
+                    .Range(0, node.Node!.Parts.Replicas.Count)
+                    .Where(i => DrillStage.Leads(node, i) && node.Node.Parts.Replicas[i].Worker.Index == lane),
+            ];
             if (led.Length > 0)
             {
                 return (node, lane, led);

@@ -40,7 +40,8 @@ internal sealed class LateForwardDrill(DrillStage stage)
                 if (first.Version > second.Version)
                 {
                     throw new SimulationException(
-                        $"A write that node {giver.Index} had sent on to the leader of an earlier term took effect at version {first.Version}, "
+                        $"A write that node {giver.Index} had sent on to the leader of an earlier term took effect at version "
+                            + $"{first.Version}, "
                         + $"behind the one that was sent after it, at {second.Version}.");
                 }
             }

@@ -5,8 +5,9 @@ using Henge.Testing.Files;
 namespace Henge.Simulation.Drills;
 
 /// <summary>
-/// Three nodes, whose reads go by leases. The leader and one follower no longer hear each other, so the lease rests on the promise of the other one, the voter. Then that promise, or the
-/// leader's clock, is put to the test, while the leader is cut off and the others elect another.
+/// Three nodes, whose reads go by leases. The leader and one follower no longer hear each other, so the lease rests on the promise of the
+/// other one, the voter. Then that promise, or the leader's clock, is put to the test, while the leader is cut off and the others elect
+/// another.
 /// </summary>
 internal sealed class LeaseDrills(DrillStage stage)
 {
@@ -47,7 +48,9 @@ internal sealed class LeaseDrills(DrillStage stage)
         stage.Settle("a promise was late");
     }
 
-    /// <summary>The voter crashes, and starts again at once with reads that do not go by leases, as in a change of that setting node by node.</summary>
+    /// <summary>
+    /// The voter crashes, and starts again at once with reads that do not go by leases, as in a change of that setting node by node.
+    /// </summary>
     private void PromiseOfBefore(int shard)
     {
         if (Rely(shard) is not var (leader, voter, apart))

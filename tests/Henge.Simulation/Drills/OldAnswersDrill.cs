@@ -5,7 +5,8 @@ using Henge.Testing.Files;
 namespace Henge.Simulation.Drills;
 
 /// <summary>
-/// A leader restarts, leads again, and is cut off: all that it hears from then on are answers to what it had asked before the restart. They prove nothing about the new life.
+/// A leader restarts, leads again, and is cut off: all that it hears from then on are answers to what it had asked before the restart. They
+/// prove nothing about the new life.
 /// </summary>
 internal sealed class OldAnswersDrill(DrillStage stage)
 {

@@ -5,8 +5,8 @@ using Henge.Simulation.World;
 namespace Henge.Simulation.Drills;
 
 /// <summary>
-/// A write that was sent on to a leader lies in a connection that nobody reads. Its client gives up, uses its number up by another node, and writes on. Then the frame arrives: it must not take effect behind what was
-/// written after it (decision 0170).
+/// A write that was sent on to a leader lies in a connection that nobody reads. Its client gives up, uses its number up by another node,
+/// and writes on. Then the frame arrives: it must not take effect behind what was written after it (decision 0170).
 /// </summary>
 internal sealed class VoidedWriteDrill(DrillStage stage)
 {

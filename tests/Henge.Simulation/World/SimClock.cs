@@ -1,6 +1,9 @@
 namespace Henge.Simulation.World;
 
-/// <summary>A node's clocks: a wall clock that jumps and drifts, and a monotonic one that only drifts. Both go on while the machine is suspended, as they must.</summary>
+/// <summary>
+/// A node's clocks: a wall clock that jumps and drifts, and a monotonic one that only drifts. Both go on while the machine is suspended, as
+/// they must.
+/// </summary>
 public sealed class SimClock(SimWorld world) : TimeProvider
 {
     private static readonly DateTimeOffset Began = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -41,7 +44,8 @@ public sealed class SimClock(SimWorld world) : TimeProvider
     private long MonotonicNs => _baseNs + world.NowNs - _baseWorldNs + ((world.NowNs - _baseWorldNs) / 1_000_000 * _driftPerMillion);
 
     /// <inheritdoc/>
-    public override long GetTimestamp() => StopsInSuspend ? (_suspendedSinceNs < 0 ? MonotonicNs : _suspendedSinceNs) - _suspendedNs : MonotonicNs;
+    public override long GetTimestamp() =>
+        StopsInSuspend ? (_suspendedSinceNs < 0 ? MonotonicNs : _suspendedSinceNs) - _suspendedNs : MonotonicNs;
 
     /// <inheritdoc/>
     public override DateTimeOffset GetUtcNow() => Began.AddTicks(MonotonicNs / 100).AddMilliseconds(SkewMs);

@@ -75,8 +75,8 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
     }
 
     /// <summary>
-    /// A node starts again: some of what it and the others had sent each other before was long on its way and comes now, cut or not. Nothing that is told or answered by it may pass for
-    /// something of the new life.
+    /// A node starts again: some of what it and the others had sent each other before was long on its way and comes now, cut or not.
+    /// Nothing that is told or answered by it may pass for something of the new life.
     /// </summary>
     public void ReplayOld(SimNode node)
     {
@@ -121,7 +121,8 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
     }
 
     /// <summary>The last frames that one node sent to another.</summary>
-    public byte[][] Sent(SimNode from, SimNode to) => _old.TryGetValue((from.Index, to.Index), out Queue<byte[]>? frames) ? [.. frames] : [];
+    public byte[][] Sent(SimNode from, SimNode to) =>
+        _old.TryGetValue((from.Index, to.Index), out Queue<byte[]>? frames) ? [.. frames] : [];
 
     private void Replay(SimNode from, SimNode to, byte[][] frames, long withinMs)
     {

@@ -28,7 +28,13 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     private bool _running;
     private CrashMode? _crashWhenDone;
 
-    public SimNode(int index, SimWorld world, SimNetwork network, SimStatistics statistics, NodeOptions options, Func<SimNode, LsmOptions> engine)
+    public SimNode(
+        int index,
+        SimWorld world,
+        SimNetwork network,
+        SimStatistics statistics,
+        NodeOptions options,
+        Func<SimNode, LsmOptions> engine)
     {
         Index = index;
         _world = world;
@@ -59,7 +65,9 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     /// <summary>Bits of its tables were flipped.</summary>
     public bool IsDamaged { get; set; }
 
-    /// <summary>True for an answer that a node may give instead of a value: the shard's state is being replaced, or a part of it is damaged.</summary>
+    /// <summary>
+    /// True for an answer that a node may give instead of a value: the shard's state is being replaced, or a part of it is damaged.
+    /// </summary>
     public bool MayRefuse(HengeException error) => error.Code == ErrorCode.Unavailable || (IsDamaged && error.Code == ErrorCode.Corruption);
 
     /// <summary>Its own settings.</summary>
@@ -90,7 +98,8 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     public long DiskDelayNs { get; set; } = 300_000;
 
     /// <summary>
-    /// Starts the machine. A mere crash is never a reason not to start: so any error is a finding, except that a disk without a byte to spare holds a start up until there is room.
+    /// Starts the machine. A mere crash is never a reason not to start: so any error is a finding, except that a disk without a byte to
+    /// spare holds a start up until there is room.
     /// </summary>
     public void Start()
     {
@@ -104,7 +113,12 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         _world.Note("start", Index, (ulong)Epoch);
         var background = new SimBackground(this);
         var lane = new Scheduler(this, 20_000);
-        NodeOptions options = ChangesLeases ? _options with { Reads = _random.PerMille(500) ? ReadConsistency.Lease : ReadConsistency.Linearizable } : _options;
+        NodeOptions options = ChangesLeases
+            ? _options with
+            {
+                Reads = _random.PerMille(500) ? ReadConsistency.Lease : ReadConsistency.Linearizable,
+            }
+            : _options;
         options = Reads is { } reads ? options with { Reads = reads } : options;
         if (Epoch > 0 && _random.PerMille(500))
         {
@@ -115,7 +129,17 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         {
             Time = Clock,
             FileSystem = Files,
-            OpenEngine = directory => LsmEngine.Open(_engine(this) with { Directory = directory, FileSystem = Files, Scheduler = background, WriteAheadLog = false, Time = Clock, NewLogSalt = _random.NextUInt64 }),
+            OpenEngine = directory =>
+                LsmEngine.Open(
+                    _engine(this) with
+                    {
+                        Directory = directory,
+                        FileSystem = Files,
+                        Scheduler = background,
+                        WriteAheadLog = false,
+                        Time = Clock,
+                        NewLogSalt = _random.NextUInt64,
+                    }),
             Transport = _network.CreateTransport(this),
             Workers = lane,
             LogWriter = new DiskScheduler(this),
@@ -135,7 +159,10 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         }
     }
 
-    /// <summary>The operator sees that the node was started with wrong settings, empties its disk, which never held anything that counted, and starts it with the right ones.</summary>
+    /// <summary>
+    /// The operator sees that the node was started with wrong settings, empties its disk, which never held anything that counted, and
+    /// starts it with the right ones.
+    /// </summary>
     public void SetRight()
     {
         if (Misfit is null)
@@ -306,7 +333,8 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     }
 
     /// <summary>
-    /// Runs something in the node's name: an error that only its broken disk explains is a crash, any other a finding. False when it broke off: then nothing that it found counts.
+    /// Runs something in the node's name: an error that only its broken disk explains is a crash, any other a finding. False when it broke
+    /// off: then nothing that it found counts.
     /// </summary>
     public bool Guard(string what, Action step)
     {
@@ -429,7 +457,8 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     }
 
     // Only while the nemesis holds the disk full does that explain anything.
-    private bool IsOfFullDisk(Exception? e) => Files.CapacityBytes != long.MaxValue && e is (DiskFullException or HengeException { Code: ErrorCode.DiskFull });
+    private bool IsOfFullDisk(Exception? e) =>
+        Files.CapacityBytes != long.MaxValue && e is (DiskFullException or HengeException { Code: ErrorCode.DiskFull });
 
     private void RunWork(int lane, IWorkItem item)
     {
@@ -457,7 +486,11 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
     private FaultDecision OnFileOperation(FileOperation operation)
     {
         // A disk that fails while the node starts is only a later start; what is of interest is a failure under load.
-        if (FailNextSync && Node is not null && operation.Kind == FileOperationKind.Sync && operation.Path.Contains("/log", StringComparison.Ordinal))
+        if (
+            FailNextSync
+            && Node is not null
+            && operation.Kind == FileOperationKind.Sync
+            && operation.Path.Contains("/log", StringComparison.Ordinal))
         {
             FailNextSync = false;
             _statistics.FailedDisks++;
@@ -495,7 +528,9 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         }
     }
 
-    /// <summary>Flushes and compactions, step by step: each is held between any two steps for a while, and everything else goes on.</summary>
+    /// <summary>
+    /// Flushes and compactions, step by step: each is held between any two steps for a while, and everything else goes on.
+    /// </summary>
     private sealed class SimBackground : IBackgroundScheduler
     {
         private readonly SimNode _node;

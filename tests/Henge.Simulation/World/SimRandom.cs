@@ -1,6 +1,8 @@
 namespace Henge.Simulation.World;
 
-/// <summary>The one source of chance in a simulated world (SplitMix64, Steele et al. 2014): the same on every machine and runtime.</summary>
+/// <summary>
+/// The one source of chance in a simulated world (SplitMix64, Steele et al. 2014): the same on every machine and runtime.
+/// </summary>
 public sealed class SimRandom(ulong seed)
 {
     private ulong _state = seed;

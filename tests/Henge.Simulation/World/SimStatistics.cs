@@ -3,16 +3,71 @@ namespace Henge.Simulation.World;
 /// <summary>How often what happened. A campaign fails when a kind of fault never did.</summary>
 internal sealed class SimStatistics
 {
-    public long Frames, Lost, Duplicated, Reordered, Cut, Replayed;
-    public long Partitions, OneWayPartitions, PartialPartitions;
-    public long CrashesLosingAll, CrashesLosingNone, CrashesLosingPart, CrashesInWrite;
-    public long Restarts, Pauses, ClockJumps, ClockErrors, ClockDrifts, SlowDisks, FailedDisks, FullDisks;
-    public long WorkersBlocked, Suspends, PromisesCrashed, PromisesDelayed, LeadersSuspended, HungWorkersReplaced, RestartedDeceived, LeasesTried, OldAnswersTried, LeadersWithoutWorkers, NumbersVoided, Voided;
-    public long MembershipChanges, MembersDemoted, MembersRemoved, LearnersAdded, LearnersPromoted;
-    public long LeadersHunted, LeaderTransfers, Elections, SnapshotsInstalled, LogTruncations, TornTails;
-    public long BitsFlipped, DamageMet, AppliesStopped;
-    public long Misfits, MisfitsRefused, HellosRefused;
-    public long Operations, Unknown, Errors, Retries, Scans, Transactions, Pipelined, WatchEvents, WatchResumes, HistoryGone, StaleReads, LeaseReads, ExpiringWrites, ExpiriesSeen, SessionsEnded;
+    public long Frames,
+        Lost,
+        Duplicated,
+        Reordered,
+        Cut,
+        Replayed;
+    public long Partitions,
+        OneWayPartitions,
+        PartialPartitions;
+    public long CrashesLosingAll,
+        CrashesLosingNone,
+        CrashesLosingPart,
+        CrashesInWrite;
+    public long Restarts,
+        Pauses,
+        ClockJumps,
+        ClockErrors,
+        ClockDrifts,
+        SlowDisks,
+        FailedDisks,
+        FullDisks;
+    public long WorkersBlocked,
+        Suspends,
+        PromisesCrashed,
+        PromisesDelayed,
+        LeadersSuspended,
+        HungWorkersReplaced,
+        RestartedDeceived,
+        LeasesTried,
+        OldAnswersTried,
+        LeadersWithoutWorkers,
+        NumbersVoided,
+        Voided;
+    public long MembershipChanges,
+        MembersDemoted,
+        MembersRemoved,
+        LearnersAdded,
+        LearnersPromoted;
+    public long LeadersHunted,
+        LeaderTransfers,
+        Elections,
+        SnapshotsInstalled,
+        LogTruncations,
+        TornTails;
+    public long BitsFlipped,
+        DamageMet,
+        AppliesStopped;
+    public long Misfits,
+        MisfitsRefused,
+        HellosRefused;
+    public long Operations,
+        Unknown,
+        Errors,
+        Retries,
+        Scans,
+        Transactions,
+        Pipelined,
+        WatchEvents,
+        WatchResumes,
+        HistoryGone,
+        StaleReads,
+        LeaseReads,
+        ExpiringWrites,
+        ExpiriesSeen,
+        SessionsEnded;
     public long LateForwardsTried;
     public long HashCommands, HashRetries, HashesEmptied, HashesExpired, WrongKinds;
 

@@ -7,8 +7,8 @@ namespace Henge.Simulation.World;
 public sealed class SimulationException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>
-/// Virtual time and everything that will happen in it, in one thread. Events at one instant happen in the order in which they were planned. Every event goes
-/// into a running hash: two runs of one seed are the same run exactly when their hashes are.
+/// Virtual time and everything that will happen in it, in one thread. Events at one instant happen in the order in which they were planned.
+/// Every event goes into a running hash: two runs of one seed are the same run exactly when their hashes are.
 /// </summary>
 public sealed class SimWorld(ulong seed, bool keepTrace)
 {

@@ -324,7 +324,11 @@ public abstract class EngineConformance
         {
             batch.Clear();
             int key = (int)(i * 7919L % 10_007);
-            batch.Put(Keyspace, Encoding.UTF8.GetBytes($"key{key:00000}"), new Core.Version((ulong)i + 1), Encoding.UTF8.GetBytes($"value{key}"));
+            batch.Put(
+                Keyspace,
+                Encoding.UTF8.GetBytes($"key{key:00000}"),
+                new Core.Version((ulong)i + 1),
+                Encoding.UTF8.GetBytes($"value{key}"));
             engine.Apply(batch, sync: false);
         }
 
@@ -381,7 +385,13 @@ public abstract class EngineConformance
         Assert.InRange(Allocations.Fewest(Work), 0, StepAllocationLimitBytes);
     }
 
-    protected static void Put(IStorageEngine engine, string key, ulong version, string value, long expiresAtMs = 0, uint keyspace = Keyspace)
+    protected static void Put(
+        IStorageEngine engine,
+        string key,
+        ulong version,
+        string value,
+        long expiresAtMs = 0,
+        uint keyspace = Keyspace)
     {
         var batch = new WriteBatch();
         batch.Put(keyspace, Encoding.UTF8.GetBytes(key), new Core.Version(version), Encoding.UTF8.GetBytes(value), expiresAtMs);
@@ -398,7 +408,12 @@ public abstract class EngineConformance
         engine.Apply(batch);
     }
 
-    protected static string? Get(IStorageEngine engine, string key, ulong at = Core.Version.MaxValue, long nowMs = 0, uint keyspace = Keyspace)
+    protected static string? Get(
+        IStorageEngine engine,
+        string key,
+        ulong at = Core.Version.MaxValue,
+        long nowMs = 0,
+        uint keyspace = Keyspace)
     {
         if (!engine.TryGet(keyspace, Encoding.UTF8.GetBytes(key), new ReadPoint(new Core.Version(at), nowMs), out PinnedValue value))
         {
@@ -463,7 +478,8 @@ public abstract class EngineConformance
         var found = new List<string>();
         for (Start(); iterator.Valid; Step())
         {
-            found.Add($"{KeyOf(iterator)}@{iterator.Version} {iterator.Kind} {Encoding.UTF8.GetString(iterator.Value)} {iterator.ExpiresAtMs}");
+            found.Add(
+                $"{KeyOf(iterator)}@{iterator.Version} {iterator.Kind} {Encoding.UTF8.GetString(iterator.Value)} {iterator.ExpiresAtMs}");
         }
 
         return found;

@@ -12,7 +12,8 @@ public sealed class MemoryEngineConformance : EngineConformance
 
 public sealed class LsmEngineConformance : EngineConformance
 {
-    protected override IStorageEngine Open() => LsmEngine.Open(new LsmOptions { Directory = "/db", FileSystem = new SimulatedFileSystem() });
+    protected override IStorageEngine Open() =>
+        LsmEngine.Open(new LsmOptions { Directory = "/db", FileSystem = new SimulatedFileSystem() });
 }
 
 public sealed class LsmEngineWithoutLogConformance : EngineConformance

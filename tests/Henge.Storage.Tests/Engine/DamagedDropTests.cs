@@ -71,7 +71,11 @@ public sealed class DamagedDropTests
             Put(engine, 1, "c", 3, 14);
             Put(engine, 2, "x", 3, 15);
             engine.Flush();
-            name = _disk.List("/engine").Where(static file => file.EndsWith(".sst", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ElementAt(1);
+            name = _disk
+                .List("/engine")
+                .Where(static file => file.EndsWith(".sst", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal)
+                .ElementAt(1);
         }
 
         if (isMissing)
@@ -84,7 +88,9 @@ public sealed class DamagedDropTests
             _disk.FlipBit("/engine/" + name, (int)file.Length - 20, 2);
         }
 
-        Assert.Equal(ErrorCode.Corruption, Assert.Throws<HengeException>(() => Open(_disk, new InlineScheduler(), openDamaged: false)).Code);
+        Assert.Equal(
+            ErrorCode.Corruption,
+            Assert.Throws<HengeException>(() => Open(_disk, new InlineScheduler(), openDamaged: false)).Code);
         using LsmEngine again = Open(_disk, new InlineScheduler());
         again.DeclareKeyspaces([1, 2]);
         var damaged = new List<uint>();
@@ -107,17 +113,19 @@ public sealed class DamagedDropTests
         Assert.Equal(3, Get(again, 2, "x"));
     }
 
-    private static LsmEngine Open(SimulatedFileSystem disk, InlineScheduler scheduler, bool openDamaged = true) => LsmEngine.Open(new LsmOptions
-    {
-        Directory = "/engine",
-        FileSystem = disk,
-        Scheduler = scheduler,
-        WriteAheadLog = false,
-        MemoryBytes = 4 << 20,
-        MemTableBytes = 1 << 20,
-        BlockBytes = 256,
-        OpenDamagedTables = openDamaged,
-    });
+    private static LsmEngine Open(SimulatedFileSystem disk, InlineScheduler scheduler, bool openDamaged = true) =>
+        LsmEngine.Open(
+            new LsmOptions
+            {
+                Directory = "/engine",
+                FileSystem = disk,
+                Scheduler = scheduler,
+                WriteAheadLog = false,
+                MemoryBytes = 4 << 20,
+                MemTableBytes = 1 << 20,
+                BlockBytes = 256,
+                OpenDamagedTables = openDamaged,
+            });
 
     // Keyspaces end within blocks, at their ends, and over several with the versions of one key, the empty one among them.
     private static void Fill(LsmEngine engine)
@@ -173,7 +181,8 @@ public sealed class DamagedDropTests
         var all = new Dictionary<(uint, string), int>();
         foreach (uint keyspace in Keyspaces)
         {
-            using EngineIterator entries = engine.CreateIterator(new IteratorOptions { Keyspace = keyspace, Point = ReadPoint.AsOf(Core.Version.Max) });
+            using EngineIterator entries = engine.CreateIterator(
+                new IteratorOptions { Keyspace = keyspace, Point = ReadPoint.AsOf(Core.Version.Max) });
             for (entries.SeekToFirst(); entries.Valid; entries.Next())
             {
                 all.Add((keyspace, System.Text.Encoding.UTF8.GetString(entries.Key)), entries.Value.Length - 40);

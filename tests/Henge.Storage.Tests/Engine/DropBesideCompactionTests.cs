@@ -152,8 +152,10 @@ public sealed class DropBesideCompactionTests : IDisposable
         using LsmEngine engine = Open(StorageBugs.None);
         Write(engine, 1, "a");
         bool full = false;
-        _files.Faults = operation => full && operation.Kind == FileOperationKind.Sync && operation.Path.Contains("MANIFEST", StringComparison.OrdinalIgnoreCase)
-            ? FaultDecision.DiskFull : FaultDecision.None;
+        _files.Faults = operation =>
+            full && operation.Kind == FileOperationKind.Sync && operation.Path.Contains("MANIFEST", StringComparison.OrdinalIgnoreCase)
+                ? FaultDecision.DiskFull
+                : FaultDecision.None;
         full = true;
         engine.RequestFlush();
         _scheduler.RunAll();
@@ -275,7 +277,8 @@ public sealed class DropBesideCompactionTests : IDisposable
 
     private static List<string> Keys(LsmEngine engine)
     {
-        using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = 1, Point = new ReadPoint(Core.Version.Max, 0) });
+        using EngineIterator iterator = engine.CreateIterator(
+            new IteratorOptions { Keyspace = 1, Point = new ReadPoint(Core.Version.Max, 0) });
         var keys = new List<string>();
         for (iterator.SeekToFirst(); iterator.Valid; iterator.Next())
         {

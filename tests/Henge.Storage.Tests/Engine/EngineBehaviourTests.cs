@@ -55,7 +55,11 @@ public sealed class EngineBehaviourTests
         for (int i = 0; i < 100_000; i++)
         {
             batch.Clear();
-            batch.Put(Keyspace, Encoding.UTF8.GetBytes($"key{i * 7919L % 100_003:000000}"), new Core.Version((ulong)i + 1), Encoding.UTF8.GetBytes($"value{i}"));
+            batch.Put(
+                Keyspace,
+                Encoding.UTF8.GetBytes($"key{i * 7919L % 100_003:000000}"),
+                new Core.Version((ulong)i + 1),
+                Encoding.UTF8.GetBytes($"value{i}"));
             engine.Apply(batch, sync: false);
         }
 
@@ -245,7 +249,9 @@ public sealed class EngineBehaviourTests
         var targets = new LevelTargets(version.Levels, engine.State.Parts.Options);
         for (int level = 1; level < LevelSet.LevelCount - 1; level++)
         {
-            Assert.True(version.Levels.BytesOf(level) <= targets[level], $"L{level} holds {version.Levels.BytesOf(level)}, over {targets[level]}.");
+            Assert.True(
+                version.Levels.BytesOf(level) <= targets[level],
+                $"L{level} holds {version.Levels.BytesOf(level)}, over {targets[level]}.");
         }
 
         Assert.True(version.Levels.Levels[0].Length < engine.State.Parts.Options.L0CompactionTrigger);
@@ -306,7 +312,12 @@ public sealed class EngineBehaviourTests
     [Fact]
     public void Keys_and_values_over_their_limit_are_refused()
     {
-        using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(new SimulatedFileSystem()) with { MaxKeyBytes = 10, MaxValueBytes = 20 });
+        using LsmEngine engine = LsmEngine.Open(
+            TinyOptions.Create(new SimulatedFileSystem()) with
+            {
+                MaxKeyBytes = 10,
+                MaxValueBytes = 20,
+            });
         Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => Put(engine, new string('k', 11), 1, "v")).Code);
         Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => Put(engine, "k", 1, new string('v', 21))).Code);
         Put(engine, new string('k', 10), 1, new string('v', 20));
@@ -336,7 +347,8 @@ public sealed class EngineBehaviourTests
     [Fact]
     public void Bad_settings_are_named()
     {
-        HengeException error = Assert.Throws<HengeException>(() => LsmEngine.Open(TinyOptions.Create(new SimulatedFileSystem()) with { L0StopTrigger = 1 }));
+        HengeException error = Assert.Throws<HengeException>(() =>
+            LsmEngine.Open(TinyOptions.Create(new SimulatedFileSystem()) with { L0StopTrigger = 1 }));
         Assert.Equal(ErrorCode.Misconfigured, error.Code);
         Assert.Contains("L0StopTrigger", error.Message, StringComparison.Ordinal);
     }
@@ -362,8 +374,18 @@ public sealed class EngineBehaviourTests
         string manifest = Dump("/db/" + manifestName);
         Assert.Contains("add L0", manifest, StringComparison.Ordinal);
         Assert.Contains("drop of 5/['a', 'b')", manifest, StringComparison.Ordinal);
-        Assert.Contains("'apple'", Dump("/db/" + files.List("/db").First(static name => EngineFiles.IsTable(name, out _))), StringComparison.Ordinal);
-        Assert.Contains("put 1/'pear'@2 5 bytes", string.Concat(files.List("/db/log").Where(static name => name.EndsWith(".log", StringComparison.Ordinal)).Select(name => Dump("/db/log/" + name))), StringComparison.Ordinal);
+        Assert.Contains(
+            "'apple'",
+            Dump("/db/" + files.List("/db").First(static name => EngineFiles.IsTable(name, out _))),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "put 1/'pear'@2 5 bytes",
+            string.Concat(
+                files
+                    .List("/db/log")
+                    .Where(static name => name.EndsWith(".log", StringComparison.Ordinal))
+                    .Select(name => Dump("/db/log/" + name))),
+            StringComparison.Ordinal);
         Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => Dump("/db/LOCK")).Code);
 
         VerifyReport report = StorageVerifier.Verify(files, "/");
@@ -400,7 +422,8 @@ public sealed class EngineBehaviourTests
         engine.Apply(batch);
     }
 
-    private static string? Get(LsmEngine engine, string key, ulong at = Core.Version.MaxValue, uint keyspace = Keyspace) => Read(engine.TryGet, key, keyspace, at);
+    private static string? Get(LsmEngine engine, string key, ulong at = Core.Version.MaxValue, uint keyspace = Keyspace) =>
+        Read(engine.TryGet, key, keyspace, at);
 
     private delegate bool Getter(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value);
 

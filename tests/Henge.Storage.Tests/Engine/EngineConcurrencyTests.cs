@@ -16,7 +16,13 @@ public sealed class EngineConcurrencyTests
     public void Readers_beside_writers_flushes_and_compactions_see_whole_batches_only(bool log)
     {
         var files = new SimulatedFileSystem();
-        using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { WriteAheadLog = log, MemTableBytes = 32 << 10, MemoryBytes = 1 << 20 });
+        using LsmEngine engine = LsmEngine.Open(
+            TinyOptions.Create(files) with
+            {
+                WriteAheadLog = log,
+                MemTableBytes = 32 << 10,
+                MemoryBytes = 1 << 20,
+            });
         const int Writers = 3;
         const int Batches = 600;
         long done = 0;
@@ -58,17 +64,26 @@ public sealed class EngineConcurrencyTests
     public void Many_writers_share_one_sync()
     {
         var files = new SimulatedFileSystem();
-        using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { MemTableBytes = 1 << 20, MemoryBytes = 64 << 20, LogSegmentBytes = 1 << 20 });
+        using LsmEngine engine = LsmEngine.Open(
+            TinyOptions.Create(files) with
+            {
+                MemTableBytes = 1 << 20,
+                MemoryBytes = 64 << 20,
+                LogSegmentBytes = 1 << 20,
+            });
         const int Writers = 8;
         const int Each = 300;
 
-        // Each sync takes until every writer that has something left is in its group or waits behind it. So the next group holds all that wait, and each writer gets on with every other sync at least.
+        // Each sync takes until every writer that has something left is in its group or waits behind it. So the next group holds all that
+        // wait, and each writer gets on with every other sync at least.
         int left = Writers;
         files.Faults = operation =>
         {
             if (operation.Kind == FileOperationKind.Sync)
             {
-                Assert.True(SpinWait.SpinUntil(() => engine.CommitsUnderWay == Volatile.Read(ref left), TimeSpan.FromMinutes(2)), "The writers did not gather behind a sync.");
+                Assert.True(
+                    SpinWait.SpinUntil(() => engine.CommitsUnderWay == Volatile.Read(ref left), TimeSpan.FromMinutes(2)),
+                    "The writers did not gather behind a sync.");
             }
 
             return FaultDecision.None;
@@ -90,7 +105,8 @@ public sealed class EngineConcurrencyTests
         files.Faults = null;
         Assert.Empty(errors);
         Assert.InRange(files.Statistics.Syncs - before, Each, (2 * Each) + 1);
-        using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = 1, Point = new ReadPoint(Core.Version.Max, 0) });
+        using EngineIterator iterator = engine.CreateIterator(
+            new IteratorOptions { Keyspace = 1, Point = new ReadPoint(Core.Version.Max, 0) });
         int count = 0;
         for (iterator.SeekToFirst(); iterator.Valid; iterator.Next())
         {
@@ -141,7 +157,8 @@ public sealed class EngineConcurrencyTests
 
     private static ulong CheckScan(LsmEngine engine, uint keyspace, bool backward)
     {
-        using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
+        using EngineIterator iterator = engine.CreateIterator(
+            new IteratorOptions { Keyspace = keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
         return Check(iterator, backward);
     }
 

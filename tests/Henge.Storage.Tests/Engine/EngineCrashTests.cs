@@ -9,8 +9,8 @@ using Henge.Testing.Files;
 namespace Henge.Storage.Tests;
 
 /// <summary>
-/// The machine stops at a random I/O, again and again: after each start every acknowledged batch is there, none is there in part, and the engine never
-/// refuses to start.
+/// The machine stops at a random I/O, again and again: after each start every acknowledged batch is there, none is there in part, and the
+/// engine never refuses to start.
 /// </summary>
 public sealed class EngineCrashTests
 {
@@ -240,8 +240,8 @@ public sealed class EngineCrashTests
 
         private void Synced() => _acknowledged = _history.Count;
 
-        // Which prefix of the history is there? All of the acknowledged one, at least; then everything must be as after that prefix, with the drops that
-        // are durable by themselves.
+        // Which prefix of the history is there? All of the acknowledged one, at least; then everything must be as after that prefix, with
+        // the drops that are durable by themselves.
         private void Check()
         {
             int reached;
@@ -256,7 +256,9 @@ public sealed class EngineCrashTests
                     }
                 }
 
-                Assert.True((int)_engine.GetPosition(Stream) == reached, $"The position is {_engine.GetPosition(Stream)}, and the data says {reached}.");
+                Assert.True(
+                    (int)_engine.GetPosition(Stream) == reached,
+                    $"The position is {_engine.GetPosition(Stream)}, and the data says {reached}.");
             }
             else
             {
@@ -305,7 +307,8 @@ public sealed class EngineCrashTests
 
         private List<string> Contents()
         {
-            using EngineIterator iterator = _engine!.CreateIterator(new IteratorOptions { Keyspace = Keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
+            using EngineIterator iterator = _engine!.CreateIterator(
+                new IteratorOptions { Keyspace = Keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
             var found = new List<string>();
             for (iterator.SeekToFirst(); iterator.Valid; iterator.Next())
             {

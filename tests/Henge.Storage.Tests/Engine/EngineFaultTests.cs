@@ -28,7 +28,14 @@ public sealed class EngineFaultTests
             var files = new SimulatedFileSystem();
             long failAt = random.Next(10, 400);
             int seen = 0;
-            FileOperationKind[] kinds = [FileOperationKind.Write, FileOperationKind.Sync, FileOperationKind.Rename, FileOperationKind.SyncDirectory, FileOperationKind.Create];
+            FileOperationKind[] kinds =
+            [
+                FileOperationKind.Write,
+                FileOperationKind.Sync,
+                FileOperationKind.Rename,
+                FileOperationKind.SyncDirectory,
+                FileOperationKind.Create,
+            ];
             files.Faults = operation => kinds.Contains(operation.Kind) && ++seen == failAt ? FaultDecision.Fail : FaultDecision.None;
             var written = new Dictionary<string, string>();
             var unknown = new Dictionary<string, string?>();
@@ -58,7 +65,9 @@ public sealed class EngineFaultTests
             foreach ((string key, string value) in written)
             {
                 string? found = Get(again, key);
-                Assert.True(found == value || (unknown.TryGetValue(key, out string? other) && found == other), $"Seed {seed}: {key} is '{found}', not '{value}'.");
+                Assert.True(
+                    found == value || (unknown.TryGetValue(key, out string? other) && found == other),
+                    $"Seed {seed}: {key} is '{found}', not '{value}'.");
             }
         }
 
@@ -71,7 +80,10 @@ public sealed class EngineFaultTests
         var files = new SimulatedFileSystem();
         using var engine = LsmEngine.Open(TinyOptions.Create(files));
         Put(engine, "a", 1, "x");
-        files.Faults = static operation => operation.Kind == FileOperationKind.Sync && operation.Path.Contains("/log/", StringComparison.Ordinal) ? FaultDecision.Fail : FaultDecision.None;
+        files.Faults = static operation =>
+            operation.Kind == FileOperationKind.Sync && operation.Path.Contains("/log/", StringComparison.Ordinal)
+                ? FaultDecision.Fail
+                : FaultDecision.None;
         Assert.Throws<IOException>(() => Put(engine, "b", 2, "y"));
         files.Faults = null;
         Assert.Contains("End the process", Assert.Throws<IOException>(() => Put(engine, "c", 3, "z")).Message, StringComparison.Ordinal);
@@ -148,11 +160,18 @@ public sealed class EngineFaultTests
         {
             var random = new Random(seed);
             SimulatedFileSystem files = Build(random, out Dictionary<string, string> contents);
-            string[] names = [.. files.List("/db").Where(static name => name is not ("LOCK" or "log")), .. files.List("/db/log").Select(static name => "log/" + name)];
+            string[] names =
+            [
+                .. files.List("/db").Where(static name => name is not ("LOCK" or "log")),
+                .. files.List("/db/log").Select(static name => "log/" + name),
+            ];
             string name = names[random.Next(names.Length)];
             string path = "/db/" + name;
             int length = files.ReadAllBytes(path).Length;
-            files.FlipBit(path, random.Next(name.StartsWith("log/", StringComparison.Ordinal) ? Math.Min(length, 12_000) : length), random.Next(8));
+            files.FlipBit(
+                path,
+                random.Next(name.StartsWith("log/", StringComparison.Ordinal) ? Math.Min(length, 12_000) : length),
+                random.Next(8));
             bool listed = name == "CURRENT" || EngineFiles.IsTable(name, out _) || EngineFiles.IsManifest(name, out _);
 
             VerifyReport report = StorageVerifier.Verify(files, "/db");
@@ -166,7 +185,10 @@ public sealed class EngineFaultTests
             }
             catch (HengeException error) when (error.Code is ErrorCode.Corruption or ErrorCode.UnsupportedFormat)
             {
-                string kind = name.StartsWith("log/", StringComparison.Ordinal) ? "log" : name.EndsWith(".sst", StringComparison.Ordinal) ? "table" : name[..4];
+                string kind =
+                    name.StartsWith("log/", StringComparison.Ordinal) ? "log"
+                    : name.EndsWith(".sst", StringComparison.Ordinal) ? "table"
+                    : name[..4];
                 kinds[kind] = kinds.GetValueOrDefault(kind) + 1;
                 reported++;
             }
@@ -181,8 +203,8 @@ public sealed class EngineFaultTests
     {
         var files = new SimulatedFileSystem();
 
-        // The memtable holds more than one round writes: it would fill up at a moment that depends on the heights of its nodes, and what a background
-        // thread then flushes by itself would be tables of its own.
+        // The memtable holds more than one round writes: it would fill up at a moment that depends on the heights of its nodes, and what a
+        // background thread then flushes by itself would be tables of its own.
         LsmOptions Roomy(IBackgroundScheduler? scheduler) => TinyOptions.Create(files, scheduler) with
         {
             MemTableBytes = 64 << 10,
@@ -245,7 +267,8 @@ public sealed class EngineFaultTests
             Put(engine, "a", 1, "x");
         }
 
-        HengeException error = Assert.Throws<HengeException>(() => LsmEngine.Open(TinyOptions.Create(files) with { WriteAheadLog = false }));
+        HengeException error = Assert.Throws<HengeException>(() =>
+            LsmEngine.Open(TinyOptions.Create(files) with { WriteAheadLog = false }));
         Assert.Equal(ErrorCode.Misconfigured, error.Code);
         using (var engine = LsmEngine.Open(TinyOptions.Create(files)))
         {
@@ -337,7 +360,8 @@ public sealed class EngineFaultTests
             Assert.True(Get(engine, key) == value, $"Seed {seed}: {key} is wrong after a flip in {name}.");
         }
 
-        using EngineIterator iterator = engine.CreateIterator(new IteratorOptions { Keyspace = Keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
+        using EngineIterator iterator = engine.CreateIterator(
+            new IteratorOptions { Keyspace = Keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
         int count = 0;
         for (iterator.SeekToFirst(); iterator.Valid; iterator.Next(), count++)
         {

@@ -35,7 +35,9 @@ public sealed class EngineModelTests
         }
     }
 
-    /// <summary>Bugs on purpose: the model's run must notice each of them, or it proves nothing about what happens beside background work.</summary>
+    /// <summary>
+    /// Bugs on purpose: the model's run must notice each of them, or it proves nothing about what happens beside background work.
+    /// </summary>
     [Theory]
     [InlineData((int)StorageBugs.WriteUncheckedEdits, 60)]
     [InlineData((int)StorageBugs.OutputsForgetLaterDrops, 60)]
@@ -201,7 +203,8 @@ public sealed class EngineModelTests
                 }
                 else
                 {
-                    long expires = dice == 3 && keyspace < 0x8000_0000 ? (long)(version >> Core.Version.CounterBits) + _random.Next(1, 30) : 0;
+                    long expires =
+                        dice == 3 && keyspace < 0x8000_0000 ? (long)(version >> Core.Version.CounterBits) + _random.Next(1, 30) : 0;
                     byte[] value = new byte[_random.Next(30) == 0 ? _random.Next(3000) : _random.Next(40)];
                     _random.NextBytes(value);
                     batch.Put(keyspace, key, new Core.Version(version), value, expires);
@@ -230,7 +233,10 @@ public sealed class EngineModelTests
 
         private ReadPoint Point(ulong floor, ulong newest)
         {
-            ulong at = _random.Next(3) == 0 ? Core.Version.MaxValue : floor + (ulong)_random.NextInt64((long)Math.Max(newest > floor ? newest - floor : 1, 1) + 2);
+            ulong at =
+                _random.Next(3) == 0
+                    ? Core.Version.MaxValue
+                    : floor + (ulong)_random.NextInt64((long)Math.Max(newest > floor ? newest - floor : 1, 1) + 2);
             long nowMs = (long)(floor >> Core.Version.CounterBits) + _random.Next(60);
             return new ReadPoint(new Core.Version(at), nowMs);
         }
@@ -239,7 +245,8 @@ public sealed class EngineModelTests
         {
             uint keyspace = Keyspaces[_random.Next(Keyspaces.Length)];
             byte[] key = Key();
-            ReadPoint point = keyspace >= 0x8000_0000 ? new ReadPoint(Core.Version.Max, 0) : Point(_floor, _versions.GetValueOrDefault(keyspace));
+            ReadPoint point =
+                keyspace >= 0x8000_0000 ? new ReadPoint(Core.Version.Max, 0) : Point(_floor, _versions.GetValueOrDefault(keyspace));
             var expected = _model.Get(keyspace, key, point);
             bool found = _engine.TryGet(keyspace, key, point, out PinnedValue value);
             Assert.Equal(expected is not null, found);
@@ -303,7 +310,14 @@ public sealed class EngineModelTests
             ReadPoint point = Point(_floor, _versions.GetValueOrDefault(keyspace));
             bool all = _random.Next(3) == 0;
             var from = new Core.Version(_floor + 1);
-            using EngineIterator iterator = _engine.CreateIterator(new IteratorOptions { Keyspace = keyspace, Point = point, AllVersions = all, From = all ? from : default });
+            using EngineIterator iterator = _engine.CreateIterator(
+                new IteratorOptions
+                {
+                    Keyspace = keyspace,
+                    Point = point,
+                    AllVersions = all,
+                    From = all ? from : default,
+                });
             List<string> expected = all ? _model.History(keyspace, [], [], point.At, from) : _model.Scan(keyspace, [], [], point);
             int index = -1;
             for (int i = 0; i < 30; i++)
@@ -399,7 +413,11 @@ public sealed class EngineModelTests
         {
             string directory = $"/copy{_random.Next(1_000_000)}";
             _engine.Checkpoint(directory);
-            using var copy = LsmEngine.Open(TinyOptions.Random(_random, _files, new InlineScheduler(), log: false) with { Directory = directory });
+            using var copy = LsmEngine.Open(
+                TinyOptions.Random(_random, _files, new InlineScheduler(), log: false) with
+                {
+                    Directory = directory,
+                });
             Assert.Equal(_position, copy.GetDurablePosition(9));
             foreach (uint keyspace in Keyspaces)
             {

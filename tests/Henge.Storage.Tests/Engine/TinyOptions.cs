@@ -29,24 +29,25 @@ internal static class TinyOptions
     };
 
     /// <summary>Random options: from one entry in a block and no cache to roomy ones.</summary>
-    public static LsmOptions Random(Random random, SimulatedFileSystem files, IBackgroundScheduler scheduler, bool log) => Create(files, scheduler) with
-    {
-        WriteAheadLog = log,
-        MemoryBytes = random.Next(4) == 0 ? 1 : 1 << random.Next(12, 20),
-        MemTableBytes = 1 << random.Next(9, 15),
-        MaxSealedMemTables = random.Next(1, 4),
-        BlockBytes = random.Next(3) == 0 ? 1 : 1 << random.Next(6, 13),
-        RestartInterval = random.Next(1, 20),
-        BloomBitsPerKey = random.Next(3) == 0 ? 0 : 10,
-        Compress = random.Next(4) == 0,
-        TargetTableBytes = 1 << random.Next(8, 16),
-        LevelBaseBytes = 1 << random.Next(9, 17),
-        LevelMultiplier = random.Next(2, 11),
-        L0CompactionTrigger = random.Next(1, 5),
-        StepEntries = 1 << random.Next(0, 8),
-        ManifestRollBytes = 1 << random.Next(8, 16),
-        NewLogSalt = new SeededSalt(random.Next()).Next,
-    };
+    public static LsmOptions Random(Random random, SimulatedFileSystem files, IBackgroundScheduler scheduler, bool log) =>
+        Create(files, scheduler) with
+        {
+            WriteAheadLog = log,
+            MemoryBytes = random.Next(4) == 0 ? 1 : 1 << random.Next(12, 20),
+            MemTableBytes = 1 << random.Next(9, 15),
+            MaxSealedMemTables = random.Next(1, 4),
+            BlockBytes = random.Next(3) == 0 ? 1 : 1 << random.Next(6, 13),
+            RestartInterval = random.Next(1, 20),
+            BloomBitsPerKey = random.Next(3) == 0 ? 0 : 10,
+            Compress = random.Next(4) == 0,
+            TargetTableBytes = 1 << random.Next(8, 16),
+            LevelBaseBytes = 1 << random.Next(9, 17),
+            LevelMultiplier = random.Next(2, 11),
+            L0CompactionTrigger = random.Next(1, 5),
+            StepEntries = 1 << random.Next(0, 8),
+            ManifestRollBytes = 1 << random.Next(8, 16),
+            NewLogSalt = new SeededSalt(random.Next()).Next,
+        };
 
     private sealed class SeededSalt(int seed)
     {

@@ -126,7 +126,10 @@ public abstract class FileSystemConformance
     [Fact]
     public void A_missing_file_is_an_error_that_names_it()
     {
-        Assert.Contains(At("no"), Assert.Throws<FileNotFoundException>(() => Disk.Open(At("no"), FileOpenMode.Read)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            At("no"),
+            Assert.Throws<FileNotFoundException>(() => Disk.Open(At("no"), FileOpenMode.Read)).Message,
+            StringComparison.Ordinal);
         Assert.Contains(At("no"), Assert.Throws<FileNotFoundException>(() => Disk.Delete(At("no"))).Message, StringComparison.Ordinal);
         Assert.Throws<FileNotFoundException>(() => Disk.Rename(At("no"), At("b")));
         Assert.Throws<FileNotFoundException>(() => Disk.Link(At("no"), At("b")));
@@ -277,7 +280,9 @@ public sealed class PosixFileSystemConformance : FileSystemConformance, IDisposa
 
     private static int RunFlock(string path)
     {
-        using var process = System.Diagnostics.Process.Start("/usr/bin/flock", ["--nonblock", "--exclusive", "--conflict-exit-code", "77", path, "true"]);
+        using var process = System.Diagnostics.Process.Start(
+            "/usr/bin/flock",
+            ["--nonblock", "--exclusive", "--conflict-exit-code", "77", path, "true"]);
         process.WaitForExit();
         return process.ExitCode;
     }

@@ -4,7 +4,9 @@ using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests.Files;
 
-/// <summary>The simulated disk must lose what a real one may lose, and nothing else: tests that rest on it are worth as much as this.</summary>
+/// <summary>
+/// The simulated disk must lose what a real one may lose, and nothing else: tests that rest on it are worth as much as this.
+/// </summary>
 public sealed class SimulatedFileSystemTests
 {
     private readonly SimulatedFileSystem _disk = new();
@@ -238,7 +240,8 @@ public sealed class SimulatedFileSystemTests
     [Fact]
     public void Delays_and_counts_are_reported()
     {
-        _disk.Faults = static op => op.Kind == FileOperationKind.Sync ? FaultDecision.Slow(TimeSpan.FromMilliseconds(5)) : FaultDecision.None;
+        _disk.Faults = static op =>
+            op.Kind == FileOperationKind.Sync ? FaultDecision.Slow(TimeSpan.FromMilliseconds(5)) : FaultDecision.None;
         IFile file = Create("/a", 10, 1);
         file.Sync();
         file.Sync();

@@ -7,8 +7,8 @@ using Henge.Testing.Files;
 namespace Henge.Storage.Tests.Logs;
 
 /// <summary>
-/// Random work on a log, a crash at a random I/O, and again: every synced record is there, in order, nothing is invented, and the log opens after
-/// every crash. HENGE_LOG_SEEDS sets the number of seeds, HENGE_LOG_FIRST_SEED the first.
+/// Random work on a log, a crash at a random I/O, and again: every synced record is there, in order, nothing is invented, and the log opens
+/// after every crash. HENGE_LOG_SEEDS sets the number of seeds, HENGE_LOG_FIRST_SEED the first.
 /// </summary>
 public sealed class LogCrashTests(ITestOutputHelper output)
 {
@@ -71,7 +71,15 @@ internal sealed class LogWorld(int seed)
     {
         for (int round = 0; round < rounds; round++)
         {
-            _disk.CrashAt = _random.Next(4) == 0 ? null : _disk.OperationCount + 1 + _random.Next(_aligned ? 30 : _random.Next(3) == 0 ? 12 : 150);
+            _disk.CrashAt =
+                _random.Next(4) == 0
+                    ? null
+                    : _disk.OperationCount
+                        + 1
+                        + _random.Next(
+                            _aligned ? 30
+                            : _random.Next(3) == 0 ? 12
+                            : 150);
             int failSync = _random.Next(6) == 0 ? _random.Next(1, 20) : int.MaxValue;
             _disk.Faults = op => op.Kind == FileOperationKind.Sync && --failSync == 0 ? FaultDecision.Fail : FaultDecision.None;
             try
@@ -117,7 +125,9 @@ internal sealed class LogWorld(int seed)
         finally
         {
             // Even when the open is cut short: what was handed out must be good.
-            Say($"open found {found.Count} ({(found.Count == 0 ? 0 : found[0])}-{(found.Count == 0 ? 0 : found[^1])}), synced through {_durableThrough}");
+            Say(
+                $"open found {found.Count} ({(found.Count == 0 ? 0 : found[0])}-{(found.Count == 0 ? 0 : found[^1])}), synced through "
+                    + $"{_durableThrough}");
             CheckOrder(found);
         }
 
@@ -147,7 +157,9 @@ internal sealed class LogWorld(int seed)
 
         int start = _model.IndexOf(found[0]);
         Assert.True(start >= 0, $"record {found[0]} is invented or was lost before");
-        Assert.True(found.SequenceEqual(_model.Skip(start).Take(found.Count)), "records are missing in the middle, or out of order, or invented");
+        Assert.True(
+            found.SequenceEqual(_model.Skip(start).Take(found.Count)),
+            "records are missing in the middle, or out of order, or invented");
         Assert.True(start == 0 || _model[start] <= _truncatedBelow, $"records before {found[0]} are missing");
     }
 

@@ -114,7 +114,9 @@ public sealed class LogDamageTests : LogTestBase
                 {
                     // And many beginnings of records.
                     int at = random.Next(LogFormat.SegmentHeaderBytes, bytes.Length);
-                    new byte[] { (byte)random.Next(40), 0, 0, 0, 1, 2, 3, 4, 1, 0, 0, 0, 0xF0 }.AsSpan(0, Math.Min(13, bytes.Length - at)).CopyTo(bytes.AsSpan(at));
+                    new byte[] { (byte)random.Next(40), 0, 0, 0, 1, 2, 3, 4, 1, 0, 0, 0, 0xF0 }
+                        .AsSpan(0, Math.Min(13, bytes.Length - at))
+                        .CopyTo(bytes.AsSpan(at));
                 }
             }
 
@@ -231,7 +233,9 @@ public sealed class LogDamageTests : LogTestBase
         List<string> records = found = [];
         try
         {
-            SegmentedLog.Open(disk, Dir, Options, (_, kind, payload) => records.Add($"{kind}:{Encoding.ASCII.GetString(payload)}")).Dispose();
+            SegmentedLog
+                .Open(disk, Dir, Options, (_, kind, payload) => records.Add($"{kind}:{Encoding.ASCII.GetString(payload)}"))
+                .Dispose();
             return null;
         }
         catch (HengeException e)

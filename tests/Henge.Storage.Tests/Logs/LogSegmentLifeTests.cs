@@ -192,7 +192,8 @@ public sealed class LogSegmentLifeTests : LogTestBase
         }
 
         Kill();
-        Disk.Faults = static op => op.Kind == FileOperationKind.Write && op.Offset + op.Length > 15_900 ? FaultDecision.DiskFull : FaultDecision.None;
+        Disk.Faults = static op =>
+            op.Kind == FileOperationKind.Write && op.Offset + op.Length > 15_900 ? FaultDecision.DiskFull : FaultDecision.None;
         log = Open();
         Assert.NotEmpty(Found);
         Assert.Throws<DiskFullException>(() => log.Append(1, new byte[2_000]));

@@ -12,7 +12,13 @@ public abstract class LogTestBase
 
     protected SimulatedFileSystem Disk { get; } = new();
 
-    protected SegmentedLogOptions Options { get; set; } = new() { SegmentBytes = 16 * 1024, ZeroAheadBytes = 0, NewSalt = static () => 0x1234_5678_9ABC_DEF0 };
+    protected SegmentedLogOptions Options { get; set; } =
+        new()
+        {
+            SegmentBytes = 16 * 1024,
+            ZeroAheadBytes = 0,
+            NewSalt = static () => 0x1234_5678_9ABC_DEF0,
+        };
 
     protected List<string> Found { get; } = [];
 

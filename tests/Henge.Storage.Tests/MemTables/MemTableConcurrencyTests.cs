@@ -143,7 +143,9 @@ public sealed unsafe class MemTableConcurrencyTests
         table.AddGroup(&group);
     }
 
-    /// <summary>Entry <paramref name="i"/> of a writer: spread over the range (a bijection), or rising; writers interleave or stay apart.</summary>
+    /// <summary>
+    /// Entry <paramref name="i"/> of a writer: spread over the range (a bijection), or rising; writers interleave or stay apart.
+    /// </summary>
     private static ulong KeyOf(int writer, int i, int seed, bool sharedRange) =>
         sharedRange
             ? ((((uint)i * 2654435761U) ^ (uint)seed) * (ulong)Writers) + (ulong)writer

@@ -11,7 +11,21 @@ public sealed unsafe class MemTableTests
     [Fact]
     public void Keys_of_different_lengths_order_as_bytes_do()
     {
-        byte[][] keys = [[], [0], [0, 0], [0, 1], [1], "a"u8.ToArray(), "ab"u8.ToArray(), "ab\0"u8.ToArray(), "abc"u8.ToArray(), "b"u8.ToArray(), [255], [255, 255]];
+        byte[][] keys =
+        [
+            [],
+            [0],
+            [0, 0],
+            [0, 1],
+            [1],
+            "a"u8.ToArray(),
+            "ab"u8.ToArray(),
+            "ab\0"u8.ToArray(),
+            "abc"u8.ToArray(),
+            "b"u8.ToArray(),
+            [255],
+            [255, 255],
+        ];
         for (int i = 0; i < keys.Length; i++)
         {
             for (int j = 0; j < keys.Length; j++)

@@ -114,7 +114,12 @@ internal static unsafe class Entries
         {
             byte[] target = new byte[InternalKey.Size(MaxKeyBytes)];
             byte[] key = RandomKey(random);
-            int length = InternalKey.Write(target, (uint)random.Next(4), key, new Version((ulong)random.Next(42)), (EntryKind)random.Next(3));
+            int length = InternalKey.Write(
+                target,
+                (uint)random.Next(4),
+                key,
+                new Version((ulong)random.Next(42)),
+                (EntryKind)random.Next(3));
             target = random.Next(3) == 0 && keys.Length > 0 ? keys[random.Next(keys.Length)] : target[..length];
             int found = Array.BinarySearch(keys, target, Order);
             bool forward = random.Next(2) == 0;
@@ -156,14 +161,22 @@ internal static unsafe class Entries
         Assert.Equal(at >= 0 && at < entries.Length, iterator.Valid);
         if (iterator.Valid)
         {
-            Assert.True(iterator.Key.SequenceEqual(entries[at].Key), $"key at {at}: {InternalKey.Describe(iterator.Key)}, not {InternalKey.Describe(entries[at].Key)}");
+            Assert.True(
+                iterator.Key.SequenceEqual(entries[at].Key),
+                $"key at {at}: {InternalKey.Describe(iterator.Key)}, not {InternalKey.Describe(entries[at].Key)}");
             Assert.True(iterator.Value.SequenceEqual(entries[at].Value), $"value at {at}");
         }
     }
 
     /// <summary>Compares what a point read found with the model, and lets go of it.</summary>
     public static void CheckFound(
-        bool wasFound, in FoundEntry found, SortedDictionary<byte[], byte[]> model, byte[][] keys, uint keyspace, ReadOnlySpan<byte> key, Version at)
+        bool wasFound,
+        in FoundEntry found,
+        SortedDictionary<byte[], byte[]> model,
+        byte[][] keys,
+        uint keyspace,
+        ReadOnlySpan<byte> key,
+        Version at)
     {
         byte[] target = new byte[InternalKey.Size(key.Length)];
         InternalKey.Write(target, keyspace, key, at, 0);

@@ -9,7 +9,9 @@ using Version = Henge.Core.Version;
 
 namespace Henge.Storage.Tests.Tables;
 
-/// <summary>Tables whose checksums are right and whose contents are not: no reader may leave its memory, hang, or fail otherwise than by saying so.</summary>
+/// <summary>
+/// Tables whose checksums are right and whose contents are not: no reader may leave its memory, hang, or fail otherwise than by saying so.
+/// </summary>
 public sealed unsafe class ForgedTableTests
 {
     private const int HandleBytes = 12;
@@ -60,7 +62,8 @@ public sealed unsafe class ForgedTableTests
         for (int i = 0; i < 3; i++)
         {
             ReadOnlySpan<byte> handle = bytes.AsSpan(bytes.Length - TableFormat.FooterBytes + (i * HandleBytes));
-            blocks.Add(new BlockHandle(BinaryPrimitives.ReadInt64LittleEndian(handle), BinaryPrimitives.ReadInt32LittleEndian(handle[8..])));
+            blocks.Add(
+                new BlockHandle(BinaryPrimitives.ReadInt64LittleEndian(handle), BinaryPrimitives.ReadInt32LittleEndian(handle[8..])));
         }
 
         return blocks;
@@ -83,7 +86,9 @@ public sealed unsafe class ForgedTableTests
 
         byte codec = random.Next(20) == 0 ? (byte)random.Next(3) : bytes[block.Offset + block.Length];
         bytes[block.Offset + block.Length] = codec;
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan((int)block.Offset + block.Length + 1), TableFormat.Checksum(block.Offset, payload, codec));
+        BinaryPrimitives.WriteUInt32LittleEndian(
+            bytes.AsSpan((int)block.Offset + block.Length + 1),
+            TableFormat.Checksum(block.Offset, payload, codec));
     }
 
     private static bool TryUse(byte[] bytes, BlockCache cache, byte[][] keys, Random random)
@@ -110,7 +115,8 @@ public sealed unsafe class ForgedTableTests
 
         Try(table.Verify);
         Try(() => table.Dump(TextWriter.Null));
-        InternalIterator iterator = table.CreateIterator(new TableReadOptions { FillCache = random.Next(2) == 0, Sequential = random.Next(2) == 0 });
+        InternalIterator iterator = table.CreateIterator(
+            new TableReadOptions { FillCache = random.Next(2) == 0, Sequential = random.Next(2) == 0 });
         long most = (bytes.Length * 2L) + 100;
         Try(() =>
         {

@@ -65,7 +65,13 @@ public sealed unsafe class TableTests
         using BlockCache cache = RandomCache(random);
         TableReader table = TableReader.Open(file, cache);
         byte[][] keys = [.. model.Keys];
-        Assert.Equal(written with { SmallestKey = table.Properties.SmallestKey, LargestKey = table.Properties.LargestKey }, table.Properties);
+        Assert.Equal(
+            written with
+            {
+                SmallestKey = table.Properties.SmallestKey,
+                LargestKey = table.Properties.LargestKey,
+            },
+            table.Properties);
         Assert.Equal(keys[0], table.Properties.SmallestKey);
         Assert.Equal(keys[^1], table.Properties.LargestKey);
         Assert.Equal(keys.Length, table.Properties.EntryCount);
@@ -189,7 +195,8 @@ public sealed unsafe class TableTests
         bool noticed = false;
         try
         {
-            using InternalIterator iterator = table.CreateIterator(new TableReadOptions { FillCache = random.Next(2) == 0, Sequential = random.Next(2) == 0 });
+            using InternalIterator iterator = table.CreateIterator(
+                new TableReadOptions { FillCache = random.Next(2) == 0, Sequential = random.Next(2) == 0 });
             try
             {
                 Entries.CheckWalks(iterator, model, random, seeks: 3);
@@ -350,7 +357,14 @@ public sealed unsafe class TableTests
                         byte[] key = keys[random.Next(keys.Length)];
                         Version at = InternalKey.GetVersion(key);
                         LookupKey lookup = new(buffer, InternalKey.GetKeyspace(key), InternalKey.GetKey(key), at);
-                        Entries.CheckFound(table.TryGet(lookup, out FoundEntry found), found, model, keys, InternalKey.GetKeyspace(key), InternalKey.GetKey(key), at);
+                        Entries.CheckFound(
+                            table.TryGet(lookup, out FoundEntry found),
+                            found,
+                            model,
+                            keys,
+                            InternalKey.GetKeyspace(key),
+                            InternalKey.GetKey(key),
+                            at);
                     }
                 }
                 catch (Exception e)

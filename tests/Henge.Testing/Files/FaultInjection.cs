@@ -94,7 +94,9 @@ public readonly record struct FaultDecision
     public static FaultDecision Slow(TimeSpan delay) => new(Action.None, 0, delay);
 }
 
-/// <summary>The simulated machine is down, or the handle is from before its last crash. Nothing the code under test does now has an effect.</summary>
+/// <summary>
+/// The simulated machine is down, or the handle is from before its last crash. Nothing the code under test does now has an effect.
+/// </summary>
 public sealed class CrashException(string message) : IOException(message);
 
 /// <summary>How much was asked of a file system.</summary>

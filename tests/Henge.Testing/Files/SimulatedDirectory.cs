@@ -43,7 +43,12 @@ internal sealed class SimulatedDirectory : SimulatedNode
 }
 
 /// <summary>A change of names that has yet to reach the disk: all of it does, or nothing.</summary>
-internal sealed record NameChange(SimulatedNode Node, SimulatedDirectory? RemoveFrom, string? RemovedName, SimulatedDirectory? AddTo, string? AddedName)
+internal sealed record NameChange(
+    SimulatedNode Node,
+    SimulatedDirectory? RemoveFrom,
+    string? RemovedName,
+    SimulatedDirectory? AddTo,
+    string? AddedName)
 {
     internal bool Touches(SimulatedDirectory directory) => RemoveFrom == directory || AddTo == directory;
 

@@ -206,7 +206,9 @@ public sealed partial class SimulatedFileSystem
             string key = string.Join('/', Split(path));
             return _locks.Add(key)
                 ? new HeldLock(this, key, _epoch)
-                : throw new HengeException(ErrorCode.Locked, $"'{path}' is locked by another process. Stop that process, or use another directory.");
+                : throw new HengeException(
+                    ErrorCode.Locked,
+                    $"'{path}' is locked by another process. Stop that process, or use another directory.");
         }
     }
 
@@ -259,7 +261,8 @@ public sealed partial class SimulatedFileSystem
             ThrowIf(crash, file.Path);
             if (shortBytes >= 0)
             {
-                throw new IOException($"Simulated I/O error after {shortBytes} of {data.Length} bytes written at offset {offset} of '{file.Path}'.");
+                throw new IOException(
+                    $"Simulated I/O error after {shortBytes} of {data.Length} bytes written at offset {offset} of '{file.Path}'.");
             }
         }
     }
@@ -330,7 +333,8 @@ public sealed partial class SimulatedFileSystem
         long more = Math.Max(0, length - file.Inode.Length);
         if (more > CapacityBytes - _usedBytes)
         {
-            throw new DiskFullException($"Cannot grow '{file.Path}' to {length} bytes: the simulated disk has {CapacityBytes - _usedBytes} bytes left.");
+            throw new DiskFullException(
+                $"Cannot grow '{file.Path}' to {length} bytes: the simulated disk has {CapacityBytes - _usedBytes} bytes left.");
         }
 
         _usedBytes += more;

@@ -9,8 +9,9 @@ namespace Henge.Testing.Files;
 /// at "/"; "." and ".." are understood. Thread-safe: one lock, held while the fault hook runs (which must not call back).
 /// </summary>
 /// <remarks>
-/// One instance is one machine's disk. After <see cref="Crash(CrashMode, int)"/> every handle and lock of before is dead (<see cref="CrashException"/>) and
-/// the disk can be opened anew. It is harsher than ext4, where names are ordered: here any part of unsynced changes may survive.
+/// One instance is one machine's disk. After <see cref="Crash(CrashMode, int)"/> every handle and lock of before is dead
+/// (<see cref="CrashException"/>) and the disk can be opened anew. It is harsher than ext4, where names are ordered: here any part of
+/// unsynced changes may survive.
 /// </remarks>
 public sealed partial class SimulatedFileSystem : IFileSystem
 {
@@ -27,7 +28,9 @@ public sealed partial class SimulatedFileSystem : IFileSystem
     /// <summary>Asked before each operation; null for no faults.</summary>
     public Func<FileOperation, FaultDecision>? Faults { get; set; }
 
-    /// <summary>The machine stops in the middle of the operation with this index (see <see cref="OperationCount"/>); null for never.</summary>
+    /// <summary>
+    /// The machine stops in the middle of the operation with this index (see <see cref="OperationCount"/>); null for never.
+    /// </summary>
     public long? CrashAt { get; set; }
 
     /// <summary>What fits on the disk; over it ENOSPC.</summary>
@@ -36,7 +39,9 @@ public sealed partial class SimulatedFileSystem : IFileSystem
     /// <summary>Operations since the beginning, crashes included.</summary>
     public long OperationCount { get; private set; }
 
-    /// <summary>True from a crash by <see cref="CrashAt"/> or <see cref="FaultDecision.Crash"/> until <see cref="Crash(CrashMode, int)"/>.</summary>
+    /// <summary>
+    /// True from a crash by <see cref="CrashAt"/> or <see cref="FaultDecision.Crash"/> until <see cref="Crash(CrashMode, int)"/>.
+    /// </summary>
     public bool IsDown
     {
         get
@@ -81,7 +86,9 @@ public sealed partial class SimulatedFileSystem : IFileSystem
         }
     }
 
-    /// <summary>The machine (or with <see cref="CrashMode.KeepAll"/> the process) dies and comes back: what is left depends on mode and seed.</summary>
+    /// <summary>
+    /// The machine (or with <see cref="CrashMode.KeepAll"/> the process) dies and comes back: what is left depends on mode and seed.
+    /// </summary>
     public void Crash(CrashMode mode, int seed)
     {
         lock (_gate)

@@ -143,7 +143,11 @@ internal sealed class SimulatedInode : SimulatedNode
             {
                 0 => _durableLength,
                 1 => Length,
-                _ => Length < _durableLength ? Length : Math.Min(Length, (_durableLength / PageBytes + 1 + random.NextInt64((Length - _durableLength) / PageBytes + 1)) * PageBytes),
+                _ => Length < _durableLength
+                    ? Length
+                    : Math.Min(
+                        Length,
+                        (_durableLength / PageBytes + 1 + random.NextInt64((Length - _durableLength) / PageBytes + 1)) * PageBytes),
             };
         }
 

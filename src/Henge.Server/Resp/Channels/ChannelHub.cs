@@ -8,10 +8,13 @@ using Henge.Server.Metrics;
 namespace Henge.Server.Resp.Channels;
 
 /// <summary>
-/// The channels of a node: who is subscribed here, and the way of messages from here to the other nodes and from them to here. Nothing of it is kept: a message goes to those who are
-/// subscribed when it comes, at most once (docs/decisions/0160-publish-at-most-once.md). All subscribers of a node see its messages in one order. Thread-safe.
+/// The channels of a node: who is subscribed here, and the way of messages from here to the other nodes and from them to here. Nothing of
+/// it is kept: a message goes to those who are subscribed when it comes, at most once (docs/decisions/0160-publish-at-most-once.md). All
+/// subscribers of a node see its messages in one order. Thread-safe.
 /// </summary>
-/// <remarks>A message between nodes: <c>kind u8 | length of the channel u32 | channel | payload</c>, little-endian (docs/formats.md, "Peer frames").</remarks>
+/// <remarks>
+/// A message between nodes: <c>kind u8 | length of the channel u32 | channel | payload</c>, little-endian (docs/formats.md, "Peer frames").
+/// </remarks>
 internal sealed class ChannelHub
 {
     private const int HeadBytes = 5;
@@ -152,7 +155,8 @@ internal sealed class ChannelHub
         long receivers = 0;
         ChannelMessage? shared = null;
         Span<char> small = stackalloc char[StackBytes];
-        ReadOnlySpan<char> name = channel.Length <= StackBytes ? small[..Encoding.Latin1.GetChars(channel, small)] : Encoding.Latin1.GetString(channel);
+        ReadOnlySpan<char> name =
+            channel.Length <= StackBytes ? small[..Encoding.Latin1.GetChars(channel, small)] : Encoding.Latin1.GetString(channel);
         lock (_gate)
         {
             if (TableOf(kind).GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(name, out HashSet<ChannelSubscription>? subscribers))
@@ -176,7 +180,11 @@ internal sealed class ChannelHub
         return receivers;
     }
 
-    private static int DeliverTo(HashSet<ChannelSubscription> subscribers, ref ChannelMessage? shared, ReadOnlySpan<byte> channel, ReadOnlySpan<byte> payload)
+    private static int DeliverTo(
+        HashSet<ChannelSubscription> subscribers,
+        ref ChannelMessage? shared,
+        ReadOnlySpan<byte> channel,
+        ReadOnlySpan<byte> payload)
     {
         shared ??= new ChannelMessage(channel.ToArray(), payload.ToArray());
         foreach (ChannelSubscription subscription in subscribers)

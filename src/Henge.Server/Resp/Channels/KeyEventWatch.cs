@@ -5,8 +5,9 @@ using Henge.Server.Operations;
 namespace Henge.Server.Resp.Channels;
 
 /// <summary>
-/// Key events by Redis's names: a subscription to <c>__keyspace@0__:…</c> is a watch of the node as well, whose events are pushed between replies. As in Redis there is no history here: a connection
-/// that is cut misses what happens meanwhile (use a watch by gRPC or REST to go on without a gap). At most one pump runs at a time, on the pool, when there is something.
+/// Key events by Redis's names: a subscription to <c>__keyspace@0__:…</c> is a watch of the node as well, whose events are pushed between
+/// replies. As in Redis there is no history here: a connection that is cut misses what happens meanwhile (use a watch by gRPC or REST to go
+/// on without a gap). At most one pump runs at a time, on the pool, when there is something.
 /// </summary>
 internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
 {
@@ -25,11 +26,15 @@ internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
         (_connection, _gate, _subscription, _keyPattern) = (connection, gate, subscription, keyPattern);
         bool pattern = subscription.Kind == ChannelKind.Pattern;
         byte[] prefix = pattern ? Glob.LiteralPrefix(keyPattern) : keyPattern;
-        _watch = connection.Node.OpenWatch(new WatchQuery { Lower = prefix, Upper = pattern ? KeyRange.EndOfPrefix(prefix) : [.. prefix, 0] }, Signal);
+        _watch = connection.Node.OpenWatch(
+            new WatchQuery { Lower = prefix, Upper = pattern ? KeyRange.EndOfPrefix(prefix) : [.. prefix, 0] },
+            Signal);
         Signal();
     }
 
-    /// <summary>Opens the watch of a subscription; null when its name says nothing of keys. Throws what <see cref="IHengeNode.OpenWatch"/> throws.</summary>
+    /// <summary>
+    /// Opens the watch of a subscription; null when its name says nothing of keys. Throws what <see cref="IHengeNode.OpenWatch"/> throws.
+    /// </summary>
     /// <param name="connection">Where events go.</param>
     /// <param name="gate">Held by whoever writes to the connection.</param>
     /// <param name="subscription">The subscription.</param>
@@ -41,7 +46,9 @@ internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
             return new KeyEventWatch(connection, gate, subscription, Encoding.Latin1.GetBytes(name[KeySpace.Length..]));
         }
 
-        return subscription.Kind == ChannelKind.Pattern && name is "*" or "__keyspace*" or "__key*__:*" ? new KeyEventWatch(connection, gate, subscription, "*"u8.ToArray()) : null;
+        return subscription.Kind == ChannelKind.Pattern && name is "*" or "__keyspace*" or "__key*__:*"
+            ? new KeyEventWatch(connection, gate, subscription, "*"u8.ToArray())
+            : null;
     }
 
     public void OnEvent(in WatchEventView watchEvent)
@@ -96,7 +103,8 @@ internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
                 }
                 catch (Exception e)
                 {
-                    // Gone connections need no news; a watch that lost events says so by ending the connection, as a slow Redis subscriber would see.
+                    // Gone connections need no news; a watch that lost events says so by ending the connection, as a slow Redis subscriber
+                    // would see.
                     _connection.EndSubscriber(e);
                     return;
                 }

@@ -1,8 +1,9 @@
 namespace Henge.Server.Resp.Channels;
 
 /// <summary>
-/// Messages on their way to one connection. Publishers only put them here; one pump at a time writes them between replies. What waits here and in the connection's output is bounded: over it the
-/// connection is cut, since a message left out would be a gap that the subscriber cannot see (Redis: client-output-buffer-limit pubsub). Thread-safe.
+/// Messages on their way to one connection. Publishers only put them here; one pump at a time writes them between replies. What waits here
+/// and in the connection's output is bounded: over it the connection is cut, since a message left out would be a gap that the subscriber
+/// cannot see (Redis: client-output-buffer-limit pubsub). Thread-safe.
 /// </summary>
 /// <param name="connection">The subscriber.</param>
 /// <param name="waiting">What the connection may keep waiting.</param>
@@ -27,10 +28,13 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
                 return;
             }
 
-            long bytes = _queuedBytes + connection.OutputWaitingBytes + message.Bytes, limit = connection.Services.Waiting.Limits.SubscriberBytes;
+            long bytes = _queuedBytes + connection.OutputWaitingBytes + message.Bytes,
+                limit = connection.Services.Waiting.Limits.SubscriberBytes;
             if (bytes > limit)
             {
-                _overflow = $"more than {limit} bytes of published messages wait for this subscriber (limit-resp-subscriber-bytes). It must read faster, or subscribe to less";
+                _overflow =
+                    $"more than {limit} bytes of published messages wait for this subscriber (limit-resp-subscriber-bytes). It must read "
+                        + $"faster, or subscribe to less";
             }
             else if (!waiting.TryTake(message.Bytes))
             {
@@ -80,7 +84,10 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
                 await gate.WaitAsync();
                 try
                 {
-                    for (long round = 0; round < RoundBytes && TryTake(out ChannelSubscription? subscription, out ChannelMessage? message); round += message.Bytes)
+                    for (
+                        long round = 0;
+                        round < RoundBytes && TryTake(out ChannelSubscription? subscription, out ChannelMessage? message);
+                        round += message.Bytes)
                     {
                         // It may have been unsubscribed from while this waited.
                         if (!subscription.Ended)
@@ -134,7 +141,9 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
         _queuedBytes = 0;
     }
 
-    private bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ChannelSubscription? subscription, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ChannelMessage? message)
+    private bool TryTake(
+        [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ChannelSubscription? subscription,
+        [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ChannelMessage? message)
     {
         (subscription, message) = (null, null);
         lock (_lock)

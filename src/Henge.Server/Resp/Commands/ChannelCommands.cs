@@ -19,7 +19,8 @@ internal static class ChannelCommands
         Unsubscribe("sunsubscribe", ChannelKind.Shard),
     ];
 
-    public static string NameTooLong(int bytes, int limit) => $"ERR the name of the channel has {bytes} bytes; at most {limit} are allowed (limit-key-bytes)";
+    public static string NameTooLong(int bytes, int limit) =>
+        $"ERR the name of the channel has {bytes} bytes; at most {limit} are allowed (limit-key-bytes)";
 
     private static SlowCommand Subscribe(string name, ChannelKind kind) => new(name, -2, (c, a, w) =>
     {

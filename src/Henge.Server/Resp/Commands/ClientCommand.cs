@@ -41,10 +41,12 @@ internal static class ClientCommand
         }
     }
 
-    private static string About(RespConnection connection, RespWriter writer) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"id={connection.Id} addr={connection.RemoteAddress} name={connection.Client.Name} db={connection.Database.Number} resp={writer.Protocol}" +
-        $" lib-name={connection.Client.LibraryName} lib-ver={connection.Client.LibraryVersion}\n");
+    private static string About(RespConnection connection, RespWriter writer) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"id={connection.Id} addr={connection.RemoteAddress} name={connection.Client.Name} db={connection.Database.Number} "
+                + $"resp={writer.Protocol}"
+                + $" lib-name={connection.Client.LibraryName} lib-ver={connection.Client.LibraryVersion}\n");
 
     private static void WriteName(string name, RespWriter writer)
     {

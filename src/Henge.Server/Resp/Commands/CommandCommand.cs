@@ -39,7 +39,9 @@ internal static class CommandCommand
 
     /// <summary>The commands of the names that were given, null for those that there are not; all when none was.</summary>
     private static RespCommand?[] Named(RespArguments arguments) =>
-        arguments.Count == 2 ? [.. RespCommandTable.All] : [.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))];
+        arguments.Count == 2
+            ? [.. RespCommandTable.All]
+            : [.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))];
 
     /// <summary>COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern].</summary>
     private static void List(RespArguments arguments, RespWriter writer)
@@ -48,8 +50,10 @@ internal static class CommandCommand
         if (arguments.Count == 5 && arguments.Is(2, "FILTERBY"u8))
         {
             byte[] value = arguments[4].ToArray();
-            wanted = arguments.Is(3, "MODULE"u8) ? static _ => false
-                : arguments.Is(3, "ACLCAT"u8) ? c => CategoriesOf(c).Contains("@" + System.Text.Encoding.Latin1.GetString(value).ToLowerInvariant())
+            wanted =
+                arguments.Is(3, "MODULE"u8) ? static _ => false
+                : arguments.Is(3, "ACLCAT"u8)
+                    ? c => CategoriesOf(c).Contains("@" + System.Text.Encoding.Latin1.GetString(value).ToLowerInvariant())
                 : arguments.Is(3, "PATTERN"u8) ? c => Glob.Matches(value, System.Text.Encoding.ASCII.GetBytes(c.Name))
                 : null;
         }
@@ -167,7 +171,14 @@ internal static class CommandCommand
         if (docs is not null)
         {
             // Redis's categories are its groups, but for three.
-            categories.Add(docs.Group switch { "generic" => "@keyspace", "transactions" => "@transaction", "server" or "cluster" => "@admin", string group => "@" + group });
+            categories.Add(
+                docs.Group switch
+                {
+                    "generic" => "@keyspace",
+                    "transactions" => "@transaction",
+                    "server" or "cluster" => "@admin",
+                    string group => "@" + group,
+                });
             categories.Add(docs.IsFast ? "@fast" : "@slow");
         }
 
@@ -192,7 +203,17 @@ internal static class CommandCommand
             }
             else
             {
-                Search("find_keys", "range", writer, ("lastkey", last < 0 ? last : each ? 0 : last - first), ("keystep", step), ("limit", 0));
+                Search(
+                    "find_keys",
+                    "range",
+                    writer,
+                    (
+                        "lastkey",
+                        last < 0 ? last
+                        : each ? 0
+                        : last - first),
+                    ("keystep", step),
+                    ("limit", 0));
             }
         }
     }

@@ -9,7 +9,13 @@ namespace Henge.Server.Resp.Commands;
 /// <param name="Complexity">How long it takes here.</param>
 /// <param name="Arguments">What may stand behind its name.</param>
 /// <param name="Summary">What it does.</param>
-internal sealed record CommandDocs(string Since, string Group, bool IsFast, string Complexity, IReadOnlyList<CommandSyntax> Arguments, string Summary)
+internal sealed record CommandDocs(
+    string Since,
+    string Group,
+    bool IsFast,
+    string Complexity,
+    IReadOnlyList<CommandSyntax> Arguments,
+    string Summary)
 {
     // name | since | group | F: fast, S: slow | complexity | syntax (CommandSyntax) | summary
     private const string Table =
@@ -118,7 +124,10 @@ internal sealed record CommandDocs(string Since, string Group, bool IsFast, stri
         watch|2.2.0|transactions|F|O(N) with the number of keys|key:key...|Lets a transaction happen only if keys do not change before it.
         """;
 
-    private static readonly FrozenDictionary<string, CommandDocs> ByName = Table.Split('\n').Select(static l => l.TrimEnd('\r')).ToFrozenDictionary(static l => l[..l.IndexOf('|', StringComparison.Ordinal)], Read, StringComparer.Ordinal);
+    private static readonly FrozenDictionary<string, CommandDocs> ByName = Table
+        .Split('\n')
+        .Select(static l => l.TrimEnd('\r'))
+        .ToFrozenDictionary(static l => l[..l.IndexOf('|', StringComparison.Ordinal)], Read, StringComparer.Ordinal);
 
     /// <summary>What is known of a command; null: nothing.</summary>
     public static CommandDocs? Of(string name) => ByName.GetValueOrDefault(name);

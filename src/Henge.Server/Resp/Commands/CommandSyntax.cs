@@ -1,11 +1,14 @@
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>
-/// One argument of a command as COMMAND DOCS describes it, read from a short notation: <c>name:type</c> (a string without a type), <c>WORD name</c> for an option with a value, <c>WORD</c> alone, <c>[…]</c> for
-/// what may be left out, <c>{…}</c> for what belongs together, <c>a|b</c> in either for one of several, <c>name=</c> at the beginning of a group for its name, <c>...</c> behind for what may be repeated.
+/// One argument of a command as COMMAND DOCS describes it, read from a short notation: <c>name:type</c> (a string without a type), <c>WORD
+/// name</c> for an option with a value, <c>WORD</c> alone, <c>[…]</c> for what may be left out, <c>{…}</c> for what belongs together,
+/// <c>a|b</c> in either for one of several, <c>name=</c> at the beginning of a group for its name, <c>...</c> behind for what may be
+/// repeated.
 /// </summary>
 /// <param name="Name">What it is called.</param>
-/// <param name="Type"><c>string</c>, <c>key</c>, <c>integer</c>, <c>double</c>, <c>pattern</c>, <c>unix-time</c>, <c>pure-token</c>, <c>oneof</c> or <c>block</c>.</param>
+/// <param name="Type"><c>string</c>, <c>key</c>, <c>integer</c>, <c>double</c>, <c>pattern</c>, <c>unix-time</c>, <c>pure-token</c>,
+/// <c>oneof</c> or <c>block</c>.</param>
 /// <param name="Token">The word that stands before it, or that it is.</param>
 /// <param name="Parts">Of a group: what is in it.</param>
 internal sealed record CommandSyntax(string Name, string Type, string? Token, IReadOnlyList<CommandSyntax> Parts)
@@ -94,9 +97,17 @@ internal sealed record CommandSyntax(string Name, string Type, string? Token, IR
         }
 
         position++;
-        List<CommandSyntax> parts = alternatives.Count == 1 ? alternatives[0] : [.. alternatives.Select(static a => a.Count == 1 ? a[0] : new CommandSyntax(a[0].Name, "block", null, a))];
-        CommandSyntax group = parts.Count == 1 && alternatives.Count == 1 ? parts[0] with { Name = name ?? parts[0].Name }
-            : new CommandSyntax(name ?? parts[0].Name, alternatives.Count > 1 ? "oneof" : "block", null, parts);
+        List<CommandSyntax> parts =
+            alternatives.Count == 1
+                ? alternatives[0]
+                : [.. alternatives.Select(static a => a.Count == 1 ? a[0] : new CommandSyntax(a[0].Name, "block", null, a))];
+        CommandSyntax group =
+            parts.Count == 1 && alternatives.Count == 1
+                ? parts[0] with
+                {
+                    Name = name ?? parts[0].Name,
+                }
+                : new CommandSyntax(name ?? parts[0].Name, alternatives.Count > 1 ? "oneof" : "block", null, parts);
         return optional ? group with { IsOptional = true } : group;
     }
 }

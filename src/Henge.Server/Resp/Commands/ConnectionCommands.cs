@@ -169,8 +169,15 @@ internal static class ConnectionCommands
     {
         NodeStatus status = connection.Node.GetStatus();
         var text = new StringBuilder();
-        bool Wanted(string section) => arguments.Count == 1 || Enumerable.Range(1, arguments.Count - 1).Any(i =>
-            string.Equals(arguments.Text(i), section, StringComparison.OrdinalIgnoreCase) || arguments.Is(i, "ALL"u8) || arguments.Is(i, "EVERYTHING"u8) || arguments.Is(i, "DEFAULT"u8));
+        bool Wanted(string section) =>
+            arguments.Count == 1
+            || Enumerable
+                .Range(1, arguments.Count - 1)
+                .Any(i =>
+                    string.Equals(arguments.Text(i), section, StringComparison.OrdinalIgnoreCase)
+                    || arguments.Is(i, "ALL"u8)
+                    || arguments.Is(i, "EVERYTHING"u8)
+                    || arguments.Is(i, "DEFAULT"u8));
         void Section(string name, params (string Key, object Value)[] lines)
         {
             if (Wanted(name))
@@ -184,10 +191,30 @@ internal static class ConnectionCommands
         }
 
         int leads = status.Shards.Count(s => s.Role == ReplicaRole.Leader);
-        Section("Server", ("redis_version", Version), ("server_name", "henge"), ("redis_mode", "standalone"), ("uptime_in_seconds", status.UptimeMs / 1000), ("node", status.Name));
-        Section("Memory", ("memtable_bytes", status.Engine.MemTableBytes), ("block_cache_bytes", status.Engine.BlockCacheBytes), ("used_memory", Environment.WorkingSet));
-        Section("Persistence", ("loading", 0), ("log_bytes", status.LogBytes), ("log_syncs", status.LogSyncs), ("table_bytes", status.Engine.TableBytes));
-        Section("Replication", ("role", "master"), ("shards", status.Shards.Count), ("shards_led", leads), ("cluster_id", status.ClusterId));
+        Section(
+            "Server",
+            ("redis_version", Version),
+            ("server_name", "henge"),
+            ("redis_mode", "standalone"),
+            ("uptime_in_seconds", status.UptimeMs / 1000),
+            ("node", status.Name));
+        Section(
+            "Memory",
+            ("memtable_bytes", status.Engine.MemTableBytes),
+            ("block_cache_bytes", status.Engine.BlockCacheBytes),
+            ("used_memory", Environment.WorkingSet));
+        Section(
+            "Persistence",
+            ("loading", 0),
+            ("log_bytes", status.LogBytes),
+            ("log_syncs", status.LogSyncs),
+            ("table_bytes", status.Engine.TableBytes));
+        Section(
+            "Replication",
+            ("role", "master"),
+            ("shards", status.Shards.Count),
+            ("shards_led", leads),
+            ("cluster_id", status.ClusterId));
         writer.Verbatim(text.ToString());
     }
 

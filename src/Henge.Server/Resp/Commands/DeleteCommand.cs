@@ -6,8 +6,8 @@ using Henge.Node.StateMachine;
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>
-/// DEL and UNLINK. Few keys are operations of their own, because they may lie on different shards; many keys are grouped into commands of one shard each, so that a hundred thousand of them
-/// are not as many operations. The reply is a count.
+/// DEL and UNLINK. Few keys are operations of their own, because they may lie on different shards; many keys are grouped into commands of
+/// one shard each, so that a hundred thousand of them are not as many operations. The reply is a count.
 /// </summary>
 internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
 {

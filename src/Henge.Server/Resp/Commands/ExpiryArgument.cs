@@ -10,7 +10,8 @@ internal static class ExpiryArgument
         arguments.Is(index, "EX"u8) || arguments.Is(index, "PX"u8) || arguments.Is(index, "EXAT"u8) || arguments.Is(index, "PXAT"u8);
 
     /// <summary>True when the units at two indexes are the same.</summary>
-    public static bool SameUnit(RespArguments arguments, int index, int other) => System.Text.Ascii.EqualsIgnoreCase(arguments.Span(index), arguments.Span(other));
+    public static bool SameUnit(RespArguments arguments, int index, int other) =>
+        System.Text.Ascii.EqualsIgnoreCase(arguments.Span(index), arguments.Span(other));
 
     /// <summary>Reads the unit at an index and the number behind it; an error in Redis's words when it makes no sense.</summary>
     public static string? Read(RespArguments arguments, int index, string command, long nowUnixMs, out Expiry expiry)
@@ -32,8 +33,9 @@ internal static class ExpiryArgument
     }
 
     /// <summary>
-    /// An expiry from a time in some unit. False where Redis refuses it: when the moment, in milliseconds of Unix time, does not fit into 64 bits. What is later than the last moment
-    /// of versions ends there (decision 0100); what has passed deletes the key, so its exact value does not matter.
+    /// An expiry from a time in some unit. False where Redis refuses it: when the moment, in milliseconds of Unix time, does not fit into
+    /// 64 bits. What is later than the last moment of versions ends there (decision 0100); what has passed deletes the key, so its exact
+    /// value does not matter.
     /// </summary>
     public static bool TryMake(long time, long unitMs, bool relative, long nowUnixMs, out Expiry expiry)
     {

@@ -8,8 +8,8 @@ using Henge.Storage;
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>
-/// Commands on hashes. Each is one command of the state machine, or one read; a hash as a whole is bounded by the limit of values, as decision 0148 says, so HSCAN
-/// answers all of it at once.
+/// Commands on hashes. Each is one command of the state machine, or one read; a hash as a whole is bounded by the limit of values, as
+/// decision 0148 says, so HSCAN answers all of it at once.
 /// </summary>
 internal static class HashCommands
 {
@@ -17,26 +17,55 @@ internal static class HashCommands
     private static readonly (int, int, int) OneKey = (1, 1, 1);
 
     public static IEnumerable<RespCommand> All =>
-    [
-        new WriteCommand("hset", -4, static (a, n, w) => EncodeSet(a, n, w, "hset"), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("hmset", -4, static (a, n, w) => EncodeSet(a, n, w, "hmset"), StringCommands.ReplyOk) { Keys = OneKey },
-        new WriteCommand("hsetnx", 4, EncodeSetNx, static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) => writer.Integer(result.Status == CommandStatus.Ok ? 1 : 0)) { Keys = OneKey },
-        new WriteCommand("hdel", -3, EncodeDelete, StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("hincrby", 4, EncodeIncrement, StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("hincrbyfloat", 4, EncodeIncrementFloat, static (RespArguments _, in CommandResult _, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Bulk(payload)) { Keys = OneKey },
-        Read("hget", 3, static (a, _, found, w) => WriteField(found, a.Span(2), w)),
-        Read("hmget", -3, GetMany),
-        Read("hgetall", 2, static (_, _, found, w) => WriteAll(found, w)),
-        Read("hkeys", 2, static (_, _, found, w) => WriteHalves(found, w, keys: true)),
-        Read("hvals", 2, static (_, _, found, w) => WriteHalves(found, w, keys: false)),
-        Read("hlen", 2, static (_, _, found, w) => w.Integer(CountOf(found))),
-        Read("hexists", 3, static (a, node, found, w) => w.Integer(TryGet(found, a.Span(2), out _) ? 1 : 0)),
-        Read("hstrlen", 3, static (a, _, found, w) => w.Integer(TryGet(found, a.Span(2), out ReadOnlySpan<byte> value) ? value.Length : 0)),
-        new KeyReadCommand("hscan", -3, Scan) { Wants = DataType.Hash, Keys = OneKey, Check = CheckCursor },
-        new KeyReadCommand("hrandfield", -2, RandomFields) { Wants = DataType.Hash, Keys = OneKey, Check = CheckRandom },
-    ];
+        [
+            new WriteCommand("hset", -4, static (a, n, w) => EncodeSet(a, n, w, "hset"), StringCommands.ReplyNumber) { Keys = OneKey },
+            new WriteCommand("hmset", -4, static (a, n, w) => EncodeSet(a, n, w, "hmset"), StringCommands.ReplyOk) { Keys = OneKey },
+            new WriteCommand(
+                "hsetnx",
+                4,
+                EncodeSetNx,
+                static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) =>
+                    writer.Integer(result.Status == CommandStatus.Ok ? 1 : 0))
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand("hdel", -3, EncodeDelete, StringCommands.ReplyNumber) { Keys = OneKey },
+            new WriteCommand("hincrby", 4, EncodeIncrement, StringCommands.ReplyNumber) { Keys = OneKey },
+            new WriteCommand(
+                "hincrbyfloat",
+                4,
+                EncodeIncrementFloat,
+                static (RespArguments _, in CommandResult _, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Bulk(payload))
+            {
+                Keys = OneKey,
+            },
+            Read("hget", 3, static (a, _, found, w) => WriteField(found, a.Span(2), w)),
+            Read("hmget", -3, GetMany),
+            Read("hgetall", 2, static (_, _, found, w) => WriteAll(found, w)),
+            Read("hkeys", 2, static (_, _, found, w) => WriteHalves(found, w, keys: true)),
+            Read("hvals", 2, static (_, _, found, w) => WriteHalves(found, w, keys: false)),
+            Read("hlen", 2, static (_, _, found, w) => w.Integer(CountOf(found))),
+            Read("hexists", 3, static (a, node, found, w) => w.Integer(TryGet(found, a.Span(2), out _) ? 1 : 0)),
+            Read(
+                "hstrlen",
+                3,
+                static (a, _, found, w) => w.Integer(TryGet(found, a.Span(2), out ReadOnlySpan<byte> value) ? value.Length : 0)),
+            new KeyReadCommand("hscan", -3, Scan)
+            {
+                Wants = DataType.Hash,
+                Keys = OneKey,
+                Check = CheckCursor,
+            },
+            new KeyReadCommand("hrandfield", -2, RandomFields)
+            {
+                Wants = DataType.Hash,
+                Keys = OneKey,
+                Check = CheckRandom,
+            },
+        ];
 
-    private static KeyReadCommand Read(string name, int arity, KeyReadCommand.Replier reply) => new(name, arity, reply) { Wants = DataType.Hash, Keys = OneKey };
+    private static KeyReadCommand Read(string name, int arity, KeyReadCommand.Replier reply) =>
+        new(name, arity, reply) { Wants = DataType.Hash, Keys = OneKey };
 
     private static string? EncodeSet(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer, string name)
     {
@@ -247,7 +276,9 @@ internal static class HashCommands
         return null;
     }
 
-    /// <summary>HSCAN key cursor [MATCH pattern] [COUNT count]. As in Redis, mistakes in the options count only when there is a hash.</summary>
+    /// <summary>
+    /// HSCAN key cursor [MATCH pattern] [COUNT count]. As in Redis, mistakes in the options count only when there is a hash.
+    /// </summary>
     private static void Scan(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)
     {
         if (found.Exists && CheckScanOptions(arguments) is { } error)

@@ -12,19 +12,58 @@ internal static class KeyCommands
     private static readonly (int, int, int) AllKeys = (1, -1, 1);
 
     public static IEnumerable<RespCommand> All =>
-    [
-        new DeleteCommand("del") { Keys = AllKeys },
-        new DeleteCommand("unlink") { Keys = AllKeys },
-        new ReadCommand("exists", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = AllKeys },
-        new ReadCommand("type", 2, static (_, found, writer) => Simple(writer, !found.Exists ? "none" : found.Type == DataType.Hash ? "hash" : "string")) { Keys = OneKey },
-        new ReadCommand("ttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1000)) { Keys = OneKey },
-        new ReadCommand("pttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1)) { Keys = OneKey },
-        new WriteCommand("expire", -3, static (a, n, w) => EncodeExpire(a, n, w, "expire", 1000, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("pexpire", -3, static (a, n, w) => EncodeExpire(a, n, w, "pexpire", 1, relative: true), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("expireat", -3, static (a, n, w) => EncodeExpire(a, n, w, "expireat", 1000, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("pexpireat", -3, static (a, n, w) => EncodeExpire(a, n, w, "pexpireat", 1, relative: false), StringCommands.ReplyNumber) { Keys = OneKey },
-        new WriteCommand("persist", 2, EncodePersist, StringCommands.ReplyNumber) { Keys = OneKey },
-    ];
+        [
+            new DeleteCommand("del") { Keys = AllKeys },
+            new DeleteCommand("unlink") { Keys = AllKeys },
+            new ReadCommand("exists", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = AllKeys },
+            new ReadCommand(
+                "type",
+                2,
+                static (_, found, writer) =>
+                    Simple(
+                        writer,
+                        !found.Exists ? "none"
+                            : found.Type == DataType.Hash ? "hash"
+                            : "string"))
+            {
+                Keys = OneKey,
+            },
+            new ReadCommand("ttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1000)) { Keys = OneKey },
+            new ReadCommand("pttl", 2, static (node, found, writer) => Remaining(node, found, writer, 1)) { Keys = OneKey },
+            new WriteCommand(
+                "expire",
+                -3,
+                static (a, n, w) => EncodeExpire(a, n, w, "expire", 1000, relative: true),
+                StringCommands.ReplyNumber)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand(
+                "pexpire",
+                -3,
+                static (a, n, w) => EncodeExpire(a, n, w, "pexpire", 1, relative: true),
+                StringCommands.ReplyNumber)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand(
+                "expireat",
+                -3,
+                static (a, n, w) => EncodeExpire(a, n, w, "expireat", 1000, relative: false),
+                StringCommands.ReplyNumber)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand(
+                "pexpireat",
+                -3,
+                static (a, n, w) => EncodeExpire(a, n, w, "pexpireat", 1, relative: false),
+                StringCommands.ReplyNumber)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand("persist", 2, EncodePersist, StringCommands.ReplyNumber) { Keys = OneKey },
+        ];
 
     private static int Simple(RespWriter writer, string text)
     {
@@ -41,7 +80,13 @@ internal static class KeyCommands
     }
 
     /// <summary>EXPIRE key time [NX | XX | GT | LT]: a time that has passed deletes the key.</summary>
-    private static string? EncodeExpire(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer, string name, long unitMs, bool relative)
+    private static string? EncodeExpire(
+        RespArguments arguments,
+        IHengeNode node,
+        IBufferWriter<byte> writer,
+        string name,
+        long unitMs,
+        bool relative)
     {
         if (!arguments.TryInteger(2, out long time))
         {
@@ -51,8 +96,12 @@ internal static class KeyCommands
         ExpiryCondition condition = ExpiryCondition.None;
         for (int i = 3; i < arguments.Count; i++)
         {
-            ExpiryCondition more = arguments.Is(i, "NX"u8) ? ExpiryCondition.IfNone : arguments.Is(i, "XX"u8) ? ExpiryCondition.IfSome
-                : arguments.Is(i, "GT"u8) ? ExpiryCondition.IfLater : arguments.Is(i, "LT"u8) ? ExpiryCondition.IfEarlier : ExpiryCondition.None;
+            ExpiryCondition more =
+                arguments.Is(i, "NX"u8) ? ExpiryCondition.IfNone
+                : arguments.Is(i, "XX"u8) ? ExpiryCondition.IfSome
+                : arguments.Is(i, "GT"u8) ? ExpiryCondition.IfLater
+                : arguments.Is(i, "LT"u8) ? ExpiryCondition.IfEarlier
+                : ExpiryCondition.None;
             if (more == ExpiryCondition.None)
             {
                 return "ERR Unsupported option " + arguments.Text(i);

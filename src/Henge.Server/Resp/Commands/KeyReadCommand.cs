@@ -81,7 +81,9 @@ internal sealed class KeyReadCommand(string name, int arity, KeyReadCommand.Repl
     private string? CheckAll(RespArguments arguments, IHengeNode node)
     {
         int length = arguments[Keys.First].Length;
-        return length > node.Limits.KeyBytes ? $"ERR the key has {length} bytes; the limit of this node is {node.Limits.KeyBytes}" : Check?.Invoke(arguments);
+        return length > node.Limits.KeyBytes
+            ? $"ERR the key has {length} bytes; the limit of this node is {node.Limits.KeyBytes}"
+            : Check?.Invoke(arguments);
     }
 
     private void Found(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)

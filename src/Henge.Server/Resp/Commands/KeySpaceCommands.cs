@@ -5,7 +5,10 @@ using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
-/// <summary>Commands that walk over all keys: SCAN, KEYS, DBSIZE, RANDOMKEY; and MSET, whose keys may lie anywhere. Walks go page by page, as of one version.</summary>
+/// <summary>
+/// Commands that walk over all keys: SCAN, KEYS, DBSIZE, RANDOMKEY; and MSET, whose keys may lie anywhere. Walks go page by page, as of one
+/// version.
+/// </summary>
 internal static class KeySpaceCommands
 {
     private const int KeysLimit = 1_000_000;
@@ -20,14 +23,17 @@ internal static class KeySpaceCommands
         new MSetCommand(),
     ];
 
-    /// <summary>Waits until this node has everything that was acknowledged to anybody; the version up to which it has, or the error to reply.</summary>
+    /// <summary>
+    /// Waits until this node has everything that was acknowledged to anybody; the version up to which it has, or the error to reply.
+    /// </summary>
     public static async ValueTask<(Core.Version Version, string? Error)> NowAsync(RespConnection connection)
     {
         Operation barrier = await connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
         return barrier.Error == ErrorCode.None ? (barrier.Version, null) : (default, RespErrors.Of(barrier.Error, barrier.ErrorMessage));
     }
 
-    private static SlowCommand Walk(string name, int arity, SlowCommand.WalkHandler walk) => new(name, arity, async (connection, arguments, writer) =>
+    private static SlowCommand Walk(string name, int arity, SlowCommand.WalkHandler walk) => new(name, arity, async (connection, arguments,
+        writer) =>
     {
         (Core.Version version, string? error) = await NowAsync(connection);
         if (error is not null)
@@ -63,7 +69,10 @@ internal static class KeySpaceCommands
         writer.Integer(counter.Count);
     }
 
-    /// <summary>The first key at or after a random point of the key space: not evenly distributed, as in Redis, but cheap whatever the number of keys.</summary>
+    /// <summary>
+    /// The first key at or after a random point of the key space: not evenly distributed, as in Redis, but cheap whatever the number of
+    /// keys.
+    /// </summary>
     private static ValueTask RandomKeyAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
     {
         var found = new KeyCollector("*"u8.ToArray());
@@ -111,7 +120,12 @@ internal static class KeySpaceCommands
         return point;
     }
 
-    private static async ValueTask WalkAsync(RespConnection connection, Core.Version version, byte[] prefix, IScanReceiver receiver, Func<bool> goOn)
+    private static async ValueTask WalkAsync(
+        RespConnection connection,
+        Core.Version version,
+        byte[] prefix,
+        IScanReceiver receiver,
+        Func<bool> goOn)
     {
         NodeLimits limits = connection.Node.Limits;
         byte[] lower = prefix, upper = KeyRange.EndOfPrefix(prefix);
@@ -134,6 +148,7 @@ internal static class KeySpaceCommands
     {
         public long Count { get; private set; }
 
-        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) => Count++;
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
+            Count++;
     }
 }

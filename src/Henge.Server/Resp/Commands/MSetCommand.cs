@@ -6,8 +6,8 @@ using Henge.Node.StateMachine;
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>
-/// MSET: one command for each shard that its keys lie on. Atomic, as in Redis, when they all lie on one (give them a common {tag}); else each shard's part is
-/// atomic by itself, and an error means that some parts may have been written.
+/// MSET: one command for each shard that its keys lie on. Atomic, as in Redis, when they all lie on one (give them a common {tag}); else
+/// each shard's part is atomic by itself, and an error means that some parts may have been written.
 /// </summary>
 internal sealed class MSetCommand : DataCommand
 {
@@ -29,7 +29,10 @@ internal sealed class MSetCommand : DataCommand
         }
 
         var shards = new ShardMap(node.GetTopology().Shards.Count);
-        foreach (IGrouping<ShardId, KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>> group in pairs.GroupBy(p => shards.ShardOf(p.Key.Span)).OrderBy(g => g.Key))
+        foreach (
+            IGrouping<ShardId, KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>> group in pairs
+                .GroupBy(p => shards.ShardOf(p.Key.Span))
+                .OrderBy(g => g.Key))
         {
             KeyValuePair<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>[] part = [.. group];
             long size = 128 + part.Sum(p => (long)p.Key.Length + p.Value.Length + (2 * Varint.MaxBytes));

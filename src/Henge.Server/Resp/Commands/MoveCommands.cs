@@ -8,7 +8,8 @@ using Henge.Storage;
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>
-/// RENAME, RENAMENX and COPY, whose two keys must lie on one shard (CROSSSLOT otherwise, as in Redis Cluster; decision 0150), and DELEX and DIGEST.
+/// RENAME, RENAMENX and COPY, whose two keys must lie on one shard (CROSSSLOT otherwise, as in Redis Cluster; decision 0150), and DELEX and
+/// DIGEST.
 /// </summary>
 internal static class MoveCommands
 {
@@ -16,13 +17,29 @@ internal static class MoveCommands
     private static readonly (int, int, int) TwoKeys = (1, 2, 1);
 
     public static IEnumerable<RespCommand> All =>
-    [
-        new WriteCommand("rename", 3, static (a, n, w) => EncodeMove(a, n, w, ifAbsent: false), ReplyRename) { Keys = TwoKeys },
-        new WriteCommand("renamenx", 3, static (a, n, w) => EncodeMove(a, n, w, ifAbsent: true), ReplyRenameNx) { Keys = TwoKeys },
-        new WriteCommand("copy", -3, EncodeCopy, static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) => writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0)) { Keys = TwoKeys },
-        new WriteCommand("delex", -2, EncodeDelEx, static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) => writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0)) { Keys = OneKey },
-        new KeyReadCommand("digest", 2, Digest) { Wants = DataType.Bytes, Keys = OneKey },
-    ];
+        [
+            new WriteCommand("rename", 3, static (a, n, w) => EncodeMove(a, n, w, ifAbsent: false), ReplyRename) { Keys = TwoKeys },
+            new WriteCommand("renamenx", 3, static (a, n, w) => EncodeMove(a, n, w, ifAbsent: true), ReplyRenameNx) { Keys = TwoKeys },
+            new WriteCommand(
+                "copy",
+                -3,
+                EncodeCopy,
+                static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) =>
+                    writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0))
+            {
+                Keys = TwoKeys,
+            },
+            new WriteCommand(
+                "delex",
+                -2,
+                EncodeDelEx,
+                static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) =>
+                    writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0))
+            {
+                Keys = OneKey,
+            },
+            new KeyReadCommand("digest", 2, Digest) { Wants = DataType.Bytes, Keys = OneKey },
+        ];
 
     /// <summary>True for IFEQ, IFNE, IFDEQ and IFDNE.</summary>
     public static bool IsCondition(RespArguments arguments, int index) =>
@@ -31,8 +48,12 @@ internal static class MoveCommands
     /// <summary>Reads IFEQ, IFNE, IFDEQ or IFDNE and what stands behind it; null and no condition when the word is none of them.</summary>
     public static string? ReadCondition(RespArguments arguments, int index, out PutCondition condition, out ReadOnlyMemory<byte> comparand)
     {
-        condition = arguments.Is(index, "IFEQ"u8) ? PutCondition.IfValue : arguments.Is(index, "IFNE"u8) ? PutCondition.IfNotValue
-            : arguments.Is(index, "IFDEQ"u8) ? PutCondition.IfDigest : arguments.Is(index, "IFDNE"u8) ? PutCondition.IfNotDigest : PutCondition.None;
+        condition =
+            arguments.Is(index, "IFEQ"u8) ? PutCondition.IfValue
+            : arguments.Is(index, "IFNE"u8) ? PutCondition.IfNotValue
+            : arguments.Is(index, "IFDEQ"u8) ? PutCondition.IfDigest
+            : arguments.Is(index, "IFDNE"u8) ? PutCondition.IfNotDigest
+            : PutCondition.None;
         comparand = default;
         if (condition == PutCondition.None)
         {
@@ -47,7 +68,9 @@ internal static class MoveCommands
         comparand = arguments[index + 1];
         if (condition is PutCondition.IfDigest or PutCondition.IfNotDigest)
         {
-            if (comparand.Length != 16 || !ulong.TryParse(comparand.Span, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong digest))
+            if (
+                comparand.Length != 16
+                || !ulong.TryParse(comparand.Span, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong digest))
             {
                 return "ERR must be exactly 16 hexadecimal characters";
             }

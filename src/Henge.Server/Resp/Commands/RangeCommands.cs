@@ -14,16 +14,32 @@ internal static class RangeCommands
     private static readonly (int, int, int) OneKey = (1, 1, 1);
 
     public static IEnumerable<RespCommand> All =>
-    [
-        new KeyReadCommand("getrange", 4, GetRange) { Wants = DataType.Bytes, Keys = OneKey, Check = CheckRange },
-        new KeyReadCommand("substr", 4, GetRange) { Wants = DataType.Bytes, Keys = OneKey, Check = CheckRange },
-        new WriteCommand("setrange", 4, EncodeSetRange, StringCommands.ReplyNumber) { Keys = OneKey },
-        new KeyReadCommand("getbit", 3, GetBit) { Wants = DataType.Bytes, Keys = OneKey, Check = static a => TryBitOffset(a, 2, out _) ? null : BadBitOffset },
-        new WriteCommand("setbit", 4, EncodeSetBit, StringCommands.ReplyNumber) { Keys = OneKey },
-        new KeyReadCommand("bitcount", -2, BitCount) { Wants = DataType.Bytes, Keys = OneKey },
-    ];
+        [
+            new KeyReadCommand("getrange", 4, GetRange)
+            {
+                Wants = DataType.Bytes,
+                Keys = OneKey,
+                Check = CheckRange,
+            },
+            new KeyReadCommand("substr", 4, GetRange)
+            {
+                Wants = DataType.Bytes,
+                Keys = OneKey,
+                Check = CheckRange,
+            },
+            new WriteCommand("setrange", 4, EncodeSetRange, StringCommands.ReplyNumber) { Keys = OneKey },
+            new KeyReadCommand("getbit", 3, GetBit)
+            {
+                Wants = DataType.Bytes,
+                Keys = OneKey,
+                Check = static a => TryBitOffset(a, 2, out _) ? null : BadBitOffset,
+            },
+            new WriteCommand("setbit", 4, EncodeSetBit, StringCommands.ReplyNumber) { Keys = OneKey },
+            new KeyReadCommand("bitcount", -2, BitCount) { Wants = DataType.Bytes, Keys = OneKey },
+        ];
 
-    private static string? CheckRange(RespArguments arguments) => arguments.TryInteger(2, out _) && arguments.TryInteger(3, out _) ? null : RespErrors.NotAnInteger;
+    private static string? CheckRange(RespArguments arguments) =>
+        arguments.TryInteger(2, out _) && arguments.TryInteger(3, out _) ? null : RespErrors.NotAnInteger;
 
     private static void GetRange(RespArguments arguments, IHengeNode node, FoundEntry found, RespWriter writer)
     {

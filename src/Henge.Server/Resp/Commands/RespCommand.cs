@@ -15,7 +15,9 @@ internal abstract class RespCommand(string name, int arity)
     /// <summary>How many arguments, the name included; negative: at least so many.</summary>
     public int Arity => arity;
 
-    /// <summary>Position of the first key, of the last (negative: from the end), and the step between them, as COMMAND tells them; 0: no keys.</summary>
+    /// <summary>
+    /// Position of the first key, of the last (negative: from the end), and the step between them, as COMMAND tells them; 0: no keys.
+    /// </summary>
     public (int First, int Last, int Step) Keys { get; init; }
 
     /// <summary>Its place in <see cref="RespCommandTable.All"/>.</summary>
@@ -72,7 +74,8 @@ internal sealed class SlowCommand(string name, int arity, SlowCommand.Handler ha
     /// <summary>For commands that walk over the keys, which may stand inside a transaction; null for others, which may not.</summary>
     public WalkHandler? Walk { get; init; }
 
-    public ValueTask RunAsync(RespConnection connection, RespArguments arguments, RespWriter writer) => handler(connection, arguments, writer);
+    public ValueTask RunAsync(RespConnection connection, RespArguments arguments, RespWriter writer) =>
+        handler(connection, arguments, writer);
 }
 
 /// <summary>A command that becomes one or more operations of the node, in a batch with its neighbours.</summary>
@@ -81,7 +84,9 @@ internal abstract class DataCommand(string name, int arity) : RespCommand(name, 
     /// <inheritdoc/>
     public override bool TouchesKeys => true;
 
-    /// <summary>Appends its operations to a batch. An error (in Redis's words) when the arguments make no sense; then nothing was appended.</summary>
+    /// <summary>
+    /// Appends its operations to a batch. An error (in Redis's words) when the arguments make no sense; then nothing was appended.
+    /// </summary>
     public abstract string? Plan(RespArguments arguments, IHengeNode node, RespBatch batch);
 
     /// <summary>Replies from completed operations, of which the first is at <paramref name="first"/>.</summary>
@@ -123,7 +128,8 @@ internal abstract class DataCommand(string name, int arity) : RespCommand(name, 
 }
 
 /// <summary>A command that is one encoded command of the state machine, routed by its first key.</summary>
-internal sealed class WriteCommand(string name, int arity, WriteCommand.Encoder encode, WriteCommand.Replier reply) : DataCommand(name, arity)
+internal sealed class WriteCommand(string name, int arity, WriteCommand.Encoder encode, WriteCommand.Replier reply)
+    : DataCommand(name, arity)
 {
     /// <summary>Appends the encoded command; an error when the arguments make no sense.</summary>
     public delegate string? Encoder(RespArguments arguments, IHengeNode node, IBufferWriter<byte> writer);

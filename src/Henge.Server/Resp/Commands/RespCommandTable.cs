@@ -7,11 +7,26 @@ namespace Henge.Server.Resp.Commands;
 internal static class RespCommandTable
 {
     private const int LongestName = 32;
-    private static readonly FrozenDictionary<string, RespCommand> ByName =
-        ((IEnumerable<RespCommand>)[.. StringCommands.All, .. HashCommands.All, .. RangeCommands.All, .. MoveCommands.All, .. ScriptCommands.All, .. ServerCommands.All, .. KeyCommands.All, .. KeySpaceCommands.All, .. ChannelCommands.All, .. ConnectionCommands.All])
-        .ToFrozenDictionary(c => c.Name, StringComparer.Ordinal);
-    private static readonly FrozenDictionary<string, RespCommand>.AlternateLookup<ReadOnlySpan<char>> BySpan = ByName.GetAlternateLookup<ReadOnlySpan<char>>();
-    private static readonly RespCommand Get = ByName["get"], Set = ByName["set"];
+    private static readonly FrozenDictionary<string, RespCommand> ByName = (
+        (IEnumerable<RespCommand>)
+            [
+                .. StringCommands.All,
+                .. HashCommands.All,
+                .. RangeCommands.All,
+                .. MoveCommands.All,
+                .. ScriptCommands.All,
+                .. ServerCommands.All,
+                .. KeyCommands.All,
+                .. KeySpaceCommands.All,
+                .. ChannelCommands.All,
+                .. ConnectionCommands.All,
+            ]
+    ).ToFrozenDictionary(c => c.Name, StringComparer.Ordinal);
+    private static readonly FrozenDictionary<string, RespCommand>.AlternateLookup<ReadOnlySpan<char>> BySpan = ByName.GetAlternateLookup<
+        ReadOnlySpan<char>
+    >();
+    private static readonly RespCommand Get = ByName["get"],
+        Set = ByName["set"];
 
     /// <summary>All of them, by name.</summary>
     public static IReadOnlyList<RespCommand> All { get; } = Number([.. ByName.Values.OrderBy(c => c.Name, StringComparer.Ordinal)]);
@@ -50,6 +65,10 @@ internal static class RespCommandTable
         }
 
         Span<char> lower = stackalloc char[LongestName];
-        return Ascii.ToLower(name, lower, out int length) == System.Buffers.OperationStatus.Done && BySpan.TryGetValue(lower[..length], out RespCommand? command) ? command : null;
+        return
+            Ascii.ToLower(name, lower, out int length) == System.Buffers.OperationStatus.Done
+            && BySpan.TryGetValue(lower[..length], out RespCommand? command)
+            ? command
+            : null;
     }
 }

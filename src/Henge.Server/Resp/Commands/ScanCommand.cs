@@ -5,7 +5,10 @@ using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
-/// <summary>SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]. Goes through the keys in their order; where it goes on is in the cursor (decision 0145).</summary>
+/// <summary>
+/// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]. Goes through the keys in their order; where it goes on is in the cursor (decision
+/// 0145).
+/// </summary>
 internal static class ScanCommand
 {
     // A type that Redis has, and no key here.
@@ -82,7 +85,8 @@ internal static class ScanCommand
 
             if (seen > RunKeysLimit || found.Bytes > RunBytesLimit)
             {
-                return $"ERR more than {RunKeysLimit} keys or {RunBytesLimit} bytes of keys are too much alike for a cursor, which is a number. Use a pattern with a longer beginning, or a scan by gRPC or REST";
+                return $"ERR more than {RunKeysLimit} keys or {RunBytesLimit} bytes of keys are too much alike for a cursor, which is a "
+                    + $"number. Use a pattern with a longer beginning, or a scan by gRPC or REST";
             }
 
             next = end.NextKey!;
@@ -160,7 +164,8 @@ internal static class ScanCommand
 
         public byte[]? FirstIn(byte[] lower, byte[] upper) => One(lower, upper, reverse: false);
 
-        public ScanEnd Scan(byte[] lower, byte[] upper, int items, IScanReceiver receiver) => node.Scan(Query(lower, upper, items, reverse: false), receiver);
+        public ScanEnd Scan(byte[] lower, byte[] upper, int items, IScanReceiver receiver) =>
+            node.Scan(Query(lower, upper, items, reverse: false), receiver);
 
         private byte[]? One(byte[] lower, byte[] upper, bool reverse)
         {
@@ -170,7 +175,16 @@ internal static class ScanCommand
         }
 
         private ScanQuery Query(byte[] lower, byte[] upper, int items, bool reverse) =>
-            new() { Version = version, Lower = lower, Upper = upper, KeysOnly = true, Reverse = reverse, LimitItems = items, LimitBytes = node.Limits.ScanPageBytes };
+            new()
+            {
+                Version = version,
+                Lower = lower,
+                Upper = upper,
+                KeysOnly = true,
+                Reverse = reverse,
+                LimitItems = items,
+                LimitBytes = node.Limits.ScanPageBytes,
+            };
     }
 }
 

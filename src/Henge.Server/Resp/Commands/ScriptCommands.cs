@@ -6,11 +6,15 @@ using Henge.Node.StateMachine;
 
 namespace Henge.Server.Resp.Commands;
 
-/// <summary>EVAL, EVALSHA and SCRIPT: the scripts that Henge knows are done as one command of the state machine; all others are refused (decision 0149).</summary>
+/// <summary>
+/// EVAL, EVALSHA and SCRIPT: the scripts that Henge knows are done as one command of the state machine; all others are refused (decision
+/// 0149).
+/// </summary>
 internal static class ScriptCommands
 {
     public const string Unknown =
-        "ERR Henge has no interpreter for scripts and does not know this one: it knows compare-and-delete, compare-and-expire and the set of Microsoft's distributed cache. "
+        "ERR Henge has no interpreter for scripts and does not know this one: it knows compare-and-delete, compare-and-expire and the set "
+            + "of Microsoft's distributed cache. "
         + "Use WATCH and MULTI, or SET with IFEQ and DELEX, in its place (docs/protocol.md)";
 
     private const string NoScript = "NOSCRIPT No matching script. Please use EVAL.";
@@ -43,7 +47,9 @@ internal static class ScriptCommands
                 writer.Integer(KnownScripts.Find(arguments.Text(i)) is null ? 0 : 1);
             }
         }
-        else if (arguments.Is(1, "FLUSH"u8) && (arguments.Count == 2 || (arguments.Count == 3 && (arguments.Is(2, "SYNC"u8) || arguments.Is(2, "ASYNC"u8)))))
+        else if (
+            arguments.Is(1, "FLUSH"u8)
+            && (arguments.Count == 2 || (arguments.Count == 3 && (arguments.Is(2, "SYNC"u8) || arguments.Is(2, "ASYNC"u8)))))
         {
             KnownScripts.Forget();
             writer.Ok();
@@ -192,7 +198,11 @@ internal sealed class ScriptCommand : DataCommand
             return "ERR the script works on another key than the one that was declared";
         }
 
-        return CheckSizes(arguments, 0, node.Limits) ?? (arguments[3].Length > node.Limits.KeyBytes ? $"ERR the key has {arguments[3].Length} bytes; the limit of this node is {node.Limits.KeyBytes}" : null);
+        return CheckSizes(arguments, 0, node.Limits)
+            ?? (
+                arguments[3].Length > node.Limits.KeyBytes
+                    ? $"ERR the key has {arguments[3].Length} bytes; the limit of this node is {node.Limits.KeyBytes}"
+                    : null);
     }
 
     private static string? Encode(KnownScript script, RespArguments arguments, IHengeNode node, ArrayBufferWriter<byte> writer)
@@ -233,7 +243,11 @@ internal sealed class ScriptCommand : DataCommand
                 CommandEncoder.HashSet(
                     scratch,
                     key,
-                    [new("absexp"u8.ToArray(), arguments[4]), new("sldexp"u8.ToArray(), arguments[5]), new("data"u8.ToArray(), arguments[7])],
+                    [
+                        new("absexp"u8.ToArray(), arguments[4]),
+                        new("sldexp"u8.ToArray(), arguments[5]),
+                        new("data"u8.ToArray(), arguments[7]),
+                    ],
                     node.Limits.ValueBytes);
                 txn.Then.Add(scratch.WrittenSpan);
                 if (time != -1)

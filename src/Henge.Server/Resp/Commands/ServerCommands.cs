@@ -8,7 +8,10 @@ using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 
-/// <summary>Commands about keys' details and about the server, which clients and tools ask for: OBJECT, MEMORY, CONFIG, ROLE and their kin, and FLUSHDB.</summary>
+/// <summary>
+/// Commands about keys' details and about the server, which clients and tools ask for: OBJECT, MEMORY, CONFIG, ROLE and their kin, and
+/// FLUSHDB.
+/// </summary>
 internal static class ServerCommands
 {
     private const int FlushPageKeys = 1000;
@@ -18,22 +21,32 @@ internal static class ServerCommands
     private static readonly (int, int, int) SecondKey = (2, 2, 1);
 
     public static IEnumerable<RespCommand> All =>
-    [
-        new ReadCommand("touch", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = (1, -1, 1) },
-        new ReadCommand("expiretime", 2, static (_, found, writer) => ExpireTime(found, writer, 1000)) { Keys = OneKey },
-        new ReadCommand("pexpiretime", 2, static (_, found, writer) => ExpireTime(found, writer, 1)) { Keys = OneKey },
-        new KeyReadCommand("object", -3, Describe) { Keys = SecondKey, Check = CheckObject, Subcommands = ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"] },
-        new KeyReadCommand("memory", -3, MemoryUsage) { Keys = SecondKey, Check = CheckMemory, Subcommands = ["USAGE"] },
-        new LocalCommand("config", -2, Config),
-        new LocalCommand("cluster", -2, static (_, _, w) => w.Error(ClusterDisabled)),
-        new LocalCommand("role", 1, Role),
-        new LocalCommand("lastsave", 1, static (c, _, w) => w.Integer((c.Node.Now.Milliseconds + Core.Version.EpochUnixMs) / 1000)),
-        new LocalCommand("latency", -2, Latency),
-        new LocalCommand("slowlog", -2, SlowLog),
-        new LocalCommand("wait", 3, Wait),
-        new SlowCommand("flushdb", -1, FlushAsync) { Changes = true, OnKeySpace = true },
-        new SlowCommand("flushall", -1, FlushAsync) { Changes = true, OnKeySpace = true },
-    ];
+        [
+            new ReadCommand("touch", -2, static (_, found, _) => found.Exists ? 1 : 0) { AsSum = true, Keys = (1, -1, 1) },
+            new ReadCommand("expiretime", 2, static (_, found, writer) => ExpireTime(found, writer, 1000)) { Keys = OneKey },
+            new ReadCommand("pexpiretime", 2, static (_, found, writer) => ExpireTime(found, writer, 1)) { Keys = OneKey },
+            new KeyReadCommand("object", -3, Describe)
+            {
+                Keys = SecondKey,
+                Check = CheckObject,
+                Subcommands = ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"],
+            },
+            new KeyReadCommand("memory", -3, MemoryUsage)
+            {
+                Keys = SecondKey,
+                Check = CheckMemory,
+                Subcommands = ["USAGE"],
+            },
+            new LocalCommand("config", -2, Config),
+            new LocalCommand("cluster", -2, static (_, _, w) => w.Error(ClusterDisabled)),
+            new LocalCommand("role", 1, Role),
+            new LocalCommand("lastsave", 1, static (c, _, w) => w.Integer((c.Node.Now.Milliseconds + Core.Version.EpochUnixMs) / 1000)),
+            new LocalCommand("latency", -2, Latency),
+            new LocalCommand("slowlog", -2, SlowLog),
+            new LocalCommand("wait", 3, Wait),
+            new SlowCommand("flushdb", -1, FlushAsync) { Changes = true, OnKeySpace = true },
+            new SlowCommand("flushall", -1, FlushAsync) { Changes = true, OnKeySpace = true },
+        ];
 
     private static int ExpireTime(FoundEntry found, RespWriter writer, long unitMs)
     {
@@ -43,7 +56,8 @@ internal static class ServerCommands
     }
 
     private static string? CheckObject(RespArguments arguments) =>
-        arguments.Count == 3 && (arguments.Is(1, "ENCODING"u8) || arguments.Is(1, "REFCOUNT"u8) || arguments.Is(1, "IDLETIME"u8) || arguments.Is(1, "FREQ"u8))
+        arguments.Count == 3
+        && (arguments.Is(1, "ENCODING"u8) || arguments.Is(1, "REFCOUNT"u8) || arguments.Is(1, "IDLETIME"u8) || arguments.Is(1, "FREQ"u8))
             ? null
             : RespErrors.Subcommand(arguments, "object", "ENCODING", "REFCOUNT", "IDLETIME", "FREQ");
 
@@ -63,7 +77,8 @@ internal static class ServerCommands
         else if (arguments.Is(1, "FREQ"u8))
         {
             writer.Error(
-                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.");
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
+                    + "policies at runtime LRU and LFU data will take some time to adjust.");
         }
         else
         {
@@ -118,7 +133,11 @@ internal static class ServerCommands
         if (arguments.Is(1, "GET"u8) && arguments.Count > 2)
         {
             var found = Settings(connection.Node)
-                .Where(s => Enumerable.Range(2, arguments.Count - 2).Any(i => Glob.Matches(Encoding.ASCII.GetBytes(arguments.Text(i).ToLowerInvariant()), Encoding.ASCII.GetBytes(s.Name))))
+                .Where(s =>
+                    Enumerable
+                        .Range(2, arguments.Count - 2)
+                        .Any(i =>
+                            Glob.Matches(Encoding.ASCII.GetBytes(arguments.Text(i).ToLowerInvariant()), Encoding.ASCII.GetBytes(s.Name))))
                 .ToList();
             writer.Map(found.Count);
             foreach ((string name, string value) in found)
@@ -218,7 +237,10 @@ internal static class ServerCommands
         }
     }
 
-    /// <summary>WAIT replicas timeout: whatever was acknowledged is on the disks of a majority already; the reply is how many there are besides the leader.</summary>
+    /// <summary>
+    /// WAIT replicas timeout: whatever was acknowledged is on the disks of a majority already; the reply is how many there are besides the
+    /// leader.
+    /// </summary>
     private static void Wait(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
         if (!arguments.TryInteger(1, out _))
@@ -241,8 +263,8 @@ internal static class ServerCommands
     }
 
     /// <summary>
-    /// FLUSHDB [ASYNC | SYNC]: deletes what was there when it began, page by page, each key through Raft and only while it is as it was seen, so that what is written
-    /// meanwhile stays. Not atomic; an error leaves what is not deleted yet.
+    /// FLUSHDB [ASYNC | SYNC]: deletes what was there when it began, page by page, each key through Raft and only while it is as it was
+    /// seen, so that what is written meanwhile stays. Not atomic; an error leaves what is not deleted yet.
     /// </summary>
     private static async ValueTask FlushAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
@@ -266,7 +288,15 @@ internal static class ServerCommands
         {
             var page = new FlushPage();
             end = connection.Node.Scan(
-                new ScanQuery { Version = version, Lower = lower, KeysOnly = true, LimitItems = FlushPageKeys, LimitBytes = connection.Node.Limits.ScanPageBytes }, page);
+                new ScanQuery
+                {
+                    Version = version,
+                    Lower = lower,
+                    KeysOnly = true,
+                    LimitItems = FlushPageKeys,
+                    LimitBytes = connection.Node.Limits.ScanPageBytes,
+                },
+                page);
             lower = end.NextKey ?? [];
             if (await connection.RunManyAsync(page.Fill) is { } failed)
             {
@@ -282,7 +312,8 @@ internal static class ServerCommands
     {
         private readonly List<(byte[] Key, Core.Version Version)> _seen = [];
 
-        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) => _seen.Add((key.ToArray(), version));
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
+            _seen.Add((key.ToArray(), version));
 
         public void Fill(RespBatch batch)
         {

@@ -13,29 +13,68 @@ internal static class StringCommands
     private static readonly (int, int, int) OneKey = (1, 1, 1);
 
     public static IEnumerable<RespCommand> All =>
-    [
-        new ReadCommand("get", 2, BulkOrNull) { Wants = DataType.Bytes, Keys = OneKey },
-        new ReadCommand("mget", -2, BulkOrNull) { Wants = DataType.Bytes, AsArray = true, Keys = (1, -1, 1) },
-        new ReadCommand("strlen", 2, static (_, found, writer) => Integer(writer, found.Value.Length)) { Wants = DataType.Bytes, Keys = OneKey },
-        new WriteCommand("set", -3, EncodeSet, ReplySet) { Keys = OneKey },
-        new WriteCommand("setnx", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { Condition = PutCondition.IfAbsent }), ReplyOneIfDone) { Keys = OneKey },
-        new WriteCommand("setex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1000), ReplyOk) { Keys = OneKey },
-        new WriteCommand("psetex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1), ReplyOk) { Keys = OneKey },
-        new WriteCommand("getset", 3, static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { ReturnPrevious = true }), ReplyPrevious) { Keys = OneKey },
-        new WriteCommand("getdel", 2, EncodeGetDel, ReplyPrevious) { Keys = OneKey },
-        new WriteCommand("getex", -2, EncodeGetEx, ReplyPrevious) { Keys = OneKey },
-        new WriteCommand("append", 3, EncodeAppend, ReplyNumber) { Keys = OneKey },
-        new WriteCommand("incr", 2, static (a, _, w) => Increment(w, a, 1), ReplyNumber) { Keys = OneKey },
-        new WriteCommand("decr", 2, static (a, _, w) => Increment(w, a, -1), ReplyNumber) { Keys = OneKey },
-        new WriteCommand("incrby", 3, static (a, _, w) => a.TryInteger(2, out long by) ? Increment(w, a, by) : RespErrors.NotAnInteger, ReplyNumber) { Keys = OneKey },
-        new WriteCommand("decrby", 3, EncodeDecrBy, ReplyNumber) { Keys = OneKey },
-        new WriteCommand("incrbyfloat", 3, EncodeIncrByFloat, static (RespArguments _, in CommandResult _, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Bulk(payload)) { Keys = OneKey },
-        new WriteCommand("msetnx", -3, EncodeMSetNx, ReplyOneIfDone) { Keys = (1, -1, 2) },
-    ];
+        [
+            new ReadCommand("get", 2, BulkOrNull) { Wants = DataType.Bytes, Keys = OneKey },
+            new ReadCommand("mget", -2, BulkOrNull)
+            {
+                Wants = DataType.Bytes,
+                AsArray = true,
+                Keys = (1, -1, 1),
+            },
+            new ReadCommand("strlen", 2, static (_, found, writer) => Integer(writer, found.Value.Length))
+            {
+                Wants = DataType.Bytes,
+                Keys = OneKey,
+            },
+            new WriteCommand("set", -3, EncodeSet, ReplySet) { Keys = OneKey },
+            new WriteCommand(
+                "setnx",
+                3,
+                static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { Condition = PutCondition.IfAbsent }),
+                ReplyOneIfDone)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand("setex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1000), ReplyOk) { Keys = OneKey },
+            new WriteCommand("psetex", 4, static (a, n, w) => EncodeSetEx(a, n, w, 1), ReplyOk) { Keys = OneKey },
+            new WriteCommand(
+                "getset",
+                3,
+                static (a, _, w) => Put(w, a.Span(1), a.Span(2), new PutOptions { ReturnPrevious = true }),
+                ReplyPrevious)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand("getdel", 2, EncodeGetDel, ReplyPrevious) { Keys = OneKey },
+            new WriteCommand("getex", -2, EncodeGetEx, ReplyPrevious) { Keys = OneKey },
+            new WriteCommand("append", 3, EncodeAppend, ReplyNumber) { Keys = OneKey },
+            new WriteCommand("incr", 2, static (a, _, w) => Increment(w, a, 1), ReplyNumber) { Keys = OneKey },
+            new WriteCommand("decr", 2, static (a, _, w) => Increment(w, a, -1), ReplyNumber) { Keys = OneKey },
+            new WriteCommand(
+                "incrby",
+                3,
+                static (a, _, w) => a.TryInteger(2, out long by) ? Increment(w, a, by) : RespErrors.NotAnInteger,
+                ReplyNumber)
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand("decrby", 3, EncodeDecrBy, ReplyNumber) { Keys = OneKey },
+            new WriteCommand(
+                "incrbyfloat",
+                3,
+                EncodeIncrByFloat,
+                static (RespArguments _, in CommandResult _, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Bulk(payload))
+            {
+                Keys = OneKey,
+            },
+            new WriteCommand("msetnx", -3, EncodeMSetNx, ReplyOneIfDone) { Keys = (1, -1, 2) },
+        ];
 
-    internal static void ReplyOk(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Ok();
+    internal static void ReplyOk(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) =>
+        writer.Ok();
 
-    internal static void ReplyNumber(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) => writer.Integer(result.Number);
+    internal static void ReplyNumber(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) =>
+        writer.Integer(result.Number);
 
     private static void ReplyOneIfDone(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) =>
         writer.Integer(result.Status == CommandStatus.Ok ? 1 : 0);
@@ -114,7 +153,10 @@ internal static class StringCommands
             {
                 condition = PutCondition.IfPresent;
             }
-            else if (condition == PutCondition.None && MoveCommands.ReadCondition(arguments, i, out PutCondition onValue, out comparand) is var wrong && (wrong is not null || onValue != PutCondition.None))
+            else if (
+                condition == PutCondition.None
+                && MoveCommands.ReadCondition(arguments, i, out PutCondition onValue, out comparand) is var wrong
+                && (wrong is not null || onValue != PutCondition.None))
             {
                 if (wrong is not null)
                 {
@@ -132,7 +174,11 @@ internal static class StringCommands
             {
                 keep = true;
             }
-            else if (!keep && i + 1 < arguments.Count && ExpiryArgument.IsUnit(arguments, i) && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
+            else if (
+                !keep
+                && i + 1 < arguments.Count
+                && ExpiryArgument.IsUnit(arguments, i)
+                && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
             {
                 unit = i++;
             }
@@ -147,7 +193,18 @@ internal static class StringCommands
             return error;
         }
 
-        return Put(writer, arguments.Span(1), arguments.Span(2), new PutOptions { Condition = condition, Comparand = comparand, Expiry = expiry, KeepExpiry = keep, ReturnPrevious = get });
+        return Put(
+            writer,
+            arguments.Span(1),
+            arguments.Span(2),
+            new PutOptions
+            {
+                Condition = condition,
+                Comparand = comparand,
+                Expiry = expiry,
+                KeepExpiry = keep,
+                ReturnPrevious = get,
+            });
     }
 
     private static void ReplySet(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer)
@@ -213,7 +270,11 @@ internal static class StringCommands
             {
                 persist = true;
             }
-            else if (!persist && i + 1 < arguments.Count && ExpiryArgument.IsUnit(arguments, i) && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
+            else if (
+                !persist
+                && i + 1 < arguments.Count
+                && ExpiryArgument.IsUnit(arguments, i)
+                && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
             {
                 unit = i++;
             }

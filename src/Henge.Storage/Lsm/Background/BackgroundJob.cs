@@ -3,7 +3,8 @@ using System.Collections;
 namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
-/// A job's steps, guarded: what goes wrong in one goes to <paramref name="ended"/>, and closing the engine waits for the step that is under way and gives up what the job holds. Thread-safe.
+/// A job's steps, guarded: what goes wrong in one goes to <paramref name="ended"/>, and closing the engine waits for the step that is under
+/// way and gives up what the job holds. Thread-safe.
 /// </summary>
 /// <param name="steps">The steps; what they hold is given back in their finally blocks.</param>
 /// <param name="ended">Called once, when the job has come to its end (null) or failed; not when it was disposed of before.</param>

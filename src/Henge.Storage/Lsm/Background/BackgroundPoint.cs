@@ -1,7 +1,8 @@
 namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
-/// Where a background job may be held while everything else goes on: between any two steps that other work can observe or disturb. A job says with each step where it stands.
+/// Where a background job may be held while everything else goes on: between any two steps that other work can observe or disturb. A job
+/// says with each step where it stands.
 /// </summary>
 public enum BackgroundPoint
 {

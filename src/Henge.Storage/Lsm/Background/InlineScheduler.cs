@@ -1,11 +1,12 @@
 namespace Henge.Storage.Lsm.Background;
 
 /// <summary>
-/// A scheduler without threads: jobs wait in queues until somebody runs them. With it an engine that is used from one thread is deterministic. Thread-safe.
+/// A scheduler without threads: jobs wait in queues until somebody runs them. With it an engine that is used from one thread is
+/// deterministic. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Without a source of choices it runs whole jobs, in the order in which they were queued. With one, each call runs a single step of one of the two kinds, chosen by it: so everything that is
-/// done to the engine in between happens in the middle of its background work.
+/// Without a source of choices it runs whole jobs, in the order in which they were queued. With one, each call runs a single step of one of
+/// the two kinds, chosen by it: so everything that is done to the engine in between happens in the middle of its background work.
 /// </remarks>
 public sealed class InlineScheduler : IBackgroundScheduler
 {
@@ -14,7 +15,9 @@ public sealed class InlineScheduler : IBackgroundScheduler
     private readonly Queue<(BackgroundKind Kind, Action Call)> _later = new();
     private readonly Func<int, int>? _choose;
 
-    /// <summary>Makes one that runs whole jobs, or single steps when given <paramref name="choose"/>: a number below its argument, from a seed.</summary>
+    /// <summary>
+    /// Makes one that runs whole jobs, or single steps when given <paramref name="choose"/>: a number below its argument, from a seed.
+    /// </summary>
     public InlineScheduler(Func<int, int>? choose = null) => _choose = choose;
 
     /// <inheritdoc/>

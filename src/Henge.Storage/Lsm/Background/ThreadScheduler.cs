@@ -13,7 +13,8 @@ public sealed class ThreadScheduler : IBackgroundScheduler
     public bool HasThreads => true;
 
     /// <inheritdoc/>
-    public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job) => _lanes[(int)kind].Add(() => RunToEnd(job), TimeSpan.Zero);
+    public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job) =>
+        _lanes[(int)kind].Add(() => RunToEnd(job), TimeSpan.Zero);
 
     /// <inheritdoc/>
     public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action call) => _lanes[(int)kind].Add(call, delay);

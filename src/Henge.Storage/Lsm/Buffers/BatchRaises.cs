@@ -37,7 +37,10 @@ internal struct BatchRaises
         }
     }
 
-    /// <summary>Makes the batch visible to iterators and snapshots, and has its buffer, if there is one, remember what a flush will make durable of each clock.</summary>
+    /// <summary>
+    /// Makes the batch visible to iterators and snapshots, and has its buffer, if there is one, remember what a flush will make durable of
+    /// each clock.
+    /// </summary>
     public readonly void Raise(KeyspaceClocks clocks, WriteBuffer? buffer)
     {
         if (_earlier is not null)

@@ -1,8 +1,8 @@
 namespace Henge.Storage.Lsm.Buffers;
 
 /// <summary>
-/// The newest version of each keyspace whose batch is whole. Iterators and snapshots read at it, and so see whole batches only, and do not see what comes
-/// later. Thread-safe; lookups take no lock.
+/// The newest version of each keyspace whose batch is whole. Iterators and snapshots read at it, and so see whole batches only, and do not
+/// see what comes later. Thread-safe; lookups take no lock.
 /// </summary>
 internal sealed class KeyspaceClocks
 {

@@ -22,7 +22,9 @@ internal sealed class WriteBuffer(long capacityBytes, ulong epoch, ulong logStar
     /// <summary>The first position of the engine's own log whose records may be in here.</summary>
     public ulong LogStart { get; } = logStart;
 
-    /// <summary>The history floor that was asked for when it was sealed: everything applied before that is in here, or in older ones.</summary>
+    /// <summary>
+    /// The history floor that was asked for when it was sealed: everything applied before that is in here, or in older ones.
+    /// </summary>
     public ulong FloorAtSeal { get; set; }
 
     /// <summary>True when it is sealed and no batch is under way in it any more.</summary>

@@ -12,8 +12,8 @@ namespace Henge.Storage.Lsm.Cache;
 /// <remarks>
 /// Slots stand in groups of 16. A block's hash chooses its group, in which one vector comparison of 16 tags finds it. Slots never move
 /// and are never freed while the cache lives, so that a reader may add its pin to a slot first and look afterwards whether it is still the
-/// block that it wants. What to evict is chosen by CLOCK: a hand goes round, takes the used mark from each block, and evicts those that have none
-/// and are not pinned. New blocks come without a mark, so one scan does not push out what is used again and again.
+/// block that it wants. What to evict is chosen by CLOCK: a hand goes round, takes the used mark from each block, and evicts those that
+/// have none and are not pinned. New blocks come without a mark, so one scan does not push out what is used again and again.
 /// A block that finds no place (bigger than a shard, or everything around it pinned) is served from memory of its own and not kept.
 /// </remarks>
 internal sealed unsafe class BlockCache : IPinOwner, IDisposable
@@ -23,7 +23,8 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     private const long MinShardBytes = 512 * 1024;
     private const int CounterCells = 16;
 
-    // A slot's state: how many pins, and one of none (free), Visible, Doomed (to be freed with the last pin) and Busy (one thread changes it).
+    // A slot's state: how many pins, and one of none (free), Visible, Doomed (to be freed with the last pin) and Busy (one thread changes
+    // it).
     private const long PinMask = 0xFFFF_FFFF;
     private const long Visible = 1L << 32;
     private const long Used = 1L << 33;
@@ -312,7 +313,9 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         return false;
     }
 
-    /// <summary>Evicts a block that is neither pinned nor marked as used, and leaves its slot busy; takes the mark from one that has it.</summary>
+    /// <summary>
+    /// Evicts a block that is neither pinned nor marked as used, and leaves its slot busy; takes the mark from one that has it.
+    /// </summary>
     private bool TryEvict(Shard shard, int index)
     {
         Slot* slot = _slots + index;
@@ -358,8 +361,8 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
 
     private void FreeDoomed(Slot* slot)
     {
-        // A reader of the slot's past may pin and unpin it at any time: whoever turns it from doomed to busy frees it. A reader that had pinned the
-        // block while it was visible may have marked it as used after it was doomed; nobody does so without a pin.
+        // A reader of the slot's past may pin and unpin it at any time: whoever turns it from doomed to busy frees it. A reader that had
+        // pinned the block while it was visible may have marked it as used after it was doomed; nobody does so without a pin.
         long state = Volatile.Read(ref slot->State);
         if ((state & ~Used) == Doomed && Interlocked.CompareExchange(ref slot->State, Busy, state) == state)
         {

@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Storage.Lsm.Cache;
 
 /// <summary>
-/// Off-heap memory of one block: a small header, the bytes, and slack behind them, so that decoders may load whole words. A block is owned by
-/// the cache, or it is loose: then its header counts who uses it.
+/// Off-heap memory of one block: a small header, the bytes, and slack behind them, so that decoders may load whole words. A block is owned
+/// by the cache, or it is loose: then its header counts who uses it.
 /// </summary>
 internal static unsafe class BlockMemory
 {

@@ -36,8 +36,8 @@ internal static unsafe partial class OffHeap
     }
 
     /// <summary>
-    /// Takes memory aligned to a cache line, not cleared; from 2 MiB on aligned to huge pages, and the kernel is asked for them: structures of
-    /// this size are walked at random, and then every step would miss the TLB as well.
+    /// Takes memory aligned to a cache line, not cleared; from 2 MiB on aligned to huge pages, and the kernel is asked for them: structures
+    /// of this size are walked at random, and then every step would miss the TLB as well.
     /// </summary>
     public static byte* AllocateAligned(long bytes)
     {
@@ -71,8 +71,8 @@ internal static unsafe partial class OffHeap
     }
 
     /// <summary>
-    /// By a mapping of its own, and not from the C library's heap: that keeps what it is given back for itself when pieces are of this size, and a node would
-    /// hold twice the memory that it uses (docs/performance.md).
+    /// By a mapping of its own, and not from the C library's heap: that keeps what it is given back for itself when pieces are of this
+    /// size, and a node would hold twice the memory that it uses (docs/performance.md).
     /// </summary>
     private static byte* Map(long bytes)
     {
@@ -82,7 +82,8 @@ internal static unsafe partial class OffHeap
         byte* raw = (byte*)Mmap(null, size + spare, ReadWrite, PrivateAnonymous, -1, 0);
         if ((nint)raw == -1)
         {
-            throw new InsufficientMemoryException($"The system has no {bytes} bytes of memory left to give. Lower the memory setting, or make room.");
+            throw new InsufficientMemoryException(
+                $"The system has no {bytes} bytes of memory left to give. Lower the memory setting, or make room.");
         }
 
         if (spare == 0)

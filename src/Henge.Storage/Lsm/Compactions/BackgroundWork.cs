@@ -11,8 +11,8 @@ namespace Henge.Storage.Lsm.Compactions;
 internal sealed class TableWriteException(Exception inner) : IOException($"A table could not be written: {inner.Message}", inner);
 
 /// <summary>
-/// Flushes and compactions of one engine: decides when, runs them one at a time for each kind, and deals with what goes wrong. What they do is in
-/// <see cref="FlushJob"/> and <see cref="CompactionJob"/>. Thread-safe.
+/// Flushes and compactions of one engine: decides when, runs them one at a time for each kind, and deals with what goes wrong. What they do
+/// is in <see cref="FlushJob"/> and <see cref="CompactionJob"/>. Thread-safe.
 /// </summary>
 internal sealed class BackgroundWork
 {

@@ -10,8 +10,8 @@ using Henge.Storage.Lsm.Tables;
 namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
-/// Merges tables, or lists them in another level. One at a time. Between any two of its steps anything else may happen to the engine: when a drop has taken away a table that it worked on, its
-/// edit does not fit any more, and its result is thrown away (decision 0130).
+/// Merges tables, or lists them in another level. One at a time. Between any two of its steps anything else may happen to the engine: when
+/// a drop has taken away a table that it worked on, its edit does not fit any more, and its result is thrown away (decision 0130).
 /// </summary>
 internal sealed class CompactionJob(EngineState state)
 {
@@ -87,7 +87,8 @@ internal sealed class CompactionJob(EngineState state)
 
     private OutputTables CreateOutput(Compaction compaction, LevelSet levels)
     {
-        // All drops known here are applied on the way, so that the output is of the last one's epoch. Those that come later are above it, and hide their range in it.
+        // All drops known here are applied on the way, so that the output is of the last one's epoch. Those that come later are above it,
+        // and hide their range in it.
         ulong epoch = compaction.AllInputs.Max(static table => table.Meta.Epoch);
         epoch = Math.Max(epoch, levels.Drops.Length > 0 ? levels.Drops[^1].Epoch : 0);
         LsmOptions options = _parts.Options;
@@ -119,6 +120,9 @@ internal sealed class CompactionJob(EngineState state)
     }
 
     private static RangeDrop[]?[]? DropsOf(TableHandle[] tables, LevelSet levels) =>
-        levels.Drops.Length == 0 ? null
-            : Array.ConvertAll(tables, table => Array.FindAll(levels.Drops, drop => drop.Touches(table.Meta)) is { Length: > 0 } found ? found : null);
+        levels.Drops.Length == 0
+            ? null
+            : Array.ConvertAll(
+                tables,
+                table => Array.FindAll(levels.Drops, drop => drop.Touches(table.Meta)) is { Length: > 0 } found ? found : null);
 }

@@ -5,7 +5,9 @@ using Henge.Storage.Lsm.Settings;
 
 namespace Henge.Storage.Lsm.Compactions;
 
-/// <summary>Chooses what to compact next: the level that is most over its target; else tables that are mostly garbage, or hold dropped ranges.</summary>
+/// <summary>
+/// Chooses what to compact next: the level that is most over its target; else tables that are mostly garbage, or hold dropped ranges.
+/// </summary>
 internal sealed class CompactionPicker(LsmOptions options)
 {
     /// <summary>A merge that would later meet more than this many targets of the level below is cut into smaller tables.</summary>
@@ -17,7 +19,10 @@ internal sealed class CompactionPicker(LsmOptions options)
     public Compaction? Pick(LevelSet levels, Core.Version floor, Predicate<TableHandle> isExcluded)
     {
         var targets = new LevelTargets(levels, options);
-        foreach ((int level, double score) in Scores(levels, targets).Where(static item => item.Score >= 1).OrderByDescending(static item => item.Score))
+        foreach (
+            (int level, double score) in Scores(levels, targets)
+                .Where(static item => item.Score >= 1)
+                .OrderByDescending(static item => item.Score))
         {
             Compaction? picked = level == 0
                 ? PickLevel0(levels, targets.BaseLevel, $"{levels.Levels[0].Length} tables in L0", isExcluded)
@@ -69,7 +74,9 @@ internal sealed class CompactionPicker(LsmOptions options)
     private Compaction? PickLevel0(LevelSet levels, int baseLevel, string reason, Predicate<TableHandle> isExcluded)
     {
         TableHandle[] inputs = levels.Levels[0];
-        return inputs.Length == 0 || inputs.Any(table => isExcluded(table)) ? null : Build(levels, 0, baseLevel, inputs, reason, isExcluded);
+        return inputs.Length == 0 || inputs.Any(table => isExcluded(table))
+            ? null
+            : Build(levels, 0, baseLevel, inputs, reason, isExcluded);
     }
 
     // The table that drags the fewest bytes of the next level along, for each byte of its own.
@@ -142,8 +149,9 @@ internal sealed class CompactionPicker(LsmOptions options)
     {
         byte[] smallest = inputs.Select(static table => table.Meta.Smallest).Min(InternalKeyComparer.Instance)!;
         byte[] largest = inputs.Select(static table => table.Meta.Largest).Max(InternalKeyComparer.Instance)!;
-        TableHandle[] overlapped =
-            Array.FindAll(levels.Levels[outputLevel], table => table.Meta.Overlaps(InternalKey.GetPrefix(smallest), InternalKey.GetPrefix(largest)));
+        TableHandle[] overlapped = Array.FindAll(
+            levels.Levels[outputLevel],
+            table => table.Meta.Overlaps(InternalKey.GetPrefix(smallest), InternalKey.GetPrefix(largest)));
         if (overlapped.Any(table => isExcluded(table)))
         {
             return null;
@@ -164,7 +172,10 @@ internal sealed class CompactionPicker(LsmOptions options)
     private static bool CanMove(LevelSet levels, int outputLevel, TableHandle[] inputs, TableHandle[] overlapped)
     {
         bool touched = levels.Drops.Any(drop => inputs.Any(table => drop.Touches(table.Meta)));
-        if (overlapped.Length > 0 || touched || inputs.Any(static table => (table.Meta.Garbage + table.Meta.Tombstones) * 4 > table.Meta.Entries))
+        if (
+            overlapped.Length > 0
+            || touched
+            || inputs.Any(static table => (table.Meta.Garbage + table.Meta.Tombstones) * 4 > table.Meta.Entries))
         {
             return false;
         }
@@ -183,7 +194,10 @@ internal sealed class CompactionPicker(LsmOptions options)
             return true;
         }
 
-        long below = levels.Levels[outputLevel + 1].Where(table => inputs.Any(input => input.Meta.Overlaps(table.Meta))).Sum(static table => table.Meta.Bytes);
+        long below = levels
+            .Levels[outputLevel + 1]
+            .Where(table => inputs.Any(input => input.Meta.Overlaps(table.Meta)))
+            .Sum(static table => table.Meta.Bytes);
         return below <= MaxGrandparentTables * inputs.Sum(static table => table.Meta.Bytes);
     }
 

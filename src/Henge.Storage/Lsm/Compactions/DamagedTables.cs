@@ -3,7 +3,8 @@ using Henge.Storage.Lsm.Levels;
 namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
-/// Tables whose compaction failed because something in them is damaged. They are left out until one of them is gone, or a drop takes a part of it away, which may be the damaged one. Thread-safe.
+/// Tables whose compaction failed because something in them is damaged. They are left out until one of them is gone, or a drop takes a part
+/// of it away, which may be the damaged one. Thread-safe.
 /// </summary>
 internal sealed class DamagedTables
 {
@@ -31,7 +32,9 @@ internal sealed class DamagedTables
             }
 
             TableHandle[] left = [.. levels.Levels.SelectMany(static level => level).Where(table => _numbers.Contains(table.Meta.Number))];
-            bool changed = left.Length < _numbers.Count || left.Any(table => levels.Drops.Any(drop => drop.Epoch > _lastDrop && drop.Touches(table.Meta)));
+            bool changed =
+                left.Length < _numbers.Count
+                || left.Any(table => levels.Drops.Any(drop => drop.Epoch > _lastDrop && drop.Touches(table.Meta)));
             if (changed)
             {
                 _numbers.Clear();

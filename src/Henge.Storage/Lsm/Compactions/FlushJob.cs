@@ -7,7 +7,9 @@ using Henge.Storage.Lsm.State;
 
 namespace Henge.Storage.Lsm.Compactions;
 
-/// <summary>Writes sealed memtables to one table of L0. One at a time; between any two of its steps anything else may happen to the engine.</summary>
+/// <summary>
+/// Writes sealed memtables to one table of L0. One at a time; between any two of its steps anything else may happen to the engine.
+/// </summary>
 internal sealed class FlushJob(EngineState state, EngineLog? log)
 {
     private long _bytesWritten;

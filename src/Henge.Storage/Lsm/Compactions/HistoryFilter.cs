@@ -4,9 +4,9 @@ using Henge.Storage.Lsm.Keys;
 namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
-/// What is left of a merge when nobody needs the rest any more: walks forward only. Of each key it keeps all versions above the history floor and the newest
-/// one at or below it; that one goes too when it is a tombstone (or has expired at the floor) and nothing of the key lies below. Keyspaces with the highest
-/// bit set keep no history: their floor is always above everything.
+/// What is left of a merge when nobody needs the rest any more: walks forward only. Of each key it keeps all versions above the history
+/// floor and the newest one at or below it; that one goes too when it is a tombstone (or has expired at the floor) and nothing of the key
+/// lies below. Keyspaces with the highest bit set keep no history: their floor is always above everything.
 /// </summary>
 /// <param name="source">All entries, in order; not owned.</param>
 /// <param name="floor">The history floor.</param>

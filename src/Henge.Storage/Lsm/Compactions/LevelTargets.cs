@@ -4,9 +4,10 @@ using Henge.Storage.Lsm.Settings;
 namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
-/// How many bytes each level should hold. Sizes are set from the bottom up: the last level is as large as its data, each one above it a tenth of it, and the
-/// levels that would be smaller than the base are left empty; L0 goes straight to <see cref="BaseLevel"/>. So nine tenths of the data lie in the
-/// last level whatever the size of the whole (Dong et al., "Optimizing Space Amplification in RocksDB", CIDR 2017).
+/// How many bytes each level should hold. Sizes are set from the bottom up: the last level is as large as its data, each one above it a
+/// tenth of it, and the levels that would be smaller than the base are left empty; L0 goes straight to <see cref="BaseLevel"/>. So nine
+/// tenths of the data lie in the last level whatever the size of the whole (Dong et al., "Optimizing Space Amplification in RocksDB", CIDR
+/// 2017).
 /// </summary>
 internal sealed class LevelTargets
 {

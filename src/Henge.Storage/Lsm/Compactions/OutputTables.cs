@@ -9,8 +9,8 @@ using Henge.Storage.Lsm.State;
 namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
-/// The tables that one flush or compaction writes. They count when <see cref="TryInstall"/> has made the manifest list them; disposed of before that, or when the edit
-/// did not fit, their files are deleted: no manifest has ever listed them. Not thread-safe.
+/// The tables that one flush or compaction writes. They count when <see cref="TryInstall"/> has made the manifest list them; disposed of
+/// before that, or when the edit did not fit, their files are deleted: no manifest has ever listed them. Not thread-safe.
 /// </summary>
 internal sealed class OutputTables : IDisposable
 {
@@ -60,7 +60,9 @@ internal sealed class OutputTables : IDisposable
         yield return BackgroundPoint.Written;
     }
 
-    /// <summary>Adds the tables to an edit and makes it count; false when it does not fit any more, because tables that it removes are gone.</summary>
+    /// <summary>
+    /// Adds the tables to an edit and makes it count; false when it does not fit any more, because tables that it removes are gone.
+    /// </summary>
     public bool TryInstall(VersionEdit edit, IReadOnlyList<WriteBuffer> flushed)
     {
         edit.AddedTables.AddRange(_opened.Select(table => (_level, table.Meta)));

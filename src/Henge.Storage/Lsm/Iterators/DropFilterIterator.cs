@@ -6,8 +6,9 @@ using Henge.Storage.Lsm.Tables;
 namespace Henge.Storage.Lsm.Iterators;
 
 /// <summary>
-/// Leaves out what range drops hide in one source, by seeking over it. A seek that would end in a dropped range goes to the range's end at once: a block with nothing but dropped entries is not
-/// read for it, since it may be a damaged one, and the reason for the drop (decision 0132). Owns the source's iterator.
+/// Leaves out what range drops hide in one source, by seeking over it. A seek that would end in a dropped range goes to the range's end at
+/// once: a block with nothing but dropped entries is not read for it, since it may be a damaged one, and the reason for the drop (decision
+/// 0132). Owns the source's iterator.
 /// </summary>
 internal sealed class DropFilterIterator : InternalIterator
 {
@@ -26,7 +27,13 @@ internal sealed class DropFilterIterator : InternalIterator
     /// <param name="table">What is known of it when it is a table.</param>
     /// <param name="keyspaces">The only keyspaces that there are, in order; null when that is not known.</param>
     /// <param name="upper">Nobody wants what lies at or after this prefix; null or empty when somebody does.</param>
-    public DropFilterIterator(InternalIterator source, RangeDrop[] drops, ulong epoch, TableMeta? table = null, byte[]? upper = null, uint[]? keyspaces = null)
+    public DropFilterIterator(
+        InternalIterator source,
+        RangeDrop[] drops,
+        ulong epoch,
+        TableMeta? table = null,
+        byte[]? upper = null,
+        uint[]? keyspaces = null)
     {
         _keyspaces = keyspaces;
         _upper = upper ?? [];
@@ -44,8 +51,16 @@ internal sealed class DropFilterIterator : InternalIterator
         }
 
         // A read stays within one keyspace, where it never comes to such a block but by a seek.
-        HiddenBlocks? hidden = options.Keyspaces is null ? null : new HiddenBlocks(table.Meta, table.Reader.Index, drops, options.Keyspaces);
-        return new DropFilterIterator(table.Reader.CreateIterator(options with { Hidden = hidden }), drops, table.Meta.Epoch, table.Meta, options.Upper, options.Keyspaces);
+        HiddenBlocks? hidden = options.Keyspaces is null
+            ? null
+            : new HiddenBlocks(table.Meta, table.Reader.Index, drops, options.Keyspaces);
+        return new DropFilterIterator(
+            table.Reader.CreateIterator(options with { Hidden = hidden }),
+            drops,
+            table.Meta.Epoch,
+            table.Meta,
+            options.Upper,
+            options.Keyspaces);
     }
 
     public override bool Valid => !_isAtEnd && _source.Valid;

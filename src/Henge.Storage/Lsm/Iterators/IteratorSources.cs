@@ -68,7 +68,11 @@ internal static class IteratorSources
             if (any)
             {
                 bool whole = first == 0 && end == tables.Length;
-                children.Add(new LevelIterator(whole ? tables : tables[first..end], whole ? levels.DropsOf?[level] : levels.DropsOf?[level][first..end], read));
+                children.Add(
+                    new LevelIterator(
+                        whole ? tables : tables[first..end],
+                        whole ? levels.DropsOf?[level] : levels.DropsOf?[level][first..end],
+                        read));
             }
         }
     }

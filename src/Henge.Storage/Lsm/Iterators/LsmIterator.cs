@@ -352,7 +352,8 @@ internal sealed unsafe class LsmIterator : EngineIterator
     }
 
     private bool IsVisible(EntryKind kind, ReadOnlySpan<byte> value) =>
-        kind == EntryKind.Put || (EntryHeader.IsIn(kind) && EntryHeader.IsAlive(BinaryPrimitives.ReadInt64LittleEndian(value), _point.NowMs));
+        kind == EntryKind.Put
+        || (EntryHeader.IsIn(kind) && EntryHeader.IsAlive(BinaryPrimitives.ReadInt64LittleEndian(value), _point.NowMs));
 
     private bool IsCurrentPrefix(ReadOnlySpan<byte> key) =>
         key.Length == _keyLength && InternalKey.GetPrefix(key).SequenceEqual(CurrentPrefix);

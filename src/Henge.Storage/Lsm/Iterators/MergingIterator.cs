@@ -25,7 +25,8 @@ internal sealed class MergingIterator : InternalIterator
     }
 
     /// <summary>The merge of some iterators: the only one itself when there is no second.</summary>
-    public static InternalIterator Create(List<InternalIterator> children) => children.Count == 1 ? children[0] : new MergingIterator([.. children]);
+    public static InternalIterator Create(List<InternalIterator> children) =>
+        children.Count == 1 ? children[0] : new MergingIterator([.. children]);
 
     public override bool Valid => _top is not null;
 

@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Henge.Storage.Lsm.Keys;
 
 /// <summary>
-/// A blocked Bloom filter (Putze, Sanders and Singler, 2007): all bits of a key lie in one block of 64 bytes, so that asking costs one cache
-/// miss. With 10 bits and 6 probes a key, a false positive comes about once in a hundred; a false negative never. Pure functions over
+/// A blocked Bloom filter (Putze, Sanders and Singler, 2007): all bits of a key lie in one block of 64 bytes, so that asking costs one
+/// cache miss. With 10 bits and 6 probes a key, a false positive comes about once in a hundred; a false negative never. Pure functions over
 /// memory that the caller owns; the form is that of the file (docs/formats.md).
 /// </summary>
 internal static unsafe class BloomFilter

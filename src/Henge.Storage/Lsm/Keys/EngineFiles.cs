@@ -19,7 +19,8 @@ internal static class EngineFiles
     public static bool IsTable(string name, out ulong number)
     {
         number = 0;
-        return name.EndsWith(TableSuffix, StringComparison.Ordinal) && TryParse(name.AsSpan(0, name.Length - TableSuffix.Length), out number);
+        return name.EndsWith(TableSuffix, StringComparison.Ordinal)
+            && TryParse(name.AsSpan(0, name.Length - TableSuffix.Length), out number);
     }
 
     public static bool IsManifest(string name, out ulong number)

@@ -23,7 +23,8 @@ internal static unsafe class InternalKey
     public const int OverheadBytes = KeyspaceBytes + TrailerBytes;
 
     /// <summary>
-    /// A kind after all kinds. With a key and a version it is the end of what lies at this version; together with version 0, the end of the key.
+    /// A kind after all kinds. With a key and a version it is the end of what lies at this version; together with version 0, the end of the
+    /// key.
     /// </summary>
     public const EntryKind AfterAllKinds = (EntryKind)0xFF;
 
@@ -50,7 +51,9 @@ internal static unsafe class InternalKey
 
     /// <summary>True when the bytes can be an internal key.</summary>
     public static bool IsWellFormed(ReadOnlySpan<byte> internalKey) =>
-        internalKey.Length >= OverheadBytes && internalKey[^1] <= (byte)EntryKind.PutTyped && GetVersion(internalKey).Value <= Core.Version.MaxValue;
+        internalKey.Length >= OverheadBytes
+        && internalKey[^1] <= (byte)EntryKind.PutTyped
+        && GetVersion(internalKey).Value <= Core.Version.MaxValue;
 
     /// <summary>The keyspace.</summary>
     public static uint GetKeyspace(ReadOnlySpan<byte> internalKey) => BinaryPrimitives.ReadUInt32BigEndian(internalKey);

@@ -12,7 +12,9 @@ internal readonly unsafe ref struct LookupKey
 {
     private const int SlackBytes = sizeof(ulong);
 
-    /// <summary>Writes the key into a buffer of at least <see cref="BufferBytes"/>, which must not move (stack or pinned) while it is used.</summary>
+    /// <summary>
+    /// Writes the key into a buffer of at least <see cref="BufferBytes"/>, which must not move (stack or pinned) while it is used.
+    /// </summary>
     public LookupKey(byte* buffer, uint keyspace, ReadOnlySpan<byte> key, Core.Version at)
     {
         Pointer = buffer;

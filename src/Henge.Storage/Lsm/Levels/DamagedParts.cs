@@ -52,7 +52,8 @@ internal sealed record DamagedPart(TableMeta Table, byte[] First, byte[] Last, H
 }
 
 /// <summary>
-/// Parts of tables that were found damaged, by whoever met them: reads, iterators, compactions, or the opening of the engine. Kept until the owner asks. Thread-safe.
+/// Parts of tables that were found damaged, by whoever met them: reads, iterators, compactions, or the opening of the engine. Kept until
+/// the owner asks. Thread-safe.
 /// </summary>
 internal sealed class DamagedParts
 {

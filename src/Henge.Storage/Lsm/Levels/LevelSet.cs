@@ -4,8 +4,8 @@ using Henge.Storage.Lsm.Manifests;
 namespace Henge.Storage.Lsm.Levels;
 
 /// <summary>
-/// Which tables there are, by level, and which ranges are dropped: one immutable state between two edits. L0 is ordered newest first and may overlap; the
-/// others are sorted and disjoint by key. Reference counted.
+/// Which tables there are, by level, and which ranges are dropped: one immutable state between two edits. L0 is ordered newest first and
+/// may overlap; the others are sorted and disjoint by key. Reference counted.
 /// </summary>
 internal sealed class LevelSet
 {
@@ -19,7 +19,12 @@ internal sealed class LevelSet
         Drops = drops;
         if (drops.Length > 0)
         {
-            DropsOf = Array.ConvertAll(levels, tables => Array.ConvertAll(tables, table => Array.FindAll(drops, drop => drop.Touches(table.Meta)) is { Length: > 0 } found ? found : null));
+            DropsOf = Array.ConvertAll(
+                levels,
+                tables =>
+                    Array.ConvertAll(
+                        tables,
+                        table => Array.FindAll(drops, drop => drop.Touches(table.Meta)) is { Length: > 0 } found ? found : null));
         }
 
         foreach (TableHandle[] level in levels)
@@ -72,7 +77,9 @@ internal sealed class LevelSet
         return bytes;
     }
 
-    /// <summary>Index of the first table of a sorted level whose last prefix is at or after one; the level's length if there is none.</summary>
+    /// <summary>
+    /// Index of the first table of a sorted level whose last prefix is at or after one; the level's length if there is none.
+    /// </summary>
     public static int FindTable(TableHandle[] level, ReadOnlySpan<byte> prefix)
     {
         int low = 0;
@@ -94,8 +101,8 @@ internal sealed class LevelSet
     }
 
     /// <summary>
-    /// The newest entry of a key at or below a version, tombstones included; newest tables first, since versions of one key rise in the order in which they
-    /// are applied.
+    /// The newest entry of a key at or below a version, tombstones included; newest tables first, since versions of one key rise in the
+    /// order in which they are applied.
     /// </summary>
     public bool TryGet(in LookupKey key, out FoundEntry entry)
     {
@@ -132,8 +139,8 @@ internal sealed class LevelSet
     }
 
     /// <summary>
-    /// The state after an edit. Handles of tables that stay are shared; those that go are marked, so that their files are deleted when nothing can reach
-    /// them. New tables come from <paramref name="opened"/>.
+    /// The state after an edit. Handles of tables that stay are shared; those that go are marked, so that their files are deleted when
+    /// nothing can reach them. New tables come from <paramref name="opened"/>.
     /// </summary>
     public LevelSet With(VersionEdit edit, IReadOnlyDictionary<ulong, TableHandle> opened)
     {

@@ -46,8 +46,11 @@ internal sealed class TableStore(IFileSystem files, string directory, TableOptio
         {
             long length = file.Length;
             file.Dispose();
-            throw new Core.HengeException(Core.ErrorCode.Corruption, $"{path} is damaged at offset {Math.Min(length, meta.Bytes)}: it has {length} bytes, and the manifest says {meta.Bytes}. "
-                + "Nothing was changed. " + DirectoryAdvice.Engine);
+            throw new Core.HengeException(
+                Core.ErrorCode.Corruption,
+                $"{path} is damaged at offset {Math.Min(length, meta.Bytes)}: it has {length} bytes, and the manifest says {meta.Bytes}. "
+                    + "Nothing was changed. "
+                    + DirectoryAdvice.Engine);
         }
 
         return Watch(new TableHandle(meta, TableReader.Open(file, cache), obsolete));

@@ -36,7 +36,9 @@ internal sealed class ManifestFile : IDisposable
 
     public long Length { get; private set; }
 
-    /// <summary>Writes a new manifest that begins with one edit, and makes it durable. It counts only after <see cref="SwitchTo"/>.</summary>
+    /// <summary>
+    /// Writes a new manifest that begins with one edit, and makes it durable. It counts only after <see cref="SwitchTo"/>.
+    /// </summary>
     public static ManifestFile Create(IFileSystem files, string directory, ulong number, VersionEdit first)
     {
         string path = Path.Combine(directory, EngineFiles.Manifest(number));
@@ -85,16 +87,24 @@ internal sealed class ManifestFile : IDisposable
         string path = Path.Combine(directory, EngineFiles.Current);
         byte[] content = ReadAll(files, path, 4096);
         string[] lines = Encoding.ASCII.GetString(content).Split('\n');
-        if (lines.Length != 4 || lines[3].Length != 0 || !lines[0].StartsWith("henge-lsm ", StringComparison.Ordinal)
-            || lines[2] != Crc32C.Compute(Encoding.ASCII.GetBytes(lines[0] + "\n" + lines[1] + "\n")).ToString("x8", CultureInfo.InvariantCulture))
+        if (
+            lines.Length != 4
+            || lines[3].Length != 0
+            || !lines[0].StartsWith("henge-lsm ", StringComparison.Ordinal)
+            || lines[2]
+                != Crc32C.Compute(Encoding.ASCII.GetBytes(lines[0] + "\n" + lines[1] + "\n")).ToString("x8", CultureInfo.InvariantCulture))
         {
-            throw new HengeException(ErrorCode.Corruption, $"{path} is damaged at offset 0: its checksum does not fit. " + DirectoryAdvice.Engine);
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"{path} is damaged at offset 0: its checksum does not fit. " + DirectoryAdvice.Engine);
         }
 
         if (lines[0] != "henge-lsm 1")
         {
-            throw new HengeException(ErrorCode.UnsupportedFormat, $"{path} says format '{lines[0]}', and this build knows 'henge-lsm 1' only. "
-                + "Open the directory with the build that wrote it, or a newer one.");
+            throw new HengeException(
+                ErrorCode.UnsupportedFormat,
+                $"{path} says format '{lines[0]}', and this build knows 'henge-lsm 1' only. "
+                    + "Open the directory with the build that wrote it, or a newer one.");
         }
 
         return EngineFiles.IsManifest(lines[1], out ulong number)
@@ -130,8 +140,12 @@ internal sealed class ManifestFile : IDisposable
             throw new HengeException(ErrorCode.Corruption, $"{path} describes levels that are not sorted: {disorder}. " + WayOut);
         }
 
-        tail = new ManifestTail(torn, last is { } left
-            ? $"{EngineFiles.Manifest(number)} ends with the edit of a compaction, at offset {left.Offset}, that was never in effect, since a range drop had been faster: {left.Problem}. It is left out" : null);
+        tail = new ManifestTail(
+            torn,
+            last is { } left
+                ? $"{EngineFiles.Manifest(number)} ends with the edit of a compaction, at offset {left.Offset}, that was never in effect, "
+                    + $"since a range drop had been faster: {left.Problem}. It is left out"
+                : null);
         return state;
     }
 
@@ -173,7 +187,8 @@ internal sealed class ManifestFile : IDisposable
         }
         catch (DiskFullException error)
         {
-            // The record is written, so it may count after a crash: not a full disk that is waited for, but a failed sync, after which nothing is known.
+            // The record is written, so it may count after a crash: not a full disk that is waited for, but a failed sync, after which
+            // nothing is known.
             throw new IOException($"The manifest could not be synced: {error.Message}", error);
         }
 
@@ -204,8 +219,10 @@ internal sealed class ManifestFile : IDisposable
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(content.AsSpan(8));
         if (version != FormatVersion)
         {
-            throw new HengeException(ErrorCode.UnsupportedFormat, $"{path} has format version {version}, and this build knows {FormatVersion} only. "
-                + "Open the directory with the build that wrote it, or a newer one.");
+            throw new HengeException(
+                ErrorCode.UnsupportedFormat,
+                $"{path} has format version {version}, and this build knows {FormatVersion} only. "
+                    + "Open the directory with the build that wrote it, or a newer one.");
         }
     }
 
@@ -217,7 +234,9 @@ internal sealed class ManifestFile : IDisposable
         using IFile file = files.Open(path, FileOpenMode.Read);
         if (file.Length > limitBytes)
         {
-            throw new HengeException(ErrorCode.Corruption, $"{path} has {file.Length} bytes, which is more than it can have ({limitBytes}). {WayOut}");
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"{path} has {file.Length} bytes, which is more than it can have ({limitBytes}). {WayOut}");
         }
 
         byte[] content = new byte[file.Length];

@@ -4,8 +4,8 @@ using Henge.Core;
 namespace Henge.Storage.Lsm.Manifests;
 
 /// <summary>
-/// Framing of the manifest: <c>length u32 | sequence u32 | header crc32c u32 | payload crc32c u32 | payload</c>, little-endian. The header has a
-/// checksum of its own so that a flipped bit in the length does not look like a record that the crash cut short.
+/// Framing of the manifest: <c>length u32 | sequence u32 | header crc32c u32 | payload crc32c u32 | payload</c>, little-endian. The header
+/// has a checksum of its own so that a flipped bit in the length does not look like a record that the crash cut short.
 /// </summary>
 internal static class ManifestRecord
 {
@@ -31,7 +31,9 @@ internal static class ManifestRecord
         return record;
     }
 
-    /// <summary>Reads the record at an offset of a whole manifest; with <see cref="Outcome.Record"/>, its payload and the offset after it.</summary>
+    /// <summary>
+    /// Reads the record at an offset of a whole manifest; with <see cref="Outcome.Record"/>, its payload and the offset after it.
+    /// </summary>
     public static Outcome Read(ReadOnlySpan<byte> file, int offset, uint sequence, out ReadOnlySpan<byte> payload, out int next)
     {
         payload = default;
@@ -107,7 +109,11 @@ internal static class ManifestRecord
         {
             ReadOnlySpan<byte> rest = file[at..];
             uint found = BinaryPrimitives.ReadUInt32LittleEndian(rest[4..]);
-            if (found > sequence && found - sequence < 1 << 24 && TryHeader(rest, found, out int length) && length <= rest.Length - HeaderBytes)
+            if (
+                found > sequence
+                && found - sequence < 1 << 24
+                && TryHeader(rest, found, out int length)
+                && length <= rest.Length - HeaderBytes)
             {
                 return true;
             }

@@ -86,7 +86,8 @@ internal sealed class ManifestState
     }
 
     /// <summary>
-    /// Says why an edit does not fit, null when it does: it removes what is not there, adds what is there already, or would leave a level below L0 whose tables overlap.
+    /// Says why an edit does not fit, null when it does: it removes what is not there, adds what is there already, or would leave a level
+    /// below L0 whose tables overlap.
     /// </summary>
     public string? FindProblem(VersionEdit edit)
     {
@@ -102,7 +103,9 @@ internal sealed class ManifestState
         var added = new HashSet<ulong>();
         foreach ((int level, TableMeta table) in edit.AddedTables)
         {
-            bool listed = Array.FindIndex(_levels, tables => tables.ContainsKey(table.Number)) is >= 0 and var at && !removed.Contains((at, table.Number));
+            bool listed =
+                Array.FindIndex(_levels, tables => tables.ContainsKey(table.Number)) is >= 0 and var at
+                && !removed.Contains((at, table.Number));
             if (listed || !added.Add(table.Number))
             {
                 return $"it adds {EngineFiles.Table(table.Number)} to L{level} twice";
@@ -117,8 +120,9 @@ internal sealed class ManifestState
         edit.RemovedTables.Exists(item => !Array.Exists(_levels, tables => tables.ContainsKey(item.Number)));
 
     /// <summary>
-    /// True for the edit of a compaction that came after a range drop had removed what it worked on, as builds before decision 0130 wrote it before they looked: the last of its manifest and never in effect. The
-    /// engine stopped over it, so what the edits before it add up to is what was served until then, and it has nothing of its own: no position, no drop, and no entry that its inputs do not have.
+    /// True for the edit of a compaction that came after a range drop had removed what it worked on, as builds before decision 0130 wrote
+    /// it before they looked: the last of its manifest and never in effect. The engine stopped over it, so what the edits before it add up
+    /// to is what was served until then, and it has nothing of its own: no position, no drop, and no entry that its inputs do not have.
     /// </summary>
     public bool IsVoid(VersionEdit edit)
     {
@@ -128,9 +132,12 @@ internal sealed class ManifestState
         // What it removes is where it says or nowhere at all; what it adds is new, or moved from where it was removed.
         return isCompaction
             && LacksRemovedTables(edit)
-            && edit.RemovedTables.TrueForAll(item => _levels[item.Level].ContainsKey(item.Number) || !Array.Exists(_levels, tables => tables.ContainsKey(item.Number)))
+            && edit.RemovedTables.TrueForAll(item =>
+                _levels[item.Level].ContainsKey(item.Number) || !Array.Exists(_levels, tables => tables.ContainsKey(item.Number)))
             && edit.RemovedTables.TrueForAll(item => item.Number < NextFileNumber)
-            && edit.AddedTables.TrueForAll(item => !Array.Exists(_levels, tables => tables.ContainsKey(item.Table.Number)) || edit.RemovedTables.Exists(removed => removed.Number == item.Table.Number));
+            && edit.AddedTables.TrueForAll(item =>
+                !Array.Exists(_levels, tables => tables.ContainsKey(item.Table.Number))
+                || edit.RemovedTables.Exists(removed => removed.Number == item.Table.Number));
     }
 
     /// <summary>One edit that says it all, with which a new manifest begins.</summary>
@@ -153,9 +160,15 @@ internal sealed class ManifestState
 
     private string? FindOverlap(VersionEdit edit, HashSet<(int, ulong)> removed)
     {
-        foreach (IGrouping<int, (int Level, TableMeta Table)> group in edit.AddedTables.Where(static item => item.Level > 0).GroupBy(static item => item.Level))
+        foreach (
+            IGrouping<int, (int Level, TableMeta Table)> group in edit
+                .AddedTables.Where(static item => item.Level > 0)
+                .GroupBy(static item => item.Level))
         {
-            TableMeta[] added = [.. group.Select(static item => item.Table).OrderBy(static table => table.Smallest, InternalKeyComparer.Instance)];
+            TableMeta[] added =
+            [
+                .. group.Select(static item => item.Table).OrderBy(static table => table.Smallest, InternalKeyComparer.Instance),
+            ];
             for (int i = 1; i < added.Length; i++)
             {
                 if (added[i - 1].Overlaps(added[i]))

@@ -67,7 +67,8 @@ internal sealed class RangeDrop
 
     /// <summary>Readable form, for messages and dumps.</summary>
     public override string ToString() =>
-        $"drop of {Keyspace}/[{InternalKey.DescribeKey(Lower)}, {(Upper.Length == 0 ? "end" : InternalKey.DescribeKey(Upper))}) before epoch {Epoch}";
+        $"drop of {Keyspace}/[{InternalKey.DescribeKey(Lower)}, {(Upper.Length == 0 ? "end" : InternalKey.DescribeKey(Upper))}) before "
+            + $"epoch {Epoch}";
 
     private static byte[] Prefix(uint keyspace, ReadOnlySpan<byte> key)
     {

@@ -48,6 +48,7 @@ internal sealed record TableMeta
 
     /// <summary>Readable form, for messages and dumps.</summary>
     public override string ToString() =>
-        $"{EngineFiles.Table(Number)} {Bytes} bytes, {Entries} entries ({Tombstones} tombstones, {Garbage} old, {Expiring} expiring), versions {MinVersion}..{MaxVersion}, epoch {Epoch}, "
+        $"{EngineFiles.Table(Number)} {Bytes} bytes, {Entries} entries ({Tombstones} tombstones, {Garbage} old, {Expiring} expiring), "
+            + $"versions {MinVersion}..{MaxVersion}, epoch {Epoch}, "
         + $"{InternalKey.Describe(Smallest)} .. {InternalKey.Describe(Largest)}";
 }

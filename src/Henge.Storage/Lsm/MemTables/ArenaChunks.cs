@@ -3,8 +3,9 @@ using Henge.Storage.Lsm.Cache;
 namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
-/// Chunks of arenas that are not in use: a memtable that has been flushed leaves its memory to the next one. Memory that comes fresh from the kernel has to be cleared first,
-/// page by page, which under steady writes took 6% of a node's time. Holds as much as one memtable of the usual size at the most; shared by the engines of a process. Thread-safe.
+/// Chunks of arenas that are not in use: a memtable that has been flushed leaves its memory to the next one. Memory that comes fresh from
+/// the kernel has to be cleared first, page by page, which under steady writes took 6% of a node's time. Holds as much as one memtable of
+/// the usual size at the most; shared by the engines of a process. Thread-safe.
 /// </summary>
 internal static unsafe class ArenaChunks
 {

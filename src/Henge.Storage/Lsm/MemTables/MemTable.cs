@@ -26,7 +26,9 @@ internal sealed unsafe class MemTable : IPinOwner
     private readonly Counters* _counters;
     private int _references = 1;
 
-    /// <summary>Creates an empty memtable that is meant to hold about <paramref name="capacityBytes"/>; it grows beyond when it must.</summary>
+    /// <summary>
+    /// Creates an empty memtable that is meant to hold about <paramref name="capacityBytes"/>; it grows beyond when it must.
+    /// </summary>
     public MemTable(long capacityBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacityBytes);
@@ -73,7 +75,13 @@ internal sealed unsafe class MemTable : IPinOwner
 
     /// <summary>Adds an entry to a group that <see cref="AddGroup"/> brings in; the group must have room.</summary>
     public void Add(
-        ref MemTableGroup group, EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long header)
+        ref MemTableGroup group,
+        EntryKind kind,
+        uint keyspace,
+        ReadOnlySpan<byte> key,
+        Core.Version version,
+        ReadOnlySpan<byte> value,
+        long header)
     {
         SkipListNode* node = Write(kind, keyspace, key, version, value, header, out int height, out ulong hash);
         _newest.Prefetch(hash);
@@ -97,7 +105,9 @@ internal sealed unsafe class MemTable : IPinOwner
             ulong hash = group->Hashes[i];
             AddToFilter(hash);
             ulong slot = _newest.Take(hash);
-            bool inserted = together ? SkipList.Insert(&group->Nodes, i, out bool isNewest) : _list.Insert(node, group->Nodes.Heights[i], out isNewest);
+            bool inserted = together
+                ? SkipList.Insert(&group->Nodes, i, out bool isNewest)
+                : _list.Insert(node, group->Nodes.Heights[i], out isNewest);
             Finish(node, hash, slot, inserted, isNewest);
         }
 
@@ -111,7 +121,14 @@ internal sealed unsafe class MemTable : IPinOwner
 
     /// <summary>Writes an entry into the arena, where nobody finds it yet.</summary>
     private SkipListNode* Write(
-        EntryKind kind, uint keyspace, ReadOnlySpan<byte> key, Core.Version version, ReadOnlySpan<byte> value, long header, out int height, out ulong hash)
+        EntryKind kind,
+        uint keyspace,
+        ReadOnlySpan<byte> key,
+        Core.Version version,
+        ReadOnlySpan<byte> value,
+        long header,
+        out int height,
+        out ulong hash)
     {
         int headerBytes = EntryHeader.IsIn(kind) ? EntryHeader.Bytes : 0;
         ulong number = (ulong)Interlocked.Increment(ref _counters->Added);
@@ -248,15 +265,21 @@ internal sealed unsafe class MemTable : IPinOwner
     private static bool IsOf(SkipListNode* node, in LookupKey key) =>
         node != null
         && SkipListNode.PrefixLength(node) == key.PrefixLength
-        && new ReadOnlySpan<byte>(SkipListNode.Key(node), key.PrefixLength).SequenceEqual(new ReadOnlySpan<byte>(key.Pointer, key.PrefixLength));
+        && new ReadOnlySpan<byte>(SkipListNode.Key(node), key.PrefixLength).SequenceEqual(
+            new ReadOnlySpan<byte>(key.Pointer, key.PrefixLength));
 
     private static Core.Version VersionOf(SkipListNode* node) =>
-        new(~BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(SkipListNode.Key(node) + SkipListNode.PrefixLength(node), sizeof(ulong))));
+        new(
+            ~BinaryPrimitives.ReadUInt64BigEndian(
+                new ReadOnlySpan<byte>(SkipListNode.Key(node) + SkipListNode.PrefixLength(node), sizeof(ulong))));
 
     private ulong FilterIndex(ulong hash) => Math.BigMul(hash, _filterWords, out _);
 
     private static ulong FilterBits(ulong hash) =>
-        (1UL << (int)(hash & 63)) | (1UL << (int)((hash >> 6) & 63)) | (1UL << (int)((hash >> 12) & 63)) | (1UL << (int)((hash >> 18) & 63));
+        (1UL << (int)(hash & 63))
+        | (1UL << (int)((hash >> 6) & 63))
+        | (1UL << (int)((hash >> 12) & 63))
+        | (1UL << (int)((hash >> 18) & 63));
 
     private void WidenVersions(ulong version)
     {

@@ -99,8 +99,8 @@ internal sealed unsafe class MemTableIterator : InternalIterator
     }
 
     /// <summary>
-    /// Links lead forwards only. So one search goes to a place some entries before this one and walks up to it, keeping the last nodes that it
-    /// passes, for the steps back to come.
+    /// Links lead forwards only. So one search goes to a place some entries before this one and walks up to it, keeping the last nodes that
+    /// it passes, for the steps back to come.
     /// </summary>
     private void Gather()
     {

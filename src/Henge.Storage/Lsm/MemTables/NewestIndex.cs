@@ -6,13 +6,14 @@ using Henge.Storage.Lsm.Cache;
 namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
-/// Where the newest entry of a key stands in a memtable's list, for point reads: one load in place of a search. Lossy: a slot belongs to whichever key came last,
-/// and who does not find a key here searches the list. What is found is certainly the newest entry of its key in the list (docs/decisions/0024).
+/// Where the newest entry of a key stands in a memtable's list, for point reads: one load in place of a search. Lossy: a slot belongs to
+/// whichever key came last, and who does not find a key here searches the list. What is found is certainly the newest entry of its key in
+/// the list (docs/decisions/0024).
 /// </summary>
 /// <remarks>
-/// A slot is 16 bits of hash and the 48 of a node's address. A writer takes the slot of its key before it links the entry in, and gives it back after; meanwhile
-/// readers search the list. A writer that finds the slot taken does not wait: it declares the slot dead, and nothing is kept there ever after. So writers
-/// of one key never pass each other unseen, and no lock is there to be waited for. Thread-safe.
+/// A slot is 16 bits of hash and the 48 of a node's address. A writer takes the slot of its key before it links the entry in, and gives it
+/// back after; meanwhile readers search the list. A writer that finds the slot taken does not wait: it declares the slot dead, and nothing
+/// is kept there ever after. So writers of one key never pass each other unseen, and no lock is there to be waited for. Thread-safe.
 /// </remarks>
 internal sealed unsafe class NewestIndex
 {
@@ -59,7 +60,9 @@ internal sealed unsafe class NewestIndex
         }
     }
 
-    /// <summary>Takes the slot of a key whose entry is about to be linked in. Gives what was in it, for <see cref="Give"/>; or <see cref="Dead"/>.</summary>
+    /// <summary>
+    /// Takes the slot of a key whose entry is about to be linked in. Gives what was in it, for <see cref="Give"/>; or <see cref="Dead"/>.
+    /// </summary>
     public ulong Take(ulong hash)
     {
         ref ulong slot = ref Slot(hash);
@@ -96,7 +99,8 @@ internal sealed unsafe class NewestIndex
     /// <summary>Gives the memory back.</summary>
     public void Free() => OffHeap.FreeAligned((byte*)_slots, Bytes);
 
-    // The slot comes from the highest bits, the filter's bits from the lowest: the tag from between, so that each says something of its own.
+    // The slot comes from the highest bits, the filter's bits from the lowest: the tag from between, so that each says something of its
+    // own.
     private static ulong TagOf(ulong hash) => (hash >> 24) & 0xFFFF;
 
     private ref ulong Slot(ulong hash) => ref _slots[Math.BigMul(hash, _count, out _)];

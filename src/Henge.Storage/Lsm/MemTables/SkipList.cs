@@ -7,8 +7,8 @@ namespace Henge.Storage.Lsm.MemTables;
 
 /// <summary>
 /// A skip list (Pugh, 1990) over an arena: nodes are linked in by compare-and-swap from the lowest level up (Fraser, 2004, §4.3, without
-/// deletion), so that many threads add and any number reads without locks. Every second node of a level is in the next one: a search then takes one
-/// step forward on a level, and the step that leads too far costs nothing, since hints tell (<see cref="SkipListNode"/>).
+/// deletion), so that many threads add and any number reads without locks. Every second node of a level is in the next one: a search then
+/// takes one step forward on a level, and the step that leads too far costs nothing, since hints tell (<see cref="SkipListNode"/>).
 /// </summary>
 internal sealed unsafe partial class SkipList
 {
@@ -51,7 +51,10 @@ internal sealed unsafe partial class SkipList
 
     private Splice* SharedSplice => (Splice*)_splices + (Environment.CurrentManagedThreadId & (SpliceSlots - 1));
 
-    /// <summary>Takes memory for a node, to be filled in and given to <see cref="Insert(SkipListNode*, int, out bool)"/>. The number chooses the height.</summary>
+    /// <summary>
+    /// Takes memory for a node, to be filled in and given to <see cref="Insert(SkipListNode*, int, out bool)"/>. The number chooses the
+    /// height.
+    /// </summary>
     public SkipListNode* AllocateNode(int prefixLength, int valueLength, ulong number, out int height)
     {
         height = HeightOf(number);
@@ -82,8 +85,8 @@ internal sealed unsafe partial class SkipList
     }
 
     /// <summary>
-    /// Links a node in; false, and nothing done, when its key, version and kind are there already. <paramref name="isNewest"/> tells that no entry of its
-    /// key stood before it when it was linked in.
+    /// Links a node in; false, and nothing done, when its key, version and kind are there already. <paramref name="isNewest"/> tells that
+    /// no entry of its key stood before it when it was linked in.
     /// </summary>
     [SkipLocalsInit]
     public bool Insert(SkipListNode* node, int height, out bool isNewest)
@@ -226,8 +229,8 @@ internal sealed unsafe partial class SkipList
     }
 
     /// <summary>
-    /// Goes forward on one level up to the last node before a key, and returns the node after that. <paramref name="bound"/> is a node that is known to be at
-    /// or after the key; <paramref name="target"/> is the key's hint against <paramref name="before"/>.
+    /// Goes forward on one level up to the last node before a key, and returns the node after that. <paramref name="bound"/> is a node that
+    /// is known to be at or after the key; <paramref name="target"/> is the key's hint against <paramref name="before"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static SkipListNode* Advance(
@@ -297,7 +300,9 @@ internal sealed unsafe partial class SkipList
     /// <summary>Gives back what is not in the arena.</summary>
     public void Free() => OffHeap.FreeAligned(_splices, sizeof(Splice) * SpliceSlots);
 
-    /// <summary>Where a key belongs: at each level the node before it and the one after it. Each level's lies within the one above.</summary>
+    /// <summary>
+    /// Where a key belongs: at each level the node before it and the one after it. Each level's lies within the one above.
+    /// </summary>
     internal struct Splice
     {
         public int Busy;

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Henge.Storage.Lsm.MemTables;
 
-// Many nodes are linked in at a time: their searches go side by side, so that the cache misses of one pass while the others go on. One search
-// is a chain of misses, each of which has to end before the next can begin (docs/decisions/0025).
+// Many nodes are linked in at a time: their searches go side by side, so that the cache misses of one pass while the others go on. One
+// search is a chain of misses, each of which has to end before the next can begin (docs/decisions/0025).
 internal sealed unsafe partial class SkipList
 {
     /// <summary>Nodes of a group: about as many cache lines as a core fetches at a time.</summary>
@@ -138,7 +138,10 @@ internal sealed unsafe partial class SkipList
             _target = SkipListNode.HintOf(_key, _prefixLength, 0, ulong.MaxValue);
         }
 
-        /// <summary>Goes on to the next node that has to be looked at, and has it fetched; false at the end. The same steps as <see cref="SkipList.Advance"/>.</summary>
+        /// <summary>
+        /// Goes on to the next node that has to be looked at, and has it fetched; false at the end. The same steps as
+        /// <see cref="SkipList.Advance"/>.
+        /// </summary>
         public bool Advance()
         {
             int level = Level;

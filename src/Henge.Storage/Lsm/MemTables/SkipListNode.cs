@@ -13,15 +13,16 @@ namespace Henge.Storage.Lsm.MemTables;
 /// link[h-1] … link[1] link[0] | value length u32 | prefix length u32 | internal key | value        link: next, hint
 ///                             ^ node
 /// </code>
-/// The internal key is kept whole, so that an iterator can hand it out as it lies there. The trailer of 9 bytes behind keyspace and key lets
-/// comparisons load whole words without reading outside of the node. Links are addresses: chunk-and-offset pairs would be smaller,
+/// The internal key is kept whole, so that an iterator can hand it out as it lies there. The trailer of 9 bytes behind keyspace and key
+/// lets comparisons load whole words without reading outside of the node. Links are addresses: chunk-and-offset pairs would be smaller,
 /// but would put one more load into every step of a search (docs/decisions/0020).
 /// </summary>
 /// <remarks>
-/// A link's <b>hint</b> tells where its next node stands without a look at that node, which is a cache miss: how many bytes of prefix it shares with
-/// the node that the link belongs to (255 less that, in the highest byte), and the 7 bytes that follow. Of two nodes after one, the nearer has the smaller
-/// hint. A hint may be too small, never too large: it is lowered before its link is moved to a nearer node. So a target whose own
-/// hint (against the same node) is smaller than the link's is certainly before the next node; otherwise the node must be looked at.
+/// A link's <b>hint</b> tells where its next node stands without a look at that node, which is a cache miss: how many bytes of prefix it
+/// shares with the node that the link belongs to (255 less that, in the highest byte), and the 7 bytes that follow. Of two nodes after one,
+/// the nearer has the smaller hint. A hint may be too small, never too large: it is lowered before its link is moved to a nearer node. So a
+/// target whose own hint (against the same node) is smaller than the link's is certainly before the next node; otherwise the node must be
+/// looked at.
 /// </remarks>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct SkipListNode
@@ -75,8 +76,8 @@ internal unsafe struct SkipListNode
     public static SkipListNode* Next(SkipListNode* node, int level) => (SkipListNode*)Volatile.Read(ref Link(node, level));
 
     /// <summary>
-    /// The hint of a key against a node with which it shares <paramref name="common"/> bytes of prefix. <paramref name="beyond"/> fills in for
-    /// the bytes where so many are shared that hints can no longer tell: all zeros for a link, all ones for a target.
+    /// The hint of a key against a node with which it shares <paramref name="common"/> bytes of prefix. <paramref name="beyond"/> fills in
+    /// for the bytes where so many are shared that hints can no longer tell: all zeros for a link, all ones for a target.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong HintOf(byte* key, int prefixLength, int common, ulong beyond)
@@ -121,7 +122,9 @@ internal unsafe struct SkipListNode
             ulong difference = *(ulong*)(a + i) ^ *(ulong*)(b + i);
             if (difference != 0)
             {
-                int bit = BitConverter.IsLittleEndian ? BitOperations.TrailingZeroCount(difference) : BitOperations.LeadingZeroCount(difference);
+                int bit = BitConverter.IsLittleEndian
+                    ? BitOperations.TrailingZeroCount(difference)
+                    : BitOperations.LeadingZeroCount(difference);
                 return Math.Min(i + (bit >> 3), length);
             }
         }

@@ -16,18 +16,21 @@ public sealed record LsmOptions
     /// <summary>The disk; the machine's own by default.</summary>
     public IFileSystem? FileSystem { get; init; }
 
-    /// <summary>Who runs flushes and compactions; by default the engine has two threads of its own. The engine disposes of the default one only.</summary>
+    /// <summary>
+    /// Who runs flushes and compactions; by default the engine has two threads of its own. The engine disposes of the default one only.
+    /// </summary>
     public IBackgroundScheduler? Scheduler { get; init; }
 
     /// <summary>
-    /// True: the engine keeps a log of its own, and <see cref="IStorageEngine.Apply"/> makes a batch durable. False: the owner has a log, and replays from
-    /// <see cref="IStorageEngine.GetDurablePosition"/> after a restart.
+    /// True: the engine keeps a log of its own, and <see cref="IStorageEngine.Apply"/> makes a batch durable. False: the owner has a log,
+    /// and replays from <see cref="IStorageEngine.GetDurablePosition"/> after a restart.
     /// </summary>
     public bool WriteAheadLog { get; init; } = true;
 
     /// <summary>
-    /// False: a table that is missing, or cannot be opened, is an error of <see cref="LsmEngine.Open"/>. True: the engine opens without it, and each read that would have to look into it fails with
-    /// <see cref="ErrorCode.Corruption"/>; for owners that can replace what is lost (<see cref="IStorageEngine.TakeDamage"/>). The manifest must be whole either way.
+    /// False: a table that is missing, or cannot be opened, is an error of <see cref="LsmEngine.Open"/>. True: the engine opens without it,
+    /// and each read that would have to look into it fails with <see cref="ErrorCode.Corruption"/>; for owners that can replace what is
+    /// lost (<see cref="IStorageEngine.TakeDamage"/>). The manifest must be whole either way.
     /// </summary>
     public bool OpenDamagedTables { get; init; }
 
@@ -59,7 +62,8 @@ public sealed record LsmOptions
     public long TargetTableBytes { get; init; } = 32L << 20;
 
     /// <summary>
-    /// The most bytes that the first level below L0 should hold. Default 256 MiB: as much as L0 holds when it is compacted, so that what comes down is not moved on at once.
+    /// The most bytes that the first level below L0 should hold. Default 256 MiB: as much as L0 holds when it is compacted, so that what
+    /// comes down is not moved on at once.
     /// </summary>
     public long LevelBaseBytes { get; init; } = 256L << 20;
 
@@ -75,7 +79,9 @@ public sealed record LsmOptions
     /// <summary>Tables in L0 at which writers block.</summary>
     public int L0StopTrigger { get; init; } = 20;
 
-    /// <summary>The most bytes that compactions write in a second; 0 for no limit. Flushes are not limited, since writers wait for them.</summary>
+    /// <summary>
+    /// The most bytes that compactions write in a second; 0 for no limit. Flushes are not limited, since writers wait for them.
+    /// </summary>
     public long CompactionBytesPerSecond { get; init; }
 
     /// <summary>The manifest is written anew when it has grown to this.</summary>
@@ -93,27 +99,36 @@ public sealed record LsmOptions
     /// <summary>The clock; only rates of compactions and the versions of <see cref="LsmEngine.Write"/> come from it.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    /// <summary>Gets a line for each thing that an operator may want to know (recoveries, cut tails, full disks). Called on any thread.</summary>
+    /// <summary>
+    /// Gets a line for each thing that an operator may want to know (recoveries, cut tails, full disks). Called on any thread.
+    /// </summary>
     public Action<string>? Log { get; init; }
 
-    /// <summary>Gives the salts of the engine's own log (see <see cref="Logs.SegmentedLogOptions.NewSalt"/>); simulations pass a seeded one.</summary>
+    /// <summary>
+    /// Gives the salts of the engine's own log (see <see cref="Logs.SegmentedLogOptions.NewSalt"/>); simulations pass a seeded one.
+    /// </summary>
     public Func<ulong> NewLogSalt { get; init; } = new Logs.SegmentedLogOptions().NewSalt;
 
     /// <summary>
-    /// So many eighths of its size are filled before a memtable is flushed: 1 to 8. Engines that take in the same writes and have different ones do not flush at the same
-    /// moment. Default 8.
+    /// So many eighths of its size are filled before a memtable is flushed: 1 to 8. Engines that take in the same writes and have different
+    /// ones do not flush at the same moment. Default 8.
     /// </summary>
     public int MemTableEighths { get; init; } = 8;
 
-    /// <summary>Entries that a background job writes between two points at which it can be held. Small in tests; 1,024 costs nothing that could be measured.</summary>
+    /// <summary>
+    /// Entries that a background job writes between two points at which it can be held. Small in tests; 1,024 costs nothing that could be
+    /// measured.
+    /// </summary>
     internal int StepEntries { get; init; } = 1024;
 
     /// <summary>Bugs on purpose.</summary>
     internal StorageBugs Bugs { get; init; }
 
-    internal long EffectiveMemTableBytes => Math.Max(1, Math.Clamp(MemoryBytes / 8, Math.Min(MemTableBytes, 4096), MemTableBytes) * MemTableEighths / 8);
+    internal long EffectiveMemTableBytes =>
+        Math.Max(1, Math.Clamp(MemoryBytes / 8, Math.Min(MemTableBytes, 4096), MemTableBytes) * MemTableEighths / 8);
 
-    internal long BlockCacheBytes => Math.Max(0, MemoryBytes - Math.Min(MemoryBytes / 2, EffectiveMemTableBytes * (MaxSealedMemTables + 1)));
+    internal long BlockCacheBytes =>
+        Math.Max(0, MemoryBytes - Math.Min(MemoryBytes / 2, EffectiveMemTableBytes * (MaxSealedMemTables + 1)));
 
     internal TableOptions Tables => new()
     {
@@ -138,7 +153,10 @@ public sealed record LsmOptions
         Check(LevelBaseBytes > 0, nameof(LevelBaseBytes), "must be above 0");
         Check(LevelMultiplier > 1, nameof(LevelMultiplier), "must be at least 2");
         Check(L0CompactionTrigger > 0, nameof(L0CompactionTrigger), "must be at least 1");
-        Check(L0StopTrigger > L0CompactionTrigger, nameof(L0StopTrigger), "must be above L0CompactionTrigger, or writers would wait for ever");
+        Check(
+            L0StopTrigger > L0CompactionTrigger,
+            nameof(L0StopTrigger),
+            "must be above L0CompactionTrigger, or writers would wait for ever");
         Check(CompactionBytesPerSecond >= 0, nameof(CompactionBytesPerSecond), "must not be negative");
         Check(LogSegmentBytes >= 4096, nameof(LogSegmentBytes), "must be at least 4096");
         Check(MaxKeyBytes is > 0 and <= 64 << 10, nameof(MaxKeyBytes), "must be between 1 and 64 KiB");

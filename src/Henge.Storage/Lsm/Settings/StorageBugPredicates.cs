@@ -2,7 +2,10 @@ using Henge.Core;
 
 namespace Henge.Storage.Lsm.Settings;
 
-/// <summary>The engine's bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests (<see cref="PlantedBugs.AreAllowed"/>).</summary>
+/// <summary>
+/// The engine's bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests
+/// (<see cref="PlantedBugs.AreAllowed"/>).
+/// </summary>
 internal static class StorageBugPredicates
 {
     extension(StorageBugs bugs)

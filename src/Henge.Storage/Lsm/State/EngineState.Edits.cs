@@ -12,8 +12,8 @@ namespace Henge.Storage.Lsm.State;
 internal sealed partial class EngineState
 {
     /// <summary>
-    /// Drops a range: all that is in memory is sealed below a new epoch, and the drop is durable when this returns. Tables that lie wholly in the range go
-    /// at once.
+    /// Drops a range: all that is in memory is sealed below a new epoch, and the drop is durable when this returns. Tables that lie wholly
+    /// in the range go at once.
     /// </summary>
     public void DropRange(uint keyspace, ReadOnlySpan<byte> lower, ReadOnlySpan<byte> upper, ulong logEnd)
     {
@@ -50,8 +50,9 @@ internal sealed partial class EngineState
     }
 
     /// <summary>
-    /// Makes an edit durable and then visible: opened tables take the place of the flushed memtables and of the tables that the edit removes. False, with nothing changed, when a table that it
-    /// removes is not there any more: somebody else was faster, and what the edit adds must be thrown away.
+    /// Makes an edit durable and then visible: opened tables take the place of the flushed memtables and of the tables that the edit
+    /// removes. False, with nothing changed, when a table that it removes is not there any more: somebody else was faster, and what the
+    /// edit adds must be thrown away.
     /// </summary>
     public bool TryInstall(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
     {
@@ -143,8 +144,9 @@ internal sealed partial class EngineState
         return broken;
     }
 
-    // What the flushed memtables bring, and not what the clocks show by now: after a crash without a log of the engine's own, a clock that is ahead of
-    // the data would let snapshots see what is applied again behind them. Nor more than the clocks show, nor what a drop of the whole keyspace has set back.
+    // What the flushed memtables bring, and not what the clocks show by now: after a crash without a log of the engine's own, a clock that
+    // is ahead of the data would let snapshots see what is applied again behind them. Nor more than the clocks show, nor what a drop of the
+    // whole keyspace has set back.
     private void AddVersions(VersionEdit edit, IReadOnlyList<WriteBuffer> flushed)
     {
         foreach (WriteBuffer buffer in flushed)

@@ -8,12 +8,12 @@ using Henge.Storage.Lsm.Settings;
 namespace Henge.Storage.Lsm.State;
 
 /// <summary>
-/// What an engine consists of at a moment, and the only place where that changes: memtables are sealed here, edits go to the manifest here, and
-/// readers take their <see cref="SuperVersion"/> here. Thread-safe.
+/// What an engine consists of at a moment, and the only place where that changes: memtables are sealed here, edits go to the manifest here,
+/// and readers take their <see cref="SuperVersion"/> here. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Two locks, taken in this order: the install lock for edits (held over the manifest's sync), the gate for memtables and the current super version (never
-/// held over I/O).
+/// Two locks, taken in this order: the install lock for edits (held over the manifest's sync), the gate for memtables and the current super
+/// version (never held over I/O).
 /// </remarks>
 internal sealed partial class EngineState : IDisposable
 {
@@ -35,7 +35,13 @@ internal sealed partial class EngineState : IDisposable
     private volatile Exception? _compactionProblem;
     private volatile bool _closed;
 
-    public EngineState(EngineParts parts, ManifestFile manifest, ManifestState manifestState, LevelSet levels, KeyspaceClocks clocks, List<WriteBuffer> buffers)
+    public EngineState(
+        EngineParts parts,
+        ManifestFile manifest,
+        ManifestState manifestState,
+        LevelSet levels,
+        KeyspaceClocks clocks,
+        List<WriteBuffer> buffers)
     {
         Parts = parts;
         _manifest = manifest;
@@ -85,8 +91,9 @@ internal sealed partial class EngineState : IDisposable
     public WritePressure Pressure => (WritePressure)Volatile.Read(ref _pressure);
 
     /// <summary>
-    /// What versions may be dropped by: the floor that was asked for when the last memtable that is durable now was sealed. An owner that replays its log from the durable position
-    /// executes commands again, and must find what they found: nothing that was still visible there may be gone.
+    /// What versions may be dropped by: the floor that was asked for when the last memtable that is durable now was sealed. An owner that
+    /// replays its log from the durable position executes commands again, and must find what they found: nothing that was still visible
+    /// there may be gone.
     /// </summary>
     public Core.Version Floor => new(Volatile.Read(ref _floor));
 
@@ -151,7 +158,9 @@ internal sealed partial class EngineState : IDisposable
         }
     }
 
-    /// <summary>Finishes the engine: what is in memory and what is on the disk may differ from now on, so nothing may be served any more.</summary>
+    /// <summary>
+    /// Finishes the engine: what is in memory and what is on the disk may differ from now on, so nothing may be served any more.
+    /// </summary>
     public void Fail(Exception error)
     {
         lock (_gate)
@@ -265,7 +274,10 @@ internal sealed partial class EngineState : IDisposable
         }
     }
 
-    /// <summary>Waits until a state holds, running background work on this thread when the scheduler has no threads. False when nothing can bring it about.</summary>
+    /// <summary>
+    /// Waits until a state holds, running background work on this thread when the scheduler has no threads. False when nothing can bring it
+    /// about.
+    /// </summary>
     public bool WaitUntil(Func<bool> condition)
     {
         while (true)
@@ -379,8 +391,11 @@ internal sealed partial class EngineState : IDisposable
     {
         if (_failure is HengeException { Code: ErrorCode.Internal } fault)
         {
-            throw new HengeException(ErrorCode.Internal, $"The engine in {Parts.Directory} has stopped over an error of its own: {fault.Message} "
-                + "End the process; after a restart the engine recovers everything that was acknowledged. Please report it.", fault);
+            throw new HengeException(
+                ErrorCode.Internal,
+                $"The engine in {Parts.Directory} has stopped over an error of its own: {fault.Message} "
+                    + "End the process; after a restart the engine recovers everything that was acknowledged. Please report it.",
+                fault);
         }
 
         if (_failure is { } failure)

@@ -6,8 +6,8 @@ using Henge.Storage.Lsm.Manifests;
 namespace Henge.Storage.Lsm.State;
 
 /// <summary>
-/// All that a read needs, at one moment: the memtable that is written, those that wait for their flush (newest first), and the tables. Readers take a
-/// reference without a lock; a new one takes its place at each seal, flush, compaction and drop.
+/// All that a read needs, at one moment: the memtable that is written, those that wait for their flush (newest first), and the tables.
+/// Readers take a reference without a lock; a new one takes its place at each seal, flush, compaction and drop.
 /// </summary>
 internal sealed class SuperVersion : StripedReferences
 {

@@ -6,8 +6,8 @@ using Henge.Storage.Lsm.Keys;
 namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
-/// Gathers the entries of one data block and lays them out (docs/formats.md). Reusable. Keys come together in front and values behind them: a
-/// search reads keys only, and they fill few cache lines.
+/// Gathers the entries of one data block and lays them out (docs/formats.md). Reusable. Keys come together in front and values behind them:
+/// a search reads keys only, and they fill few cache lines.
 /// </summary>
 internal sealed class BlockBuilder(int restartInterval)
 {
@@ -29,7 +29,11 @@ internal sealed class BlockBuilder(int restartInterval)
 
     /// <summary>Bytes of the block if it were finished now, about.</summary>
     public int EstimatedBytes =>
-        BlockHeader.Bytes + _suffixBytes + _valueBytes + (_entries.Count * 8) + (((_entries.Count / restartInterval) + 1) * BlockHeader.RestartBytes);
+        BlockHeader.Bytes
+        + _suffixBytes
+        + _valueBytes
+        + (_entries.Count * 8)
+        + (((_entries.Count / restartInterval) + 1) * BlockHeader.RestartBytes);
 
     /// <summary>Adds an entry; keys rise.</summary>
     public void Add(ReadOnlySpan<byte> internalKey, ReadOnlySpan<byte> value)
@@ -52,7 +56,9 @@ internal sealed class BlockBuilder(int restartInterval)
         _lastPrefixLength = prefix.Length;
     }
 
-    /// <summary>Lays the block out in <paramref name="block"/>, which grows when it must, and begins the next. Returns its length.</summary>
+    /// <summary>
+    /// Lays the block out in <paramref name="block"/>, which grows when it must, and begins the next. Returns its length.
+    /// </summary>
     public int Finish(ref byte[] block)
     {
         int restarts = (_entries.Count + restartInterval - 1) / restartInterval;
@@ -97,7 +103,14 @@ internal sealed class BlockBuilder(int restartInterval)
         }
 
         _values.AsSpan(0, _valueBytes).CopyTo(target[at..]);
-        new BlockHeader { BaseVersion = _minVersion, ValuesOffset = at, EntryCount = _entries.Count, RestartCount = restarts, MetaBytes = metaBytes }.Write(target);
+        new BlockHeader
+        {
+            BaseVersion = _minVersion,
+            ValuesOffset = at,
+            EntryCount = _entries.Count,
+            RestartCount = restarts,
+            MetaBytes = metaBytes,
+        }.Write(target);
         int length = at + _valueBytes;
         _entries.Clear();
         _suffixBytes = _valueBytes = 0;

@@ -99,7 +99,9 @@ internal sealed unsafe class BlockCursor
         while (_nextEntry < _keysEnd);
     }
 
-    /// <summary>To the first entry at or after a target, which has 8 readable bytes after its prefix; not valid when there is none.</summary>
+    /// <summary>
+    /// To the first entry at or after a target, which has 8 readable bytes after its prefix; not valid when there is none.
+    /// </summary>
     public void Seek(byte* target, int targetLength, ulong targetVersion, uint targetKind)
     {
         GoTo(BlockFormat.FindRestart(_block, target, targetLength, targetVersion, targetKind));

@@ -140,8 +140,8 @@ internal static unsafe class BlockFormat
     }
 
     /// <summary>
-    /// Finds the newest entry of a key at or below a version, without putting any key together: with <c>match</c> the length that the target
-    /// has in common with the entry before, an entry that shares more with that one is still before the target, one
+    /// Finds the newest entry of a key at or below a version, without putting any key together: with <c>match</c> the length that the
+    /// target has in common with the entry before, an entry that shares more with that one is still before the target, one
     /// that shares less is after it, and only one that shares just as much must be compared, from there on.
     /// </summary>
     public static bool TryFind(byte* block, in LookupKey lookup, ref FoundEntry found)
@@ -265,7 +265,9 @@ internal static unsafe class BlockFormat
     {
         suffix = value = 0;
         meta = entry;
-        return TryReadVarint(ref meta, end, out shared) && TryReadVarint(ref meta, end, out suffix) && TryReadVarint(ref meta, end, out value);
+        return TryReadVarint(ref meta, end, out shared)
+            && TryReadVarint(ref meta, end, out suffix)
+            && TryReadVarint(ref meta, end, out value);
     }
 
     private static bool TryReadVarint(ref byte* at, byte* end, out int number)

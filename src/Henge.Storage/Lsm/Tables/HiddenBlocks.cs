@@ -5,7 +5,8 @@ using Henge.Storage.Lsm.Manifests;
 namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
-/// Which blocks of a table hold nothing that range drops leave: told by the index alone, so that a compaction gets past a damaged one without reading it. Immutable.
+/// Which blocks of a table hold nothing that range drops leave: told by the index alone, so that a compaction gets past a damaged one
+/// without reading it. Immutable.
 /// </summary>
 /// <param name="table">What the manifest knows of the table.</param>
 /// <param name="index">Its index.</param>
@@ -32,7 +33,10 @@ internal sealed class HiddenBlocks(TableMeta table, TableIndex index, RangeDrop[
             }
 
             // Keys of a block are below the next separator, or at it when versions of one key lie in both.
-            if (after.Length == 0 || end.SequenceCompareTo(after) < 0 || (!isLast && end.SequenceEqual(after) && !index.IsWithinKey(block + 1)))
+            if (
+                after.Length == 0
+                || end.SequenceCompareTo(after) < 0
+                || (!isLast && end.SequenceEqual(after) && !index.IsWithinKey(block + 1)))
             {
                 return true;
             }

@@ -22,7 +22,9 @@ internal sealed class IndexBuilder
     /// <summary>Bytes so far.</summary>
     public int Bytes => _length;
 
-    /// <summary>Begins a data block. <paramref name="lastKey"/> is the last internal key of the one before; empty for the first block.</summary>
+    /// <summary>
+    /// Begins a data block. <paramref name="lastKey"/> is the last internal key of the one before; empty for the first block.
+    /// </summary>
     public void BeginBlock(ReadOnlySpan<byte> lastKey, ReadOnlySpan<byte> firstKey)
     {
         ReadOnlySpan<byte> separator = default;

@@ -127,7 +127,9 @@ internal static class TableFormat
 
     /// <summary>The error for damage.</summary>
     public static HengeException Damaged(string path, long offset, string what) =>
-        new(ErrorCode.Corruption, $"Table '{path}' is damaged at offset {offset}: {what}. Restore the file from another replica or a checkpoint.");
+        new(
+            ErrorCode.Corruption,
+            $"Table '{path}' is damaged at offset {offset}: {what}. Restore the file from another replica or a checkpoint.");
 
     private static void CheckVersion(uint version, string path)
     {
@@ -135,7 +137,8 @@ internal static class TableFormat
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
-                $"Table '{path}' has format version {version}, but this build reads versions {OldestFormatVersion} to {FormatVersion} only. Open it with the release that wrote it, or a later one.");
+                $"Table '{path}' has format version {version}, but this build reads versions {OldestFormatVersion} to {FormatVersion} "
+                    + $"only. Open it with the release that wrote it, or a later one.");
         }
     }
 

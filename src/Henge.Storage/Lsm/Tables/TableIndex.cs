@@ -81,7 +81,10 @@ internal sealed unsafe class TableIndex
 
     /// <summary>True when a block begins with an older version of the key that the one before ends with.</summary>
     public bool IsWithinKey(int block) =>
-        new ReadOnlySpan<byte>(_separators + _blocks[block].SeparatorOffset + SeparatorLength(block), InternalKey.TrailerBytes).ContainsAnyExcept((byte)0);
+        new ReadOnlySpan<byte>(
+            _separators + _blocks[block].SeparatorOffset + SeparatorLength(block),
+            InternalKey.TrailerBytes
+        ).ContainsAnyExcept((byte)0);
 
     /// <summary>
     /// Decodes an index block. <paramref name="dataEnd"/> is where data blocks end in the file; what is wrong is told by
@@ -178,7 +181,12 @@ internal sealed unsafe class TableIndex
             blocks[i].Offset = offset;
             offset = blocks[i].Handle.End;
             bool rises = i == 0 ? at == InternalKey.TrailerBytes : Rises(separators, blocks, i, at);
-            if (!rises || blocks[i].Length < 1 || blocks[i].EntryCount < 1 || blocks[i].MaxVersion > Core.Version.MaxValue || offset > dataEnd)
+            if (
+                !rises
+                || blocks[i].Length < 1
+                || blocks[i].EntryCount < 1
+                || blocks[i].MaxVersion > Core.Version.MaxValue
+                || offset > dataEnd)
             {
                 return $"entry {i} of the index makes no sense";
             }
@@ -189,7 +197,9 @@ internal sealed unsafe class TableIndex
 
     private static bool Rises(byte* separators, IndexedBlock* blocks, int block, int end)
     {
-        ReadOnlySpan<byte> before = new(separators + blocks[block - 1].SeparatorOffset, blocks[block].SeparatorOffset - blocks[block - 1].SeparatorOffset);
+        ReadOnlySpan<byte> before = new(
+            separators + blocks[block - 1].SeparatorOffset,
+            blocks[block].SeparatorOffset - blocks[block - 1].SeparatorOffset);
         ReadOnlySpan<byte> here = new(separators + blocks[block].SeparatorOffset, end - blocks[block].SeparatorOffset);
         return here.Length > InternalKey.TrailerBytes && InternalKey.Compare(before, here) < 0;
     }
@@ -202,7 +212,9 @@ internal sealed unsafe class TableIndex
         return complete;
     }
 
-    /// <summary>The block that a target belongs to: where it is if it is in the table. The target has 8 readable bytes after its prefix.</summary>
+    /// <summary>
+    /// The block that a target belongs to: where it is if it is in the table. The target has 8 readable bytes after its prefix.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Find(byte* target, int targetLength, ulong targetVersion, byte targetKind)
     {

@@ -190,7 +190,9 @@ internal sealed unsafe class TableIterator : InternalIterator
             block++;
         }
 
-        return block < _index.Count && (_upper.Length == 0 || _index.Separator(block).SequenceCompareTo(_upper) < 0) ? Open(block) : Close();
+        return block < _index.Count && (_upper.Length == 0 || _index.Separator(block).SequenceCompareTo(_upper) < 0)
+            ? Open(block)
+            : Close();
     }
 
     private bool OpenBackward(int block)

@@ -29,7 +29,9 @@ internal sealed record TableProperties
     /// <summary>Entries that are not the newest of their key in this table.</summary>
     public required long GarbageCount { get; init; }
 
-    /// <summary>The earliest expiry in milliseconds since the epoch of versions; <see cref="long.MaxValue"/> when nothing expires.</summary>
+    /// <summary>
+    /// The earliest expiry in milliseconds since the epoch of versions; <see cref="long.MaxValue"/> when nothing expires.
+    /// </summary>
     public required long MinExpiresAtMs { get; init; }
 
     /// <summary>Bytes of internal keys before compression.</summary>

@@ -4,7 +4,8 @@ using Henge.Storage.Lsm.Keys;
 namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
-/// The properties block (docs/formats.md): numbers and byte strings, each behind its tag. Tags that this build does not know are passed over. Pure functions.
+/// The properties block (docs/formats.md): numbers and byte strings, each behind its tag. Tags that this build does not know are passed
+/// over. Pure functions.
 /// </summary>
 internal static class TablePropertiesFormat
 {

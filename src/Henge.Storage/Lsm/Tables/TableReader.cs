@@ -30,7 +30,13 @@ internal sealed unsafe class TableReader
     private int _references = 1;
 
     private TableReader(
-        IFile file, BlockCache cache, TableProperties properties, TableIndex index, byte* filter, BlockHandle filterHandle, int filterProbes)
+        IFile file,
+        BlockCache cache,
+        TableProperties properties,
+        TableIndex index,
+        byte* filter,
+        BlockHandle filterHandle,
+        int filterProbes)
     {
         _file = file;
         _cache = cache;
@@ -63,8 +69,8 @@ internal sealed unsafe class TableReader
     }
 
     /// <summary>
-    /// Stands for a table that the manifest lists and that cannot be opened: as one block, as wide as the table, of which each read says why. So what lies elsewhere is found, and nothing older is found in
-    /// the place of what is lost.
+    /// Stands for a table that the manifest lists and that cannot be opened: as one block, as wide as the table, of which each read says
+    /// why. So what lies elsewhere is found, and nothing older is found in the place of what is lost.
     /// </summary>
     public static TableReader Unreadable(string path, TableMeta meta, HengeException error, BlockCache cache)
     {
@@ -126,7 +132,10 @@ internal sealed unsafe class TableReader
         {
             if (decodedIndex.Count != decoded.BlockCount)
             {
-                throw TableFormat.Damaged(file.Path, index.Offset, $"the index has {decodedIndex.Count} blocks, but the properties say {decoded.BlockCount}");
+                throw TableFormat.Damaged(
+                    file.Path,
+                    index.Offset,
+                    $"the index has {decodedIndex.Count} blocks, but the properties say {decoded.BlockCount}");
             }
 
             using MetaBlock filterBlock = ReadMetaBlock(file, filter);
@@ -235,8 +244,9 @@ internal sealed unsafe class TableReader
     }
 
     /// <summary>
-    /// Makes a block of stored bytes that lie in a buffer of the caller's. When they need no decompression and are not to be cached, they are
-    /// used where they lie (<paramref name="inPlace"/>, with nothing pinned): <see cref="BlockMemory.SlackBytes"/> must be readable behind them.
+    /// Makes a block of stored bytes that lie in a buffer of the caller's. When they need no decompression and are not to be cached, they
+    /// are used where they lie (<paramref name="inPlace"/>, with nothing pinned): <see cref="BlockMemory.SlackBytes"/> must be readable
+    /// behind them.
     /// </summary>
     internal PinnedBlock LoadFrom(byte* stored, int number, bool fillCache, out bool inPlace)
     {
@@ -330,7 +340,10 @@ internal sealed unsafe class TableReader
         length = stored.Length < sizeof(int) ? -1 : BitConverter.ToInt32(stored);
         if (codec != BlockCodec.Brotli || length is < 0 or >= TableFormat.MaxBlockBytes)
         {
-            throw TableFormat.Damaged(Path, offset, $"a block has codec {(byte)codec} and says {length} bytes, which makes no sense to this build");
+            throw TableFormat.Damaged(
+                Path,
+                offset,
+                $"a block has codec {(byte)codec} and says {length} bytes, which makes no sense to this build");
         }
 
         byte* raw = BlockMemory.Allocate(length);
@@ -369,7 +382,9 @@ internal sealed unsafe class TableReader
         }
     }
 
-    /// <summary>A block other than of data, on its way into memory of its own: in a buffer from the shared pool until it is disposed of.</summary>
+    /// <summary>
+    /// A block other than of data, on its way into memory of its own: in a buffer from the shared pool until it is disposed of.
+    /// </summary>
     private readonly ref struct MetaBlock(int payloadBytes)
     {
         private readonly byte[] _rented = ArrayPool<byte>.Shared.Rent(payloadBytes + TableFormat.BlockTrailerBytes);

@@ -8,8 +8,9 @@ using Henge.Storage.Lsm.Keys;
 namespace Henge.Storage.Lsm.Tables;
 
 /// <summary>
-/// Writes one table. Not thread-safe. Disposing of it frees its memory; the file stays the caller's. Its large buffers are from the shared pool: as large objects of
-/// their own, a few for each table, they would have the collector look through all of its memory again and again (decision 0123).
+/// Writes one table. Not thread-safe. Disposing of it frees its memory; the file stays the caller's. Its large buffers are from the shared
+/// pool: as large objects of their own, a few for each table, they would have the collector look through all of its memory again and again
+/// (decision 0123).
 /// </summary>
 internal sealed class TableWriter : IDisposable
 {
@@ -153,7 +154,9 @@ internal sealed class TableWriter : IDisposable
         }
     }
 
-    /// <summary>Writes what is left, and with <paramref name="sync"/> makes the file's contents durable. The table must not be empty.</summary>
+    /// <summary>
+    /// Writes what is left, and with <paramref name="sync"/> makes the file's contents durable. The table must not be empty.
+    /// </summary>
     public TableProperties Finish(bool sync = true)
     {
         Invariant.Check(!_finished && EntryCount > 0, "a table is finished once, and not empty");
@@ -237,8 +240,14 @@ internal sealed class TableWriter : IDisposable
         }
 
         length = 0;
-        if (most <= sizeof(int)
-            || !BrotliEncoder.TryCompress(payload, _compressed.AsSpan(sizeof(int), most - sizeof(int)), out int bytes, BrotliQuality, BrotliWindowBits))
+        if (
+            most <= sizeof(int)
+            || !BrotliEncoder.TryCompress(
+                payload,
+                _compressed.AsSpan(sizeof(int), most - sizeof(int)),
+                out int bytes,
+                BrotliQuality,
+                BrotliWindowBits))
         {
             return false;
         }
@@ -252,7 +261,9 @@ internal sealed class TableWriter : IDisposable
     {
         if (payload.Length >= TableFormat.MaxBlockBytes)
         {
-            throw new HengeException(ErrorCode.TooLarge, $"A block of {payload.Length} bytes is over the limit of {TableFormat.MaxBlockBytes} for table '{_file.Path}'.");
+            throw new HengeException(
+                ErrorCode.TooLarge,
+                $"A block of {payload.Length} bytes is over the limit of {TableFormat.MaxBlockBytes} for table '{_file.Path}'.");
         }
 
         BlockHandle handle = new(Offset, payload.Length);

@@ -54,7 +54,9 @@ internal sealed class BatchApplier
 
             if (reader.Value.Length > options.MaxValueBytes)
             {
-                throw new HengeException(ErrorCode.TooLarge, $"A value has {reader.Value.Length} bytes; the most is {options.MaxValueBytes}.");
+                throw new HengeException(
+                    ErrorCode.TooLarge,
+                    $"A value has {reader.Value.Length} bytes; the most is {options.MaxValueBytes}.");
             }
         }
 

@@ -6,8 +6,8 @@ using Henge.Storage.Lsm.State;
 namespace Henge.Storage.Lsm.Writing;
 
 /// <summary>
-/// Group commit: the first writer leads, takes along all that wait, writes them with one call and syncs once; what comes meanwhile is the next
-/// group. Thread-safe.
+/// Group commit: the first writer leads, takes along all that wait, writes them with one call and syncs once; what comes meanwhile is the
+/// next group. Thread-safe.
 /// </summary>
 internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier applier)
 {
@@ -38,8 +38,10 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
     {
         if (batch.ByteCount > log.MaxRecordBytes)
         {
-            throw new HengeException(ErrorCode.TooLarge,
-                $"The batch has {batch.ByteCount} bytes, and one record of the engine's log takes {log.MaxRecordBytes}. Split it, or set larger LogSegmentBytes.");
+            throw new HengeException(
+                ErrorCode.TooLarge,
+                $"The batch has {batch.ByteCount} bytes, and one record of the engine's log takes {log.MaxRecordBytes}. Split it, or set "
+                    + $"larger LogSegmentBytes.");
         }
 
         Ticket ticket = _ticket ??= new Ticket();
@@ -155,7 +157,10 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
             }
             catch (DiskFullException error)
             {
-                throw new HengeException(ErrorCode.DiskFull, $"The disk under {state.Parts.Directory} is full, so the batch was not written. Make room and try again.", error);
+                throw new HengeException(
+                    ErrorCode.DiskFull,
+                    $"The disk under {state.Parts.Directory} is full, so the batch was not written. Make room and try again.",
+                    error);
             }
             catch (IOException error)
             {

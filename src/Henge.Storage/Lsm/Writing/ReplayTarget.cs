@@ -6,8 +6,8 @@ using Henge.Storage.Lsm.Manifests;
 namespace Henge.Storage.Lsm.Writing;
 
 /// <summary>
-/// Puts the batches of the engine's own log into memtables while the log is being read. Records from before a range drop go to a memtable of an earlier epoch
-/// than those from after it. Not thread-safe.
+/// Puts the batches of the engine's own log into memtables while the log is being read. Records from before a range drop go to a memtable
+/// of an earlier epoch than those from after it. Not thread-safe.
 /// </summary>
 internal sealed class ReplayTarget(ManifestState manifest, long capacityBytes)
 {
@@ -29,8 +29,10 @@ internal sealed class ReplayTarget(ManifestState manifest, long capacityBytes)
         Batches++;
         if (!BatchApplier.Apply(encoded, BufferFor(position.Value), Clocks, applier: null))
         {
-            throw new HengeException(ErrorCode.Corruption, $"The engine's log in {directory} has a batch at {position} that makes no sense, though its checksum is right. "
-                + "It was written by a faulty build.");
+            throw new HengeException(
+                ErrorCode.Corruption,
+                $"The engine's log in {directory} has a batch at {position} that makes no sense, though its checksum is right. "
+                    + "It was written by a faulty build.");
         }
     }
 
