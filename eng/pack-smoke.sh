@@ -132,7 +132,7 @@ for (int tick = 0; tick < 1_000; tick++)
     while (group.HasReady)
     {
         Ready ready = group.TakeReady();
-        log.Write(ready);
+        log.Append(ready.TruncateFrom, ready.Entries);
         List<Entry> committed = [.. ready.Committed];
         if (ready.PersistTicket != 0)
         {

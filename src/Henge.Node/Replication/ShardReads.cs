@@ -1,7 +1,7 @@
 using Henge.Core;
-using Henge.Node.StateMachine;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
 

@@ -80,7 +80,7 @@ internal sealed class WriteQueue : IApplyObserver
         {
             // At once if another leader is known by now; else it would only come back again.
             _sent--;
-            _hold |= _target == (_group.Leader, _group.Term);
+            _hold |= _target == (_group.Leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind;
             Return(operation);
         }
         else

@@ -14,9 +14,9 @@ using Henge.Server.Ports;
 using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Tests.Grpc;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
