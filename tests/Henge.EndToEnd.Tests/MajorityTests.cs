@@ -40,8 +40,8 @@ public sealed class MajorityTests
                     async () => await left.PutAsync(key, "never", new PutOptions { Deadline = patience }, limit.Token));
                 Assert.InRange(watch.Elapsed, TimeSpan.Zero, patience + TimeSpan.FromSeconds(3));
 
-                // Where the machine is so slow that the node's answer comes later than it said, the client must be in doubt. Its next write to
-                // that key has to wait until the doubt is over, so another key is tried.
+                // Where the machine is so slow that the node's answer comes later than it said, the client must be in doubt. Its next write
+                // to that key has to wait until the doubt is over, so another key is tried.
                 Assert.True(error is UnavailableException or UnknownOutcomeException, error.ToString());
                 key += error is UnknownOutcomeException ? "-again" : "";
                 return error is UnavailableException;
