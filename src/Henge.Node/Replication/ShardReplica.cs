@@ -354,8 +354,8 @@ internal sealed partial class ShardReplica : IReplica
             Node.LeadershipChanged?.Invoke();
             if (_machine.Damage is not null)
             {
-                // At once: a leader that does not know of the damage might hand leadership back to where it belongs when all is well, before
-                // the next request was due.
+                // At once: a leader that does not know of the damage might hand leadership back to where it belongs when all is well,
+                // before the next request was due.
                 AskForState();
             }
         }
