@@ -64,6 +64,10 @@ start() {
 export HENGE_PEERS="127.0.0.1:$p1,127.0.0.1:$p2,127.0.0.1:$p3"
 
 code 'henge builds and shows its help' 0 ./henge --help
+# With a linker on the machine there is a native command line; without one ./henge says so and goes on without it.
+if command -v gcc >/dev/null || command -v clang >/dev/null; then
+  code 'the command line for the data is a native program' 0 test -x artifacts/henge/native/henge
+fi
 if ! start; then
   echo "FAIL  three nodes do not start"
   echo "$passed passed, $((failed + 1)) failed"
