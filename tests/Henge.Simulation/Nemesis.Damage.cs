@@ -29,6 +29,13 @@ internal sealed partial class Nemesis
             return;
         }
 
+        // Looking counts as work of the disk, at any of which the machine may be due to stop.
+        node.Guard("flip bits", () => FlipBits(node, random));
+        World.AfterMs(random.Between(100, 700), () => DamageTurn(node, random));
+    }
+
+    private void FlipBits(SimNode node, SimRandom random)
+    {
         const string Engine = "/data/engine";
         if (node.Files.DirectoryExists(Engine) && !node.Files.IsDown)
         {
@@ -61,7 +68,5 @@ internal sealed partial class Nemesis
                 }
             }
         }
-
-        World.AfterMs(random.Between(100, 700), () => DamageTurn(node, random));
     }
 }
