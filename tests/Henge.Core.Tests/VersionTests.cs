@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Henge.Core.Tests;
 
@@ -76,36 +77,29 @@ public sealed class VersionTests
 
 public sealed class HybridClockTests
 {
-    private sealed class SetTime : TimeProvider
-    {
-        public DateTimeOffset Now { get; set; } = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
-        public override DateTimeOffset GetUtcNow() => Now;
-    }
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
     [Fact]
     public void Versions_follow_the_clock()
     {
-        var time = new SetTime();
-        var clock = new HybridClock(time);
+        var clock = new HybridClock(_time);
         Version first = clock.NextAfter(Version.Zero);
-        Assert.Equal(time.Now, first.ToTime());
-        time.Now = time.Now.AddMilliseconds(7);
-        Assert.Equal(Version.FromTime(time.Now), clock.NextAfter(first));
+        Assert.Equal(_time.GetUtcNow(), first.ToTime());
+        _time.Advance(TimeSpan.FromMilliseconds(7));
+        Assert.Equal(Version.FromTime(_time.GetUtcNow()), clock.NextAfter(first));
     }
 
     [Fact]
     public void Versions_rise_strictly_whatever_the_clock_does()
     {
-        var time = new SetTime();
-        var clock = new HybridClock(time);
+        var clock = new HybridClock(_time);
         var random = new Random(3);
         Version last = Version.Zero;
         for (int i = 0; i < 100_000; i++)
         {
             if (random.Next(10) == 0)
             {
-                time.Now = time.Now.AddMilliseconds(random.Next(-100_000, 100_000));
+                _time.AdjustTime(_time.GetUtcNow().AddMilliseconds(random.Next(-100_000, 100_000)));
             }
 
             Version next = clock.NextAfter(last);
@@ -118,7 +112,7 @@ public sealed class HybridClockTests
     [Fact]
     public void A_clock_that_stands_still_only_counts()
     {
-        var clock = new HybridClock(new SetTime());
+        var clock = new HybridClock(_time);
         Version first = clock.NextAfter(Version.Zero);
         Assert.Equal(first.Value + 1, clock.NextAfter(first).Value);
     }

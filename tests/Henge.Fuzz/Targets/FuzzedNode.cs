@@ -7,6 +7,7 @@ using Henge.Node.Peers;
 using Henge.Node.Workers;
 using Henge.Storage.Memory;
 using Henge.Testing.Files;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Henge.Fuzz.Targets;
 
@@ -19,7 +20,7 @@ internal sealed class FuzzedNode : IPeerTransport, IWorkScheduler, IFatalErrorHa
     {
         Node = HengeNode.Open(options, new NodeEnvironment
         {
-            Time = new StandingTime(),
+            Time = new FakeTimeProvider(new DateTimeOffset(2026, 11, 26, 0, 0, 0, TimeSpan.Zero)),
             FileSystem = new SimulatedFileSystem(),
             OpenEngine = static _ => new MemoryEngine(),
             Transport = this,
@@ -96,14 +97,5 @@ internal sealed class FuzzedNode : IPeerTransport, IWorkScheduler, IFatalErrorHa
             FuzzCheck.That(i < 10_000, "work makes more work without end");
             item.Run();
         }
-    }
-
-    private sealed class StandingTime : TimeProvider
-    {
-        public override long TimestampFrequency => 1000;
-
-        public override long GetTimestamp() => 1_000_000;
-
-        public override DateTimeOffset GetUtcNow() => new(2026, 11, 26, 0, 0, 0, TimeSpan.Zero);
     }
 }

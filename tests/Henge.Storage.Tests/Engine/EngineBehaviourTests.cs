@@ -10,6 +10,7 @@ using Henge.Storage.Lsm.Levels;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Lsm.State;
 using Henge.Testing.Files;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Henge.Storage.Tests;
 
@@ -296,7 +297,7 @@ public sealed class EngineBehaviourTests
             TargetTableBytes = 1 << 20,
             L0CompactionTrigger = 4,
             L0StopTrigger = 100,
-            Time = new StillTime(),
+            Time = StandingTime(),
         });
         for (int i = 0; i < 4000; i++)
         {
@@ -330,7 +331,7 @@ public sealed class EngineBehaviourTests
         Core.Version last = default;
         for (int round = 0; round < 3; round++)
         {
-            using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { Time = new StillTime() });
+            using LsmEngine engine = LsmEngine.Open(TinyOptions.Create(files) with { Time = StandingTime() });
             for (int i = 0; i < 100; i++)
             {
                 var batch = new WriteBatch();
@@ -425,6 +426,8 @@ public sealed class EngineBehaviourTests
     private static string? Get(LsmEngine engine, string key, ulong at = Core.Version.MaxValue, uint keyspace = Keyspace) =>
         Read(engine.TryGet, key, keyspace, at);
 
+    private static FakeTimeProvider StandingTime() => new(DateTimeOffset.FromUnixTimeMilliseconds(Core.Version.EpochUnixMs + 1000));
+
     private delegate bool Getter(uint keyspace, ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value);
 
     private static string? Read(Getter get, string key, uint keyspace, ulong at = Core.Version.MaxValue)
@@ -438,13 +441,6 @@ public sealed class EngineBehaviourTests
         {
             return Encoding.UTF8.GetString(value.Span);
         }
-    }
-
-    private sealed class StillTime : TimeProvider
-    {
-        public override long GetTimestamp() => 0;
-
-        public override DateTimeOffset GetUtcNow() => DateTimeOffset.FromUnixTimeMilliseconds(Core.Version.EpochUnixMs + 1000);
     }
 
     private sealed class CountingScheduler : IBackgroundScheduler
