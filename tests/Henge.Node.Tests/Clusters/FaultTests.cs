@@ -139,28 +139,7 @@ public sealed class FaultTests
     [Fact]
     public void A_follower_that_was_away_too_long_catches_up_by_a_snapshot_while_serving_goes_on()
     {
-        var cluster = new ClusterHarness(
-            3,
-            configure: static o =>
-                o with
-                {
-                    LogSegmentBytes = 32 * 1024,
-                    LogBudgetBytes = 64 * 1024,
-                    LogKeepEntries = 10,
-                    Limits = new NodeLimits { CommandBytes = 8 * 1024 },
-                })
-        {
-            EngineOptions = new LsmOptions { Directory = "", MemTableBytes = 16 * 1024, MemoryBytes = 1 << 20 },
-        };
-        cluster.RunUntilLed();
-        HarnessNode away = cluster.Nodes[2];
-        away.Crash();
-        cluster.RunUntilLed();
-        for (int i = 0; i < 400; i++)
-        {
-            cluster.Put(cluster.Nodes[i % 2], $"k{i % 40}", $"{i} {new string('v', 500)}");
-        }
-
+        (ClusterHarness cluster, HarnessNode away) = WithoutOneForTooLong();
         cluster.Run(1_000);
         Assert.True(cluster.Nodes[0].Replica(0).Group.CompactedIndex > LogIndex.Zero, cluster.Describe());
         Assert.InRange(cluster.Nodes[0].Running.GetStatus().LogBytes, 1, 400 * 1024);
@@ -170,18 +149,8 @@ public sealed class FaultTests
             cluster.Put(cluster.Nodes[i % 2], $"k{i % 40}", $"{i} new");
         }
 
-        cluster.RunUntil(
-            () =>
-                Enumerable
-                    .Range(0, 4)
-                    .All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex),
-            20_000);
+        RunUntilCaughtUp(cluster, away);
         Assert.Contains(away.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
-        for (uint s = 0; s < 4; s++)
-        {
-            Assert.Equal(cluster.Nodes[0].Replica(s).Machine.StateHash(), away.Replica(s).Machine.StateHash());
-        }
-
         Assert.Equal("39 new", cluster.Get(away, "k39"));
     }
 
@@ -190,28 +159,7 @@ public sealed class FaultTests
     [InlineData("/engine/")]
     public void A_disk_that_is_full_while_a_snapshot_comes_is_waited_for(string where)
     {
-        var cluster = new ClusterHarness(
-            3,
-            configure: static o =>
-                o with
-                {
-                    LogSegmentBytes = 32 * 1024,
-                    LogBudgetBytes = 64 * 1024,
-                    LogKeepEntries = 10,
-                    Limits = new NodeLimits { CommandBytes = 8 * 1024 },
-                })
-        {
-            EngineOptions = new LsmOptions { Directory = "", MemTableBytes = 16 * 1024, MemoryBytes = 1 << 20 },
-        };
-        cluster.RunUntilLed();
-        HarnessNode away = cluster.Nodes[2];
-        away.Crash();
-        cluster.RunUntilLed();
-        for (int i = 0; i < 400; i++)
-        {
-            cluster.Put(cluster.Nodes[i % 2], $"k{i % 40}", $"{i} {new string('v', 500)}");
-        }
-
+        (ClusterHarness cluster, HarnessNode away) = WithoutOneForTooLong();
         cluster.Run(1_000);
         away.Start();
         away.Files.Faults = o =>
@@ -236,17 +184,7 @@ public sealed class FaultTests
             away.Start();
         }
 
-        cluster.RunUntil(
-            () =>
-                Enumerable
-                    .Range(0, 4)
-                    .All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex),
-            20_000);
-        for (uint s = 0; s < 4; s++)
-        {
-            Assert.Equal(cluster.Nodes[0].Replica(s).Machine.StateHash(), away.Replica(s).Machine.StateHash());
-        }
-
+        RunUntilCaughtUp(cluster, away);
         Assert.Equal("new", cluster.Get(away, "k0"));
         Assert.Null(away.FatalMessage);
         Assert.All(away.Running.GetStatus().Shards, static s => Assert.Null(s.Error));
@@ -486,5 +424,47 @@ public sealed class FaultTests
         Assert.All(puts, static p => Assert.Equal(1, p.Completions));
         // The node itself may be trying to write itself, and what the cluster was made with, into the catalog.
         Assert.InRange(node.Running.Parts.Context.PendingOperations, 0, 2);
+    }
+
+    /// <summary>Three nodes, the last of which is down and has missed more than the others' logs keep.</summary>
+    private static (ClusterHarness Cluster, HarnessNode Away) WithoutOneForTooLong()
+    {
+        var cluster = new ClusterHarness(
+            3,
+            configure: static o =>
+                o with
+                {
+                    LogSegmentBytes = 32 * 1024,
+                    LogBudgetBytes = 64 * 1024,
+                    LogKeepEntries = 10,
+                    Limits = new NodeLimits { CommandBytes = 8 * 1024 },
+                })
+        {
+            EngineOptions = new LsmOptions { Directory = "", MemTableBytes = 16 * 1024, MemoryBytes = 1 << 20 },
+        };
+        cluster.RunUntilLed();
+        HarnessNode away = cluster.Nodes[2];
+        away.Crash();
+        cluster.RunUntilLed();
+        for (int i = 0; i < 400; i++)
+        {
+            cluster.Put(cluster.Nodes[i % 2], $"k{i % 40}", $"{i} {new string('v', 500)}");
+        }
+
+        return (cluster, away);
+    }
+
+    private static void RunUntilCaughtUp(ClusterHarness cluster, HarnessNode away)
+    {
+        cluster.RunUntil(
+            () =>
+                Enumerable
+                    .Range(0, 4)
+                    .All(s => away.Replica((uint)s).Group.AppliedIndex == cluster.Nodes[0].Replica((uint)s).Group.AppliedIndex),
+            20_000);
+        for (uint s = 0; s < 4; s++)
+        {
+            Assert.Equal(cluster.Nodes[0].Replica(s).Machine.StateHash(), away.Replica(s).Machine.StateHash());
+        }
     }
 }

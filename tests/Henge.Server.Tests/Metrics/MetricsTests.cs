@@ -107,44 +107,24 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public async Task A_real_node_counts_what_it_does()
+    public Task A_real_node_counts_what_it_does() => RealNode.RunAsync(static async host =>
     {
-        string directory = Path.Combine(Path.GetTempPath(), "henge-metrics-" + Guid.NewGuid().ToString("N"));
-        try
-        {
-            await using HengeHost host = await HengeHost.StartAsync(
-                new ServerOptions
-                {
-                    Node = new NodeOptions
-                    {
-                        Name = "alone",
-                        DataDirectory = directory,
-                        Shards = 2,
-                    },
-                    Door = new DoorOptions { Address = "127.0.0.1:0" },
-                },
-                cancellationToken: TestContext.Current.CancellationToken);
-            await AskAsync(host.Server.EndPoint, "SET a 1\r\nGET a\r\nPING\r\n", "PONG");
-            using IWatch watch = host.Node.OpenWatch(new WatchQuery(), static () => { });
-            using HttpClient http = new() { BaseAddress = new Uri($"http://{host.Server.EndPoint}") };
+        await AskAsync(host.Server.EndPoint, "SET a 1\r\nGET a\r\nPING\r\n", "PONG");
+        using IWatch watch = host.Node.OpenWatch(new WatchQuery(), static () => { });
+        using HttpClient http = new() { BaseAddress = new Uri($"http://{host.Server.EndPoint}") };
 
-            PrometheusText text = await ReadAsync(http);
+        PrometheusText text = await ReadAsync(http);
 
-            Assert.True(text["henge_raft_elections_won_total"] >= 2);
-            Assert.True(text["henge_raft_commands_proposed_total"] >= 1);
-            Assert.True(text["henge_raft_entries_proposed_total"] >= 1);
-            Assert.True(text["henge_raft_read_rounds_total"] >= 1);
-            Assert.True(text["henge_log_syncs_total"] >= 1);
-            Assert.True(text["henge_log_size_bytes"] > 0);
-            Assert.Equal(1, text["henge_watches"]);
-            Assert.Equal(0, text["henge_engine_write_pressure"]);
-            Assert.Equal(0, text["henge_disk_full"]);
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
-    }
+        Assert.True(text["henge_raft_elections_won_total"] >= 2);
+        Assert.True(text["henge_raft_commands_proposed_total"] >= 1);
+        Assert.True(text["henge_raft_entries_proposed_total"] >= 1);
+        Assert.True(text["henge_raft_read_rounds_total"] >= 1);
+        Assert.True(text["henge_log_syncs_total"] >= 1);
+        Assert.True(text["henge_log_size_bytes"] > 0);
+        Assert.Equal(1, text["henge_watches"]);
+        Assert.Equal(0, text["henge_engine_write_pressure"]);
+        Assert.Equal(0, text["henge_disk_full"]);
+    });
 
     [Fact]
     public void Durations_fall_into_their_buckets_and_none_is_lost_among_threads()

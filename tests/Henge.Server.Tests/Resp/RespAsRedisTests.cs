@@ -1,8 +1,6 @@
-using System.Net.Sockets;
 using System.Text;
-using Henge.Node.Context;
-using Henge.Server.Hosting;
 using Henge.Server.Resp;
+using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Resp;
 
@@ -12,42 +10,42 @@ namespace Henge.Server.Tests.Resp;
 public sealed class RespAsRedisTests
 {
     [Fact]
-    public Task UNWATCH_inside_a_transaction_is_queued() => ExpectAsync(
+    public Task UNWATCH_inside_a_transaction_is_queued() => RealNode.ExpectAsync(
         "MULTI\r\nUNWATCH\r\nSET a 1\r\nEXEC\r\n", "+OK", "+QUEUED", "+QUEUED", "*2", "+OK", "+OK");
 
     [Fact]
-    public Task UNWATCH_inside_a_transaction_comes_too_late_for_a_key_that_changed() => ExpectAsync(
+    public Task UNWATCH_inside_a_transaction_comes_too_late_for_a_key_that_changed() => RealNode.ExpectAsync(
         "SET a 1\r\nWATCH a\r\nSET a 2\r\nMULTI\r\nUNWATCH\r\nEXEC\r\nMULTI\r\nPING\r\nEXEC\r\n",
         "+OK", "+OK", "+OK", "+OK", "+QUEUED", "*-1", "+OK", "+QUEUED", "*1", "+PONG");
 
     [Fact]
-    public Task SET_takes_one_condition() => ExpectAsync(
+    public Task SET_takes_one_condition() => RealNode.ExpectAsync(
         "SET a 1\r\nSET a 2 IFEQ 1 NX\r\nSET a 2 IFEQ 1 XX\r\nSET a 2 NX IFEQ 1\r\nMULTI\r\nSET a 2 IFEQ 1 NX\r\nGET a\r\nEXEC\r\n",
         "+OK", "-ERR syntax error", "-ERR syntax error", "-ERR syntax error", "+OK", "+QUEUED", "+QUEUED", "*2", "-ERR syntax error",
         "$1", "1");
 
     [Fact]
-    public Task A_watched_key_that_came_and_went_again_empties_the_transaction() => ExpectAsync(
+    public Task A_watched_key_that_came_and_went_again_empties_the_transaction() => RealNode.ExpectAsync(
         "WATCH q\r\nSET q 1\r\nDEL q\r\nMULTI\r\nSET q 2\r\nEXEC\r\nGET q\r\n", "+OK", "+OK", ":1", "+OK", "+QUEUED", "*-1", "$-1");
 
     [Fact]
-    public Task A_watched_key_that_came_and_expired_empties_the_transaction() => ExpectAsync(
+    public Task A_watched_key_that_came_and_expired_empties_the_transaction() => RealNode.ExpectAsync(
         "WATCH q\r\nSET q 1 PX 100000\r\nPEXPIREAT q 1\r\nMULTI\r\nSET q 2\r\nEXEC\r\n", "+OK", "+OK", ":1", "+OK", "+QUEUED", "*-1");
 
     [Fact]
-    public Task A_watched_key_that_stays_away_lets_the_transaction_through() => ExpectAsync(
+    public Task A_watched_key_that_stays_away_lets_the_transaction_through() => RealNode.ExpectAsync(
         "SET q 1\r\nDEL q\r\nWATCH q none\r\nDEL q\r\nSET q 3 XX\r\nGET q\r\nUNWATCH\r\nWATCH q\r\nMULTI\r\nSET q 2\r\nEXEC\r\n",
         "+OK", ":1", "+OK", ":0", "$-1", "$-1", "+OK", "+OK", "+OK", "+QUEUED", "*1", "+OK");
 
     [Fact]
-    public Task Whoever_selected_another_database_does_not_write_into_this_one() => ExpectAsync(
+    public Task Whoever_selected_another_database_does_not_write_into_this_one() => RealNode.ExpectAsync(
         "SELECT 1\r\nSET a 1\r\nGET a\r\nDBSIZE\r\nWATCH a\r\nPING\r\nSELECT 0\r\nGET a\r\n",
         "-ERR DB index is out of range",
         Refused("set"), Refused("get"), Refused("dbsize"), Refused("watch"),
         "+PONG", "+OK", "$-1");
 
     [Fact]
-    public Task Whoever_selected_another_database_does_not_empty_this_one() => ExpectAsync(
+    public Task Whoever_selected_another_database_does_not_empty_this_one() => RealNode.ExpectAsync(
         "SET k v\r\nSELECT 1\r\nFLUSHDB\r\nFLUSHALL\r\nSELECT 0\r\nGET k\r\n",
         "+OK", "-ERR DB index is out of range", Refused("flushdb"), Refused("flushall"), "+OK", "$1", "v");
 
@@ -58,13 +56,13 @@ public sealed class RespAsRedisTests
             static c => Assert.True(c.TouchesKeys, c.Name));
 
     [Fact]
-    public Task A_transaction_that_selects_another_database_has_no_effect() => ExpectAsync(
+    public Task A_transaction_that_selects_another_database_has_no_effect() => RealNode.ExpectAsync(
         "MULTI\r\nSELECT 1\r\nSET a 1\r\nEXEC\r\nGET a\r\nSELECT 1\r\nMULTI\r\nSET a 1\r\nEXEC\r\n",
         "+OK", "-ERR DB index is out of range", "+QUEUED", "-EXECABORT Transaction discarded because of previous errors.", "$-1",
         "-ERR DB index is out of range", "+OK", Refused("set"), "-EXECABORT Transaction discarded because of previous errors.");
 
     [Fact]
-    public Task The_default_user_may_have_any_password_as_long_as_there_are_none() => ExpectAsync(
+    public Task The_default_user_may_have_any_password_as_long_as_there_are_none() => RealNode.ExpectAsync(
         "AUTH default x\r\nAUTH default \"\"\r\nAUTH x\r\nAUTH other x\r\nHELLO 3 AUTH other x\r\nGET none\r\n",
         "+OK", "+OK",
         "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
@@ -73,7 +71,7 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public Task HELLO_with_the_default_user_is_accepted() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "HELLO 2 AUTH default x SETNAME me\r\nCLIENT GETNAME\r\n",
             "*14",
             "$6",
@@ -106,7 +104,7 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public Task Times_to_live_beyond_the_last_moment_of_versions_end_there() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             string.Concat(
                 new[]
                 {
@@ -151,7 +149,7 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public Task Options_may_be_repeated() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "SET a 1 NX NX\r\nSET a 2 XX XX EX 100 EX 200\r\nTTL a\r\nSET a 3 GET GET KEEPTTL KEEPTTL\r\nGETEX a EX 5 EX 300\r\nTTL "
                 + "a\r\nGETEX a PERSIST PERSIST\r\nTTL a\r\nSET a 1 EX 5 PX 5\r\nGETEX a EX 5 PERSIST\r\n",
             "+OK",
@@ -170,7 +168,7 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public Task A_hundred_thousand_keys_are_deleted_by_one_command() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "SET key7 v\r\nSET key99999 v\r\n"
                 + Command(["DEL", .. Enumerable.Range(0, 100_000).Select(static i => "key" + i), "key7"])
                 + "GET key7\r\nEXISTS key99999\r\n",
@@ -182,7 +180,7 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public Task A_hundred_thousand_keys_are_read_and_written_by_one_command() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             Command(["MSET", .. Enumerable.Range(0, 100_000).SelectMany(static i => new[] { "key" + i, "v" })])
                 + Command(["EXISTS", .. Enumerable.Range(0, 100_000).Select(static i => "key" + i)])
                 + "PING\r\n",
@@ -192,7 +190,7 @@ public sealed class RespAsRedisTests
 
     [Fact]
     public Task Names_of_clients_can_forge_no_lines() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "CLIENT SETNAME \"a\\nid=7\"\r\nHELLO 2 SETNAME \"a b\"\r\nCLIENT GETNAME\r\nCLIENT SETINFO LIB-NAME \"a\\nb\"\r\nCLIENT "
                 + "SETINFO COLOUR red\r\nCLIENT SETINFO lib-ver 1.0\r\nCLIENT NO-EVICT maybe\r\nCLIENT NO-TOUCH on\r\nCLIENT ID x\r\n",
             ClientNames,
@@ -208,7 +206,7 @@ public sealed class RespAsRedisTests
     [Theory]
     [InlineData(" PING\r\n")]
     [InlineData("\t PING\r\n")]
-    public Task Blanks_may_stand_before_a_first_inline_command(string request) => ExpectAsync(request, "+PONG");
+    public Task Blanks_may_stand_before_a_first_inline_command(string request) => RealNode.ExpectAsync(request, "+PONG");
 
     [Theory]
     [InlineData("a[a-]", "aa", true)]
@@ -236,35 +234,4 @@ public sealed class RespAsRedisTests
 
     private static string Command(string[] arguments) =>
         $"*{arguments.Length}\r\n" + string.Concat(arguments.Select(static a => $"${a.Length}\r\n{a}\r\n"));
-
-    private static async Task ExpectAsync(string request, params string[] lines)
-    {
-        string directory = Path.Combine(Path.GetTempPath(), "henge-resp-" + Guid.NewGuid().ToString("N"));
-        try
-        {
-            await using HengeHost host = await HengeHost.StartAsync(
-                new ServerOptions
-                {
-                    Node = new NodeOptions
-                    {
-                        Name = "alone",
-                        DataDirectory = directory,
-                        Shards = 2,
-                    },
-                    Door = new DoorOptions { Address = "127.0.0.1:0" },
-                },
-                cancellationToken: TestContext.Current.CancellationToken);
-            using TcpClient client = new();
-            await client.ConnectAsync(host.Server.EndPoint);
-            NetworkStream stream = client.GetStream();
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(request));
-            client.Client.Shutdown(SocketShutdown.Send);
-            using StreamReader reader = new(stream);
-            Assert.Equal(string.Join("\r\n", lines) + "\r\n", await reader.ReadToEndAsync());
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
-    }
 }

@@ -1,8 +1,5 @@
-using System.Net.Sockets;
-using System.Text;
-using Henge.Node.Context;
-using Henge.Server.Hosting;
 using Henge.Server.Resp;
+using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Resp;
 
@@ -10,7 +7,7 @@ namespace Henge.Server.Tests.Resp;
 public sealed class RespOnRealNodeTests
 {
     [Fact]
-    public Task What_the_state_machine_refuses_is_told_in_Redis_words() => ExpectAsync(
+    public Task What_the_state_machine_refuses_is_told_in_Redis_words() => RealNode.ExpectAsync(
         "SET k text\r\nINCR k\r\nINCRBYFLOAT k 1\r\nINCRBYFLOAT k -inf\r\nSET k 9223372036854775807\r\nINCR k\r\n",
         "+OK",
         "-ERR value is not an integer or out of range",
@@ -20,7 +17,7 @@ public sealed class RespOnRealNodeTests
         "-ERR increment or decrement would overflow");
 
     [Fact]
-    public Task Conditions_of_EXPIRE_may_stand_together_where_they_make_sense() => ExpectAsync(
+    public Task Conditions_of_EXPIRE_may_stand_together_where_they_make_sense() => RealNode.ExpectAsync(
         "SET k v EX 100\r\nEXPIRE k 200 XX GT\r\nEXPIRE k 100 XX GT\r\nEXPIRE k 100 GT LT\r\nEXPIRE k 100 NX XX\r\nEXPIRE k 1 XX LT\r\n",
         "+OK",
         ":1",
@@ -48,19 +45,19 @@ public sealed class RespOnRealNodeTests
             "__keyspace@0__:q:*",
             ":0",
         ];
-        return ExpectAsync(
+        return RealNode.ExpectAsync(
             string.Concat(Enumerable.Repeat("PSUBSCRIBE __keyspace@0__:q:*\r\nPUNSUBSCRIBE __keyspace@0__:q:*\r\n", Times)) + "PING\r\n",
             [.. Enumerable.Repeat(lines, Times).SelectMany(static l => l), "+PONG"]);
     }
 
     [Fact]
-    public Task A_transaction_goes_to_the_shard_of_its_key_wherever_the_key_stands_in_the_command() => ExpectAsync(
+    public Task A_transaction_goes_to_the_shard_of_its_key_wherever_the_key_stands_in_the_command() => RealNode.ExpectAsync(
         string.Concat("abcdefgh".Select(static k => $"SET {k} text\r\nMULTI\r\nOBJECT ENCODING {k}\r\nEXEC\r\n")),
         [.. Enumerable.Repeat<string[]>(["+OK", "+OK", "+QUEUED", "*1", "$6", "embstr"], 8).SelectMany(static l => l)]);
 
     [Fact]
     public Task What_a_key_is_comes_before_mistakes_in_options() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "SET s 1\r\nHSET h f v\r\nHSCAN s 0 NO 1\r\nHSCAN none 0 NO 1\r\nHSCAN h 0 NO 1\r\nHSCAN s x\r\nBITCOUNT none a b\r\nBITCOUNT "
                 + "h 0\r\nBITCOUNT s 0\r\n",
             "+OK",
@@ -78,7 +75,7 @@ public sealed class RespOnRealNodeTests
 
     [Fact]
     public Task SCAN_gives_only_keys_of_the_type_that_is_asked_for() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "SET a 1\r\nHSET b f v\r\nSET c 2\r\nHSET d f v\r\nEXPIRE d 100\r\nSCAN 0 TYPE hash\r\nSCAN 0 TYPE STRING\r\nSCAN 0 MATCH d* "
                 + "TYPE hash\r\nSCAN 0 TYPE zset\r\nSET b 1\r\nSCAN 0 TYPE hash\r\n",
             "+OK",
@@ -122,7 +119,7 @@ public sealed class RespOnRealNodeTests
 
     [Fact]
     public Task Subcommands_say_what_is_wrong_with_them() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "OBJECT ENCODING\r\nOBJECT encoding a b\r\nMEMORY USAGE\r\nCONFIG GET\r\nSCRIPT LOAD\r\nSLOWLOG LEN 1\r\nSLOWLOG GET "
                 + "-2\r\nLATENCY no\r\nOBJECT no\r\n",
             "-" + RespErrors.WrongArity("object|encoding"),
@@ -136,13 +133,13 @@ public sealed class RespOnRealNodeTests
             "-ERR unknown subcommand 'no'. Try OBJECT ENCODING, REFCOUNT, IDLETIME, FREQ.");
 
     [Fact]
-    public Task Random_fields_are_bounded_before_they_are_written() => ExpectAsync(
+    public Task Random_fields_are_bounded_before_they_are_written() => RealNode.ExpectAsync(
         $"HSET h f {new string('x', 60_000)}\r\nHRANDFIELD h -1000000 WITHVALUES\r\nHRANDFIELD h -2\r\n",
         ":1", $"-ERR the reply would have more than {64 * 1024 * 1024} bytes; ask for fewer fields at once", "*2", "$1", "f", "$1", "f");
 
     [Fact]
     public Task The_same_large_field_asked_for_many_times_is_refused_also_inside_a_transaction() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             $"HSET h f {new string('x', 60_000)} g y\r\nHMGET h{string.Concat(Enumerable.Repeat(" f", 1200))}\r\nMULTI\r\nHMGET "
                 + $"h{string.Concat(Enumerable.Repeat(" f", 1200))}\r\nHMGET h g\r\nEXEC\r\n",
             ":2",
@@ -158,7 +155,7 @@ public sealed class RespOnRealNodeTests
 
     [Fact]
     public Task Walks_over_the_keys_inside_a_transaction_see_the_moment_of_the_transaction() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "MSET {a}1 x b y\r\nMULTI\r\nDBSIZE\r\nKEYS {a}*\r\nSET {a}2 v\r\nDBSIZE\r\nDEL {a}1\r\nKEYS {a}*\r\nSCAN 0 MATCH {a}* COUNT "
                 + "100\r\nSCAN x\r\nSCAN 0 COUNT\r\nEXEC\r\nDBSIZE\r\n",
             "+OK",
@@ -195,7 +192,7 @@ public sealed class RespOnRealNodeTests
 
     [Fact]
     public Task A_transaction_of_walks_alone_needs_no_key_and_one_that_is_off_walks_nowhere() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "MULTI\r\nDBSIZE\r\nRANDOMKEY\r\nPING\r\nEXEC\r\nSET a 1\r\nMULTI\r\nRANDOMKEY\r\nGET a\r\nEXEC\r\nWATCH a\r\nSET a "
                 + "2\r\nMULTI\r\nDBSIZE\r\nEXEC\r\nMULTI\r\nKEYS\r\nEXEC\r\n",
             "+OK",
@@ -225,7 +222,7 @@ public sealed class RespOnRealNodeTests
             "-EXECABORT Transaction discarded because of previous errors.");
 
     [Fact]
-    public Task RESET_makes_a_connection_as_if_it_were_new() => ExpectAsync(
+    public Task RESET_makes_a_connection_as_if_it_were_new() => RealNode.ExpectAsync(
         "SET a 1\r\nCLIENT SETNAME me\r\nWATCH a\r\nSET a 2\r\nMULTI\r\nSET a 3\r\nRESET\r\nCLIENT GETNAME\r\nMULTI\r\nGET a\r\nEXEC\r\n"
         + "SELECT 1\r\nRESET\r\nGET a\r\nSUBSCRIBE c\r\nRESET\r\nGET a\r\n",
         "+OK", "+OK", "+OK", "+OK", "+OK", "+QUEUED", "+RESET", "$-1", "+OK", "+QUEUED", "*1", "$1", "2",
@@ -233,7 +230,7 @@ public sealed class RespOnRealNodeTests
 
     [Fact]
     public Task COMMAND_GETKEYS_tells_the_keys_of_a_command() =>
-        ExpectAsync(
+        RealNode.ExpectAsync(
             "COMMAND GETKEYS MSET a 1 b 2\r\nCOMMAND GETKEYS OBJECT ENCODING a\r\nCOMMAND GETKEYS EVAL x 0\r\nCOMMAND GETKEYS PING "
                 + "x\r\nCOMMAND GETKEYS GET\r\nCOMMAND GETKEYS MSET a\r\nCOMMAND GETKEYS NO x\r\n",
             "*2",
@@ -249,35 +246,4 @@ public sealed class RespOnRealNodeTests
             "-" + RespErrors.WrongArity("command|getkeys"),
             "-ERR Invalid number of arguments specified for command",
             "-ERR Invalid command specified");
-
-    private static async Task ExpectAsync(string request, params string[] lines)
-    {
-        string directory = Path.Combine(Path.GetTempPath(), "henge-resp-" + Guid.NewGuid().ToString("N"));
-        try
-        {
-            await using HengeHost host = await HengeHost.StartAsync(
-                new ServerOptions
-                {
-                    Node = new NodeOptions
-                    {
-                        Name = "alone",
-                        DataDirectory = directory,
-                        Shards = 2,
-                    },
-                    Door = new DoorOptions { Address = "127.0.0.1:0" },
-                },
-                cancellationToken: TestContext.Current.CancellationToken);
-            using TcpClient client = new();
-            await client.ConnectAsync(host.Server.EndPoint);
-            NetworkStream stream = client.GetStream();
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(request));
-            client.Client.Shutdown(SocketShutdown.Send);
-            using StreamReader reader = new(stream);
-            Assert.Equal(string.Join("\r\n", lines) + "\r\n", await reader.ReadToEndAsync());
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
-    }
 }

@@ -476,36 +476,12 @@ public abstract class EngineConformance
             From = from,
         });
         var found = new List<string>();
-        for (Start(); iterator.Valid; Step())
+        for (iterator.ToFirst(backward); iterator.Valid; iterator.Step(backward))
         {
             found.Add(
                 $"{KeyOf(iterator)}@{iterator.Version} {iterator.Kind} {Encoding.UTF8.GetString(iterator.Value)} {iterator.ExpiresAtMs}");
         }
 
         return found;
-
-        void Start()
-        {
-            if (backward)
-            {
-                iterator.SeekToLast();
-            }
-            else
-            {
-                iterator.SeekToFirst();
-            }
-        }
-
-        void Step()
-        {
-            if (backward)
-            {
-                iterator.Prev();
-            }
-            else
-            {
-                iterator.Next();
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@ using Henge.Core;
 using Henge.Storage;
 using Henge.Storage.Inspection;
 using Henge.Storage.Lsm;
+using Henge.Storage.Tests.Conformance;
 using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests;
@@ -188,7 +189,7 @@ public sealed class EngineConcurrencyTests
     {
         ulong version = 0;
         int count = 0;
-        for (Start(); iterator.Valid; Step())
+        for (iterator.ToFirst(backward); iterator.Valid; iterator.Step(backward))
         {
             Assert.True(version == 0 || version == iterator.Version.Value, $"Saw versions {version} and {iterator.Version} at once.");
             version = iterator.Version.Value;
@@ -198,30 +199,6 @@ public sealed class EngineConcurrencyTests
 
         Assert.True(count is 0 or 10, $"Saw {count} keys.");
         return version;
-
-        void Start()
-        {
-            if (backward)
-            {
-                iterator.SeekToLast();
-            }
-            else
-            {
-                iterator.SeekToFirst();
-            }
-        }
-
-        void Step()
-        {
-            if (backward)
-            {
-                iterator.Prev();
-            }
-            else
-            {
-                iterator.Next();
-            }
-        }
     }
 
     private static Thread Start(List<Exception> errors, Action work, Action? after = null)
