@@ -5,11 +5,9 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-work=$(mktemp -d)
-results=$work/results
+. eng/interop/checks.sh
 redis=
 dev=
-: >"$results"
 
 cleanup() {
   [ -n "$redis" ] && kill "$redis" 2>/dev/null && wait "$redis" 2>/dev/null
@@ -18,22 +16,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-check() { # check NAME CODE [DETAIL]: one result of the script's own.
-  if [ "$2" -eq 0 ]; then echo "ok    $1"; else echo "FAIL  $1  ${3:-}"; fi | tee -a "$results"
-}
-
-finish() {
-  local passed failed
-  passed=$(grep -c '^ok ' "$results")
-  failed=$(grep -c '^FAIL ' "$results")
-  echo
-  echo "$passed passed, $failed failed"
-  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
-  exit
-}
-
-# Debian's packages are for Debian's own Python, whatever else is on the PATH.
-python=/usr/bin/python3
 if ! { command -v redis-server redis-cli && "$python" -c 'import redis'; } >/dev/null 2>&1; then
   # The package would start a server of its own: a policy that says no keeps it from doing so.
   if [ ! -e /usr/sbin/policy-rc.d ]; then printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d && policy=1; fi
@@ -42,7 +24,7 @@ if ! { command -v redis-server redis-cli && "$python" -c 'import redis'; } >/dev
 fi
 { command -v redis-server redis-cli && "$python" -c 'import redis'; } >/dev/null 2>"$work/python.log"
 code=$?
-check 'redis-server, redis-cli and python3-redis are there' $code "$(tail -n 1 "$work/python.log")"
+check 'redis-server, redis-cli and python3-redis are there' $code "$(last_of 1 "$work/python.log")"
 [ $code -eq 0 ] || finish
 
 port=$((20000 + RANDOM % 12000))
@@ -58,11 +40,11 @@ for _ in $(seq 300); do
   kill -0 "$dev" 2>/dev/null || break
   sleep 0.1
 done
-check 'a Redis and three nodes of Henge are ready' $code "$(tail -n 3 "$work/dev.log" "$work/redis.log" | tr '\n' ' ')"
+check 'a Redis and three nodes of Henge are ready' $code "$(last_of 3 "$work/dev.log" "$work/redis.log")"
 [ $code -eq 0 ] || finish
 
 PYTHONUNBUFFERED=1 timeout 120 "$python" eng/interop/resp.py "$pr" "$p1" "$p2" "$p3" 2>"$work/python.err" | tee -a "$results"
-check 'the Python comparison came to its end' "${PIPESTATUS[0]}" "$(tail -n 3 "$work/python.err" | tr '\n' ' ')"
+check 'the Python comparison came to its end' "${PIPESTATUS[0]}" "$(last_of 3 "$work/python.err")"
 
 # redis-cli: what it prints must be the same, line by line.
 cli() { # cli NAME ARGUMENTS...: with standard input from $work/in
@@ -132,18 +114,9 @@ timeout 30 redis-cli -p "$p2" --scan --pattern 'pipe:*' | sort -u | wc -l >"$wor
 grep -qx 5000 "$work/b"
 check 'redis-cli --scan finds all of them' $? "$(cat "$work/b")"
 
-if command -v npm >/dev/null; then
-  mkdir -p "$work/node"
-  cp eng/interop/resp.js "$work/node/"
-  (cd "$work/node" && npm init -y && npm install --no-audit --no-fund ioredis@5) >"$work/npm.log" 2>&1
-  code=$?
-  check 'ioredis is there' $code "$(tail -n 1 "$work/npm.log")"
-  if [ $code -eq 0 ]; then
-    timeout 60 node "$work/node/resp.js" "$pr" "$p2" 2>"$work/node.log" | tee -a "$results"
-    check 'the Node.js comparison came to its end' "${PIPESTATUS[0]}" "$(tail -n 3 "$work/node.log" | tr '\n' ' ')"
-  fi
-else
-  check 'npm is there' 1
+if with_npm resp.js ioredis@5; then
+  timeout 60 node "$work/node/resp.js" "$pr" "$p2" 2>"$work/node.log" | tee -a "$results"
+  check 'the Node.js comparison came to its end' "${PIPESTATUS[0]}" "$(last_of 3 "$work/node.log")"
 fi
 
 finish

@@ -1,4 +1,6 @@
-"""Drives every call of Henge's gRPC API with the stock Python client. One line for each check; usage: client.py HOST:PORT [NAME]."""
+"""What gRPC's core in C, by its Python client, makes of Henge's gRPC API: generated messages, streams and their flow, errors and trailers, compression,
+deadlines, cancellation, connections. Every call and both paths are driven by the C# client (eng/interop/dotnet), and what calls mean by the tests of the
+server. One line for each check; usage: client.py HOST:PORT."""
 
 import concurrent.futures
 import os
@@ -11,15 +13,13 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from henge.v1 import cluster_pb2, cluster_pb2_grpc, kv_pb2 as kv, kv_pb2_grpc
-import health_v1_pb2 as health
-import health_v1_pb2_grpc
 import reflection_v1_pb2 as reflection
 import reflection_v1_pb2_grpc
 import reflection_v1alpha_pb2 as reflection_alpha
 import reflection_v1alpha_pb2_grpc
 
 ADDRESS = sys.argv[1]
-NAME = sys.argv[2] if len(sys.argv) > 2 else "python"
+NAME = "python"
 OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
 PATIENCE = 15
 TAG = f"py{os.getpid()}:"
@@ -110,14 +110,6 @@ def _():
     expect(get("empty").found and get("empty").value == b"")
 
 
-@check("delete with the value before")
-def _():
-    put("d", b"x")
-    deleted = store.Delete(kv.DeleteRequest(key=key("d"), return_previous=True))
-    expect(deleted.success and deleted.previous.value == b"x" and deleted.version > 0)
-    expect(not get("d").found and not store.Delete(kv.DeleteRequest(key=key("d"))).success)
-
-
 @check("conditions: create once, compare and set, compare and delete")
 def _():
     first = put("c", b"1", if_version=0)
@@ -126,56 +118,6 @@ def _():
     expect(put("c", b"3", if_version=first.version).success)
     refused = store.Delete(kv.DeleteRequest(key=key("c"), if_version=first.version))
     expect(refused.condition_failed and not refused.success)
-
-
-@check("time to live: remaining, keeping, expiry")
-def _():
-    put("t", b"x", ttl_ms=60000)
-    expect(0 < get("t").ttl_remaining_ms <= 60000)
-    put("t", b"y", keep_ttl=True)
-    expect(get("t").value == b"y" and 0 < get("t").ttl_remaining_ms <= 60000)
-    put("t", b"z", ttl_ms=40)
-    deadline = time.monotonic() + PATIENCE
-    while get("t").found:
-        expect(time.monotonic() < deadline, "it did not expire")
-        time.sleep(0.01)
-
-
-@check("a retry with the same sequence takes effect once")
-def _():
-    client = int.from_bytes(os.urandom(7), "big") + 1
-    first = put("s", b"1", client_id=client, sequence=1)
-    put("s", b"2")
-    retry = put("s", b"1", client_id=client, sequence=1)
-    expect(retry.version == first.version and get("s").value == b"2", f"{retry.version} {first.version} {get('s').value}")
-
-
-@check("every method under the path of kvstore.KVStore")
-def _():
-    old = lambda method, response: channel.unary_unary(f"/kvstore.KVStore/{method}", lambda m: m.SerializeToString(), response.FromString)
-    expect(old("Put", kv.PutResponse)(kv.PutRequest(key=key("old"), value=b"v")).success)
-    expect(old("Get", kv.GetResponse)(kv.GetRequest(key=key("old"))).value == b"v")
-    expect(len(old("Scan", kv.ScanResponse)(kv.ScanRequest(prefix=key("old"))).pairs) == 1)
-    expect(old("Delete", kv.DeleteResponse)(kv.DeleteRequest(key=key("old"))).success)
-    expect(old("NodeStatus", kv.StatusResponse)(kv.StatusRequest()).node_id)
-
-
-@check("scans: pages, prefix, range, reverse, keys only, count")
-def _():
-    for i in range(50):
-        put(f"scan{i:03}", b"%d" % i)
-    names, request = [], kv.ScanRequest(prefix=key("scan"), limit=7)
-    while True:
-        page = store.Scan(request)
-        names += [p.key.decode() for p in page.pairs]
-        expect(len(page.pairs) <= 7)
-        if not page.continuation:
-            break
-        request.continuation = page.continuation
-    expect(names == [f"{TAG}scan{i:03}" for i in range(50)])
-    page = store.Scan(kv.ScanRequest(start_key=key("scan010"), end_key=key("scan013"), reverse=True, keys_only=True))
-    expect([p.key for p in page.pairs] == [key("scan012"), key("scan011"), key("scan010")] and not page.pairs[0].value)
-    expect(store.Scan(kv.ScanRequest(prefix=key("scan"), count_only=True)).count == 50)
 
 
 @check("a stream of pages is of one version, while others write")
@@ -192,30 +134,6 @@ def _():
         versions.add(page.version)
         expect(all(len(p.value) == 200_000 for p in page.pairs))
     expect(total == 30 and pages > 1 and len(versions) == 1, f"{total} {pages} {versions}")
-
-
-@check("history of a key")
-def _():
-    versions = [put("h", b"%d" % i).version for i in range(5)]
-    store.Delete(kv.DeleteRequest(key=key("h")))
-    history = store.History(kv.HistoryRequest(key=key("h")))
-    expect(history.entries[0].deleted and [e.version for e in history.entries[1:]] == versions[::-1])
-    expect(len(store.History(kv.HistoryRequest(key=key("h"), limit=2)).entries) == 2)
-
-
-@check("transactions: branches, comparisons, and keys of several shards")
-def _():
-    name = key("{txn}a")
-    request = kv.TxnRequest(
-        compare=[kv.Compare(key=name, exists=False)],
-        then=[kv.TxnOperation(put=kv.PutRequest(key=name, value=b"1")), kv.TxnOperation(get=kv.GetRequest(key=name))],
-        otherwise=[kv.TxnOperation(delete=kv.DeleteRequest(key=name, return_previous=True))],
-    )
-    first, second = store.Txn(request), store.Txn(request)
-    expect(first.succeeded and first.results[1].get.value == b"1")
-    expect(not second.succeeded and second.results[0].delete.previous.value == b"1")
-    wide = kv.TxnRequest(then=[kv.TxnOperation(put=kv.PutRequest(key=key(f"wide{i}"))) for i in range(64)])
-    expect_error(lambda: store.Txn(wide), grpc.StatusCode.INVALID_ARGUMENT, "shard", henge=9)
 
 
 @check("watch: live events with reasons and previous values")
@@ -298,19 +216,6 @@ def _():
     expect(list(answers) == [] and answers.code() == grpc.StatusCode.OK)
 
 
-@check("status, topology, cluster status, transfer of leaders")
-def _():
-    status = store.NodeStatus(kv.StatusRequest())
-    expect(status.node_id and status.role == "leader" and status.term > 0 and len(status.shards) > 0, str(status)[:200])
-    topology = cluster.Topology(cluster_pb2.TopologyRequest())
-    names = [node.node_id for node in topology.nodes]
-    expect(topology.shard_count == len(topology.shards) > 0 and status.node_id in names)
-    expect(all(shard.leader_id in names and shard.replicas for shard in topology.shards), str(topology)[:300])
-    nodes = cluster.ClusterStatus(cluster_pb2.ClusterStatusRequest()).nodes
-    expect([node.status.node_id for node in nodes] == names and not any(node.error for node in nodes), str(nodes)[:300])
-    expect_error(lambda: cluster.TransferLeader(cluster_pb2.TransferLeaderRequest(to_node_id="nobody")), grpc.StatusCode.INVALID_ARGUMENT, "nobody", henge=1)
-
-
 @check("errors: codes, words and trailers")
 def _():
     expect_error(lambda: store.Get(kv.GetRequest()), grpc.StatusCode.INVALID_ARGUMENT, "The key is not set", henge=1)
@@ -359,7 +264,7 @@ def _():
         stub = kv_pb2_grpc.KVStoreStub(packed)
         expect(stub.Put(kv.PutRequest(key=key("gzip"), value=bytes(1_000_000))).success)
         expect(stub.Get(kv.GetRequest(key=key("gzip"))).value == bytes(1_000_000))
-        expect(sum(len(p.pairs) for p in stub.ScanStream(kv.ScanRequest(prefix=key("scan")))) == 50)
+        expect(sum(len(p.pairs) for p in stub.ScanStream(kv.ScanRequest(prefix=key("gzip")))) == 1)
 
 
 @check("compressions that are not known are UNIMPLEMENTED")
@@ -417,19 +322,6 @@ def _():
     for watch in watches:
         expect([next(watch).version for _ in versions] == versions)
         watch.cancel()
-
-
-@check("health: check, watch, unknown service")
-def _():
-    stub = health_v1_pb2_grpc.HealthStub(channel)
-    serving = health.HealthCheckResponse.SERVING
-    expect(stub.Check(health.HealthCheckRequest()).status == serving)
-    expect(stub.Check(health.HealthCheckRequest(service="henge.v1.KVStore")).status == serving)
-    expect_error(lambda: stub.Check(health.HealthCheckRequest(service="nothing")), grpc.StatusCode.NOT_FOUND)
-    watch = stub.Watch(health.HealthCheckRequest())
-    expect(next(watch).status == serving)
-    watch.cancel()
-    expect(next(stub.Watch(health.HealthCheckRequest(service="nothing"), timeout=PATIENCE)).status == health.HealthCheckResponse.SERVICE_UNKNOWN)
 
 
 def reflect(module, stub, asked):

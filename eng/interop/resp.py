@@ -1093,6 +1093,8 @@ def any_node():
 
 
 def python_redis():
+    """What python3-redis does itself around replies: those are compared byte by byte above, and commands one by one by StackExchange.Redis
+    (tests/Henge.Redis.Tests)."""
     import redis
     clients = [redis.Redis(port=p, decode_responses=False, socket_timeout=15) for p in (REDIS, HENGE)]
 
@@ -1107,17 +1109,8 @@ def python_redis():
 
     each("ping", lambda r: r.ping())
     each("set and get", lambda r: [r.set("py:a", "1"), r.get("py:a"), r.set("py:a", "2", nx=True), r.set("py:a", "2", xx=True, ex=100), r.ttl("py:a")])
-    each("set with get", lambda r: [r.set("py:a", "3", get=True), r.set("py:none", "3", get=True), r.set("py:a", "4", keepttl=True)])
-    each("mset and mget", lambda r: [r.mset({"py:m1": 1, "py:m2": 2}), r.mget("py:m1", "py:none", "py:m2")])
-    each("msetnx", lambda r: [r.msetnx({"{py}1": 1, "{py}2": 2}), r.msetnx({"{py}2": 1, "{py}3": 2})])
-    each("getex and getdel", lambda r: [r.getex("py:m1", ex=50), r.ttl("py:m1"), r.getex("py:m1", persist=True), r.ttl("py:m1"), r.getdel("py:m1"), r.get("py:m1")])
-    each("incr, decr, incrbyfloat", lambda r: [r.incr("py:i"), r.incrby("py:i", 5), r.decr("py:i"), r.decrby("py:i", 2), r.incrbyfloat("py:f", 1.25), r.incrbyfloat("py:f", -0.25)])
     each("an error of INCR", lambda r: [r.set("py:t", "text"), r.incr("py:t")])
-    each("append and strlen", lambda r: [r.append("py:ap", "ab"), r.append("py:ap", "cd"), r.strlen("py:ap")])
-    each("expire, persist, pttl", lambda r: [r.expire("py:ap", 100), r.ttl("py:ap"), r.persist("py:ap"), r.ttl("py:ap"), r.pttl("py:none"), r.expire("py:ap", 100, nx=True), r.expire("py:ap", 50, gt=True)])
-    each("exists, delete, unlink, type", lambda r: [r.exists("py:ap", "py:none"), r.type("py:ap"), r.type("py:none"), r.delete("py:ap", "py:none"), r.unlink("py:f")])
     each("scan_iter", lambda r: [r.mset({f"py:s{i}": i for i in range(100)}), sorted(r.scan_iter("py:s*", count=9))])
-    each("keys", lambda r: sorted(r.keys("py:s1?")))
     each("pipeline without a transaction", lambda r: r.pipeline(transaction=False).set("py:p", 1).incr("py:p").get("py:p").get("py:none").execute())
     each("pipeline in a transaction", lambda r: r.pipeline().set("{py}p", 1).incr("{py}p").get("{py}p").expire("{py}p", 100).ttl("{py}p").execute())
     each("an error inside a transaction", lambda r: r.pipeline().set("{py}t", "x").incr("{py}t").set("{py}u", 1).execute(raise_on_error=False), test=lambda a, b: repr(a) == repr(b))
@@ -1170,13 +1163,8 @@ def python_redis():
     each("publish and subscribe", publish)
     each("command()", lambda r: {k: (v["arity"], v["first_key_pos"], v["last_key_pos"], v["step_count"]) for k, v in r.command().items() if k in ("get", "mset", "del", "publish", "scan")})
     each("binary", lambda r: [r.set(bytes(range(256)), bytes(range(256))), r.get(bytes(range(256))), r.delete(bytes(range(256)))])
-    each("dbsize", lambda r: r.dbsize())
-    each("randomkey", lambda r: r.exists(r.randomkey()))
     each("info is a dictionary", lambda r: r.info()["redis_mode"])
-    each("time", lambda r: abs(r.time()[0] - time.time()) < 5)
     each("client_setname", lambda r: [r.client_setname("x"), r.client_getname(), isinstance(r.client_id(), int)])
-    each("a lock", lambda r: [r.setnx("py:lock", "me"), r.setnx("py:lock", "you"), r.delete("py:lock")])
-    each("echo and select", lambda r: [r.echo("x"), r.execute_command("SELECT", 0)])
     each("an unknown command", lambda r: r.execute_command("NOSUCH", "a"))
 
 

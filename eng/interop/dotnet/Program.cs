@@ -9,13 +9,14 @@ using Henge.Protocol.HealthV1;
 using Henge.Protocol.V1;
 using Reflection = Henge.Protocol.ReflectionV1;
 
-// One line for each check; usage: Henge.Interop HOST:PORT
+// One line for each check; usage: Henge.Interop HOST:PORT [NAME]
 const string Own = "henge.v1.KVStore",
     Seed = "kvstore.KVStore";
 using GrpcChannel channel = GrpcChannel.ForAddress(
     "http://" + args[0],
     new GrpcChannelOptions { MaxReceiveMessageSize = 64 << 20, MaxSendMessageSize = 64 << 20 }
 );
+string who = args.Length > 1 ? args[1] : "C#";
 int failures = 0;
 string tag = string.Create(CultureInfo.InvariantCulture, $"cs{Environment.ProcessId}:");
 
@@ -27,13 +28,13 @@ async Task CheckAsync(string name, Func<Task> check)
     try
     {
         await check();
-        Console.WriteLine($"ok    C#: {name}");
+        Console.WriteLine($"ok    {who}: {name}");
     }
     catch (Exception e)
     {
         // A failed check must not end the others.
         failures++;
-        Console.WriteLine($"FAIL  C#: {name}  {e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}");
+        Console.WriteLine($"FAIL  {who}: {name}  {e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}");
     }
 }
 
