@@ -79,7 +79,8 @@ public sealed class Membership : IEquatable<Membership>
 
     internal bool IsRemoved(NodeId id) => Contains(_removed, id);
 
-    internal bool IsIncomingVoter(NodeId id) => Contains(_voters, id);
+    /// <summary>True when the node votes after the change that is under way, if any.</summary>
+    public bool IsIncomingVoter(NodeId id) => Contains(_voters, id);
 
     /// <summary>Whether this node alone is the majority.</summary>
     public bool IsSingleVoter(NodeId id) => _outgoing.Length == 0 && _voters.Length == 1 && _voters[0] == id;

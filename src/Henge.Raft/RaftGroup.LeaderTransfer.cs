@@ -14,6 +14,7 @@ public sealed partial class RaftGroup
     /// <summary>
     /// Hands leadership over to a voter: brings it up to date, then asks it to start an election at once. Proposals are refused meanwhile.
     /// Gives up at the next check of the quorum, so after a shortest election timeout at the most; the target may still win after that.
+    /// While membership is joint, outgoing voters count, too: until the change is done, each of them may lead (Raft paper, section 6).
     /// </summary>
     public TransferStatus TransferLeadership(NodeId target)
     {
@@ -27,7 +28,7 @@ public sealed partial class RaftGroup
             return TransferStatus.AlreadyLeader;
         }
 
-        if (!Membership.IsIncomingVoter(target) || ProgressOf(target) is not { } progress)
+        if (!Membership.IsVoter(target) || ProgressOf(target) is not { } progress)
         {
             return TransferStatus.NotAVoter;
         }

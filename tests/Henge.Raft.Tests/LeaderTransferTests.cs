@@ -68,6 +68,25 @@ public sealed class LeaderTransferTests
     }
 
     [Fact]
+    public void While_membership_is_joint_an_outgoing_voter_may_take_over()
+    {
+        Lab lab = new([1, 2], [3]);
+        lab.Elect(1);
+        lab.Settle();
+        lab.Change(1, [1, 3]);
+        lab.Settle(3);
+        lab.DropAll(1);
+        Assert.True(lab[1].Membership.IsJoint);
+        Assert.True(lab[2].Membership.IsJoint);
+        Assert.Equal(TransferStatus.Started, lab.Transfer(1, 2));
+        Assert.Contains(lab.InFlight(1, 2), static m => m is TimeoutNow);
+        lab.Deliver(1, 2);
+        Assert.Equal(RaftRole.Candidate, lab[2].Role);
+        lab.Settle();
+        Assert.False(lab[3].Membership.IsJoint);
+    }
+
+    [Fact]
     public void A_word_of_an_old_leader_to_take_over_is_ignored()
     {
         Lab lab = new(3);

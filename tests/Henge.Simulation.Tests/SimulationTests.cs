@@ -28,12 +28,15 @@ public sealed class SimulationTests
     [Theory]
     [InlineData(83)]
     [InlineData(106)]
+    [InlineData(251)]
+    [InlineData(253)]
     [InlineData(575)]
     [InlineData(402647)]
     [InlineData(500101)]
     [InlineData(600358)]
     [InlineData(600626)]
     [InlineData(2001073)]
+    [InlineData(95000334)]
     public void What_was_found_once_is_not_found_again(int seed) => Assert.Null(SimRun.Run((ulong)seed).Failure);
 
     [Theory]

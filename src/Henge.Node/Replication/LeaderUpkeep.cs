@@ -44,9 +44,10 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
                 return false;
             }
 
-            foreach (NodeId voter in group.Membership.Voters)
+            // Outgoing voters can still lead, so whoever of them is whole can rebuild the others.
+            foreach (NodeId member in group.Membership.Members)
             {
-                if (voter != replica.Node.Self && !IsDamaged(voter))
+                if (member != replica.Node.Self && group.Membership.IsVoter(member) && !IsDamaged(member))
                 {
                     return false;
                 }
@@ -81,7 +82,7 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
             && !replica.Preferred.IsNone
             && (tick + ((long)replica.Shard.Value * interval / node.Shards.Count)) % interval == 0)
         {
-            HandOver(anybody: false);
+            HandOverToPreferred();
         }
 
         if ((tick + replica.Shard.Value) % IdleTicks == 0)
@@ -103,19 +104,12 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         }
     }
 
-    private void HandOver(bool anybody)
+    private void HandOverToPreferred()
     {
         group.GetPeers(_peers);
         foreach (PeerStatus peer in _peers)
         {
-            if (
-                (anybody ? peer.Id != replica.Node.Self : peer.Id == replica.Preferred)
-                && peer.IsRecentlyActive
-                && !peer.IsLearner
-                && !IsDamaged(peer.Id)
-                && peer.State == PeerState.Replicate
-                && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value
-                && group.TransferTarget.IsNone)
+            if (peer.Id == replica.Preferred && CanLead(peer))
             {
                 replica.TransferLeadership(peer.Id);
             }
@@ -123,7 +117,41 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
     }
 
     /// <summary>A part of this replica's state is damaged: hands over to whoever can serve it, if there is anybody.</summary>
-    public void HandOverDamaged() => HandOver(anybody: true);
+    /// <remarks>
+    /// To the one that has most, and among equals to one that stays a voter. While membership is joint, only one that leaves may have
+    /// everything: those that come wait for a snapshot then, which nobody else can send them.
+    /// </remarks>
+    public void HandOverDamaged()
+    {
+        group.GetPeers(_peers);
+        PeerStatus? best = null;
+        foreach (PeerStatus peer in _peers)
+        {
+            if (CanLead(peer) && (best is not { } other || IsBetter(peer, other)))
+            {
+                best = peer;
+            }
+        }
+
+        if (best is { } chosen)
+        {
+            replica.TransferLeadership(chosen.Id);
+        }
+    }
+
+    private bool CanLead(in PeerStatus peer) =>
+        peer.Id != replica.Node.Self
+        && peer.IsRecentlyActive
+        && group.Membership.IsVoter(peer.Id)
+        && !IsDamaged(peer.Id)
+        && peer.State == PeerState.Replicate
+        && peer.Match.Value + MaxLagEntries >= group.LastIndex.Value
+        && group.TransferTarget.IsNone;
+
+    private bool IsBetter(in PeerStatus peer, in PeerStatus other) =>
+        peer.Match != other.Match
+            ? peer.Match > other.Match
+            : group.Membership.IsIncomingVoter(peer.Id) && !group.Membership.IsIncomingVoter(other.Id);
 
     /// <summary>True when a peer has said in the last seconds that its state is damaged.</summary>
     public bool IsDamaged(NodeId peer) => _damagedPeers.ContainsKey(peer);
