@@ -51,7 +51,7 @@ fi
 port=$((20000 + RANDOM % 20000))
 p1=$port p2=$((port + 1)) p3=$((port + 2))
 start() {
-  ./henge dev --port "$port" --data-dir "$work/data" >"$work/dev.log" 2>&1 &
+  ./henge dev --port "$port" --data-dir "$work/data" "$@" >"$work/dev.log" 2>&1 &
   dev=$!
   for _ in $(seq 1 600); do
     grep -q 'is ready' "$work/dev.log" && return 0
@@ -134,13 +134,21 @@ check 'all there after kill -9' '2000' ./henge scan --prefix bulk: --count
 kill -TERM "$dev"
 wait "$dev"
 dev=
-start
+lines=$(wc -l <"$work/data/node2.log")
+start --log-format json
 check 'all there after a restart of all' '2000' ./henge scan --prefix bulk: --count
 check 'the last write too' 'kill' ./henge get after
 kill -TERM "$dev"
 wait "$dev"
 stopped=$?
 dev=
+# What the nodes wrote since the restart: each line is an object, and the event of the end is there.
+tail -n +"$((lines + 1))" "$work/data/node2.log" >"$work/events.jsonl"
+check 'with --log-format json a node writes nothing but JSON, a line an event' 'all objects; the last is 1007' python3 -c '
+import json, sys
+events = [json.loads(line) for line in open(sys.argv[1])]
+assert len(events) > 5 and all(e["Category"] and e["LogLevel"] and e["Message"] for e in events)
+print("all objects; the last is", events[-1]["EventId"])' "$work/events.jsonl"
 code 'the cluster stops cleanly' 0 test "$stopped" -eq 0
 code 'nothing of it is left running' 1 pgrep -f "serve .*--addr 127.0.0.1:$p1"
 code 'a stopped node verifies' 0 ./henge storage verify "$work/data/node2/engine"

@@ -282,7 +282,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         {
             if (replica.TransferLeadership(to) is { } problem)
             {
-                _context.Note(NodeEventLevel.Warning, $"The leadership was not handed over: {problem}.");
+                _context.Events?.LeadershipTransferRefused(shard, _context.Members[(int)to.Value - 1].Name, problem);
             }
         }));
     }

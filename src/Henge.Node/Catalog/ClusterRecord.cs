@@ -46,7 +46,7 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
         if (text.Length == _own.Length + "id \n".Length + IdLength && text.StartsWith(_own, StringComparison.Ordinal))
         {
             Volatile.Write(ref _id, text.Substring(_own.Length + "id ".Length, IdLength));
-            node.Note(NodeEventLevel.Information, $"The cluster's id is {_id}.");
+            node.Events?.ClusterIdKnown(_id);
             return;
         }
 

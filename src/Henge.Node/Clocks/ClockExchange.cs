@@ -25,9 +25,9 @@ internal sealed class ClockExchange(NodeContext node)
     private readonly Lock _gate = new();
     private readonly PeerFrameBuilder?[] _builders = new PeerFrameBuilder?[node.Members.Count + 1];
     private readonly long[] _askedMs = [.. Enumerable.Repeat(-AskMs, node.Members.Count + 1)];
-    private readonly long[] _notedMs = new long[node.Members.Count + 1];
+    private readonly long[] _toldMs = new long[node.Members.Count + 1];
     private readonly bool[] _isOff = new bool[node.Members.Count + 1];
-    private long _leadNotedMs = -RemindMs;
+    private long _leadToldMs = -RemindMs;
 
     /// <summary>Asks whomever has not been asked for a while. Called now and then.</summary>
     public void Tick()
@@ -107,14 +107,10 @@ internal sealed class ClockExchange(NodeContext node)
     public void OnLead(ShardId shard, TimeSpan lead)
     {
         long now = node.MonotonicMs;
-        long last = Interlocked.Read(ref _leadNotedMs);
-        if (now - last >= RemindMs && Interlocked.CompareExchange(ref _leadNotedMs, now, last) == last)
+        long last = Interlocked.Read(ref _leadToldMs);
+        if (now - last >= RemindMs && Interlocked.CompareExchange(ref _leadToldMs, now, last) == last)
         {
-            node.Note(
-                NodeEventLevel.Warning,
-                $"The versions of shard {shard} are {ClockText.Of(lead)} ahead of the cluster's clocks: some clock was ahead once. They "
-                    + $"only count until the clocks have caught up, and what is written with a time to live lives longer by that. See "
-                    + $"docs/operations.md, \"Clocks\".");
+            node.Events?.VersionsAheadOfClocks(shard, (long)lead.TotalMilliseconds);
         }
     }
 
@@ -155,14 +151,18 @@ internal sealed class ClockExchange(NodeContext node)
         }
 
         // Against the majority, not against this node, whose own clock may be the one that is wrong.
-        long offMs = aheadMs + node.Clock.SkewMs;
-        Tell(
-            member.Id,
-            offMs,
-            () =>
-                $"The clock of {member.Name} is {ClockText.AheadOrBehind(offMs)} the majority of the cluster's clocks. It goes by theirs; "
-                    + $"set its clock.",
-            () => $"The clock of {member.Name} agrees with the cluster's clocks again.");
+        long offsetMs = aheadMs + node.Clock.SkewMs;
+        switch (Compare(member.Id, offsetMs))
+        {
+            case ClockChange.Off:
+                node.Events?.PeerClockOff(member.Name, offsetMs);
+                break;
+            case ClockChange.Agrees:
+                node.Events?.PeerClockAgrees(member.Name);
+                break;
+            default:
+                break;
+        }
     }
 
     private void TellOwn()
@@ -172,29 +172,38 @@ internal sealed class ClockExchange(NodeContext node)
             return;
         }
 
-        long offMs = node.Clock.SkewMs;
-        Tell(
-            node.Self,
-            offMs,
-            () =>
-                $"This node's clock ({node.Options.Name}) is {ClockText.AheadOrBehind(offMs)} the majority of the cluster's clocks. "
-                    + $"Versions and times to live go by theirs. Set the clock, with NTP for example.",
-            () => "This node's clock agrees with the majority of the cluster's clocks again.");
+        switch (Compare(node.Self, node.Clock.SkewMs))
+        {
+            case ClockChange.Off:
+                node.Events?.OwnClockOff(node.Clock.SkewMs);
+                break;
+            case ClockChange.Agrees:
+                node.Events?.OwnClockAgrees();
+                break;
+            default:
+                break;
+        }
     }
 
-    private void Tell(NodeId whose, long offMs, Func<string> begins, Func<string> ends)
+    // What operators are to be told of a clock now; while it stays off they are told again now and then.
+    private ClockChange Compare(NodeId whose, long offsetMs)
     {
         ref bool isOff = ref _isOff[whose.Value];
         bool was = isOff;
-        isOff = Math.Abs(offMs) > node.Clock.MaxSkewMs;
-        if (isOff && (!was || node.MonotonicMs - _notedMs[whose.Value] >= RemindMs))
+        isOff = Math.Abs(offsetMs) > node.Clock.MaxSkewMs;
+        if (isOff && (!was || node.MonotonicMs - _toldMs[whose.Value] >= RemindMs))
         {
-            _notedMs[whose.Value] = node.MonotonicMs;
-            node.Note(NodeEventLevel.Warning, begins());
+            _toldMs[whose.Value] = node.MonotonicMs;
+            return ClockChange.Off;
         }
-        else if (was && !isOff)
-        {
-            node.Note(NodeEventLevel.Information, ends());
-        }
+
+        return was && !isOff ? ClockChange.Agrees : ClockChange.None;
+    }
+
+    private enum ClockChange
+    {
+        None,
+        Off,
+        Agrees,
     }
 }

@@ -14,8 +14,4 @@ internal static class ClockText
         < 2 * 86_400_000L => string.Create(CultureInfo.InvariantCulture, $"{time.TotalHours:F1} h"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:F0} days"),
     };
-
-    /// <summary>"2.0 h ahead of", "300 ms behind".</summary>
-    public static string AheadOrBehind(long milliseconds) =>
-        Of(TimeSpan.FromMilliseconds(Math.Abs(milliseconds))) + (milliseconds < 0 ? " behind" : " ahead of");
 }

@@ -43,6 +43,9 @@ internal sealed class NodeContext
 
     public NodeEnvironment Environment { get; }
 
+    /// <summary>Takes the events that operators should know of; null: they are discarded.</summary>
+    public INodeEvents? Events => Environment.Events;
+
     public NodeIdentity Identity { get; }
 
     public IReadOnlyList<MemberInfo> Members { get; }
@@ -108,6 +111,9 @@ internal sealed class NodeContext
     /// <summary>Raised when a leader changed.</summary>
     public Action? LeadershipChanged { get; set; }
 
+    /// <summary>The name of a member; null when unknown.</summary>
+    public string? NameOf(NodeId id) => id.Value >= 1 && id.Value <= (ulong)Members.Count ? Members[(int)id.Value - 1].Name : null;
+
     /// <summary>The address of a member; null when unknown.</summary>
     public string? AddressOf(NodeId id) => id.Value >= 1 && id.Value <= (ulong)Members.Count ? Members[(int)id.Value - 1].Address : null;
 
@@ -158,7 +164,4 @@ internal sealed class NodeContext
 
     /// <summary>Closes the engine, if it is open.</summary>
     public void CloseEngine() => _engine?.Dispose();
-
-    /// <summary>Tells operators something.</summary>
-    public void Note(NodeEventLevel level, string message) => Environment.Events?.Note(level, message);
 }

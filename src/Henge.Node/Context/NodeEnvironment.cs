@@ -30,7 +30,7 @@ public sealed record NodeEnvironment
     /// <summary>Ends the process when memory and disk may no longer agree.</summary>
     public required IFatalErrorHandler Fatal { get; init; }
 
-    /// <summary>Takes what operators should read; null: nobody does.</summary>
+    /// <summary>Takes the events that operators should know of; null: they are discarded.</summary>
     public INodeEvents? Events { get; init; }
 
     /// <summary>Seed of all random choices (election timeouts, the incarnation of a new data directory).</summary>
@@ -44,24 +44,4 @@ public interface IFatalErrorHandler
     /// Ends the process (in the simulator: crashes the node). The node does nothing more after it, even when this returns.
     /// </summary>
     void Fatal(string message, Exception? cause);
-}
-
-/// <summary>Takes messages for operators. Thread-safe, quick, must not throw.</summary>
-public interface INodeEvents
-{
-    /// <summary>Something that is worth a line in the log.</summary>
-    void Note(NodeEventLevel level, string message);
-}
-
-/// <summary>How much a message matters.</summary>
-public enum NodeEventLevel
-{
-    /// <summary>For those who look for details.</summary>
-    Debug,
-    /// <summary>What happens in good times too.</summary>
-    Information,
-    /// <summary>Something is wrong, and the node goes on.</summary>
-    Warning,
-    /// <summary>Something does not work.</summary>
-    Error,
 }

@@ -115,7 +115,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
 
         if (log.Recovery.CutTail is { } cut)
         {
-            node.Note(NodeEventLevel.Warning, $"The node log ended in a torn record, as after a crash; it was cut: {cut}.");
+            node.Events?.TornLogTailCut(cut);
         }
 
         var opened = new NodeLog(node, log, space);
@@ -255,7 +255,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
         {
             if (!_stalled)
             {
-                _node.Note(NodeEventLevel.Error, $"The disk is full: {e.Message} Writes wait until there is room.");
+                _node.Events?.LogWritesDelayed(e.Message);
             }
 
             _stalled = true;

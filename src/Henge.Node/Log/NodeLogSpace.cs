@@ -94,11 +94,14 @@ internal sealed class NodeLogSpace(NodeContext node)
         if (full != node.IsDiskFull)
         {
             node.IsDiskFull = full;
-            node.Note(
-                full ? NodeEventLevel.Error : NodeEventLevel.Information,
-                full
-                    ? $"Only {free} bytes are free on the disk: writes are refused until there are {node.Options.DiskReserveBytes}."
-                    : "The disk has room again: writes are taken.");
+            if (full)
+            {
+                node.Events?.DiskSpaceLow(free, node.Options.DiskReserveBytes);
+            }
+            else
+            {
+                node.Events?.DiskSpaceRecovered(free);
+            }
         }
     }
 

@@ -40,11 +40,15 @@ internal static class NodeOpening
             }
 
             context = new NodeContext(options, environment, identity, infos);
-            context.Note(
-                NodeEventLevel.Information,
-                isNew
-                    ? $"Node {options.Name} begins anew in '{options.DataDirectory}', as {context.Self}."
-                    : $"Node {options.Name} goes on, as {context.Self}.");
+            if (isNew)
+            {
+                context.Events?.NodeCreated(options.Name, context.Self, options.DataDirectory);
+            }
+            else
+            {
+                context.Events?.NodeRestarted(options.Name, context.Self, options.DataDirectory);
+            }
+
             return OpenParts(context, directoryLock, ref log);
         }
         catch

@@ -125,7 +125,7 @@ internal sealed class PeerHellos(NodeContext node)
             _refused[name] = (problem, now);
         }
 
-        node.Note(NodeEventLevel.Error, $"Refused {name}: {problem}");
+        node.Events?.PeerRefused(name, problem);
     }
 
     // A node that has taken part in its cluster is stopped by no stranger. One that has not ends when its settings can never lead anywhere:

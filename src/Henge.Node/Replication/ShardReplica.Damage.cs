@@ -41,9 +41,9 @@ internal sealed partial class ShardReplica
     public void OnDamageKnown()
     {
         _status.MarkChanged();
-        if (IsDamagedEverywhere)
+        if (IsDamagedEverywhere && DamageProblem is { } problem)
         {
-            Node.Note(NodeEventLevel.Error, $"{Shard}: {DamageProblem}");
+            Node.Events?.ShardDamagedEverywhere(Shard, problem);
         }
     }
 
@@ -54,7 +54,7 @@ internal sealed partial class ShardReplica
         _writes.OnStopped(_toApply);
         _damageNoticed = true;
         _status.MarkChanged();
-        Node.Note(NodeEventLevel.Error, $"{Shard}: {DamageProblem}");
+        Node.Events?.ApplyStopped(Shard, _machine.AppliedIndex, DamageProblem ?? "");
         AskForState();
         if (_group.Role == RaftRole.Leader)
         {
@@ -76,7 +76,7 @@ internal sealed partial class ShardReplica
         _status.MarkChanged();
         if (DamageProblem is { } problem)
         {
-            Node.Note(NodeEventLevel.Error, $"{Shard}: {problem}");
+            Node.Events?.ShardDamaged(Shard, problem);
         }
     }
 

@@ -315,7 +315,7 @@ internal sealed partial class ShardReplica : IReplica
         MembershipResult result = _group.ProposeMembership(voters, learners);
         if (result.IsAccepted)
         {
-            Node.Note(NodeEventLevel.Information, $"The members of {Shard} change to {_group.Membership}.");
+            Node.Events?.MembershipChangeProposed(Shard, voters, learners);
             _status.MarkChanged();
         }
 
@@ -341,6 +341,7 @@ internal sealed partial class ShardReplica : IReplica
         _writes.Release();
         _reads.Release();
         bool changed = _leader != _group.Leader.Value || _term != _group.Term.Value;
+        bool hasLed = _leader == Node.Self.Value;
         Volatile.Write(ref _leader, _group.Leader.Value);
         Volatile.Write(ref _term, _group.Term.Value);
         if (changed)
@@ -351,6 +352,7 @@ internal sealed partial class ShardReplica : IReplica
                 Node.Counters.OnElectionWon();
             }
 
+            TellLeadership(hasLed);
             Node.LeadershipChanged?.Invoke();
             if (_machine.Damage is not null)
             {
@@ -358,6 +360,22 @@ internal sealed partial class ShardReplica : IReplica
                 // before the next request was due.
                 AskForState();
             }
+        }
+    }
+
+    private void TellLeadership(bool hasLed)
+    {
+        if (_group.Role == RaftRole.Leader)
+        {
+            Node.Events?.LeadershipGained(Shard, _group.Term);
+        }
+        else if (hasLed)
+        {
+            Node.Events?.LeadershipLost(Shard, _group.Term, Node.NameOf(_group.Leader));
+        }
+        else if (Node.NameOf(_group.Leader) is { } leader)
+        {
+            Node.Events?.LeaderChanged(Shard, _group.Term, leader);
         }
     }
 }

@@ -49,9 +49,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         catch (DiskFullException e)
         {
             // Nothing of the present state was touched: the leader will offer another one, until there is room.
-            replica.Node.Note(
-                NodeEventLevel.Error,
-                $"A snapshot of {replica.Shard} from {from} was refused, since the disk is full: {e.Message}");
+            replica.Node.Events?.SnapshotRefused(replica.Shard, replica.Node.NameOf(from) ?? from.ToString(), e.Message);
             Abandon();
             _id = 0;
             Acknowledge(from, BinaryPrimitives.ReadUInt64LittleEndian(body.Span), ok: false);
@@ -105,9 +103,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         }
         catch (Exception e) when (e is DiskFullException or HengeException { Code: ErrorCode.DiskFull })
         {
-            replica.Node.Note(
-                NodeEventLevel.Error,
-                $"{replica.Problem ?? "The disk is full."} {replica.Shard} is not served here meanwhile: {e.Message}");
+            replica.Node.Events?.SnapshotInstallDelayed(replica.Shard, e.Message);
             return false;
         }
     }
@@ -127,7 +123,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
             "the snapshot that was offered is on disk");
         Invariant.Check(installer.HasAll, "a snapshot is offered when all of it has come");
         installer.Complete();
-        node.Note(NodeEventLevel.Information, $"Installed a snapshot of {shard} as of {header.Index}.");
+        node.Events?.SnapshotInstalled(shard, header.Index);
         return header;
     }
 

@@ -155,7 +155,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             _allRead = false;
             _silentTicks = 0;
             _quietTicks = 0;
-            replica.Node.Note(NodeEventLevel.Information, $"Sends {_to} a snapshot of {replica.Shard} as of {applied}.");
+            replica.Node.Events?.SnapshotSending(replica.Shard, replica.Node.NameOf(_to) ?? _to.ToString(), applied);
             byte[] encoded = new byte[RaftMessageCodec.MaxEncodedSize(header)];
 
             // Alone, until it is acknowledged: data that overtook it would look like the middle of something whose beginning was lost, and
@@ -230,7 +230,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
         }
         else
         {
-            replica.Node.Note(NodeEventLevel.Warning, $"The snapshot of {replica.Shard} did not reach {_to}; it will be sent again.");
+            replica.Node.Events?.SnapshotNotDelivered(replica.Shard, replica.Node.NameOf(_to) ?? _to.ToString());
             group.SnapshotFailed(_to);
         }
 

@@ -17,7 +17,7 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
     private readonly PeerBatches _batches = new();
     private readonly Lock _answerLock = new();
     private readonly PeerFrameBuilder?[] _answers = new PeerFrameBuilder?[node.Members.Count + 1];
-    private long _strangerNotedMs = -RefusalIntervalMs;
+    private long _foreignToldMs = -RefusalIntervalMs;
 
     /// <summary>Takes a frame; what is not good is dropped, as if it had been lost.</summary>
     public void OnFrame(ReadOnlySpan<byte> bytes)
@@ -33,7 +33,7 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
             || node.AddressOf(sender.Node) is null
             || sender.Node == node.Self)
         {
-            OnStranger(sender, to.Node);
+            OnForeignFrame(sender, to.Node);
             return;
         }
 
@@ -115,21 +115,23 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
         }
     }
 
-    private void OnStranger(PeerSender sender, NodeId to)
+    private void OnForeignFrame(PeerSender sender, NodeId to)
     {
         long now = node.MonotonicMs;
-        long last = Interlocked.Read(ref _strangerNotedMs);
-        if (now - last < RefusalIntervalMs || Interlocked.CompareExchange(ref _strangerNotedMs, now, last) != last)
+        long last = Interlocked.Read(ref _foreignToldMs);
+        if (now - last < RefusalIntervalMs || Interlocked.CompareExchange(ref _foreignToldMs, now, last) != last)
         {
             return;
         }
 
-        node.Note(
-            NodeEventLevel.Error,
-            sender.Cluster != node.Sender.Cluster
-                ? $"A frame from {sender.Node} of a cluster that was made with other settings came to {node.Self}. Dropped."
-                : $"A frame from {sender.Node} to {to} came to {node.Self}. Refused. The addresses in the cluster's list do not lead to "
-                    + $"the nodes that they name.");
+        if (sender.Cluster != node.Sender.Cluster)
+        {
+            node.Events?.ForeignFrameDropped(sender.Node);
+        }
+        else
+        {
+            node.Events?.MisaddressedFrameDropped(sender.Node, to);
+        }
     }
 
     private void Refuse(NodeId peer)
@@ -142,8 +144,9 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
         }
 
         Interlocked.Exchange(ref _refusedAtMs[peer.Value], Math.Max(1, now));
-        string message = Catalog.Incarnations.MessageFor(node.Members[(int)peer.Value - 1].Name);
-        node.Note(NodeEventLevel.Error, message + " Its messages are refused.");
+        string name = node.Members[(int)peer.Value - 1].Name;
+        string message = Catalog.Incarnations.MessageFor(name);
+        node.Events?.PeerDirectoryRefused(name, message);
         var frame = new PeerFrameBuilder(node.Sender, peer);
         frame.BeginRecord(PeerRecordKind.Refused, ShardId.Catalog);
         byte[] text = System.Text.Encoding.UTF8.GetBytes(message);

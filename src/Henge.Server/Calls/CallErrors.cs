@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Protocol.Grpc;
+using Henge.Server.Events;
 using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -13,7 +14,7 @@ namespace Henge.Server.Calls;
 /// What goes wrong, as the error that a gRPC call ends with: the nearest status, the number of the <see cref="ErrorCode"/> in the trailer
 /// <c>henge-error</c>, and who leads in <c>henge-leader</c> (docs/decisions/0052-error-trailers.md). Thread-safe.
 /// </summary>
-internal sealed partial class CallErrors(ILogger logger, CancellationToken stopping)
+internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
 {
     // Trailers must stay small.
     private const int LimitChars = 2048;
@@ -80,7 +81,7 @@ internal sealed partial class CallErrors(ILogger logger, CancellationToken stopp
     }
 
     /// <summary>Puts an unexpected error into the server's log.</summary>
-    public void Report(HttpContext context, Exception exception) => LogFailed(logger, exception, context.Request.Path);
+    public void Report(HttpContext context, Exception exception) => ServerEvents.Grpc.CallFailed(logger, exception, context.Request.Path);
 
     /// <summary>The code that a call ended with, from its status and the trailer beside it.</summary>
     public static ErrorCode CodeOf(string status, string? hengeError)
@@ -90,7 +91,4 @@ internal sealed partial class CallErrors(ILogger logger, CancellationToken stopp
         // What broke the rules of gRPC has no code of its own, and is the caller's error.
         return hengeError is null && code == ErrorCode.Internal ? ErrorCode.InvalidArgument : code;
     }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "The call {Path} failed with an unexpected error.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, string path);
 }

@@ -1,5 +1,5 @@
 using Henge.Node.Api;
-using Henge.Node.Context;
+using Henge.Server.Events;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;
 using Henge.Server.Peers;
@@ -15,7 +15,7 @@ namespace Henge.Server.Hosting;
 /// A whole node with all its doors: what <c>henge serve</c> runs, for whoever wants it inside a process of his own. Start it once; dispose
 /// of it to stop it.
 /// </summary>
-public sealed partial class HengeHost : IAsyncDisposable
+public sealed class HengeHost : IAsyncDisposable
 {
     private readonly NodeHost _node;
     private readonly HengeServer _server;
@@ -43,13 +43,19 @@ public sealed partial class HengeHost : IAsyncDisposable
     /// Opens the data directory, begins to take part in the cluster, and listens. Throws <see cref="Core.HengeException"/> with what to do
     /// about it: a directory that is held, damaged or another node's, a list that does not fit, an address that cannot be had.
     /// </summary>
+    /// <param name="options">The settings.</param>
+    /// <param name="logging">
+    /// Takes the node's events, and those of the web server and gRPC inside it, as far as its filters let them; null: nothing is logged.
+    /// <see cref="ServerLogging"/> is what <c>henge serve</c> uses.
+    /// </param>
+    /// <param name="cancellationToken">Gives up.</param>
     public static async Task<HengeHost> StartAsync(
         ServerOptions options,
         ILoggerFactory? logging = null,
         CancellationToken cancellationToken = default)
     {
         logging ??= NullLoggerFactory.Instance;
-        ILogger logger = logging.CreateLogger("Henge");
+        ILogger logger = logging.CreateLogger(ServerEvents.Node.Category);
         options = ServerAddresses.Resolve(options);
 
         // Before the data directory is made: a start that is refused leaves nothing behind.
@@ -66,7 +72,7 @@ public sealed partial class HengeHost : IAsyncDisposable
                 SchedulerKind.Thread => "thread",
                 _ => "pool",
             },
-            Events = new Events(logger),
+            Logging = logging,
         });
         ServerMetrics metrics = new();
         OtlpExport? otlp = null;
@@ -79,8 +85,9 @@ public sealed partial class HengeHost : IAsyncDisposable
 
             List<IConnectionProtocol> protocols =
             [
-                new PeerProtocol(node.Transport, logger),
-                new RespProtocol(node.Node, metrics, options.Door.Resp, logging.CreateLogger("Henge.Resp"), node.Node.Messages),
+                new PeerProtocol(node.Transport, logging.CreateLogger(ServerEvents.Peers.Category)),
+                new RespProtocol(
+                    node.Node, metrics, options.Door.Resp, logging.CreateLogger(ServerEvents.Resp.Category), node.Node.Messages),
                 new JsonLinesProtocol(node.Node, metrics),
             ];
             if (options.Node.Cluster.Count > 1)
@@ -93,11 +100,11 @@ public sealed partial class HengeHost : IAsyncDisposable
             {
                 if (problem is null)
                 {
-                    LogReady(logger);
+                    ServerEvents.Node.Ready(logger);
                 }
                 else
                 {
-                    LogNotReady(logger, problem);
+                    ServerEvents.Node.NotReady(logger, problem);
                 }
             }));
 
@@ -114,6 +121,7 @@ public sealed partial class HengeHost : IAsyncDisposable
                 throw;
             }
 
+            ServerEvents.Node.Listening(logger, options.Node.Name, server.EndPoint.ToString());
             return new HengeHost(node, server, readiness, otlp, logger);
         }
         catch
@@ -134,37 +142,12 @@ public sealed partial class HengeHost : IAsyncDisposable
         }
 
         _disposed = true;
+        ServerEvents.Node.Stopping(_logger);
         await _readiness.DisposeAsync().ConfigureAwait(false);
         _otlp?.Dispose();
         await _server.StopAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         _node.Dispose();
-        LogStopped(_logger);
-    }
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Ready: every shard has a leader.")]
-    private static partial void LogReady(ILogger logger);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Not ready: {Problem}")]
-    private static partial void LogNotReady(ILogger logger, string problem);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Stopped.")]
-    private static partial void LogStopped(ILogger logger);
-
-    private sealed partial class Events(ILogger logger) : INodeEvents
-    {
-        public void Note(NodeEventLevel level, string message) => LogNote(
-            logger,
-            level switch
-            {
-                NodeEventLevel.Debug => LogLevel.Debug,
-                NodeEventLevel.Warning => LogLevel.Warning,
-                NodeEventLevel.Error => LogLevel.Error,
-                _ => LogLevel.Information,
-            },
-            message);
-
-        [LoggerMessage(Message = "{Message}")]
-        private static partial void LogNote(ILogger logger, LogLevel level, string message);
+        ServerEvents.Node.Stopped(_logger);
     }
 }

@@ -6,6 +6,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Calls;
 using Henge.Server.Cluster;
+using Henge.Server.Events;
 using Henge.Server.Http;
 using Henge.Server.Kv;
 using Henge.Server.Metrics;
@@ -64,8 +65,8 @@ public sealed class HengeServer : IAsyncDisposable
         _ = new NodeMetrics(_metrics.Meter, node);
         _exporter = new PrometheusExporter(_metrics);
         logging ??= NullLoggerFactory.Instance;
-        ILogger logger = logging.CreateLogger("Henge.Server");
-        _gate = new CallGate(options.Grpc, node, _metrics, new CallErrors(logger, _stopping.Token), _stopping.Token);
+        ILogger grpcLogger = logging.CreateLogger(ServerEvents.Grpc.Category);
+        _gate = new CallGate(options.Grpc, node, _metrics, new CallErrors(grpcLogger, _stopping.Token), _stopping.Token);
         _health = new HealthState(TellHealth);
 
         HandoffEndPoint http2 = new("http2");
@@ -94,7 +95,7 @@ public sealed class HengeServer : IAsyncDisposable
             });
         });
         MapGrpc(node);
-        MapHttp(node, new HttpDoor(_metrics, logger), endpoints);
+        MapHttp(node, new HttpDoor(_metrics, logging.CreateLogger(ServerEvents.Http.Category)), endpoints);
     }
 
     /// <summary>

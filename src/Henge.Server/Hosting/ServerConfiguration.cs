@@ -106,7 +106,14 @@ public static partial class ServerConfiguration
         foreach (JsonProperty property in element.EnumerateObject())
         {
             string name = prefix + property.Name;
-            if (property.Value.ValueKind == JsonValueKind.Object)
+            if (property.Value.ValueKind == JsonValueKind.Object && IsList(name))
+            {
+                // {"log-level": {"Default": "Information", "Henge.Raft": "Debug"}} is Default=Information,Henge.Raft=Debug.
+                found[name] = (
+                    string.Join(',', property.Value.EnumerateObject().Select(item => $"{item.Name}={ToText(item.Value, name, path)}")),
+                    $"in {path}");
+            }
+            else if (property.Value.ValueKind == JsonValueKind.Object)
             {
                 // {"limit": {"key-bytes": 1024}} is limit-key-bytes.
                 ReadObject(property.Value, name + "-", path, found);
@@ -117,6 +124,8 @@ public static partial class ServerConfiguration
             }
         }
     }
+
+    private static bool IsList(string name) => ServerSettings.All.Any(setting => setting.Name == name && setting.Form == "LIST");
 
     private static string ToText(JsonElement value, string name, string path) =>
         value.ValueKind switch

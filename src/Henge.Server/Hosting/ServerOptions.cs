@@ -1,4 +1,5 @@
 using Henge.Node.Context;
+using Henge.Server.Events;
 
 namespace Henge.Server.Hosting;
 
@@ -44,6 +45,9 @@ public sealed record ServerOptions
 
     /// <summary>How workers run.</summary>
     public SchedulerKind Scheduler { get; init; }
+
+    /// <summary>What is logged, and how.</summary>
+    public LogOptions Log { get; init; } = new();
 
     /// <summary>Where metrics are exported to, as an http or https URL of an OTLP collector (gRPC); empty: nowhere.</summary>
     public string OtlpEndpoint { get; init; } = "";

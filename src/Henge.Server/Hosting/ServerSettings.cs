@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Server.Events;
 
 namespace Henge.Server.Hosting;
 
@@ -196,6 +197,19 @@ public static class ServerSettings
                             ("queue", SchedulerKind.Queue),
                             ("thread", SchedulerKind.Thread)),
                     }),
+            Server(
+                "log-format",
+                "FORMAT",
+                "How events are logged on standard error: text, or json for one JSON object a line.",
+                "text",
+                (o, v) =>
+                    o with { Log = o.Log with { Format = SettingValue.Choice(v, ("text", LogFormat.Text), ("json", LogFormat.Json)) } }),
+            Server(
+                "log-level",
+                "LIST",
+                "Least level that is logged, by category, with commas between: Information,Henge.Raft=Debug.",
+                "Information",
+                (o, v) => o with { Log = LogLevelSetting.Apply(o.Log, v) }),
             Server(
                 "otlp",
                 "URL",

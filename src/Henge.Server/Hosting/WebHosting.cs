@@ -14,7 +14,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.OpenApi;
-using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
+using ProtoServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace Henge.Server.Hosting;
 
@@ -30,7 +30,7 @@ internal static class WebHosting
         // Empty: settings of ours alone count, and nothing is read from the process's surroundings.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(
             new WebApplicationOptions { EnvironmentName = Environments.Production });
-        AddLogging(builder.Logging, logging);
+        builder.Services.Replace(ServiceDescriptor.Singleton(logging)); // Its filters decide what the web server logs.
         builder.WebHost.UseKestrelCore();
         builder.Services.AddSingleton<IHostLifetime, HostedByCaller>();
         builder.Services.AddSingleton<IConnectionListenerFactory, HandoffListenerFactory>();
@@ -63,17 +63,6 @@ internal static class WebHosting
         return builder.Build();
     }
 
-    private static void AddLogging(ILoggingBuilder builder, ILoggerFactory logging)
-    {
-        builder.AddProvider(new ForwardingLogs(logging));
-
-        // Off, the host makes no scope and no activity for each request; and a check that fails is told by the node's own log, once.
-        builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        builder.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
-        builder.AddFilter("Microsoft", LogLevel.Warning);
-        builder.AddFilter("Grpc", LogLevel.Warning);
-    }
-
     private static void AddGrpc(IServiceCollection services, GrpcLimits limits) => services.AddGrpc(grpc =>
     {
         grpc.MaxReceiveMessageSize = limits.MessageBytes;
@@ -101,7 +90,7 @@ internal static class WebHosting
     private static void AddReflection(IServiceCollection services)
     {
         // The library finds descriptors by the types of services; ours are definitions, of which one is served under two names.
-        ServiceDescriptor[] descriptors = [.. ServedServices.Descriptors];
+        ProtoServiceDescriptor[] descriptors = [.. ServedServices.Descriptors];
         services.AddSingleton(new ReflectionServiceImpl(descriptors));
         services.AddSingleton(new ReflectionV1ServiceImpl(descriptors));
         services.AddGrpcReflection();
@@ -135,15 +124,5 @@ internal static class WebHosting
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-    }
-
-    /// <summary>Gives what the web server logs to a factory that was made elsewhere, and stays there.</summary>
-    private sealed class ForwardingLogs(ILoggerFactory logging) : ILoggerProvider
-    {
-        public ILogger CreateLogger(string categoryName) => logging.CreateLogger(categoryName);
-
-        public void Dispose()
-        {
-        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Henge.Core;
+using Henge.Server.Events;
 using Henge.Server.Metrics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -15,7 +16,7 @@ namespace Henge.Server.Http;
 /// <summary>
 /// What every HTTP request that is no gRPC call passes: how long it took, how slow its caller may be, and errors in words. Thread-safe.
 /// </summary>
-internal sealed partial class HttpDoor(ServerMetrics metrics, ILogger logger)
+internal sealed class HttpDoor(ServerMetrics metrics, ILogger logger)
 {
     private static readonly MinDataRate SlowestResponse = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(10));
 
@@ -74,7 +75,7 @@ internal sealed partial class HttpDoor(ServerMetrics metrics, ILogger logger)
         catch (Exception e)
         {
             metrics.Failed(ErrorCode.Internal);
-            LogFailed(logger, e, context.Request.Method, context.Request.Path);
+            ServerEvents.Http.RequestFailed(logger, e, context.Request.Method, context.Request.Path);
             await AnswerAsync(
                 context,
                 StatusCodes.Status500InternalServerError,
@@ -111,7 +112,4 @@ internal sealed partial class HttpDoor(ServerMetrics metrics, ILogger logger)
         context.Response.ContentLength = body.Length;
         return context.Response.Body.WriteAsync(body).AsTask();
     }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "The request {Method} {Path} failed with an unexpected error.")]
-    private static partial void LogFailed(ILogger logger, Exception exception, string method, string path);
 }

@@ -1,8 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
+using Henge.Server.Events;
+using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Peers;
 
@@ -11,7 +14,7 @@ namespace Henge.Server.Peers;
 /// takes it; what it does not take waits in a buffer that a task empties. While there is no connection frames are dropped, since Raft would
 /// only repeat them. Thread-safe.
 /// </summary>
-internal sealed class PeerConnection(NodeId peer, string address, PeerTransportOptions options) : IDisposable
+internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions options, ILogger logger) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -25,7 +28,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
     private long _dropped;
 
     /// <summary>Which peer.</summary>
-    public NodeId Peer => peer;
+    public NodeId Peer => peer.Id;
 
     /// <summary>Bytes that wait to leave.</summary>
     public long QueuedBytes => Volatile.Read(ref _waitingBytes);
@@ -191,13 +194,19 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
                     _socket = socket;
                 }
 
+                ServerEvents.Peers.PeerConnected(logger, peer.Name, peer.Address);
+
                 await WaitForEndAsync(socket, nothing).ConfigureAwait(false);
                 lock (_gate)
                 {
                     Break(socket);
                 }
 
-                _receiver?.OnDisconnected(peer);
+                _receiver?.OnDisconnected(peer.Id);
+                if (!_stopping.IsCancellationRequested)
+                {
+                    ServerEvents.Peers.PeerDisconnected(logger, peer.Name, peer.Address);
+                }
             }
 
             try
@@ -220,9 +229,9 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             timeout.CancelAfter(options.ConnectTimeoutMs);
-            int colon = address.LastIndexOf(':');
-            string host = address[..colon].Trim('[', ']');
-            int port = int.Parse(address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
+            int colon = peer.Address.LastIndexOf(':');
+            string host = peer.Address[..colon].Trim('[', ']');
+            int port = int.Parse(peer.Address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
             EndPoint endPoint = IPAddress.TryParse(host, out IPAddress? ip) ? new IPEndPoint(ip, port) : new DnsEndPoint(host, port);
             await socket.ConnectAsync(endPoint, timeout.Token).ConfigureAwait(false);
             socket.Blocking = false;
@@ -231,6 +240,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
             socket.Dispose();
+            ServerEvents.Peers.PeerConnectFailed(logger, peer.Name, peer.Address, e.Message);
             return null;
         }
     }
@@ -242,7 +252,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             timeout.CancelAfter(options.HelloTimeoutMs);
-            ReadOnlyMemory<byte> hello = _receiver!.HelloTo(peer);
+            ReadOnlyMemory<byte> hello = _receiver!.HelloTo(peer.Id);
             while (!hello.IsEmpty)
             {
                 hello = hello[await socket.SendAsync(hello, SocketFlags.None, timeout.Token).ConfigureAwait(false)..];
@@ -259,7 +269,7 @@ internal sealed class PeerConnection(NodeId peer, string address, PeerTransportO
             Array.Resize(ref answer, bytes);
             return await ReadAsync(socket, answer.AsMemory(PeerFrame.PrefixBytes), timeout.Token).ConfigureAwait(false)
                 && _receiver.OnHello(answer, out NodeId answered)
-                && answered == peer;
+                && answered == peer.Id;
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {

@@ -1,3 +1,4 @@
+using Henge.Server.Events;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -8,7 +9,7 @@ namespace Henge.Server.Peers;
 /// <summary>
 /// Peers on the public port: connections whose first bytes are those of a peer frame go to the node's transport. Thread-safe.
 /// </summary>
-public sealed partial class PeerProtocol(PeerTransport transport, ILogger? logger = null) : IConnectionProtocol
+public sealed class PeerProtocol(PeerTransport transport, ILogger? logger = null) : IConnectionProtocol
 {
     private const int CertainBytes = 3;
 
@@ -41,10 +42,7 @@ public sealed partial class PeerProtocol(PeerTransport transport, ILogger? logge
             .ConfigureAwait(false);
         if (error is not null && logger is not null)
         {
-            LogRefused(logger, connection.RemoteEndPoint?.ToString() ?? "?", error);
+            ServerEvents.Peers.PeerProtocolBroken(logger, connection.RemoteEndPoint?.ToString() ?? "?", error);
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A peer's connection from {Remote} was closed: {Error}.")]
-    private static partial void LogRefused(ILogger logger, string remote, string error);
 }

@@ -4,6 +4,9 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
+using Henge.Server.Events;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Peers;
 
@@ -20,14 +23,16 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     private IPeerReceiver? _receiver;
 
     /// <summary>Makes the transport of one of the members to the others; connects when started.</summary>
-    public PeerTransport(NodeId self, IReadOnlyList<NodeEntry> members, PeerTransportOptions? options = null)
+    public PeerTransport(
+        NodeId self, IReadOnlyList<NodeEntry> members, PeerTransportOptions? options = null, ILoggerFactory? logging = null)
     {
+        ILogger logger = (logging ?? NullLoggerFactory.Instance).CreateLogger(ServerEvents.Peers.Category);
         _options = options ?? new PeerTransportOptions();
         foreach (NodeEntry member in members)
         {
             if (member.Id != self)
             {
-                _connections.Add(member.Id, new PeerConnection(member.Id, member.Address, _options));
+                _connections.Add(member.Id, new PeerConnection(member, _options, logger));
             }
         }
     }

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Events;
 using Henge.Server.Metrics;
 using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Commands;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Henge.Server.Resp;
 
 /// <summary>What all RESP connections of a node share.</summary>
-internal sealed partial class RespServices
+internal sealed class RespServices
 {
     private const int LogPauseMs = 10_000;
     private readonly ILogger _logger;
@@ -79,7 +80,7 @@ internal sealed partial class RespServices
 
         if (MayLog(out long unlogged))
         {
-            LogFailed(_logger, e.Message, unlogged);
+            ServerEvents.Resp.RespCommandFailed(_logger, e.Message, unlogged);
         }
 
         return e is HengeException damage
@@ -92,7 +93,7 @@ internal sealed partial class RespServices
     {
         if (MayLog(out long unlogged))
         {
-            LogEnded(_logger, address, problem, unlogged);
+            ServerEvents.Resp.RespConnectionEnded(_logger, address, problem, unlogged);
         }
     }
 
@@ -116,14 +117,4 @@ internal sealed partial class RespServices
         unlogged = Interlocked.Exchange(ref _unlogged, 0);
         return true;
     }
-
-    [LoggerMessage(
-        Level = LogLevel.Error,
-        Message = "A command of a RESP connection failed: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
-    private static partial void LogFailed(ILogger logger, string problem, long unlogged);
-
-    [LoggerMessage(
-        Level = LogLevel.Warning,
-        Message = "Ended the RESP connection of {Address}: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
-    private static partial void LogEnded(ILogger logger, string address, string problem, long unlogged);
 }

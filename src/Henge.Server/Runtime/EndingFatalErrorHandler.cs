@@ -1,28 +1,41 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Henge.Node.Context;
+using Henge.Server.Events;
+using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Runtime;
 
 /// <summary>
-/// Says on standard error what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds. The
+/// Says in the log what happened, and ends the process at once: no clean-up runs that could write what memory wrongly holds. The
 /// exit code is one of its own, so that supervisors and operators can tell it from a process that was killed (137, as the kernel does when
 /// memory runs out).
 /// </summary>
-internal sealed partial class EndingFatalErrorHandler : IFatalErrorHandler
+internal sealed partial class EndingFatalErrorHandler(ILoggerFactory? logging) : IFatalErrorHandler
 {
     /// <summary>The exit code: "a node has ended itself" in docs/cli.md.</summary>
     public const int ExitCode = 12;
 
     public void Fatal(string message, Exception? cause)
     {
-        Console.Error.WriteLine("henge: fatal: " + message);
-        if (cause is not null)
+        ILogger? logger = logging?.CreateLogger(ServerEvents.Node.Category);
+        if (logger is not null)
         {
-            Console.Error.WriteLine(cause);
+            ServerEvents.Node.Fatal(logger, message, cause);
         }
 
-        Console.Error.Flush();
+        // Other factories than Henge's own may write later, in a background thread, and this process has no later.
+        if (logging is not ServerLogging || !logger!.IsEnabled(LogLevel.Critical))
+        {
+            Console.Error.WriteLine("henge: fatal: " + message);
+            if (cause is not null)
+            {
+                Console.Error.WriteLine(cause);
+            }
+
+            Console.Error.Flush();
+        }
+
         End();
     }
 

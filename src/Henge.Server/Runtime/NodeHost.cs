@@ -4,12 +4,14 @@ using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Server.Events;
 using Henge.Server.Peers;
 using Henge.Storage;
 using Henge.Storage.Files;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
+using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Runtime;
 
@@ -28,11 +30,11 @@ public sealed record NodeHostOptions
     /// <summary>How workers run: <c>pool</c>, <c>pinned</c>, <c>queue</c> or <c>thread</c>.</summary>
     public string Scheduler { get; init; } = "pool";
 
-    /// <summary>Takes messages for operators; null for none.</summary>
-    public INodeEvents? Events { get; init; }
+    /// <summary>Takes the events that operators should know of; null: nothing is logged.</summary>
+    public ILoggerFactory? Logging { get; init; }
 
     /// <summary>
-    /// Ends the process at fatal errors; null for the default, which writes the message to standard error and kills the process.
+    /// Ends the process at fatal errors; null for the default, which says why on standard error and in the log, and kills the process.
     /// </summary>
     public IFatalErrorHandler? Fatal { get; init; }
 }
@@ -79,7 +81,7 @@ public sealed class NodeHost : IDisposable
         int place = members.TakeWhile(m => m.Name != node.Name).Count();
 
         // A cluster of one has nobody to send to, and still tells nodes that take it for one of theirs why it is not.
-        var transport = new PeerTransport(self.Id, members);
+        var transport = new PeerTransport(self.Id, members, logging: options.Logging);
         IWorkScheduler scheduler = options.Scheduler switch
         {
             "pool" => new PoolScheduler(),
@@ -103,8 +105,8 @@ public sealed class NodeHost : IDisposable
                     Transport = transport,
                     Workers = scheduler,
                     LogWriter = logWriter,
-                    Fatal = options.Fatal ?? new EndingFatalErrorHandler(),
-                    Events = options.Events,
+                    Fatal = options.Fatal ?? new EndingFatalErrorHandler(options.Logging),
+                    Events = options.Logging is { } logging ? new NodeEventLog(logging) : null,
                     Seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
                 }),
                 transport,

@@ -30,12 +30,18 @@ internal static class DevCommand
             DefaultValueFactory = _ => "./data",
         };
         Option<int?> shards = new("--shards") { Description = "How many shards a new cluster has.", HelpName = "count" };
+        Option<string?> logFormat = new("--log-format") { Description = "How the nodes log: text or json.", HelpName = "format" };
+        Option<string?> logLevel = new("--log-level")
+        {
+            Description = "Least level that the nodes log, by category: Information,Henge.Raft=Debug.",
+            HelpName = "list",
+        };
         Argument<string[]> extra = new("setting")
         {
             Description = "Behind --: settings for every node, as for henge serve.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        Command command = new("dev", NodeCommands.DescriptionOf("dev")) { nodes, port, data, shards, extra };
+        Command command = new("dev", NodeCommands.DescriptionOf("dev")) { nodes, port, data, shards, logFormat, logLevel, extra };
         command.Do(context, globals, async (parse, cancellationToken) =>
         {
             int count = parse.GetValue(nodes);
@@ -50,11 +56,20 @@ internal static class DevCommand
                 throw new UsageException("--port must be from 1 to 65535, with room for all nodes.");
             }
 
-            string[] settings = [.. parse.GetValue(shards) is { } number ? new[] { "--shards", $"{number}" } : [],
-                .. parse.GetValue(extra) ?? []];
+            string[] settings =
+            [
+                .. parse.GetValue(shards) is { } number ? ["--shards", $"{number}"] : Array.Empty<string>(),
+                .. parse.GetValue(logFormat) is { } format ? ["--log-format", format] : Array.Empty<string>(),
+                .. parse.GetValue(logLevel) is { } level ? ["--log-level", level] : Array.Empty<string>(),
+                .. parse.GetValue(extra) ?? [],
+            ];
             DevCluster cluster = new(context, count, first, parse.GetRequiredValue(data), settings);
             return await cluster.RunAsync(cancellationToken).ConfigureAwait(false);
         });
-        return command.WithExamples("henge dev", "henge dev --nodes 5", "henge dev --data-dir /tmp/henge -- --history 10m");
+        return command.WithExamples(
+            "henge dev",
+            "henge dev --nodes 5",
+            "henge dev --log-format json --log-level Henge.Raft=Debug",
+            "henge dev --data-dir /tmp/henge -- --history 10m");
     }
 }

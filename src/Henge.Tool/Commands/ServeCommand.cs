@@ -3,6 +3,8 @@ using System.Runtime.CompilerServices;
 using Henge.Cli;
 using Henge.Cli.Context;
 using Henge.Cli.Outcome;
+using Henge.Core;
+using Henge.Server.Events;
 using Henge.Server.Hosting;
 
 namespace Henge.Tool.Commands;
@@ -82,24 +84,42 @@ internal static class ServeCommand
 
     private static async Task<int> RunAsync(CliContext context, ServerOptions options, CancellationToken cancellationToken)
     {
-        using LineLogging logging = new(context.Error);
-        HengeHost host = await HengeHost.StartAsync(options, logging, cancellationToken).ConfigureAwait(false);
+        // With JSON there is nothing but JSON, for whatever reads it: what is for people otherwise is told by events.
+        bool isForPeople = options.Log.Format == LogFormat.Text;
+        using ServerLogging logging = new(context.Error, options.Log);
+        HengeHost host;
+        try
+        {
+            host = await HengeHost.StartAsync(options, logging, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!isForPeople && e is (HengeException or IOException or UnauthorizedAccessException))
+        {
+            logging.ReportStartFailure(e);
+            return e is HengeException known ? ExitCode.Of(known.Code) : ExitCode.File;
+        }
+
         await using (host.ConfigureAwait(false))
         {
-            context.Output.WriteLine(
-                $"{options.Node.Name} listens on {host.Server.EndPoint}, data in {options.Node.DataDirectory}. Ctrl-C stops it.");
-            context.Output.Flush();
+            Say($"{options.Node.Name} listens on {host.Server.EndPoint}, data in {options.Node.DataDirectory}. Ctrl-C stops it.");
             try
             {
                 await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
-                context.Output.WriteLine("Stopping ...");
-                context.Output.Flush();
+                Say("Stopping ...");
             }
         }
 
         return ExitCode.Ok;
+
+        void Say(string line)
+        {
+            if (isForPeople)
+            {
+                context.Output.WriteLine(line);
+                context.Output.Flush();
+            }
+        }
     }
 }

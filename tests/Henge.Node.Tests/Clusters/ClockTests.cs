@@ -60,8 +60,7 @@ public sealed class ClockTests
         Assert.True(status.IsOverruled);
         Assert.InRange(status.SkewMs, errorMs - 50, errorMs + 50);
         Assert.False(cluster.Nodes[1].Running.GetStatus().Clock.IsOverruled);
-        cluster.RunUntil(() => cluster.Nodes[1].Notes.Exists(n =>
-            n.Contains(cluster.Nodes[whose].Name, StringComparison.Ordinal) && n.Contains("Warning", StringComparison.Ordinal)));
+        cluster.RunUntil(() => cluster.Nodes[1].HasTold(nameof(INodeEvents.PeerClockOff), cluster.Nodes[whose].Name));
     }
 
     [Theory]
@@ -267,7 +266,7 @@ public sealed class ClockTests
         Assert.Equal(ErrorCode.Unavailable, cluster.Complete(cluster.Nodes[2], scan).Error);
         Assert.Equal("v", cluster.Get(cluster.Nodes[0], other));
         Assert.InRange(cluster.Nodes[0].Running.GetStatus().Clock.VersionLeadMs, HourMs - 60_000, HourMs);
-        Assert.Contains(cluster.Nodes[0].Notes, static n => n.Contains("ahead of the cluster's clocks", StringComparison.Ordinal));
+        Assert.True(cluster.Nodes[0].HasTold(nameof(INodeEvents.VersionsAheadOfClocks)));
     }
 
     private static DateTimeOffset Right(ClusterHarness cluster) =>

@@ -163,5 +163,5 @@ public sealed class ClusterHarness
                     : $"{n.Name}: {n.FatalMessage}\n  "
                         + string.Join("\n  ", n.Running.Parts.Replicas)
                         + "\n    "
-                        + string.Join("\n    ", n.Notes.TakeLast(8))));
+                        + string.Join("\n    ", n.Events.TakeLast(8))));
 }

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.Replication;
 using static Henge.Node.Tests.Clusters.TableDamage;
 
@@ -21,7 +22,7 @@ public sealed class DamagedTableTests
         cluster.RunUntil(() => StatusOf(damaged, shard).Error is not null);
         Assert.Contains(".sst", StatusOf(damaged, shard).Error, StringComparison.Ordinal);
         Assert.True(damaged.Running.GetStatus().Activity.DamagedReads > 0);
-        Assert.Contains(damaged.Notes, static note => note.Contains(".sst", StringComparison.Ordinal));
+        Assert.True(damaged.HasTold(nameof(INodeEvents.ShardDamaged), new ShardId(shard)));
         Assert.Null(damaged.FatalMessage);
 
         // The others serve it, and it goes on taking part.
@@ -96,7 +97,7 @@ public sealed class DamagedTableTests
             what: "the node is whole again");
 
         Assert.Null(damaged.FatalMessage);
-        Assert.Contains(damaged.Notes, static note => note.Contains("Installed a snapshot", StringComparison.Ordinal));
+        Assert.True(damaged.HasTold(nameof(INodeEvents.SnapshotInstalled)));
         AssertSameStates(cluster);
 
         // No table is left with the damage in it.

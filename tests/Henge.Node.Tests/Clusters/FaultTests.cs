@@ -150,7 +150,7 @@ public sealed class FaultTests
         }
 
         RunUntilCaughtUp(cluster, away);
-        Assert.Contains(away.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
+        Assert.True(away.HasTold(nameof(INodeEvents.SnapshotInstalled)));
         Assert.Equal("39 new", cluster.Get(away, "k39"));
     }
 
@@ -168,8 +168,10 @@ public sealed class FaultTests
                 : FaultDecision.None;
         cluster.Run(4_000);
         Assert.Null(away.FatalMessage);
-        Assert.DoesNotContain(away.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
-        Assert.Contains(away.Notes, static n => n.Contains("disk is full", StringComparison.OrdinalIgnoreCase));
+        Assert.False(away.HasTold(nameof(INodeEvents.SnapshotInstalled)));
+        Assert.True(
+            away.HasTold(where == "/engine/" ? nameof(INodeEvents.SnapshotInstallDelayed) : nameof(INodeEvents.SnapshotRefused)),
+            cluster.Describe());
         if (where == "/engine/")
         {
             Assert.Contains(away.Running.GetStatus().Shards, static s => s.Error is not null);

@@ -48,7 +48,7 @@ public sealed class FoundingTests
             Assert.StartsWith("node1: ", refused, StringComparison.Ordinal);
             Assert.Contains($"{setting} is", refused, StringComparison.Ordinal);
             Assert.Contains(wrong, refused, StringComparison.Ordinal);
-            Assert.Contains(node.Notes, n => n.Contains("Refused node1: " + setting, StringComparison.Ordinal));
+            Assert.True(node.HasTold(nameof(INodeEvents.PeerRefused), "node1"));
             Assert.Null(node.FatalMessage);
         }
     }

@@ -7,12 +7,13 @@ using Henge.Storage;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Background;
 using Henge.Storage.Memory;
+using Henge.Testing;
 using Henge.Testing.Files;
 
 namespace Henge.Node.Tests.Clusters;
 
 /// <summary>One node of a harness: its disk and its clocks outlive the process that runs on them.</summary>
-public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) : IFatalErrorHandler, INodeEvents, IDisposable
+public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) : IFatalErrorHandler, IDisposable
 {
     private const string Directory = "/data";
     private readonly StepScheduler _workers = new(cluster.Random);
@@ -34,7 +35,8 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public string? FatalMessage { get; private set; }
 
-    public List<string> Notes { get; } = [];
+    /// <summary>The events that the node has told, of all its starts, and its crashes.</summary>
+    public List<HarnessEvent> Events { get; } = [];
 
     public bool IsPaused { get; set; }
 
@@ -60,7 +62,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
             Workers = _workers,
             LogWriter = _logWriter,
             Fatal = this,
-            Events = this,
+            Events = RecordedCalls.Create<INodeEvents>((name, arguments) => Events.Add(new HarnessEvent(Time.NowMs, name, arguments))),
             Seed = cluster.Seed + (id.Value << 8) + ((ulong)_starts << 32),
         });
         Node.Start();
@@ -69,7 +71,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
     /// <summary>The machine stops at once and loses of its unsynced data what the mode says.</summary>
     public void Crash(CrashMode mode = CrashMode.LoseRandomPart)
     {
-        Notes.Add($"{Time.NowMs} crash {mode}");
+        Events.Add(new HarnessEvent(Time.NowMs, "crash", [mode]));
         _workers.Clear();
         _logWriter.Clear();
         _background.Clear();
@@ -128,7 +130,9 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
         FatalMessage = message + (cause is null ? "" : " " + cause);
     }
 
-    public void Note(NodeEventLevel level, string message) => Notes.Add($"{Time.NowMs} {level}: {message}");
+    /// <summary>True when the node has told this event, with a first argument that is this one unless it is null.</summary>
+    public bool HasTold(string name, object? first = null) =>
+        Events.Exists(e => e.Name == name && (first is null || Equals(e.Arguments[0], first)));
 
     private IStorageEngine OpenEngine(string directory) =>
         cluster.UseMemoryEngine

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Raft;
 
 namespace Henge.Node.Tests.Clusters;
@@ -57,7 +58,7 @@ public sealed class MembershipTests
             20_000,
             "the learner has caught up");
         cluster.RunUntil(() => IsInForce(cluster, Everyone, []), 5_000, "all three vote");
-        Assert.Contains(gone.Notes, static n => n.Contains("Installed a snapshot", StringComparison.Ordinal));
+        Assert.True(gone.HasTold(nameof(INodeEvents.SnapshotInstalled)));
         Assert.All(keys, key => Assert.StartsWith("11 ", cluster.Get(gone, key), StringComparison.Ordinal));
     }
 

@@ -77,6 +77,8 @@ public sealed class ServerConfigurationTests
             "127.0.0.1:9",
             "http://127.0.0.1:9",
             "node1=127.0.0.1:9",
+            "json",
+            "Debug",
             "other",
         ];
         Assert.Empty(

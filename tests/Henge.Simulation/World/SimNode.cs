@@ -9,12 +9,13 @@ using Henge.Storage.Files;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Background;
 using Henge.Storage.Lsm.Settings;
+using Henge.Testing;
 using Henge.Testing.Files;
 
 namespace Henge.Simulation.World;
 
 /// <summary>One simulated machine: its disk, its clocks, and the real node that runs on it while it is up.</summary>
-internal sealed class SimNode : IFatalErrorHandler, INodeEvents
+internal sealed class SimNode : IFatalErrorHandler
 {
     private readonly SimWorld _world;
     private readonly SimNetwork _network;
@@ -144,7 +145,7 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
             Workers = lane,
             LogWriter = new DiskScheduler(this),
             Fatal = this,
-            Events = this,
+            Events = RecordedCalls.Create<INodeEvents>(OnEvent),
             Seed = _random.NextUInt64(),
         };
         Guard("open", () =>
@@ -436,13 +437,28 @@ internal sealed class SimNode : IFatalErrorHandler, INodeEvents
         _crashWhenDone ??= CrashMode.KeepAll;
     }
 
-    void INodeEvents.Note(NodeEventLevel level, string message)
+    private void OnEvent(string name, object?[] arguments)
     {
-        _statistics.SnapshotsInstalled += message.StartsWith("Installed a snapshot", StringComparison.Ordinal) ? 1 : 0;
-        _statistics.DamageMet += message.Contains("is damaged on this node's disk", StringComparison.Ordinal) ? 1 : 0;
-        _statistics.AppliesStopped += message.Contains("An entry of its log cannot be applied", StringComparison.Ordinal) ? 1 : 0;
-        _statistics.TornTails += message.Contains("torn record", StringComparison.Ordinal) ? 1 : 0;
-        _world.Say("log", () => $"node {Index} {level}: {message}");
+        switch (name)
+        {
+            case nameof(INodeEvents.SnapshotInstalled):
+                _statistics.SnapshotsInstalled++;
+                break;
+            case nameof(INodeEvents.ShardDamaged) or nameof(INodeEvents.ShardDamagedEverywhere):
+                _statistics.DamageMet++;
+                break;
+            case nameof(INodeEvents.ApplyStopped):
+                _statistics.DamageMet++;
+                _statistics.AppliesStopped++;
+                break;
+            case nameof(INodeEvents.TornLogTailCut):
+                _statistics.TornTails++;
+                break;
+            default:
+                break;
+        }
+
+        _world.Say("log", () => $"node {Index} {name}({string.Join(", ", arguments)})");
     }
 
     // An error that the disk gave, not one of the engine's own that came out as an I/O error.

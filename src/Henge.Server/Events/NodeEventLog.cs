@@ -1,0 +1,98 @@
+using Henge.Core;
+using Henge.Node.Context;
+using Microsoft.Extensions.Logging;
+
+namespace Henge.Server.Events;
+
+/// <summary>Logs what the core tells. Allocates nothing for an event whose level is off.</summary>
+internal sealed class NodeEventLog(ILoggerFactory logging) : INodeEvents
+{
+    private readonly ILogger _node = logging.CreateLogger(ServerEvents.Node.Category);
+    private readonly ILogger _raft = logging.CreateLogger(ServerEvents.Raft.Category);
+    private readonly ILogger _snapshots = logging.CreateLogger(ServerEvents.Snapshots.Category);
+    private readonly ILogger _storage = logging.CreateLogger(ServerEvents.Storage.Category);
+    private readonly ILogger _clocks = logging.CreateLogger(ServerEvents.Clocks.Category);
+    private readonly ILogger _peers = logging.CreateLogger(ServerEvents.Peers.Category);
+
+    public void NodeCreated(string name, NodeId id, string directory) =>
+        ServerEvents.Node.NodeCreated(_node, name, id, directory);
+
+    public void NodeRestarted(string name, NodeId id, string directory) =>
+        ServerEvents.Node.NodeRestarted(_node, name, id, directory);
+
+    public void ClusterIdKnown(string clusterId) => ServerEvents.Node.ClusterIdKnown(_node, clusterId);
+
+    public void LeadershipGained(ShardId shard, Term term) =>
+        ServerEvents.Raft.LeadershipGained(_raft, shard, term.Value);
+
+    public void LeadershipLost(ShardId shard, Term term, string? leader) =>
+        ServerEvents.Raft.LeadershipLost(_raft, shard, term.Value, leader ?? "unknown");
+
+    public void LeaderChanged(ShardId shard, Term term, string leader) =>
+        ServerEvents.Raft.LeaderChanged(_raft, shard, term.Value, leader);
+
+    public void MembershipChangeProposed(ShardId shard, IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners)
+    {
+        if (_raft.IsEnabled(LogLevel.Information))
+        {
+            ServerEvents.Raft.MembershipChangeProposed(_raft, shard, string.Join(", ", voters), string.Join(", ", learners));
+        }
+    }
+
+    public void LeadershipTransferRefused(ShardId shard, string to, string problem) =>
+        ServerEvents.Raft.LeadershipTransferRefused(_raft, shard, to, problem);
+
+    public void SnapshotSending(ShardId shard, string to, LogIndex index) =>
+        ServerEvents.Snapshots.SnapshotSending(_snapshots, shard, to, index.Value);
+
+    public void SnapshotNotDelivered(ShardId shard, string to) =>
+        ServerEvents.Snapshots.SnapshotNotDelivered(_snapshots, shard, to);
+
+    public void SnapshotInstalled(ShardId shard, LogIndex index) =>
+        ServerEvents.Snapshots.SnapshotInstalled(_snapshots, shard, index.Value);
+
+    public void SnapshotRefused(ShardId shard, string from, string problem) =>
+        ServerEvents.Snapshots.SnapshotRefused(_snapshots, shard, from, problem);
+
+    public void SnapshotInstallDelayed(ShardId shard, string problem) =>
+        ServerEvents.Snapshots.SnapshotInstallDelayed(_snapshots, shard, problem);
+
+    public void TornLogTailCut(string problem) => ServerEvents.Storage.TornLogTailCut(_storage, problem);
+
+    public void LogWritesDelayed(string problem) => ServerEvents.Storage.LogWritesDelayed(_storage, problem);
+
+    public void DiskSpaceLow(long freeBytes, long reserveBytes) =>
+        ServerEvents.Storage.DiskSpaceLow(_storage, freeBytes, reserveBytes);
+
+    public void DiskSpaceRecovered(long freeBytes) => ServerEvents.Storage.DiskSpaceRecovered(_storage, freeBytes);
+
+    public void ShardDamaged(ShardId shard, string problem) =>
+        ServerEvents.Storage.ShardDamaged(_storage, shard, problem);
+
+    public void ShardDamagedEverywhere(ShardId shard, string problem) =>
+        ServerEvents.Storage.ShardDamagedEverywhere(_storage, shard, problem);
+
+    public void ApplyStopped(ShardId shard, LogIndex applied, string problem) =>
+        ServerEvents.Storage.ApplyStopped(_storage, shard, applied.Value, problem);
+
+    public void PeerClockOff(string peer, long offsetMs) => ServerEvents.Clocks.PeerClockOff(_clocks, peer, offsetMs);
+
+    public void PeerClockAgrees(string peer) => ServerEvents.Clocks.PeerClockAgrees(_clocks, peer);
+
+    public void OwnClockOff(long offsetMs) => ServerEvents.Clocks.OwnClockOff(_clocks, offsetMs);
+
+    public void OwnClockAgrees() => ServerEvents.Clocks.OwnClockAgrees(_clocks);
+
+    public void VersionsAheadOfClocks(ShardId shard, long leadMs) =>
+        ServerEvents.Clocks.VersionsAheadOfClocks(_clocks, shard, leadMs);
+
+    public void PeerRefused(string peer, string problem) => ServerEvents.Peers.PeerRefused(_peers, peer, problem);
+
+    public void PeerDirectoryRefused(string peer, string problem) =>
+        ServerEvents.Peers.PeerDirectoryRefused(_peers, peer, problem);
+
+    public void ForeignFrameDropped(NodeId sender) => ServerEvents.Peers.ForeignFrameDropped(_peers, sender);
+
+    public void MisaddressedFrameDropped(NodeId sender, NodeId receiver) =>
+        ServerEvents.Peers.MisaddressedFrameDropped(_peers, sender, receiver);
+}

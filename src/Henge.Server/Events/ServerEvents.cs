@@ -1,0 +1,232 @@
+using Henge.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Henge.Server.Events;
+
+/// <summary>
+/// Every event that a node logs: its id, level and text. An id is never changed and never used again; docs/events.md lists them, with those
+/// that have been withdrawn.
+/// </summary>
+internal static partial class ServerEvents
+{
+    /// <summary>All categories.</summary>
+    public static IReadOnlyList<string> Categories { get; } =
+    [
+        Node.Category, Raft.Category, Snapshots.Category, Storage.Category, Clocks.Category, Peers.Category, Grpc.Category, Http.Category,
+        Resp.Category,
+    ];
+
+    /// <summary>Starting, stopping and readiness: 1000 to 1099.</summary>
+    public static partial class Node
+    {
+        public const string Category = "Henge.Node";
+
+        [LoggerMessage(1001, LogLevel.Information, "Node {Name} ({Id}) starts for the first time, with the new data directory '{Directory}'.")]
+        public static partial void NodeCreated(ILogger logger, string name, NodeId id, string directory);
+
+        [LoggerMessage(1002, LogLevel.Information, "Node {Name} ({Id}) restarts with the data directory '{Directory}'.")]
+        public static partial void NodeRestarted(ILogger logger, string name, NodeId id, string directory);
+
+        [LoggerMessage(1003, LogLevel.Information, "The id of the cluster is {ClusterId}.")]
+        public static partial void ClusterIdKnown(ILogger logger, string clusterId);
+
+        [LoggerMessage(1004, LogLevel.Information, "Node {Name} listens on {EndPoint}.")]
+        public static partial void Listening(ILogger logger, string name, string endPoint);
+
+        [LoggerMessage(1005, LogLevel.Information, "Ready: every shard has a leader.")]
+        public static partial void Ready(ILogger logger);
+
+        [LoggerMessage(1006, LogLevel.Warning, "Not ready: {Problem}")]
+        public static partial void NotReady(ILogger logger, string problem);
+
+        [LoggerMessage(1010, LogLevel.Information, "Stopping: no new connections; calls under way may end.")]
+        public static partial void Stopping(ILogger logger);
+
+        [LoggerMessage(1007, LogLevel.Information, "Stopped.")]
+        public static partial void Stopped(ILogger logger);
+
+        [LoggerMessage(1008, LogLevel.Critical, "The node cannot start: {Problem}")]
+        public static partial void StartFailed(ILogger logger, string problem);
+
+        [LoggerMessage(1009, LogLevel.Critical, "The node ends itself: {Problem}")]
+        public static partial void Fatal(ILogger logger, string problem, Exception? exception);
+    }
+
+    /// <summary>Leaders and members of shards: 1100 to 1199.</summary>
+    public static partial class Raft
+    {
+        public const string Category = "Henge.Raft";
+
+        [LoggerMessage(1101, LogLevel.Information, "This node leads shard {Shard} in term {Term}.")]
+        public static partial void LeadershipGained(ILogger logger, ShardId shard, ulong term);
+
+        [LoggerMessage(1102, LogLevel.Information, "This node leads shard {Shard} no longer; term {Term}, leader: {Leader}.")]
+        public static partial void LeadershipLost(ILogger logger, ShardId shard, ulong term, string leader);
+
+        [LoggerMessage(1103, LogLevel.Debug, "{Leader} leads shard {Shard} in term {Term}.")]
+        public static partial void LeaderChanged(ILogger logger, ShardId shard, ulong term, string leader);
+
+        [LoggerMessage(1104, LogLevel.Information, "The members of shard {Shard} change: voters {Voters}, learners {Learners}.")]
+        public static partial void MembershipChangeProposed(ILogger logger, ShardId shard, string voters, string learners);
+
+        [LoggerMessage(1105, LogLevel.Warning, "The leadership of shard {Shard} was not transferred to {To}: {Problem}.")]
+        public static partial void LeadershipTransferRefused(ILogger logger, ShardId shard, string to, string problem);
+    }
+
+    /// <summary>Snapshots of shards between nodes: 1200 to 1299.</summary>
+    public static partial class Snapshots
+    {
+        public const string Category = "Henge.Snapshots";
+
+        [LoggerMessage(1201, LogLevel.Information, "Sending a snapshot of shard {Shard} as of index {Index} to {To}.")]
+        public static partial void SnapshotSending(ILogger logger, ShardId shard, string to, ulong index);
+
+        [LoggerMessage(1202, LogLevel.Warning, "The snapshot of shard {Shard} did not reach {To}; another one will be sent.")]
+        public static partial void SnapshotNotDelivered(ILogger logger, ShardId shard, string to);
+
+        [LoggerMessage(1203, LogLevel.Information, "Installed a snapshot of shard {Shard} as of index {Index}.")]
+        public static partial void SnapshotInstalled(ILogger logger, ShardId shard, ulong index);
+
+        [LoggerMessage(1204, LogLevel.Error, "Refused a snapshot of shard {Shard} from {From}, because the disk is full: {Problem}")]
+        public static partial void SnapshotRefused(ILogger logger, ShardId shard, string from, string problem);
+
+        [LoggerMessage(
+            1205,
+            LogLevel.Error,
+            "A snapshot of shard {Shard} waits for space on the disk; the shard is not served here until then: {Problem}")]
+        public static partial void SnapshotInstallDelayed(ILogger logger, ShardId shard, string problem);
+    }
+
+    /// <summary>The disk and what is on it: 1300 to 1399.</summary>
+    public static partial class Storage
+    {
+        public const string Category = "Henge.Storage";
+
+        [LoggerMessage(1301, LogLevel.Warning, "The last record of the node's log was incomplete, as after a crash, and was cut off: {Problem}.")]
+        public static partial void TornLogTailCut(ILogger logger, string problem);
+
+        [LoggerMessage(1302, LogLevel.Error, "The disk is full: {Problem} Writes wait until there is space.")]
+        public static partial void LogWritesDelayed(ILogger logger, string problem);
+
+        [LoggerMessage(
+            1303,
+            LogLevel.Error,
+            "Only {FreeBytes} bytes are free on the disk: writes are refused until there are {ReserveBytes}.")]
+        public static partial void DiskSpaceLow(ILogger logger, long freeBytes, long reserveBytes);
+
+        [LoggerMessage(1304, LogLevel.Information, "There is space on the disk again ({FreeBytes} bytes): writes are accepted.")]
+        public static partial void DiskSpaceRecovered(ILogger logger, long freeBytes);
+
+        [LoggerMessage(1305, LogLevel.Error, "Shard {Shard} is damaged: {Problem}")]
+        public static partial void ShardDamaged(ILogger logger, ShardId shard, string problem);
+
+        [LoggerMessage(1306, LogLevel.Error, "Shard {Shard} is damaged on all its members: {Problem}")]
+        public static partial void ShardDamagedEverywhere(ILogger logger, ShardId shard, string problem);
+
+        [LoggerMessage(1307, LogLevel.Error, "Shard {Shard} applies nothing after entry {Applied}: {Problem}")]
+        public static partial void ApplyStopped(ILogger logger, ShardId shard, ulong applied, string problem);
+    }
+
+    /// <summary>Clocks: 1400 to 1499.</summary>
+    public static partial class Clocks
+    {
+        public const string Category = "Henge.Clocks";
+
+        [LoggerMessage(
+            1401,
+            LogLevel.Warning,
+            "The clock of {Peer} differs by {OffsetMs} ms from the majority of the cluster's clocks (positive: ahead). It uses theirs; set "
+                + "its clock.")]
+        public static partial void PeerClockOff(ILogger logger, string peer, long offsetMs);
+
+        [LoggerMessage(1402, LogLevel.Information, "The clock of {Peer} agrees with the cluster's clocks again.")]
+        public static partial void PeerClockAgrees(ILogger logger, string peer);
+
+        [LoggerMessage(
+            1403,
+            LogLevel.Warning,
+            "This node's clock differs by {OffsetMs} ms from the majority of the cluster's clocks (positive: ahead). Versions and times to "
+                + "live use theirs. Set the clock, with NTP for example.")]
+        public static partial void OwnClockOff(ILogger logger, long offsetMs);
+
+        [LoggerMessage(1404, LogLevel.Information, "This node's clock agrees with the majority of the cluster's clocks again.")]
+        public static partial void OwnClockAgrees(ILogger logger);
+
+        [LoggerMessage(
+            1405,
+            LogLevel.Warning,
+            "The versions of shard {Shard} are {LeadMs} ms ahead of the cluster's clocks, because some clock was ahead earlier. Versions "
+                + "only count up until the clocks have caught up, and keys written with a time to live live longer by that. See "
+                + "docs/operations.md, \"Clocks\".")]
+        public static partial void VersionsAheadOfClocks(ILogger logger, ShardId shard, long leadMs);
+    }
+
+    /// <summary>The other nodes: 1500 to 1599.</summary>
+    public static partial class Peers
+    {
+        public const string Category = "Henge.Peers";
+
+        [LoggerMessage(1501, LogLevel.Information, "Connected to {Peer} at {Address}.")]
+        public static partial void PeerConnected(ILogger logger, string peer, string address);
+
+        [LoggerMessage(1502, LogLevel.Warning, "The connection to {Peer} at {Address} was lost; it is tried again.")]
+        public static partial void PeerDisconnected(ILogger logger, string peer, string address);
+
+        [LoggerMessage(1503, LogLevel.Debug, "{Peer} at {Address} cannot be connected to: {Problem}.")]
+        public static partial void PeerConnectFailed(ILogger logger, string peer, string address, string problem);
+
+        [LoggerMessage(1504, LogLevel.Warning, "A connection from {Remote} that began as a node's was closed: {Problem}.")]
+        public static partial void PeerProtocolBroken(ILogger logger, string remote, string problem);
+
+        [LoggerMessage(1505, LogLevel.Error, "Refused {Peer}: {Problem}")]
+        public static partial void PeerRefused(ILogger logger, string peer, string problem);
+
+        [LoggerMessage(1506, LogLevel.Error, "Refused the messages of {Peer}: {Problem}")]
+        public static partial void PeerDirectoryRefused(ILogger logger, string peer, string problem);
+
+        [LoggerMessage(1507, LogLevel.Error, "Dropped a frame from {Sender} of a cluster that was made with other settings.")]
+        public static partial void ForeignFrameDropped(ILogger logger, NodeId sender);
+
+        [LoggerMessage(
+            1508,
+            LogLevel.Error,
+            "Dropped a frame from {Sender} to {Receiver}, which is not this node. The addresses in the list of cluster are wrong.")]
+        public static partial void MisaddressedFrameDropped(ILogger logger, NodeId sender, NodeId receiver);
+    }
+
+    /// <summary>Calls of clients by gRPC: 1600 to 1619.</summary>
+    public static partial class Grpc
+    {
+        public const string Category = "Henge.Grpc";
+
+        [LoggerMessage(1601, LogLevel.Error, "The call {Path} failed with an unexpected error.")]
+        public static partial void CallFailed(ILogger logger, Exception exception, string path);
+    }
+
+    /// <summary>Requests of clients by HTTP/1.1: 1620 to 1639.</summary>
+    public static partial class Http
+    {
+        public const string Category = "Henge.Http";
+
+        [LoggerMessage(1621, LogLevel.Error, "The request {Method} {Path} failed with an unexpected error.")]
+        public static partial void RequestFailed(ILogger logger, Exception exception, string method, string path);
+    }
+
+    /// <summary>Connections of Redis clients: 1640 to 1659.</summary>
+    public static partial class Resp
+    {
+        public const string Category = "Henge.Resp";
+
+        [LoggerMessage(
+            1641,
+            LogLevel.Error,
+            "A command of a RESP connection failed: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
+        public static partial void RespCommandFailed(ILogger logger, string problem, long unlogged);
+
+        [LoggerMessage(
+            1642,
+            LogLevel.Warning,
+            "Ended the RESP connection of {Address}: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
+        public static partial void RespConnectionEnded(ILogger logger, string address, string problem, long unlogged);
+    }
+}
