@@ -45,10 +45,11 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
     /// <param name="method">Its name, as <c>package.Service/Method</c>.</param>
     /// <param name="takesStream">Callers send it a stream.</param>
     /// <param name="handler">The library's handler.</param>
-    public RequestDelegate Before(string method, bool takesStream, RequestDelegate handler)
+    /// <param name="early">Begins its requests before the library is entered; null: nobody does.</param>
+    public RequestDelegate Before(string method, bool takesStream, RequestDelegate handler, IEarlyMethod? early = null)
     {
         DurationRecorder duration = metrics.RpcCalls(method);
-        return context => RunAsync(context, takesStream, handler, duration);
+        return context => RunAsync(context, takesStream, handler, early, duration);
     }
 
     /// <summary>Ends a gRPC call that names nothing that is here; false: the request is no such call.</summary>
@@ -70,7 +71,7 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         return true;
     }
 
-    private Task RunAsync(HttpContext context, bool takesStream, RequestDelegate handler, DurationRecorder duration)
+    private Task RunAsync(HttpContext context, bool takesStream, RequestDelegate handler, IEarlyMethod? early, DurationRecorder duration)
     {
         if (!TryAccept(context, out CallTerms? terms))
         {
@@ -89,13 +90,13 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         }
 
         long started = Stopwatch.GetTimestamp();
-        context.Features.Set(terms);
         PipeReader body = context.Request.BodyReader;
+        IEarlyCall? begun = null;
         MessageGuard? guard = null;
         try
         {
             // The library lets streams take as long as they like, which counts only before the first look at their body.
-            if (takesStream || !MessageGuard.TryJudgeWhole(body, limits))
+            if (takesStream || !MessageGuard.TryJudgeWhole(body, limits, IsPlain(context.Request) ? early : null, out begun))
             {
                 guard = new MessageGuard(body, terms, context);
                 context.Features.Set<IRequestBodyPipeFeature>(guard);
@@ -108,7 +109,34 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
             return Task.CompletedTask;
         }
 
-        Task task = handler(context);
+        if (begun is not null)
+        {
+            return begun.RunAsync(new CallEntry(this, context, terms, handler, duration, started));
+        }
+
+        context.Features.Set(terms);
+        return EnterAsync(context, terms, guard, handler, duration, started);
+    }
+
+    /// <summary>Runs a call in the library. The task ends with the call.</summary>
+    internal Task EnterAsync(
+        HttpContext context,
+        CallTerms terms,
+        MessageGuard? guard,
+        RequestDelegate handler,
+        DurationRecorder duration,
+        long started)
+    {
+        Task task;
+        try
+        {
+            task = handler(context);
+        }
+        catch (Exception e)
+        {
+            task = Task.FromException(e);
+        }
+
         if (!task.IsCompletedSuccessfully || terms.ReservedBytes > 0)
         {
             return AwaitAsync(task, context, terms, guard, duration, started);
@@ -116,7 +144,7 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
 
         terms.End();
         guard?.GiveBack();
-        End(context, duration, started);
+        End(context, terms, duration, started);
         return Task.CompletedTask;
     }
 
@@ -144,14 +172,19 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
                 terms.End();
             }
 
-            End(context, duration, started);
+            End(context, terms, duration, started);
         }
     }
 
-    private void End(HttpContext context, DurationRecorder duration, long started)
+    private void End(HttpContext context, CallTerms terms, DurationRecorder duration, long started)
     {
         duration.RecordSince(started);
         Interlocked.Decrement(ref _calls);
+        if (terms.IsAnswered)
+        {
+            return;
+        }
+
         IHeaderDictionary trailers = context.Response.HasStarted
             ? context.Features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers
             : context.Response.Headers;
@@ -250,9 +283,18 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         metrics.Failed(CallErrors.CodeOf(headers.GrpcStatus!, headers[GrpcHeaders.HengeError]));
     }
 
+    // Nothing in the headers makes the library refuse such a request before it has read its message.
+    private static bool IsPlain(HttpRequest request) =>
+        GrpcHeaders.ContentType.Equals(request.ContentType, StringComparison.Ordinal) && HttpProtocol.IsHttp2(request.Protocol);
+
     private static bool IsContentType(in StringValues value)
     {
         string? contentType = value;
+        if (GrpcHeaders.ContentType.Equals(contentType, StringComparison.Ordinal))
+        {
+            return true;
+        }
+
         if (contentType is null || !contentType.StartsWith(GrpcHeaders.ContentType, StringComparison.OrdinalIgnoreCase))
         {
             return true; // The library says so.

@@ -33,6 +33,9 @@ internal sealed class CallTerms(CallGate gate, HttpContext context)
     /// <summary>What must be let go of when the call has ended, if its answer was not written; null: nothing.</summary>
     public IDisposable? Held { get; set; }
 
+    /// <summary>The answer was written: the call ends well.</summary>
+    public bool IsAnswered { get; set; }
+
     /// <summary>Bytes of the <see cref="MessageBudget"/> that the answer holds until the caller has taken it.</summary>
     public long ReservedBytes { get; private set; }
 

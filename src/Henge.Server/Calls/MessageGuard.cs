@@ -27,25 +27,35 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
     /// <summary>
     /// Judges a body that has arrived as a whole, so that it needs no guard. False: it has not. Throws as reading does.
     /// </summary>
-    public static bool TryJudgeWhole(PipeReader body, GrpcLimits limits)
+    /// <param name="body">The body; nothing of it is taken.</param>
+    /// <param name="limits">The bounds.</param>
+    /// <param name="early">Reads the request if the body is one message that is not packed; null: nobody does.</param>
+    /// <param name="call">What was read so; null: nothing.</param>
+    public static bool TryJudgeWhole(PipeReader body, GrpcLimits limits, IEarlyMethod? early, out IEarlyCall? call)
     {
+        call = null;
         if (!body.TryRead(out ReadResult read))
         {
             return false;
         }
 
         // Nothing is taken or counts as examined: the library's first read gets all of it at once.
-        bool whole = read.IsCompleted && read.Buffer.Length <= MessageBudget.FreeBytes;
+        ReadOnlySequence<byte> buffer = read.Buffer;
+        bool whole = read.IsCompleted && !read.IsCanceled && buffer.Length <= MessageBudget.FreeBytes;
         try
         {
             if (whole)
             {
-                LengthOf(read.Buffer, limits.MessageBytes);
+                int length = LengthOf(buffer, limits.MessageBytes, out bool packed);
+                if (early is not null && !packed && buffer.Length >= PrefixBytes && buffer.Length - PrefixBytes == length)
+                {
+                    call = early.Read(buffer.Slice(PrefixBytes));
+                }
             }
         }
         finally
         {
-            body.AdvanceTo(read.Buffer.Start);
+            body.AdvanceTo(buffer.Start);
         }
 
         return whole;
@@ -132,7 +142,7 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
         _start = buffer.Start;
         try
         {
-            int length = LengthOf(buffer, terms.Gate.Limits.MessageBytes);
+            int length = LengthOf(buffer, terms.Gate.Limits.MessageBytes, out _);
             if (_reserved == 0 && length > MessageBudget.FreeBytes && buffer.Length - PrefixBytes < length)
             {
                 terms.Gate.Budget.Take(length);
@@ -146,8 +156,9 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
         }
     }
 
-    private static int LengthOf(in ReadOnlySequence<byte> buffer, int limitBytes)
+    private static int LengthOf(in ReadOnlySequence<byte> buffer, int limitBytes, out bool packed)
     {
+        packed = false;
         if (buffer.Length < PrefixBytes)
         {
             return 0;
@@ -160,6 +171,7 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
             throw CallErrors.Create(StatusCode.Internal, $"The compressed flag of a gRPC message must be 0 or 1, and is {prefix[0]}.");
         }
 
+        packed = prefix[0] == 1;
         uint length = BinaryPrimitives.ReadUInt32BigEndian(prefix[1..]);
         return length <= (uint)limitBytes ? (int)length : throw TooLong(length, limitBytes);
     }

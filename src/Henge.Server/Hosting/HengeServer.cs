@@ -204,7 +204,11 @@ public sealed class HengeServer : IAsyncDisposable
             methods.Finally(endpoint =>
             {
                 string method = ((RouteEndpointBuilder)endpoint).RoutePattern.RawText![1..];
-                endpoint.RequestDelegate = _gate.Before(method, ServedServices.TakesStream(method), endpoint.RequestDelegate!);
+                endpoint.RequestDelegate = _gate.Before(
+                    method,
+                    ServedServices.TakesStream(method),
+                    endpoint.RequestDelegate!,
+                    kv.EarlyOf(method));
             });
         }
     }

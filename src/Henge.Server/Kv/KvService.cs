@@ -39,6 +39,15 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         return methods.Build();
     }
 
+    /// <summary>
+    /// What begins the requests of a method, named as <c>package.Service/Method</c>, before the library is entered; null: nothing does.
+    /// </summary>
+    public IEarlyMethod? EarlyOf(string method)
+    {
+        int slash = method.IndexOf('/', StringComparison.Ordinal);
+        return method[..slash] is Name or SecondName ? _unary.EarlyOf(method[(slash + 1)..]) : null;
+    }
+
     /// <inheritdoc/>
     public override Task<StatusResponse> NodeStatus(StatusRequest request, ServerCallContext context) =>
         Task.FromResult(StatusMapper.ToMessage(node));

@@ -13,6 +13,8 @@ namespace Henge.Server.Kv;
 /// </summary>
 internal sealed class KvUnaryCalls(IHengeNode node, CallGate gate)
 {
+    private static readonly KvRequestKind[] Kinds = [KvRequestKind.Get, KvRequestKind.Put, KvRequestKind.Delete];
+
     private readonly KvUnaryPool _pool = new(node, gate);
 
     /// <summary>Adds the methods to a service.</summary>
@@ -22,19 +24,24 @@ internal sealed class KvUnaryCalls(IHengeNode node, CallGate gate)
     public void AddTo(ServiceMethods methods, string service, bool refusesInMessage)
     {
         Marshaller<KvUnaryOperation> answers = new(Write, static _ => throw new NotSupportedException());
-        foreach (KvRequestKind kind in (KvRequestKind[])[KvRequestKind.Get, KvRequestKind.Put, KvRequestKind.Delete])
+        foreach (KvRequestKind kind in Kinds)
         {
-            Marshaller<KvUnaryOperation> requests = new(static (_, _) => throw new NotSupportedException(), context => Read(context, kind));
+            Marshaller<KvUnaryOperation> requests = new(
+                static (_, _) => throw new NotSupportedException(),
+                context => KvUnaryOperation.TakeBegun() ?? Read(context.PayloadAsReadOnlySequence(), kind));
             methods.AddBare(
                 new Method<KvUnaryOperation, KvUnaryOperation>(MethodType.Unary, service, kind.ToString(), requests, answers),
-                (operation, context) => operation.SubmitAsync(context, refusesInMessage));
+                (operation, context) => operation.AnswerAsync(context, refusesInMessage));
         }
     }
 
-    private KvUnaryOperation Read(DeserializationContext context, KvRequestKind kind)
+    /// <summary>What begins the requests of a method before the library is entered; null: the method is none of these.</summary>
+    public IEarlyMethod? EarlyOf(string method) =>
+        Kinds.Where(kind => kind.ToString() == method).Select(kind => new Early(this, kind)).FirstOrDefault();
+
+    private KvUnaryOperation Read(in ReadOnlySequence<byte> message, KvRequestKind kind)
     {
         KvUnaryOperation operation = _pool.Rent();
-        ReadOnlySequence<byte> message = context.PayloadAsReadOnlySequence();
         if (message.IsSingleSegment)
         {
             Load(operation, message.FirstSpan, kind);
@@ -91,7 +98,12 @@ internal sealed class KvUnaryCalls(IHengeNode node, CallGate gate)
             writer.Advance(size);
         }
 
-        operation.Dispose();
+        operation.Answered();
         context.Complete();
+    }
+
+    private sealed class Early(KvUnaryCalls calls, KvRequestKind kind) : IEarlyMethod
+    {
+        public IEarlyCall Read(in ReadOnlySequence<byte> message) => calls.Read(message, kind);
     }
 }

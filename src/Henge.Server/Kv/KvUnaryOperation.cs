@@ -3,15 +3,18 @@ using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Calls;
+using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Kv;
 
 /// <summary>
-/// A get, put or delete that came as a call of its own. Whoever completes it only hands it on (<see cref="KvUnaryDone"/>); the answer is
-/// read and written on a thread of the pool, and what waits costs one task.
+/// A get, put or delete that came as a call of its own. Mostly its request has arrived as a whole: then the node has it before the library
+/// is entered, and the library finds it done. Else it is submitted by its handler. Whoever completes it only hands it on
+/// (<see cref="KvUnaryDone"/>); the answer is read and written on a thread of the pool.
 /// </summary>
 internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGate gate)
     : KvOperation(node),
+        IEarlyCall,
         IThreadPoolWorkItem,
         IDisposable
 {
@@ -19,11 +22,17 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
     private const int Waiting = 1;
     private const int Done = 2;
 
+    // The operation that this thread enters the library with. The library reads the message of a body that is there before it returns.
+    [ThreadStatic]
+    private static KvUnaryOperation? _begun;
+
     private ServerCallContext _call = null!;
     private CallTerms _terms = null!;
+    private CallEntry? _entry;
     private Task<KvUnaryOperation>? _self;
     private TaskCompletionSource<KvUnaryOperation>? _done;
     private HengeException? _refusal;
+    private Exception? _failure;
     private bool _refusesInMessage;
     private int _state;
 
@@ -33,33 +42,30 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
     /// <summary>Size of the answer's message, once the operation has ended.</summary>
     public int ResponseBytes { get; private set; }
 
+    /// <summary>The operation that this thread has entered the library with, for the first one who asks; null: none.</summary>
+    public static KvUnaryOperation? TakeBegun()
+    {
+        KvUnaryOperation? begun = _begun;
+        _begun = null;
+        return begun;
+    }
+
     /// <summary>Makes it end with an error without having been submitted.</summary>
     public void Refuse(HengeException refusal) => _refusal = refusal;
 
-    /// <summary>Hands the loaded request to the node; the task ends with the answer.</summary>
-    public Task<KvUnaryOperation> SubmitAsync(ServerCallContext call, bool refusesInMessage)
+    /// <inheritdoc/>
+    public Task RunAsync(CallEntry entry)
+    {
+        _entry = entry;
+        return Submit(entry.Terms, entry.Context) ? Enter(entry, static entry => entry.EnterAsync()) : entry.Task;
+    }
+
+    /// <summary>The call's handler: hands the loaded request to the node if that has not had it; the task ends with the answer.</summary>
+    public Task<KvUnaryOperation> AnswerAsync(ServerCallContext call, bool refusesInMessage)
     {
         _call = call;
-        _terms = CallTerms.Of(call);
-        _terms.Held = this;
         _refusesInMessage = refusesInMessage;
-        if (_refusal is { } refusal)
-        {
-            return Task.FromException<KvUnaryOperation>(CallErrors.Create(refusal.Code, refusal.Message));
-        }
-
-        _state = Submitting;
-        DeadlineMs = _terms.DeadlineMs;
-        try
-        {
-            Node.Submit(this);
-        }
-        catch (Exception e)
-        {
-            return Task.FromException<KvUnaryOperation>(gate.Errors.Of(e, call.GetHttpContext()));
-        }
-
-        if (Volatile.Read(ref _state) == Done)
+        if (_entry is not null)
         {
             return FinishAsync();
         }
@@ -67,7 +73,14 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
         // Not asynchronous: the thread that has read the answer goes on in the library and sends it.
         TaskCompletionSource<KvUnaryOperation> done = new();
         _done = done;
-        return Interlocked.CompareExchange(ref _state, Waiting, Submitting) == Submitting ? done.Task : FinishAsync();
+        return Submit(CallTerms.Of(call), call.GetHttpContext()) ? FinishAsync() : done.Task;
+    }
+
+    /// <summary>After the answer was written.</summary>
+    public void Answered()
+    {
+        _terms.IsAnswered = true;
+        Dispose();
     }
 
     /// <summary>Lets go of everything, and of itself.</summary>
@@ -81,14 +94,26 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
         Release();
         _call = null!;
         _terms = null!;
+        _entry = null;
         _done = null;
         _refusal = null;
+        _failure = null;
         pool.Return(this);
     }
 
     /// <summary>Reads and writes the answer of an operation that has ended while its caller waited.</summary>
     public void Finish()
     {
+        if (_entry is { } entry)
+        {
+            Enter(entry, static entry =>
+            {
+                entry.Enter();
+                return entry.Task;
+            });
+            return;
+        }
+
         TaskCompletionSource<KvUnaryOperation> done = _done!;
         Task<KvUnaryOperation> finished = FinishAsync();
         if (finished.IsCompletedSuccessfully)
@@ -111,8 +136,57 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
         }
     }
 
+    // False: it waits for its end, and another thread may have it now.
+    private bool Submit(CallTerms terms, HttpContext context)
+    {
+        _terms = terms;
+        terms.Held = this;
+        if (_refusal is not null)
+        {
+            return true;
+        }
+
+        _state = Submitting;
+        DeadlineMs = terms.DeadlineMs;
+        try
+        {
+            Node.Submit(this);
+        }
+        catch (Exception e)
+        {
+            _failure = gate.Errors.Of(e, context);
+            return true;
+        }
+
+        return Volatile.Read(ref _state) == Done || Interlocked.CompareExchange(ref _state, Waiting, Submitting) != Submitting;
+    }
+
+    private Task Enter(CallEntry entry, Func<CallEntry, Task> enter)
+    {
+        // From here on it may have been answered, and be in use again.
+        _begun = this;
+        Task task = enter(entry);
+        if (TakeBegun() is not null && !task.IsCompleted)
+        {
+            // The library would read the request once more, and a write would be made twice.
+            entry.Context.Abort();
+        }
+
+        return task;
+    }
+
     private Task<KvUnaryOperation> FinishAsync()
     {
+        if (_refusal is { } refusal)
+        {
+            return Task.FromException<KvUnaryOperation>(CallErrors.Create(refusal.Code, refusal.Message));
+        }
+
+        if (_failure is { } failure)
+        {
+            return Task.FromException<KvUnaryOperation>(failure);
+        }
+
         try
         {
             int size = PrepareResponse();
