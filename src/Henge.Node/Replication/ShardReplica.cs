@@ -271,6 +271,7 @@ internal sealed partial class ShardReplica : IReplica
             }
 
             _leadership.Tick(tick);
+            BeginHistory();
         }
 
         _compactor.Tick(tick);
@@ -333,6 +334,16 @@ internal sealed partial class ShardReplica : IReplica
         _versions.FailAll(ErrorCode.Stopping, Message);
         _sender.Stop();
         _receiver.Stop();
+    }
+
+    // A shard that was never written to has no version, and a watch could not say where in it it stands (WatchService). So the first leader
+    // writes an entry without commands.
+    private void BeginHistory()
+    {
+        if (LastLoggedVersion.IsZero && !Shard.IsCatalog && Node.Clock.IsKnown)
+        {
+            TryAdvance(Node.Clock.Now, out _);
+        }
     }
 
     private void OnRoleChanged()

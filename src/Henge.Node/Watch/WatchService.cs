@@ -29,7 +29,7 @@ internal sealed class WatchService(
     /// <summary>
     /// Opens a watch. Throws <see cref="HengeException"/>: ResourceExhausted over the node's limit, HistoryGone when its start is below
     /// history, InvalidArgument for a token or range that makes no sense, Unavailable when the node does not carry a shard that it needs,
-    /// or does not know yet that it is part of its cluster.
+    /// does not know yet that it is part of its cluster, or has not yet applied the first entry of a shard.
     /// </summary>
     public IWatch Open(WatchQuery query, Action onAvailable)
     {
@@ -84,7 +84,7 @@ internal sealed class WatchService(
             : Enumerable.Range(0, shards.Count).Select(static s => new ShardId((uint)s));
         if (query.Resume.IsEmpty)
         {
-            return [.. needed.Select(s => (MachineOf(s), query.Start))];
+            return [.. needed.Select(s => (MachineWithHistory(s), query.Start))];
         }
 
         Dictionary<ShardId, Core.Version> resume = ResumeToken
@@ -101,6 +101,18 @@ internal sealed class WatchService(
                             ErrorCode.InvalidArgument,
                             "The resume token is of a watch on other keys: it does not say where this one stood."))),
         ];
+    }
+
+    // Before a shard's first version the only position in it would be the very first one, which counts as long gone as soon as the first
+    // history is let go. A shard's first leader gives it a version at once.
+    private ShardStateMachine MachineWithHistory(ShardId shard)
+    {
+        ShardStateMachine machine = MachineOf(shard);
+        return !machine.LastVersion.IsZero
+            ? machine
+            : throw new HengeException(
+                ErrorCode.Unavailable,
+                $"Shard {shard} has no version yet on this node, so a watch has no place in it to begin at. Try again, or ask another node.");
     }
 
     private ShardStateMachine MachineOf(ShardId shard)

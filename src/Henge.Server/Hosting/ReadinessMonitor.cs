@@ -70,6 +70,11 @@ public sealed class ReadinessMonitor : IAsyncDisposable
             {
                 return $"Shard {shard.Shard}: {error}";
             }
+
+            if (shard.LastVersion.IsZero && !shard.Shard.IsCatalog)
+            {
+                return $"Shard {shard.Shard} has no version yet on this node, so that no watch can begin.";
+            }
         }
 
         return null;

@@ -37,7 +37,7 @@ public sealed partial class EveryDoorTests
                 new WatchOptions
                 {
                     Range = KeyRange.Prefix("h"),
-                    StartVersion = new Core.Version(1),
+                    StartVersion = _start,
                     PreviousValues = true,
                 },
                 TestContext.Current.CancellationToken))
@@ -73,7 +73,7 @@ public sealed partial class EveryDoorTests
     public async Task Events_of_REST_show_a_hash_and_the_one_before()
     {
         await HashAsync("h");
-        using Stream events = await _http.GetStreamAsync("/v1/watch?prefix=h&from=1&previous=true");
+        using Stream events = await _http.GetStreamAsync($"/v1/watch?prefix=h&from={_start}&previous=true");
         using var reader = new StreamReader(events);
         while (await reader.ReadLineAsync().WaitAsync(Patience) is { } line)
         {

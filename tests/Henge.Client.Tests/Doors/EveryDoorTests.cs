@@ -22,6 +22,7 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("henge-doors").FullName;
+    private readonly Core.Version _start = Core.Version.FromTime(DateTimeOffset.UtcNow.AddMinutes(-1));
     private HengeHost _host = null!;
     private HttpClient _http = null!;
     private HengeClient _unary = null!;
@@ -43,6 +44,7 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
                 Door = new DoorOptions { Address = "127.0.0.1:0" },
             },
             cancellationToken: TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => ReadinessMonitor.FindProblem(_host.Node) is null, Patience));
         _address = _host.Server.EndPoint.ToString()!;
         _http = new HttpClient { BaseAddress = new Uri("http://" + _address), Timeout = Patience };
         _unary = new HengeClient(new HengeClientOptions { Peers = [_address], UseSessions = false });

@@ -161,7 +161,7 @@ public sealed class DamageWhileApplyingTests
         HarnessNode leader = cluster.LeaderOf(shard)!;
         HarnessNode damaged = cluster.Nodes.First(node => node != leader);
         FlipBits(damaged);
-        cluster.RunUntil(() => damaged.FatalMessage is not null || damaged.Replica(shard).Machine.IsStopped, limitMs: 20_000);
+        cluster.RunUntil(() => damaged.FatalMessage is not null || damaged.Replica(shard).Machine.DamagedReads > 0, limitMs: 20_000);
         cluster.RunUntil(() => damaged.FatalMessage is not null || IsWhole(damaged), limitMs: 20_000);
         Assert.Null(damaged.FatalMessage);
         AssertSameStates(cluster);

@@ -82,6 +82,7 @@ public sealed class FoundingTests
         cluster.Nodes[1].Start();
         cluster.Nodes[2].Start();
         cluster.RunUntil(() => cluster.Nodes[1].Running.ClusterId.Length == 32);
+        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => !cluster.Nodes[1].Replica((uint)s).AppliedVersion.IsZero));
         using IWatch watch = cluster.Nodes[1].Running.OpenWatch(new WatchQuery(), static () => { });
         byte[] token = watch.ResumeToken;
 

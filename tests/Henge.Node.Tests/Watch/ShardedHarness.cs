@@ -33,6 +33,14 @@ internal sealed class ShardedHarness
         ];
         Watches = new WatchService(Map, s => Machines[s.Value], limits ?? new NodeLimits(), Watching, static () => true);
         Reads = new NodeReads(Map, s => Machines[s.Value]);
+        foreach (ShardStateMachine machine in Machines)
+        {
+            if (machine.LastVersion.IsZero)
+            {
+                // As a shard's first leader does.
+                Apply(machine.Shard.Value, EntryBuilder.Advance(Core.Version.First));
+            }
+        }
     }
 
     public IStorageEngine Engine { get; }

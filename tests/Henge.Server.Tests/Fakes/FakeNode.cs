@@ -207,6 +207,7 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
                 Leader = new NodeId(1),
                 Committed = new LogIndex(7),
                 Applied = new LogIndex(7),
+                LastVersion = new Version(7),
                 Error = i == 0 ? ShardError : null,
             }),
         ],
@@ -291,6 +292,13 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
             null,
             node.Options.TickMs,
             node.Options.TickMs);
+
+        // Watches can be opened from now on.
+        SpinWait.SpinUntil(() =>
+        {
+            _scheduler.Pump();
+            return node.GetStatus().Shards.All(static s => s.Shard.IsCatalog || !s.LastVersion.IsZero);
+        });
         return node;
     }
 

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using Henge.Node.Context;
 using Henge.Server.Hosting;
+using Henge.Server.Tests.Grpc;
 
 namespace Henge.Server.Tests.Fakes;
 
@@ -26,6 +27,7 @@ internal static class RealNode
                     Door = new DoorOptions { Address = "127.0.0.1:0" },
                 },
                 cancellationToken: TestContext.Current.CancellationToken);
+            await GrpcRulesTests.Until(() => ReadinessMonitor.FindProblem(host.Node) is null);
             await test(host);
         }
         finally
