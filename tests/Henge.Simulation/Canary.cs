@@ -50,6 +50,7 @@ public enum Canary
     ApplyPastDamage,
     AnswerFromDamaged,
     ForgetVoidedNumbers,
+    OverlookDeletionsInExec,
 }
 
 /// <summary>Which switch a canary is.</summary>

@@ -134,7 +134,8 @@ public interface IScanReceiver
 /// <param name="Items">Items given to the receiver.</param>
 /// <param name="More">True when there is more behind the page.</param>
 /// <param name="NextKey">Where the next page begins: the Lower of a forward scan, the Upper of a reverse one.</param>
-public readonly record struct ScanEnd(int Items, bool More, byte[]? NextKey);
+/// <param name="Applied">For the history of a key: whatever was written up to this version was seen.</param>
+public readonly record struct ScanEnd(int Items, bool More, byte[]? NextKey, Core.Version Applied = default);
 
 /// <summary>What a watch is about.</summary>
 public sealed record WatchQuery

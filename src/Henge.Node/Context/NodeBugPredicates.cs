@@ -69,6 +69,9 @@ internal static class NodeBugPredicates
         /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>
         public bool WatchesBeforeJoining => Has(bugs, NodeBugs.WatchBeforeJoining);
 
+        /// <summary>A transaction overlooks that a key was made and deleted since it was looked at.</summary>
+        public bool OverlooksDeletionsInExec => Has(bugs, NodeBugs.OverlookDeletionsInExec);
+
         /// <summary>A retry of an increment of a hash's field is taken for a new request.</summary>
         public bool RepeatsHashIncrements => Has(bugs, NodeBugs.RepeatHashIncrements);
 

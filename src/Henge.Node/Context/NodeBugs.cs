@@ -49,6 +49,8 @@ internal enum NodeBugs
     ExpireByOwnClock = 1 << 26,
     /// <summary>A node opens watches before it knows that it is part of its cluster.</summary>
     WatchBeforeJoining = 1 << 27,
+    /// <summary>A transaction overlooks that a key was made and deleted since it was looked at.</summary>
+    OverlookDeletionsInExec = 1 << 3,
     /// <summary>A retry of an increment of a hash's field is taken for a new request.</summary>
     RepeatHashIncrements = 1 << 16,
     /// <summary>A hash whose last field is deleted stays, without fields.</summary>

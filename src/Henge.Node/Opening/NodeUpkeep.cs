@@ -50,9 +50,10 @@ internal sealed class NodeUpkeep(NodeParts parts)
         foreach (ShardReplica replica in parts.Replicas)
         {
             Core.Version applied = replica.AppliedVersion;
-            if (!replica.Shard.IsCatalog && applied < floor)
+            long keptMs = applied.Milliseconds - HistoryWindow.AlwaysKeptMs;
+            if (!replica.Shard.IsCatalog && keptMs < floor.Milliseconds)
             {
-                floor = applied;
+                floor = keptMs > 0 ? Core.Version.FromMilliseconds(keptMs) : default;
             }
 
             if (applied.Milliseconds - now.Milliseconds > _node.Clock.MaxSkewMs)

@@ -109,6 +109,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         IScanReceiver receiver)
     {
         var guard = new ReadGuard(machine);
+        Core.Version applied = machine.LastVersion;
         var upper = new byte[key.Length + 1];
         key.Span.CopyTo(upper);
         using EngineIterator versions = machine.Engine.CreateIterator(new IteratorOptions
@@ -133,7 +134,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
 
             if (items == limit)
             {
-                return new ScanEnd(items, true, null);
+                return new ScanEnd(items, true, null, applied);
             }
 
             receiver.OnItem(versions.Key, versions.Value, versions.Version, versions.Kind, versions.ExpiresAtMs);
@@ -144,7 +145,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
             }
         }
 
-        return new ScanEnd(items, false, null);
+        return new ScanEnd(items, false, null, applied);
     }
 
     private static ScanEnd Page(ShardMerge merge, in ScanQuery query, IScanReceiver receiver)

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Storage;
 
 namespace Henge.Node.StateMachine;
@@ -14,6 +15,12 @@ internal sealed partial class CommandExecutor(PendingWrites writes)
 {
     private readonly ArrayBufferWriter<byte> _part = new();
     private readonly ArrayBufferWriter<byte> _partResult = new();
+
+    /// <summary>The shard's last version before the entry that is being applied.</summary>
+    public Core.Version Before { get; set; }
+
+    /// <summary>A deliberate bug, for the simulator only: what is gone again was never written.</summary>
+    public bool OverlooksDeletions { get; init; }
 
     /// <summary>Does one command at its version. The payload is appended to a writer, which must be empty.</summary>
     public CommandResult Execute(in CommandView command, Core.Version version, ArrayBufferWriter<byte> payload)
@@ -343,8 +350,19 @@ internal sealed partial class CommandExecutor(PendingWrites writes)
         return new CommandResult(CommandStatus.Ok, version, Found: succeeded);
     }
 
+    // Every replica still has all that was written after a version within the window before the entry; what is older is refused by all.
+    private bool IsUnwritten(in TxnCompare compare) =>
+        OverlooksDeletions
+        || (Before.Milliseconds - new Core.Version(compare.Number).Milliseconds <= HistoryWindow.AlwaysKeptMs
+            && !writes.IsWrittenAfter(compare.Key, new Core.Version(compare.Number)));
+
     private bool Holds(in TxnCompare compare, Core.Version version)
     {
+        if (compare.Target == CompareTarget.Unwritten)
+        {
+            return IsUnwritten(compare);
+        }
+
         using CurrentEntry current = writes.Get(compare.Key, version);
         int order;
         switch (compare.Target)

@@ -114,6 +114,11 @@ public enum CompareTarget : byte
     Value = 1,
     /// <summary>Whether the key exists: Equal to 1 or to 0.</summary>
     Existence = 2,
+    /// <summary>
+    /// Whether the key was written to or deleted after a version, even if nothing of that is left; only Equal, which says that it was not
+    /// (docs/decisions/0185).
+    /// </summary>
+    Unwritten = 3,
 }
 
 /// <summary>When a value ends.</summary>

@@ -15,6 +15,7 @@ internal ref struct CommandView
     internal const byte BitOnFlag = 0x02;
     internal const byte Format3Flag = 0x02;
     internal const byte CopyFlag = 0x04;
+    internal const byte Format4Flag = 0x04;
     internal const byte ReturnPreviousFlag = 0x04;
     internal const int ExpiryShift = 3;
     internal const int ConditionShift = 5;
@@ -88,6 +89,10 @@ internal ref struct CommandView
         _ => false,
     };
 
+    /// <summary>The same for builds that know entries of format 3 only.</summary>
+    public static bool NeedsFormat4(ReadOnlySpan<byte> command) =>
+        command.Length >= 2 && (CommandKind)command[0] == CommandKind.Txn && (command[1] & Format4Flag) != 0;
+
     /// <summary>Decodes a command; false when it is not well formed.</summary>
     public static bool TryRead(ReadOnlySpan<byte> command, out CommandView view) => TryRead(command, nested: false, out view);
 
@@ -140,9 +145,8 @@ internal ref struct CommandView
             CommandKind.Put or CommandKind.PutHash => mode <= (int)ExpiryMode.At && !(KeepExpiry && mode != 0),
             CommandKind.Delete => mode == 0 && !KeepExpiry && condition is <= (int)PutCondition.IfVersion or >= (int)PutCondition.IfValue,
             CommandKind.SetExpiry => mode <= (int)ExpiryMode.At && !KeepExpiry && condition <= (int)ExpiryCondition.IfEarlier,
-            CommandKind.MultiPut or CommandKind.HashSet or CommandKind.SetBit or CommandKind.Txn => (
-                _flags & ~(SessionFlag | AllAbsentFlag)
-            ) == 0,
+            CommandKind.MultiPut or CommandKind.HashSet or CommandKind.SetBit => (_flags & ~(SessionFlag | AllAbsentFlag)) == 0,
+            CommandKind.Txn => (_flags & ~(SessionFlag | Format3Flag | Format4Flag)) == 0,
             CommandKind.Move => (_flags & ~(SessionFlag | AllAbsentFlag | CopyFlag)) == 0,
             _ => (_flags & ~SessionFlag) == 0,
         };
@@ -342,7 +346,9 @@ internal ref struct CommandView
         bool first = true;
         for (ulong i = 0; i < compares; i++, first = false)
         {
-            if (!TxnCompare.TryRead(ref reader, out TxnCompare compare))
+            if (
+                !TxnCompare.TryRead(ref reader, out TxnCompare compare)
+                || (compare.Target == CompareTarget.Unwritten && (_flags & Format4Flag) == 0))
             {
                 return false;
             }
@@ -397,8 +403,8 @@ internal ref struct TxnCompare
             !reader.TryReadByte(out byte target)
             || !reader.TryReadByte(out byte relation)
             || !reader.TryReadBytes(out ReadOnlySpan<byte> key)
-            || target > (byte)CompareTarget.Existence
-            || relation > (byte)CompareRelation.Greater)
+            || target > (byte)CompareTarget.Unwritten
+            || relation > (target == (byte)CompareTarget.Unwritten ? (byte)CompareRelation.Equal : (byte)CompareRelation.Greater))
         {
             return false;
         }

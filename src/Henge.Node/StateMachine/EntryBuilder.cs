@@ -9,9 +9,13 @@ namespace Henge.Node.StateMachine;
 /// </summary>
 internal sealed class EntryBuilder
 {
-    internal const byte Format = 3;
+    // An entry has the lowest format whose builds know all of its commands: older ones refuse it rather than do otherwise than the others.
+    internal const byte Format = 4;
 
-    // For entries whose commands were all known before hashes: builds that know it refuse what they would do otherwise than others.
+    // Before transactions could ask for what was not written.
+    internal const byte HashFormat = 3;
+
+    // Before hashes.
     internal const byte PlainFormat = 2;
 
     // Before sequence numbers of sessions had flags; the same in everything else.
@@ -42,7 +46,7 @@ internal sealed class EntryBuilder
 
         SpanWriter writer = new(_buffer.AsSpan(_length));
         writer.WriteBytes(command);
-        _format = CommandView.NeedsFormat3(command) ? Format : _format;
+        _format = Math.Max(_format, FormatOf(command));
         _length += writer.Written;
         Count++;
     }
@@ -76,6 +80,12 @@ internal sealed class EntryBuilder
         return payload;
     }
 
+    /// <summary>The format that an entry with a command has at least.</summary>
+    internal static byte FormatOf(ReadOnlySpan<byte> command) =>
+        CommandView.NeedsFormat4(command) ? Format
+        : CommandView.NeedsFormat3(command) ? HashFormat
+        : PlainFormat;
+
     internal static void WriteHeader(Span<byte> payload, byte format, Core.Version baseVersion, int count)
     {
         payload[0] = format;
@@ -90,12 +100,16 @@ internal ref struct EntryReader
     private SpanReader _reader;
     private int _index = -1;
 
-    private EntryReader(SpanReader reader, Core.Version baseVersion, int count)
+    private EntryReader(SpanReader reader, byte format, Core.Version baseVersion, int count)
     {
         _reader = reader;
+        Format = format;
         BaseVersion = baseVersion;
         Count = count;
     }
+
+    /// <summary>The format that its header tells.</summary>
+    public byte Format { get; }
 
     /// <summary>The version of the first command.</summary>
     public Core.Version BaseVersion { get; }
@@ -134,7 +148,7 @@ internal ref struct EntryReader
             return false;
         }
 
-        reader = new EntryReader(new SpanReader(payload[EntryBuilder.HeaderBytes..]), new Core.Version(version), (int)count);
+        reader = new EntryReader(new SpanReader(payload[EntryBuilder.HeaderBytes..]), payload[0], new Core.Version(version), (int)count);
         return true;
     }
 

@@ -22,7 +22,7 @@ internal ref struct EntryWriter(int commandBytes)
         SpanWriter writer = new(_payload.AsSpan(_length));
         writer.WriteBytes(command);
         _length += writer.Written;
-        _format = CommandView.NeedsFormat3(command) ? EntryBuilder.Format : _format;
+        _format = Math.Max(_format, EntryBuilder.FormatOf(command));
     }
 
     /// <summary>The payload, with the version of its first command.</summary>

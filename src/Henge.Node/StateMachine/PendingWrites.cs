@@ -154,6 +154,35 @@ internal sealed class PendingWrites
         return ExpiryIndex.IsNewest(_engine, _keyspace, key, dataVersion, orCollected: true);
     }
 
+    /// <summary>True when the key was written to or deleted after a version.</summary>
+    public bool IsWrittenAfter(ReadOnlySpan<byte> key, Core.Version version)
+    {
+        if (_batchIndex.TryFind(_keyspace, key, out WriteBatchReader entry, out _))
+        {
+            return entry.Version > version;
+        }
+
+        if (_engine.TryGet(_keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
+        {
+            bool after = value.Version > version;
+            value.Dispose();
+            return after;
+        }
+
+        var upper = new byte[key.Length + 1];
+        key.CopyTo(upper);
+        using EngineIterator entries = _engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = _keyspace,
+            Point = new ReadPoint(Core.Version.Max, 0),
+            Lower = upper.AsMemory(0, key.Length),
+            Upper = upper,
+            AllVersions = true,
+        });
+        entries.SeekToFirst();
+        return entries.Valid && entries.Version > version;
+    }
+
     /// <summary>A record of the shard's own.</summary>
     public CurrentEntry GetSystem(ReadOnlySpan<byte> key)
     {

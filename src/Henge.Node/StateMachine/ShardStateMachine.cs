@@ -51,6 +51,7 @@ internal sealed class ShardStateMachine
         {
             KeepsEmptiedHashes = options.Bugs.KeepsEmptiedHash,
             IncrementsBelowBatch = options.Bugs.LosesHashDeltaInBatch,
+            OverlooksDeletions = options.Bugs.OverlooksDeletionsInExec,
         };
         _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = options.Bugs.RepeatsAfterSessionEnd };
         _expiry = new ExpiryIndex(engine, shard);
@@ -158,11 +159,12 @@ internal sealed class ShardStateMachine
 
         Invariant.Check(entry.BaseVersion > _batchVersion, "versions rise in log order");
         _sessions.EndIdle(entry.BaseVersion);
+        _executor.Before = _batchVersion;
         while (entry.MoveNext())
         {
             try
             {
-                ApplyCommand(index, entry.Index, entry.Command, entry.Version, observer);
+                ApplyCommand(index, entry, observer);
             }
             catch (HengeException e) when (e.Code == ErrorCode.Corruption)
             {
@@ -377,11 +379,17 @@ internal sealed class ShardStateMachine
         _batchIndex = index;
     }
 
-    private void ApplyCommand(LogIndex index, int number, ReadOnlySpan<byte> command, Core.Version version, IApplyObserver? observer)
+    private void ApplyCommand(LogIndex index, scoped in EntryReader entry, IApplyObserver? observer)
     {
         CommandResult result;
         ReadOnlySpan<byte> payload = default;
-        if (!CommandView.TryRead(command, out CommandView view))
+        Core.Version version = entry.Version;
+
+        // A command that is of a newer format than its entry was proposed by a leader that does not know it; replicas that are like it take
+        // it for unknown.
+        if (
+            (entry.Format < EntryBuilder.Format && CommandView.NeedsFormat4(entry.Command))
+            || !CommandView.TryRead(entry.Command, out CommandView view))
         {
             result = new CommandResult(CommandStatus.Failed, version, Problem: CommandProblem.UnknownCommand);
         }
@@ -395,7 +403,7 @@ internal sealed class ShardStateMachine
             result = Execute(view, version, out payload);
         }
 
-        observer?.OnResult(index, number, result, payload);
+        observer?.OnResult(index, entry.Index, result, payload);
     }
 
     private CommandResult Execute(scoped in CommandView view, Core.Version version, out ReadOnlySpan<byte> payload)

@@ -16,6 +16,7 @@ public sealed class TxnBuilder
 {
     private readonly ArrayBufferWriter<byte> _compares = new();
     private int _compareCount;
+    private bool _needsFormat4;
 
     /// <summary>What is done when all comparisons hold.</summary>
     public TxnBranch Then { get; } = new();
@@ -38,11 +39,22 @@ public sealed class TxnBuilder
     public TxnBuilder CompareExistence(ReadOnlySpan<byte> key, bool exists) =>
         Compare(CompareTarget.Existence, CompareRelation.Equal, key, exists ? 1UL : 0, default);
 
+    /// <summary>
+    /// Asks that a key was not written to, nor deleted, after a version at which the caller has seen all that was applied. Does not hold
+    /// either when the shard has gone on by more than ten seconds since: then nobody can be sure.
+    /// </summary>
+    public TxnBuilder CompareUnwritten(ReadOnlySpan<byte> key, Core.Version since)
+    {
+        _needsFormat4 = true;
+        return Compare(CompareTarget.Unwritten, CompareRelation.Equal, key, since.Value, default);
+    }
+
     /// <summary>Appends the encoded transaction to a writer.</summary>
     public void Encode(IBufferWriter<byte> writer, SessionStamp session = default)
     {
         int size = checked((3 * Varint.MaxBytes) + _compares.WrittenCount + Then.Encoded.Length + Otherwise.Encoded.Length);
-        int flags = Then.NeedsFormat3 || Otherwise.NeedsFormat3 ? CommandView.Format3Flag : 0;
+        int flags = (Then.NeedsFormat3 || Otherwise.NeedsFormat3 ? CommandView.Format3Flag : 0)
+            | (_needsFormat4 ? CommandView.Format4Flag : 0);
         var output = new CommandEncoder.Output(writer, CommandKind.Txn, flags, session, size);
         output.Varint((ulong)_compareCount);
         output.Raw(_compares.WrittenSpan);

@@ -45,7 +45,7 @@ public static class ServerSettings
         Node(
             "history",
             "DURATION",
-            "How long every version of a key is kept.",
+            "How long every version of a key is kept; ten seconds in any case.",
             "1h",
             (o, v) => o with { HistoryMs = (long)SettingValue.Duration(v, TimeSpan.Zero, TimeSpan.FromDays(3650)).TotalMilliseconds }),
         Node(

@@ -208,7 +208,9 @@ internal sealed class RespTransaction(RespConnection connection)
         var scratch = new ArrayBufferWriter<byte>();
         foreach (WatchedKey watched in _watched)
         {
-            builder.CompareVersion(watched.Key, CompareRelation.Equal, watched.Version);
+            _ = watched.Version.IsZero
+                ? builder.CompareUnwritten(watched.Key, watched.UnwrittenSince)
+                : builder.CompareVersion(watched.Key, CompareRelation.Equal, watched.Version);
             key = key.Length == 0 ? watched.Key : key;
         }
 

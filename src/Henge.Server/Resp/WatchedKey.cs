@@ -6,8 +6,8 @@ namespace Henge.Server.Resp;
 
 /// <summary>
 /// A key of WATCH. A key that is there is compared by the version that wrote it, within the transaction. A key that is not there has no
-/// such version: when it is made and deleted before EXEC, nothing within the transaction tells. Its deletion has a version, too, in the
-/// history of the key: that is compared before the transaction is proposed (decision 0100).
+/// such version; but its deletion has one, in the history of the key, should it be made and deleted before EXEC. That is looked at when
+/// EXEC comes, however long ago WATCH was; and what happens from then on is compared within the transaction (decision 0185).
 /// </summary>
 internal sealed class WatchedKey(byte[] key)
 {
@@ -19,6 +19,11 @@ internal sealed class WatchedKey(byte[] key)
 
     /// <summary>The version that wrote it; zero: it was not there.</summary>
     public Core.Version Version { get; private set; }
+
+    /// <summary>
+    /// For a key that was not there: nothing was written to it up to this version, as <see cref="CameAndWentAsync"/> has seen.
+    /// </summary>
+    public Core.Version UnwrittenSince { get; private set; }
 
     /// <summary>Takes note of how the key is; the error to reply, if any.</summary>
     public async ValueTask<string?> BeginAsync(RespConnection connection)
@@ -39,7 +44,7 @@ internal sealed class WatchedKey(byte[] key)
         }
         else
         {
-            _newest = Newest(connection.Node);
+            _newest = Newest(connection.Node, out _);
         }
 
         return null;
@@ -63,11 +68,12 @@ internal sealed class WatchedKey(byte[] key)
             return (false, RespErrors.Of(barrier.Error, barrier.ErrorMessage));
         }
 
-        if (Newest(connection.Node) > _newest)
+        if (Newest(connection.Node, out Core.Version applied) > _newest)
         {
             return (true, null);
         }
 
+        UnwrittenSince = applied;
         try
         {
             connection.Node.History(key, _seen, 1, new NewestVersion());
@@ -79,10 +85,10 @@ internal sealed class WatchedKey(byte[] key)
         }
     }
 
-    private Core.Version Newest(IHengeNode node)
+    private Core.Version Newest(IHengeNode node, out Core.Version applied)
     {
         var newest = new NewestVersion();
-        node.History(key, Core.Version.Max, 1, newest);
+        applied = node.History(key, Core.Version.Max, 1, newest).Applied;
         return newest.Version;
     }
 

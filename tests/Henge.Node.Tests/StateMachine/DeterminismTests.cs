@@ -60,6 +60,13 @@ public sealed class DeterminismTests
                         Math.Max(1, sequences[client] - Math.Min(sequences[client], (ulong)random.Next(0, 12) / 2)));
                 }
 
+                if (sessions && random.Next(8) == 0)
+                {
+                    // The model does not know it: it depends on what was deleted.
+                    entry.Add(IfUnwritten(random, leader.Machine.LastVersion));
+                    continue;
+                }
+
                 CommandModel.Step step = CommandModel.Random(random, stamp);
                 entrySteps.Add(step);
                 entry.Add(step.Bytes);
@@ -74,6 +81,22 @@ public sealed class DeterminismTests
 
         return log;
     }
+
+    // Of a version that all replicas are sure to know of, or of one that is too old.
+    private static byte[] IfUnwritten(Random random, Core.Version last) =>
+        MachineHarness.Command(writer =>
+        {
+            var builder = new TxnBuilder();
+            byte[] key = MachineHarness.Bytes("k" + random.Next(12));
+            long sinceMs = Math.Max(0, last.Milliseconds - random.Next(1_500 * random.Next(1, 12)));
+            builder.CompareUnwritten(key, Core.Version.FromMilliseconds(sinceMs));
+            builder.Then.Add(MachineHarness.Put(MachineHarness.Text(key), "unwritten"));
+            builder.Encode(writer);
+        });
+
+    // As the node does (NodeUpkeep).
+    private static Core.Version Floor(Random random, Core.Version last) =>
+        Core.Version.FromMilliseconds(last.Milliseconds - HistoryWindow.AlwaysKeptMs - random.Next(4) * random.Next(10_000));
 
     [Fact]
     public void Commands_do_what_the_model_says()
@@ -157,8 +180,7 @@ public sealed class DeterminismTests
                         break;
                     case 3:
                         // Collecting history is each node's own affair, and must not show.
-                        wild.History.Advance(
-                            new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
+                        wild.History.Advance(Floor(random, wild.Machine.LastVersion));
                         break;
                     case 4:
                         var fresh = new ForgetfulEngine();
@@ -227,8 +249,7 @@ public sealed class DeterminismTests
                         engine.Flush();
                         break;
                     case 1:
-                        wild.History.Advance(
-                            new Core.Version(Math.Max(1, wild.Machine.LastVersion.Value - (ulong)random.Next(1, 100_000_000))));
+                        wild.History.Advance(Floor(random, wild.Machine.LastVersion));
                         if (random.Next(2) == 0)
                         {
                             engine.Compact();

@@ -1,5 +1,8 @@
+using System.Buffers;
 using System.Net.Sockets;
 using System.Text;
+using Henge.Node.Api;
+using Henge.Node.StateMachine;
 using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;
 
@@ -29,6 +32,39 @@ public sealed class RespDoorTests
 
     private static string Command(params string[] arguments) =>
         $"*{arguments.Length}\r\n" + string.Concat(arguments.Select(a => $"${Encoding.Latin1.GetByteCount(a)}\r\n{a}\r\n"));
+
+    [Fact]
+    public async Task A_watched_key_that_comes_and_goes_while_EXEC_is_under_way_empties_the_transaction()
+    {
+        var node = new FakeNode();
+        await using RunningServer server = await RunningServer.StartAsync(node, protocols: [new RespProtocol(node)]);
+        using var client = new TcpClient { NoDelay = true };
+        await client.ConnectAsync("127.0.0.1", server.Server.EndPoint.Port);
+        int transactions = 0;
+        node.Intercept = operation =>
+        {
+            if (operation.Kind == OperationKind.Write && operation.Command.Span[0] == (byte)CommandKind.Txn && transactions++ == 0)
+            {
+                // All that EXEC looks at is looked at. Writes of a shard keep their order.
+                node.Submit(Plain(static w => CommandEncoder.Put(w, "q"u8, "1"u8)));
+                node.Submit(Plain(static w => CommandEncoder.Delete(w, "q"u8)));
+            }
+
+            return false;
+        };
+
+        const string Request = "WATCH q\r\nMULTI\r\nSET q 2\r\nEXEC\r\n";
+        const string Answers = "+OK\r\n+OK\r\n+QUEUED\r\n";
+        Assert.Equal(Answers + "*-1\r\n$-1\r\n", await AskAsync(client, Request + "GET q\r\n", Answers.Length + 10));
+        Assert.Equal(Answers + "*1\r\n+OK\r\n", await AskAsync(client, Request, Answers.Length + 9));
+    }
+
+    private static Unheard Plain(Action<ArrayBufferWriter<byte>> encode)
+    {
+        var command = new ArrayBufferWriter<byte>();
+        encode(command);
+        return new Unheard { Kind = OperationKind.Write, Key = "q"u8.ToArray(), Command = command.WrittenMemory };
+    }
 
     private static async Task ExpectAsync(string request, string expected)
     {
@@ -241,4 +277,11 @@ public sealed class RespDoorTests
             Glob.Matches(
                 Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("a*", 200)) + "b"),
                 Encoding.ASCII.GetBytes(new string('a', 5_000))));
+
+    private sealed class Unheard : Operation
+    {
+        protected override void OnCompleted()
+        {
+        }
+    }
 }

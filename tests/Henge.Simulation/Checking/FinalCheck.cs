@@ -1,6 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Simulation.Clients;
 using Henge.Simulation.World;
@@ -24,6 +25,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         CompareStates();
         ReadTruth();
         CheckWrites();
+        CheckUnwritten();
         CheckReads();
         CheckScans();
         CheckPast();
@@ -144,6 +146,24 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
                 {
                     throw new SimulationException($"{key}: a write on a condition followed version {before}: {operation}");
                 }
+            }
+        }
+    }
+
+    // A transaction goes through when nothing was written since, and only then: a deletion counts as well. It may also refuse when the
+    // shard has gone on for longer than all replicas are sure to remember.
+    private void CheckUnwritten()
+    {
+        foreach (UnwrittenCompare compare in history.Unwritten)
+        {
+            Event between = _truth[compare.Key].FirstOrDefault(e => e.Version > compare.Since && e.Version < compare.Version);
+            bool isOld = new Core.Version(compare.Version).Milliseconds - new Core.Version(compare.Since).Milliseconds
+                > HistoryWindow.AlwaysKeptMs;
+            if (compare.Held ? between.Version != 0 : between.Version == 0 && !isOld)
+            {
+                throw new SimulationException(
+                    $"{compare.Key}: a transaction at {compare.Version} {(compare.Held ? "went through" : "was refused")} on the condition "
+                        + $"that nothing was written after {compare.Since}; written at {between.Version}.");
             }
         }
     }

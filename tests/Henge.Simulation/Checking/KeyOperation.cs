@@ -50,6 +50,9 @@ public sealed record KeyOperation
     /// <summary>For conditional operations: the version asked for.</summary>
     public ulong Condition { get; init; }
 
+    /// <summary>For writes on the condition that the key was not written to after a version: that version.</summary>
+    public ulong Since { get; init; }
+
     /// <summary>How it ended.</summary>
     public required KeyOutcome Outcome { get; init; }
 
@@ -58,6 +61,6 @@ public sealed record KeyOperation
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"[{Call}..{(Outcome == KeyOutcome.Unknown ? "?" : Return)}] client {Client}: {Action} value={Value} if={Condition} -> {Outcome} "
+        $"[{Call}..{(Outcome == KeyOutcome.Unknown ? "?" : Return)}] client {Client}: {Action} value={Value} if={Condition} since={Since} -> {Outcome} "
             + $"version={Version}";
 }

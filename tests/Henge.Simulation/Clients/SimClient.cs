@@ -20,6 +20,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     private const int MaxAttempts = 6;
     private readonly SimRandom _random = cluster.World.Random.Fork();
     private readonly Dictionary<string, ulong> _seen = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ulong> _unwrittenSince = new(StringComparer.Ordinal);
     private readonly ulong _clientId = (ulong)number + 1;
     private ulong _sequence;
     private bool _answered;
@@ -148,9 +149,35 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                     Outcome = KeyOutcome.Ok
                 });
                 _seen[Encoding.ASCII.GetString(key)] = version;
+                NoteUnwritten(node, key, version);
             });
             Done();
         });
+    }
+
+    // For a key that is not there: up to where all that was written to it is known.
+    private void NoteUnwritten(SimNode node, byte[] key, ulong version)
+    {
+        string name = Encoding.ASCII.GetString(key);
+        _unwrittenSince.Remove(name);
+        if (version != 0)
+        {
+            return;
+        }
+
+        try
+        {
+            var newest = new NewestEntry();
+            Version applied = node.Node!.History(key, Version.Max, 1, newest).Applied;
+            if (!newest.IsThere && newest.Version <= applied)
+            {
+                _unwrittenSince[name] = applied.Value;
+            }
+        }
+        catch (HengeException e) when (node.MayRefuse(e))
+        {
+            cluster.Statistics.Errors++;
+        }
     }
 
     private void PastOrStaleRead(byte[] key, bool stale)
@@ -225,6 +252,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
             Call = history.Instant(),
             Value = ++history.LastValue,
             Condition = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key)),
+            Since = _unwrittenSince.GetValueOrDefault(Encoding.ASCII.GetString(key)),
         };
         bool session = _random.PerMille(800);
         SessionStamp stamp = session
@@ -276,6 +304,12 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     {
         var builder = new TxnBuilder();
         builder.CompareVersion(write.Key, CompareRelation.Equal, new Version(write.Condition));
+        if (write is { Condition: 0, Since: not 0 })
+        {
+            // As EXEC does for a watched key that was not there.
+            builder.CompareUnwritten(write.Key, new Version(write.Since));
+        }
+
         void Add(TxnBranch branch, Action<ArrayBufferWriter<byte>> encode)
         {
             var part = new ArrayBufferWriter<byte>();
@@ -445,6 +479,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         if (result.Succeeded)
         {
             Add(write, write.Key, KeyAction.WriteIf, write.Value, KeyOutcome.Ok, result.Version.Value);
+            history.Unwritten.AddRange(Unwritten(write, result.Version.Value, held: true));
             Add(write, write.Other!, KeyAction.Write, write.OtherValue, KeyOutcome.Ok, result.Version.Value);
             _seen[Encoding.ASCII.GetString(write.Key)] = result.Version.Value;
             return;
@@ -463,13 +498,22 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                 : (0L, 0UL);
             Add(write, key, KeyAction.Read, value, KeyOutcome.Ok, version);
             _seen[Encoding.ASCII.GetString(key)] = version;
-            if (key == write.Key && version == write.Condition)
+            if (key == write.Key && version == write.Condition && write is { Condition: 0, Since: not 0 })
+            {
+                history.Unwritten.AddRange(Unwritten(write, result.Version.Value, held: false));
+            }
+            else if (key == write.Key && version == write.Condition)
             {
                 throw new SimulationException(
                     $"A transaction's comparison failed, and the key is at the version that was asked for, {version}.");
             }
         }
     }
+
+    private static IEnumerable<UnwrittenCompare> Unwritten(WriteIntent write, ulong version, bool held) =>
+        write is { Condition: 0, Since: not 0 }
+            ? [new UnwrittenCompare(Encoding.ASCII.GetString(write.Key), write.Since, version, held)]
+            : [];
 
     private void Add(WriteIntent write, byte[] key, KeyAction action, long value, KeyOutcome outcome, ulong version) =>
         history.Add(key, new KeyOperation
@@ -496,6 +540,8 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
         public ulong Condition { get; init; }
 
+        public ulong Since { get; init; }
+
         public byte[]? Other { get; set; }
 
         public long OtherValue { get; set; }
@@ -509,5 +555,21 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         public bool MaybeDone { get; set; }
 
         public int Attempts { get; set; }
+    }
+
+    /// <summary>The newest entry of a key, a deletion or not.</summary>
+    private sealed class NewestEntry : IScanReceiver
+    {
+        public Version Version { get; private set; }
+
+        public bool IsThere { get; private set; }
+
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Version version, EntryKind kind, long expiresAtMs)
+        {
+            if (version > Version)
+            {
+                (Version, IsThere) = (version, kind != EntryKind.Delete);
+            }
+        }
     }
 }

@@ -19,6 +19,11 @@ internal sealed record PastRead(string Key, ulong At, long Value, ulong Version)
 /// </summary>
 internal sealed record VoidedWrite(long Value, ulong Version);
 
+/// <summary>
+/// A transaction asked that a key was not written to after a version, and was done at another; or did not take effect, and found no key.
+/// </summary>
+internal sealed record UnwrittenCompare(string Key, ulong Since, ulong Version, bool Held);
+
 /// <summary>Everything that clients did and saw.</summary>
 internal sealed class SimHistory
 {
@@ -47,6 +52,9 @@ internal sealed class SimHistory
 
     /// <summary>Writes whose numbers were used up.</summary>
     public List<VoidedWrite> Voided { get; } = [];
+
+    /// <summary>What was compared with deletions.</summary>
+    public List<UnwrittenCompare> Unwritten { get; } = [];
 
     /// <summary>The last number of a value.</summary>
     public long LastValue { get; set; }
