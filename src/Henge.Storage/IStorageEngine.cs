@@ -83,6 +83,13 @@ public interface IStorageEngine : IDisposable
     WritePressure Pressure { get; }
 
     /// <summary>
+    /// With <see cref="WritePressure.Stop"/>: why that does not end by itself. A part of the data is damaged, so that compactions stand
+    /// still, and the engine has grown as far as it should; nothing but what replaces the damaged part is to be written. Null when it is
+    /// background work that is waited for.
+    /// </summary>
+    string? StopReason => null;
+
+    /// <summary>
     /// The owner says that nothing lies, or ever will, in other keyspaces than these. So a compaction that leaves a dropped keyspace out
     /// need not look, in a block that may be damaged, for one that comes after it.
     /// </summary>

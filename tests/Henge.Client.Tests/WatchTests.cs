@@ -134,6 +134,66 @@ public sealed class WatchTests
     }
 
     [Fact]
+    public async Task A_watch_that_meets_damage_on_a_node_goes_on_at_another()
+    {
+        List<string> asked = [];
+        await using FakeNode damaged = await FakeNode.StartAsync(async call =>
+        {
+            Wire.WatchRequest request = (await call.ReadAsync(Wire.WatchRequest.Parser))!;
+            asked.Add("damaged " + request.ResumeToken.ToStringUtf8());
+            await call.WriteAsync(EventOf(5));
+            call.Fail(ErrorCode.Corruption, "Table '7.sst' is damaged.");
+        });
+        await using FakeNode whole = await FakeNode.StartAsync(async call =>
+        {
+            Wire.WatchRequest request = (await call.ReadAsync(Wire.WatchRequest.Parser))!;
+            asked.Add("whole " + request.ResumeToken.ToStringUtf8());
+            await call.WriteAsync(EventOf(6));
+            await call.WriteAsync(EventOf(7));
+        });
+        using HengeClient client = new(Options(damaged, whole));
+        List<ulong> versions = [];
+        await foreach (WatchEvent watchEvent in client.WatchAsync())
+        {
+            versions.Add(watchEvent.Version.Value);
+            if (versions.Count == 3)
+            {
+                break;
+            }
+        }
+
+        Assert.Equal([5UL, 6UL, 7UL], versions);
+        Assert.Equal(["damaged ", "whole t5"], asked);
+    }
+
+    private static Wire.WatchEvent EventOf(ulong version) => new()
+    {
+        Key = ByteString.CopyFromUtf8("a"),
+        Version = version,
+        EventType = "PUT",
+        ResumeToken = ByteString.CopyFromUtf8($"t{version}"),
+    };
+
+    [Fact]
+    public async Task A_watch_of_the_only_node_ends_with_the_damage_that_it_meets()
+    {
+        await using FakeNode node = await FakeNode.StartAsync(async call =>
+        {
+            await call.ReadAsync(Wire.WatchRequest.Parser);
+            call.Fail(ErrorCode.Corruption, "Table '7.sst' is damaged.");
+        });
+        using HengeClient client = new(Options(node));
+        CorruptionException error = await Assert.ThrowsAsync<CorruptionException>(async () =>
+        {
+            await foreach (WatchEvent watchEvent in client.WatchAsync())
+            {
+                Assert.Fail($"There is nobody who could have sent {watchEvent}.");
+            }
+        });
+        Assert.Contains("7.sst", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_watch_that_is_cut_off_for_too_long_says_so()
     {
         MemoryStore store = new();

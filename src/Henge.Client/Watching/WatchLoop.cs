@@ -8,6 +8,9 @@ namespace Henge.Client;
 /// <summary>One watch over as many connections as it takes.</summary>
 internal static class WatchLoop
 {
+    // A replica that is damaged is rebuilt within seconds, and the others have what it cannot read.
+    private static readonly TimeSpan DamagePatience = TimeSpan.FromSeconds(30);
+
     public static async IAsyncEnumerable<WatchEvent> RunAsync(
         NodeTransport transport,
         Router router,
@@ -20,6 +23,7 @@ internal static class WatchLoop
         long brokenSince = time.GetTimestamp();
         int failures = 0;
         string? avoid = null;
+        DamageRun damage = default;
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -81,7 +85,8 @@ internal static class WatchLoop
 
             failures++;
             avoid = address;
-            ThrowIfHopeless(failure, time.GetElapsedTime(brokenSince), options, router, address);
+            bool passes = failure?.Code == ErrorCode.Corruption && router.Map.Addresses.Length > 1 && damage.IsShort(time);
+            ThrowIfHopeless(failure, passes, time.GetElapsedTime(brokenSince), options, router, address);
             double waitMs = Math.Min(
                 client.InitialBackoff.TotalMilliseconds * (1L << Math.Min(failures - 1, 20)),
                 client.MaxBackoff.TotalMilliseconds);
@@ -92,6 +97,7 @@ internal static class WatchLoop
 
     private static void ThrowIfHopeless(
         AttemptFailedException? failure,
+        bool passes,
         TimeSpan broken,
         WatchOptions options,
         Router router,
@@ -109,7 +115,8 @@ internal static class WatchLoop
         }
 
         bool passing =
-            failure.ConnectionFailed
+            passes
+            || failure.ConnectionFailed
             || failure.Code
                 is ErrorCode.Unavailable
                     or ErrorCode.Stopping
@@ -126,6 +133,22 @@ internal static class WatchLoop
         if (options.ReconnectTimeout != Timeout.InfiniteTimeSpan && broken >= options.ReconnectTimeout)
         {
             throw new UnavailableException($"The watch was cut off for {broken.TotalSeconds:0.0} s: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>Since when the watch has been meeting damage again and again; events of other shards in between do not count.</summary>
+    private struct DamageRun
+    {
+        private long _since;
+        private long _last;
+
+        /// <summary>It has met some just now; false when that has gone on for too long.</summary>
+        public bool IsShort(TimeProvider time)
+        {
+            long now = time.GetTimestamp();
+            _since = _last == 0 || time.GetElapsedTime(_last, now) >= DamagePatience ? now : _since;
+            _last = now;
+            return time.GetElapsedTime(_since, now) < DamagePatience;
         }
     }
 }

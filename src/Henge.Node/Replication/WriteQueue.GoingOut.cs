@@ -167,4 +167,17 @@ internal sealed partial class WriteQueue
 
         _waiting = kept;
     }
+
+    // To wait would be to wait for somebody to mend it.
+    private void RefuseForDamage(string reason)
+    {
+        while (_waiting.TakeFirst() is { } operation)
+        {
+            Fail(
+                operation,
+                ErrorCode.Unavailable,
+                $"Nothing was done. The storage of the shard's leader cannot be tidied up, since a part of it is damaged and has not been "
+                    + $"replaced, and it has grown as far as it may: writes are refused until it is whole. {reason}");
+        }
+    }
 }

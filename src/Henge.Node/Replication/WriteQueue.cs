@@ -144,6 +144,11 @@ internal sealed partial class WriteQueue : IApplyObserver
             // What is committed has to be applied by all replicas, so a leader whose engine cannot follow takes nothing more in.
             if (_replica.Node.Engine.Pressure == WritePressure.Stop)
             {
+                if (_replica.Node.Engine.StopReason is { } reason)
+                {
+                    RefuseForDamage(reason);
+                }
+
                 if (!_hold && !_waiting.IsEmpty)
                 {
                     _replica.Node.Counters.OnWriteStall();

@@ -80,6 +80,10 @@ public sealed unsafe class LsmEngine : IStorageEngine
     /// <inheritdoc/>
     public WritePressure Pressure => _state.Pressure;
 
+    /// <inheritdoc/>
+    public string? StopReason =>
+        _state.Pressure == WritePressure.Stop && !_state.BlocksWriters ? _state.CompactionProblem?.Message : null;
+
     internal EngineState State => _state;
 
     /// <inheritdoc/>
@@ -424,7 +428,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
     private void Admit()
     {
         _state.ThrowIfUnusable();
-        if (_state.Pressure == WritePressure.Stop)
+        if (_state.BlocksWriters)
         {
             WaitForRoom();
         }
@@ -438,7 +442,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
         bool moved = _state.WaitUntil(() =>
         {
             SealWhenRoom();
-            admitted = _state.Pressure != WritePressure.Stop;
+            admitted = !_state.BlocksWriters;
 
             // Where damage is replaced by its owner, it is only the flush that is waited for.
             return admitted || _state.DiskIsFull || (_state.CompactionProblem is not null && !_state.Parts.Options.OpenDamagedTables);

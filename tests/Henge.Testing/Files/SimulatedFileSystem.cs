@@ -236,7 +236,10 @@ public sealed partial class SimulatedFileSystem : IFileSystem
         switch (decision.What)
         {
             case FaultDecision.Action.Fail:
-                throw new IOException($"Simulated I/O error at {kind} of '{path}'.");
+                // EIO, or ERROR_IO_DEVICE.
+                throw new IOException(
+                    $"Simulated I/O error at {kind} of '{path}'.",
+                    OperatingSystem.IsWindows() ? unchecked((int)0x8007_045D) : 5);
             case FaultDecision.Action.DiskFull:
                 throw new DiskFullException($"Simulated full disk at {kind} of '{path}'.");
             case FaultDecision.Action.ShortWrite:

@@ -76,7 +76,10 @@ public sealed record LsmOptions
     /// <summary>Tables in L0 from which on <see cref="IStorageEngine.Pressure"/> asks writers to go slower.</summary>
     public int L0SlowDownTrigger { get; init; } = 12;
 
-    /// <summary>Tables in L0 at which writers block.</summary>
+    /// <summary>
+    /// Tables in L0 at which writers block. Where damage keeps compactions from going on and <see cref="OpenDamagedTables"/> is set, they
+    /// do not, and <see cref="IStorageEngine.Pressure"/> asks for it at five times as many.
+    /// </summary>
     public int L0StopTrigger { get; init; } = 20;
 
     /// <summary>

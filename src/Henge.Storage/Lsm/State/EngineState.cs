@@ -17,6 +17,8 @@ namespace Henge.Storage.Lsm.State;
 /// </remarks>
 internal sealed partial class EngineState : IDisposable
 {
+    // How many times as many tables in L0 as usual there may be while damage keeps compactions from going on.
+    private const int DamagedL0Factor = 5;
     private readonly object _gate = new();
     private readonly Lock _install = new();
     private readonly ManifestState _manifestState;
@@ -29,6 +31,7 @@ internal sealed partial class EngineState : IDisposable
     private Dictionary<uint, ulong> _durablePositions;
     private ulong _floor;
     private ulong _requestedFloor;
+    private bool _blocksWriters;
     private ulong _epoch;
     private int _pressure;
     private volatile Exception? _failure;
@@ -89,6 +92,12 @@ internal sealed partial class EngineState : IDisposable
     }
 
     public WritePressure Pressure => (WritePressure)Volatile.Read(ref _pressure);
+
+    /// <summary>
+    /// True when writes have to wait. Not so when it is damage that lets L0 grow: an owner that replaces what is damaged does so by
+    /// writing.
+    /// </summary>
+    public bool BlocksWriters => Volatile.Read(ref _blocksWriters);
 
     /// <summary>
     /// What versions may be dropped by: the floor that was asked for when the last memtable that is durable now was sealed. An owner that
@@ -377,10 +386,15 @@ internal sealed partial class EngineState : IDisposable
         int tables = _levels.Levels[0].Length;
         bool full = _sealed.Length >= options.MaxSealedMemTables;
 
-        // An owner that replaces what is damaged does so by writing; if it were held up until compactions go on, they never would.
-        bool stops = tables >= options.L0StopTrigger && (_compactionProblem is null || !options.OpenDamagedTables);
+        // An owner that replaces what is damaged does so by writing; if it were held up until compactions go on, they never would. But it
+        // is asked to write nothing else once there are far too many tables.
+        bool awaitsOwner = _compactionProblem is not null && options.OpenDamagedTables;
+        bool blocks =
+            (tables >= options.L0StopTrigger && !awaitsOwner)
+            || (full && !_closed && _active.Table.ApproximateBytes >= options.EffectiveMemTableBytes);
+        Volatile.Write(ref _blocksWriters, blocks);
         WritePressure pressure =
-            stops || (full && !_closed && _active.Table.ApproximateBytes >= options.EffectiveMemTableBytes) ? WritePressure.Stop
+            blocks || tables >= options.L0StopTrigger * DamagedL0Factor ? WritePressure.Stop
             : tables >= options.L0SlowDownTrigger || full ? WritePressure.SlowDown
             : WritePressure.None;
         Volatile.Write(ref _pressure, (int)pressure);

@@ -131,6 +131,14 @@ internal static class TableFormat
             ErrorCode.Corruption,
             $"Table '{path}' is damaged at offset {offset}: {what}. Restore the file from another replica or a checkpoint.");
 
+    /// <summary>The error for what the disk cannot read.</summary>
+    public static HengeException Unreadable(string path, long offset, IOException error) =>
+        new(
+            ErrorCode.Corruption,
+            $"Table '{path}' cannot be read at offset {offset}: {error.Message} Restore the file from another replica or a checkpoint, and "
+                + $"look after the disk.",
+            error);
+
     private static void CheckVersion(uint version, string path)
     {
         if (version is < OldestFormatVersion or > FormatVersion)

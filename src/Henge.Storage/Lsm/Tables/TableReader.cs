@@ -398,7 +398,17 @@ internal sealed unsafe class TableReader
 
     private static void ReadExactly(IFile file, long offset, Span<byte> target)
     {
-        int read = file.Read(offset, target);
+        int read;
+        try
+        {
+            read = file.Read(offset, target);
+        }
+        catch (IOException error) when (FileErrors.IsUnreadable(error))
+        {
+            // A sector that the disk cannot read is as lost as one that it reads wrongly.
+            throw TableFormat.Unreadable(file.Path, offset, error);
+        }
+
         if (read != target.Length)
         {
             throw TableFormat.Damaged(file.Path, offset, $"the file ends after {read} of {target.Length} bytes");
