@@ -163,9 +163,8 @@ public sealed class RetryTests
         options.RetryBudget = 3;
         using HengeClient client = new(options);
 
-        UnknownOutcomeException error = await Assert.ThrowsAsync<UnknownOutcomeException>(async () => await client.PutAsync("a", "1"));
+        await Assert.ThrowsAsync<UnknownOutcomeException>(async () => await client.PutAsync("a", "1"));
 
-        Assert.Contains("may or may not", error.Message, StringComparison.Ordinal);
         Assert.True(calls > 1);
     }
 

@@ -121,7 +121,7 @@ public sealed class WatchTests
         using HengeClient client = new(Options(node));
         List<ulong> versions = [];
 
-        HistoryGoneException error = await Assert.ThrowsAsync<HistoryGoneException>(async () =>
+        await Assert.ThrowsAsync<HistoryGoneException>(async () =>
         {
             await foreach (WatchEvent watchEvent in client.WatchAsync())
             {
@@ -130,7 +130,6 @@ public sealed class WatchTests
         });
 
         Assert.Equal([5UL], versions);
-        Assert.Contains("oldest version", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

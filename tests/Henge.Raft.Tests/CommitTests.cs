@@ -94,10 +94,10 @@ public sealed class CommitTests
     }
 
     [Theory]
-    [InlineData(0UL, 0UL, 5UL, "beyond the applied")]
-    [InlineData(9UL, 0UL, 0UL, "synced data is lost")]
-    [InlineData(0UL, 9UL, 0UL, "the log ends at")]
-    public void A_persisted_state_that_does_not_fit_together_is_refused(ulong commit, ulong applied, ulong membershipIndex, string message)
+    [InlineData(0UL, 0UL, 5UL)]
+    [InlineData(9UL, 0UL, 0UL)]
+    [InlineData(0UL, 9UL, 0UL)]
+    public void A_persisted_state_that_does_not_fit_together_is_refused(ulong commit, ulong applied, ulong membershipIndex)
     {
         MemoryRaftLog log = new();
         log.Append(default, [new Entry(new(1), new(1), EntryKind.Empty, default)]);
@@ -109,7 +109,6 @@ public sealed class CommitTests
             Applied = new(applied),
         }, new SplitMix64Random(1)));
         Assert.Equal(ErrorCode.Corruption, error.Code);
-        Assert.Contains(message, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -135,7 +134,7 @@ public sealed class CommitTests
         HengeException error = Assert.Throws<HengeException>(() =>
             new RaftGroup(new RaftOptions { Self = new(1) }, log, new RestoredState { Membership = new([new(1)]) }, new SplitMix64Random(1))
         );
-        Assert.Contains("term 3", error.Message, StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.Corruption, error.Code);
     }
 
     [Fact]

@@ -132,7 +132,7 @@ public sealed class FoundingTests
         var cluster = new ClusterHarness(3, configure: static o => o with { ReplicationFactor = 1 }, start: false);
         HengeException e = Assert.Throws<HengeException>(cluster.Nodes[0].Start);
         Assert.Equal(ErrorCode.Misconfigured, e.Code);
-        Assert.Contains("replication-factor is 1", e.Message, StringComparison.Ordinal);
+        Assert.Contains("replication-factor", e.Message, StringComparison.Ordinal);
         Assert.False(cluster.Nodes[0].Files.FileExists("/data/IDENTITY"));
     }
 
@@ -190,10 +190,7 @@ public sealed class FoundingTests
         }
 
         factor = 0;
-        Assert.Contains(
-            "did not note the replication factor",
-            Assert.Throws<HengeException>(cluster.Nodes[0].Start).Message,
-            StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.Misconfigured, Assert.Throws<HengeException>(cluster.Nodes[0].Start).Code);
         factor = 3;
         foreach (HarnessNode node in cluster.Nodes)
         {
@@ -212,10 +209,7 @@ public sealed class FoundingTests
                 Founding = cluster.Nodes[1].Running.Parts.Context.Identity.Founding,
             },
             new string('1', 32));
-        Assert.Contains(
-            "written by an older build",
-            Assert.Throws<HengeException>(cluster.Nodes[0].Start).Message,
-            StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.Misconfigured, Assert.Throws<HengeException>(cluster.Nodes[0].Start).Code);
     }
 
     [Fact]

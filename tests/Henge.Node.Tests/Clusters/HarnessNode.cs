@@ -35,6 +35,9 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public string? FatalMessage { get; private set; }
 
+    /// <summary>What was behind it.</summary>
+    public Exception? FatalCause { get; private set; }
+
     /// <summary>The events that the node has told, of all its starts, and its crashes.</summary>
     public List<HarnessEvent> Events { get; } = [];
 
@@ -53,6 +56,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
     {
         _starts++;
         FatalMessage = null;
+        FatalCause = null;
         Node = HengeNode.Open(cluster.OptionsOf(name) with { DataDirectory = Directory }, new NodeEnvironment
         {
             Time = Time,
@@ -127,6 +131,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public void Fatal(string message, Exception? cause)
     {
+        FatalCause = cause;
         FatalMessage = message + (cause is null ? "" : " " + cause);
     }
 

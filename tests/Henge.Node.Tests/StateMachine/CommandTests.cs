@@ -284,10 +284,7 @@ public sealed class CommandTests
             TxnOperations = 2,
             CommandBytes = 200,
         };
-        Assert.Contains(
-            "limit is 4",
-            Assert.Throws<HengeException>(() => CommandLimits.Check(Put("12345", "v"), limits)).Message,
-            StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => CommandLimits.Check(Put("12345", "v"), limits)).Code);
         Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => CommandLimits.Check(Put("k", "12345"), limits)).Code);
         Assert.Equal(ErrorCode.TooLarge, Assert.Throws<HengeException>(() => CommandLimits.Check(new byte[201], limits)).Code);
         Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => CommandLimits.Check(new byte[20], limits)).Code);
@@ -299,10 +296,9 @@ public sealed class CommandTests
         var map = new ShardMap(1024);
         Assert.Equal(map.ShardOf("a"u8), CommandEncoder.ShardOf(good, map));
         txn.Then.Add(Put("{b}1", "v"));
-        Assert.Contains(
-            "{",
-            Assert.Throws<HengeException>(() => CommandEncoder.ShardOf(Command(w => txn.Encode(w)), map)).Message,
-            StringComparison.Ordinal);
+        Assert.Equal(
+            ErrorCode.CrossShard,
+            Assert.Throws<HengeException>(() => CommandEncoder.ShardOf(Command(w => txn.Encode(w)), map)).Code);
         Assert.Equal(
             ErrorCode.TooLarge,
             Assert.Throws<HengeException>(() => CommandLimits.Check(Command(w => txn.Encode(w)), limits)).Code);

@@ -30,7 +30,6 @@ public sealed class GrpcRulesTests
         Assert.Equal(
             (GrpcStatusCode.FailedPrecondition, GrpcErrors.ToTrailer(ErrorCode.Misconfigured), true),
             (refused.Status, refused.HengeError, refused.TrailersOnly));
-        Assert.Contains("Nothing was done", refused.Message, StringComparison.Ordinal);
         await server.CallAsync<PutResponse>(
             Put,
             new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFromUtf8("v") },
@@ -120,25 +119,23 @@ public sealed class GrpcRulesTests
         using HttpResponseMessage response = await server.Http.SendAsync(request, CancellationToken.None).WaitAsync(RunningServer.Patience);
         CallResult result = CallResult.Of(response, []);
         Assert.Equal(GrpcStatusCode.ResourceExhausted, result.Status);
-        Assert.Contains("1025 bytes is over the limit of 1024", result.Message);
-        Assert.Equal("2", result.HengeError);
+        Assert.Equal(GrpcErrors.ToTrailer(ErrorCode.TooLarge), result.HengeError);
     }
 
     [Theory]
-    [InlineData(new byte[] { }, "Incomplete message")]
-    [InlineData(new byte[] { 0, 0, 0 }, "Incomplete message")]
-    [InlineData(new byte[] { 0, 0, 0, 0, 9, 10, 1 }, "Incomplete message")]
-    [InlineData(new byte[] { 0, 0, 0, 0, 3, 10, 1, 107, 0, 0, 0, 0, 0 }, "Additional data")]
-    [InlineData(new byte[] { 7, 0, 0, 0, 3, 10, 1, 107 }, "must be 0 or 1")]
-    [InlineData(new byte[] { 1, 0, 0, 0, 3, 10, 1, 107 }, "did not include grpc-encoding")]
-    public async Task Broken_framing_is_an_internal_error_of_that_call(byte[] body, string message)
+    [InlineData(new byte[] { })]
+    [InlineData(new byte[] { 0, 0, 0 })]
+    [InlineData(new byte[] { 0, 0, 0, 0, 9, 10, 1 })]
+    [InlineData(new byte[] { 0, 0, 0, 0, 3, 10, 1, 107, 0, 0, 0, 0, 0 })]
+    [InlineData(new byte[] { 7, 0, 0, 0, 3, 10, 1, 107 })]
+    [InlineData(new byte[] { 1, 0, 0, 0, 3, 10, 1, 107 })]
+    public async Task Broken_framing_is_an_internal_error_of_that_call(byte[] body)
     {
         await using RunningServer server = await RunningServer.StartAsync();
         foreach (string path in new[] { Get, "/henge.v1.KVStore/NodeStatus" })
         {
             CallResult result = await server.CallAsync(path, body);
             Assert.Equal(GrpcStatusCode.Internal, result.Status);
-            Assert.Contains(message, result.Message);
         }
 
         await server.CallAsync<GetResponse>(Get, new GetRequest { Key = ByteString.CopyFromUtf8("k") });
@@ -280,7 +277,7 @@ public sealed class GrpcRulesTests
         await Until(() => node.Held == 3);
         CallResult refused = await server.CallAsync(Get, GetK);
         Assert.Equal(GrpcStatusCode.ResourceExhausted, refused.Status);
-        Assert.Contains("3 calls under way", refused.Message);
+        Assert.Equal(GrpcErrors.ToTrailer(ErrorCode.ResourceExhausted), refused.HengeError);
         node.Intercept = null;
         node.ReleaseHeld();
         Assert.All(await Task.WhenAll(held), result => Assert.Equal(GrpcStatusCode.Ok, result.Status));

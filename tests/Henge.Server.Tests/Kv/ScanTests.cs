@@ -1,5 +1,6 @@
 using System.Text;
 using Google.Protobuf;
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
@@ -126,7 +127,7 @@ public sealed class ScanTests
             other.Continuation = page.Continuation;
             CallResult result = await server.CallAsync("/henge.v1.KVStore/Scan", other);
             Assert.Equal(GrpcStatusCode.InvalidArgument, result.Status);
-            Assert.Contains("continuation", result.Message);
+            Assert.Equal(GrpcErrors.ToTrailer(ErrorCode.InvalidArgument), result.HengeError);
         }
     }
 

@@ -74,7 +74,6 @@ public sealed class SessionTests
         Assert.Equal(B("x"), Assert.Single(results[14].Scan.Pairs).Value);
         Assert.Equal(1UL, results[15].Scan.Count);
         Assert.All(new ulong[] { 16, 17, 18, 19 }, id => Assert.Equal((uint)ErrorCode.InvalidArgument, results[id].Error.Code));
-        Assert.Contains("key is not set", results[16].Error.Message);
 
         session.Complete();
         Assert.Equal(GrpcStatusCode.Ok, (await session.EndAsync()).Status);
@@ -241,7 +240,7 @@ public sealed class SessionTests
         await session.WriteAsync(RunningServer.Frame([10, 200, 1]));
         CallResult end = await session.EndAsync();
         Assert.Equal(GrpcStatusCode.InvalidArgument, end.Status);
-        Assert.Contains("not valid Protocol Buffers", end.Message);
+        Assert.Equal(GrpcErrors.ToTrailer(ErrorCode.InvalidArgument), end.HengeError);
     }
 
     [Fact]

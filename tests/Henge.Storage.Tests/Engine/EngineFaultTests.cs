@@ -86,7 +86,7 @@ public sealed class EngineFaultTests
                 : FaultDecision.None;
         Assert.Throws<IOException>(() => Put(engine, "b", 2, "y"));
         files.Faults = null;
-        Assert.Contains("End the process", Assert.Throws<IOException>(() => Put(engine, "c", 3, "z")).Message, StringComparison.Ordinal);
+        Assert.Throws<IOException>(() => Put(engine, "c", 3, "z"));
         Assert.Throws<IOException>(() => Get(engine, "a"));
         Assert.Throws<IOException>(() => engine.CreateSnapshot());
         Assert.Throws<IOException>(engine.Flush);

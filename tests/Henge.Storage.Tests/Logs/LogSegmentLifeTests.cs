@@ -25,7 +25,7 @@ public sealed class LogSegmentLifeTests : LogTestBase
         Assert.Equal(positions[30].SegmentId, log.First.SegmentId);
         Assert.Equal(2, Disk.List(Dir).Count(static n => n.EndsWith(".free", StringComparison.Ordinal)));
         Assert.EndsWith("x30", ReadText(log, positions[30]), StringComparison.Ordinal);
-        Assert.Contains("goes from", Assert.Throws<HengeException>(() => ReadText(log, positions[0])).Message, StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.InvalidArgument, Assert.Throws<HengeException>(() => ReadText(log, positions[0])).Code);
 
         // Two more segments cost no new space.
         long used = Disk.UsedBytes;
@@ -178,7 +178,7 @@ public sealed class LogSegmentLifeTests : LogTestBase
         Disk.Faults = op => op.Kind == kind ? FaultDecision.DiskFull : FaultDecision.None;
         Assert.IsNotType<DiskFullException>(Assert.ThrowsAny<IOException>(log.StartNewSegment));
         Disk.Faults = null;
-        Assert.Contains("finished", Assert.Throws<IOException>(() => log.Append(1, "two"u8)).Message, StringComparison.Ordinal);
+        Assert.Throws<IOException>(() => log.Append(1, "two"u8));
     }
 
     [Fact]
@@ -224,7 +224,7 @@ public sealed class LogSegmentLifeTests : LogTestBase
         Disk.Faults = op => op.Kind == kind ? FaultDecision.Fail : FaultDecision.None;
         Assert.ThrowsAny<IOException>(() => AppendSynced(log, "two"));
         Disk.Faults = null;
-        Assert.Contains("finished", Assert.Throws<IOException>(() => log.Append(1, "three"u8)).Message, StringComparison.Ordinal);
+        Assert.Throws<IOException>(() => log.Append(1, "three"u8));
         Assert.Throws<IOException>(log.Sync);
         Assert.Throws<IOException>(() => log.TruncateFront(log.End));
         log.Dispose();
