@@ -105,4 +105,56 @@ public sealed class LeaderTransferTests
         Assert.Equal(RaftRole.Follower, lab[2].Role);
         Assert.Equal(new NodeId(3), lab[2].Leader);
     }
+
+    [Fact]
+    public void Only_the_leader_that_a_voter_follows_can_ask_it_to_take_over()
+    {
+        Lab lab = new([1, 2, 3], [4]);
+        lab.Elect(1);
+        lab.Settle();
+        foreach ((ulong to, ulong from) in (IEnumerable<(ulong, ulong)>)[(2, 3), (4, 1), (1, 2)])
+        {
+            RaftRole before = lab[to].Role;
+            lab.Receive(to, new TimeoutNow { From = new(from), To = new(to), Term = new(1) });
+            Assert.Equal((before, new Term(1)), (lab[to].Role, lab[to].Term));
+        }
+
+        lab.Receive(2, new TimeoutNow { From = new(1), To = new(2), Term = new(1) });
+        Assert.Equal((RaftRole.Candidate, new Term(2)), (lab[2].Role, lab[2].Term));
+        // Again, when it stands already.
+        lab.Receive(2, new TimeoutNow { From = new(1), To = new(2), Term = new(2) });
+        Assert.Equal(new Term(2), lab[2].Term);
+    }
+
+    [Fact]
+    public void A_transfer_has_a_whole_timeout()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Tick(1, 10);
+        lab.Settle();
+        lab.Transfer(1, 3);
+        for (int i = 0; i < 14; i++)
+        {
+            lab.Tick(1);
+            lab.Settle(3);
+        }
+
+        Assert.Equal(new NodeId(3), lab[1].TransferTarget);
+        lab.Tick(1);
+        Assert.True(lab[1].TransferTarget.IsNone);
+    }
+
+    [Fact]
+    public void A_target_of_which_nothing_was_heard_is_sent_what_it_lacks_at_once()
+    {
+        Lab lab = new(3);
+        lab.Win(1, 2);
+        // The first append is a question, and nothing more goes until it is answered.
+        lab.Drop(1, 3);
+        lab.Propose(1, "a");
+        Assert.Empty(lab.InFlight(1, 3));
+        lab.Transfer(1, 3);
+        Assert.Contains(lab.InFlight(1, 3), static m => m is AppendEntries);
+    }
 }

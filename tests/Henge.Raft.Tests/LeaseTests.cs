@@ -198,4 +198,30 @@ public sealed class LeaseTests
     [Fact]
     public void A_drift_bound_that_leaves_no_lease_is_refused() =>
         Assert.Throws<HengeException>(static () => new RaftOptions { Self = new(1), LeaseReads = true, LeaseDriftTicks = 13 }.Validate());
+
+    [Fact]
+    public void There_is_no_lease_before_a_majority_has_answered_a_heartbeat_even_if_it_has_acknowledged_entries()
+    {
+        Lab lab = Lab();
+        for (int i = 0; lab[1].Role != RaftRole.Leader && i < 100; i++)
+        {
+            lab.Tick(1);
+            lab.Settle();
+        }
+
+        Assert.Equal(new LogIndex(1), lab[1].CommitIndex);
+        Assert.False(lab[1].TryLeaseRead(0, out _, out _));
+    }
+
+    [Fact]
+    public void There_is_no_lease_while_leadership_is_handed_over_even_before_the_target_has_heard_of_it()
+    {
+        Lab lab = WithLease(out ulong now);
+        lab.Propose(1, "a");
+        lab.Drop(1, 3);
+        lab.Settle(3);
+        lab.Transfer(1, 3);
+        Assert.DoesNotContain(lab.InFlight(1, 3), static m => m is TimeoutNow);
+        Assert.False(lab[1].TryLeaseRead(now, out _, out _));
+    }
 }

@@ -228,4 +228,60 @@ public sealed class ReadTests
         lab.Deliver(2, 1);
         Assert.Single(lab.Granted);
     }
+
+    [Fact]
+    public void A_read_that_was_forwarded_waits_a_shortest_election_timeout_for_its_answer()
+    {
+        Lab lab = new(3);
+        lab.Elect(1);
+        lab.Read(3, 7);
+        lab.Drop(3, 1);
+        for (int i = 1; i <= 15; i++)
+        {
+            Assert.Empty(lab.Failed);
+            lab.Tick(1);
+            lab.Settle();
+            lab.Tick(3);
+        }
+
+        Assert.Equal([(3UL, 7UL)], lab.Failed);
+    }
+
+    [Fact]
+    public void A_follower_forwards_no_more_reads_than_the_limit()
+    {
+        Lab lab = new(3, new RaftOptions { Self = new(1), PendingReadsLimit = 2 });
+        lab.Elect(1);
+        lab.Read(3, 1);
+        lab.Read(3, 2);
+        Assert.Empty(lab.Failed);
+        lab.Read(3, 3);
+        Assert.Equal([(3UL, 3UL)], lab.Failed);
+    }
+
+    [Fact]
+    public void A_leader_with_too_many_reads_tells_the_follower_that_asks_which_of_its_reads_failed()
+    {
+        // Of five voters a question alone proves nothing, so it has to wait.
+        Lab lab = new(5, new RaftOptions { Self = new(1), PendingReadsLimit = 1 });
+        lab.Elect(1);
+        lab.Read(1, 1);
+        lab.Drop(1, 3);
+        lab.Receive(1, new ReadIndexRequest { From = new(3), To = new(1), Term = new(1), Number = 77 });
+        ReadIndexResponse answer = lab.Last<ReadIndexResponse>(1, 3);
+        Assert.Equal((true, 77UL, new Term(1)), (answer.IsFailed, answer.Number, answer.Term));
+    }
+
+    [Fact]
+    public void A_read_of_the_only_voter_that_came_before_its_own_entry_was_durable_is_granted_then()
+    {
+        Lab lab = new(1);
+        lab.Tick(1);
+        lab.SyncOne(1);
+        Assert.Equal((RaftRole.Leader, LogIndex.Zero), (lab[1].Role, lab[1].CommitIndex));
+        lab.Read(1, 7);
+        Assert.Empty(lab.Granted);
+        lab.Sync(1);
+        Assert.Equal((1UL, new ReadGrant(7, new(1))), Assert.Single(lab.Granted));
+    }
 }
