@@ -10,14 +10,15 @@ internal sealed class NodeChannel : IDisposable
     private int _hasAnswered;
 
     /// <summary>Makes a channel; connects to nothing yet.</summary>
-    public NodeChannel(string address, HengeClientOptions options, HttpMessageHandler handler)
+    public NodeChannel(string address, HengeClientOptions options, HttpClient http)
     {
         Address = address;
         _channel = GrpcChannel.ForAddress(
             (options.Tls is null ? "http://" : "https://") + address,
             new GrpcChannelOptions
             {
-                HttpHandler = handler,
+                // Not a handler: for each call on one the library asks its load balancer, of which there is nothing to balance here.
+                HttpClient = http,
                 DisposeHttpClient = false,
                 DisableResolverServiceConfig = true,
                 HttpVersion = new System.Version(2, 0),

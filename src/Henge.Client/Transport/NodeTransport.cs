@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
 using Henge.Core;
@@ -17,8 +16,7 @@ internal sealed class NodeTransport : IDisposable
 {
     private const int MaxChannels = 1024;
 
-    private readonly SocketsHttpHandler _sockets;
-    private readonly NodeRequestHandler _handler;
+    private readonly HttpClient _http;
     private readonly HengeClientOptions _options;
     private readonly ClusterPin _pin;
     private readonly CallTimers _timers;
@@ -35,12 +33,11 @@ internal sealed class NodeTransport : IDisposable
         _given = [.. options.Metadata.Select(static m => m.Key.EndsWith(Metadata.BinaryHeaderSuffix, StringComparison.Ordinal)
             ? new Metadata.Entry(m.Key, Convert.FromBase64String(m.Value))
             : new Metadata.Entry(m.Key, m.Value))];
-        _sockets = new SocketsHttpHandler
+        SocketsHttpHandler sockets = new()
         {
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.None,
             ActivityHeadersPropagator = null,
-            ConnectCallback = ConnectAsync,
             ConnectTimeout = options.ConnectTimeout,
             EnableMultipleHttp2Connections = true,
             // A window of a megabyte lets a whole page of a scan arrive without waiting for updates.
@@ -54,27 +51,10 @@ internal sealed class NodeTransport : IDisposable
         };
         if (options.Tls is { } tls)
         {
-            _sockets.SslOptions = tls;
+            sockets.SslOptions = tls;
         }
 
-        _handler = new NodeRequestHandler(_sockets);
-    }
-
-    // With a callback the library leaves connections to SocketsHttpHandler. Without one it would make a socket of its own first, to learn
-    // whether a node can be reached: the router knows that better.
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
-    {
-        Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        _http = new HttpClient(new NodeRequestHandler(sockets), disposeHandler: true) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     /// <summary>
@@ -96,13 +76,13 @@ internal sealed class NodeTransport : IDisposable
         }
 
         NodeChannel node = ChannelOf(address);
-        Attempt attempt = new(node.Invoker);
+        Attempt<TRequest> attempt = new(request);
         using CallTimers.CallTimer timer = _timers.Begin(timeout, cancellationToken);
         try
         {
             using AsyncUnaryCall<TResponse> running = call.Start(
+                node.Invoker,
                 attempt,
-                request,
                 new CallOptions(Headers(AttemptTiming.TimeoutOfNode(timeout, node.HasAnswered)), cancellationToken: timer.Token));
             TResponse response = await running.ResponseAsync.ConfigureAwait(false);
             node.HasAnswered = true;
@@ -203,7 +183,7 @@ internal sealed class NodeTransport : IDisposable
             return known;
         }
 
-        NodeChannel channel = new(address, _options, _handler);
+        NodeChannel channel = new(address, _options, _http);
 
         // A client has few nodes. Addresses come from answers as well: should they ever be many, what is over the bound is made anew each
         // time; its connections are the handler's.
@@ -218,7 +198,6 @@ internal sealed class NodeTransport : IDisposable
             channel.Dispose();
         }
 
-        _handler.Dispose();
-        _sockets.Dispose();
+        _http.Dispose();
     }
 }

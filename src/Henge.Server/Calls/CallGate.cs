@@ -32,6 +32,9 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
     /// <summary>Where operations are measured.</summary>
     public ServerMetrics Metrics => metrics;
 
+    /// <summary>Timers of waits for requests.</summary>
+    public WaitTimers Waits { get; } = new(stopping);
+
     /// <summary>Fires when the server has waited long enough for calls to end by themselves.</summary>
     public CancellationToken Stopping => stopping;
 
@@ -95,9 +98,16 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         MessageGuard? guard = null;
         try
         {
+            early = IsPlain(context.Request) ? early : null;
+
             // The library lets streams take as long as they like, which counts only before the first look at their body.
-            if (takesStream || !MessageGuard.TryJudgeWhole(body, limits, IsPlain(context.Request) ? early : null, out begun))
+            if (takesStream || !MessageGuard.TryJudgeWhole(body, limits, early, out begun))
             {
+                if (early is not null)
+                {
+                    return EnterLateAsync(context, terms, body, handler, early, duration, started);
+                }
+
                 guard = new MessageGuard(body, terms, context);
                 context.Features.Set<IRequestBodyPipeFeature>(guard);
             }
@@ -146,6 +156,48 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         guard?.GiveBack();
         End(context, terms, duration, started);
         return Task.CompletedTask;
+    }
+
+    // Most clients send headers, message and end apart: such a request is waited for here, and then begun as one that came at once.
+    private async Task EnterLateAsync(
+        HttpContext context,
+        CallTerms terms,
+        PipeReader body,
+        RequestDelegate handler,
+        IEarlyMethod early,
+        DurationRecorder duration,
+        long started)
+    {
+        MessageGuard guard = new(body, terms, context);
+        context.Features.Set(terms);
+        IEarlyCall? call = null;
+        try
+        {
+            call = await guard.ReadWholeAsync(early);
+        }
+        catch (RpcException e)
+        {
+            guard.GiveBack();
+            terms.End();
+            Refuse(context, e);
+            duration.RecordSince(started);
+            Interlocked.Decrement(ref _calls);
+            return;
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or BadHttpRequestException)
+        {
+            // The body is broken: the library meets the same, and says so.
+            call = null;
+        }
+
+        if (call is not null)
+        {
+            await call.RunAsync(new CallEntry(this, context, terms, handler, duration, started));
+            return;
+        }
+
+        context.Features.Set<IRequestBodyPipeFeature>(guard);
+        await EnterAsync(context, terms, guard, handler, duration, started);
     }
 
     private async Task AwaitAsync(

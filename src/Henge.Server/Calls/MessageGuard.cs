@@ -47,7 +47,7 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
             if (whole)
             {
                 int length = LengthOf(buffer, limits.MessageBytes, out bool packed);
-                if (early is not null && !packed && buffer.Length >= PrefixBytes && buffer.Length - PrefixBytes == length)
+                if (early is not null && IsOneMessage(buffer, length, packed))
                 {
                     call = early.Read(buffer.Slice(PrefixBytes));
                 }
@@ -72,6 +72,39 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
     {
         terms.Gate.Budget.GiveBack(_reserved);
         _reserved = 0;
+    }
+
+    /// <summary>
+    /// Waits until a body has arrived as a whole, or as far as it may without being taken, and reads its request if it is one message that
+    /// is not packed; else null. Nothing of the body is taken. Throws as reading does.
+    /// </summary>
+    public async ValueTask<IEarlyCall?> ReadWholeAsync(IEarlyMethod early)
+    {
+        while (true)
+        {
+            ReadResult result = await ReadAsync();
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            if (result.IsCompleted || result.IsCanceled || buffer.Length > MessageBudget.FreeBytes)
+            {
+                IEarlyCall? call = null;
+                try
+                {
+                    int length = LengthOf(buffer, terms.Gate.Limits.MessageBytes, out bool packed);
+                    if (result.IsCompleted && IsOneMessage(buffer, length, packed))
+                    {
+                        call = early.Read(buffer.Slice(PrefixBytes));
+                    }
+                }
+                finally
+                {
+                    inner.AdvanceTo(buffer.Start);
+                }
+
+                return call;
+            }
+
+            inner.AdvanceTo(buffer.Start, buffer.End);
+        }
     }
 
     /// <inheritdoc/>
@@ -122,13 +155,19 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
     private async ValueTask<ReadResult> WaitAsync()
     {
         ReadResult result;
+        WaitTimers.Timer? timer = terms.HasDeadline ? terms.Gate.Waits.Begin(terms.DeadlineMs - terms.Gate.MonotonicMs) : null;
         try
         {
-            result = await inner.ReadAsync(terms.Cancellation);
+            // A caller that goes away ends the read by itself.
+            result = await inner.ReadAsync(timer?.Token ?? terms.Gate.Stopping);
         }
         catch (OperationCanceledException e)
         {
             throw terms.Gate.Errors.Of(e, context);
+        }
+        finally
+        {
+            timer?.Dispose();
         }
 
         Judge(result);
@@ -155,6 +194,10 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
             throw;
         }
     }
+
+    private static bool IsOneMessage(in ReadOnlySequence<byte> buffer, int lengthBytes, bool packed) =>
+        !packed && buffer.Length >= PrefixBytes && buffer.Length - PrefixBytes == lengthBytes
+            && buffer.Length <= MessageBudget.FreeBytes;
 
     private static int LengthOf(in ReadOnlySequence<byte> buffer, int limitBytes, out bool packed)
     {
