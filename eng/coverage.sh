@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 verbose=0
 if [ "${1:-}" = -v ]; then verbose=1; shift; fi
 projects=("$@")
-[ ${#projects[@]} -gt 0 ] || projects=(Henge.{Core,Cluster,Raft,Storage,Node,Server,Client,Bench,Fuzz}.Tests)
+[ ${#projects[@]} -gt 0 ] || projects=(Henge.{Core,Protocol,Cluster,Raft,Storage,Node,Server,Client,Bench,Fuzz}.Tests)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

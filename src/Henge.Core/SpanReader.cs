@@ -48,13 +48,16 @@ public ref struct SpanReader(ReadOnlySpan<byte> source)
     /// <summary>A number (<see cref="Varint"/>); false when it is cut off or too long.</summary>
     public bool TryReadVarint(out ulong value)
     {
-        if (!Varint.TryRead(Rest, out value, out int size))
+        ReadOnlySpan<byte> rest = Rest;
+        if (!rest.IsEmpty && rest[0] < 0x80)
         {
-            return false;
+            // Most numbers are one byte.
+            value = rest[0];
+            Rest = rest[1..];
+            return true;
         }
 
-        Rest = Rest[size..];
-        return true;
+        return TryReadLongVarint(out value);
     }
 
     /// <summary>Bytes with their length (<see cref="Varint"/>) before them; false when the length is not one, or there are fewer.</summary>
@@ -124,5 +127,16 @@ public ref struct SpanReader(ReadOnlySpan<byte> source)
     {
         Failed = true;
         Rest = default;
+    }
+
+    private bool TryReadLongVarint(out ulong value)
+    {
+        if (!Varint.TryRead(Rest, out value, out int size))
+        {
+            return false;
+        }
+
+        Rest = Rest[size..];
+        return true;
     }
 }

@@ -48,6 +48,14 @@ public ref struct SpanWriter(Span<byte> destination)
         bytes.CopyTo(_destination[Written..]);
         Written += bytes.Length;
     }
+
+    /// <summary>Room for so many bytes that somebody else writes.</summary>
+    public Span<byte> Take(int count)
+    {
+        Span<byte> room = _destination.Slice(Written, count);
+        Written += count;
+        return room;
+    }
 }
 
 /// <summary>The same for buffers that grow.</summary>

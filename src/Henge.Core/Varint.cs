@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Henge.Core;
 
 /// <summary>
@@ -9,16 +11,7 @@ public static class Varint
     public const int MaxBytes = 10;
 
     /// <summary>How many bytes a number takes.</summary>
-    public static int Size(ulong value)
-    {
-        int size = 1;
-        for (; value >= 0x80; value >>= 7)
-        {
-            size++;
-        }
-
-        return size;
-    }
+    public static int Size(ulong value) => (int)((BitOperations.Log2(value | 1) + 7u) / 7u);
 
     /// <summary>Writes a number and returns how many bytes that took.</summary>
     public static int Write(Span<byte> destination, ulong value)

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Henge.Client.Transport;
+using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
@@ -71,9 +72,9 @@ public sealed class SessionAllocationTests
             }
 
             _ = router.Choose(call.Key.Span, null);
-            (_, int field) = SessionDecoder.ReadHead(read ? getAnswer : putAnswer, out ReadOnlySpan<byte> body);
+            SessionResultFields result = SessionResultFields.Read(read ? getAnswer : putAnswer);
             Assert.True(table.TryRemove(call.Id, out SessionCall? found));
-            SessionDecoder.ReadResult(found, field, body);
+            SessionDecoder.ReadResult(found, result);
             budget.OnSuccess();
             short token = call.Version;
             ((IThreadPoolWorkItem)call).Execute();

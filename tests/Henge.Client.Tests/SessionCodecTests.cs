@@ -1,10 +1,11 @@
 using Google.Protobuf;
 using Henge.Core;
+using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Tests;
 
-/// <summary>The codec written by hand says the same as the generated one.</summary>
+/// <summary>What a session sends and reads is what generated code makes of it.</summary>
 public sealed class SessionCodecTests
 {
     private static readonly HengeClientOptions Client = new();
@@ -137,10 +138,10 @@ public sealed class SessionCodecTests
                     break;
             }
 
-            (ulong id, int field) = SessionDecoder.ReadHead(result.ToByteArray(), out ReadOnlySpan<byte> body);
-            SessionDecoder.ReadResult(call, field, body);
+            SessionResultFields read = SessionResultFields.Read(result.ToByteArray());
+            SessionDecoder.ReadResult(call, read);
 
-            Assert.Equal(result.Id, id);
+            Assert.Equal(result.Id, read.Id);
             switch (call.Kind)
             {
                 case SessionCallKind.Get:
@@ -203,9 +204,9 @@ public sealed class SessionCodecTests
 
             try
             {
-                (_, int field) = SessionDecoder.ReadHead(damaged, out ReadOnlySpan<byte> body);
-                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = SessionCallKind.Get }, field, body);
-                SessionDecoder.ReadError(body, "a:1");
+                SessionResultFields read = SessionResultFields.Read(damaged);
+                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = SessionCallKind.Get }, read);
+                SessionDecoder.ReadError(read.Content, "a:1");
             }
             catch (FormatException)
             {

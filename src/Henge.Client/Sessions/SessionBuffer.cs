@@ -1,4 +1,5 @@
 using System.Buffers;
+using Henge.Protocol.Messages;
 
 namespace Henge.Client;
 
@@ -50,13 +51,8 @@ internal sealed class SessionBuffer
         return room;
     }
 
-    /// <summary>Makes the element that begins at a place one that nodes skip: of a field that SessionRequest does not have.</summary>
-    public void Withdraw(int place)
-    {
-        const byte OperationsTag = (1 << 3) | 2, UnknownTag = (15 << 3) | 2;
-        Core.Invariant.Check(_bytes[place] == OperationsTag);
-        _bytes[place] = UnknownTag;
-    }
+    /// <summary>Makes the element that begins at a place one that nodes pass over.</summary>
+    public void Withdraw(int place) => SessionOperationFields.Withdraw(_bytes.AsSpan(place));
 
     /// <summary>Closes the open message, if there is anything in it.</summary>
     public void Seal()

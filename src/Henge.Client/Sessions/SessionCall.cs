@@ -5,13 +5,15 @@ using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
 
-/// <summary>What a <see cref="SessionCall"/> asks for. The numbers are those of the operation's fields in SessionOperation.</summary>
+/// <summary>
+/// What a <see cref="SessionCall"/> asks for. The numbers are those of its field in SessionOperation, and in SessionResult.
+/// </summary>
 internal enum SessionCallKind
 {
-    Get = 2,
-    Put = 3,
-    Delete = 4,
-    Txn = 5,
+    Get = Wire.SessionOperation.GetFieldNumber,
+    Put = Wire.SessionOperation.PutFieldNumber,
+    Delete = Wire.SessionOperation.DeleteFieldNumber,
+    Txn = Wire.SessionOperation.TxnFieldNumber,
 }
 
 /// <summary>

@@ -1,4 +1,6 @@
 using Google.Protobuf;
+using Henge.Protocol.Messages;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
 
@@ -12,91 +14,88 @@ internal static class SessionEncoder
     /// <summary>Most bytes around key and value of one operation that is no transaction.</summary>
     public const int OverheadBytes = 128;
 
-    private const int TimeoutField = 7;
-
     /// <summary>Bytes of the operation's own message (GetRequest and so on).</summary>
     public static int SizeOf(SessionCall call, HengeClientOptions client) => call.Kind switch
     {
-        SessionCallKind.Get => WireSize.Message(call.Key.Length)
-            + WireSize.Number(call.GetOptions!.AtVersion.Value)
-            + WireSize.Number((ulong)WireMapping.TimeOf(call.GetOptions))
-            + WireSize.Number((ulong)call.GetOptions.Consistency.ToWire(client)),
-        SessionCallKind.Put => WireSize.Message(call.Key.Length)
-            + WireSize.Bytes(call.Value.Length)
-            + WireSize.Number(WireMapping.TtlMs(call.PutOptions!))
-            + (call.PutOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
-            + (call.PutOptions.ReturnPrevious ? 2 : 0)
-            + WireSize.Number(call.Number.ClientId)
-            + WireSize.Number(call.Number.Sequence)
-            + (call.PutOptions.KeepTimeToLive ? 2 : 0)
-            + WireSize.Number(call.Number.Flags)
-            + WireSize.Number((ulong)call.PutOptions.Type),
-        SessionCallKind.Delete => WireSize.Message(call.Key.Length)
-            + (call.DeleteOptions!.IfVersion is { } version ? 1 + WireSize.Varint(version.Value) : 0)
-            + (call.DeleteOptions.ReturnPrevious ? 2 : 0)
-            + WireSize.Number(call.Number.ClientId)
-            + WireSize.Number(call.Number.Sequence)
-            + WireSize.Number(call.Number.Flags),
+        SessionCallKind.Get => Get(call, client).Size,
+        SessionCallKind.Put => Put(call).Size,
+        SessionCallKind.Delete => Delete(call).Size,
         _ => call.Txn!.CalculateSize(),
     };
 
     /// <summary>Bytes of the whole element of the repeated field, for an operation's message of <paramref name="size"/> bytes.</summary>
-    public static int ElementSizeOf(SessionCall call, int size) => WireSize.Message(BodySizeOf(call, size));
+    public static int ElementSizeOf(SessionCall call, int size) => SessionOperationFields.SizeInRequest(call.Id, call.TimeoutMs, size);
 
     /// <summary>Writes the element; returns its bytes.</summary>
     public static int Write(Span<byte> target, SessionCall call, int size, HengeClientOptions client)
     {
-        WireWriter writer = new(target);
-        writer.Head(1, BodySizeOf(call, size));
-        writer.Number(1, call.Id);
-        writer.Number(TimeoutField, call.TimeoutMs);
-        writer.Head((int)call.Kind, size);
+        FieldWriter writer = new(target);
+        SessionOperationFields.BeginInRequest(ref writer, call.Id, call.TimeoutMs, (int)call.Kind, size);
         switch (call.Kind)
         {
             case SessionCallKind.Get:
-                writer.Message(1, call.Key.Span);
-                writer.Number(2, call.GetOptions!.AtVersion.Value);
-                writer.Number(3, (ulong)WireMapping.TimeOf(call.GetOptions));
-                writer.Number(4, (ulong)call.GetOptions.Consistency.ToWire(client));
+                Get(call, client).Write(ref writer);
                 break;
             case SessionCallKind.Put:
-                PutOptions put = call.PutOptions!;
-                writer.Message(1, call.Key.Span);
-                writer.Bytes(2, call.Value.Span);
-                writer.Number(4, WireMapping.TtlMs(put));
-                if (put.IfVersion is { } putVersion)
-                {
-                    writer.Present(5, putVersion.Value);
-                }
-
-                writer.Number(6, put.ReturnPrevious ? 1u : 0);
-                writer.Number(8, call.Number.ClientId);
-                writer.Number(9, call.Number.Sequence);
-                writer.Number(10, put.KeepTimeToLive ? 1u : 0);
-                writer.Number(11, call.Number.Flags);
-                writer.Number(12, (ulong)put.Type);
+                Put(call).Write(ref writer);
                 break;
             case SessionCallKind.Delete:
-                DeleteOptions delete = call.DeleteOptions!;
-                writer.Message(1, call.Key.Span);
-                if (delete.IfVersion is { } deleteVersion)
-                {
-                    writer.Present(2, deleteVersion.Value);
-                }
-
-                writer.Number(3, delete.ReturnPrevious ? 1u : 0);
-                writer.Number(5, call.Number.ClientId);
-                writer.Number(6, call.Number.Sequence);
-                writer.Number(7, call.Number.Flags);
+                Delete(call).Write(ref writer);
                 break;
             default:
                 call.Txn!.WriteTo(writer.Take(size));
                 break;
         }
 
-        return writer.Length;
+        return writer.Position;
     }
 
-    private static int BodySizeOf(SessionCall call, int size) =>
-        WireSize.Number(call.Id) + WireSize.Number(call.TimeoutMs) + WireSize.Message(size);
+    private static GetRequestFields Get(SessionCall call, HengeClientOptions client)
+    {
+        GetOptions options = call.GetOptions!;
+        return new()
+        {
+            HasKey = true,
+            Key = call.Key.Span,
+            Version = options.AtVersion.Value,
+            AtUnixMs = WireMapping.TimeOf(options),
+            Consistency = options.Consistency.ToWire(client),
+        };
+    }
+
+    private static PutRequestFields Put(SessionCall call)
+    {
+        PutOptions options = call.PutOptions!;
+        return new()
+        {
+            HasKey = true,
+            Key = call.Key.Span,
+            Value = call.Value.Span,
+            TtlMs = WireMapping.TtlMs(options),
+            HasIfVersion = options.IfVersion.HasValue,
+            IfVersion = options.IfVersion.GetValueOrDefault().Value,
+            ReturnPrevious = options.ReturnPrevious,
+            ClientId = call.Number.ClientId,
+            Sequence = call.Number.Sequence,
+            KeepTtl = options.KeepTimeToLive,
+            SessionFlags = call.Number.Flags,
+            Type = (Wire.DataType)options.Type,
+        };
+    }
+
+    private static DeleteRequestFields Delete(SessionCall call)
+    {
+        DeleteOptions options = call.DeleteOptions!;
+        return new()
+        {
+            HasKey = true,
+            Key = call.Key.Span,
+            HasIfVersion = options.IfVersion.HasValue,
+            IfVersion = options.IfVersion.GetValueOrDefault().Value,
+            ReturnPrevious = options.ReturnPrevious,
+            ClientId = call.Number.ClientId,
+            Sequence = call.Number.Sequence,
+            SessionFlags = call.Number.Flags,
+        };
+    }
 }

@@ -1,6 +1,8 @@
 using Grpc.Core;
 using Henge.Client.Transport;
 using Henge.Core;
+using Henge.Protocol.Messages;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
 
@@ -198,12 +200,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         }
         catch (FormatException e)
         {
-            failure = new AttemptFailedException(
-                ErrorCode.Internal,
-                $"{Address} sent what is no answer of a session: {e.Message}.",
-                AttemptOutcome.Unknown,
-                connectionFailed: true,
-                inner: e);
+            failure = NoAnswer(e);
         }
 
         Break(failure);
@@ -211,59 +208,56 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
     private void Receive(ReadOnlySpan<byte> message)
     {
-        WireReader reader = new(message);
-        while (reader.Next())
+        FieldReader reader = new(message);
+        while (reader.Read())
         {
-            if (reader.Field != 1)
+            if (reader.Tag != SessionResultFields.Tag)
             {
-                reader.Skip();
                 continue;
             }
 
-            (ulong id, int field) = SessionDecoder.ReadHead(reader.Bytes(), out ReadOnlySpan<byte> body);
+            SessionResultFields result = SessionResultFields.Read(reader.Bytes);
             SessionCall? call;
             lock (_lock)
             {
-                if (!_calls.TryRemove(id, out call))
+                if (!_calls.TryRemove(result.Id, out call))
                 {
                     // The call has given up meanwhile.
                     continue;
                 }
             }
 
-            Deliver(call, field, body);
+            Deliver(call, result);
         }
     }
 
-    private void Deliver(SessionCall call, int field, ReadOnlySpan<byte> body)
+    private void Deliver(SessionCall call, in SessionResultFields result)
     {
-        const int errorField = 7;
         try
         {
-            if (field == errorField)
+            if (result.Kind == Wire.SessionResult.ErrorFieldNumber)
             {
-                _dispatcher.OnFailure(call, SessionDecoder.ReadError(body, Address), Address);
+                _dispatcher.OnFailure(call, SessionDecoder.ReadError(result.Content, Address), Address);
                 return;
             }
 
-            SessionDecoder.ReadResult(call, field, body);
+            SessionDecoder.ReadResult(call, result);
         }
         catch (FormatException e)
         {
-            _dispatcher.OnFailure(
-                call,
-                new AttemptFailedException(
-                    ErrorCode.Internal,
-                    $"{Address} sent what is no answer of a session: {e.Message}.",
-                    AttemptOutcome.Unknown,
-                    connectionFailed: true,
-                    inner: e),
-                Address);
+            _dispatcher.OnFailure(call, NoAnswer(e), Address);
             throw;
         }
 
         _dispatcher.OnSuccess(call, Address);
     }
+
+    private AttemptFailedException NoAnswer(FormatException e) => new(
+        ErrorCode.Internal,
+        $"{Address} sent what is no answer of a session: {e.Message}.",
+        AttemptOutcome.Unknown,
+        connectionFailed: true,
+        inner: e);
 
     /// <summary>The caller's token was cancelled.</summary>
     public void Cancel(SessionCall call)

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Protocol.Grpc;
+using Henge.Protocol.Messages;
 using Henge.Server.Events;
 using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
@@ -44,6 +45,12 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
     public static RpcException NotThatMessage(string message, InvalidProtocolBufferException e) =>
         Create(StatusCode.InvalidArgument, $"The message is not a valid {message}: {e.Message}", ErrorCode.InvalidArgument);
 
+    /// <summary>The same, before it is known which way it is told.</summary>
+    public static HengeException Malformed(MessageFormatException e) => new(
+        ErrorCode.InvalidArgument,
+        $"The message is not valid Protocol Buffers: {e.Message}. Is it the message that this method takes?",
+        e);
+
     /// <summary>
     /// The error that a call ends with for what its handler threw. What nobody expects is logged, and tells the caller nothing of the
     /// inside.
@@ -58,6 +65,8 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
                 return Create(e.Code, e.Message, e.LeaderHint);
             case HengeException e:
                 return Create(e.Code, e.Message);
+            case MessageFormatException e:
+                return Of(Malformed(e), context);
             case OperationCanceledException when stopping.IsCancellationRequested:
                 return Create(ErrorCode.Stopping, "The node is stopping. Go on with another one.");
             case OperationCanceledException

@@ -1,8 +1,10 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Protocol.Messages;
 using Henge.Server.Operations;
 using Henge.Storage;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Server.Kv;
 
@@ -16,8 +18,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     private CommandResult _result;
     private bool _returnPrevious;
     private bool _hasPrevious;
-    private ulong _ttlRemainingMs;
-    private int _previousBytes;
+    private long _ttlRemainingMs;
 
     protected IHengeNode Node { get; } = node;
 
@@ -30,24 +31,30 @@ internal abstract class KvOperation(IHengeNode node) : Operation
     /// <summary>True once a value is pinned by <see cref="PrepareResponse"/>.</summary>
     private bool Found { get; set; }
 
-    /// <summary>Takes a GetRequest. Throws <see cref="HengeException"/> when it makes no sense.</summary>
+    /// <summary>
+    /// Takes a GetRequest. Throws <see cref="HengeException"/> when it makes no sense, and <see cref="MessageFormatException"/> when it
+    /// is none.
+    /// </summary>
     public void LoadGet(ReadOnlySpan<byte> message)
     {
-        GetFields fields = GetFields.Parse(message);
+        GetRequestFields fields = GetRequestFields.Read(message);
         KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
         Request = KvRequestKind.Get;
         Kind = OperationKind.Get;
         ReadVersion = KvValidation.ReadVersion(fields.Version, fields.AtUnixMs, Node);
-        Consistency = KvValidation.Consistency(fields.Consistency);
+        Consistency = KvValidation.Consistency((ulong)fields.Consistency);
         LeaderOnly = fields.LeaderOnly;
         Buffer.Append(fields.Key);
         Key = Buffer.Memory;
     }
 
-    /// <summary>Takes a PutRequest. Throws <see cref="HengeException"/> when it makes no sense.</summary>
+    /// <summary>
+    /// Takes a PutRequest. Throws <see cref="HengeException"/> when it makes no sense, and <see cref="MessageFormatException"/> when it
+    /// is none.
+    /// </summary>
     public void LoadPut(ReadOnlySpan<byte> message)
     {
-        PutFields fields = PutFields.Parse(message);
+        PutRequestFields fields = PutRequestFields.Read(message);
         KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
         KvValidation.CheckValue(fields.Value, Node.Limits);
         PutOptions options = new()
@@ -57,7 +64,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             Condition = fields.HasIfVersion ? PutCondition.IfVersion : PutCondition.None,
             IfVersion = KvValidation.IfVersion(fields.IfVersion),
             ReturnPrevious = fields.ReturnPrevious,
-            Type = KvValidation.Type(fields.Type),
+            Type = KvValidation.Type((ulong)fields.Type),
         };
         SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence, fields.SessionFlags);
         BeginCommand(KvRequestKind.Put, fields.Key, fields.Key.Length + fields.Value.Length + 128, fields.LeaderOnly);
@@ -65,10 +72,13 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         EndCommand(fields.Key.Length, fields.ReturnPrevious);
     }
 
-    /// <summary>Takes a DeleteRequest. Throws <see cref="HengeException"/> when it makes no sense.</summary>
+    /// <summary>
+    /// Takes a DeleteRequest. Throws <see cref="HengeException"/> when it makes no sense, and <see cref="MessageFormatException"/> when it
+    /// is none.
+    /// </summary>
     public void LoadDelete(ReadOnlySpan<byte> message)
     {
-        DeleteFields fields = DeleteFields.Parse(message);
+        DeleteRequestFields fields = DeleteRequestFields.Read(message);
         KvValidation.CheckKey(fields.HasKey, fields.Key, Node.Limits);
         Core.Version? ifVersion = fields.HasIfVersion ? KvValidation.IfVersion(fields.IfVersion) : null;
         SessionStamp session = KvValidation.Session(fields.ClientId, fields.Sequence, fields.SessionFlags);
@@ -118,38 +128,23 @@ internal abstract class KvOperation(IHengeNode node) : Operation
 
         _result = new CommandResult(CommandStatus.Failed, default);
         _hasPrevious = false;
-        return ProtoWriter.SizeOfText(LeaderHint);
+        return Request == KvRequestKind.Put ? PutResponse().Size : DeleteResponse().Size;
     }
 
     /// <summary>Writes the answer's message into a span of the size that <see cref="PrepareResponse"/> gave.</summary>
     public virtual void WriteResponse(Span<byte> destination)
     {
-        ProtoWriter writer = new(destination);
+        FieldWriter writer = new(destination);
         switch (Request)
         {
             case KvRequestKind.Get:
-                if (Found)
-                {
-                    writer.Write(1, _pinned.Span);
-                    writer.Write(2, _pinned.Version.Value);
-                    writer.Write(3, true);
-                    writer.Write(4, _ttlRemainingMs);
-                    writer.Write(5, (ulong)_pinned.Type);
-                }
-
+                GetResponse().Write(ref writer);
                 break;
             case KvRequestKind.Put:
-                writer.Write(1, _result.Version.Value);
-                writer.Write(2, _result.Status == CommandStatus.Ok);
-                writer.Write(3, LeaderHint);
-                WritePrevious(ref writer, 4);
+                PutResponse().Write(ref writer);
                 break;
             case KvRequestKind.Delete:
-                writer.Write(1, _result.Status == CommandStatus.Ok && _result.Found);
-                writer.Write(2, _result.Version.Value);
-                WritePrevious(ref writer, 3);
-                writer.Write(4, _result.Status == CommandStatus.ConditionFailed);
-                writer.Write(5, LeaderHint);
+                DeleteResponse().Write(ref writer);
                 break;
         }
     }
@@ -203,8 +198,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         }
 
         _ttlRemainingMs = TtlRemaining(_pinned.ExpiresAtMs, ReadVersion, Node);
-        return ProtoWriter.SizeOfBytes(_pinned.Span.Length) + ProtoWriter.SizeOf(_pinned.Version.Value)
-            + 2 + ProtoWriter.SizeOf(_ttlRemainingMs) + ProtoWriter.SizeOf((ulong)_pinned.Type);
+        return GetResponse().Size;
     }
 
     private int PrepareWrite()
@@ -217,47 +211,66 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             return -1;
         }
 
-        int size = ProtoWriter.SizeOf(_result.Version.Value) + ProtoWriter.SizeOfText(LeaderHint) + PreparePrevious(payload);
-        return Request == KvRequestKind.Put
-            ? size + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok)
-            : size
-                + ProtoWriter.SizeOf(_result.Status == CommandStatus.Ok && _result.Found)
-                + ProtoWriter.SizeOf(_result.Status == CommandStatus.ConditionFailed);
-    }
-
-    private int PreparePrevious(ReadOnlySpan<byte> payload)
-    {
-        _hasPrevious = _returnPrevious && EntryView.TryRead(payload, out EntryView previous) && SizeOfPrevious(previous);
-        return _hasPrevious ? ProtoWriter.SizeOfMessage(_previousBytes) : 0;
-    }
-
-    private bool SizeOfPrevious(in EntryView previous)
-    {
-        _ttlRemainingMs = TtlRemaining(previous.ExpiresAtMs, default, Node);
-        _previousBytes =
-            ProtoWriter.SizeOfBytes(Key.Length)
-            + ProtoWriter.SizeOfBytes(previous.Value.Length)
-            + ProtoWriter.SizeOf(previous.Version.Value)
-            + ProtoWriter.SizeOf(_ttlRemainingMs);
-        return true;
-    }
-
-    private void WritePrevious(ref ProtoWriter writer, int field)
-    {
-        if (_hasPrevious)
+        _hasPrevious = false;
+        if (_returnPrevious && EntryView.TryRead(payload, out EntryView previous))
         {
-            CommandResult.Of(this, out ReadOnlySpan<byte> payload);
-            EntryView.TryRead(payload, out EntryView previous);
-            writer.BeginMessage(field, _previousBytes);
-            writer.Write(1, Key.Span);
-            writer.Write(2, previous.Value);
-            writer.Write(3, previous.Version.Value);
-            writer.Write(4, _ttlRemainingMs);
+            _hasPrevious = true;
+            _ttlRemainingMs = TtlRemaining(previous.ExpiresAtMs, default, Node);
         }
+
+        return Request == KvRequestKind.Put ? PutResponse().Size : DeleteResponse().Size;
+    }
+
+    private GetResponseFields GetResponse() => Found
+        ? new()
+        {
+            Found = true,
+            Value = _pinned.Span,
+            Version = _pinned.Version.Value,
+            TtlRemainingMs = _ttlRemainingMs,
+            Type = (Wire.DataType)_pinned.Type,
+        }
+        : default;
+
+    private PutResponseFields PutResponse() => new()
+    {
+        Version = _result.Version.Value,
+        Success = _result.Status == CommandStatus.Ok,
+        LeaderHint = new(LeaderHint),
+        HasPrevious = _hasPrevious,
+        Previous = Previous(),
+    };
+
+    private DeleteResponseFields DeleteResponse() => new()
+    {
+        Success = _result.Status == CommandStatus.Ok && _result.Found,
+        Version = _result.Version.Value,
+        HasPrevious = _hasPrevious,
+        Previous = Previous(),
+        ConditionFailed = _result.Status == CommandStatus.ConditionFailed,
+        LeaderHint = new(LeaderHint),
+    };
+
+    private KeyValueFields Previous()
+    {
+        if (!_hasPrevious)
+        {
+            return default;
+        }
+
+        CommandResult.Of(this, out ReadOnlySpan<byte> payload);
+        EntryView.TryRead(payload, out EntryView previous);
+        return new()
+        {
+            Key = Key.Span,
+            Value = previous.Value,
+            Version = previous.Version.Value,
+            TtlRemainingMs = _ttlRemainingMs,
+        };
     }
 
     /// <summary>Milliseconds until an expiry, at least 1, seen from the version that was read at; 0 for never.</summary>
-    public static ulong TtlRemaining(long expiresAtMs, Core.Version readVersion, IHengeNode node) => expiresAtMs == 0
+    public static long TtlRemaining(long expiresAtMs, Core.Version readVersion, IHengeNode node) => expiresAtMs == 0
         ? 0
-        : (ulong)Math.Max(1, expiresAtMs - (readVersion.IsZero ? node.Now : readVersion).Milliseconds);
+        : Math.Max(1, expiresAtMs - (readVersion.IsZero ? node.Now : readVersion).Milliseconds);
 }

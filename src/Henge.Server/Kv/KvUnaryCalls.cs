@@ -2,6 +2,7 @@ using System.Buffers;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Protocol.Messages;
 using Henge.Server.Calls;
 using Henge.Server.Operations;
 
@@ -84,6 +85,10 @@ internal sealed class KvUnaryCalls(IHengeNode node, CallGate gate)
         {
             // Told by the handler, where the call has an end to put it in.
             operation.Refuse(e);
+        }
+        catch (MessageFormatException e)
+        {
+            operation.Refuse(CallErrors.Malformed(e));
         }
     }
 

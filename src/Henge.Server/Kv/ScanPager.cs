@@ -1,8 +1,9 @@
-using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Protocol.Messages;
 using Henge.Server.Operations;
 using Henge.Storage;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Server.Kv;
 
@@ -75,27 +76,29 @@ internal sealed class ScanPager(IHengeNode node, ScanPlan plan) : IScanReceiver,
 
     void IScanReceiver.OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
     {
-        ulong ttlMs = KvOperation.TtlRemaining(expiresAtMs, plan.Version, node);
-        ulong type = (ulong)(kind == EntryKind.PutTyped ? DataType.Hash : DataType.Bytes);
-        int size = ProtoWriter.SizeOfBytes(key.Length) + ProtoWriter.SizeOfBytes(value.Length) + ProtoWriter.SizeOf(version.Value)
-            + ProtoWriter.SizeOf(ttlMs) + ProtoWriter.SizeOf(type);
-        ProtoWriter writer = new(Page.GetSpan(ProtoWriter.SizeOfMessage(size)));
-        writer.BeginMessage(1, size);
-        writer.Write(1, key);
-        writer.Write(2, value);
-        writer.Write(3, version.Value);
-        writer.Write(4, ttlMs);
-        writer.Write(5, type);
+        KeyValueFields pair = new()
+        {
+            Key = key,
+            Value = value,
+            Version = version.Value,
+            TtlRemainingMs = KvOperation.TtlRemaining(expiresAtMs, plan.Version, node),
+            Type = kind == EntryKind.PutTyped ? Wire.DataType.Hash : Wire.DataType.Bytes,
+        };
+        FieldWriter writer = new(Page.GetSpan(ScanPageFields.SizeOfPair(pair)));
+        ScanPageFields.WritePair(ref writer, pair);
         Page.Advance(writer.Position);
     }
 
     private void Finish(bool more, ulong count)
     {
-        ByteString continuation = more ? plan.Continuation() : ByteString.Empty;
-        ProtoWriter writer = new(Page.GetSpan(ProtoWriter.SizeOfMessage(continuation.Length) + (2 * (1 + Varint.MaxBytes))));
-        writer.Write(2, continuation.Span);
-        writer.Write(3, plan.Version.Value);
-        writer.Write(4, count);
+        ScanPageFields end = new()
+        {
+            Continuation = more ? plan.Continuation().Span : default,
+            Version = plan.Version.Value,
+            Count = count,
+        };
+        FieldWriter writer = new(Page.GetSpan(end.Size));
+        end.Write(ref writer);
         Page.Advance(writer.Position);
     }
 

@@ -1,8 +1,10 @@
 using Google.Protobuf;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Protocol.Messages;
 using Henge.Protocol.V1;
 using Henge.Server.Operations;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Server.Kv;
 
@@ -14,16 +16,10 @@ namespace Henge.Server.Kv;
 )]
 internal sealed class SessionOperation(IHengeNode node, SessionStream session) : KvOperation(node), IThreadPoolWorkItem
 {
-    // Field numbers of SessionOperation and SessionResult, which agree where the kinds do.
-    private const int ErrorField = 7;
-
-    /// <summary>Field number of the timeout in SessionOperation.</summary>
-    public const int TimeoutField = 7;
-
     private TxnRequest? _txn;
     private ScanPager? _scan;
     private IMessage? _message;
-    private Error? _error;
+    private bool _failed;
     private int _innerBytes;
     private bool _countOnly;
 
@@ -45,25 +41,28 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     /// <summary>Bytes of its SessionResult in the response that is being written.</summary>
     public int ResultBytes { get; set; }
 
-    /// <summary>Takes one SessionOperation message's content. Throws <see cref="HengeException"/> when it makes no sense.</summary>
+    /// <summary>
+    /// Takes what a SessionOperation asks for, from the field with a number. Throws <see cref="HengeException"/> when it makes no sense, or
+    /// <see cref="MessageFormatException"/>.
+    /// </summary>
     public void Load(int field, ReadOnlySpan<byte> message)
     {
         RequestBytes = message.Length;
         switch (field)
         {
-            case 2:
+            case Wire.SessionOperation.GetFieldNumber:
                 LoadGet(message);
                 break;
-            case 3:
+            case Wire.SessionOperation.PutFieldNumber:
                 LoadPut(message);
                 break;
-            case 4:
+            case Wire.SessionOperation.DeleteFieldNumber:
                 LoadDelete(message);
                 break;
-            case 5:
+            case Wire.SessionOperation.TxnFieldNumber:
                 LoadTxn(message);
                 break;
-            case 6:
+            case Wire.SessionOperation.ScanFieldNumber:
                 LoadScan(message);
                 break;
             default:
@@ -83,30 +82,27 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     public int Prepare()
     {
         _innerBytes = PrepareResponse();
-        if (_innerBytes < 0)
+        _failed = _innerBytes < 0;
+        if (_failed)
         {
-            _error = new Error { Code = (uint)Error, Message = ErrorMessage ?? "The operation failed.", LeaderHint = LeaderHint ?? "" };
-            _innerBytes = _error.CalculateSize();
+            _innerBytes = Failure().Size;
         }
 
-        return ProtoWriter.SizeOfMessage(MessageBytes);
+        return SessionResultFields.SizeInResponse(Id, _innerBytes);
     }
 
     /// <summary>Writes the SessionResult as one of the results of a SessionResponse.</summary>
     public void WriteResult(Span<byte> destination)
     {
-        ProtoWriter writer = new(destination);
-        writer.BeginMessage(1, MessageBytes);
-        writer.Write(1, Id);
-        writer.BeginMessage(_error is null ? (int)Request + 2 : ErrorField, _innerBytes);
-        Span<byte> inner = destination.Slice(writer.Position, _innerBytes);
-        if (_error is not null)
+        FieldWriter writer = new(destination);
+        SessionResultFields.BeginInResponse(ref writer, Id, ResultField, _innerBytes);
+        if (_failed)
         {
-            _error.WriteTo(inner);
+            Failure().Write(ref writer);
         }
         else
         {
-            WriteResponse(inner);
+            WriteResponse(writer.Take(_innerBytes));
         }
     }
 
@@ -163,7 +159,7 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
         _scan = null;
         _txn = null;
         _message = null;
-        _error = null;
+        _failed = false;
         NextDone = null;
         RequestBytes = 0;
         Accounted = 0;
@@ -185,7 +181,21 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
         }
     }
 
-    private int MessageBytes => ProtoWriter.SizeOf(Id) + ProtoWriter.SizeOfMessage(_innerBytes);
+    private ErrorFields Failure() => new()
+    {
+        Code = (uint)Error,
+        Message = new(ErrorMessage ?? "The operation failed."),
+        LeaderHint = new(LeaderHint),
+    };
+
+    private int ResultField => _failed ? SessionResult.ErrorFieldNumber : Request switch
+    {
+        KvRequestKind.Get => SessionResult.GetFieldNumber,
+        KvRequestKind.Put => SessionResult.PutFieldNumber,
+        KvRequestKind.Delete => SessionResult.DeleteFieldNumber,
+        KvRequestKind.Txn => SessionResult.TxnFieldNumber,
+        _ => SessionResult.ScanFieldNumber,
+    };
 
     private async Task ReadPageAsync()
     {
@@ -221,7 +231,7 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
 
     private void LoadTxn(ReadOnlySpan<byte> message)
     {
-        _txn = Parse(TxnRequest.Parser, message);
+        _txn = MessageFormatException.Parse(TxnRequest.Parser, message);
         Request = KvRequestKind.Txn;
         Kind = OperationKind.Write;
         LeaderOnly = _txn.LeaderOnly;
@@ -231,22 +241,10 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
 
     private void LoadScan(ReadOnlySpan<byte> message)
     {
-        ScanRequest request = Parse(ScanRequest.Parser, message);
+        ScanRequest request = MessageFormatException.Parse(ScanRequest.Parser, message);
         Request = KvRequestKind.Scan;
         _countOnly = request.CountOnly;
         _scan = new ScanPager(Node, ScanPlan.Create(request, Node));
         _scan.LoadBarrier(this);
-    }
-
-    private static T Parse<T>(MessageParser<T> parser, ReadOnlySpan<byte> message) where T : IMessage<T>
-    {
-        try
-        {
-            return parser.ParseFrom(message);
-        }
-        catch (InvalidProtocolBufferException e)
-        {
-            throw ProtoReader.Malformed(e.Message);
-        }
     }
 }

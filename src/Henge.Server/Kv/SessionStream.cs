@@ -3,6 +3,7 @@ using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Protocol.Messages;
 using Henge.Server.Calls;
 using Henge.Server.Operations;
 
@@ -131,14 +132,14 @@ internal sealed class SessionStream
     /// <summary>Submits operations until the message or the room ends; returns the bytes of the message that were used.</summary>
     private int LoadBatch(ReadOnlySpan<byte> message)
     {
-        ProtoReader reader = new(message);
+        FieldReader reader = new(message);
         long nowMs = _node.MonotonicMs;
         _loadTimestamp = Stopwatch.GetTimestamp();
         try
         {
             while (HasRoom && reader.Read())
             {
-                if (reader.Field == 1)
+                if (reader.Tag == SessionOperationFields.Tag)
                 {
                     Load(reader.Bytes, nowMs);
                 }
@@ -158,41 +159,21 @@ internal sealed class SessionStream
 
     private void Load(ReadOnlySpan<byte> message, long nowMs)
     {
-        ulong id = 0;
-        uint timeoutMs = 0;
-        int field = 0;
-        ReadOnlySpan<byte> content = default;
-        ProtoReader reader = new(message);
-        while (reader.Read())
-        {
-            switch (reader.Field)
-            {
-                case 1:
-                    id = reader.Number;
-                    break;
-                case SessionOperation.TimeoutField:
-                    timeoutMs = (uint)reader.Number;
-                    break;
-                default:
-                    field = reader.Field;
-                    content = reader.Bytes;
-                    break;
-            }
-        }
-
+        SessionOperationFields fields = SessionOperationFields.Read(message);
         SessionOperation operation = Rent();
-        operation.Id = id;
-        operation.DeadlineMs = timeoutMs == 0 ? 0 : nowMs + timeoutMs;
+        operation.Id = fields.Id;
+        operation.DeadlineMs = fields.TimeoutMs == 0 ? 0 : nowMs + fields.TimeoutMs;
         operation.StartTimestamp = _loadTimestamp;
         operation.Pipeline = _pipeline;
         Interlocked.Increment(ref _operations);
         try
         {
-            operation.Load(field, content);
+            operation.Load(fields.Kind, fields.Content);
         }
-        catch (HengeException e)
+        catch (Exception e) when (e is HengeException or MessageFormatException)
         {
-            operation.Refuse(e.Code, e.Message);
+            HengeException refusal = e as HengeException ?? CallErrors.Malformed((MessageFormatException)e);
+            operation.Refuse(refusal.Code, refusal.Message);
             Complete(operation);
             return;
         }

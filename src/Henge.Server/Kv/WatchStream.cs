@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Henge.Node.Api;
+using Henge.Protocol.Messages;
 using Henge.Protocol.V1;
 using Henge.Server.Calls;
 using Henge.Server.Operations;
@@ -14,10 +15,6 @@ namespace Henge.Server.Kv;
 internal sealed class WatchStream(
     IHengeNode node, StreamLimits limits, IServerStreamWriter<EncodedMessage> events, ServerCallContext call) : IWatchReceiver
 {
-    private static readonly byte[] Put = "PUT"u8.ToArray();
-    private static readonly byte[] Delete = "DELETE"u8.ToArray();
-    private static readonly byte[] Progress = "PROGRESS"u8.ToArray();
-
     private readonly OperationBuffer _last = new();
     private readonly AsyncSignal _available = new();
     private readonly EncodedMessage _event = new();
@@ -104,8 +101,8 @@ internal sealed class WatchStream(
             return Task.CompletedTask;
         }
 
-        ProtoWriter writer = new(_last.GetSpan(ProtoWriter.SizeOfMessage(token.Length)));
-        writer.Write(7, token);
+        FieldWriter writer = new(_last.GetSpan(WatchEventFields.SizeOfToken(token.Length)));
+        WatchEventFields.WriteToken(ref writer, token);
         _last.Advance(writer.Position);
         Task taken = WriteAsync(flush: true);
         _last.Clear();
@@ -122,43 +119,28 @@ internal sealed class WatchStream(
 
     private void Encode(in WatchEventView watchEvent)
     {
-        byte[] type = watchEvent.Reason switch
+        WatchEventFields fields = new()
         {
-            WatchReason.Put => Put,
-            WatchReason.Progress => Progress,
-            _ => Delete,
+            Key = watchEvent.Key,
+            Value = watchEvent.Value,
+            Version = watchEvent.Version.Value,
+            Reason = (Protocol.V1.WatchReason)watchEvent.Reason,
+            HasPrevious = watchEvent.HasPrevious,
+            Type = (DataType)watchEvent.Type,
         };
-        int previous = watchEvent.HasPrevious
-            ? ProtoWriter.SizeOfBytes(watchEvent.Key.Length)
-                + ProtoWriter.SizeOfBytes(watchEvent.PreviousValue.Length)
-                + ProtoWriter.SizeOf(watchEvent.PreviousVersion.Value)
-                + ProtoWriter.SizeOf((ulong)watchEvent.PreviousType)
-            : 0;
-        int size =
-            ProtoWriter.SizeOfBytes(watchEvent.Key.Length)
-            + ProtoWriter.SizeOfBytes(watchEvent.Value.Length)
-            + ProtoWriter.SizeOfBytes(type.Length)
-            + ProtoWriter.SizeOf(watchEvent.Version.Value)
-            + ProtoWriter.SizeOf((ulong)watchEvent.Reason)
-            + ProtoWriter.SizeOf((ulong)watchEvent.Type)
-            + (watchEvent.HasPrevious ? ProtoWriter.SizeOfMessage(previous) : 0);
-        ProtoWriter writer = new(_last.GetSpan(size));
-        writer.Write(1, watchEvent.Key);
-        writer.Write(2, watchEvent.Value);
-        writer.Write(3, type);
-        writer.Write(4, watchEvent.Version.Value);
-        writer.Write(5, (ulong)watchEvent.Reason);
         if (watchEvent.HasPrevious)
         {
-            writer.BeginMessage(6, previous);
-            writer.Write(1, watchEvent.Key);
-            writer.Write(2, watchEvent.PreviousValue);
-            writer.Write(3, watchEvent.PreviousVersion.Value);
-            writer.Write(5, (ulong)watchEvent.PreviousType);
+            fields.Previous = new KeyValueFields
+            {
+                Key = watchEvent.Key,
+                Value = watchEvent.PreviousValue,
+                Version = watchEvent.PreviousVersion.Value,
+                Type = (DataType)watchEvent.PreviousType,
+            };
         }
 
-        writer.Write(8, (ulong)watchEvent.Type);
-
+        FieldWriter writer = new(_last.GetSpan(fields.Size));
+        fields.Write(ref writer);
         _last.Advance(writer.Position);
     }
 }

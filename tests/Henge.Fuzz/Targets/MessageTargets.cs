@@ -3,6 +3,7 @@ using Henge.Client;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Protocol.Messages;
 using Henge.Server.Kv;
 using Henge.Server.Operations;
 using Wire = Henge.Protocol.V1;
@@ -78,13 +79,13 @@ internal static class MessageTargets
 
     private static void GetRequest(ReadOnlySpan<byte> input)
     {
-        Tolerate(input, static bytes => Henge.Server.Kv.GetFields.Parse(bytes));
+        Tolerate(input, static bytes => GetRequestFields.Read(bytes));
         if (Known(input, Wire.GetRequest.Parser, out Wire.GetRequest? message) is { } known)
         {
-            var fields = GetFields.Parse(known);
+            var fields = GetRequestFields.Read(known);
             FuzzCheck.That(
                 fields.HasKey == message!.HasKey && fields.Version == message.Version && fields.AtUnixMs == message.AtUnixMs
-                    && fields.Consistency == (ulong)message.Consistency && fields.LeaderOnly == message.LeaderOnly,
+                    && fields.Consistency == message.Consistency && fields.LeaderOnly == message.LeaderOnly,
                 "the fields are others than Google's reader found");
             FuzzCheck.Same(message.Key.Span, fields.Key, "a key");
         }
@@ -92,17 +93,17 @@ internal static class MessageTargets
 
     private static void PutRequest(ReadOnlySpan<byte> input)
     {
-        Tolerate(input, static bytes => Henge.Server.Kv.PutFields.Parse(bytes));
+        Tolerate(input, static bytes => PutRequestFields.Read(bytes));
         if (Known(input, Wire.PutRequest.Parser, out Wire.PutRequest? message) is { } known)
         {
-            var fields = PutFields.Parse(known);
+            var fields = PutRequestFields.Read(known);
             FuzzCheck.That(
                 fields.HasKey == message!.HasKey && fields.TtlSecs == message.TtlSecs && fields.TtlMs == message.TtlMs
                     && fields.HasIfVersion == message.HasIfVersion && fields.IfVersion == message.IfVersion
                 && fields.ReturnPrevious == message.ReturnPrevious && fields.LeaderOnly == message.LeaderOnly
                     && fields.ClientId == message.ClientId && fields.Sequence == message.Sequence
-                && fields.KeepTtl == message.KeepTtl && (uint)fields.SessionFlags == message.SessionFlags
-                    && fields.Type == (ulong)message.Type,
+                && fields.KeepTtl == message.KeepTtl && fields.SessionFlags == message.SessionFlags
+                    && fields.Type == message.Type,
                 "the fields are others than Google's reader found");
             FuzzCheck.Same(message.Key.Span, fields.Key, "a key");
             FuzzCheck.Same(message.Value.Span, fields.Value, "a value");
@@ -111,15 +112,15 @@ internal static class MessageTargets
 
     private static void DeleteRequest(ReadOnlySpan<byte> input)
     {
-        Tolerate(input, static bytes => Henge.Server.Kv.DeleteFields.Parse(bytes));
+        Tolerate(input, static bytes => DeleteRequestFields.Read(bytes));
         if (Known(input, Wire.DeleteRequest.Parser, out Wire.DeleteRequest? message) is { } known)
         {
-            var fields = DeleteFields.Parse(known);
+            var fields = DeleteRequestFields.Read(known);
             FuzzCheck.That(
                 fields.HasKey == message!.HasKey && fields.HasIfVersion == message.HasIfVersion && fields.IfVersion == message.IfVersion
                     && fields.ReturnPrevious == message.ReturnPrevious
                 && fields.LeaderOnly == message.LeaderOnly && fields.ClientId == message.ClientId && fields.Sequence == message.Sequence
-                    && (uint)fields.SessionFlags == message.SessionFlags,
+                    && fields.SessionFlags == message.SessionFlags,
                 "the fields are others than Google's reader found");
             FuzzCheck.Same(message.Key.Span, fields.Key, "a key");
         }
@@ -195,14 +196,14 @@ internal static class MessageTargets
     {
         try
         {
-            (_, int field) = SessionDecoder.ReadHead(input, out ReadOnlySpan<byte> body);
-            if (field == 7)
+            var result = SessionResultFields.Read(input);
+            if (result.Kind == Wire.SessionResult.ErrorFieldNumber)
             {
-                FuzzCheck.That(SessionDecoder.ReadError(body, "a:1").Message.Length > 0, "an error without a text");
+                FuzzCheck.That(SessionDecoder.ReadError(result.Content, "a:1").Message.Length > 0, "an error without a text");
             }
-            else if (field != 0)
+            else if (result.Kind is not 0 and not Wire.SessionResult.ScanFieldNumber)
             {
-                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = (SessionCallKind)field }, field, body);
+                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = (SessionCallKind)result.Kind }, result);
             }
         }
         catch (FormatException)
@@ -273,7 +274,7 @@ internal static class MessageTargets
         {
             read(input);
         }
-        catch (HengeException e) when (e.Code == ErrorCode.InvalidArgument)
+        catch (MessageFormatException)
         {
             // As documented.
         }

@@ -1,9 +1,6 @@
 using System.IO.Pipelines;
 using Grpc.Core;
-using Henge.Core;
-using Henge.Protocol.Grpc;
 using Henge.Server.Calls;
-using Henge.Server.Kv;
 using Henge.Server.Metrics;
 using Henge.Server.Tests.Fakes;
 using Microsoft.AspNetCore.Http;
@@ -69,73 +66,6 @@ public sealed class FramingTests
         }
 
         Assert.Equal(0, gate.Budget.TakenBytes);
-    }
-
-    [Fact]
-    public void Random_bytes_never_make_the_field_reader_leave_its_message()
-    {
-        Random random = new(78);
-        for (int round = 0; round < 20_000; round++)
-        {
-            byte[] message = new byte[random.Next(30)];
-            random.NextBytes(message);
-            ProtoReader reader = new(message);
-            try
-            {
-                while (reader.Read())
-                {
-                    Assert.InRange(reader.Position, 1, message.Length);
-                    Assert.InRange(reader.Field, 1, 0x1FFF_FFFF);
-                }
-
-                Assert.Equal(message.Length, reader.Position);
-            }
-            catch (HengeException e)
-            {
-                Assert.Equal(ErrorCode.InvalidArgument, e.Code);
-            }
-        }
-    }
-
-    [Theory]
-    [InlineData("1H", 3_600_000)]
-    [InlineData("2M", 120_000)]
-    [InlineData("3S", 3000)]
-    [InlineData("4m", 4)]
-    [InlineData("1u", 1)]
-    [InlineData("1n", 1)]
-    [InlineData("0m", 0)]
-    [InlineData("99999999H", 86_400_000_000)]
-    public void Timeouts_are_read(string text, long expectedMs)
-    {
-        Assert.True(GrpcTimeout.TryParse(text, out long timeoutMs));
-        Assert.Equal(expectedMs, timeoutMs);
-    }
-
-    [Fact]
-    public void A_timeout_that_was_written_is_read_back_never_shorter()
-    {
-        Random random = new(80);
-        for (int round = 0; round < 5000; round++)
-        {
-            TimeSpan timeout = TimeSpan.FromTicks(random.NextInt64(1, 1L << random.Next(1, 49)));
-            string text = GrpcTimeout.Format(timeout);
-            Assert.InRange(text.Length, 2, 9);
-            Assert.True(GrpcTimeout.TryParse(text, out long timeoutMs), text);
-            Assert.True(timeoutMs >= timeout.TotalMilliseconds, $"{timeout} became {text}");
-        }
-    }
-
-    [Fact]
-    public void Every_error_code_survives_the_way_through_status_and_trailer()
-    {
-        foreach (ErrorCode code in Enum.GetValues<ErrorCode>())
-        {
-            GrpcStatusCode status = GrpcErrors.ToStatus(code);
-            Assert.Equal(code == ErrorCode.None, status == GrpcStatusCode.Ok);
-            Assert.Equal(code, GrpcErrors.ToErrorCode(status, code == ErrorCode.None ? null : GrpcErrors.ToTrailer(code)));
-            Assert.True(Enum.IsDefined(GrpcErrors.ToErrorCode(status, null)));
-        }
     }
 
     private static (bool Bad, bool More, int Length) Model(byte[] stream, int position, int limit)

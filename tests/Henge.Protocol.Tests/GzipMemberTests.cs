@@ -1,7 +1,6 @@
 using System.IO.Compression;
-using Henge.Protocol;
 
-namespace Henge.Server.Tests.Grpc;
+namespace Henge.Protocol.Tests;
 
 /// <summary>A packed message is whole, or it is an error.</summary>
 public sealed class GzipMemberTests
