@@ -18,6 +18,10 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
 {
     private const int PrefixBytes = 5;
 
+    // Longest body of a request that is begun before the library has taken it. Until then it counts against the window of its connection,
+    // which a thousand calls share: with larger ones, calls of a connection would wait for each other's answers.
+    private const int EarlyBytes = 1024;
+
     private SequencePosition _start;
     private int _reserved;
 
@@ -29,7 +33,7 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
     /// </summary>
     /// <param name="body">The body; nothing of it is taken.</param>
     /// <param name="limits">The bounds.</param>
-    /// <param name="early">Reads the request if the body is one message that is not packed; null: nobody does.</param>
+    /// <param name="early">Reads the request if the body is one short message that is not packed; null: nobody does.</param>
     /// <param name="call">What was read so; null: nothing.</param>
     public static bool TryJudgeWhole(PipeReader body, GrpcLimits limits, IEarlyMethod? early, out IEarlyCall? call)
     {
@@ -75,8 +79,8 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
     }
 
     /// <summary>
-    /// Waits until a body has arrived as a whole, or as far as it may without being taken, and reads its request if it is one message that
-    /// is not packed; else null. Nothing of the body is taken. Throws as reading does.
+    /// Waits until a body has arrived as a whole, or is longer than those that are begun early, and reads its request if it is one message
+    /// that is not packed; else null. Nothing of the body is taken. Throws as reading does.
     /// </summary>
     public async ValueTask<IEarlyCall?> ReadWholeAsync(IEarlyMethod early)
     {
@@ -84,7 +88,7 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
         {
             ReadResult result = await ReadAsync();
             ReadOnlySequence<byte> buffer = result.Buffer;
-            if (result.IsCompleted || result.IsCanceled || buffer.Length > MessageBudget.FreeBytes)
+            if (result.IsCompleted || result.IsCanceled || buffer.Length > EarlyBytes)
             {
                 IEarlyCall? call = null;
                 try
@@ -196,8 +200,7 @@ internal sealed class MessageGuard(PipeReader inner, CallTerms terms, HttpContex
     }
 
     private static bool IsOneMessage(in ReadOnlySequence<byte> buffer, int lengthBytes, bool packed) =>
-        !packed && buffer.Length >= PrefixBytes && buffer.Length - PrefixBytes == lengthBytes
-            && buffer.Length <= MessageBudget.FreeBytes;
+        !packed && buffer.Length is >= PrefixBytes and <= EarlyBytes && buffer.Length - PrefixBytes == lengthBytes;
 
     private static int LengthOf(in ReadOnlySequence<byte> buffer, int limitBytes, out bool packed)
     {

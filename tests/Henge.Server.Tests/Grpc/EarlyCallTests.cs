@@ -31,6 +31,26 @@ public sealed class EarlyCallTests
         Assert.Equal(submitted, server.Node.Submitted);
     }
 
+    [Theory]
+    [InlineData(900)]
+    [InlineData(1100)]
+    [InlineData(20_000)]
+    public async Task Short_and_long_requests_take_effect_once_also_in_pieces(int size)
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        byte[] frame = RunningServer.Frame(
+            new PutRequest { Key = ByteString.CopyFromUtf8("k"), Value = ByteString.CopyFrom(new byte[size]) });
+        foreach (int piece in (int[])[(frame.Length / 5) + 1, 500, frame.Length])
+        {
+            int before = server.Node.Submitted;
+            using PiecesContent content = new(frame, piece);
+            using HttpRequestMessage request = server.Request(Put, content);
+            using HttpResponseMessage response = await server.Http.SendAsync(request, CancellationToken.None);
+            Assert.Equal(GrpcStatusCode.Ok, CallResult.Of(response, await response.Content.ReadAsByteArrayAsync()).Status);
+            Assert.Equal(before + 1, server.Node.Submitted);
+        }
+    }
+
     [Fact]
     public async Task A_call_over_http1_takes_no_effect()
     {
