@@ -9,7 +9,7 @@ using Henge.Core;
 namespace Henge.Cli;
 
 /// <summary>The whole command line.</summary>
-/// <param name="context">What the commands see of the world.</param>
+/// <param name="context">The streams, the environment and the clock of the commands.</param>
 /// <param name="nodeCommands">
 /// Makes the commands that run nodes or read their files, of which there are those of <see cref="NodeCommands"/>, for a command line; null:
 /// they are known by name only.

@@ -24,10 +24,10 @@ internal static class NodeCommands
     /// True when one of these commands may be meant: one of the words is its name, or a shell asks what completes a line with it. A key
     /// that has such a name also counts, and is only served a little later.
     /// </summary>
-    public static bool MayBeAskedFor(IReadOnlyList<string> arguments) => All.Any(command => MayBeAskedFor(command.Name, arguments));
+    public static bool MayBeCommand(IReadOnlyList<string> arguments) => All.Any(command => MayBeCommand(command.Name, arguments));
 
     /// <summary>True when the command of this name may be meant.</summary>
-    public static bool MayBeAskedFor(string name, IReadOnlyList<string> arguments)
+    public static bool MayBeCommand(string name, IReadOnlyList<string> arguments)
     {
         bool completes = arguments.Count > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
         return arguments.Any(argument => argument == name || (completes && argument.Contains(name, StringComparison.Ordinal)));

@@ -4,7 +4,7 @@ using Henge.Cli.Output;
 
 namespace Henge.Cli;
 
-/// <summary>The world of a command that runs as a process of its own: its streams and its terminal.</summary>
+/// <summary>The streams and the terminal of a command that runs as a process of its own.</summary>
 internal static class ProcessContext
 {
     /// <summary>Runs a command line on the process's streams; returns the exit code.</summary>

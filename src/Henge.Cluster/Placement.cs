@@ -103,7 +103,7 @@ public sealed class Placement
 
     private static int Ceiling(int a, int b) => (a + b - 1) / b;
 
-    // Adds members clockwise to a list until it is wide enough; those with their fair share are taken only when nobody else is left.
+    // Adds members clockwise to a list until it is wide enough; those with their fair share are taken only when no others are left.
     private static void Fill(List<string> list, IReadOnlyList<string> clockwise, int width, int share, Dictionary<string, int> load)
     {
         for (int pass = 0; pass < 2; pass++)

@@ -36,7 +36,7 @@ internal static partial class NodeProgram
         using Process process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false })
             ?? throw new InvalidOperationException($"{program} cannot be started.");
 
-        // Ctrl-C goes to both; the other one ends in its own time.
+        // Ctrl-C reaches both processes; this one waits until the other one has ended.
         Console.CancelKeyPress += static (_, pressed) => pressed.Cancel = true;
         process.WaitForExit();
         return process.ExitCode;

@@ -1,6 +1,6 @@
 using Henge.Cli;
 using Henge.Native;
 
-return NodeCommands.MayBeAskedFor(args)
+return NodeCommands.MayBeCommand(args)
     ? NodeProgram.Run(args)
     : await ProcessContext.RunAsync(static context => new CliApp(context), args).ConfigureAwait(false);

@@ -15,8 +15,8 @@ namespace Henge.Raft;
 /// </remarks>
 internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long limitBytes)
 {
-    private LogIndex _offered;
-    private ulong _offeredAfterTick;
+    private LogIndex _commitSent;
+    private ulong _commitSentAtTick;
 
     public NodeId Id { get; } = id;
 
@@ -44,7 +44,7 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
     public LogIndex KnownCommit { get; private set; }
 
     /// <summary>In which tick a heartbeat of the group's own asked it for an answer last.</summary>
-    public ulong OfferedTick { get; private set; }
+    public ulong CommitSentTick { get; private set; }
 
     /// <summary>The latest read number that it answered.</summary>
     public ulong AckedRead { get; set; }
@@ -62,23 +62,23 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
     public bool IsWaitingForLog { get; set; }
 
     /// <summary>A heartbeat that asks for an answer tells the member of a commit index.</summary>
-    public void Offered(LogIndex commit, ulong tick)
+    public void OnCommitSent(LogIndex commit, ulong tick)
     {
-        OfferedTick = tick;
-        if (commit != _offered)
+        CommitSentTick = tick;
+        if (commit != _commitSent)
         {
             // Heartbeats of one tick cannot be told apart by their answers, so only those of later ticks count.
-            _offered = commit;
-            _offeredAfterTick = tick + 1;
+            _commitSent = commit;
+            _commitSentAtTick = tick + 1;
         }
     }
 
     /// <summary>The member has answered a heartbeat that was sent in a tick, counted from 1.</summary>
-    public void AnsweredOffer(ulong sentTick)
+    public void OnCommitAnswered(ulong sentTick)
     {
-        if (sentTick > _offeredAfterTick)
+        if (sentTick > _commitSentAtTick)
         {
-            KnownCommit = _offered;
+            KnownCommit = _commitSent;
         }
     }
 

@@ -6,9 +6,9 @@ namespace Henge.Raft;
 [Flags]
 internal enum RaftBugs
 {
-    /// <summary>The real thing.</summary>
+    /// <summary>No planted bug.</summary>
     None = 0,
-    /// <summary>Votes for whoever asks, even twice in a term.</summary>
+    /// <summary>Grants every vote, even two in one term.</summary>
     VoteTwiceInTerm = 1 << 0,
     /// <summary>Counts replicas of an older term's entry to commit it (Raft paper, figure 8).</summary>
     CommitOlderTermByCounting = 1 << 1,

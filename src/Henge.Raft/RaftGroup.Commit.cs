@@ -131,7 +131,7 @@ public sealed partial class RaftGroup
         Invariant.Check(_uncommittedBytes >= 0, "more was committed than was proposed");
         if (before < _termStart && index >= _termStart)
         {
-            StartEarlyReads();
+            StartDeferredReads();
         }
 
         ContinueMembershipChange();

@@ -9,7 +9,7 @@ public sealed partial class RaftGroup
     private readonly List<(NodeId Id, bool IsGranted)> _votes = [];
     private ulong _selfVoteTicket;
     private ulong _refuseVotesUntil;
-    private bool _isCampaignPutOff;
+    private bool _isCampaignDeferred;
 
     /// <summary>
     /// Starts an election now instead of waiting for the timeout, for example at the preferred leader of a new group. It asks by PreVote
@@ -21,7 +21,7 @@ public sealed partial class RaftGroup
         if (IsLeaderAlive || !MayCampaign)
         {
             // After a restart it is only the promise of before that it has to wait for, not a leader.
-            _isCampaignPutOff = Role == RaftRole.Follower && Leader.IsNone;
+            _isCampaignDeferred = Role == RaftRole.Follower && Leader.IsNone;
             return;
         }
 
@@ -58,7 +58,7 @@ public sealed partial class RaftGroup
 
     private void PromiseSince(ulong tick)
     {
-        _isCampaignPutOff = false;
+        _isCampaignDeferred = false;
         ulong until = tick + (ulong)_options.ElectionTimeoutMinTicks;
         _refuseVotesUntil = PromisesByTicks ? _ticks + (ulong)_options.ElectionTimeoutMinTicks : Math.Max(_refuseVotesUntil, until);
     }
@@ -75,7 +75,7 @@ public sealed partial class RaftGroup
     {
         // Neither term nor vote change here: that is the point of a PreVote.
         FailReads();
-        _isCampaignPutOff = false;
+        _isCampaignDeferred = false;
         Role = RaftRole.PreCandidate;
         Leader = NodeId.None;
         ResetElectionTimer();
@@ -222,7 +222,7 @@ public sealed partial class RaftGroup
             }
 
             _electionElapsed = 0;
-            _isCampaignPutOff = false;
+            _isCampaignDeferred = false;
         }
 
         AnswerVote(m, isGranted);

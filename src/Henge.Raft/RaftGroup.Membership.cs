@@ -149,7 +149,7 @@ public sealed partial class RaftGroup
         }
         else if (!Membership.IsVoter(_self))
         {
-            StepDownForGood();
+            StepDownAsRemoved();
         }
     }
 
@@ -157,22 +157,22 @@ public sealed partial class RaftGroup
     /// The leader is no voter any more (Raft paper, section 6). It says what is committed, and asks the member that is furthest along to
     /// take over without a wait.
     /// </summary>
-    private void StepDownForGood()
+    private void StepDownAsRemoved()
     {
         _isReplicationDue = true;
         SendToPeers();
-        Progress? heir = null;
+        Progress? successor = null;
         foreach (Progress progress in _progress)
         {
-            if (Membership.IsVoter(progress.Id) && (heir is null || progress.Match > heir.Match))
+            if (Membership.IsVoter(progress.Id) && (successor is null || progress.Match > successor.Match))
             {
-                heir = progress;
+                successor = progress;
             }
         }
 
-        if (heir is not null)
+        if (successor is not null)
         {
-            _outbox.Add(new TimeoutNow { From = _self, To = heir.Id, Term = Term });
+            _outbox.Add(new TimeoutNow { From = _self, To = successor.Id, Term = Term });
         }
 
         BecomeFollower(Term, NodeId.None);

@@ -18,7 +18,7 @@ public sealed partial class RaftGroup
         || _ready.PendingReadsGranted.Count > 0
         || _ready.PendingReadsFailed.Count > 0
         || _snapshotsWanted.Count > 0
-        || _told != (Role, Leader, Term)
+        || _reported != (Role, Leader, Term)
         || HasCommitNews;
 
     /// <summary>
@@ -43,9 +43,9 @@ public sealed partial class RaftGroup
             ready.Membership = Membership;
         }
 
-        if (_told != (Role, Leader, Term))
+        if (_reported != (Role, Leader, Term))
         {
-            _told = (Role, Leader, Term);
+            _reported = (Role, Leader, Term);
             ready.RoleChanged = true;
         }
 

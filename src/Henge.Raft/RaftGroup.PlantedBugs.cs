@@ -5,7 +5,7 @@ namespace Henge.Raft;
 // Bugs on purpose, each with a name that the rules can say. False outside of the simulator and of tests (PlantedBugs.AreAllowed).
 public sealed partial class RaftGroup
 {
-    /// <summary>Votes for whoever asks, even twice in a term.</summary>
+    /// <summary>Grants every vote, even two in one term.</summary>
     private bool VotesTwice => HasBug(RaftBugs.VoteTwiceInTerm);
 
     /// <summary>Counts replicas of an older term's entry to commit it (Raft paper, figure 8).</summary>

@@ -8,7 +8,7 @@ public sealed partial class RaftGroup
     private readonly ReadQueue _reads = new();
     private readonly ForwardedReads _forwardedReads;
 
-    // A TimeoutNow of this term may still be on its way somewhere: its receiver will not respect the lease, whenever it arrives.
+    // A TimeoutNow of this term may still be under way: its receiver will not respect the lease, whenever it arrives.
     private bool _isLeaseVoid;
 
     /// <summary>
@@ -84,7 +84,7 @@ public sealed partial class RaftGroup
         if (!MayServeReads)
         {
             // It may not know yet what its predecessor committed (thesis, section 6.4, step 1).
-            _reads.AddEarly(requester, id);
+            _reads.AddDeferred(requester, id);
             return true;
         }
 
@@ -106,9 +106,9 @@ public sealed partial class RaftGroup
         }
     }
 
-    private void StartEarlyReads()
+    private void StartDeferredReads()
     {
-        while (_reads.TryTakeEarly(out (NodeId Requester, ulong Id) read))
+        while (_reads.TryTakeDeferred(out (NodeId Requester, ulong Id) read))
         {
             AddRead(read.Requester, read.Id);
         }

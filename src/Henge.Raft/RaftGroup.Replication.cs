@@ -219,13 +219,13 @@ public sealed partial class RaftGroup
                 commit = _commit;
             }
 
-            bool isDue = _isHeartbeatDue && !LeavesToSharedHeartbeat(progress);
+            bool isDue = _isHeartbeatDue && !IsCoveredBySharedHeartbeat(progress);
             if (isDue || progress.SentCommit < commit)
             {
                 progress.SentCommit = commit;
                 if (isDue)
                 {
-                    progress.Offered(commit, Now);
+                    progress.OnCommitSent(commit, Now);
                 }
 
                 _outbox.Add(new Heartbeat
@@ -421,7 +421,7 @@ public sealed partial class RaftGroup
         }
 
         Invariant.Check(m.Index <= _log.LastIndex, "a follower has acknowledged what its leader never had");
-        bool isNews = progress.Acknowledge(m.Index);
+        bool isNewMatch = progress.Acknowledge(m.Index);
         if (progress.State == PeerState.Probe)
         {
             progress.BecomeReplicate();
@@ -438,7 +438,7 @@ public sealed partial class RaftGroup
         }
 
         _isReplicationDue = true;
-        if (isNews)
+        if (isNewMatch)
         {
             AdvanceCommit();
             ContinueTransfer(progress);
@@ -481,7 +481,7 @@ public sealed partial class RaftGroup
         progress.IsRecentlyActive = true;
         progress.IsProbePaused = false;
         progress.AckedTick = Math.Max(progress.AckedTick, m.SentTick);
-        progress.AnsweredOffer(m.SentTick);
+        progress.OnCommitAnswered(m.SentTick);
         if (progress.Match < _log.LastIndex || progress.State == PeerState.Probe)
         {
             progress.WantsEmptyAppend = true;

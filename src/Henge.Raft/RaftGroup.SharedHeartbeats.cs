@@ -91,7 +91,7 @@ public sealed partial class RaftGroup
     /// The leader that this node follows has sent a shared heartbeat, and this node has agreed with it, in a tick of the clock
     /// (<see cref="SetClock"/>).
     /// </summary>
-    public void SharedHeartbeatHeard(NodeId leader, ulong tick)
+    public void SharedHeartbeatReceived(NodeId leader, ulong tick)
     {
         ulong ticksAgo = Now - Math.Min(Now, tick);
         if (Role == RaftRole.Follower && Leader == leader && ticksAgo < (ulong)_electionElapsed)
@@ -102,10 +102,10 @@ public sealed partial class RaftGroup
     }
 
     /// <summary>Whether nothing of what a heartbeat of the group's own would say is news to a peer.</summary>
-    private bool LeavesToSharedHeartbeat(Progress progress)
+    private bool IsCoveredBySharedHeartbeat(Progress progress)
     {
         if (!_options.SharedHeartbeats || _isOwnHeartbeatWanted || progress.State != PeerState.Replicate || progress.Match != _log.LastIndex
-            || progress.KnownCommit != _commit || Now >= progress.OfferedTick + OwnHeartbeatTicks)
+            || progress.KnownCommit != _commit || Now >= progress.CommitSentTick + OwnHeartbeatTicks)
         {
             return false;
         }

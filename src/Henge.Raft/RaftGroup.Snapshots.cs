@@ -116,7 +116,7 @@ public sealed partial class RaftGroup
 
     private void AskForSnapshot(Progress progress)
     {
-        // Nobody is there to take it, or the last one ended a moment ago: the next heartbeat's answer tries again.
+        // The member does not answer, or the last snapshot ended a moment ago: the next heartbeat's answer tries again.
         if (!progress.IsRecentlyActive || Now < progress.SnapshotNotBefore)
         {
             progress.IsProbePaused = true;

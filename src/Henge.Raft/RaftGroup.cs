@@ -33,7 +33,7 @@ public sealed partial class RaftGroup
     private int _electionTimeout;
 
     // What the last Ready said, to see what has changed.
-    private (RaftRole Role, NodeId Leader, Term Term) _told;
+    private (RaftRole Role, NodeId Leader, Term Term) _reported;
     private bool _membershipChanged;
 
     /// <summary>
@@ -82,7 +82,7 @@ public sealed partial class RaftGroup
         _commit = restored.HardState.Commit > restored.Applied ? restored.HardState.Commit : restored.Applied;
         _forwardedReads = new ForwardedReads(random.NextUInt64());
         _refuseVotesUntil = MayHavePromised ? (ulong)options.ElectionTimeoutMinTicks : 0;
-        _told = (Role, Leader, Term);
+        _reported = (Role, Leader, Term);
         _membershipChanged = true;
         ResetElectionTimer();
     }
@@ -133,9 +133,9 @@ public sealed partial class RaftGroup
     public Term? TermAt(LogIndex index) => _log.TermAt(index);
 
     /// <summary>
-    /// How many ticks have passed since the group was made, by a monotonic clock that counts suspended time. Whoever's ticks may be late
-    /// calls it before <see cref="Receive"/>, with a clock read after the message had come: a promise to a leader is counted by this clock,
-    /// because a leader's lease rests on it. Without it the ticks are the clock. Earlier values than the last are ignored.
+    /// How many ticks have passed since the group was made, by a monotonic clock that counts suspended time. A caller whose ticks may be
+    /// late calls it before <see cref="Receive"/>, with a clock read after the message had come: a promise to a leader is counted by this
+    /// clock, because a leader's lease depends on it. Without it the ticks are the clock. Earlier values than the last are ignored.
     /// </summary>
     public void SetClock(ulong nowTicks) => _clock = Math.Max(_clock, nowTicks);
 
@@ -162,7 +162,7 @@ public sealed partial class RaftGroup
                 Campaign(isTransfer: false);
             }
         }
-        else if ((_electionElapsed >= _electionTimeout || _isCampaignPutOff) && MayCampaign && !IsLeaderAlive)
+        else if ((_electionElapsed >= _electionTimeout || _isCampaignDeferred) && MayCampaign && !IsLeaderAlive)
         {
             // Its own vote is one that it has promised not to give: ticks that came late must not shorten that.
             PreCampaign();

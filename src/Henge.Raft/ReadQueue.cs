@@ -11,7 +11,7 @@ internal sealed class ReadQueue
     private readonly record struct Pending(ulong Sequence, LogIndex Index, NodeId Requester, ulong Id);
 
     private readonly Queue<Pending> _pending = new();
-    private readonly Queue<(NodeId Requester, ulong Id)> _early = new();
+    private readonly Queue<(NodeId Requester, ulong Id)> _deferred = new();
 
     /// <summary>The number of the latest read.</summary>
     public ulong LastSequence { get; private set; }
@@ -19,12 +19,12 @@ internal sealed class ReadQueue
     /// <summary>Some read waits for a proof.</summary>
     public bool IsWaiting => _pending.Count > 0;
 
-    public int Count => _pending.Count + _early.Count;
+    public int Count => _pending.Count + _deferred.Count;
 
     /// <summary>A read that came before the leader's own entry was committed: only then does the leader know what is committed.</summary>
-    public void AddEarly(NodeId requester, ulong id) => _early.Enqueue((requester, id));
+    public void AddDeferred(NodeId requester, ulong id) => _deferred.Enqueue((requester, id));
 
-    public bool TryTakeEarly(out (NodeId Requester, ulong Id) read) => _early.TryDequeue(out read);
+    public bool TryTakeDeferred(out (NodeId Requester, ulong Id) read) => _deferred.TryDequeue(out read);
 
     public void Add(NodeId requester, ulong id, LogIndex commit) => _pending.Enqueue(new Pending(++LastSequence, commit, requester, id));
 
@@ -53,7 +53,7 @@ internal sealed class ReadQueue
             }
         }
 
-        while (_early.TryDequeue(out (NodeId Requester, ulong Id) read))
+        while (_deferred.TryDequeue(out (NodeId Requester, ulong Id) read))
         {
             if (read.Requester == self)
             {

@@ -71,7 +71,7 @@ public sealed class Ready
     /// <summary>Reads that may be served once their index is applied.</summary>
     public ReadOnlySpan<ReadGrant> ReadsGranted => CollectionsMarshal.AsSpan(ReadsGrantedList);
 
-    /// <summary>Reads that will not be granted: ask again, with whoever leads now.</summary>
+    /// <summary>Reads that will not be granted: ask the present leader again.</summary>
     public ReadOnlySpan<ulong> ReadsFailed => CollectionsMarshal.AsSpan(ReadsFailedList);
 
     /// <summary>

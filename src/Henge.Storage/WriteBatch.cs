@@ -18,8 +18,8 @@ public sealed class WriteBatch
     // all of them would stay large.
     private const int MostOwnBytes = 256 * 1024;
     private byte[] _buffer;
-    private byte[]? _own;
-    private List<byte[]>? _loans;
+    private byte[]? _ownBuffer;
+    private List<byte[]>? _rentedBuffers;
     private int _length;
 
     /// <summary>Creates an empty batch with room for some bytes.</summary>
@@ -97,16 +97,16 @@ public sealed class WriteBatch
     {
         _length = 0;
         Count = 0;
-        if (_own is not null)
+        if (_ownBuffer is not null)
         {
-            _buffer = _own;
-            _own = null;
-            foreach (byte[] loan in _loans!)
+            _buffer = _ownBuffer;
+            _ownBuffer = null;
+            foreach (byte[] rented in _rentedBuffers!)
             {
-                ArrayPool<byte>.Shared.Return(loan);
+                ArrayPool<byte>.Shared.Return(rented);
             }
 
-            _loans.Clear();
+            _rentedBuffers.Clear();
         }
     }
 
@@ -173,8 +173,8 @@ public sealed class WriteBatch
 
         // What was outgrown is given back with the rest: the key or value that is being added may still be read from it.
         byte[] larger = ArrayPool<byte>.Shared.Rent(size);
-        (_loans ??= []).Add(larger);
-        _own ??= _buffer;
+        (_rentedBuffers ??= []).Add(larger);
+        _ownBuffer ??= _buffer;
         _buffer.AsSpan(0, _length).CopyTo(larger);
         _buffer = larger;
     }

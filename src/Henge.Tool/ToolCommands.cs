@@ -12,8 +12,8 @@ internal static class ToolCommands
     public static IEnumerable<Command> Create(CliContext context, GlobalOptions globals, IReadOnlyList<string> arguments) =>
     [
         DevCommand.Create(context, globals),
-        ServeCommand.Create(context, globals, NodeCommands.MayBeAskedFor("serve", arguments)),
+        ServeCommand.Create(context, globals, NodeCommands.MayBeCommand("serve", arguments)),
         StorageCommand.Create(context, globals),
-        BenchCommand.Create(context, globals, NodeCommands.MayBeAskedFor("bench", arguments)),
+        BenchCommand.Create(context, globals, NodeCommands.MayBeCommand("bench", arguments)),
     ];
 }

@@ -6,7 +6,7 @@ namespace Henge.Bench.Tests;
 public sealed class LoadClockTests
 {
     [Fact]
-    public async Task Nobody_is_woken_before_the_time()
+    public async Task No_lane_is_woken_before_its_time()
     {
         using LoadClock clock = new();
         await Task.WhenAll(Enumerable.Range(0, 50).Select(async lane =>

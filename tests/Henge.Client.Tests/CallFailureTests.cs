@@ -250,7 +250,8 @@ public sealed class CallFailureTests
     [InlineData(GrpcStatusCode.ResourceExhausted, ErrorCode.ResourceExhausted, false)]
     [InlineData(GrpcStatusCode.Unknown, ErrorCode.UnknownOutcome, false)]
     [InlineData(GrpcStatusCode.Unimplemented, ErrorCode.UnsupportedFormat, true)]
-    public async Task A_stranger_does_not_know_what_is_left_behind(GrpcStatusCode status, ErrorCode code, bool nothingDone)
+    public async Task A_status_that_is_not_from_Henge_decides_the_outcome_by_its_code(
+        GrpcStatusCode status, ErrorCode code, bool nothingDone)
     {
         await using FakeNode node = await FakeNode.StartAsync(call =>
         {

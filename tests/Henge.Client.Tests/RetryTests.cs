@@ -310,7 +310,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task A_stranger_that_says_unavailable_leaves_a_write_in_doubt()
+    public async Task Unavailable_from_something_that_is_not_Henge_leaves_a_write_unknown()
     {
         // A proxy may say so after it has passed the request on.
         int calls = 0;

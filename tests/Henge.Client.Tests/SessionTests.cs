@@ -271,7 +271,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task Cancelled_calls_end_at_once_and_their_late_answers_meet_nobody()
+    public async Task Cancelled_calls_end_at_once_and_their_late_answers_are_ignored()
     {
         MemoryStore store = new();
         ConcurrentQueue<Wire.SessionOperation> held = [];

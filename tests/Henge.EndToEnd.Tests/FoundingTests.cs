@@ -175,7 +175,7 @@ public sealed class FoundingTests
     }
 
     [Fact]
-    public async Task Bytes_of_whoever_has_not_said_a_peers_hello_are_not_gathered()
+    public async Task Bytes_on_a_connection_without_a_peers_hello_are_not_buffered()
     {
         using CancellationTokenSource limit = Rounds.Limit();
         await using ClusterProcesses cluster = new(1, limit.Token);

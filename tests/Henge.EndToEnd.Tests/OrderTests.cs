@@ -15,7 +15,7 @@ public sealed class OrderTests
     private const int Depth = 8;
 
     [Fact]
-    public async Task Writes_that_nobody_waits_between_keep_their_order_while_leaders_are_killed()
+    public async Task Writes_sent_without_waiting_keep_their_order_while_leaders_are_killed()
     {
         using CancellationTokenSource limit = Rounds.Limit();
         await using ClusterProcesses cluster = new(3, limit.Token);

@@ -71,7 +71,7 @@ public sealed class ElectionTests
     }
 
     [Fact]
-    public void A_granted_PreVote_of_a_coming_term_does_not_change_the_term_of_whoever_hears_it()
+    public void A_granted_PreVote_of_a_coming_term_does_not_change_the_term_of_its_receiver()
     {
         Lab lab = new(3);
         lab.Receive(1, new RequestVoteResponse { From = new(2), To = new(1), Term = new(7), IsPreVote = true, IsGranted = true });

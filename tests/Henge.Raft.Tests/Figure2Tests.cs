@@ -292,7 +292,7 @@ public sealed class Figure2Tests
     }
 
     [Fact]
-    public void Candidates_start_a_new_election_when_nobody_wins()
+    public void Candidates_start_a_new_election_when_none_wins()
     {
         Lab lab = new(3);
         lab.Campaign(1);

@@ -87,7 +87,7 @@ public sealed class LeaderTransferTests
     }
 
     [Fact]
-    public void A_word_of_an_old_leader_to_take_over_is_ignored()
+    public void A_TimeoutNow_of_an_old_leader_is_ignored()
     {
         Lab lab = new(3);
         lab.Elect(1);

@@ -69,7 +69,7 @@ public sealed class LeaseTests
     }
 
     [Fact]
-    public void A_lease_ends_with_the_first_word_of_a_transfer_and_does_not_come_back_in_that_term()
+    public void A_lease_ends_when_a_transfer_begins_and_does_not_come_back_in_that_term()
     {
         Lab lab = WithLease(out ulong now);
         lab.Transfer(1, 2);
@@ -174,7 +174,7 @@ public sealed class LeaseTests
     }
 
     [Fact]
-    public void The_only_voter_has_nobody_to_wait_for_after_a_restart()
+    public void The_only_voter_waits_for_no_other_after_a_restart()
     {
         Lab lab = new(1);
         lab.Elect(1);

@@ -115,7 +115,7 @@ public sealed class SharedHeartbeatTests
     }
 
     [Fact]
-    public void A_group_that_is_not_agreed_about_speaks_for_itself()
+    public void A_group_whose_shared_heartbeat_is_refused_sends_its_own()
     {
         Lab lab = Calm();
         lab[1].RequestRead(7);
@@ -188,9 +188,9 @@ public sealed class SharedHeartbeatTests
         {
             lab[2].SetClock(calmUntil + (ulong)tick);
             lab[2].Tick();
-            lab[2].SharedHeartbeatHeard(new(1), calmUntil + (ulong)tick - 3);
+            lab[2].SharedHeartbeatReceived(new(1), calmUntil + (ulong)tick - 3);
             lab[3].Tick();
-            lab[3].SharedHeartbeatHeard(new(1), 0);
+            lab[3].SharedHeartbeatReceived(new(1), 0);
         }
 
         Assert.Equal(RaftRole.Follower, lab[2].Role);
@@ -204,13 +204,13 @@ public sealed class SharedHeartbeatTests
     }
 
     [Fact]
-    public void What_another_node_sends_keeps_nobody_at_rest()
+    public void Shared_heartbeats_of_a_node_that_does_not_lead_do_not_prevent_an_election()
     {
         Lab lab = Calm();
         for (int tick = 0; tick < 200; tick++)
         {
             lab[2].Tick();
-            lab[2].SharedHeartbeatHeard(new(3), 1_000);
+            lab[2].SharedHeartbeatReceived(new(3), 1_000);
         }
 
         Assert.Equal(RaftRole.PreCandidate, lab[2].Role);

@@ -275,7 +275,7 @@ public sealed class SnapshotTests
     }
 
     [Fact]
-    public void Nobody_is_there_to_take_a_snapshot_so_none_is_made()
+    public void No_snapshot_is_made_for_a_member_that_does_not_answer()
     {
         Lab lab = new(3);
         lab.Elect(1);

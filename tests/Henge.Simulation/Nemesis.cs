@@ -58,7 +58,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
     public void Stop()
     {
         _over = true;
-        _operator?.MakePeace();
+        _operator?.EndFaults();
         NetworkFaults faults = cluster.Network.Faults;
         (faults.LossPerMille, faults.DuplicatePerMille, faults.ReorderPerMille, faults.DelayNs) = (0, 0, 0, 500_000);
         cluster.Network.Heal();

@@ -19,7 +19,7 @@ internal sealed class SimOperator(SimCluster cluster, SimRandom random)
     public void Start() => cluster.World.AfterMs(random.Between(100, 1_000), Turn);
 
     /// <summary>From now on members only come back.</summary>
-    public void MakePeace() => _peace = true;
+    public void EndFaults() => _peace = true;
 
     /// <summary>Takes something away from a shard, or exchanges members.</summary>
     public void Disturb()

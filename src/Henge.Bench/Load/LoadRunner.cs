@@ -166,7 +166,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
 /// <summary>When operations are due, and which are measured. Shared by all workers; thread-safe.</summary>
 internal sealed class LoadPace(LoadOptions options, LoadClock clock)
 {
-    private readonly long _began = Stopwatch.GetTimestamp();
+    private readonly long _startedAt = Stopwatch.GetTimestamp();
     private long _issued;
     private long _measured;
     private volatile bool _measuring;
@@ -206,7 +206,7 @@ internal sealed class LoadPace(LoadOptions options, LoadClock clock)
         if (options.Rate > 0)
         {
             long number = Interlocked.Increment(ref _issued);
-            dueAt = _began + (long)(number / options.Rate * Stopwatch.Frequency);
+            dueAt = _startedAt + (long)(number / options.Rate * Stopwatch.Frequency);
         }
 
         return true;

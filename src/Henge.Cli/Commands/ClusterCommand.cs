@@ -29,7 +29,7 @@ internal static class ClusterCommand
 
             context.Output.WriteLine($"Cluster: {topology.ClusterId} | Epoch: {topology.Epoch} | Shards: {topology.ShardCount}");
             context.Output.WriteLine();
-            Table table = new Table("SHARD", "LEADER", "TERM", "REPLICAS").Right(0, 2);
+            Table table = new Table("SHARD", "LEADER", "TERM", "REPLICAS").AlignRight(0, 2);
             foreach (Wire.ShardInfo shard in topology.Shards)
             {
                 table.Add(

@@ -27,7 +27,7 @@ internal sealed class StatusWatch(CliContext context, bool json, bool shards, Ti
                 (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await ask(cancellationToken).ConfigureAwait(false);
                 if (all is not null)
                 {
-                    _rates.Look(all);
+                    _rates.Update(all);
                 }
 
                 Begin();

@@ -5,7 +5,7 @@ using Henge.Core;
 
 namespace Henge.Cli.Context;
 
-/// <summary>What a command sees of the world. Tests make their own.</summary>
+/// <summary>The streams, the environment and the clock of a command. Tests make their own.</summary>
 internal sealed class CliContext
 {
     /// <summary>Opens standard input; only commands that read it do.</summary>
@@ -65,9 +65,9 @@ internal sealed class CliContext
         {
             return Flush(json, ExitCode.Interrupted);
         }
-        catch (ReaderGoneException)
+        catch (OutputClosedException)
         {
-            return ExitCode.ReaderGone;
+            return ExitCode.OutputClosed;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -83,9 +83,9 @@ internal sealed class CliContext
             Output.Flush();
             return exitCode;
         }
-        catch (ReaderGoneException)
+        catch (OutputClosedException)
         {
-            return ExitCode.ReaderGone;
+            return ExitCode.OutputClosed;
         }
         catch (IOException e)
         {

@@ -16,8 +16,8 @@ internal static class StandardStreams
     public static Stream Error() => OperatingSystem.IsWindows() ? Console.OpenStandardError() : new DescriptorStream(2);
 }
 
-/// <summary>Whoever read our output is gone.</summary>
-internal sealed class ReaderGoneException() : IOException("Nobody reads the output any more.");
+/// <summary>The reader of the output has closed it.</summary>
+internal sealed class OutputClosedException() : IOException("Nobody reads the output any more.");
 
 /// <summary>A file descriptor that is open already and stays so. Blocking; one reader or writer at a time.</summary>
 internal sealed partial class DescriptorStream(int descriptor) : Stream
@@ -88,7 +88,8 @@ internal sealed partial class DescriptorStream(int descriptor) : Stream
     public override void SetLength(long value) => throw new NotSupportedException();
 
     /// <summary>
-    /// Waits where waiting helps. False: nothing helps, and there is nobody to tell, since it is standard error itself. Else throws.
+    /// Waits until the descriptor is ready, if that is the problem. False: standard error itself fails, and nothing can be reported.
+    /// Else throws.
     /// </summary>
     private bool TryWait(int error, bool forRead)
     {
@@ -109,7 +110,7 @@ internal sealed partial class DescriptorStream(int descriptor) : Stream
         }
 
         return descriptor == 2 ? false
-            : error == BrokenPipe ? throw new ReaderGoneException()
+            : error == BrokenPipe ? throw new OutputClosedException()
             : throw new IOException(
                 $"Standard {(descriptor switch { 0 => "input", 1 => "output", _ => "error" })}: {Marshal.GetPInvokeErrorMessage(error)}.");
     }

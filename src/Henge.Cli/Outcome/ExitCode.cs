@@ -46,8 +46,8 @@ internal static class ExitCode
     /// <summary>Ended by Ctrl-C, as shells count it (128 + SIGINT).</summary>
     public const int Interrupted = 130;
 
-    /// <summary>Whoever read our output is gone, as shells count it (128 + SIGPIPE).</summary>
-    public const int ReaderGone = 141;
+    /// <summary>The reader of the output has closed it, as shells count it (128 + SIGPIPE).</summary>
+    public const int OutputClosed = 141;
 
     /// <summary>The code for an error.</summary>
     public static int Of(ErrorCode code) =>

@@ -6,11 +6,11 @@ namespace Henge.Cli.Output;
 /// <summary>What each node has done since the last look, by the second. Not thread-safe.</summary>
 internal sealed class StatusRates
 {
-    private readonly Dictionary<string, (ulong Uptime, double Applied, double Syncs)> _last = [];
+    private readonly Dictionary<string, (ulong Uptime, double Applied, double Syncs)> _previous = [];
     private readonly Dictionary<string, string[]> _rates = [];
 
     /// <summary>Takes in a look. The nodes' own clocks time it, so that a slow answer does not bend the figures.</summary>
-    public void Look(Wire.ClusterStatusResponse all)
+    public void Update(Wire.ClusterStatusResponse all)
     {
         foreach (Wire.StatusResponse status in all.Nodes.Where(static n => n.Status is not null).Select(static n => n.Status))
         {
@@ -19,14 +19,14 @@ internal sealed class StatusRates
                 status.Shards.Sum(static s => (double)s.AppliedIndex),
                 status.Log?.Syncs ?? 0);
             _rates[status.NodeId] =
-                _last.TryGetValue(status.NodeId, out (ulong Uptime, double Applied, double Syncs) before) && now.Uptime > before.Uptime
+                _previous.TryGetValue(status.NodeId, out (ulong Uptime, double Applied, double Syncs) before) && now.Uptime > before.Uptime
                     ?
                     [
                         PerSecond(now.Applied - before.Applied, now.Uptime - before.Uptime),
                         PerSecond(now.Syncs - before.Syncs, now.Uptime - before.Uptime),
                     ]
                     : ["", ""];
-            _last[status.NodeId] = now;
+            _previous[status.NodeId] = now;
         }
     }
 

@@ -27,7 +27,7 @@ internal static class StatusTables
             "UP",
             .. rateHeaders,
         ]);
-        table.Right([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        table.AlignRight([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
         {
             if (node.Status is not { } status)
@@ -76,7 +76,7 @@ internal static class StatusTables
     {
         Wire.ClusterStatusResponse.Types.Node[] nodes = [.. all.Nodes.Where(n => n.Status is not null)];
         Table table = new Table(["SHARD", "LEADER", "TERM", "COMMITTED", "LAST", .. nodes.Select(n => n.NodeId)]);
-        table.Right([0, 2, 3, 4, .. Enumerable.Range(5, nodes.Length)]);
+        table.AlignRight([0, 2, 3, 4, .. Enumerable.Range(5, nodes.Length)]);
         foreach (uint shard in nodes.SelectMany(n => n.Status.Shards).Select(s => s.Shard).Distinct().Order())
         {
             Wire.ShardStatus?[] replicas = [.. nodes.Select(n => n.Status.Shards.FirstOrDefault(s => s.Shard == shard))];

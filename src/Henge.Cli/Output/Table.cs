@@ -6,14 +6,14 @@ namespace Henge.Cli.Output;
 internal sealed class Table(params string[] headers)
 {
     private readonly List<string[]> _rows = [];
-    private readonly HashSet<int> _right = [];
+    private readonly HashSet<int> _alignedRight = [];
 
     /// <summary>Aligns columns to the right.</summary>
-    public Table Right(params ReadOnlySpan<int> columns)
+    public Table AlignRight(params ReadOnlySpan<int> columns)
     {
         foreach (int column in columns)
         {
-            _right.Add(column);
+            _alignedRight.Add(column);
         }
 
         return this;
@@ -45,7 +45,7 @@ internal sealed class Table(params string[] headers)
         int start = text.Length;
         for (int i = 0; i < cells.Length; i++)
         {
-            text.Append(i > 0 ? "  " : "").Append(_right.Contains(i) ? cells[i].PadLeft(widths[i]) : cells[i].PadRight(widths[i]));
+            text.Append(i > 0 ? "  " : "").Append(_alignedRight.Contains(i) ? cells[i].PadLeft(widths[i]) : cells[i].PadRight(widths[i]));
         }
 
         int end = text.Length;

@@ -7,7 +7,8 @@ namespace Henge.Cli.Transfer;
 /// <summary>
 /// Records as JSON lines: <c>{"key":"…","value":"…"}</c>, with <c>key_base64</c> or <c>value_base64</c> for what is not text, and
 /// <c>ttl_ms</c> for what expires. A value that is an object, a list, a number or a truth value is taken as its JSON text. A hash is
-/// <c>{"format":2,"key":"…","hash":[{"field":"…","value":"…"}]}</c>, which builds that know no types refuse. Other members are passed over.
+/// <c>{"format":2,"key":"…","hash":[{"field":"…","value":"…"}]}</c>, which builds that know no types refuse. Other members are
+/// ignored.
 /// Pure functions.
 /// </summary>
 internal static class JsonRecord
@@ -34,20 +35,20 @@ internal static class JsonRecord
                 switch (name)
                 {
                     case "key":
-                        Once(ref key, name, TextOf(ref reader, line, name));
+                        SetOnce(ref key, name, TextOf(ref reader, line, name));
                         break;
                     case "key_base64":
-                        Once(ref key, name, Base64Of(ref reader, name));
+                        SetOnce(ref key, name, Base64Of(ref reader, name));
                         break;
                     case "value":
-                        Once(ref value, name, TextOf(ref reader, line, name));
+                        SetOnce(ref value, name, TextOf(ref reader, line, name));
                         break;
                     case "value_base64":
-                        Once(ref value, name, Base64Of(ref reader, name));
+                        SetOnce(ref value, name, Base64Of(ref reader, name));
                         break;
                     case "hash":
                         type = DataType.Hash;
-                        Once(ref value, name, HashOf(ref reader));
+                        SetOnce(ref value, name, HashOf(ref reader));
                         break;
                     case "format":
                         if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int format)
@@ -133,16 +134,16 @@ internal static class JsonRecord
                 switch (name)
                 {
                     case "field":
-                        Once(ref field, name, StringOf(ref reader, name));
+                        SetOnce(ref field, name, StringOf(ref reader, name));
                         break;
                     case "field_base64":
-                        Once(ref field, name, Base64Of(ref reader, name));
+                        SetOnce(ref field, name, Base64Of(ref reader, name));
                         break;
                     case "value":
-                        Once(ref value, name, StringOf(ref reader, name));
+                        SetOnce(ref value, name, StringOf(ref reader, name));
                         break;
                     case "value_base64":
-                        Once(ref value, name, Base64Of(ref reader, name));
+                        SetOnce(ref value, name, Base64Of(ref reader, name));
                         break;
                     default:
                         throw new FormatException(
@@ -178,7 +179,7 @@ internal static class JsonRecord
         ? TextOf(ref reader, default, name)
         : throw new FormatException($"\"{name}\" within \"hash\" is not text; write {name}_base64 for bytes");
 
-    private static void Once(ref byte[]? target, string name, byte[] value) =>
+    private static void SetOnce(ref byte[]? target, string name, byte[] value) =>
         target = target is null ? value : throw new FormatException($"\"{name}\" is given twice");
 
     private static byte[] TextOf(ref Utf8JsonReader reader, ReadOnlySpan<byte> line, string name)

@@ -8,8 +8,8 @@ namespace Henge.Cli.Transfer;
 /// <summary>Shows how far a transfer is: a bar on a terminal, a line now and then elsewhere. Ends when disposed of.</summary>
 internal sealed class TransferProgress : IAsyncDisposable
 {
-    private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan BarEvery = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LineInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan BarInterval = TimeSpan.FromMilliseconds(200);
 
     private readonly CliContext _context;
     private readonly string _verb;
@@ -18,7 +18,7 @@ internal sealed class TransferProgress : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _shown;
     private readonly long _start;
-    private readonly (long Bytes, long Records) _first;
+    private readonly (long Bytes, long Records) _atStart;
 
     /// <summary>Begins to show. <paramref name="total"/> in bytes; 0: not known.</summary>
     public TransferProgress(CliContext context, string verb, long total, Func<(long Bytes, long Records)> read)
@@ -28,13 +28,13 @@ internal sealed class TransferProgress : IAsyncDisposable
         _total = total;
         _read = read;
         _start = context.Time.GetTimestamp();
-        _first = read();
+        _atStart = read();
         _shown = context.ErrorIsTerminal ? BarAsync() : LinesAsync();
     }
 
     private async Task LinesAsync()
     {
-        while (await WaitAsync(LineEvery).ConfigureAwait(false))
+        while (await WaitAsync(LineInterval).ConfigureAwait(false))
         {
             (long bytes, long records) = _read();
             string share = _total > 0 ? $" ({bytes * 100 / _total}%)" : "";
@@ -68,7 +68,7 @@ internal sealed class TransferProgress : IAsyncDisposable
                     task.Description = $"{_verb} {Count(records)} records";
                     task.Value = _total > 0 ? Math.Min(bytes, _total) : 0;
                 }
-                while (await WaitAsync(BarEvery).ConfigureAwait(false));
+                while (await WaitAsync(BarInterval).ConfigureAwait(false));
             }).ConfigureAwait(false);
     }
 
@@ -77,7 +77,7 @@ internal sealed class TransferProgress : IAsyncDisposable
     {
         (long bytes, long records) = _read();
         double seconds = Math.Max(_context.Time.GetElapsedTime(_start).TotalSeconds, 0.001);
-        double rate = (records - _first.Records) / seconds;
+        double rate = (records - _atStart.Records) / seconds;
         return $"{Count(records)} records, {TextForm.OfSize((ulong)bytes)} in {TextForm.OfDuration(TimeSpan.FromSeconds(seconds))} "
             + $"({rate.ToString("#,0", CultureInfo.InvariantCulture)} records/s)";
     }

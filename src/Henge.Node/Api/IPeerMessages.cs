@@ -12,7 +12,7 @@ public delegate void PeerMessageHandler(NodeId from, ReadOnlySpan<byte> message)
 /// </summary>
 public interface IPeerMessages
 {
-    /// <summary>Takes the messages of peers; null: nobody does.</summary>
+    /// <summary>Takes the messages of peers; null: they are discarded.</summary>
     PeerMessageHandler? Receiver { get; set; }
 
     /// <summary>

@@ -94,7 +94,7 @@ public abstract class Operation
 
     // ---- the node's own ----
 
-    /// <summary>For intrusive queues of whoever holds the operation now.</summary>
+    /// <summary>Links the operation into the intrusive queue that it is in now.</summary>
     internal Operation? Next { get; set; }
 
     /// <summary>The shard, once routed.</summary>

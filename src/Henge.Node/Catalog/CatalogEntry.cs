@@ -6,7 +6,9 @@ using Henge.Storage;
 
 namespace Henge.Node.Catalog;
 
-/// <summary>An entry of the catalog that is written once and for all, by whoever first finds that it is not there. Thread-safe.</summary>
+/// <summary>
+/// An entry of the catalog that is written once, by the first node that finds it missing, and never changed. Thread-safe.
+/// </summary>
 internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte[] key)
 {
     private int _writing;

@@ -13,7 +13,7 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
 {
     private const int IdLength = 32;
     private readonly CatalogEntry _entry = new(node, catalog, Encoding.UTF8.GetBytes("cluster"));
-    private readonly string _own = node.Identity.Founding.ToText();
+    private readonly string _ownSettings = node.Identity.Founding.ToText();
     private string _id = "";
 
     /// <summary>True once the record was read here: a majority of the nodes has made the cluster, with the settings of this node.</summary>
@@ -37,15 +37,15 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
         {
             if (mayWrite)
             {
-                _entry.Write(_own + "id " + MakeId() + "\n");
+                _entry.Write(_ownSettings + "id " + MakeId() + "\n");
             }
 
             return;
         }
 
-        if (text.Length == _own.Length + "id \n".Length + IdLength && text.StartsWith(_own, StringComparison.Ordinal))
+        if (text.Length == _ownSettings.Length + "id \n".Length + IdLength && text.StartsWith(_ownSettings, StringComparison.Ordinal))
         {
-            Volatile.Write(ref _id, text.Substring(_own.Length + "id ".Length, IdLength));
+            Volatile.Write(ref _id, text.Substring(_ownSettings.Length + "id ".Length, IdLength));
             node.Events?.ClusterIdKnown(_id);
             return;
         }
@@ -69,6 +69,6 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
             SHA256
                 .HashData(
                     Encoding.UTF8.GetBytes(
-                        string.Create(CultureInfo.InvariantCulture, $"henge cluster 2\n{node.Identity.Incarnation:x16}\n") + _own))
+                        string.Create(CultureInfo.InvariantCulture, $"henge cluster 2\n{node.Identity.Incarnation:x16}\n") + _ownSettings))
                 .AsSpan(0, IdLength / 2));
 }

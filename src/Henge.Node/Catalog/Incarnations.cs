@@ -54,12 +54,12 @@ internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : II
         + $"the old one made.";
 
     /// <summary>Another member takes this node to run with another directory.</summary>
-    public void OnMistaken(NodeId by) => OnRefused(by, MessageFor(node.Options.Name));
+    public void OnMisaddressed(NodeId by) => OnRefused(by, MessageFor(node.Options.Name));
 
     /// <summary>Another member does not take this node for who it says it is.</summary>
     public void OnRefused(NodeId by, string message)
     {
-        // One that the catalog knows is refused by nobody in good faith; one that it does not know has an empty directory.
+        // No node with a correct catalog refuses a directory that the catalog knows; one that it does not know is new.
         if (Of(node.Self) == 0)
         {
             node.Fatal($"{node.Members[(int)by.Value - 1].Name} refuses this node. {message}", null);

@@ -29,7 +29,7 @@ internal sealed class ClockExchange(NodeContext node)
     private readonly bool[] _isOff = new bool[node.Members.Count + 1];
     private long _leadToldMs = -RemindMs;
 
-    /// <summary>Asks whomever has not been asked for a while. Called now and then.</summary>
+    /// <summary>Asks the members that have not been asked for a second. Called at each tick.</summary>
     public void Tick()
     {
         foreach (MemberInfo member in node.Members)

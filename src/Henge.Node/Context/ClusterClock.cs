@@ -31,7 +31,7 @@ internal sealed class ClusterClock
     private readonly long _startTimestamp;
     private readonly int _self;
     private readonly int _majority;
-    private readonly bool _trustsItself;
+    private readonly bool _usesOwnClock;
     private readonly Lock _gate = new();
     private readonly Sample[] _samples;
 
@@ -48,7 +48,7 @@ internal sealed class ClusterClock
         _self = (int)self.Value;
         _majority = (members / 2) + 1;
         _samples = new Sample[members + 1];
-        _trustsItself = members == 1 || options.Bugs.TrustsOwnClock;
+        _usesOwnClock = members == 1 || options.Bugs.TrustsOwnClock;
         MaxSkewMs = options.MaxClockSkewMs;
     }
 
@@ -56,10 +56,10 @@ internal sealed class ClusterClock
     public long MaxSkewMs { get; }
 
     /// <summary>True when this node's clock is the only one there is, or is taken for that.</summary>
-    public bool IsAlone => _trustsItself;
+    public bool IsAlone => _usesOwnClock;
 
     /// <summary>False until the clocks of a majority are known. A leader gives no versions before that.</summary>
-    public bool IsKnown => _trustsItself || Volatile.Read(ref _latest) != long.MaxValue;
+    public bool IsKnown => _usesOwnClock || Volatile.Read(ref _latest) != long.MaxValue;
 
     /// <summary>The version of this moment; <see cref="Core.Version.First"/> while <see cref="IsKnown"/> is false.</summary>
     public Core.Version Now
@@ -67,8 +67,8 @@ internal sealed class ClusterClock
         get
         {
             long wallMs = OwnWallMs;
-            return _trustsItself ? Core.Version.FromMilliseconds(wallMs)
-                : Volatile.Read(ref _latest) is var latest && latest != long.MaxValue ? Core.Version.FromMilliseconds(Judge(wallMs, latest))
+            return _usesOwnClock ? Core.Version.FromMilliseconds(wallMs)
+                : Volatile.Read(ref _latest) is var latest && latest != long.MaxValue ? Core.Version.FromMilliseconds(Pick(wallMs, latest))
                 : Core.Version.First;
         }
     }
@@ -86,7 +86,7 @@ internal sealed class ClusterClock
     }
 
     /// <summary>True while the majority's time is used in place of the own clock's.</summary>
-    public bool IsOverruled => !_trustsItself && Math.Abs(SkewMs) > MaxSkewMs;
+    public bool IsOverruled => !_usesOwnClock && Math.Abs(SkewMs) > MaxSkewMs;
 
     private long OwnWallMs => _time.GetUtcNow().ToUnixTimeMilliseconds() - Core.Version.EpochUnixMs;
 
@@ -104,7 +104,7 @@ internal sealed class ClusterClock
     /// </summary>
     public Core.Version LimitFor(Core.Version last)
     {
-        if (_trustsItself)
+        if (_usesOwnClock)
         {
             return Core.Version.LastUsable;
         }
@@ -194,7 +194,7 @@ internal sealed class ClusterClock
         }
     }
 
-    private long Judge(long wallMs, long latest)
+    private long Pick(long wallMs, long latest)
     {
         long majority = OfMajority(wallMs, latest);
         return Math.Abs(wallMs - majority) <= MaxSkewMs ? wallMs : majority;

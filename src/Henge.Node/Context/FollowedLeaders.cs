@@ -13,16 +13,16 @@ namespace Henge.Node.Context;
 /// </remarks>
 /// <param name="members">Members of the cluster.</param>
 /// <param name="workers">Workers of this node; a shard belongs to the worker that its number leads to.</param>
-/// <param name="patienceTicks">For so many ticks after its last run a worker is taken to be alive, when this node speaks for what the
+/// <param name="timeoutTicks">For so many ticks after its last run a worker is taken to be alive, when this node speaks for what the
 /// worker leads.</param>
 /// <param name="answerTicks">The same, when this node answers for what the worker follows a peer in.</param>
 /// <param name="bugs">Deliberate bugs.</param>
-internal sealed class FollowedLeaders(int members, int workers, ulong patienceTicks, ulong answerTicks, NodeBugs bugs)
+internal sealed class FollowedLeaders(int members, int workers, ulong timeoutTicks, ulong answerTicks, NodeBugs bugs)
 {
-    private readonly ulong[] _led = new ulong[(members + 1) * workers];
-    private readonly ulong[] _ranTick = new ulong[workers];
-    private readonly ulong[] _followed = new ulong[(members + 1) * workers];
-    private readonly ulong[] _heardTick = new ulong[members + 1];
+    private readonly ulong[] _leadSums = new ulong[(members + 1) * workers];
+    private readonly ulong[] _lastRunTick = new ulong[workers];
+    private readonly ulong[] _followSums = new ulong[(members + 1) * workers];
+    private readonly ulong[] _lastHeardTick = new ulong[members + 1];
 
     /// <summary>
     /// The sum of what this node leads and a peer carries, without the shards of workers that have not run for a while: nobody may vouch
@@ -34,9 +34,9 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
         ulong sum = 0;
         for (int worker = 0; worker < workers; worker++)
         {
-            if (worker == asker || Volatile.Read(ref _ranTick[worker]) + patienceTicks >= nowTick || bugs.VouchesForHungWorkers)
+            if (worker == asker || Volatile.Read(ref _lastRunTick[worker]) + timeoutTicks >= nowTick || bugs.VouchesForHungWorkers)
             {
-                sum += Volatile.Read(ref _led[((int)peer.Value * workers) + worker]);
+                sum += Volatile.Read(ref _leadSums[((int)peer.Value * workers) + worker]);
             }
         }
 
@@ -44,7 +44,7 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
     }
 
     /// <summary>A worker has run, in a tick.</summary>
-    public void Ran(int worker, ulong tick) => Volatile.Write(ref _ranTick[worker], tick);
+    public void Ran(int worker, ulong tick) => Volatile.Write(ref _lastRunTick[worker], tick);
 
     /// <summary>
     /// Whether this node follows a peer in exactly those shards and terms, and every worker that follows it in any has run lately. A worker
@@ -57,25 +57,25 @@ internal sealed class FollowedLeaders(int members, int workers, ulong patienceTi
         bool runs = true;
         for (int worker = 0; worker < workers; worker++)
         {
-            ulong followed = Volatile.Read(ref _followed[((int)leader.Value * workers) + worker]);
+            ulong followed = Volatile.Read(ref _followSums[((int)leader.Value * workers) + worker]);
             sum += followed;
-            runs &= followed == 0 || Volatile.Read(ref _ranTick[worker]) + answerTicks >= nowTick || bugs.AnswersForHungWorkers;
+            runs &= followed == 0 || Volatile.Read(ref _lastRunTick[worker]) + answerTicks >= nowTick || bugs.AnswersForHungWorkers;
         }
 
         return (sum == led && runs) || bugs.AgreesWithAnyLeader;
     }
 
     /// <summary>A peer's heartbeat has come in a tick, and this node agrees with it.</summary>
-    public void Heard(NodeId leader, ulong tick) => Volatile.Write(ref _heardTick[leader.Value], tick);
+    public void Heard(NodeId leader, ulong tick) => Volatile.Write(ref _lastHeardTick[leader.Value], tick);
 
     /// <summary>The tick that <see cref="Heard"/> was last given; 0 for never.</summary>
-    public ulong HeardTick(NodeId leader) => Volatile.Read(ref _heardTick[leader.Value]);
+    public ulong HeardTick(NodeId leader) => Volatile.Read(ref _lastHeardTick[leader.Value]);
 
     /// <summary>Takes a shard that this node leads in a term in, for a peer, or out.</summary>
-    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _led[IndexOf(peer, shard)], shard, term, add);
+    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _leadSums[IndexOf(peer, shard)], shard, term, add);
 
     /// <summary>Takes a shard in which this node follows a leader in a term in, or out.</summary>
-    public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followed[IndexOf(leader, shard)], shard, term, add);
+    public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followSums[IndexOf(leader, shard)], shard, term, add);
 
     private int IndexOf(NodeId peer, ShardId shard) => ((int)peer.Value * workers) + (int)(shard.Value % (uint)workers);
 

@@ -54,14 +54,14 @@ internal sealed record FoundingSettings
     {
         Shards = options.Shards == 0 ? NodeOptions.DefaultShards : options.Shards,
         ReplicationFactor = options.ReplicationFactor == 0 ? members.Count : Math.Min(options.ReplicationFactor, members.Count),
-        Token = ShowToken(options.ClusterToken),
+        Token = DescribeToken(options.ClusterToken),
         PlacementRule = Placement.RuleVersion,
         FormatLevel = NewestFormatLevel,
         Members = members,
     };
 
     /// <summary>A token in a form that can be shown.</summary>
-    public static string ShowToken(string token) =>
+    public static string DescribeToken(string token) =>
         token.Length == 0 ? "none" : Hash("henge token 1\n" + token).ToString("x16", CultureInfo.InvariantCulture);
 
     /// <summary>Refuses members that cannot be listed.</summary>
@@ -152,7 +152,7 @@ internal sealed record FoundingSettings
         }
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
-        Compare("cluster", Show(Members), Show(other.Members));
+        Compare("cluster", Describe(Members), Describe(other.Members));
         Compare("replication-factor", Text(ReplicationFactor), Text(other.ReplicationFactor));
         Compare("shards", Text(Shards), Text(other.Shards));
         Compare(
@@ -165,7 +165,7 @@ internal sealed record FoundingSettings
     }
 
     /// <summary>Members as the setting is written.</summary>
-    private static string Show(IReadOnlyList<ClusterMember> members)
+    private static string Describe(IReadOnlyList<ClusterMember> members)
     {
         string text = string.Join(',', members.Select(static m => $"{m.Name}={m.Address}"));
         return text.Length <= 1024 ? text : text[..1024] + "…";

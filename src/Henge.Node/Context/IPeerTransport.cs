@@ -18,7 +18,7 @@ public interface IPeerTransport
     bool Send(NodeId to, ReadOnlySpan<byte> frame);
 
     /// <summary>
-    /// As <see cref="Send"/>, for frames that nobody repeats and that must not keep others waiting: fewer bytes of them may wait.
+    /// As <see cref="Send"/>, for frames that are not repeated and must not delay others: fewer bytes of them may wait.
     /// </summary>
     bool SendMessages(NodeId to, ReadOnlySpan<byte> frame) => Send(to, frame);
 }

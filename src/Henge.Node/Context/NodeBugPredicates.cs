@@ -25,7 +25,7 @@ internal static class NodeBugPredicates
         /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>
         public bool SkipsScanBarrier => Has(bugs, NodeBugs.SkipScanBarrier);
 
-        /// <summary>A node agrees with every heartbeat that shards share, whomever it follows.</summary>
+        /// <summary>A node agrees with every heartbeat that shards share, even if it follows another leader.</summary>
         public bool AgreesWithAnyLeader => Has(bugs, NodeBugs.AgreeWithAnyLeader);
 
         /// <summary>Answers to heartbeats that shards share count even if they were asked for before a restart.</summary>

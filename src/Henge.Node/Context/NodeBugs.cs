@@ -19,7 +19,7 @@ internal enum NodeBugs
     ReuseVersion = 1 << 4,
     /// <summary>A scan reads what is applied on its node, without asking the leaders.</summary>
     SkipScanBarrier = 1 << 5,
-    /// <summary>A node agrees with every heartbeat that shards share, whomever it follows.</summary>
+    /// <summary>A node agrees with every heartbeat that shards share, even if it follows another leader.</summary>
     AgreeWithAnyLeader = 1 << 6,
     /// <summary>Answers to heartbeats that shards share count even if they were asked for before a restart.</summary>
     ForgetStartOfHeartbeats = 1 << 20,

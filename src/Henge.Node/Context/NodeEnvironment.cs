@@ -4,8 +4,8 @@ using Henge.Storage.Files;
 namespace Henge.Node.Context;
 
 /// <summary>
-/// Everything through which a node reaches the world. Given the same environment and the same calls, a node does the same things: that is
-/// what the simulator lives on.
+/// The interfaces through which a node uses time, disk, network, threads and randomness. Given the same environment and the same calls, a
+/// node does the same things; the simulator depends on that.
 /// </summary>
 public sealed record NodeEnvironment
 {

@@ -8,11 +8,11 @@ namespace Henge.Node.Context;
 
 /// <summary>
 /// What a data directory says about whom it belongs to: written once, when the directory is made, and compared with the settings at every
-/// start (docs/formats.md, "Node identity"). The incarnation tells a directory from an empty one that took its place.
+/// start (docs/formats.md, "Node identity"). The incarnation distinguishes a directory from an empty one that took its place.
 /// </summary>
 internal sealed record NodeIdentity
 {
-    private static readonly SearchValues<char> NotInNames = SearchValues.Create(" \t\r\n=,");
+    private static readonly SearchValues<char> ForbiddenInNames = SearchValues.Create(" \t\r\n=,");
 
     /// <summary>This node's name.</summary>
     public required string Name { get; init; }
@@ -39,7 +39,7 @@ internal sealed record NodeIdentity
             : [.. options.Cluster.OrderBy(static m => m.Name, StringComparer.Ordinal)];
         for (int i = 0; i < members.Count; i++)
         {
-            if (members[i].Name.Length == 0 || members[i].Name.AsSpan().IndexOfAny(NotInNames) >= 0)
+            if (members[i].Name.Length == 0 || members[i].Name.AsSpan().IndexOfAny(ForbiddenInNames) >= 0)
             {
                 throw new HengeException(
                     ErrorCode.InvalidArgument,
@@ -153,7 +153,7 @@ internal sealed record NodeIdentity
             throw Fixed("replication-factor", made.ReplicationFactor, options.ReplicationFactor);
         }
 
-        if (made.Token != FoundingSettings.ShowToken(options.ClusterToken))
+        if (made.Token != FoundingSettings.DescribeToken(options.ClusterToken))
         {
             throw Misconfigured(
                 $"The cluster in '{options.DataDirectory}' was made with "

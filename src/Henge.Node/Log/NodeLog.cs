@@ -68,7 +68,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
         out Dictionary<ShardId, ShardLogReplay> found)
     {
         var replay = new Dictionary<ShardId, ShardLogReplay>();
-        var reader = new Late();
+        var reader = new DeferredReader();
         foreach (ShardId shard in shards)
         {
             replay.Add(shard, new ShardLogReplay(new ShardLog(shard, reader)));
@@ -344,7 +344,7 @@ internal sealed class NodeLog : IWorkItem, IEntryReader, IDisposable
         }
     }
 
-    private sealed class Late : IEntryReader
+    private sealed class DeferredReader : IEntryReader
     {
         public IEntryReader? Reader { get; set; }
 

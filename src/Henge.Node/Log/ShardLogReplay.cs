@@ -16,7 +16,7 @@ internal sealed class ShardLogReplay(ShardLog log)
 
     // A log is moved as a whole. A crash in the middle leaves a beginning, which must not count: with its first entry in a new segment, and
     // the others in the old one, the old one would be freed.
-    private readonly List<(LogIndex Index, EntryLocation Location)> _moving = [];
+    private readonly List<(LogIndex Index, EntryLocation Location)> _rewritten = [];
     private NodeLogRecord _base;
 
     /// <summary>The index that was rebuilt, after <see cref="Check"/>.</summary>
@@ -32,7 +32,7 @@ internal sealed class ShardLogReplay(ShardLog log)
     {
         if (record.Kind != NodeLogRecordKind.Moved)
         {
-            _moving.Clear();
+            _rewritten.Clear();
         }
 
         switch (record.Kind)
@@ -42,11 +42,11 @@ internal sealed class ShardLogReplay(ShardLog log)
                 Append(record.Entry.Index, location);
                 break;
             case NodeLogRecordKind.Moved:
-                _moving.Add((record.Entry.Index, location));
+                _rewritten.Add((record.Entry.Index, location));
                 if (record.Entry.Index >= Last)
                 {
-                    _moving.ForEach(m => Move(m.Index, m.Location));
-                    _moving.Clear();
+                    _rewritten.ForEach(m => Move(m.Index, m.Location));
+                    _rewritten.Clear();
                 }
 
                 break;

@@ -6,7 +6,7 @@ using Henge.Node.Workers;
 
 namespace Henge.Node.Opening;
 
-/// <summary>The catalog's shard. Its state machine is there once the node is put together; nobody asks before.</summary>
+/// <summary>The catalog's shard. Its state machine is there once the node is put together; it is not used before.</summary>
 internal sealed class CatalogShard(Worker worker) : ICatalogShard
 {
     /// <summary>Its state machine.</summary>

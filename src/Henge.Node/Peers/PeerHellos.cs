@@ -13,10 +13,10 @@ namespace Henge.Node.Peers;
 internal sealed class PeerHellos(NodeContext node)
 {
     private const string FirstLine = "henge-hello 1";
-    private const int MostRemembered = 64;
-    private const long NoteIntervalMs = 60_000;
+    private const int MaxRefused = 64;
+    private const long RepeatIntervalMs = 60_000;
     private readonly Lock _lock = new();
-    private readonly SortedDictionary<string, (string Problem, long NotedMs)> _refused = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (string Problem, long ToldMs)> _refused = new(StringComparer.Ordinal);
 
     /// <summary>Peers that are refused, with the reason, until they say something else.</summary>
     public IReadOnlyList<string> Refused
@@ -81,7 +81,7 @@ internal sealed class PeerHellos(NodeContext node)
             Refuse(
                 name,
                 $"{string.Join("; ", differences)}. These are fixed when a cluster is made, and must be the same on all its nodes.");
-            EndIfHopeless(name, theirs, differences, isEstablished: lines.Contains("established 1"));
+            EndIfItCannotJoin(name, theirs, differences, isEstablished: lines.Contains("established 1"));
             return false;
         }
 
@@ -111,13 +111,13 @@ internal sealed class PeerHellos(NodeContext node)
         long now = node.MonotonicMs;
         lock (_lock)
         {
-            bool known = _refused.TryGetValue(name, out (string Problem, long NotedMs) last);
-            if (known && last.Problem == problem && now - last.NotedMs < NoteIntervalMs)
+            bool known = _refused.TryGetValue(name, out (string Problem, long ToldMs) last);
+            if (known && last.Problem == problem && now - last.ToldMs < RepeatIntervalMs)
             {
                 return;
             }
 
-            if (!known && _refused.Count >= MostRemembered)
+            if (!known && _refused.Count >= MaxRefused)
             {
                 return;
             }
@@ -128,9 +128,9 @@ internal sealed class PeerHellos(NodeContext node)
         node.Events?.PeerRefused(name, problem);
     }
 
-    // A node that has taken part in its cluster is stopped by no stranger. One that has not ends when its settings can never lead anywhere:
+    // A node that has taken part in its cluster is never stopped by another cluster's nodes. One that has not ends when it can never join:
     // the cluster that it should be in exists with others, or so many members have others that no majority is left.
-    private void EndIfHopeless(string name, FoundingSettings theirs, IReadOnlyList<SettingDifference> differences, bool isEstablished)
+    private void EndIfItCannotJoin(string name, FoundingSettings theirs, IReadOnlyList<SettingDifference> differences, bool isEstablished)
     {
         if (node.Cluster.IsEstablished || node.Incarnations.Of(node.Self) != 0)
         {

@@ -32,7 +32,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         catch (Exception e)
         {
             value.Dispose();
-            Notice(machine, e);
+            ReportIfDamaged(machine, e);
             if (e is HengeException { Code: ErrorCode.Corruption } && machine.Bugs.AnswersFromDamaged)
             {
                 return false;
@@ -77,7 +77,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
         catch (HengeException e)
         {
-            Notice(MachineOf(range.IsOneKey ? shards.ShardOf(query.Lower.Span) : new ShardId((uint)merge.IndexOfCurrent)), e);
+            ReportIfDamaged(MachineOf(range.IsOneKey ? shards.ShardOf(query.Lower.Span) : new ShardId((uint)merge.IndexOfCurrent)), e);
             throw;
         }
     }
@@ -96,7 +96,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
         catch (HengeException e)
         {
-            Notice(machine, e);
+            ReportIfDamaged(machine, e);
             throw;
         }
     }
@@ -194,14 +194,14 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
         catch (HengeException e)
         {
-            Notice(machine, e);
+            ReportIfDamaged(machine, e);
             throw;
         }
 
         guard.Check(query.Version);
     }
 
-    private static void Notice(ShardStateMachine machine, Exception error)
+    private static void ReportIfDamaged(ShardStateMachine machine, Exception error)
     {
         if (error is HengeException { Code: ErrorCode.Corruption } damage)
         {

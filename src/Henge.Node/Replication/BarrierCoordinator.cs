@@ -97,7 +97,7 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
         private readonly ShardBarrier[] _parts;
         private OperationList _operations;
         private BarrierPhase _phase;
-        private int _missing;
+        private int _unfinishedParts;
 
         public Round(BarrierCoordinator coordinator, NodeContext node, Worker[] workers, OperationList operations)
         {
@@ -123,7 +123,7 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
                 pipeline = o.Pipeline == 0 ? pipeline : o.Pipeline;
             }
 
-            _missing = _parts.Length;
+            _unfinishedParts = _parts.Length;
             for (uint s = 0; s < _parts.Length; s++)
             {
                 _parts[s] = new ShardBarrier(this)
@@ -143,7 +143,7 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
         /// <summary>One shard has answered.</summary>
         public void OnPart(ShardBarrier part)
         {
-            if (Interlocked.Decrement(ref _missing) > 0)
+            if (Interlocked.Decrement(ref _unfinishedParts) > 0)
             {
                 return;
             }
@@ -186,7 +186,7 @@ internal sealed class BarrierCoordinator(NodeContext node, Worker[] workers)
             }
 
             _phase = BarrierPhase.Close;
-            _missing = _parts.Length;
+            _unfinishedParts = _parts.Length;
             foreach (ShardBarrier part in _parts)
             {
                 part.Phase = BarrierPhase.Close;

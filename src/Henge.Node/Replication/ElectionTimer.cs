@@ -7,8 +7,8 @@ namespace Henge.Node.Replication;
 internal sealed class ElectionTimer(NodeContext node)
 {
     private RaftRole _role;
-    private long _askedAt;
-    private long _stoodAt;
+    private long _preVoteSince;
+    private long _candidateSince;
 
     /// <summary>The replica's role may have changed.</summary>
     public void OnRole(RaftRole role)
@@ -23,15 +23,15 @@ internal sealed class ElectionTimer(NodeContext node)
         switch (role)
         {
             case RaftRole.PreCandidate:
-                _askedAt = now;
+                _preVoteSince = now;
                 break;
             case RaftRole.Candidate:
                 // A transfer, or a group of one, begins here.
-                _askedAt = _role == RaftRole.PreCandidate ? _askedAt : now;
-                _stoodAt = now;
+                _preVoteSince = _role == RaftRole.PreCandidate ? _preVoteSince : now;
+                _candidateSince = now;
                 break;
             case RaftRole.Leader when _role == RaftRole.Candidate:
-                node.Elections.Add(new(time.GetElapsedTime(_stoodAt, now), time.GetElapsedTime(_askedAt, now)));
+                node.Elections.Add(new(time.GetElapsedTime(_candidateSince, now), time.GetElapsedTime(_preVoteSince, now)));
                 break;
         }
 

@@ -31,7 +31,7 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
         }
 
         // By the later of the time and the shard's versions: those may be ahead of the clock for a while, and what has ended for them is
-        // seen by nobody any more.
+        // visible to no reader any more.
         if (!replica.Node.Clock.IsKnown)
         {
             return;
@@ -59,7 +59,7 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
         }
         catch (HengeException e) when (e.Code == ErrorCode.Corruption)
         {
-            // Whoever leads next deletes what is due.
+            // The next leader deletes what is due.
             machine.ReportDamage(e);
             return false;
         }

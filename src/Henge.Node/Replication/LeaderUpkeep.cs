@@ -65,7 +65,7 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         NodeContext node = replica.Node;
         if (replica.Machine.Damage is not null)
         {
-            // Whoever else has caught up serves what cannot be read here.
+            // Another member that has caught up can serve what cannot be read here.
             if (tick % DamagedTicks == 0)
             {
                 HandOverDamaged();
@@ -116,7 +116,7 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
         }
     }
 
-    /// <summary>A part of this replica's state is damaged: hands over to whoever can serve it, if there is anybody.</summary>
+    /// <summary>A part of this replica's state is damaged: transfers leadership to a member that can serve it, if there is one.</summary>
     /// <remarks>
     /// To the one that has most, and among equals to one that stays a voter. While membership is joint, only one that leaves may have
     /// everything: those that come wait for a snapshot then, which nobody else can send them.

@@ -14,7 +14,7 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
     private const int IntervalTicks = 20;
     private const int MaxMovedEntries = 1_000;
     private const long MaxMovedBytes = 64 * 1024;
-    private readonly List<Entry> _moved = [];
+    private readonly List<Entry> _carriedOver = [];
     private bool _underWay;
 
     /// <summary>Looks now and then.</summary>
@@ -70,20 +70,20 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
             return;
         }
 
-        _moved.Clear();
-        log.Read(log.CompactedIndex.Next, log.LastIndex, MaxMovedBytes, _moved);
-        if ((ulong)_moved.Count < count)
+        _carriedOver.Clear();
+        log.Read(log.CompactedIndex.Next, log.LastIndex, MaxMovedBytes, _carriedOver);
+        if ((ulong)_carriedOver.Count < count)
         {
             return;
         }
 
         _underWay = true;
-        foreach (Entry entry in _moved)
+        foreach (Entry entry in _carriedOver)
         {
             replica.Worker.Batch.Records.Add(new NodeLogRecord { Kind = NodeLogRecordKind.Moved, Shard = replica.Shard, Entry = entry });
         }
 
-        _moved.Clear();
+        _carriedOver.Clear();
         replica.Worker.MarkDirty(replica);
     }
 

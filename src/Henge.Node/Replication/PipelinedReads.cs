@@ -39,7 +39,7 @@ internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, Sha
         OperationList kept = default;
         while (_waiting.TakeFirst() is { } read)
         {
-            if (order.StillWaits(read))
+            if (order.MustStillWait(read))
             {
                 kept.Add(read);
             }

@@ -73,7 +73,7 @@ internal static class ReplicaRestore
                         + $"{DirectoryAdvice.Node}");
             }
 
-            // The term may have come with the snapshot, and not have been written yet. Whoever voted in it has written it.
+            // The term may have come with the snapshot, and not have been written yet. A node that voted in it has written it.
             replay.RaiseTerm(installed.Term);
             log.Reset(installed.Index, installed.Term, membership);
             worker.Batch.Records.Add(new NodeLogRecord

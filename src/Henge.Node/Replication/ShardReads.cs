@@ -24,13 +24,13 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
     private readonly Stack<Round> _free = new();
     private OperationList _waiting;
     private ulong _lastId;
-    private int _unproven;
-    private bool _hold;
+    private int _unprovenRounds;
+    private bool _isHeld;
     private readonly bool _byClock = replica.Node.Members.Count == 1 || replica.Node.Options.Bugs.ExpiresByOwnClock;
-    private Core.Version _judgedAt;
+    private Core.Version _readVersion;
 
     /// <summary>True when a round could begin.</summary>
-    public bool CanStart => !_waiting.IsEmpty && !_hold && _unproven < MaxRounds;
+    public bool CanStart => !_waiting.IsEmpty && !_isHeld && _unprovenRounds < MaxRounds;
 
     /// <summary>True when nothing waits.</summary>
     public bool IsEmpty => _waiting.IsEmpty && _rounds.Count == 0;
@@ -81,7 +81,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
         round.Id = ++_lastId;
         round.Operations.AddAll(ref _waiting);
         _rounds.Add(round);
-        _unproven++;
+        _unprovenRounds++;
         replica.Node.Counters.OnReadRound();
         group.RequestRead(round.Id);
     }
@@ -96,7 +96,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
             {
                 round.IsProven = true;
                 round.Index = grant.Index;
-                _unproven--;
+                _unprovenRounds--;
                 break;
             }
         }
@@ -110,12 +110,12 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
             Round round = _rounds[i];
             if (round.Id == id && !round.IsProven)
             {
-                _unproven--;
+                _unprovenRounds--;
                 _rounds.RemoveAt(i);
                 round.Operations.AddAll(ref _waiting);
                 _waiting.AddAll(ref round.Operations);
                 Free(round);
-                _hold = true;
+                _isHeld = true;
                 break;
             }
         }
@@ -145,7 +145,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
     }
 
     /// <summary>Something has changed, or time has passed: another try may help.</summary>
-    public void Release() => _hold = false;
+    public void Release() => _isHeld = false;
 
     /// <summary>Fails what is past its deadline. True when something was tried again.</summary>
     public void Expire(long nowMs)
@@ -265,8 +265,8 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
     private Core.Version Latest(Core.Version applied)
     {
         Core.Version now = replica.Node.Clock.Now;
-        _judgedAt = now > _judgedAt ? now : _judgedAt;
-        return _judgedAt > applied ? _judgedAt : applied;
+        _readVersion = now > _readVersion ? now : _readVersion;
+        return _readVersion > applied ? _readVersion : applied;
     }
 
     private void Expire(ref OperationList list, long nowMs)

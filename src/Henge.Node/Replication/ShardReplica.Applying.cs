@@ -47,14 +47,14 @@ internal sealed partial class ShardReplica
     /// <summary>Does what there is to do.</summary>
     public void Process()
     {
-        if (_heldRebuild is { } rebuild && (!_mayTryHeld || !Rebuild(rebuild)))
+        if (_heldRebuild is { } rebuild && (!_mayRetryHeld || !Rebuild(rebuild)))
         {
             return;
         }
 
         if (_held is { } held)
         {
-            if (!_mayTryHeld || !Finish(held))
+            if (!_mayRetryHeld || !Finish(held))
             {
                 return;
             }
@@ -112,7 +112,7 @@ internal sealed partial class ShardReplica
     // False when the disk has no room for the snapshot in it: then the rest waits as well.
     private bool Finish(Ready ready)
     {
-        _mayTryHeld = false;
+        _mayRetryHeld = false;
         if (ready.PersistTicket != 0 && !_persist.TryPersist(ready))
         {
             _held = ready;

@@ -9,7 +9,7 @@ namespace Henge.Node.Replication;
 // A state that is damaged on the disk, and how another one takes its place (docs/decisions/0131, 0132).
 internal sealed partial class ShardReplica
 {
-    private const string NobodyIsWhole =
+    private const string AllMembersDamaged =
         "Nor is any other member of the shard whole, so that none can be rebuilt from another: each says in its status which of its files "
             + "is damaged. "
         + "Stop one of these nodes, put that file back from a copy of its directory (a table never changes once it is written), and start "
@@ -19,7 +19,7 @@ internal sealed partial class ShardReplica
         _machine.Damage is not { } damage ? null
         : IsDamagedEverywhere
             ? $"A part of its state is damaged on this node's disk. "
-                + $"{NobodyIsWhole}{(_machine.IsStopped ? $" It stands still at entry {_machine.AppliedIndex}." : "")} {damage}"
+                + $"{AllMembersDamaged}{(_machine.IsStopped ? $" It stands still at entry {_machine.AppliedIndex}." : "")} {damage}"
         : _machine.State == MachineState.Unreadable
             ? $"Its own records are damaged on this node's disk, so that nothing of it is served here. Nothing was deleted, and this "
                 + $"replica is rebuilt from its leader. {damage}"
@@ -47,8 +47,8 @@ internal sealed partial class ShardReplica
         }
     }
 
-    // An entry that is committed, and cannot be applied here. Whoever waits for one of its results cannot be told it: other members have
-    // done it, and this one gets there by a snapshot.
+    // A committed entry cannot be applied here. Callers that wait for its results get "unknown outcome": other members have applied it, and
+    // this one receives its effects with a snapshot.
     private void OnStopped()
     {
         _writes.OnStopped(_toApply);
@@ -108,7 +108,7 @@ internal sealed partial class ShardReplica
     // False when the disk has no room for it: then the replica stands still until there is.
     private bool Rebuild(InstallSnapshot snapshot)
     {
-        _mayTryHeld = false;
+        _mayRetryHeld = false;
         _status.MarkChanged();
         if (!_receiver.TryInstall(snapshot))
         {

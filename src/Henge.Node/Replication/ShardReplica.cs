@@ -39,7 +39,7 @@ internal sealed partial class ShardReplica : IReplica
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica
     // stands still, as if its node did.
     private Ready? _held;
-    private bool _mayTryHeld;
+    private bool _mayRetryHeld;
 
     // The same for a snapshot that takes the place of a damaged state.
     private InstallSnapshot? _heldRebuild;
@@ -251,7 +251,7 @@ internal sealed partial class ShardReplica : IReplica
             _status.Tick(tick);
             if (tick % HeldTicks == 0)
             {
-                _mayTryHeld = true;
+                _mayRetryHeld = true;
                 Worker.MarkDirty(this);
             }
 
@@ -264,7 +264,7 @@ internal sealed partial class ShardReplica : IReplica
         AskForState(tick);
         if (_group.Role == RaftRole.Leader)
         {
-            // The index by expiry may be what is damaged. What has expired stays invisible; whoever leads next deletes it.
+            // The index by expiry may be what is damaged. What has expired stays invisible; the next leader deletes it.
             if (_machine.Damage is null)
             {
                 _expiry.Tick(tick);

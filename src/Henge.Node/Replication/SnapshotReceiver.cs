@@ -14,9 +14,9 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine machine)
 {
-    private const int ForgetTicks = 2_000;
+    private const int AbandonAfterTicks = 2_000;
     private readonly string _directory = Path.Combine(replica.Node.Options.DataDirectory, "snapshots");
-    private readonly (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere)[] _early = new (ReadOnlyMemory<byte>, bool, bool)[
+    private readonly (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere)[] _outOfOrder = new (ReadOnlyMemory<byte>, bool, bool)[
         SnapshotSender.Window
     ];
     private SnapshotFile? _file;
@@ -24,7 +24,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private NodeId _from;
     private ulong _id;
     private uint _next;
-    private int _quietTicks;
+    private int _idleTicks;
     private LogIndex _onDisk;
 
     /// <inheritdoc/>
@@ -130,7 +130,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     /// <summary>Deletes what is not needed any more.</summary>
     public void Tick()
     {
-        if (_file is not null && ++_quietTicks > ForgetTicks)
+        if (_file is not null && ++_idleTicks > AbandonAfterTicks)
         {
             Abandon();
         }
@@ -183,20 +183,20 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         _header = header;
         _file = SnapshotFile.Create(replica.Node.Environment.FileSystem, _directory, replica.Shard, encoded.Span);
         _next = 1;
-        _quietTicks = 0;
+        _idleTicks = 0;
     }
 
     private void Take(uint sequence, ReadOnlyMemory<byte> bytes, bool last)
     {
         // Chunks that overtook others wait for them: dropped, they would cost the whole pause after which the sender repeats.
-        _early[sequence % SnapshotSender.Window] = (bytes, last, true);
-        ref (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere) next = ref _early[_next % SnapshotSender.Window];
+        _outOfOrder[sequence % SnapshotSender.Window] = (bytes, last, true);
+        ref (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere) next = ref _outOfOrder[_next % SnapshotSender.Window];
         while (next.IsHere && _file is not null)
         {
             (bytes, last) = (next.Bytes, next.Last);
             next = default;
             _next++;
-            _quietTicks = 0;
+            _idleTicks = 0;
             if (last)
             {
                 Complete();
@@ -206,7 +206,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
                 _file.Append(bytes.Span);
             }
 
-            next = ref _early[_next % SnapshotSender.Window];
+            next = ref _outOfOrder[_next % SnapshotSender.Window];
         }
     }
 
@@ -241,7 +241,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
         _header = null;
         _next = 0;
-        Array.Clear(_early);
+        Array.Clear(_outOfOrder);
     }
 
     private void Acknowledge(NodeId to, ulong id, bool ok)

@@ -20,8 +20,8 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     internal const int ChunkHeaderBytes = 13;
     internal const int Window = 4;
     private const int RepeatTicks = 50;
-    private const int GiveUpTicks = 300;
-    private readonly Queue<(NodeId To, LogIndex? Rebuilds)> _wanted = new();
+    private const int AbandonAfterTicks = 300;
+    private readonly Queue<(NodeId To, LogIndex? Rebuilds)> _requested = new();
     private readonly Queue<(uint Sequence, byte[] Bytes, bool Last)> _underWay = new();
     private ShardSnapshotReader? _reader;
     private InstallSnapshot? _header;
@@ -30,19 +30,19 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     private uint _next;
     private ulong _count;
     private bool _allRead;
-    private int _quietTicks;
-    private int _silentTicks;
+    private int _idleTicks;
+    private int _unansweredTicks;
 
     /// <inheritdoc/>
     public override string ToString() =>
         _header is null
-            ? $"idle, {_wanted.Count} wait"
-            : $"{_id:x} to {_to}: {_next} chunks sent, {_underWay.Count} not acknowledged, silent for {_silentTicks} ticks";
+            ? $"idle, {_requested.Count} wait"
+            : $"{_id:x} to {_to}: {_next} chunks sent, {_underWay.Count} not acknowledged, silent for {_unansweredTicks} ticks";
 
     /// <summary>A follower needs a snapshot.</summary>
     public void Begin(NodeId to)
     {
-        _wanted.Enqueue((to, null));
+        _requested.Enqueue((to, null));
         BeginNext();
     }
 
@@ -52,9 +52,9 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     /// </summary>
     public void OnRequest(NodeId to, LogIndex applied)
     {
-        if ((_header is null || _to != to) && _wanted.All(wanted => wanted.To != to))
+        if ((_header is null || _to != to) && _requested.All(wanted => wanted.To != to))
         {
-            _wanted.Enqueue((to, applied));
+            _requested.Enqueue((to, applied));
             BeginNext();
         }
     }
@@ -77,8 +77,8 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
         while (_underWay.TryPeek(out (uint Sequence, byte[] Bytes, bool Last) oldest) && oldest.Sequence < next)
         {
             _underWay.Dequeue();
-            _silentTicks = 0;
-            _quietTicks = 0;
+            _unansweredTicks = 0;
+            _idleTicks = 0;
         }
 
         if (_allRead && _underWay.Count == 0)
@@ -100,13 +100,13 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             return;
         }
 
-        if (group.Role != RaftRole.Leader || ++_silentTicks > GiveUpTicks)
+        if (group.Role != RaftRole.Leader || ++_unansweredTicks > AbandonAfterTicks)
         {
             End(sent: false);
         }
-        else if (++_quietTicks >= RepeatTicks)
+        else if (++_idleTicks >= RepeatTicks)
         {
-            _quietTicks = 0;
+            _idleTicks = 0;
             foreach ((uint sequence, byte[] bytes, bool last) in _underWay)
             {
                 Send(sequence, bytes, last);
@@ -121,14 +121,14 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
         _reader = null;
         _header = null;
         _underWay.Clear();
-        _wanted.Clear();
+        _requested.Clear();
     }
 
     private void BeginNext()
     {
-        while (_header is null && _wanted.Count > 0)
+        while (_header is null && _requested.Count > 0)
         {
-            (_to, LogIndex? rebuilds) = _wanted.Dequeue();
+            (_to, LogIndex? rebuilds) = _requested.Dequeue();
             LogIndex applied = machine.AppliedIndex;
             if (rebuilds is { } least && (machine.Damage is not null || applied < least))
             {
@@ -153,8 +153,8 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             _id = (group.Term.Value << 24) | (++_count & 0xFF_FFFF);
             _next = 0;
             _allRead = false;
-            _silentTicks = 0;
-            _quietTicks = 0;
+            _unansweredTicks = 0;
+            _idleTicks = 0;
             replica.Node.Events?.SnapshotSending(replica.Shard, replica.Node.NameOf(_to) ?? _to.ToString(), applied);
             byte[] encoded = new byte[RaftMessageCodec.MaxEncodedSize(header)];
 

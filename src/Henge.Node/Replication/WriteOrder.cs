@@ -78,7 +78,7 @@ internal sealed class WriteOrder
     }
 
     /// <summary>True while a read that was marked by <see cref="MustWait"/> still has to wait.</summary>
-    public bool StillWaits(Operation read)
+    public bool MustStillWait(Operation read)
     {
         if (!IsOpenUpTo(read.Order))
         {

@@ -40,7 +40,7 @@ internal sealed partial class WriteQueue
         }
     }
 
-    /// <summary>Proposes commands of the node's own, which nobody waits for.</summary>
+    /// <summary>Proposes the node's own commands. No caller waits for them.</summary>
     public bool TryPropose(EntryBuilder entry)
     {
         Core.Version version = NextVersion();

@@ -167,7 +167,7 @@ internal sealed partial class WriteQueue : IApplyObserver
                 _hold = true;
             }
 
-            while (!_waiting.IsEmpty && !_hold && _pending.Count < MaxEntriesUnderWay && MayGoOut(_replica.Node.Self) && ProposeOne())
+            while (!_waiting.IsEmpty && !_hold && _pending.Count < MaxEntriesUnderWay && MaySend(_replica.Node.Self) && ProposeOne())
             {
             }
 
@@ -176,14 +176,14 @@ internal sealed partial class WriteQueue : IApplyObserver
                 ProposeAdvance();
             }
         }
-        else if (!_waiting.IsEmpty && !_hold && !_group.Leader.IsNone && MayGoOut(_group.Leader))
+        else if (!_waiting.IsEmpty && !_hold && !_group.Leader.IsNone && MaySend(_group.Leader))
         {
             Forward();
         }
     }
 
     // What waits goes out to a leader only when nothing can come back any more that went out to another one, or in another term, before.
-    private bool MayGoOut(NodeId leader)
+    private bool MaySend(NodeId leader)
     {
         if (_pending.Count > 0 && (_pending.Oldest.Term != _group.Term || leader != _replica.Node.Self))
         {
@@ -334,7 +334,7 @@ internal sealed partial class WriteQueue : IApplyObserver
 
     /// <summary>
     /// Committed entries cannot be applied here, so what was proposed here ends without a result. What waits goes to another leader at
-    /// once, instead of after what nobody waits for any more.
+    /// once, instead of after operations whose callers have given up.
     /// </summary>
     public void OnStopped(List<Entry> committed)
     {
@@ -413,7 +413,7 @@ internal sealed partial class WriteQueue : IApplyObserver
             entry.EarliestDeadlineMs = earliest;
         }
 
-        // Nobody waits for them any more, so nothing has to wait for what becomes of them.
+        // Their callers have given up, so nothing has to wait for their outcome.
         while (_pending.Count > 0 && _pending.Oldest.EarliestDeadlineMs == long.MaxValue)
         {
             _pending.RemoveOldest();

@@ -5,8 +5,8 @@ using Henge.Storage;
 namespace Henge.Node.StateMachine;
 
 /// <summary>
-/// Finds the latest entry of a key in a <see cref="WriteBatch"/> that is still being filled. It takes entries in only when somebody looks,
-/// so that a batch of plain puts pays nothing for it. Open addressing over offsets into the batch. Not thread-safe.
+/// Finds the latest entry of a key in a <see cref="WriteBatch"/> that is still being filled. It takes entries in only when a search needs
+/// them, so that a batch of plain puts pays nothing for it. Open addressing over offsets into the batch. Not thread-safe.
 /// </summary>
 internal sealed class BatchIndex(WriteBatch batch)
 {

@@ -26,7 +26,7 @@ internal sealed partial class CommandExecutor
         }
 
         int length = Math.Max(current.Value.Length, (int)command.Number + command.Value.Length);
-        byte[] whole = Grown(current.Value, length);
+        byte[] whole = CopyWithLength(current.Value, length);
         command.Value.CopyTo(whole.AsSpan((int)command.Number));
         writes.Put(command.Key, whole.AsSpan(0, length), version, current.ExpiresAtMs);
         ArrayPool<byte>.Shared.Return(whole);
@@ -48,7 +48,7 @@ internal sealed partial class CommandExecutor
         }
 
         int length = Math.Max(current.Value.Length, (int)at + 1);
-        byte[] whole = Grown(current.Value, length);
+        byte[] whole = CopyWithLength(current.Value, length);
         int mask = 0x80 >> (int)(command.Number % 8);
         long before = (whole[at] & mask) != 0 ? 1 : 0;
         whole[at] = (byte)(command.IsBitOn ? whole[at] | mask : whole[at] & ~mask);
@@ -86,7 +86,7 @@ internal sealed partial class CommandExecutor
         return new CommandResult(CommandStatus.Ok, version, Found: true);
     }
 
-    private static byte[] Grown(ReadOnlySpan<byte> value, int length)
+    private static byte[] CopyWithLength(ReadOnlySpan<byte> value, int length)
     {
         byte[] whole = ArrayPool<byte>.Shared.Rent(length);
         value.CopyTo(whole);

@@ -34,7 +34,7 @@ public enum CommandProblem : byte
     ValueTooLarge = 5,
     /// <summary>The results of a transaction together are over <see cref="CommandLimits.MaxResultBytes"/>.</summary>
     ResultTooLarge = 6,
-    /// <summary>The session is not known so far back that a retry could be told from a new request.</summary>
+    /// <summary>The session is not known so far back that a retry could be distinguished from a new request.</summary>
     SequenceForgotten = 7,
     /// <summary>There are too many sessions that were used just now.</summary>
     TooManySessions = 8,

@@ -24,7 +24,7 @@ internal sealed class HashEditor
 
     /// <summary>
     /// Sets fields: <paramref name="pairs"/> holds fields and values, <paramref name="count"/> of them. Returns how many fields are new.
-    /// The seed keeps the cost of lookups from being chosen by whoever chooses the fields.
+    /// The seed keeps the cost of lookups from depending on which fields a client chooses.
     /// </summary>
     public int Set(ReadOnlySpan<byte> hash, ReadOnlySpan<byte> pairs, int count, ulong seed)
     {

@@ -2,7 +2,7 @@ using Henge.Storage;
 
 namespace Henge.Node.StateMachine;
 
-/// <summary>Where a state machine tells what it has applied, for those who watch. Called by the shard's worker alone.</summary>
+/// <summary>Takes what a state machine has applied, for watchers. Called by the shard's worker alone.</summary>
 internal interface IWatchFeed
 {
     /// <summary>A batch is applied.</summary>

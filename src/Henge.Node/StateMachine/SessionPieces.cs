@@ -18,13 +18,13 @@ internal sealed class SessionPieces
     public const int Records = 1 << Shift;
 
     // 128 KiB an array: above 85,000 bytes the runtime puts it where it is not moved.
-    private const int PiecesInSlab = 128;
+    private const int PiecesPerSlab = 128;
 
     private readonly Stack<SessionPiece> _free = new();
     private SessionRecord[] _slab = [];
-    private int _cut;
+    private int _used;
 
-    /// <summary>A piece that nobody else has. What is in it is of no account.</summary>
+    /// <summary>A piece that is not in use. Its content is undefined.</summary>
     public SessionPiece Rent()
     {
         if (_free.TryPop(out SessionPiece piece))
@@ -32,18 +32,18 @@ internal sealed class SessionPieces
             return piece;
         }
 
-        if (_cut == _slab.Length)
+        if (_used == _slab.Length)
         {
-            _slab = GC.AllocateUninitializedArray<SessionRecord>(PiecesInSlab * Records);
-            _cut = 0;
+            _slab = GC.AllocateUninitializedArray<SessionRecord>(PiecesPerSlab * Records);
+            _used = 0;
         }
 
-        piece = new SessionPiece(_slab, _cut);
-        _cut += Records;
+        piece = new SessionPiece(_slab, _used);
+        _used += Records;
         return piece;
     }
 
-    /// <summary>Takes a piece back, which nobody may use any more.</summary>
+    /// <summary>Takes a piece back. The caller must not use it any more.</summary>
     public void Return(SessionPiece piece) => _free.Push(piece);
 
     /// <summary>Gives up all memory: no session has a piece any more.</summary>
@@ -51,6 +51,6 @@ internal sealed class SessionPieces
     {
         _free.Clear();
         _slab = [];
-        _cut = 0;
+        _used = 0;
     }
 }

@@ -12,7 +12,7 @@ internal enum SessionAnswer : byte
     New,
     /// <summary>It was done: here is its result again.</summary>
     Done,
-    /// <summary>It cannot be told.</summary>
+    /// <summary>It is not known.</summary>
     Forgotten,
     /// <summary>There is no room for another session.</summary>
     Full,
@@ -29,13 +29,13 @@ internal sealed class SessionTable
     private const int RecordOverheadBytes = 56;
 
     // So that many sessions that end at once do not hold up one entry.
-    private const int MaxEndsAnEntry = 64;
+    private const int MaxEndedPerEntry = 64;
 
     private readonly SessionLimits _limits;
     private readonly PendingWrites _writes;
     private readonly Dictionary<ulong, Session> _sessions = [];
     private readonly List<Session> _unwritten = [];
-    private readonly SessionPieces _room = new();
+    private readonly SessionPieces _pieces = new();
     private readonly ArrayBufferWriter<byte> _value = new();
     private readonly ArrayBufferWriter<byte> _result = new();
     // When the session of all that have ended was last used that was used latest: from then on, a session that is not known may be one that
@@ -66,7 +66,7 @@ internal sealed class SessionTable
     {
         for (
             int i = 0;
-            i < MaxEndsAnEntry && _oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs;
+            i < MaxEndedPerEntry && _oldest is { } oldest && version.Milliseconds - oldest.LastVersion.Milliseconds >= _limits.IdleMs;
             i++)
         {
             // Before the entry's first version, at which the same client may come back; its own records are older still.
@@ -108,7 +108,7 @@ internal sealed class SessionTable
     {
         if (!_sessions.TryGetValue(stamp.ClientId, out Session? session))
         {
-            session = new Session(stamp.ClientId, _room);
+            session = new Session(stamp.ClientId, _pieces);
             _sessions.Add(stamp.ClientId, session);
             _bytes += SessionOverheadBytes;
             if ((stamp.Flags & SessionFlags.Continues) != 0)
@@ -197,7 +197,7 @@ internal sealed class SessionTable
 
             if (session?.ClientId != clientId)
             {
-                session = new Session(clientId, _room);
+                session = new Session(clientId, _pieces);
                 _sessions.Add(clientId, session);
             }
 
@@ -231,7 +231,7 @@ internal sealed class SessionTable
         _unwritten.Clear();
         _endedUpTo = default;
         _markVersion = default;
-        _room.Reset();
+        _pieces.Reset();
         _oldest = null;
         _newest = null;
         _bytes = 0;

@@ -21,15 +21,15 @@ internal sealed class ShardSnapshotInstaller : IDisposable
     private readonly ShardStateMachine _machine;
     private readonly IStorageEngine _engine;
     private readonly WriteBatch _batch = new(BatchBytes);
-    private readonly uint _user;
-    private readonly uint _system;
-    private byte[] _rest = [];
-    private int _restLength;
+    private readonly uint _userKeyspace;
+    private readonly uint _systemKeyspace;
+    private byte[] _incomplete = [];
+    private int _incompleteLength;
     private uint _sequence;
     private SnapshotMeta _meta;
     private Core.Version _lastVersion;
     private Core.Version _floor;
-    private Core.Version _marker;
+    private Core.Version _markerVersion;
     private ulong _systemCount;
     private ulong _entryCount;
     private bool _begun;
@@ -40,12 +40,12 @@ internal sealed class ShardSnapshotInstaller : IDisposable
     {
         _machine = machine;
         _engine = machine.Engine;
-        _user = SystemKeys.UserKeyspace(machine.Shard);
-        _system = SystemKeys.SystemKeyspace(machine.Shard);
+        _userKeyspace = SystemKeys.UserKeyspace(machine.Shard);
+        _systemKeyspace = SystemKeys.SystemKeyspace(machine.Shard);
     }
 
     /// <summary>True when all chunks have been taken: then call <see cref="Complete"/>.</summary>
-    public bool HasAll => _ended && _restLength == 0;
+    public bool HasAll => _ended && _incompleteLength == 0;
 
     /// <summary>
     /// Takes the next chunk. Throws <see cref="HengeException"/>: Corruption for a damaged one, or one out of order; InvalidArgument when
@@ -62,8 +62,8 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             Take(record);
         }
 
-        _rest.AsSpan(at, _restLength - at).CopyTo(_rest);
-        _restLength -= at;
+        _incomplete.AsSpan(at, _incompleteLength - at).CopyTo(_incomplete);
+        _incompleteLength -= at;
         if (_batch.ByteCount >= BatchBytes)
         {
             ApplyBatch();
@@ -78,14 +78,14 @@ internal sealed class ShardSnapshotInstaller : IDisposable
     {
         Invariant.Check(HasAll && !_completed);
         _machine.WriteInstalled(_batch, _meta, _lastVersion, _floor);
-        _batch.Delete(_system, SystemKeys.Install, _marker.Next);
+        _batch.Delete(_systemKeyspace, SystemKeys.Install, _markerVersion.Next);
         _batch.SetPosition(SystemKeys.Stream(_machine.Shard), _meta.Index.Value);
         ApplyBatch();
         _engine.Flush();
 
         // It is gone and durably so; now nothing of the old state is left that a read or a compaction could have to look at, should it be
         // damaged.
-        _engine.DropRange(_system, SystemKeys.Install, [SystemKeys.InstallTag + 1]);
+        _engine.DropRange(_systemKeyspace, SystemKeys.Install, [SystemKeys.InstallTag + 1]);
         _completed = true;
         _machine.LeaveInstall();
         return _meta;
@@ -99,27 +99,27 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             _machine.AbortInstall();
         }
 
-        _rest = [];
+        _incomplete = [];
     }
 
     private static HengeException Damaged(string what) => new(ErrorCode.Corruption, $"A snapshot is damaged: {what}.");
 
     private void Append(ReadOnlySpan<byte> bytes)
     {
-        int needed = checked(_restLength + bytes.Length);
-        if (needed > _rest.Length)
+        int needed = checked(_incompleteLength + bytes.Length);
+        if (needed > _incomplete.Length)
         {
-            Array.Resize(ref _rest, Math.Max(needed, _rest.Length * 2));
+            Array.Resize(ref _incomplete, Math.Max(needed, _incomplete.Length * 2));
         }
 
-        bytes.CopyTo(_rest.AsSpan(_restLength));
-        _restLength = needed;
+        bytes.CopyTo(_incomplete.AsSpan(_incompleteLength));
+        _incompleteLength = needed;
     }
 
     private bool TryTakeRecord(ref int at, out ReadOnlySpan<byte> record)
     {
         record = default;
-        ReadOnlySpan<byte> rest = _rest.AsSpan(at, _restLength - at);
+        ReadOnlySpan<byte> rest = _incomplete.AsSpan(at, _incompleteLength - at);
         if (!Varint.TryRead(rest, out ulong length, out int size))
         {
             return rest.Length >= Varint.MaxBytes ? throw Damaged("a record has no length") : false;
@@ -221,15 +221,15 @@ internal sealed class ShardSnapshotInstaller : IDisposable
 
         _begun = true;
         _machine.EnterInstall();
-        _marker = NextMarkerVersion();
-        _batch.Put(_system, SystemKeys.Install, _marker, default);
+        _markerVersion = NextMarkerVersion();
+        _batch.Put(_systemKeyspace, SystemKeys.Install, _markerVersion, default);
         ApplyBatch();
 
         // The marker must be durable before what it warns of can happen.
         _engine.Flush();
-        _engine.DropRange(_user, default, default);
-        _engine.DropRange(_system, default, SystemKeys.Install);
-        _engine.DropRange(_system, [SystemKeys.InstallTag + 1], default);
+        _engine.DropRange(_userKeyspace, default, default);
+        _engine.DropRange(_systemKeyspace, default, SystemKeys.Install);
+        _engine.DropRange(_systemKeyspace, [SystemKeys.InstallTag + 1], default);
     }
 
     // State that is damaged is replaced by a whole one of the same index, too.
@@ -244,7 +244,7 @@ internal sealed class ShardSnapshotInstaller : IDisposable
             throw Damaged("a record of the shard's own is not well formed");
         }
 
-        _batch.Put(_system, key, new Core.Version(version), reader.Rest);
+        _batch.Put(_systemKeyspace, key, new Core.Version(version), reader.Rest);
         _systemCount++;
         ApplyFullBatch();
     }
@@ -266,12 +266,12 @@ internal sealed class ShardSnapshotInstaller : IDisposable
 
         if (kind == (ulong)EntryKind.Delete)
         {
-            _batch.Delete(_user, key, new Core.Version(version));
+            _batch.Delete(_userKeyspace, key, new Core.Version(version));
         }
         else
         {
             _batch.Put(
-                _user,
+                _userKeyspace,
                 key,
                 new Core.Version(version),
                 reader.Rest,
@@ -311,7 +311,7 @@ internal sealed class ShardSnapshotInstaller : IDisposable
     {
         using EngineIterator markers = _engine.CreateIterator(new IteratorOptions
         {
-            Keyspace = _system,
+            Keyspace = _systemKeyspace,
             Point = new ReadPoint(Core.Version.Max, 0),
             Lower = SystemKeys.Install.ToArray(),
             Upper = new byte[] { SystemKeys.InstallTag + 1 },

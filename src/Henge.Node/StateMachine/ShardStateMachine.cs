@@ -307,7 +307,7 @@ internal sealed class ShardStateMachine
         ReportDamage(damage);
     }
 
-    // The engine knows by itself up to which entry it holds the shard; that is all there is to be told.
+    // The engine knows up to which entry it holds the shard; no more has to be recorded.
     private void BecomeUnreadable(HengeException damage)
     {
         _sessions.Reset();

@@ -97,7 +97,7 @@ internal sealed class HistoryPass : IDisposable
             if (from <= floor && !floor.IsZero)
             {
                 entries.Dispose();
-                throw Gone(from, floor);
+                throw HistoryGone(from, floor);
             }
 
             return new HistoryPass(machine, budget, epoch, snapshot, entries, from, last.Next);
@@ -110,7 +110,7 @@ internal sealed class HistoryPass : IDisposable
     }
 
     /// <summary>The error of a watch that needs events which may be missing.</summary>
-    public static HengeException Gone(Core.Version from, Core.Version floor) =>
+    public static HengeException HistoryGone(Core.Version from, Core.Version floor) =>
         new(
             ErrorCode.HistoryGone,
             $"Events from version {from} on are not all kept any more: history begins after version {floor}. Read the keys as they are "
@@ -147,7 +147,7 @@ internal sealed class HistoryPass : IDisposable
         {
             _found.Sort(static (a, b) => a.Version.CompareTo(b.Version));
             IsCollected = true;
-            LetGo();
+            ReleaseEvents();
         }
 
         return IsCollected;
@@ -157,7 +157,7 @@ internal sealed class HistoryPass : IDisposable
     /// Gives the events of the next version; false when there are no more. The version goes out whole. Throws <see cref="HengeException"/>
     /// (HistoryGone) when values have been collected since: the reader was too slow.
     /// </summary>
-    public bool TryGive(IWatchReceiver receiver, bool previousValues, out Core.Version version, out int items, out int bytes)
+    public bool TryDeliver(IWatchReceiver receiver, bool previousValues, out Core.Version version, out int items, out int bytes)
     {
         items = 0;
         bytes = 0;
@@ -185,12 +185,12 @@ internal sealed class HistoryPass : IDisposable
         if (!_disposed)
         {
             _disposed = true;
-            LetGo();
+            ReleaseEvents();
             _budget.Leave();
         }
     }
 
-    private void LetGo()
+    private void ReleaseEvents()
     {
         _entries?.Dispose();
         _snapshot?.Dispose();
@@ -227,7 +227,7 @@ internal sealed class HistoryPass : IDisposable
             Core.Version floor = _machine.HistoryFloor;
             if (version <= floor)
             {
-                throw Gone(version, floor);
+                throw HistoryGone(version, floor);
             }
 
             if (IsStale)
@@ -298,14 +298,14 @@ internal sealed class HistoryPass : IDisposable
         _found.Add(new Found(version.Value, at, key.Length, kind));
         if (_found.Count > _limitEvents || (_keysLength > _limitKeyBytes && _found.Count > _limitEvents / 1024))
         {
-            Halve();
+            KeepOldestHalf();
         }
     }
 
     private ReadOnlySpan<byte> Key(in Found found) => _keys.AsSpan(found.KeyAt, found.KeyLength);
 
     // Keeps the lower half of the versions; all events of one version stay or go together.
-    private void Halve()
+    private void KeepOldestHalf()
     {
         List<Found> byVersion = [.. _found];
         byVersion.Sort(static (a, b) => a.Version.CompareTo(b.Version));

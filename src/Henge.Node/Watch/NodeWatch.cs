@@ -25,7 +25,7 @@ internal sealed class NodeWatch : IWatch
     private readonly Lock _lock = new();
     private readonly ArrayBufferWriter<byte> _buffer = new();
     private ShardCursor? _inHistory;
-    private int _turn;
+    private int _nextCursor;
     private int _signalled;
     private Core.Version _lastMark;
     private bool _disposed;
@@ -111,11 +111,11 @@ internal sealed class NodeWatch : IWatch
             for (int i = 0; i < _cursors.Length && budget.IsLeft; i++)
             {
                 // Each call begins with another shard, so that a busy one does not starve the rest.
-                ShardCursor cursor = _cursors[(_turn + i) % _cursors.Length];
-                unfinished |= !cursor.Hub.IsWaiting(cursor) && !ReadOrNotice(cursor, receiver, ref budget);
+                ShardCursor cursor = _cursors[(_nextCursor + i) % _cursors.Length];
+                unfinished |= !cursor.Hub.IsWaiting(cursor) && !TryReadCursor(cursor, receiver, ref budget);
             }
 
-            _turn = (_turn + 1) % _cursors.Length;
+            _nextCursor = (_nextCursor + 1) % _cursors.Length;
             if (!budget.IsLeft)
             {
                 return true;
@@ -159,7 +159,7 @@ internal sealed class NodeWatch : IWatch
     }
 
     // What it reads of the past may be damaged: the replica must know.
-    private bool ReadOrNotice(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    private bool TryReadCursor(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
     {
         try
         {
@@ -179,7 +179,7 @@ internal sealed class NodeWatch : IWatch
         {
             if (_inHistory == cursor)
             {
-                GiveHistory(cursor, receiver, ref budget);
+                DeliverHistory(cursor, receiver, ref budget);
                 continue;
             }
 
@@ -205,7 +205,7 @@ internal sealed class NodeWatch : IWatch
                 continue;
             }
 
-            GiveRing(cursor, from, receiver, ref budget);
+            DeliverRecent(cursor, from, receiver, ref budget);
             if (answer == WatchHub.RingAnswer.CaughtUp)
             {
                 return cursor.SeenPublished == cursor.Hub.Published;
@@ -240,10 +240,10 @@ internal sealed class NodeWatch : IWatch
         }
     }
 
-    private void GiveHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    private void DeliverHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
     {
         HistoryPass pass = cursor.Pass!;
-        while (budget.IsLeft && pass.TryGive(receiver, _query.PreviousValues, out Core.Version version, out int items, out int bytes))
+        while (budget.IsLeft && pass.TryDeliver(receiver, _query.PreviousValues, out Core.Version version, out int items, out int bytes))
         {
             cursor.Next = version.Next;
             budget.Take(items, bytes);
@@ -268,7 +268,7 @@ internal sealed class NodeWatch : IWatch
         _inHistory = null;
     }
 
-    private void GiveRing(ShardCursor cursor, Core.Version from, IWatchReceiver receiver, ref Budget budget)
+    private void DeliverRecent(ShardCursor cursor, Core.Version from, IWatchReceiver receiver, ref Budget budget)
     {
         Core.Version reached = cursor.Next;
         long position = cursor.RingPosition;
@@ -289,14 +289,14 @@ internal sealed class NodeWatch : IWatch
                 cursor.Next = version;
             }
 
-            budget.Take(1, GiveRecord(cursor, record, receiver));
+            budget.Take(1, DeliverRecord(cursor, record, receiver));
         }
 
         cursor.Next = reached;
         cursor.RingPosition = position;
     }
 
-    private int GiveRecord(ShardCursor cursor, ReadOnlySpan<byte> record, IWatchReceiver receiver)
+    private int DeliverRecord(ShardCursor cursor, ReadOnlySpan<byte> record, IWatchReceiver receiver)
     {
         ReadOnlySpan<byte> key = EventRecord.Key(record);
         ReadOnlySpan<byte> value = EventRecord.Value(record);

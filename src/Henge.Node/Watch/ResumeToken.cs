@@ -36,13 +36,13 @@ internal static class ResumeToken
         var positions = new List<(ShardId, Core.Version)>();
         if (token.Length < 6 || token[0] != Format || BinaryPrimitives.ReadUInt32LittleEndian(token[^4..]) != Crc32C.Compute(token[..^4]))
         {
-            throw Bad();
+            throw Malformed();
         }
 
         SpanReader reader = new(token[1..^4]);
         if (!reader.TryReadVarint(out ulong count) || count > (ulong)shards)
         {
-            throw Bad();
+            throw Malformed();
         }
 
         long last = -1;
@@ -51,17 +51,17 @@ internal static class ResumeToken
             if (!reader.TryReadVarint(out ulong shard) || !reader.TryReadVarint(out ulong next)
                 || shard >= (ulong)shards || (long)shard <= last || next > Core.Version.MaxValue + 1)
             {
-                throw Bad();
+                throw Malformed();
             }
 
             last = (long)shard;
             positions.Add((new ShardId((uint)shard), new Core.Version(next)));
         }
 
-        return reader.IsEmpty ? positions : throw Bad();
+        return reader.IsEmpty ? positions : throw Malformed();
     }
 
-    private static HengeException Bad() =>
+    private static HengeException Malformed() =>
         new(
             ErrorCode.InvalidArgument,
             "The resume token is not one of this cluster's watches: use the bytes of an earlier event unchanged, or watch from a version.");

@@ -8,7 +8,7 @@ namespace Henge.Node.Watch;
 
 /// <summary>
 /// Where the events of one replica go: a bounded ring of the latest, and those who wait for more. Only the shard's worker publishes;
-/// readers are on any thread. The ring is filled only while somebody reads the shard; until then publishing costs one look.
+/// readers are on any thread. The ring is filled only while the shard has readers; until then publishing costs one look.
 /// </summary>
 internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IWatchFeed
 {
@@ -17,7 +17,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
     private EventRing? _ring;
     private readonly List<ShardCursor> _readers = [];
     private readonly WaitIndex _waiting = new();
-    private readonly List<ShardCursor> _woken = [];
+    private readonly List<ShardCursor> _toWake = [];
     private ulong _published;
     private int _readerCount;
 
@@ -60,8 +60,8 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
                 Core.Version before = Published;
                 long position = _ring!.Head;
                 Append(batch, expiredOffsets);
-                _waiting.TakePublications(_woken);
-                LetGo(before.Next, position);
+                _waiting.TakePublications(_toWake);
+                ResumeAt(before.Next, position);
             }
 
             Volatile.Write(ref _published, last.Value);
@@ -84,18 +84,18 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
                 if (cursor.IsWaiting)
                 {
                     _waiting.Remove(cursor);
-                    _woken.Add(cursor);
+                    _toWake.Add(cursor);
                 }
             }
 
-            LetGo(before.Next, 0);
+            ResumeAt(before.Next, 0);
             Volatile.Write(ref _published, last.Value);
         }
 
         Wake();
     }
 
-    /// <summary>Somebody begins to read: at the cursor's version, or from now on when that is zero.</summary>
+    /// <summary>A reader begins: at the cursor's version, or from now on when that is zero.</summary>
     public void AddReader(ShardCursor cursor)
     {
         lock (_lock)
@@ -112,7 +112,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
         }
     }
 
-    /// <summary>Somebody reads no more.</summary>
+    /// <summary>A reader ends.</summary>
     public void RemoveReader(ShardCursor cursor)
     {
         lock (_lock)
@@ -247,7 +247,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
                     byReference ? default : reader.Value,
                     EntryHeader.Join(reader.Type, reader.ExpiresAtMs),
                     byReference);
-                _waiting.TakeMatching(reader.Key, _woken);
+                _waiting.TakeMatching(reader.Key, _toWake);
                 any = true;
             }
 
@@ -256,15 +256,15 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
 
         if (any)
         {
-            _waiting.TakeEvents(_woken);
+            _waiting.TakeEvents(_toWake);
         }
 
         Invariant.Check(expired == expiredOffsets.Count && !reader.Damaged);
     }
 
-    private void LetGo(Core.Version next, long position)
+    private void ResumeAt(Core.Version next, long position)
     {
-        foreach (ShardCursor cursor in _woken)
+        foreach (ShardCursor cursor in _toWake)
         {
             cursor.IsWaiting = false;
             cursor.Next = cursor.Next > next ? cursor.Next : next;
@@ -275,11 +275,11 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
     // Outside of the lock. Only the worker wakes, so the list is its own.
     private void Wake()
     {
-        foreach (ShardCursor cursor in _woken)
+        foreach (ShardCursor cursor in _toWake)
         {
             cursor.Wake();
         }
 
-        _woken.Clear();
+        _toWake.Clear();
     }
 }

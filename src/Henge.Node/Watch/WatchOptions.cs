@@ -5,7 +5,7 @@ internal sealed record WatchOptions
 {
     public static WatchOptions Default { get; } = new();
 
-    /// <summary>Bytes of recent events that a shard keeps, once somebody watches it.</summary>
+    /// <summary>Bytes of recent events that a shard keeps while it is watched.</summary>
     public int RingBytes { get; init; } = 1024 * 1024;
 
     /// <summary>Larger values are not kept in the ring: readers fetch them from the engine.</summary>

@@ -54,7 +54,7 @@ internal sealed class WatchService(
             Core.Version floor = machine.HistoryFloor;
             if (!next.IsZero && next <= floor && next <= machine.LastVersion)
             {
-                throw HistoryPass.Gone(next, floor);
+                throw HistoryPass.HistoryGone(next, floor);
             }
         }
 

@@ -22,7 +22,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private const int SweepTicks = 5;
     private const int ForwardHeaderBytes = 20;
     private const int ReplyHeaderBytes = 23;
-    private const int KeptWrites = 4096;
+    private const int MaxPooledWrites = 4096;
     private const int LeaderBits = 16;
     private const long AnswerMarginMs = 50;
     private static readonly ReadOnlyMemory<byte>[] OneByte =
@@ -30,13 +30,13 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         .. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i }),
     ];
     private readonly Dictionary<ulong, Operation> _waiting = [];
-    private readonly List<ulong>[] _inFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
+    private readonly List<ulong>[] _idsInFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
     private readonly List<ulong> _ended = [];
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
     private ulong _lastId =
         new Henge.Raft.SplitMix64Random(node.Environment.Seed ^ ((ulong)worker.Index + 0xF0A4_D000)).NextUInt64()
         << ForwardWindow.CounterBits;
-    private readonly ForwardWindow _taken = new();
+    private readonly ForwardWindow _received = new();
     private readonly Stack<RemoteWrite> _free = new();
     private int _ticks;
 
@@ -63,7 +63,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         frame.EndRecord();
         operation.Tag = (sending << LeaderBits) | leader.Value;
         _waiting.Add(id, operation);
-        _inFrame[leader.Value].Add(id);
+        _idsInFrame[leader.Value].Add(id);
         return true;
     }
 
@@ -72,7 +72,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     /// </summary>
     public void OnFlushed(NodeId to, bool sent)
     {
-        List<ulong> ids = _inFrame[to.Value];
+        List<ulong> ids = _idsInFrame[to.Value];
         if (!sent)
         {
             foreach (ulong id in ids)
@@ -99,7 +99,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return;
         }
 
-        ForwardOrder order = _taken.Take(from, BinaryPrimitives.ReadUInt64LittleEndian(body), replica.Shard);
+        ForwardOrder order = _received.Take(from, BinaryPrimitives.ReadUInt64LittleEndian(body), replica.Shard);
         if (order == ForwardOrder.Repeated)
         {
             return;
@@ -150,7 +150,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     {
         Send(write);
         write.Reset();
-        if (_free.Count < KeptWrites)
+        if (_free.Count < MaxPooledWrites)
         {
             _free.Push(write);
         }
@@ -208,7 +208,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         var error = (ErrorCode)body[8];
         if (error is ErrorCode.NotLeader)
         {
-            // It says for sure that nothing was done, so it may be tried again, with whoever leads by then.
+            // It says for sure that nothing was done, so it may be tried again, with the leader of then.
             HandBack(operation);
             return;
         }

@@ -47,7 +47,7 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
         if (to.Incarnation != 0 && to.Incarnation != node.Identity.Incarnation)
         {
             // Before anything in the frame is looked at: its sender counts on what the old directory had.
-            incarnations.OnMistaken(sender.Node);
+            incarnations.OnMisaddressed(sender.Node);
             return;
         }
 

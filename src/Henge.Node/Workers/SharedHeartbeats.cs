@@ -125,7 +125,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
             if (heard != 0)
             {
                 replica.Group.SetClock(worker.ClockTicks);
-                replica.Group.SharedHeartbeatHeard(leader, heard);
+                replica.Group.SharedHeartbeatReceived(leader, heard);
             }
         }
     }

@@ -19,13 +19,13 @@ internal sealed class Worker : IWorkItem
     private const int MaxTicksLate = 100;
 
     // After so many ticks without work a worker looks at the clock only at every second one: waking up is most of what an idle node costs.
-    private const int CalmAfterTicks = 20;
+    private const int IdleAfterTicks = 20;
 
     private readonly NodeContext _node;
     private readonly OperationQueue _operations = new();
     private readonly WorkerMessageQueue _messages = new();
     private readonly Dictionary<ShardId, IReplica> _replicas = [];
-    private readonly List<IReplica> _inOrder = [];
+    private readonly List<IReplica> _replicasByShard = [];
     private readonly List<IReplica> _dirty = [];
     private readonly Stack<WorkerLogBatch> _freeBatches = new();
     private WorkerLogBatch _batch;
@@ -34,7 +34,7 @@ internal sealed class Worker : IWorkItem
     private int _tickSignalled;
     private long _ticked;
     private int _idleTicks;
-    private bool _calm;
+    private bool _isIdle;
     private int _signals;
     private long _logBatches;
     private long _logBatchesDone;
@@ -82,13 +82,13 @@ internal sealed class Worker : IWorkItem
     public long LogBatchesDone => Volatile.Read(ref _logBatchesDone);
 
     /// <summary>Its shards, in order.</summary>
-    public IReadOnlyList<IReplica> Replicas => _inOrder;
+    public IReadOnlyList<IReplica> Replicas => _replicasByShard;
 
     /// <summary>Adds a shard, before the worker first runs.</summary>
     public void Add(IReplica replica)
     {
         _replicas.Add(replica.Shard, replica);
-        _inOrder.Add(replica);
+        _replicasByShard.Add(replica);
     }
 
     /// <summary>The replica of a shard; null when it is not this worker's.</summary>
@@ -115,10 +115,10 @@ internal sealed class Worker : IWorkItem
         Wake();
     }
 
-    /// <summary>Says that time may have passed. Any one thread. How many ticks are due is told by the clock.</summary>
+    /// <summary>Says that time may have passed. Any one thread. The clock says how many ticks are due.</summary>
     public void SignalTick()
     {
-        if ((++_signals & 1) != 0 && Volatile.Read(ref _calm))
+        if ((++_signals & 1) != 0 && Volatile.Read(ref _isIdle))
         {
             return;
         }
@@ -164,7 +164,7 @@ internal sealed class Worker : IWorkItem
     /// </summary>
     public void Begin()
     {
-        foreach (IReplica replica in _inOrder)
+        foreach (IReplica replica in _replicasByShard)
         {
             replica.Begin();
         }
@@ -174,7 +174,7 @@ internal sealed class Worker : IWorkItem
     public void Stop()
     {
         _closed = true;
-        foreach (IReplica replica in _inOrder)
+        foreach (IReplica replica in _replicasByShard)
         {
             replica.Stop();
         }
@@ -319,15 +319,15 @@ internal sealed class Worker : IWorkItem
         long left = Math.Min(due - ticks, MaxTicksLate);
         _ticked = (long)ClockTicks - left;
         _idleTicks += ticks;
-        if (_idleTicks >= CalmAfterTicks && !_calm)
+        if (_idleTicks >= IdleAfterTicks && !_isIdle)
         {
-            Volatile.Write(ref _calm, true);
+            Volatile.Write(ref _isIdle, true);
         }
 
         Heartbeats.TellFollowers();
         for (int i = 0; i < ticks; i++)
         {
-            foreach (IReplica replica in _inOrder)
+            foreach (IReplica replica in _replicasByShard)
             {
                 replica.Tick(_ticked - ticks + i + 1);
             }
@@ -344,9 +344,9 @@ internal sealed class Worker : IWorkItem
     private void OnWork()
     {
         _idleTicks = 0;
-        if (_calm)
+        if (_isIdle)
         {
-            Volatile.Write(ref _calm, false);
+            Volatile.Write(ref _isIdle, false);
         }
     }
 

@@ -24,7 +24,7 @@ public static class FileSystemExtensions
             }
             catch (IOException e) when (e.HResult == LibC.ErrorAccess)
             {
-                // Whoever may not open the parent has not made the directory there: somebody else did, long ago.
+                // Without permission to open the parent this process cannot have made the directory in it: it was there before.
             }
         }
 

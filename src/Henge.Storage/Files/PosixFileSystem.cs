@@ -68,9 +68,9 @@ public sealed class PosixFileSystem : IFileSystem
             }
 
             int errno = Marshal.GetLastPInvokeError();
-            bool noLinksHere = errno is LibC.ErrorCrossDevice or LibC.ErrorNotPermitted or LibC.ErrorNotSupported
+            bool hasNoLinks = errno is LibC.ErrorCrossDevice or LibC.ErrorNotPermitted or LibC.ErrorNotSupported
                 or LibC.ErrorNotImplemented or LibC.ErrorTooManyLinks;
-            if (!noLinksHere)
+            if (!hasNoLinks)
             {
                 throw FileErrors.FromErrno($"link as '{newName}' the file", existing, errno);
             }

@@ -44,10 +44,10 @@ public static class LogDump
             Line(output, $"{reader.RecordOffset,10}  kind {reader.Kind}, {reader.Payload.Length} bytes: {text}");
         }
 
-        string why = reader.Why;
+        string reason = reader.EndReason;
         uint highest = 0;
         long proof = reader.FindProofBehind(ref highest);
-        Line(output, $"{reader.Offset,10}  end of {records} good records: {why}");
+        Line(output, $"{reader.Offset,10}  end of {records} good records: {reason}");
         if (proof >= 0)
         {
             Line(output, $"{reader.Offset,10}  DAMAGED: the mark at {proof} says that what was here had been synced");

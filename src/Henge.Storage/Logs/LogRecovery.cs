@@ -125,7 +125,7 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
             throw LogErrors.Damage(
                 segment.File.Path,
                 reader.Offset,
-                $"{reader.Why}, and the next segment says that good records go on to {end}");
+                $"{reader.EndReason}, and the next segment says that good records go on to {end}");
         }
     }
 
@@ -140,11 +140,11 @@ internal sealed class LogRecovery(IFileSystem files, string directory) : IDispos
             throw LogErrors.Damage(
                 segment.File.Path,
                 reader.Offset,
-                $"{reader.Why}, and the mark at {proof} says that what was here had been synced; so this is no torn tail");
+                $"{reader.EndReason}, and the mark at {proof} says that what was here had been synced; so this is no torn tail");
         }
 
         return reader.LooksTorn
-            ? $"The log segment '{segment.File.Path}' was cut at offset {reader.Offset}: {reader.Why}, and nothing after it had been "
+            ? $"The log segment '{segment.File.Path}' was cut at offset {reader.Offset}: {reader.EndReason}, and nothing after it had been "
                 + $"synced."
             : null;
     }

@@ -11,8 +11,8 @@ internal enum LogScan
     Mark,
 
     /// <summary>
-    /// No valid record begins here: <see cref="LogSegmentReader.Why"/> says why. Whether that is an end or damage, the caller must find
-    /// out.
+    /// No valid record begins here: <see cref="LogSegmentReader.EndReason"/> says why. Whether that is an end or damage, the caller must
+    /// find out.
     /// </summary>
     Nothing,
 }
@@ -58,9 +58,9 @@ internal sealed class LogSegmentReader
     /// <summary>The payload of the record that was found; valid until the next call.</summary>
     internal ReadOnlySpan<byte> Payload => _window.AsSpan(_payloadStart, _payloadLength);
 
-    internal string Why { get; private set; } = "";
+    internal string EndReason { get; private set; } = "";
 
-    /// <summary>True if somebody began to write a record of this segment where none is valid.</summary>
+    /// <summary>True if a record of this segment was begun at this place and is not complete.</summary>
     internal bool LooksTorn { get; private set; }
 
     private int _payloadStart;
@@ -208,9 +208,9 @@ internal sealed class LogSegmentReader
         Offset += bytes;
     }
 
-    private LogScan Nothing(string why)
+    private LogScan Nothing(string reason)
     {
-        Why = why;
+        EndReason = reason;
         return LogScan.Nothing;
     }
 

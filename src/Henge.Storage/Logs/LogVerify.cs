@@ -130,23 +130,23 @@ public static class LogVerify
             {
                 if (reader.Offset != end)
                 {
-                    Add(path, reader.Offset, $"{reader.Why}; good records should go on to {end}");
+                    Add(path, reader.Offset, $"{reader.EndReason}; good records should go on to {end}");
                 }
 
                 return;
             }
 
             uint highest = 0;
-            string why = reader.Why;
+            string reason = reader.EndReason;
             bool looksTorn = reader.LooksTorn;
             long proof = reader.FindProofBehind(ref highest);
             if (proof >= 0)
             {
-                Add(path, reader.Offset, $"{why}; the mark at {proof} says that what was here had been synced");
+                Add(path, reader.Offset, $"{reason}; the mark at {proof} says that what was here had been synced");
             }
             else if (looksTorn && isLast)
             {
-                _tornTail = $"{path}: offset {reader.Offset}: {why}; nothing after it had been synced";
+                _tornTail = $"{path}: offset {reader.Offset}: {reason}; nothing after it had been synced";
             }
         }
     }

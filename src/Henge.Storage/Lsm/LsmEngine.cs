@@ -34,7 +34,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
     private readonly IDisposable _lock;
     private readonly IBackgroundScheduler? _ownScheduler;
     private readonly Lock _stampLock = new();
-    private long _floorLookedAtMs;
+    private long _floorCheckedMs;
     private int _disposed;
 
     internal LsmEngine(
@@ -206,9 +206,9 @@ public sealed unsafe class LsmEngine : IStorageEngine
     public void SetHistoryFloor(Core.Version floor)
     {
         // Each time that much history has gone, tables may have become worth rewriting.
-        if (_state.RaiseFloor(floor) && floor.Milliseconds - Volatile.Read(ref _floorLookedAtMs) >= FloorStepMs)
+        if (_state.RaiseFloor(floor) && floor.Milliseconds - Volatile.Read(ref _floorCheckedMs) >= FloorStepMs)
         {
-            Volatile.Write(ref _floorLookedAtMs, floor.Milliseconds);
+            Volatile.Write(ref _floorCheckedMs, floor.Milliseconds);
             _work.ScheduleCompaction();
         }
     }

@@ -25,7 +25,7 @@ public sealed class MemoryEngine : IStorageEngine
     private readonly Lock _positionsLock = new();
     private readonly Dictionary<uint, ulong> _positions = [];
     private readonly KeyspaceClocks _clocks = new();
-    private readonly LevelSet _noTables = LevelSet.Empty();
+    private readonly LevelSet _emptyLevels = LevelSet.Empty();
     private WriteBuffer _active;
     private SuperVersion? _current;
     private ulong _floor;
@@ -36,7 +36,7 @@ public sealed class MemoryEngine : IStorageEngine
     public MemoryEngine()
     {
         _active = new WriteBuffer(FirstCollectionBytes, 1, 0);
-        _current = new SuperVersion(_active, [], _noTables);
+        _current = new SuperVersion(_active, [], _emptyLevels);
     }
 
     /// <inheritdoc/>
@@ -299,7 +299,7 @@ public sealed class MemoryEngine : IStorageEngine
 
         Volatile.Write(ref _collectAtBytes, Math.Max(FirstCollectionBytes, fresh.Table.ApproximateBytes * 2));
         SuperVersion before = _current;
-        Volatile.Write(ref _current, new SuperVersion(fresh, [], _noTables));
+        Volatile.Write(ref _current, new SuperVersion(fresh, [], _emptyLevels));
         Volatile.Write(ref _active, fresh);
         before.Close();
         old.Table.Release();

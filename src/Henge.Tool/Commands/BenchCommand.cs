@@ -257,7 +257,7 @@ internal static class BenchCommand
         }
 
         context.Output.WriteLine();
-        Table table = new Table("", "COUNT", "MEAN ms", "P50", "P95", "P99", "P99.9", "MAX").Right(1, 2, 3, 4, 5, 6, 7);
+        Table table = new Table("", "COUNT", "MEAN ms", "P50", "P95", "P99", "P99.9", "MAX").AlignRight(1, 2, 3, 4, 5, 6, 7);
         foreach (
             (string name, LatencySummary latency) in ((string, LatencySummary)[])
                 [("reads", result.Reads), ("writes", result.Writes), ("all", result.All)])

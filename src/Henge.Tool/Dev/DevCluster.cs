@@ -13,12 +13,12 @@ namespace Henge.Tool.Dev;
 
 /// <summary>
 /// The nodes of <c>henge dev</c>: child processes with a log file each. Ends them when it ends, and no process that it did not start. A
-/// node that dies is told of and left dead: seeing that is what a user tries it for.
+/// node that ends is reported and not restarted, so that a user can see what a cluster does without it.
 /// </summary>
 internal sealed class DevCluster(CliContext context, int count, int firstPort, string dataDirectory, string[] settings)
 {
-    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
 
     private readonly List<DevNode> _nodes = [];
 
@@ -55,7 +55,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             bool ready = await WaitUntilReadyAsync(cancellationToken).ConfigureAwait(false);
             if (ready)
             {
-                Welcome();
+                PrintIntroduction();
             }
 
             return await WatchAsync(cancellationToken).ConfigureAwait(false);
@@ -133,11 +133,11 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             }
             catch (HengeException e)
             {
-                if (context.Time.GetElapsedTime(start) > StartPatience)
+                if (context.Time.GetElapsedTime(start) > StartTimeout)
                 {
                     await context
                         .Error.WriteLineAsync(
-                            $"henge: the cluster is not ready after {StartPatience.TotalSeconds:0} s: {e.Message} The logs are in "
+                            $"henge: the cluster is not ready after {StartTimeout.TotalSeconds:0} s: {e.Message} The logs are in "
                                 + $"{dataDirectory}/*.log.")
                         .ConfigureAwait(false);
                     return false;
@@ -148,7 +148,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         }
     }
 
-    private void Welcome()
+    private void PrintIntroduction()
     {
         OutputWriter output = context.Output;
         output.WriteLine(count == 1 ? "A node of Henge is ready:" : $"A cluster of {count} nodes is ready:");
@@ -216,13 +216,13 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         {
             try
             {
-                await node.Exited.WaitAsync(StopPatience).ConfigureAwait(false);
+                await node.Exited.WaitAsync(StopTimeout).ConfigureAwait(false);
             }
             catch (TimeoutException)
             {
                 await context
                     .Error.WriteLineAsync(
-                        $"henge: {node.Name} did not stop within {StopPatience.TotalSeconds:0} s and is killed; nothing acknowledged is "
+                        $"henge: {node.Name} did not stop within {StopTimeout.TotalSeconds:0} s and is killed; nothing acknowledged is "
                             + $"lost by that.")
                     .ConfigureAwait(false);
                 node.Kill();

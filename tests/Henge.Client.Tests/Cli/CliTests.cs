@@ -77,7 +77,7 @@ public sealed class CliTests : IAsyncLifetime
     [InlineData("ключ 鍵 🔑")]
     [InlineData("a b")]
     [InlineData("")]
-    public async Task Odd_keys_are_taken_as_they_are(string key)
+    public async Task Unusual_keys_are_taken_as_they_are(string key)
     {
         Assert.Equal(0, (await RunAsync("put", key, "x")).ExitCode);
         Assert.Equal("x", (await RunAsync("get", key)).Output);

@@ -8,7 +8,7 @@ namespace Henge.Node.Tests.Clusters;
 public sealed class DamagedEverywhereTests
 {
     [Fact]
-    public void The_leader_says_that_nobody_can_be_rebuilt_until_one_file_is_put_back()
+    public void The_leader_says_that_no_member_can_be_rebuilt_until_one_file_is_put_back()
     {
         var cluster = new ClusterHarness(3, 8);
         (string key, uint shard) = Fill(cluster);

@@ -54,7 +54,7 @@ public sealed class FoundingTests
     }
 
     [Fact]
-    public void A_misfit_whose_directory_is_emptied_and_that_is_started_rightly_is_taken()
+    public void A_node_with_other_settings_joins_once_its_directory_is_empty_and_its_settings_are_right()
     {
         bool isWrong = true;
         var cluster = new ClusterHarness(3, configure: o => o.Name == "node1" && isWrong ? Misfit(o, "shards") : o);
@@ -73,7 +73,7 @@ public sealed class FoundingTests
 
     [Theory]
     [MemberData(nameof(Misfits))]
-    public void A_misfit_opens_no_watch_and_calls_no_good_resume_token_wrong(string setting, string right, string wrong)
+    public void A_node_with_other_settings_opens_no_watch_and_refuses_no_valid_resume_token(string setting, string right, string wrong)
     {
         Assert.NotEqual(right, wrong);
         bool isWrong = true;

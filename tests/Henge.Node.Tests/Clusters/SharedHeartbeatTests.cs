@@ -113,7 +113,7 @@ public sealed class SharedHeartbeatTests
     }
 
     [Fact]
-    public void Nobody_answers_for_a_worker_that_stands_still_unless_it_follows_nothing()
+    public void No_heartbeat_is_answered_for_a_blocked_worker_unless_it_follows_no_leader()
     {
         NodeId peer = new(2);
         FollowedLeaders leaders = new(3, 2, 10, 30, NodeBugs.None), sums = new(3, 2, 10, 30, NodeBugs.None);

@@ -25,7 +25,7 @@ public sealed class ServerAddressesTests
     [InlineData("[::]:7001", "", "--advertise HOST:PORT")]
     [InlineData("[::ffff:0.0.0.0]:7001", "", "--advertise HOST:PORT")]
     [InlineData("10.0.0.1:7001", "0.0.0.0:7001", "--advertise HOST:PORT")]
-    public void An_address_that_nobody_can_connect_to_is_not_told_to_others(string address, string advertised, string told) =>
+    public void An_address_that_cannot_be_connected_to_is_not_given_to_others(string address, string advertised, string told) =>
         AssertRefused(() => Resolve(address, advertised), told);
 
     [Theory]

@@ -214,7 +214,7 @@ public sealed class ServerConfigurationTests
     [InlineData("[]", "one JSON object")]
     [InlineData("{\"node-id\": null}", "It must be a string")]
     [InlineData("{\"nodeid\": \"x\"}", "Did you mean node-id?")]
-    public void A_bad_file_is_told_by_its_name(string content, string expected)
+    public void An_error_in_a_file_names_the_file(string content, string expected)
     {
         string file = Path.GetTempFileName();
         try

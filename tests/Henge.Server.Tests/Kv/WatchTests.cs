@@ -121,7 +121,7 @@ public sealed class WatchTests
     }
 
     [Fact]
-    public async Task A_watcher_that_takes_nothing_costs_bounded_memory_and_disturbs_nobody()
+    public async Task A_watcher_that_takes_nothing_costs_bounded_memory_and_does_not_disturb_others()
     {
         await using RunningServer server = await RunningServer.StartAsync();
         await using OpenStream slow = await OpenStream.OpenAsync(server, Path, new WatchRequest());

@@ -118,7 +118,7 @@ public sealed class PeerTransportTests : IDisposable
     }
 
     [Fact]
-    public void A_frame_to_nobody_or_over_no_connection_is_dropped_and_never_waited_for()
+    public void A_frame_to_an_unknown_node_or_without_a_connection_is_dropped_and_never_waited_for()
     {
         using var transport = new PeerTransport(
             new NodeId(1),

@@ -70,7 +70,7 @@ public sealed class LinearizabilityCheckerTests
     }
 
     [Fact]
-    public void A_condition_may_meet_the_version_of_a_write_that_nobody_saw_but_only_then()
+    public void A_condition_may_hold_for_the_version_of_an_unacknowledged_write_and_for_no_other_unknown_version()
     {
         KeyOperation unknown = Op(KeyAction.Write, 1, 0, 7, outcome: KeyOutcome.Unknown);
         Assert.Null(LinearizabilityChecker.Check([unknown, Op(KeyAction.WriteIf, 2, 3, 8, 80, condition: 70)]));

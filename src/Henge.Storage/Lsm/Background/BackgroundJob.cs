@@ -11,7 +11,7 @@ namespace Henge.Storage.Lsm.Background;
 internal sealed class BackgroundJob(IEnumerator<BackgroundPoint> steps, Action<Exception?> ended) : IEnumerator<BackgroundPoint>
 {
     private readonly Lock _lock = new();
-    private bool _over;
+    private bool _isFinished;
 
     public BackgroundPoint Current { get; private set; }
 
@@ -22,7 +22,7 @@ internal sealed class BackgroundJob(IEnumerator<BackgroundPoint> steps, Action<E
         Exception? failure = null;
         lock (_lock)
         {
-            if (_over)
+            if (_isFinished)
             {
                 return false;
             }
@@ -40,7 +40,7 @@ internal sealed class BackgroundJob(IEnumerator<BackgroundPoint> steps, Action<E
                 failure = error;
             }
 
-            _over = true;
+            _isFinished = true;
             steps.Dispose();
         }
 
@@ -52,9 +52,9 @@ internal sealed class BackgroundJob(IEnumerator<BackgroundPoint> steps, Action<E
     {
         lock (_lock)
         {
-            if (!_over)
+            if (!_isFinished)
             {
-                _over = true;
+                _isFinished = true;
                 steps.Dispose();
             }
         }

@@ -12,7 +12,7 @@ public sealed class InlineScheduler : IBackgroundScheduler
 {
     private readonly Lock _lock = new();
     private readonly List<Entry> _jobs = [];
-    private readonly Queue<(BackgroundKind Kind, Action Call)> _later = new();
+    private readonly Queue<(BackgroundKind Kind, Action Call)> _delayed = new();
     private readonly Func<int, int>? _choose;
 
     /// <summary>
@@ -49,7 +49,7 @@ public sealed class InlineScheduler : IBackgroundScheduler
     {
         lock (_lock)
         {
-            _later.Enqueue((kind, call));
+            _delayed.Enqueue((kind, call));
         }
     }
 
@@ -94,16 +94,16 @@ public sealed class InlineScheduler : IBackgroundScheduler
     {
         while (true)
         {
-            (BackgroundKind Kind, Action Call) later;
+            (BackgroundKind Kind, Action Call) delayed;
             lock (_lock)
             {
-                if (!_later.TryDequeue(out later))
+                if (!_delayed.TryDequeue(out delayed))
                 {
                     return;
                 }
             }
 
-            later.Call();
+            delayed.Call();
         }
     }
 
@@ -115,7 +115,7 @@ public sealed class InlineScheduler : IBackgroundScheduler
         {
             dropped = [.. _jobs];
             _jobs.Clear();
-            _later.Clear();
+            _delayed.Clear();
         }
 
         foreach (Entry entry in dropped)

@@ -4,9 +4,9 @@ namespace Henge.Storage.Lsm.Buffers;
 internal struct BatchRaises
 {
     [ThreadStatic]
-    private static List<(uint Keyspace, KeyspaceClocks.Clock Clock, Core.Version Version)>? _spare;
+    private static List<(uint Keyspace, KeyspaceClocks.Clock Clock, Core.Version Version)>? _cachedList;
 
-    private List<(uint Keyspace, KeyspaceClocks.Clock Clock, Core.Version Version)>? _earlier;
+    private List<(uint Keyspace, KeyspaceClocks.Clock Clock, Core.Version Version)>? _previous;
     private KeyspaceClocks.Clock? _clock;
     private uint _keyspace;
     private Core.Version _highest;
@@ -18,13 +18,13 @@ internal struct BatchRaises
         {
             if (_clock is not null)
             {
-                if (_earlier is null)
+                if (_previous is null)
                 {
-                    _earlier = _spare ??= [];
-                    _earlier.Clear();
+                    _previous = _cachedList ??= [];
+                    _previous.Clear();
                 }
 
-                _earlier.Add((_keyspace, _clock, _highest));
+                _previous.Add((_keyspace, _clock, _highest));
             }
 
             _keyspace = keyspace;
@@ -43,15 +43,15 @@ internal struct BatchRaises
     /// </summary>
     public readonly void Raise(KeyspaceClocks clocks, WriteBuffer? buffer)
     {
-        if (_earlier is not null)
+        if (_previous is not null)
         {
-            _earlier.Add((_keyspace, _clock!, _highest));
-            foreach ((uint keyspace, _, Core.Version version) in _earlier)
+            _previous.Add((_keyspace, _clock!, _highest));
+            foreach ((uint keyspace, _, Core.Version version) in _previous)
             {
                 buffer?.RaiseVersion(keyspace, version);
             }
 
-            clocks.RaiseTogether(_earlier);
+            clocks.RaiseBatch(_previous);
         }
         else if (_clock is not null)
         {

@@ -7,7 +7,7 @@ namespace Henge.Storage.Lsm.Buffers;
 internal sealed class KeyspaceClocks
 {
     private readonly Lock _lock = new();
-    private readonly Lock _togetherLock = new();
+    private readonly Lock _batchLock = new();
     private Dictionary<uint, Clock> _clocks = [];
 
     public Clock Get(uint keyspace)
@@ -30,9 +30,9 @@ internal sealed class KeyspaceClocks
     }
 
     /// <summary>Makes a batch over several keyspaces visible to snapshots in one instant.</summary>
-    public void RaiseTogether(List<(uint Keyspace, Clock Clock, Core.Version Version)> raises)
+    public void RaiseBatch(List<(uint Keyspace, Clock Clock, Core.Version Version)> raises)
     {
-        lock (_togetherLock)
+        lock (_batchLock)
         {
             foreach ((_, Clock clock, Core.Version version) in raises)
             {
@@ -45,7 +45,7 @@ internal sealed class KeyspaceClocks
     public KeyspaceClocks Copy()
     {
         var copy = new KeyspaceClocks();
-        lock (_togetherLock)
+        lock (_batchLock)
         {
             copy._clocks = Volatile.Read(ref _clocks).ToDictionary(static pair => pair.Key, static pair => pair.Value.Copy());
         }

@@ -23,12 +23,12 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     private const long MinShardBytes = 512 * 1024;
     private const int CounterCells = 16;
 
-    // A slot's state: how many pins, and one of none (free), Visible, Doomed (to be freed with the last pin) and Busy (one thread changes
-    // it).
+    // A slot's state: how many pins, and one of none (free), Visible, Invalidated (to be freed with the last pin) and Busy (one thread
+    // changes it).
     private const long PinMask = 0xFFFF_FFFF;
     private const long Visible = 1L << 32;
     private const long Used = 1L << 33;
-    private const long Doomed = 1L << 34;
+    private const long Invalidated = 1L << 34;
     private const long Busy = 1L << 35;
 
     private readonly uint* _tags;
@@ -145,7 +145,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         Shard shard = _shards[group >> _shardShift];
         if (charge > _shardBytes)
         {
-            return BlockMemory.PinLoose(data, length);
+            return BlockMemory.PinUncached(data, length);
         }
 
         lock (shard.Lock)
@@ -158,7 +158,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
 
             if (!MakeRoom(shard, charge) || !TryClaim(shard, group * Ways, out int index))
             {
-                return BlockMemory.PinLoose(data, length);
+                return BlockMemory.PinUncached(data, length);
             }
 
             Slot* slot = _slots + index;
@@ -187,7 +187,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
                 Slot* slot = _slots + (group * Ways) + BitOperations.TrailingZeroCount(candidates);
                 if ((Volatile.Read(ref slot->State) & Visible) != 0 && slot->Key == key)
                 {
-                    Doom(slot);
+                    Invalidate(slot);
                 }
             }
         }
@@ -201,9 +201,9 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
     public void Unpin(nint token)
     {
         Slot* slot = (Slot*)token;
-        if ((Interlocked.Decrement(ref slot->State) & (PinMask | Doomed)) == Doomed)
+        if ((Interlocked.Decrement(ref slot->State) & (PinMask | Invalidated)) == Invalidated)
         {
-            FreeDoomed(slot);
+            FreeInvalidated(slot);
         }
     }
 
@@ -225,7 +225,7 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
                 {
                     if ((Volatile.Read(ref _slots[i].State) & Visible) != 0)
                     {
-                        Doom(_slots + i);
+                        Invalidate(_slots + i);
                     }
                 }
             }
@@ -341,17 +341,17 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         return true;
     }
 
-    private void Doom(Slot* slot)
+    private void Invalidate(Slot* slot)
     {
         while (true)
         {
             long state = Volatile.Read(ref slot->State);
-            long doomed = (state & PinMask) | Doomed;
-            if (Interlocked.CompareExchange(ref slot->State, doomed, state) == state)
+            long invalidated = (state & PinMask) | Invalidated;
+            if (Interlocked.CompareExchange(ref slot->State, invalidated, state) == state)
             {
-                if (doomed == Doomed)
+                if (invalidated == Invalidated)
                 {
-                    FreeDoomed(slot);
+                    FreeInvalidated(slot);
                 }
 
                 return;
@@ -359,12 +359,13 @@ internal sealed unsafe class BlockCache : IPinOwner, IDisposable
         }
     }
 
-    private void FreeDoomed(Slot* slot)
+    private void FreeInvalidated(Slot* slot)
     {
-        // A reader of the slot's past may pin and unpin it at any time: whoever turns it from doomed to busy frees it. A reader that had
-        // pinned the block while it was visible may have marked it as used after it was doomed; nobody does so without a pin.
+        // A reader that found the slot earlier may pin and unpin it at any time: the thread that turns it from invalidated to busy frees
+        // it. A reader that had pinned the block while it was visible may have marked it as used after it was invalidated; no thread does
+        // so without a pin.
         long state = Volatile.Read(ref slot->State);
-        if ((state & ~Used) == Doomed && Interlocked.CompareExchange(ref slot->State, Busy, state) == state)
+        if ((state & ~Used) == Invalidated && Interlocked.CompareExchange(ref slot->State, Busy, state) == state)
         {
             int index = (int)(slot - _slots);
             FreeData(_shards[(index / Ways) >> _shardShift], index);

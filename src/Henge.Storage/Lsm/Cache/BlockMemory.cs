@@ -36,18 +36,18 @@ internal static unsafe class BlockMemory
     }
 
     /// <summary>Makes a block loose, with one pin.</summary>
-    public static PinnedBlock PinLoose(byte* data, int length)
+    public static PinnedBlock PinUncached(byte* data, int length)
     {
         Volatile.Write(ref References(data), 1);
-        return new PinnedBlock(data, length, LooseBlocks.Owner, (nint)data);
+        return new PinnedBlock(data, length, UncachedBlocks.Owner, (nint)data);
     }
 
     private static ref long References(byte* data) => ref *(long*)(data - sizeof(long));
 
     /// <summary>Owns the blocks that are not in a cache.</summary>
-    internal sealed class LooseBlocks : IPinOwner
+    internal sealed class UncachedBlocks : IPinOwner
     {
-        public static readonly LooseBlocks Owner = new();
+        public static readonly UncachedBlocks Owner = new();
 
         public static void Retain(nint token) => Interlocked.Increment(ref References((byte*)token));
 

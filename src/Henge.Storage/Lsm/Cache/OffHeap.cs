@@ -71,8 +71,8 @@ internal static unsafe partial class OffHeap
     }
 
     /// <summary>
-    /// By a mapping of its own, and not from the C library's heap: that keeps what it is given back for itself when pieces are of this
-    /// size, and a node would hold twice the memory that it uses (docs/performance.md).
+    /// By a mapping of its own, and not from the C library's heap: for pieces of this size the heap does not return freed memory to the
+    /// system, and a node would hold twice the memory that it uses (docs/performance.md).
     /// </summary>
     private static byte* Map(long bytes)
     {

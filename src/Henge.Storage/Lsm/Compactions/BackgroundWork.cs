@@ -193,7 +193,7 @@ internal sealed class BackgroundWork
         _picked = null;
         if (_state.IsClosed || Interlocked.CompareExchange(ref _compacting, 1, 0) != 0)
         {
-            // Whoever compacts everything schedules the next one.
+            // CompactAll is running, and schedules the next one at its end.
             yield break;
         }
 
@@ -227,7 +227,7 @@ internal sealed class BackgroundWork
                 return;
             case HengeException { Code: ErrorCode.Corruption } when _picked is not null:
             case IOException and not TableWriteException when _picked is not null && !_state.HasFailed:
-                SetAside(_picked, _pickedFrom!, error);
+                ExcludeDamaged(_picked, _pickedFrom!, error);
                 break;
             default:
                 _state.Fail(error);
@@ -251,7 +251,7 @@ internal sealed class BackgroundWork
     }
 
     // Reads of undamaged parts go on; the tables stay where they are until somebody restores them, or drops what is damaged.
-    private void SetAside(Compaction compaction, LevelSet levels, Exception error)
+    private void ExcludeDamaged(Compaction compaction, LevelSet levels, Exception error)
     {
         _damaged.Add(compaction, levels);
         _state.CompactionProblem = error;

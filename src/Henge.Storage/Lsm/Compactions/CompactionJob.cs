@@ -50,7 +50,7 @@ internal sealed class CompactionJob(EngineState state)
             {
                 using OutputTables output = CreateOutput(compaction, version.Levels);
                 using InternalIterator merge = MergingIterator.Create(CreateSources(compaction, version.Levels));
-                var below = new BelowCheck(version.Levels, compaction.OutputLevel);
+                var below = new LowerLevelCheck(version.Levels, compaction.OutputLevel);
                 foreach (BackgroundPoint point in output.Write(new HistoryFilter(merge, state.Floor, below.IsClear)))
                 {
                     yield return point;

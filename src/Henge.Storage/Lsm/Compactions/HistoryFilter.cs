@@ -4,7 +4,7 @@ using Henge.Storage.Lsm.Keys;
 namespace Henge.Storage.Lsm.Compactions;
 
 /// <summary>
-/// What is left of a merge when nobody needs the rest any more: walks forward only. Of each key it keeps all versions above the history
+/// Drops the entries of a merge that no read can need any more. Moves forward only. Of each key it keeps all versions above the history
 /// floor and the newest one at or below it; that one goes too when it is a tombstone (or has expired at the floor) and nothing of the key
 /// lies below. Keyspaces with the highest bit set keep no history: their floor is always above everything.
 /// </summary>

@@ -26,7 +26,7 @@ internal sealed class DropFilterIterator : InternalIterator
     /// <param name="epoch">The source's epoch.</param>
     /// <param name="table">What is known of it when it is a table.</param>
     /// <param name="keyspaces">The only keyspaces that there are, in order; null when that is not known.</param>
-    /// <param name="upper">Nobody wants what lies at or after this prefix; null or empty when somebody does.</param>
+    /// <param name="upper">Entries at or after this prefix are not needed; null or empty: all are.</param>
     public DropFilterIterator(
         InternalIterator source,
         RangeDrop[] drops,

@@ -48,7 +48,7 @@ internal static class IteratorSources
         for (int i = 0; i < levels.Levels[0].Length; i++)
         {
             TableHandle table = levels.Levels[0][i];
-            if (Matters(table.Meta, lower, upper, at, from))
+            if (MayContain(table.Meta, lower, upper, at, from))
             {
                 children.Add(DropFilterIterator.Over(table, levels.GetDrops(0, i), read));
             }
@@ -62,7 +62,7 @@ internal static class IteratorSources
             bool any = false;
             for (; end < tables.Length && (upper.Length == 0 || tables[end].Meta.SmallestPrefix.SequenceCompareTo(upper) < 0); end++)
             {
-                any |= Matters(tables[end].Meta, lower, upper, at, from);
+                any |= MayContain(tables[end].Meta, lower, upper, at, from);
             }
 
             if (any)
@@ -77,7 +77,7 @@ internal static class IteratorSources
         }
     }
 
-    private static bool Matters(TableMeta table, byte[] lower, byte[] upper, Core.Version at, Core.Version from) =>
+    private static bool MayContain(TableMeta table, byte[] lower, byte[] upper, Core.Version at, Core.Version from) =>
         table.MinVersion <= at && table.MaxVersion >= from
         && table.LargestPrefix.SequenceCompareTo(lower) >= 0
         && (upper.Length == 0 || table.SmallestPrefix.SequenceCompareTo(upper) < 0);

@@ -80,22 +80,22 @@ internal sealed class MergingIterator : InternalIterator
     {
         if (_reverse)
         {
-            Turn(reverse: false);
+            ChangeDirection(reverse: false);
         }
 
         _top!.Next();
-        Settle();
+        UpdateCurrent();
     }
 
     public override void Prev()
     {
         if (!_reverse)
         {
-            Turn(reverse: true);
+            ChangeDirection(reverse: true);
         }
 
         _top!.Prev();
-        Settle();
+        UpdateCurrent();
     }
 
     protected override void Dispose(bool disposing)
@@ -110,7 +110,7 @@ internal sealed class MergingIterator : InternalIterator
     }
 
     // Puts all other children beyond the current entry on its other side. The current child does not move, so its key stays valid.
-    private void Turn(bool reverse)
+    private void ChangeDirection(bool reverse)
     {
         InternalIterator current = _top!;
         int currentIndex = _heap[0];
@@ -170,7 +170,7 @@ internal sealed class MergingIterator : InternalIterator
     }
 
     // Restores the heap after the top child has moved.
-    private void Settle()
+    private void UpdateCurrent()
     {
         if (!_top!.Valid)
         {

@@ -137,7 +137,7 @@ internal sealed class ManifestFile : IDisposable
 
         if (state.FindDisorder() is { } disorder)
         {
-            throw new HengeException(ErrorCode.Corruption, $"{path} describes levels that are not sorted: {disorder}. " + WayOut);
+            throw new HengeException(ErrorCode.Corruption, $"{path} describes levels that are not sorted: {disorder}. " + Advice);
         }
 
         tail = new ManifestTail(
@@ -198,7 +198,7 @@ internal sealed class ManifestFile : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    private const string WayOut = "Nothing was changed. " + DirectoryAdvice.Engine;
+    private const string Advice = "Nothing was changed. " + DirectoryAdvice.Engine;
 
     private static byte[] EncodeCurrent(ulong number)
     {
@@ -227,7 +227,7 @@ internal sealed class ManifestFile : IDisposable
     }
 
     private static HengeException Damage(string path, long offset, string what) =>
-        new(ErrorCode.Corruption, $"{path} is damaged at offset {offset}: {what}. {WayOut}");
+        new(ErrorCode.Corruption, $"{path} is damaged at offset {offset}: {what}. {Advice}");
 
     private static byte[] ReadAll(IFileSystem files, string path, int limitBytes)
     {
@@ -236,7 +236,7 @@ internal sealed class ManifestFile : IDisposable
         {
             throw new HengeException(
                 ErrorCode.Corruption,
-                $"{path} has {file.Length} bytes, which is more than it can have ({limitBytes}). {WayOut}");
+                $"{path} has {file.Length} bytes, which is more than it can have ({limitBytes}). {Advice}");
         }
 
         byte[] content = new byte[file.Length];

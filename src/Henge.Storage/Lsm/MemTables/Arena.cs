@@ -11,7 +11,7 @@ internal sealed unsafe class Arena
 {
     private const int MinChunkBytes = 16 * 1024;
     private const int MaxChunkBytes = ArenaChunks.ChunkBytes;
-    private readonly Lock _growing = new();
+    private readonly Lock _growLock = new();
     private readonly List<Chunk> _chunks = [];
     private readonly int _chunkBytes;
     private volatile Chunk _current;
@@ -60,7 +60,7 @@ internal sealed unsafe class Arena
 
     private byte* AllocateSlowly(long size)
     {
-        lock (_growing)
+        lock (_growLock)
         {
             if (size > _chunkBytes / 4)
             {
@@ -97,7 +97,7 @@ internal sealed unsafe class Arena
     /// <summary>Gives all of it back. Nobody may use a piece any more.</summary>
     public void Free()
     {
-        lock (_growing)
+        lock (_growLock)
         {
             foreach (Chunk chunk in _chunks)
             {

@@ -119,7 +119,7 @@ internal sealed unsafe class MemTable : IPinOwner
         group->Nodes.Count = 0;
     }
 
-    /// <summary>Writes an entry into the arena, where nobody finds it yet.</summary>
+    /// <summary>Writes an entry into the arena. No search finds it yet.</summary>
     private SkipListNode* Write(
         EntryKind kind,
         uint keyspace,

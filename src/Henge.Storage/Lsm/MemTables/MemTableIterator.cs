@@ -12,9 +12,9 @@ internal sealed unsafe class MemTableIterator : InternalIterator
     private readonly MemTable _owner;
     private readonly SkipList _list;
     private SkipListNode* _node;
-    private nint[]? _passed;
-    private int _passedFirst;
-    private int _passedCount;
+    private nint[]? _visited;
+    private int _visitedFirst;
+    private int _visitedCount;
     private bool _disposed;
 
     /// <summary>Takes over a reference to the memtable.</summary>
@@ -83,19 +83,19 @@ internal sealed unsafe class MemTableIterator : InternalIterator
     /// <inheritdoc/>
     public override void Prev()
     {
-        if (_passedCount == 0)
+        if (_visitedCount == 0)
         {
             Gather();
         }
 
-        if (_passedCount == 0)
+        if (_visitedCount == 0)
         {
             _node = null;
             return;
         }
 
-        _passedCount--;
-        _node = (SkipListNode*)_passed![(_passedFirst + _passedCount) & (BackCapacity - 1)];
+        _visitedCount--;
+        _node = (SkipListNode*)_visited![(_visitedFirst + _visitedCount) & (BackCapacity - 1)];
     }
 
     /// <summary>
@@ -104,8 +104,8 @@ internal sealed unsafe class MemTableIterator : InternalIterator
     /// </summary>
     private void Gather()
     {
-        _passed ??= new nint[BackCapacity];
-        _passedFirst = 0;
+        _visited ??= new nint[BackCapacity];
+        _visitedFirst = 0;
         byte* key = SkipListNode.Key(_node);
         int prefixLength = SkipListNode.PrefixLength(_node);
         SkipListNode* node = _list.FindBefore(key, prefixLength, BackLevel);
@@ -113,14 +113,14 @@ internal sealed unsafe class MemTableIterator : InternalIterator
         {
             if (node != _list.Head)
             {
-                _passed[(_passedFirst + _passedCount) & (BackCapacity - 1)] = (nint)node;
-                if (_passedCount < BackCapacity)
+                _visited[(_visitedFirst + _visitedCount) & (BackCapacity - 1)] = (nint)node;
+                if (_visitedCount < BackCapacity)
                 {
-                    _passedCount++;
+                    _visitedCount++;
                 }
                 else
                 {
-                    _passedFirst++;
+                    _visitedFirst++;
                 }
             }
 
@@ -135,7 +135,7 @@ internal sealed unsafe class MemTableIterator : InternalIterator
     private void MoveTo(SkipListNode* node)
     {
         _node = node;
-        _passedCount = 0;
+        _visitedCount = 0;
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ namespace Henge.Storage.Lsm.Settings;
 [Flags]
 internal enum StorageBugs
 {
-    /// <summary>The real thing.</summary>
+    /// <summary>No planted bug.</summary>
     None = 0,
     /// <summary>An edit is written to the manifest without looking whether it still fits, as builds before decision 0130 did.</summary>
     WriteUncheckedEdits = 1 << 0,

@@ -51,8 +51,8 @@ internal sealed partial class EngineState
 
     /// <summary>
     /// Makes an edit durable and then visible: opened tables take the place of the flushed memtables and of the tables that the edit
-    /// removes. False, with nothing changed, when a table that it removes is not there any more: somebody else was faster, and what the
-    /// edit adds must be thrown away.
+    /// removes. False, with nothing changed, when a table that it removes is not there any more, because another thread has removed it:
+    /// what the edit adds must be discarded then.
     /// </summary>
     public bool TryInstall(VersionEdit edit, IReadOnlyList<TableHandle> opened, IReadOnlyList<WriteBuffer> flushed)
     {

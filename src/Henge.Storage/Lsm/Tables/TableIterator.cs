@@ -14,7 +14,7 @@ internal sealed unsafe class TableIterator : InternalIterator
     private const int DefaultReadaheadBytes = 256 * 1024;
 
     // Two neighbours may be chance; the third makes a scan.
-    private const int NeighboursBeforeReadahead = 2;
+    private const int SequentialMissesBeforeReadahead = 2;
     private readonly TableReader _reader;
     private readonly TableIndex _index;
     private readonly BlockCursor _cursor = new();
@@ -27,8 +27,8 @@ internal sealed unsafe class TableIterator : InternalIterator
     private PinnedBlock _pinned;
     private bool _inPlace;
     private int _block = -1;
-    private int _lastMissed = -1;
-    private int _neighbours;
+    private int _lastMissedBlock = -1;
+    private int _sequentialMisses;
     private int _readahead;
     private byte* _buffer;
     private int _bufferCapacity;
@@ -165,7 +165,7 @@ internal sealed unsafe class TableIterator : InternalIterator
             byte* here = _buffer + (_index.Block(_block).Offset - _bufferOffset);
             new ReadOnlySpan<byte>(here, length).CopyTo(new Span<byte>(copy, length));
             _cursor.Rebase(copy);
-            _pinned = BlockMemory.PinLoose(copy, length);
+            _pinned = BlockMemory.PinUncached(copy, length);
             _inPlace = false;
         }
 
@@ -177,7 +177,7 @@ internal sealed unsafe class TableIterator : InternalIterator
         }
         else
         {
-            BlockMemory.LooseBlocks.Retain(token);
+            BlockMemory.UncachedBlocks.Retain(token);
         }
 
         return owner;
@@ -242,10 +242,10 @@ internal sealed unsafe class TableIterator : InternalIterator
 
     private byte* Read(int block)
     {
-        int distance = block - _lastMissed;
-        _neighbours = distance is 1 or -1 ? _neighbours + 1 : 0;
-        _lastMissed = block;
-        if (!_sequential && _neighbours < NeighboursBeforeReadahead)
+        int distance = block - _lastMissedBlock;
+        _sequentialMisses = distance is 1 or -1 ? _sequentialMisses + 1 : 0;
+        _lastMissedBlock = block;
+        if (!_sequential && _sequentialMisses < SequentialMissesBeforeReadahead)
         {
             _pinned = _reader.Load(block, _fillCache);
             return _pinned.Data;
@@ -267,7 +267,7 @@ internal sealed unsafe class TableIterator : InternalIterator
 
         data = _buffer + (handle.Offset - _bufferOffset);
         _pinned = _reader.LoadFrom(data, block, _fillCache, out _inPlace);
-        _lastMissed = block;
+        _lastMissedBlock = block;
         return true;
     }
 

@@ -50,8 +50,8 @@ internal readonly record struct TableReadOptions
     public HiddenBlocks? Hidden { get; init; }
 
     /// <summary>
-    /// Forwards, blocks with nothing below this prefix (keyspace and key) are not read: they are somebody else's, and may be damaged. Null
-    /// or empty for all.
+    /// Forwards, blocks with nothing below this prefix (keyspace and key) are not read: they may be damaged. Null or empty: all are
+    /// read.
     /// </summary>
     public byte[]? Upper { get; init; }
 

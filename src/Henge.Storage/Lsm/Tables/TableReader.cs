@@ -156,7 +156,7 @@ internal sealed unsafe class TableReader
     /// <summary>The file's name, for messages.</summary>
     public string Path => _file.Path;
 
-    /// <summary>Told of blocks that cannot be read, before whoever wanted them is. Any thread.</summary>
+    /// <summary>Called for each block that cannot be read, before the read fails. Any thread.</summary>
     internal Action<int, HengeException>? Damaged { get; set; }
 
     /// <summary>The index.</summary>
@@ -238,7 +238,7 @@ internal sealed unsafe class TableReader
         catch (Exception error)
         {
             BlockMemory.Free(data);
-            Notice(number, error);
+            ReportDamage(number, error);
             throw;
         }
     }
@@ -269,7 +269,7 @@ internal sealed unsafe class TableReader
         catch (Exception error)
         {
             BlockMemory.Free(data);
-            Notice(number, error);
+            ReportDamage(number, error);
             throw;
         }
     }
@@ -284,12 +284,12 @@ internal sealed unsafe class TableReader
         }
         catch (Exception error)
         {
-            Notice(number, error);
+            ReportDamage(number, error);
             throw;
         }
     }
 
-    private void Notice(int number, Exception error)
+    private void ReportDamage(int number, Exception error)
     {
         if (error is HengeException { Code: ErrorCode.Corruption } damage)
         {
@@ -310,7 +310,7 @@ internal sealed unsafe class TableReader
             long end = _index.Block(number).Offset + target.Length;
             for (int block = number; block < _index.Count && _index.Block(block).Offset < end; block++)
             {
-                Notice(block, error);
+                ReportDamage(block, error);
             }
 
             throw;
@@ -332,7 +332,7 @@ internal sealed unsafe class TableReader
         }
 
         CheckFormat(data, length, offset);
-        return fillCache ? _cache.Insert(_cacheKeys + (uint)number, data, allocated) : BlockMemory.PinLoose(data, allocated);
+        return fillCache ? _cache.Insert(_cacheKeys + (uint)number, data, allocated) : BlockMemory.PinUncached(data, allocated);
     }
 
     private byte* Decompress(ReadOnlySpan<byte> stored, BlockCodec codec, long offset, out int length)

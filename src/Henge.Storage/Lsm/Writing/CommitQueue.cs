@@ -191,7 +191,7 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
     private sealed class Ticket
     {
         private readonly object _wake = new();
-        private bool _woken;
+        private bool _isSignalled;
         private Exception? _error;
 
         public WriteBatch? Batch { get; private set; }
@@ -212,7 +212,7 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
             Version = default;
             State = TicketState.Waiting;
             _error = null;
-            _woken = false;
+            _isSignalled = false;
         }
 
         // Called with the queue's lock held, which is given up meanwhile: each waiter sleeps on its own object, so that only who is
@@ -224,12 +224,12 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
             {
                 lock (_wake)
                 {
-                    while (!_woken)
+                    while (!_isSignalled)
                     {
                         Monitor.Wait(_wake);
                     }
 
-                    _woken = false;
+                    _isSignalled = false;
                 }
             }
             finally
@@ -267,7 +267,7 @@ internal sealed class CommitQueue(EngineState state, EngineLog log, BatchApplier
         {
             lock (_wake)
             {
-                _woken = true;
+                _isSignalled = true;
                 Monitor.Pulse(_wake);
             }
         }

@@ -5,7 +5,7 @@ namespace Henge.Storage.Lsm.Compactions;
 /// <summary>
 /// Whether anything of a key can lie below a level. Asked with rising prefixes, it walks each level along and never searches.
 /// </summary>
-internal sealed class BelowCheck(LevelSet levels, int level)
+internal sealed class LowerLevelCheck(LevelSet levels, int level)
 {
     private readonly int[] _at = new int[LevelSet.LevelCount];
 
