@@ -122,7 +122,7 @@ internal static partial class MutatedAssembly
                 [
                     .. at.DescendantNodes()
                         .Where(n => named.Contains(GivenName(n)))
-                        .SelectMany(static n => n.AncestorsAndSelf().SelectMany(MutantBook.Marked)),
+                        .SelectMany(static n => n.AncestorsAndSelf().SelectMany(MutantBook.Marked).Concat(GuardedBy(n))),
                 ];
                 return givers.Count > 0 ? givers : MutantBook.AllMarked(at);
             }
@@ -130,6 +130,12 @@ internal static partial class MutatedAssembly
 
         return [];
     }
+
+    /// <summary>The mutants of what a condition guards: without the return there, code behind it runs without the value.</summary>
+    private static IEnumerable<int> GuardedBy(SyntaxNode node) =>
+        node.Ancestors().OfType<IfStatementSyntax>().FirstOrDefault(statement => statement.Condition.Contains(node)) is { } guard
+            ? MutantBook.AllMarked(guard.Statement)
+            : [];
 
     /// <summary>The variable that a node gives a value to.</summary>
     private static string GivenName(SyntaxNode node) => node switch

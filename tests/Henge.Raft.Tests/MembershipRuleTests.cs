@@ -102,6 +102,46 @@ public sealed class MembershipRuleTests
     }
 
     [Fact]
+    public void Voters_that_leave_are_retired_too()
+    {
+        Lab lab = new(2);
+        lab.Elect(1);
+        Change([1, 2], [.. Enumerable.Range(3, Membership.MaxMembers - 1).Select(static i => (ulong)i)], MembershipStatus.Accepted);
+        Change([1, 2], [], MembershipStatus.Accepted);
+        Change([1, 2], [5_000], MembershipStatus.Accepted);
+        Change([1, 2], [], MembershipStatus.Accepted);
+        Assert.Equal(Membership.MaxMembers, lab[1].Membership.Removed.Count);
+        Change([1], [], MembershipStatus.Invalid);
+
+        void Change(ulong[] voters, ulong[] learners, MembershipStatus expected)
+        {
+            Assert.Equal(expected, lab.Change(1, voters, learners).Status);
+            lab.Sync(1);
+            lab.Deliver(1, 2);
+            lab.Sync(2);
+            lab.Deliver(2, 1);
+            lab.DropAll(1);
+        }
+    }
+
+    [Fact]
+    public void The_peers_of_a_leader_are_the_other_members_in_the_order_of_their_ids()
+    {
+        Lab lab = new([1, 3, 5], []);
+        lab.Elect(1);
+        lab.AddNode(2);
+        lab.Change(1, [1, 3, 5], [2]);
+        lab.Settle();
+        List<PeerStatus> peers = [];
+        lab[1].GetPeers(peers);
+        Assert.Equal([2UL, 3, 5], peers.Select(static p => p.Id.Value));
+        lab.Change(1, [1, 5], [2]);
+        lab.Settle();
+        lab[1].GetPeers(peers);
+        Assert.Equal([2UL, 5], peers.Select(static p => p.Id.Value));
+    }
+
+    [Fact]
     public void A_leader_that_is_no_voter_any_more_says_what_is_committed_and_hands_over_to_the_voter_that_is_furthest()
     {
         Lab lab = new([1, 2, 3], [4]);
@@ -117,6 +157,8 @@ public sealed class MembershipRuleTests
         Assert.Equal((RaftRole.Leader, false), (lab[1].Role, lab[1].Membership.IsVoter(new(1))));
         lab.Propose(1, "last");
         Exchange(3);
+        // The learner is further along, and cannot be elected.
+        lab.Propose(1, "more");
         Exchange(4);
         Assert.Equal(RaftRole.Leader, lab[1].Role);
         // n2 gets the membership, and not what came behind it.
