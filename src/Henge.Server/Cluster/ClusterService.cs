@@ -4,7 +4,6 @@ using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
 using Henge.Server.Calls;
-using Henge.Server.Operations;
 
 namespace Henge.Server.Cluster;
 

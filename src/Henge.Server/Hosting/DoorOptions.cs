@@ -1,7 +1,7 @@
 using Henge.Server.Calls;
 using Henge.Server.Kv;
 using Henge.Server.Ports;
-using Henge.Server.Resp;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Hosting;
 

@@ -55,7 +55,7 @@ internal static class WebHosting
                     document.Info = new OpenApiInfo
                     {
                         Title = "Henge",
-                        Version = StatusMapper.ProductVersion,
+                        Version = Product.Version,
                         Description = "A distributed, linearizable key-value store. docs/protocol.md says more.",
                     };
                     return Task.CompletedTask;

@@ -55,12 +55,7 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
             }
         }
         catch (Exception e)
-            when (e
-                    is OperationCanceledException
-                        or ConnectionResetException
-                        or ConnectionAbortedException
-                        or IOException
-                        or TimeoutException)
+            when (e is OperationCanceledException or IOException or TimeoutException)
         {
             // The other end has gone, or takes nothing: there is nobody to tell.
             connection.Abort();
@@ -150,41 +145,33 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
                 break;
         }
 
-        var write = new AwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command.WrittenMemory };
-        await write.RunAsync(node);
+        await KeyOperations.WriteAsync(node, key, command.WrittenMemory);
         Write(static json => json.WriteNull("Ok"));
     }
 
     private async ValueTask GetAsync(byte[] key)
     {
-        var get = new AwaitedOperation { Kind = OperationKind.Get, Key = key };
-        await get.RunAsync(node);
-        if (!node.TryRead(get, out PinnedValue value))
+        StoredValue? found = await KeyOperations.GetAsync(node, key);
+        if (found is null)
         {
             Write(static json => json.WriteNull("Ok"));
             return;
         }
 
-        byte[] bytes;
-        using (value)
+        if (found.Type != DataType.Bytes)
         {
-            if (value.Type != DataType.Bytes)
-            {
-                throw new HengeException(
-                    ErrorCode.WrongType, "The value is a hash, which this protocol cannot carry; read it by another door.");
-            }
-
-            bytes = value.Span.ToArray();
+            throw new HengeException(
+                ErrorCode.WrongType, "The value is a hash, which this protocol cannot carry; read it by another door.");
         }
 
-        if (!Utf8.IsValid(bytes))
+        if (!Utf8.IsValid(found.Bytes))
         {
             throw new HengeException(
                 ErrorCode.WrongType,
                 "The value is not UTF-8 text, so this protocol cannot carry it; read it by another door.");
         }
 
-        Write(json => json.WriteString("Ok", bytes));
+        Write(json => json.WriteString("Ok", found.Bytes));
     }
 
     private void Write(Action<Utf8JsonWriter> write)

@@ -197,7 +197,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             return 0;
         }
 
-        _ttlRemainingMs = TtlRemaining(_pinned.ExpiresAtMs, ReadVersion, Node);
+        _ttlRemainingMs = TimeToLive.Remaining(_pinned.ExpiresAtMs, ReadVersion, Node);
         return GetResponse().Size;
     }
 
@@ -215,7 +215,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         if (_returnPrevious && EntryView.TryRead(payload, out EntryView previous))
         {
             _hasPrevious = true;
-            _ttlRemainingMs = TtlRemaining(previous.ExpiresAtMs, default, Node);
+            _ttlRemainingMs = TimeToLive.Remaining(previous.ExpiresAtMs, default, Node);
         }
 
         return Request == KvRequestKind.Put ? PutResponse().Size : DeleteResponse().Size;
@@ -268,9 +268,4 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             TtlRemainingMs = _ttlRemainingMs,
         };
     }
-
-    /// <summary>Milliseconds until an expiry, at least 1, seen from the version that was read at; 0 for never.</summary>
-    public static long TtlRemaining(long expiresAtMs, Core.Version readVersion, IHengeNode node) => expiresAtMs == 0
-        ? 0
-        : Math.Max(1, expiresAtMs - (readVersion.IsZero ? node.Now : readVersion).Milliseconds);
 }

@@ -118,27 +118,19 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     private async Task<EncodedMessage> ScanAsync(ScanRequest request, ServerCallContext context)
     {
         CallTerms terms = CallTerms.Of(context);
-        ScanPager pager = await BeginScanAsync(request, terms);
-        terms.Held = pager;
+        ScanPages pages = await BeginScanAsync(request, terms);
+        terms.Held = pages;
 
-        // One page in the pager, and its copy on the way to the caller.
+        // One page here, and its copy on the way to the caller.
         terms.Reserve(2L * node.Limits.ScanPageBytes);
-        if (request.CountOnly)
-        {
-            await pager.CountAsync(terms.Cancellation);
-        }
-        else
-        {
-            pager.ReadPage();
-        }
-
-        return new EncodedMessage { Bytes = pager.Page.Memory };
+        await pages.ReadAsync(request.CountOnly ? terms.Cancellation : CancellationToken.None);
+        return new EncodedMessage { Bytes = pages.Page };
     }
 
-    private async Task ScanStreamAsync(ScanRequest request, IServerStreamWriter<EncodedMessage> pages, ServerCallContext context)
+    private async Task ScanStreamAsync(ScanRequest request, IServerStreamWriter<EncodedMessage> answers, ServerCallContext context)
     {
         CallTerms terms = CallTerms.Of(context);
-        using ScanPager pager = await BeginScanAsync(request, terms);
+        using ScanPages pages = await BeginScanAsync(request, terms);
         long reserved = 2L * node.Limits.ScanPageBytes;
         gate.Budget.Take(reserved);
         try
@@ -147,21 +139,13 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
             EncodedMessage page = new();
             do
             {
-                if (request.CountOnly)
-                {
-                    await pager.CountAsync(terms.Cancellation);
-                }
-                else
-                {
-                    pager.ReadPage();
-                }
-
-                page.Bytes = pager.Page.Memory;
-                pages.WriteOptions = terms.OptionsOf(page.Bytes.Length, flush: true);
-                await terms.TakenAsync(pages.WriteAsync(page));
+                await pages.ReadAsync(terms.Cancellation);
+                page.Bytes = pages.Page;
+                answers.WriteOptions = terms.OptionsOf(page.Bytes.Length, flush: true);
+                await terms.TakenAsync(answers.WriteAsync(page));
                 terms.Cancellation.ThrowIfCancellationRequested();
             }
-            while (!pager.Ended);
+            while (!pages.Ended);
         }
         finally
         {
@@ -169,13 +153,10 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         }
     }
 
-    private async Task<ScanPager> BeginScanAsync(ScanRequest request, CallTerms terms)
+    private async Task<ScanPages> BeginScanAsync(ScanRequest request, CallTerms terms)
     {
-        ScanPager pager = new(node, ScanPlan.Create(request, node));
-        AwaitedOperation barrier = new() { DeadlineMs = terms.DeadlineMs };
-        pager.LoadBarrier(barrier);
-        await barrier.RunAsync(node);
-        pager.Begin(barrier.Version);
-        return pager;
+        ScanPages pages = ScanPages.Create(request, node);
+        await pages.Scan.BeginAsync(terms.DeadlineMs);
+        return pages;
     }
 }

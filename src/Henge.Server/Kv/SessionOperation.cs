@@ -12,16 +12,15 @@ namespace Henge.Server.Kv;
 [System.Diagnostics.CodeAnalysis.SuppressMessage(
     "Design",
     "CA1001",
-    Justification = "Pooled: Recycle clears the page, which is all that disposing of the pager does."
+    Justification = "Pooled: Recycle clears the page, which is all that disposing of the pages does."
 )]
 internal sealed class SessionOperation(IHengeNode node, SessionStream session) : KvOperation(node), IThreadPoolWorkItem
 {
     private TxnRequest? _txn;
-    private ScanPager? _scan;
+    private ScanPages? _scan;
     private IMessage? _message;
     private bool _failed;
     private int _innerBytes;
-    private bool _countOnly;
 
     /// <summary>The caller's number for it.</summary>
     public ulong Id { get; set; }
@@ -155,7 +154,7 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     /// <summary>Makes it ready for the next request.</summary>
     public void Recycle()
     {
-        _scan?.Page.Clear();
+        _scan?.Dispose();
         _scan = null;
         _txn = null;
         _message = null;
@@ -201,15 +200,8 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     {
         try
         {
-            _scan!.Begin(Version);
-            if (_countOnly)
-            {
-                await _scan.CountAsync(CancellationToken.None);
-            }
-            else
-            {
-                _scan.ReadPage();
-            }
+            _scan!.Scan.Begin(Version);
+            await _scan.ReadAsync(CancellationToken.None);
         }
         catch (HengeException e)
         {
@@ -243,8 +235,7 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
     {
         ScanRequest request = MessageFormatException.Parse(ScanRequest.Parser, message);
         Request = KvRequestKind.Scan;
-        _countOnly = request.CountOnly;
-        _scan = new ScanPager(Node, ScanPlan.Create(request, Node));
-        _scan.LoadBarrier(this);
+        _scan = ScanPages.Create(request, Node);
+        _scan.Scan.LoadBarrier(this);
     }
 }

@@ -210,7 +210,7 @@ internal static class TxnCodec
                             Found = true,
                             Value = ByteString.CopyFrom(entry.Value),
                             Version = entry.Version.Value,
-                            TtlRemainingMs = KvOperation.TtlRemaining(entry.ExpiresAtMs, default, node),
+                            TtlRemainingMs = TimeToLive.Remaining(entry.ExpiresAtMs, default, node),
                             Type = (DataType)entry.Type,
                         }
                         : new GetResponse(),
@@ -244,6 +244,6 @@ internal static class TxnCodec
         Key = key,
         Value = ByteString.CopyFrom(entry.Value),
         Version = entry.Version.Value,
-        TtlRemainingMs = KvOperation.TtlRemaining(entry.ExpiresAtMs, default, node),
+        TtlRemainingMs = TimeToLive.Remaining(entry.ExpiresAtMs, default, node),
     };
 }

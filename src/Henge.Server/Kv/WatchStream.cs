@@ -8,15 +8,11 @@ using WatchReason = Henge.Node.Api.WatchReason;
 
 namespace Henge.Server.Kv;
 
-/// <summary>
-/// One Watch call: events are encoded straight into the connection's buffer, a bounded batch at a time, and no more are taken from the node
-/// until the caller has taken those. A slow caller costs one batch; what it has yet to get stays in the node's history.
-/// </summary>
+/// <summary>One Watch call: events are encoded straight into the connection's buffer, as <see cref="WatchPump"/> gives them.</summary>
 internal sealed class WatchStream(
-    IHengeNode node, StreamLimits limits, IServerStreamWriter<EncodedMessage> events, ServerCallContext call) : IWatchReceiver
+    IHengeNode node, StreamLimits limits, IServerStreamWriter<EncodedMessage> events, ServerCallContext call) : IWatchOutput
 {
     private readonly OperationBuffer _last = new();
-    private readonly AsyncSignal _available = new();
     private readonly EncodedMessage _event = new();
     private readonly CallTerms _terms = CallTerms.Of(call);
     private bool _hasLast;
@@ -24,30 +20,25 @@ internal sealed class WatchStream(
     public async Task RunAsync(WatchRequest request)
     {
         WatchQuery query = CreateQuery(request, node.Limits);
-        CancellationToken cancellation = _terms.Cancellation;
-        using IWatch watch = node.OpenWatch(query, _available.Set);
-        await using CancellationTokenRegistration registration = cancellation.UnsafeRegister(
-            static signal => ((AsyncSignal)signal!).Set(),
-            _available);
+        using WatchPump pump = new(node, query, new WatchPace(limits.WatchBatchItems, limits.WatchBatchBytes));
         await _terms.SendHeadersAsync(call);
         if (query.Progress)
         {
             // Where the watch begins: a caller whose connection breaks before the first event goes on from here.
-            await WriteMarkAsync(node.Now, watch.ResumeToken);
+            await WriteMarkAsync(node.Now, pump.Watch.ResumeToken);
         }
 
-        while (true)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            if (watch.TryRead(this, limits.WatchBatchItems, limits.WatchBatchBytes))
-            {
-                await WriteLastAsync(watch.ResumeToken);
-            }
-            else
-            {
-                await _available.WaitAsync();
-            }
-        }
+        await pump.RunAsync(this, _terms.Cancellation);
+    }
+
+    ValueTask IWatchOutput.EnterAsync() => ValueTask.CompletedTask;
+
+    bool IWatchOutput.OnRead(IWatch watch) => false;
+
+    ValueTask IWatchOutput.SendAsync(IWatch watch, bool isQuiet) => new(WriteLastAsync(watch.ResumeToken));
+
+    void IWatchOutput.Exit()
+    {
     }
 
     void IWatchReceiver.OnEvent(in WatchEventView watchEvent)
@@ -72,9 +63,9 @@ internal sealed class WatchStream(
     private static WatchQuery CreateQuery(WatchRequest request, NodeLimits limits)
     {
         (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
-            request.KeyPrefix,
-            request.StartKey,
-            request.EndKey,
+            request.KeyPrefix.Memory,
+            request.StartKey.Memory,
+            request.EndKey.Memory,
             limits);
         return new WatchQuery
         {

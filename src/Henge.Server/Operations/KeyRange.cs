@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 
@@ -12,9 +11,9 @@ internal static class KeyRange
     /// that ends before it begins.
     /// </summary>
     public static (ReadOnlyMemory<byte> Lower, ReadOnlyMemory<byte> Upper) Create(
-        ByteString prefix,
-        ByteString start,
-        ByteString end,
+        ReadOnlyMemory<byte> prefix,
+        ReadOnlyMemory<byte> start,
+        ReadOnlyMemory<byte> end,
         NodeLimits limits)
     {
         CommandLimits.CheckKey(prefix.Span, limits);
@@ -23,12 +22,12 @@ internal static class KeyRange
         if (!prefix.IsEmpty)
         {
             return start.IsEmpty && end.IsEmpty
-                ? (prefix.Memory, EndOfPrefix(prefix.Span))
+                ? (prefix, EndOfPrefix(prefix.Span))
                 : throw KvValidation.Invalid("Both a prefix and a range are set. Set one of them.");
         }
 
         return end.IsEmpty || start.Span.SequenceCompareTo(end.Span) <= 0
-            ? (start.Memory, end.Memory)
+            ? (start, end)
             : throw KvValidation.Invalid(
                 "The range ends before it begins: end_key comes before start_key. For a descending scan set reverse, and leave the range "
                     + "as it is.");

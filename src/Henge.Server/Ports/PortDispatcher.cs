@@ -141,13 +141,7 @@ internal sealed class PortDispatcher(
                 }
             }
         }
-        catch (Exception e)
-            when (e
-                    is OperationCanceledException
-                        or ConnectionResetException
-                        or ConnectionAbortedException
-                        or IOException
-                        or InvalidOperationException)
+        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
         {
             // It had its time.
             return;
@@ -160,7 +154,7 @@ internal sealed class PortDispatcher(
         {
             await connection.Transport.Output.WriteAsync(protocol.ErrorOf(message));
         }
-        catch (Exception e) when (e is ConnectionResetException or ConnectionAbortedException or IOException or InvalidOperationException)
+        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
         {
             // The other side is gone, or the protocol has said its last word: nobody would read it.
             return;

@@ -1,6 +1,9 @@
 using Henge.Node.Api;
 using Henge.Server.Metrics;
 using Henge.Server.Ports;
+using Henge.Server.Resp.Commands;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -22,7 +25,7 @@ public sealed class RespProtocol(
     IPeerMessages? peers = null
 ) : IConnectionProtocol
 {
-    private readonly RespServices _services = new(node, metrics, limits, logger, peers);
+    private readonly RespServices _services = new(RespCommands.Table, node, metrics, limits, logger, peers);
 
     /// <summary>Bytes of requests and replies of all connections that wait now.</summary>
     internal long WaitingBytes => _services.Waiting.TakenBytes;

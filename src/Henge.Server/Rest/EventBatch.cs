@@ -7,12 +7,13 @@ namespace Henge.Server.Rest;
 /// Takes the events of one read of a watch, which are those of one version or a mark, and writes them in the order of their keys with their
 /// ids. One thread at a time.
 /// </summary>
-internal sealed class EventBatch(EventStreamWriter writer, EventPosition? resumed) : IWatchReceiver
+internal sealed class EventBatch(EventStreamWriter writer, EventPosition? resumed)
 {
     private readonly List<Kept> _events = [];
     private readonly List<(Core.Version Version, ulong KeyHash)> _begun = [.. resumed?.Begun ?? []];
 
-    void IWatchReceiver.OnEvent(in WatchEventView watchEvent) => _events.Add(new Kept(watchEvent));
+    /// <summary>Takes an event.</summary>
+    public void Add(in WatchEventView watchEvent) => _events.Add(new Kept(watchEvent));
 
     /// <summary>The id of the place behind everything that was written.</summary>
     /// <param name="token">The watch's token.</param>

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Operations;
 
 namespace Henge.Server.Rest;
 
@@ -43,7 +44,7 @@ internal sealed class EventStreamWriter(IHengeNode node)
                 RestJson.WriteValue(json, "value", "hash", watchEvent.Value, watchEvent.Type);
             }
 
-            RestJson.WriteStamp(json, watchEvent.Version, watchEvent.ExpiresAtMs, node);
+            RestJson.WriteStamp(json, watchEvent.Version, TimeToLive.Remaining(watchEvent.ExpiresAtMs, default, node));
             if (watchEvent.HasPrevious)
             {
                 RestJson.WriteValue(json, "previousValue", "previousHash", watchEvent.PreviousValue, watchEvent.PreviousType);

@@ -66,31 +66,17 @@ internal sealed class KvEndpoint(IHengeNode node)
         byte[] key = Key(query, inPath);
         Preconditions conditions = Preconditions.Parse(context.Request.Headers.IfMatch, context.Request.Headers.IfNoneMatch);
         bool json = IsJson(query);
-        var operation = new AwaitedOperation
-        {
-            Kind = OperationKind.Get,
-            Key = key,
-            ReadVersion = query.ReadVersion(node),
-            Consistency = query.Consistency(),
-        };
-        await operation.RunAsync(node);
-        if (!node.TryRead(operation, out PinnedValue value))
+        Core.Version at = query.ReadVersion(node);
+        StoredValue? found = await KeyOperations.GetAsync(node, key, at, query.Consistency());
+        if (found is null)
         {
             // What would be no success without its conditions is answered as if it had none (RFC 9110, section 13.2.1).
             await RestAnswer.NotFoundAsync(context);
             return;
         }
 
-        byte[] bytes;
-        Core.Version version;
-        long expiresAtMs;
-        DataType type;
-        using (value)
-        {
-            // A slow reader must not keep a block of the engine pinned.
-            (bytes, version, expiresAtMs, type) = (value.Span.ToArray(), value.Version, value.ExpiresAtMs, value.Type);
-        }
-
+        (byte[] bytes, Core.Version version, long expiresAtMs, DataType type) = found;
+        long ttlMs = TimeToLive.Remaining(expiresAtMs, at, node);
         switch (conditions.Evaluate(version))
         {
             case PreconditionResult.NotMatched:
@@ -110,7 +96,7 @@ internal sealed class KvEndpoint(IHengeNode node)
             {
                 RestJson.WriteBytes(writer, "key", key);
                 RestJson.WriteValue(writer, "value", "hash", bytes, type);
-                RestJson.WriteStamp(writer, version, expiresAtMs, node);
+                RestJson.WriteStamp(writer, version, ttlMs);
             });
             return;
         }
@@ -125,10 +111,9 @@ internal sealed class KvEndpoint(IHengeNode node)
         context.Response.ContentType = "application/octet-stream";
         context.Response.Headers["Henge-Version"] = version.ToString();
         context.Response.Headers.CacheControl = "no-store";
-        if (expiresAtMs != 0)
+        if (ttlMs != 0)
         {
-            context.Response.Headers["Henge-Ttl-Ms"] = Math.Max(0, expiresAtMs - node.Now.Milliseconds)
-                .ToString(CultureInfo.InvariantCulture);
+            context.Response.Headers["Henge-Ttl-Ms"] = ttlMs.ToString(CultureInfo.InvariantCulture);
         }
 
         context.Response.ContentLength = bytes.Length;
@@ -158,7 +143,7 @@ internal sealed class KvEndpoint(IHengeNode node)
             bool direct = conditions.TryToCondition(out PutCondition condition, out Core.Version version);
             if (!direct)
             {
-                version = await CurrentAsync(key);
+                version = await KeyOperations.CurrentAsync(node, key);
                 condition = PutCondition.IfVersion;
                 if (conditions.Evaluate(version) != PreconditionResult.Met)
                 {
@@ -170,7 +155,7 @@ internal sealed class KvEndpoint(IHengeNode node)
             var options = new PutOptions { Condition = condition, IfVersion = version, Expiry = ttl, Type = type };
             var command = new ArrayBufferWriter<byte>(key.Length + value.Length + 64);
             CommandEncoder.Put(command, key, value.Span, in options);
-            CommandResult result = await WriteAsync(key, command.WrittenMemory);
+            CommandResult result = await KeyOperations.WriteAsync(node, key, command.WrittenMemory);
             if (result.Status != CommandStatus.ConditionFailed)
             {
                 context.Response.Headers.ETag = Preconditions.ETag(result.Version);
@@ -199,7 +184,7 @@ internal sealed class KvEndpoint(IHengeNode node)
                 && condition is PutCondition.None or PutCondition.IfVersion;
             if (!direct)
             {
-                version = await CurrentAsync(key);
+                version = await KeyOperations.CurrentAsync(node, key);
                 if (!version.IsZero && conditions.Evaluate(version) != PreconditionResult.Met)
                 {
                     await RestAnswer.PreconditionFailedAsync(context, version);
@@ -216,7 +201,7 @@ internal sealed class KvEndpoint(IHengeNode node)
 
             var command = new ArrayBufferWriter<byte>(key.Length + 64);
             CommandEncoder.Delete(command, key, direct && condition == PutCondition.None ? null : version);
-            CommandResult result = await WriteAsync(key, command.WrittenMemory);
+            CommandResult result = await KeyOperations.WriteAsync(node, key, command.WrittenMemory);
             if (result.Status != CommandStatus.ConditionFailed)
             {
                 await (result.Found
@@ -253,30 +238,6 @@ internal sealed class KvEndpoint(IHengeNode node)
         byte[]? key = inPath ?? given;
         KvValidation.CheckKey(key is not null, key, node.Limits);
         return key!;
-    }
-
-    /// <summary>The version that a key is at now; zero when it does not exist.</summary>
-    private async Task<Core.Version> CurrentAsync(byte[] key)
-    {
-        var operation = new AwaitedOperation { Kind = OperationKind.Get, Key = key, Consistency = ReadConsistency.Linearizable };
-        await operation.RunAsync(node);
-        if (!node.TryRead(operation, out PinnedValue value))
-        {
-            return default;
-        }
-
-        using (value)
-        {
-            return value.Version;
-        }
-    }
-
-    private async Task<CommandResult> WriteAsync(byte[] key, ReadOnlyMemory<byte> command)
-    {
-        var operation = new AwaitedOperation { Kind = OperationKind.Write, Key = key, Command = command };
-        await operation.RunAsync(node);
-        CommandResult result = CommandResult.Of(operation, out _);
-        return result.Status == CommandStatus.Failed ? throw new HengeException(result.Error, result.ErrorMessage!) : result;
     }
 
     private static bool IsJson(RestQuery query) => query.Text("format") switch

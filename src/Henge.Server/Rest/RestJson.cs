@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Henge.Core;
-using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Storage;
 
@@ -50,14 +49,14 @@ internal static class RestJson
         json.WriteEndArray();
     }
 
-    /// <summary>Writes version, its moment, and what is left until expiry, where there is one.</summary>
-    public static void WriteStamp(Utf8JsonWriter json, Core.Version version, long expiresAtMs, IHengeNode node)
+    /// <summary>Writes version, its moment, and what is left to live in milliseconds; 0: for ever.</summary>
+    public static void WriteStamp(Utf8JsonWriter json, Core.Version version, long ttlMs)
     {
         json.WriteNumber("version", version.Value);
         json.WriteString("time", version.ToTime().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
-        if (expiresAtMs != 0)
+        if (ttlMs != 0)
         {
-            json.WriteNumber("ttlMs", Math.Max(0, expiresAtMs - node.Now.Milliseconds));
+            json.WriteNumber("ttlMs", ttlMs);
         }
     }
 

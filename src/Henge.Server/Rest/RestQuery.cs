@@ -18,6 +18,9 @@ internal sealed class RestQuery
 {
     private readonly Dictionary<string, byte[]> _values = [];
 
+    /// <summary>The parameters of a range, for the list of those that are known.</summary>
+    public static IReadOnlyList<string> RangeNames { get; } = ["prefix", "prefix64", "start", "start64", "end", "end64"];
+
     public RestQuery(RequestTarget target, params ReadOnlySpan<string> known)
     {
         foreach (string pair in target.Query.Split('&', StringSplitOptions.RemoveEmptyEntries))
@@ -54,10 +57,6 @@ internal sealed class RestQuery
             ? RestJson.FromBase64(name + "64", encoded)
             : throw KvValidation.Invalid($"Both '{name}' and '{name}64' are set. Set one of them.");
     }
-
-    /// <summary>A parameter that is bytes; none when it is not there.</summary>
-    public Google.Protobuf.ByteString ByteString(string name) =>
-        Bytes(name) is { } bytes ? Google.Protobuf.UnsafeByteOperations.UnsafeWrap(bytes) : Google.Protobuf.ByteString.Empty;
 
     public bool Flag(string name) => Text(name) is { } text && (text is "" or "true" or "1" ? true : text is "false" or "0" ? false
         : throw KvValidation.Invalid($"'{name}' is a switch: true or false."));

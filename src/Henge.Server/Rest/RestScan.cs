@@ -1,9 +1,8 @@
 using System.Text.Json;
 using Henge.Node.Api;
-using Henge.Protocol.V1;
 using Henge.Server.Http;
-using Henge.Server.Kv;
 using Henge.Server.Operations;
+using Henge.Storage;
 using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Rest;
@@ -17,88 +16,63 @@ internal static class RestScan
     {
         var query = new RestQuery(
             RequestTarget.Of(context),
-            "prefix",
-            "prefix64",
-            "start",
-            "start64",
-            "end",
-            "end64",
-            "limit",
-            "continue",
-            "reverse",
-            "keysOnly",
-            "count",
-            "version",
-            "at",
-            "consistency");
-        var request = new ScanRequest
+            [.. RestQuery.RangeNames, "limit", "continue", "reverse", "keysOnly", "count", "version", "at", "consistency"]);
+        bool counts = query.Flag("count");
+        var terms = new ScanTerms
         {
-            Prefix = query.ByteString("prefix"),
-            StartKey = query.ByteString("start"),
-            EndKey = query.ByteString("end"),
-            Limit = query.Number("limit", query.Flag("count") ? 0 : DefaultPage),
+            Prefix = query.Bytes("prefix"),
+            Start = query.Bytes("start"),
+            End = query.Bytes("end"),
+            Limit = query.Number("limit", counts ? 0 : DefaultPage),
             Reverse = query.Flag("reverse"),
             KeysOnly = query.Flag("keysOnly"),
-            CountOnly = query.Flag("count"),
-            Version = query.ReadVersion(node).Value,
-            Consistency = (Consistency)query.Consistency(),
-            Continuation = query.Text("continue") is { } token
-                ? Google.Protobuf.ByteString.CopyFrom(RestJson.FromToken("continue", token))
-                : Google.Protobuf.ByteString.Empty,
+            Version = query.ReadVersion(node),
+            Consistency = query.Consistency(),
+            Continuation = query.Text("continue") is { } token ? RestJson.FromToken("continue", token) : default(ReadOnlyMemory<byte>),
         };
-        var pager = new ScanPager(node, ScanPlan.Create(request, node));
-        var barrier = new AwaitedOperation();
-        pager.LoadBarrier(barrier);
-        await barrier.RunAsync(node);
-        pager.Begin(barrier.Version);
-        if (request.CountOnly)
+        RangeScan scan = RangeScan.Create(node, terms);
+        await scan.BeginAsync();
+        ulong count = counts ? await scan.CountAsync(context.RequestAborted) : 0;
+        await RestAnswer.JsonAsync(context, StatusCodes.Status200OK, json =>
         {
-            await pager.CountAsync(context.RequestAborted);
-        }
-        else
-        {
-            pager.ReadPage();
-        }
-
-        // The page is in the encoding of gRPC's answer; its budget of bytes bounds this one as well.
-        ScanResponse page = ScanResponse.Parser.ParseFrom(pager.Page.Span);
-        await RestAnswer.JsonAsync(context, StatusCodes.Status200OK, json => Write(json, page, request));
-    }
-
-    private static void Write(Utf8JsonWriter json, ScanResponse page, ScanRequest request)
-    {
-        json.WriteNumber("version", page.Version);
-        if (request.CountOnly)
-        {
-            json.WriteNumber("count", page.Count);
-        }
-        else
-        {
-            json.WriteStartArray("pairs");
-            foreach (KeyValue pair in page.Pairs)
+            json.WriteNumber("version", scan.Version.Value);
+            if (counts)
             {
-                json.WriteStartObject();
-                RestJson.WriteBytes(json, "key", pair.Key.Span);
-                if (!request.KeysOnly)
-                {
-                    RestJson.WriteValue(json, "value", "hash", pair.Value.Span, (Storage.DataType)pair.Type);
-                }
-
-                json.WriteNumber("version", pair.Version);
-                if (pair.TtlRemainingMs != 0)
-                {
-                    json.WriteNumber("ttlMs", pair.TtlRemainingMs);
-                }
-
-                json.WriteEndObject();
+                json.WriteNumber("count", count);
+            }
+            else
+            {
+                json.WriteStartArray("pairs");
+                scan.ReadPage(new PairWriter(json, scan, terms.KeysOnly));
+                json.WriteEndArray();
             }
 
-            json.WriteEndArray();
-        }
+            if (scan.HasMore)
+            {
+                json.WriteString("continue", RestJson.ToToken(scan.Continuation().Span));
+            }
+        });
+    }
 
-        if (!page.Continuation.IsEmpty)
+    /// <summary>Prints entries as they come from the engine. How many bytes a page may have bounds what is printed.</summary>
+    private sealed class PairWriter(Utf8JsonWriter json, RangeScan scan, bool keysOnly) : IScanReceiver
+    {
+        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
         {
-            json.WriteString("continue", RestJson.ToToken(page.Continuation.Span));
+            json.WriteStartObject();
+            RestJson.WriteBytes(json, "key", key);
+            if (!keysOnly)
+            {
+                RestJson.WriteValue(json, "value", "hash", value, EntryType.Of(kind));
+            }
+
+            json.WriteNumber("version", version.Value);
+            if (scan.TtlRemaining(expiresAtMs) is > 0 and long left)
+            {
+                json.WriteNumber("ttlMs", left);
+            }
+
+            json.WriteEndObject();
         }
     }
 }

@@ -14,8 +14,10 @@ namespace Henge.Server.Rest;
 /// </summary>
 internal sealed class WatchEndpoint(IHengeNode node)
 {
-    private const int LimitBufferBytes = 64 * 1024;
     private const int LimitReadBytes = 256 * 1024;
+
+    // A word now and then keeps proxies from closing a quiet stream, tells us of readers that are gone, and keeps the reader's id from
+    // growing older than history.
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(15);
 
     /// <summary>Answers a request.</summary>
@@ -27,14 +29,15 @@ internal sealed class WatchEndpoint(IHengeNode node)
             return;
         }
 
-        IWatch watch;
+        WatchPump pump;
         EventPosition? last;
-        var available = new AsyncSignal();
         try
         {
             string? id = context.Request.Headers["Last-Event-ID"];
             last = string.IsNullOrEmpty(id) ? null : EventPosition.Parse(id);
-            watch = node.OpenWatch(Query(context, last), available.Set);
+
+            // One version at a time: only behind whole versions is there a place to resume at.
+            pump = new WatchPump(node, Query(context, last), new WatchPace(1, LimitReadBytes, KeepAlive));
         }
         catch (HengeException e)
         {
@@ -42,32 +45,21 @@ internal sealed class WatchEndpoint(IHengeNode node)
             return;
         }
 
-        using (watch)
+        using (pump)
         {
             context.Response.ContentType = "text/event-stream; charset=utf-8";
             context.Response.Headers.CacheControl = "no-store";
-            var writer = new EventStreamWriter(node);
-            await StreamAsync(context, watch, available, writer, new EventBatch(writer, last));
+            await new EventStream(context, node, last).RunAsync(pump);
         }
     }
 
     private WatchQuery Query(HttpContext context, EventPosition? last)
     {
-        var query = new RestQuery(
-            RequestTarget.Of(context),
-            "prefix",
-            "prefix64",
-            "start",
-            "start64",
-            "end",
-            "end64",
-            "from",
-            "previous",
-            "progress");
+        var query = new RestQuery(RequestTarget.Of(context), [.. RestQuery.RangeNames, "from", "previous", "progress"]);
         (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
-            query.ByteString("prefix"),
-            query.ByteString("start"),
-            query.ByteString("end"),
+            query.Bytes("prefix"),
+            query.Bytes("start"),
+            query.Bytes("end"),
             node.Limits);
         return new WatchQuery
         {
@@ -78,59 +70,5 @@ internal sealed class WatchEndpoint(IHengeNode node)
             PreviousValues = query.Flag("previous"),
             Progress = query.Flag("progress"),
         };
-    }
-
-    private static async Task StreamAsync(
-        HttpContext context, IWatch watch, AsyncSignal available, EventStreamWriter writer, EventBatch batch)
-    {
-        CancellationToken cancellation = context.RequestAborted;
-        await using CancellationTokenRegistration gone = cancellation.UnsafeRegister(static s => ((AsyncSignal)s!).Set(), available);
-
-        // A word now and then keeps proxies from closing a quiet stream, tells us of readers that are gone, and keeps the reader's id from
-        // growing older than history.
-        int quiet = 0;
-        await using ITimer timer = TimeProvider.System.CreateTimer(
-            _ =>
-            {
-                Interlocked.Exchange(ref quiet, 1);
-                available.Set();
-            },
-            null, KeepAlive, KeepAlive);
-        byte[] token = watch.ResumeToken;
-        writer.Position(batch.Position(token));
-        while (!cancellation.IsCancellationRequested)
-        {
-            try
-            {
-                // One version at a time: only behind whole versions is there a place to resume at.
-                while (writer.Written.Length < LimitBufferBytes && watch.TryRead(batch, 1, LimitReadBytes))
-                {
-                    byte[] before = token;
-                    token = watch.ResumeToken;
-                    batch.Write(before, token);
-                }
-
-                bool tick = Interlocked.Exchange(ref quiet, 0) == 1;
-                if (writer.Written.IsEmpty && tick)
-                {
-                    token = watch.ResumeToken;
-                    writer.Position(batch.Position(token));
-                }
-                else if (writer.Written.IsEmpty)
-                {
-                    await available.WaitAsync();
-                    continue;
-                }
-            }
-            catch (HengeException e)
-            {
-                writer.Error(e);
-                cancellation = new CancellationToken(canceled: true);
-            }
-
-            await context.Response.Body.WriteAsync(writer.Written, context.RequestAborted);
-            await context.Response.Body.FlushAsync(context.RequestAborted);
-            writer.Clear();
-        }
     }
 }

@@ -3,7 +3,8 @@ using System.Text;
 using Henge.Core;
 using Henge.Server.JsonLines;
 using Henge.Server.Ports;
-using Henge.Server.Resp;
+using Henge.Server.Resp.Commands;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Fuzz.Targets;
 

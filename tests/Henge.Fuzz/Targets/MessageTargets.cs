@@ -153,9 +153,9 @@ internal static class MessageTargets
     private static ByteString Continuation(string start, string end, string key)
     {
         var request = new Wire.ScanRequest { StartKey = Text(start), EndKey = Text(end), Reverse = start.Length > 0, Version = 7 };
-        var plan = ScanPlan.Create(request, RespCommandTargets.AnyNode);
-        plan.Advance(new ScanEnd(1, More: true, System.Text.Encoding.UTF8.GetBytes(key)));
-        return plan.Continuation();
+        RangeScan scan = ScanPages.Create(request, RespCommandTargets.AnyNode).Scan;
+        scan.Advance(new ScanEnd(1, More: true, System.Text.Encoding.UTF8.GetBytes(key)));
+        return ByteString.CopyFrom(scan.Continuation().Span);
     }
 
     // A page never leaves the range that was asked for, whatever the continuation says; and what a page gives to go on with is taken.
@@ -169,8 +169,8 @@ internal static class MessageTargets
         IHengeNode node = RespCommandTargets.AnyNode;
         try
         {
-            var plan = ScanPlan.Create(request!, node);
-            ScanQuery page = plan.NextPage(node.Limits);
+            RangeScan scan = ScanPages.Create(request!, node).Scan;
+            ScanQuery page = scan.NextPage();
             ReadOnlySpan<byte> from = request!.Prefix.IsEmpty ? request.StartKey.Span : request.Prefix.Span;
             ReadOnlySpan<byte> end = request.Prefix.IsEmpty ? request.EndKey.Span : Henge.Server.Operations.KeyRange.EndOfPrefix(from);
             FuzzCheck.That(page.Lower.Span.SequenceCompareTo(from) >= 0, "a page that begins before the range");
@@ -178,8 +178,8 @@ internal static class MessageTargets
                 end.IsEmpty || (!page.Upper.IsEmpty && page.Upper.Span.SequenceCompareTo(end) <= 0), "a page that ends behind the range");
             if (!request.Continuation.IsEmpty)
             {
-                var again = new Wire.ScanRequest(request) { Continuation = plan.Continuation() };
-                ScanQuery same = ScanPlan.Create(again, node).NextPage(node.Limits);
+                var again = new Wire.ScanRequest(request) { Continuation = ByteString.CopyFrom(scan.Position().Span) };
+                ScanQuery same = ScanPages.Create(again, node).Scan.NextPage();
                 FuzzCheck.That(
                     same.Version == page.Version && same.Lower.Span.SequenceEqual(page.Lower.Span)
                         && same.Upper.Span.SequenceEqual(page.Upper.Span),

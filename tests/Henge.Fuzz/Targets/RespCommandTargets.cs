@@ -5,9 +5,10 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Server.Metrics;
-using Henge.Server.Resp;
 using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Commands;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Fuzz.Targets;
 
@@ -47,7 +48,7 @@ internal static class RespCommandTargets
         }
 
         var arguments = new RespArguments(words, 0, words.Count);
-        if (RespCommandTable.Find(arguments.Span(0)) is not { } command)
+        if (RespCommands.Table.Find(arguments.Span(0)) is not { } command)
         {
             return;
         }

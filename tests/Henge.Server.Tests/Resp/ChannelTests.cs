@@ -4,6 +4,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Metrics;
 using Henge.Server.Resp;
+using Henge.Server.Resp.Wire;
 using Henge.Server.Tests.Fakes;
 using Microsoft.Extensions.Logging;
 

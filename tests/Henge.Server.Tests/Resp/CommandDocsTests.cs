@@ -1,7 +1,8 @@
 using System.Buffers;
 using System.Text;
-using Henge.Server.Resp;
 using Henge.Server.Resp.Commands;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Tests.Resp;
 
@@ -11,7 +12,7 @@ public sealed class CommandDocsTests
     [Fact]
     public void Every_command_is_described()
     {
-        foreach (RespCommand command in RespCommandTable.All)
+        foreach (RespCommand command in RespCommands.Table.All)
         {
             CommandDocs? docs = CommandDocs.Of(command.Name);
             Assert.True(docs is not null, command.Name);

@@ -1,5 +1,6 @@
 using System.Text;
-using Henge.Server.Resp;
+using Henge.Server.Resp.Commands;
+using Henge.Server.Resp.Wire;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Resp;
@@ -52,7 +53,7 @@ public sealed class RespAsRedisTests
     [Fact]
     public void Every_command_that_writes_is_closed_to_whoever_selected_another_database() =>
         Assert.All(
-            Henge.Server.Resp.Commands.RespCommandTable.All.Where(static c => c.Writes),
+            RespCommands.Table.All.Where(static c => c.Writes),
             static c => Assert.True(c.TouchesKeys, c.Name));
 
     [Fact]

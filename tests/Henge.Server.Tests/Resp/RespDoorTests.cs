@@ -4,6 +4,7 @@ using System.Text;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
 using Henge.Server.Resp;
+using Henge.Server.Resp.Wire;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Resp;
@@ -87,6 +88,31 @@ public sealed class RespDoorTests
                 + Command("GET", "a")
                 + Command("PING"),
             "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n:1\r\n$-1\r\n+PONG\r\n");
+
+    [Fact]
+    public async Task A_walk_over_the_keys_is_whole_for_a_client_that_has_closed_its_sending_side()
+    {
+        const int Keys = 300;
+        var node = new FakeNode { Limits = new Henge.Node.Api.NodeLimits { ScanPageItems = 1 } };
+        await using RunningServer server = await RunningServer.StartAsync(node, protocols: [new RespProtocol(node)]);
+        IEnumerable<string> pairs = Enumerable.Range(0, Keys).SelectMany(i => new[] { $"k{i:D3}", "v" });
+        Assert.Equal("+OK\r\n", await AskOnceAsync(Command(["MSET", .. pairs])));
+        Assert.Equal($":{Keys}\r\n", await AskOnceAsync(Command("DBSIZE")));
+        Assert.StartsWith($"*{Keys}\r\n", await AskOnceAsync(Command("KEYS", "k*")), StringComparison.Ordinal);
+        Assert.Equal("+OK\r\n", await AskOnceAsync(Command("FLUSHDB")));
+        Assert.Equal(":0\r\n", await AskOnceAsync(Command("DBSIZE")));
+
+        async Task<string> AskOnceAsync(string request)
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync("127.0.0.1", server.Server.EndPoint.Port);
+            NetworkStream stream = client.GetStream();
+            await stream.WriteAsync(Encoding.Latin1.GetBytes(request));
+            client.Client.Shutdown(SocketShutdown.Send);
+            using var reader = new StreamReader(stream, Encoding.Latin1);
+            return await reader.ReadToEndAsync().WaitAsync(RunningServer.Patience);
+        }
+    }
 
     [Fact]
     public Task Inline_commands_work_as_from_telnet() => ExpectAsync("PING\r\nset k \"a b\"\r\nget k\r\n", "+PONG\r\n+OK\r\n$3\r\na b\r\n");

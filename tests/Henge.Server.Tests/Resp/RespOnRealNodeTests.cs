@@ -1,4 +1,4 @@
-using Henge.Server.Resp;
+using Henge.Server.Resp.Wire;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Resp;

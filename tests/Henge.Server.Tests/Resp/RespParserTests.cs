@@ -1,5 +1,5 @@
 using System.Text;
-using Henge.Server.Resp;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Tests.Resp;
 

@@ -3,6 +3,7 @@ using System.Text;
 using Henge.Core;
 using Henge.Server.Metrics;
 using Henge.Server.Resp;
+using Henge.Server.Resp.Wire;
 using Henge.Server.Tests.Fakes;
 using Henge.Testing;
 using Microsoft.Extensions.Logging;

@@ -3,6 +3,7 @@ using System.Text;
 using Henge.Server.Kv;
 using Henge.Server.Operations;
 using Henge.Server.Resp;
+using Henge.Server.Resp.Commands;
 using Henge.Server.Tests.Fakes;
 
 namespace Henge.Server.Tests.Resp;

@@ -4,6 +4,7 @@ using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Metrics;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Channels;
 

@@ -1,53 +1,52 @@
 using System.Text;
 using Henge.Node.Api;
 using Henge.Server.Operations;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Channels;
 
 /// <summary>
 /// Key events by Redis's names: a subscription to <c>__keyspace@0__:…</c> is a watch of the node as well, whose events are pushed between
 /// replies. As in Redis there is no history here: a connection that is cut misses what happens meanwhile (use a watch by gRPC or REST to go
-/// on without a gap). At most one pump runs at a time, on the pool, when there is something.
+/// on without a gap).
 /// </summary>
-internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
+internal sealed class KeyEventWatch : IWatchOutput, IDisposable
 {
     private const int BatchItems = 256, BatchBytes = 256 * 1024;
     private const string KeySpace = "__keyspace@0__:";
-    private readonly RespConnection _connection;
-    private readonly SemaphoreSlim _gate;
+    private readonly SubscriberOutput _output;
     private readonly ChannelSubscription _subscription;
     private readonly byte[] _keyPattern;
-    private readonly IWatch _watch;
-    private int _signals;
-    private volatile bool _disposed;
+    private readonly WatchPump _pump;
 
-    private KeyEventWatch(RespConnection connection, SemaphoreSlim gate, ChannelSubscription subscription, byte[] keyPattern)
+    private KeyEventWatch(IHengeNode node, SubscriberOutput output, ChannelSubscription subscription, byte[] keyPattern)
     {
-        (_connection, _gate, _subscription, _keyPattern) = (connection, gate, subscription, keyPattern);
+        (_output, _subscription, _keyPattern) = (output, subscription, keyPattern);
         bool pattern = subscription.Kind == ChannelKind.Pattern;
         byte[] prefix = pattern ? Glob.LiteralPrefix(keyPattern) : keyPattern;
-        _watch = connection.Node.OpenWatch(
+        _pump = new WatchPump(
+            node,
             new WatchQuery { Lower = prefix, Upper = pattern ? KeyRange.EndOfPrefix(prefix) : [.. prefix, 0] },
-            Signal);
-        Signal();
+            new WatchPace(BatchItems, BatchBytes));
+        _ = RunAsync();
     }
 
     /// <summary>
     /// Opens the watch of a subscription; null when its name says nothing of keys. Throws what <see cref="IHengeNode.OpenWatch"/> throws.
     /// </summary>
-    /// <param name="connection">Where events go.</param>
-    /// <param name="gate">Held by whoever writes to the connection.</param>
+    /// <param name="node">The node.</param>
+    /// <param name="output">Where events go.</param>
     /// <param name="subscription">The subscription.</param>
-    public static KeyEventWatch? Open(RespConnection connection, SemaphoreSlim gate, ChannelSubscription subscription)
+    public static KeyEventWatch? Open(IHengeNode node, SubscriberOutput output, ChannelSubscription subscription)
     {
         string name = subscription.Name;
         if (subscription.Kind != ChannelKind.Shard && name.StartsWith(KeySpace, StringComparison.Ordinal))
         {
-            return new KeyEventWatch(connection, gate, subscription, Encoding.Latin1.GetBytes(name[KeySpace.Length..]));
+            return new KeyEventWatch(node, output, subscription, Encoding.Latin1.GetBytes(name[KeySpace.Length..]));
         }
 
         return subscription.Kind == ChannelKind.Pattern && name is "*" or "__keyspace*" or "__key*__:*"
-            ? new KeyEventWatch(connection, gate, subscription, "*"u8.ToArray())
+            ? new KeyEventWatch(node, output, subscription, "*"u8.ToArray())
             : null;
     }
 
@@ -59,7 +58,7 @@ internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
             return;
         }
 
-        RespWriter writer = _connection.Writer;
+        RespWriter writer = _output.Writer;
         writer.Push(pattern ? 4 : 3);
         writer.Bulk(pattern ? "pmessage"u8 : "message"u8);
         if (pattern)
@@ -71,49 +70,31 @@ internal sealed class KeyEventWatch : IWatchReceiver, IDisposable
         writer.Bulk(watchEvent.Reason switch { WatchReason.Put => "set"u8, WatchReason.Expired => "expired"u8, _ => "del"u8 });
     }
 
-    public void Dispose()
+    ValueTask IWatchOutput.EnterAsync() => new(_output.EnterAsync());
+
+    bool IWatchOutput.OnRead(IWatch watch) => false;
+
+    ValueTask IWatchOutput.SendAsync(IWatch watch, bool isQuiet)
     {
-        _disposed = true;
-        _watch.Dispose();
+        _output.Flush();
+        return ValueTask.CompletedTask;
     }
 
-    private void Signal()
-    {
-        if (Interlocked.Increment(ref _signals) == 1)
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.PumpAsync(), this, preferLocal: false);
-        }
-    }
+    void IWatchOutput.Exit() => _output.Exit();
 
-    private async Task PumpAsync()
+    public void Dispose() => _pump.Dispose();
+
+    private async Task RunAsync()
     {
-        int seen;
-        do
+        try
         {
-            seen = Volatile.Read(ref _signals);
-            bool more = true;
-            while (more && !_disposed)
-            {
-                await _gate.WaitAsync();
-                try
-                {
-                    // It may have been unsubscribed from while this waited for its turn; the connection goes on then.
-                    more = !_disposed && _watch.TryRead(this, BatchItems, BatchBytes);
-                    await _connection.FlushAsync();
-                }
-                catch (Exception e)
-                {
-                    // Gone connections need no news; a watch that lost events says so by ending the connection, as a slow Redis subscriber
-                    // would see.
-                    _connection.EndSubscriber(e);
-                    return;
-                }
-                finally
-                {
-                    _gate.Release();
-                }
-            }
+            await _pump.RunAsync(this, CancellationToken.None);
         }
-        while (Interlocked.CompareExchange(ref _signals, 0, seen) != seen && !_disposed);
+        catch (Exception e)
+        {
+            // Gone connections need no news; a watch that lost events says so by ending the connection, as a slow Redis subscriber would
+            // see.
+            _output.End(e);
+        }
     }
 }

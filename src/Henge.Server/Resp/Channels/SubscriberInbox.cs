@@ -1,3 +1,5 @@
+using Henge.Server.Resp.Wire;
+
 namespace Henge.Server.Resp.Channels;
 
 /// <summary>
@@ -5,10 +7,10 @@ namespace Henge.Server.Resp.Channels;
 /// and in the connection's output is bounded: over it the connection is cut, since a message left out would be a gap that the subscriber
 /// cannot see (Redis: client-output-buffer-limit pubsub). Thread-safe.
 /// </summary>
-/// <param name="connection">The subscriber.</param>
+/// <param name="output">The subscriber.</param>
 /// <param name="waiting">What the connection may keep waiting.</param>
-/// <param name="gate">Held by whoever writes to the connection.</param>
-internal sealed class SubscriberInbox(RespConnection connection, RespWaitingBytes waiting, SemaphoreSlim gate)
+/// <param name="limitBytes">Most bytes that may wait when another message comes.</param>
+internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes waiting, long limitBytes)
 {
     private const int RoundBytes = 256 * 1024;
     private readonly Lock _lock = new();
@@ -28,13 +30,11 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
                 return;
             }
 
-            long bytes = _queuedBytes + connection.OutputWaitingBytes + message.Bytes,
-                limit = connection.Services.Waiting.Limits.SubscriberBytes;
-            if (bytes > limit)
+            if (_queuedBytes + output.WaitingBytes + message.Bytes > limitBytes)
             {
                 _overflow =
-                    $"more than {limit} bytes of published messages wait for this subscriber (limit-resp-subscriber-bytes). It must read "
-                        + $"faster, or subscribe to less";
+                    $"more than {limitBytes} bytes of published messages wait for this subscriber (limit-resp-subscriber-bytes). It must "
+                        + $"read faster, or subscribe to less";
             }
             else if (!waiting.TryTake(message.Bytes))
             {
@@ -77,11 +77,11 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
             {
                 if (Overflow() is { } problem)
                 {
-                    connection.EndSubscriber(new RespOverflowException(problem));
+                    output.End(new RespOverflowException(problem));
                     return;
                 }
 
-                await gate.WaitAsync();
+                await output.EnterAsync();
                 try
                 {
                     for (
@@ -96,11 +96,11 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
                         }
                     }
 
-                    await connection.FlushAsync();
+                    output.Flush();
                 }
                 finally
                 {
-                    gate.Release();
+                    output.Exit();
                 }
 
                 lock (_lock)
@@ -116,7 +116,7 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
         catch (Exception e)
         {
             End();
-            connection.EndSubscriber(e);
+            output.End(e);
         }
     }
 
@@ -162,8 +162,8 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
 
     private void Write(ChannelSubscription subscription, ChannelMessage message)
     {
-        RespWriter writer = connection.Writer;
-        (int, int) mark = connection.MarkOutput();
+        RespWriter writer = output.Writer;
+        (int, int) mark = output.Mark();
         try
         {
             bool pattern = subscription.Kind == ChannelKind.Pattern;
@@ -179,7 +179,7 @@ internal sealed class SubscriberInbox(RespConnection connection, RespWaitingByte
         }
         catch (RespOverflowException)
         {
-            connection.RollbackOutput(mark);
+            output.Rollback(mark);
             throw;
         }
     }

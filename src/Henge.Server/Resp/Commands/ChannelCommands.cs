@@ -1,5 +1,7 @@
 using Henge.Node.Api;
 using Henge.Server.Resp.Channels;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -18,9 +20,6 @@ internal static class ChannelCommands
         Unsubscribe("punsubscribe", ChannelKind.Pattern),
         Unsubscribe("sunsubscribe", ChannelKind.Shard),
     ];
-
-    public static string NameTooLong(int bytes, int limit) =>
-        $"ERR the name of the channel has {bytes} bytes; at most {limit} are allowed (limit-key-bytes)";
 
     private static SlowCommand Subscribe(string name, ChannelKind kind) => new(name, -2, (c, a, w) =>
     {
@@ -41,7 +40,7 @@ internal static class ChannelCommands
         NodeLimits limits = connection.Node.Limits;
         if (arguments[1].Length > limits.KeyBytes)
         {
-            writer.Error(NameTooLong(arguments[1].Length, limits.KeyBytes));
+            writer.Error(RespErrors.ChannelNameTooLong(arguments[1].Length, limits.KeyBytes));
         }
         else if (arguments[2].Length > limits.ValueBytes)
         {

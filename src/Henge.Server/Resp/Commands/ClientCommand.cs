@@ -1,4 +1,6 @@
 using System.Globalization;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 

@@ -1,3 +1,6 @@
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
+
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>COMMAND and its subcommands: what this server knows of its own commands, in the form of Redis 7.0.</summary>
@@ -7,29 +10,31 @@ internal static class CommandCommand
 
     public static void Run(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
+        RespCommandTable commands = connection.Services.Commands;
         if (arguments.Count == 1)
         {
-            Describe(RespCommandTable.All, writer);
+            Describe(commands.All, writer);
         }
         else if (arguments.Is(1, "COUNT"u8) && arguments.Count == 2)
         {
-            writer.Integer(RespCommandTable.All.Count);
+            writer.Integer(commands.All.Count);
         }
         else if (arguments.Is(1, "DOCS"u8))
         {
-            Document([.. Named(arguments).Where(static c => c is not null && CommandDocs.Of(c.Name) is not null).Distinct()], writer);
+            IEnumerable<RespCommand?> named = Named(commands, arguments);
+            Document([.. named.Where(static c => c is not null && CommandDocs.Of(c.Name) is not null).Distinct()], writer);
         }
         else if (arguments.Is(1, "INFO"u8))
         {
-            Describe(Named(arguments), writer);
+            Describe(Named(commands, arguments), writer);
         }
         else if (arguments.Is(1, "GETKEYS"u8) && arguments.Count > 3)
         {
-            GetKeys(arguments, writer);
+            GetKeys(commands, arguments, writer);
         }
         else if (arguments.Is(1, "LIST"u8) && arguments.Count is 2 or 5)
         {
-            List(arguments, writer);
+            List(commands, arguments, writer);
         }
         else
         {
@@ -38,13 +43,13 @@ internal static class CommandCommand
     }
 
     /// <summary>The commands of the names that were given, null for those that there are not; all when none was.</summary>
-    private static RespCommand?[] Named(RespArguments arguments) =>
+    private static RespCommand?[] Named(RespCommandTable commands, RespArguments arguments) =>
         arguments.Count == 2
-            ? [.. RespCommandTable.All]
-            : [.. Enumerable.Range(2, arguments.Count - 2).Select(i => RespCommandTable.Find(arguments.Span(i)))];
+            ? [.. commands.All]
+            : [.. Enumerable.Range(2, arguments.Count - 2).Select(i => commands.Find(arguments.Span(i)))];
 
     /// <summary>COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern].</summary>
-    private static void List(RespArguments arguments, RespWriter writer)
+    private static void List(RespCommandTable commands, RespArguments arguments, RespWriter writer)
     {
         Func<RespCommand, bool>? wanted = arguments.Count == 2 ? static _ => true : null;
         if (arguments.Count == 5 && arguments.Is(2, "FILTERBY"u8))
@@ -64,7 +69,7 @@ internal static class CommandCommand
             return;
         }
 
-        string[] names = [.. RespCommandTable.All.Where(wanted).Select(static c => c.Name)];
+        string[] names = [.. commands.All.Where(wanted).Select(static c => c.Name)];
         writer.Array(names.Length);
         foreach (string name in names)
         {
@@ -73,11 +78,11 @@ internal static class CommandCommand
     }
 
     /// <summary>COMMAND GETKEYS command arguments…: which of them are keys.</summary>
-    private static void GetKeys(RespArguments arguments, RespWriter writer)
+    private static void GetKeys(RespCommandTable commands, RespArguments arguments, RespWriter writer)
     {
         const int At = 2;
         int count = arguments.Count - At;
-        if (RespCommandTable.Find(arguments.Span(At)) is not { } command)
+        if (commands.Find(arguments.Span(At)) is not { } command)
         {
             writer.Error("ERR Invalid command specified");
         }

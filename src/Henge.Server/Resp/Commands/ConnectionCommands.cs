@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Henge.Node.Api;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 

@@ -2,6 +2,8 @@ using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -35,7 +37,7 @@ internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
             ArrayBufferWriter<byte> chunk = batch.ChunkFor(arguments[i].Length + 64);
             int before = chunk.WrittenCount;
             CommandEncoder.Delete(chunk, arguments.Span(i));
-            Add(batch, arguments[i], chunk.WrittenMemory[before..]);
+            batch.AddWrite(arguments[i], chunk.WrittenMemory[before..]);
         }
 
         return null;
@@ -93,14 +95,6 @@ internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
         writer.Integer(deleted);
     }
 
-    private static void Add(RespBatch batch, ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> command)
-    {
-        RespOperation operation = batch.Add();
-        operation.Kind = OperationKind.Write;
-        operation.Key = key;
-        operation.Command = command;
-    }
-
     private static void PlanGroups(RespArguments arguments, IHengeNode node, RespBatch batch)
     {
         var shards = new ShardMap(node.GetTopology().Shards.Count);
@@ -135,6 +129,6 @@ internal sealed class DeleteCommand(string name) : DataCommand(name, -2)
         ArrayBufferWriter<byte> chunk = batch.ChunkFor((int)bytes + 128);
         int before = chunk.WrittenCount;
         CommandEncoder.MultiDelete(chunk, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(keys));
-        Add(batch, keys[0], chunk.WrittenMemory[before..]);
+        batch.AddWrite(keys[0], chunk.WrittenMemory[before..]);
     }
 }

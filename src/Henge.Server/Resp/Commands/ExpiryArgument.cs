@@ -1,17 +1,28 @@
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>Reads EX, PX, EXAT and PXAT with their numbers.</summary>
 internal static class ExpiryArgument
 {
-    public static bool IsUnit(RespArguments arguments, int index) =>
-        arguments.Is(index, "EX"u8) || arguments.Is(index, "PX"u8) || arguments.Is(index, "EXAT"u8) || arguments.Is(index, "PXAT"u8);
+    /// <summary>
+    /// Takes the unit at an index and the number behind it, of a command that may have one of them: the same unit again replaces it.
+    /// </summary>
+    /// <param name="arguments">The arguments.</param>
+    /// <param name="index">Where to look; moved on to the number.</param>
+    /// <param name="unit">Where the unit stands that was taken; 0: none was yet.</param>
+    public static bool TryTake(RespArguments arguments, ref int index, ref int unit)
+    {
+        if (index + 1 >= arguments.Count || !IsUnit(arguments, index) || (unit != 0 && !IsSame(arguments, unit, index)))
+        {
+            return false;
+        }
 
-    /// <summary>True when the units at two indexes are the same.</summary>
-    public static bool SameUnit(RespArguments arguments, int index, int other) =>
-        System.Text.Ascii.EqualsIgnoreCase(arguments.Span(index), arguments.Span(other));
+        unit = index++;
+        return true;
+    }
 
     /// <summary>Reads the unit at an index and the number behind it; an error in Redis's words when it makes no sense.</summary>
     public static string? Read(RespArguments arguments, int index, string command, long nowUnixMs, out Expiry expiry)
@@ -63,4 +74,10 @@ internal static class ExpiryArgument
 
     /// <summary>This moment in milliseconds of Unix time.</summary>
     public static long NowUnixMs(IHengeNode node) => node.Now.Milliseconds + Core.Version.EpochUnixMs;
+
+    private static bool IsUnit(RespArguments arguments, int index) =>
+        arguments.Is(index, "EX"u8) || arguments.Is(index, "PX"u8) || arguments.Is(index, "EXAT"u8) || arguments.Is(index, "PXAT"u8);
+
+    private static bool IsSame(RespArguments arguments, int index, int other) =>
+        System.Text.Ascii.EqualsIgnoreCase(arguments.Span(index), arguments.Span(other));
 }

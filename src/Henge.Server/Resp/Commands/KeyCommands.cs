@@ -1,6 +1,8 @@
 using System.Buffers;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;

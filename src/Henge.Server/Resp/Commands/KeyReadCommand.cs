@@ -1,6 +1,8 @@
 using System.Buffers;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
@@ -27,9 +29,7 @@ internal sealed class KeyReadCommand(string name, int arity, KeyReadCommand.Repl
             return error;
         }
 
-        RespOperation operation = batch.Add();
-        operation.Kind = OperationKind.Get;
-        operation.Key = arguments[Keys.First];
+        batch.AddGet(arguments[Keys.First]);
         return null;
     }
 

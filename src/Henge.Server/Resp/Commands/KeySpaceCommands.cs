@@ -1,6 +1,8 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Operations;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
@@ -23,19 +25,10 @@ internal static class KeySpaceCommands
         new MSetCommand(),
     ];
 
-    /// <summary>
-    /// Waits until this node has everything that was acknowledged to anybody; the version up to which it has, or the error to reply.
-    /// </summary>
-    public static async ValueTask<(Core.Version Version, string? Error)> NowAsync(RespConnection connection)
-    {
-        Operation barrier = await connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
-        return barrier.Error == ErrorCode.None ? (barrier.Version, null) : (default, RespErrors.Of(barrier.Error, barrier.ErrorMessage));
-    }
-
     private static SlowCommand Walk(string name, int arity, SlowCommand.WalkHandler walk) => new(name, arity, async (connection, arguments,
         writer) =>
     {
-        (Core.Version version, string? error) = await NowAsync(connection);
+        (Core.Version version, string? error) = await connection.NowAsync();
         if (error is not null)
         {
             writer.Error(error);
@@ -49,9 +42,18 @@ internal static class KeySpaceCommands
 
     private static async ValueTask KeysAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
     {
-        byte[] pattern = arguments[1].ToArray(), prefix = Glob.LiteralPrefix(pattern);
+        byte[] pattern = arguments[1].ToArray();
         var found = new KeyCollector(pattern);
-        await WalkAsync(connection, version, prefix, found, () => found.Keys.Count <= KeysLimit && found.Bytes <= KeysBytesLimit);
+        RangeScan scan = RangeScan.OfKeys(connection.Node, version, Glob.LiteralPrefix(pattern));
+        do
+        {
+            scan.ReadPage(found);
+
+            // A long walk must not keep a pool thread from others. It goes to its end: a client that has closed its sending side still
+            // waits for the whole reply.
+            await Task.Yield();
+        }
+        while (!scan.Ended && found.Keys.Count <= KeysLimit && found.Bytes <= KeysBytesLimit);
         if (found.Keys.Count > KeysLimit || found.Bytes > KeysBytesLimit)
         {
             writer.Error($"ERR more than {KeysLimit} keys or {KeysBytesLimit} bytes match; use SCAN, which answers page by page");
@@ -64,9 +66,8 @@ internal static class KeySpaceCommands
 
     private static async ValueTask DbSizeAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
     {
-        var counter = new KeyCounter();
-        await WalkAsync(connection, version, [], counter, static () => true);
-        writer.Integer(counter.Count);
+        RangeScan scan = RangeScan.OfKeys(connection.Node, version, default);
+        writer.Integer((long)await scan.CountAsync(CancellationToken.None));
     }
 
     /// <summary>
@@ -120,35 +121,6 @@ internal static class KeySpaceCommands
         return point;
     }
 
-    private static async ValueTask WalkAsync(
-        RespConnection connection,
-        Core.Version version,
-        byte[] prefix,
-        IScanReceiver receiver,
-        Func<bool> goOn)
-    {
-        NodeLimits limits = connection.Node.Limits;
-        byte[] lower = prefix, upper = KeyRange.EndOfPrefix(prefix);
-        ScanEnd end;
-        do
-        {
-            end = connection.Node.Scan(Query(version, lower, upper, limits.ScanPageItems, limits.ScanPageBytes), receiver);
-            lower = end.NextKey ?? [];
-
-            // A long walk must not keep a pool thread from others.
-            await Task.Yield();
-        }
-        while (end.More && goOn() && !connection.Closed.IsCancellationRequested);
-    }
-
     private static ScanQuery Query(Core.Version version, byte[] lower, byte[] upper, int items, int bytes) =>
         new() { Version = version, Lower = lower, Upper = upper, KeysOnly = true, LimitItems = items, LimitBytes = bytes };
-
-    private sealed class KeyCounter : IScanReceiver
-    {
-        public long Count { get; private set; }
-
-        public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs) =>
-            Count++;
-    }
 }

@@ -2,6 +2,8 @@ using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -39,10 +41,7 @@ internal sealed class MSetCommand : DataCommand
             ArrayBufferWriter<byte> chunk = batch.ChunkFor((int)size);
             int before = chunk.WrittenCount;
             CommandEncoder.MultiPut(chunk, part);
-            RespOperation operation = batch.Add();
-            operation.Kind = OperationKind.Write;
-            operation.Key = part[0].Key;
-            operation.Command = chunk.WrittenMemory[before..];
+            batch.AddWrite(part[0].Key, chunk.WrittenMemory[before..]);
         }
 
         return null;

@@ -3,6 +3,8 @@ using System.Globalization;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
@@ -20,30 +22,17 @@ internal static class MoveCommands
         [
             new WriteCommand("rename", 3, static (a, n, w) => EncodeMove(a, n, w, ifAbsent: false), ReplyRename) { Keys = TwoKeys },
             new WriteCommand("renamenx", 3, static (a, n, w) => EncodeMove(a, n, w, ifAbsent: true), ReplyRenameNx) { Keys = TwoKeys },
-            new WriteCommand(
-                "copy",
-                -3,
-                EncodeCopy,
-                static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) =>
-                    writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0))
-            {
-                Keys = TwoKeys,
-            },
-            new WriteCommand(
-                "delex",
-                -2,
-                EncodeDelEx,
-                static (RespArguments _, in CommandResult result, ReadOnlySpan<byte> _, RespWriter writer) =>
-                    writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0))
-            {
-                Keys = OneKey,
-            },
+            new WriteCommand("copy", -3, EncodeCopy, ReplyFound) { Keys = TwoKeys },
+            new WriteCommand("delex", -2, EncodeDelEx, ReplyFound) { Keys = OneKey },
             new KeyReadCommand("digest", 2, Digest) { Wants = DataType.Bytes, Keys = OneKey },
         ];
 
     /// <summary>True for IFEQ, IFNE, IFDEQ and IFDNE.</summary>
     public static bool IsCondition(RespArguments arguments, int index) =>
         arguments.Is(index, "IFEQ"u8) || arguments.Is(index, "IFNE"u8) || arguments.Is(index, "IFDEQ"u8) || arguments.Is(index, "IFDNE"u8);
+
+    private static void ReplyFound(RespArguments arguments, in CommandResult result, ReadOnlySpan<byte> payload, RespWriter writer) =>
+        writer.Integer(result.Status == CommandStatus.Ok && result.Found ? 1 : 0);
 
     /// <summary>Reads IFEQ, IFNE, IFDEQ or IFDNE and what stands behind it; null and no condition when the word is none of them.</summary>
     public static string? ReadCondition(RespArguments arguments, int index, out PutCondition condition, out ReadOnlyMemory<byte> comparand)

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Henge.Node.Api;
 using Henge.Server.Operations;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
@@ -202,9 +204,7 @@ internal sealed class KeyCollector(byte[] pattern) : IScanReceiver
 
     public void OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
     {
-        // The only type besides bytes is the hash.
-        bool fits = Type is not { } type || (kind == EntryKind.PutTyped) == (type == DataType.Hash);
-        if (fits && Glob.Matches(pattern, key))
+        if ((Type is not { } type || EntryType.Of(kind) == type) && Glob.Matches(pattern, key))
         {
             Keys.Add(key.ToArray());
             Bytes += key.Length;

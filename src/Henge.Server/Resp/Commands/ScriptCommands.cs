@@ -3,6 +3,8 @@ using System.Globalization;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Commands;
 
@@ -100,10 +102,7 @@ internal sealed class ScriptCommand : DataCommand
             return mistake;
         }
 
-        RespOperation operation = batch.Add();
-        operation.Kind = OperationKind.Write;
-        operation.Key = arguments[3];
-        operation.Command = chunk.WrittenMemory[before..];
+        batch.AddWrite(arguments[3], chunk.WrittenMemory[before..]);
         return null;
     }
 

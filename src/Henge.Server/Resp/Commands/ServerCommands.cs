@@ -4,6 +4,9 @@ using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Operations;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
@@ -274,37 +277,25 @@ internal static class ServerCommands
             return;
         }
 
-        Operation barrier = await connection.RunOneAsync(static o => (o.Kind, o.AllShards) = (OperationKind.Barrier, true));
-        if (barrier.Error != ErrorCode.None)
+        (Core.Version version, string? error) = await connection.NowAsync();
+        if (error is not null)
         {
-            writer.Error(RespErrors.Of(barrier.Error, barrier.ErrorMessage));
+            writer.Error(error);
             return;
         }
 
-        Core.Version version = barrier.Version;
-        byte[] lower = [];
-        ScanEnd end;
+        RangeScan scan = RangeScan.OfKeys(connection.Node, version, default, FlushPageKeys);
         do
         {
             var page = new FlushPage();
-            end = connection.Node.Scan(
-                new ScanQuery
-                {
-                    Version = version,
-                    Lower = lower,
-                    KeysOnly = true,
-                    LimitItems = FlushPageKeys,
-                    LimitBytes = connection.Node.Limits.ScanPageBytes,
-                },
-                page);
-            lower = end.NextKey ?? [];
+            scan.ReadPage(page);
             if (await connection.RunManyAsync(page.Fill) is { } failed)
             {
                 writer.Error(RespErrors.Of(failed));
                 return;
             }
         }
-        while (end.More && !connection.Closed.IsCancellationRequested);
+        while (!scan.Ended);
         writer.Ok();
     }
 
@@ -322,10 +313,7 @@ internal static class ServerCommands
                 ArrayBufferWriter<byte> chunk = batch.ChunkFor(key.Length + 64);
                 int before = chunk.WrittenCount;
                 CommandEncoder.Delete(chunk, key, version);
-                RespOperation operation = batch.Add();
-                operation.Kind = OperationKind.Write;
-                operation.Key = key;
-                operation.Command = chunk.WrittenMemory[before..];
+                batch.AddWrite(key, chunk.WrittenMemory[before..]);
             }
         }
     }

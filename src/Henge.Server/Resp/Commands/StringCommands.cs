@@ -3,6 +3,8 @@ using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Resp.Connections;
+using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
@@ -174,15 +176,7 @@ internal static class StringCommands
             {
                 keep = true;
             }
-            else if (
-                !keep
-                && i + 1 < arguments.Count
-                && ExpiryArgument.IsUnit(arguments, i)
-                && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
-            {
-                unit = i++;
-            }
-            else
+            else if (keep || !ExpiryArgument.TryTake(arguments, ref i, ref unit))
             {
                 return RespErrors.Syntax;
             }
@@ -270,15 +264,7 @@ internal static class StringCommands
             {
                 persist = true;
             }
-            else if (
-                !persist
-                && i + 1 < arguments.Count
-                && ExpiryArgument.IsUnit(arguments, i)
-                && (unit == 0 || ExpiryArgument.SameUnit(arguments, unit, i)))
-            {
-                unit = i++;
-            }
-            else
+            else if (persist || !ExpiryArgument.TryTake(arguments, ref i, ref unit))
             {
                 return RespErrors.Syntax;
             }

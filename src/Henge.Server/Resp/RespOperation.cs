@@ -1,9 +1,0 @@
-using Henge.Node.Api;
-
-namespace Henge.Server.Resp;
-
-/// <summary>An operation of a RESP connection; pooled by it.</summary>
-internal sealed class RespOperation(RespBatch batch) : Operation
-{
-    protected override void OnCompleted() => batch.CompletedOne();
-}

@@ -1,0 +1,22 @@
+namespace Henge.Server.Resp.Wire;
+
+/// <summary>Limits of the RESP door.</summary>
+public sealed record RespLimits
+{
+    /// <summary>
+    /// Most bytes of one connection that may wait: requests that were read and not done, and replies that the client has not taken. Over it
+    /// the connection gets an error and ends. (Redis: client-output-buffer-limit and client-query-buffer-limit.)
+    /// </summary>
+    public long WaitingBytes { get; init; } = 128L * 1024 * 1024;
+
+    /// <summary>
+    /// Most bytes of all connections that may wait. A connection that would need more gets an error and ends. (Redis: maxmemory-clients.)
+    /// </summary>
+    public long WaitingMemoryBytes { get; init; } = 512L * 1024 * 1024;
+
+    /// <summary>
+    /// Most bytes that may wait for one subscriber when another message is published. Over it its connection is cut. (Redis:
+    /// client-output-buffer-limit pubsub.)
+    /// </summary>
+    public long SubscriberBytes { get; init; } = 32L * 1024 * 1024;
+}
