@@ -307,11 +307,11 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
 
     internal async Task<TransactionResult> CommitAsync(Transaction transaction, TimeSpan? deadline, CancellationToken cancellationToken)
     {
-        if (deadline is { } patience && patience <= TimeSpan.Zero)
+        if (deadline is { } timeout && timeout <= TimeSpan.Zero)
         {
             throw new ArgumentOutOfRangeException(
                 nameof(deadline),
-                patience,
+                timeout,
                 "A deadline is more than zero; leave it null for the client's default.");
         }
 

@@ -15,7 +15,7 @@ public sealed class HengeClientOptions
     public TimeSpan DefaultDeadline { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How long one attempt may take before another node is asked. Default: 1 s: longer than an election, shorter than anybody's patience.
+    /// How long one attempt may take before another node is asked. Default: 1 s: longer than an election.
     /// Writes are repeated under their sequence number, so that an attempt given up too early does no harm.
     /// </summary>
     public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(1);
@@ -46,7 +46,7 @@ public sealed class HengeClientOptions
 
     /// <summary>
     /// Bounds the load that retries add when a cluster is in trouble: a bucket of this many retries, refilled by a tenth of a retry for
-    /// each request that succeeds and by a hundredth of the bucket each second. An empty bucket means that failures are told at once.
+    /// each request that succeeds and by a hundredth of the bucket each second. An empty bucket means that failures are reported at once.
     /// Default: 10,000. 0: never retry.
     /// </summary>
     public int RetryBudget { get; set; } = 10_000;

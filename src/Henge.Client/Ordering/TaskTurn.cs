@@ -9,11 +9,11 @@ internal sealed class TaskTurn : TurnTaker
     /// Waits for its turn. Throws <see cref="DeadlineExceededException"/> and <see cref="OperationCanceledException"/>; then it has given
     /// up, and there is nothing to leave.
     /// </summary>
-    public async ValueTask WaitAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
+    public async ValueTask WaitAsync(TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
         try
         {
-            await _turn.Task.WaitAsync(patience, time, cancellationToken).ConfigureAwait(false);
+            await _turn.Task.WaitAsync(timeout, time, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {

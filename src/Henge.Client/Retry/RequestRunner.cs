@@ -13,7 +13,7 @@ internal readonly record struct PriorFailure(AttemptFailedException Failure, str
 /// </summary>
 internal sealed class RequestRunner(NodeTransport transport, Router router, RetryBudget budget, HengeClientOptions options)
 {
-    private bool _nothingToLearn;
+    private bool _hasNoTopology;
 
     /// <summary>
     /// Runs a request. <paramref name="repeatable"/> says that a write carries a session's sequence number, so that a second attempt takes
@@ -35,7 +35,7 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
     {
         TimeProvider time = options.TimeProvider;
         long start = startedAt ?? time.GetTimestamp();
-        TimeSpan patience = deadline ?? options.DefaultDeadline;
+        TimeSpan totalTimeout = deadline ?? options.DefaultDeadline;
         RetryState retries = new(options, budget, call.ChangesState, repeatable);
         bool fixedAddress = address is not null;
         AttemptFailedException? failure = prior?.Failure;
@@ -45,7 +45,7 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
             cancellationToken.ThrowIfCancellationRequested();
             if (failure is null)
             {
-                TimeSpan remaining = patience - time.GetElapsedTime(start);
+                TimeSpan remaining = totalTimeout - time.GetElapsedTime(start);
                 if (remaining <= TimeSpan.Zero)
                 {
                     throw retries.Exhausted();
@@ -89,7 +89,7 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
             }
 
             TimeSpan elapsed = time.GetElapsedTime(start);
-            RetryDecision decision = retries.OnFailure(failure, elapsed, patience - elapsed);
+            RetryDecision decision = retries.OnFailure(failure, elapsed, totalTimeout - elapsed);
             if (decision.Error is { } error)
             {
                 throw error;
@@ -135,7 +135,7 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
     /// </summary>
     private async Task<bool> LearnClusterAsync(string address, CancellationToken cancellationToken)
     {
-        if (router.KnowsCluster || Volatile.Read(ref _nothingToLearn))
+        if (router.KnowsCluster || Volatile.Read(ref _hasNoTopology))
         {
             return true;
         }
@@ -145,12 +145,12 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
             Protocol.V1.TopologyResponse topology = await transport
                 .UnaryAsync(NodeCalls.Topology, address, new Protocol.V1.TopologyRequest(), options.AttemptTimeout, cancellationToken)
                 .ConfigureAwait(false);
-            Volatile.Write(ref _nothingToLearn, topology.ClusterId.Length == 0);
+            Volatile.Write(ref _hasNoTopology, topology.ClusterId.Length == 0);
             return router.OnTopology(topology);
         }
         catch (AttemptFailedException e)
         {
-            Volatile.Write(ref _nothingToLearn, !e.ConnectionFailed);
+            Volatile.Write(ref _hasNoTopology, !e.ConnectionFailed);
             return !e.ConnectionFailed;
         }
     }

@@ -5,7 +5,7 @@ namespace Henge.Client;
 /// <summary>What to do after a failed attempt.</summary>
 /// <param name="Error">What the caller gets; null: try again.</param>
 /// <param name="Delay">How long to wait before.</param>
-/// <param name="Address">Whom to ask; null: whomever the router says.</param>
+/// <param name="Address">Which node to ask; null: the one that the router chooses.</param>
 internal readonly record struct RetryDecision(HengeException? Error, TimeSpan Delay, string? Address);
 
 /// <summary>
@@ -118,7 +118,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     /// <summary>
     /// An attempt that cannot be answered in the time that is left would only turn a clear "nothing was done" into "unknown".
     /// </summary>
-    private static TimeSpan LeastAttempt(TimeSpan patience) => patience / 3 < MostLeastAttempt ? patience / 3 : MostLeastAttempt;
+    private static TimeSpan LeastAttempt(TimeSpan timeout) => timeout / 3 < MostLeastAttempt ? timeout / 3 : MostLeastAttempt;
 
     private readonly TimeSpan Backoff()
     {

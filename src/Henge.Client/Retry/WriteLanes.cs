@@ -58,7 +58,7 @@ internal sealed class LaneGroup
     private readonly Lock _lock = new();
 
     // The lane that was used last is used next: few lanes, and those warm.
-    private readonly Stack<WriteLane> _withRoom = [];
+    private readonly Stack<WriteLane> _lanesWithRoom = [];
     private int _count;
 
     /// <summary>Lanes that have been made.</summary>
@@ -69,17 +69,17 @@ internal sealed class LaneGroup
     {
         lock (_lock)
         {
-            if (!_withRoom.TryPeek(out WriteLane? lane))
+            if (!_lanesWithRoom.TryPeek(out WriteLane? lane))
             {
                 lane = new WriteLane(this, NewClientId());
                 _count++;
-                _withRoom.Push(lane);
+                _lanesWithRoom.Push(lane);
             }
 
             ulong sequence = lane.Take();
             if (!lane.HasRoom)
             {
-                _withRoom.Pop();
+                _lanesWithRoom.Pop();
             }
 
             return new WriteNumber(lane, sequence, lane.IsAnswered);
@@ -95,7 +95,7 @@ internal sealed class LaneGroup
             lane.End(sequence);
             if (!had && lane.HasRoom)
             {
-                _withRoom.Push(lane);
+                _lanesWithRoom.Push(lane);
             }
         }
     }

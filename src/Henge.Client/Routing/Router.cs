@@ -105,7 +105,7 @@ internal sealed class Router
         _health[address] = new NodeHealth(failures, time.GetTimestamp() + (long)(waitSeconds * time.TimestampFrequency));
     }
 
-    /// <summary>A node named the leader of a key's shard; null: whoever was thought to lead does not.</summary>
+    /// <summary>A node named the leader of a key's shard; null: the node that was asked is not it.</summary>
     public void OnLeaderHint(ReadOnlySpan<byte> key, string? leader)
     {
         if (key.Length == 0 || _map.Shards is not { } shards)

@@ -29,7 +29,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher)
         IValueTaskSource<TransactionResult>,
         IThreadPoolWorkItem
 {
-    // Continuations are dispatched by ourselves, one work item a call, so that a caller that blocks holds up nobody else.
+    // Continuations are dispatched by ourselves, one work item a call, so that a caller that blocks delays no others.
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = false };
     private CancellationTokenRegistration _cancellation;
     private Exception? _exception;

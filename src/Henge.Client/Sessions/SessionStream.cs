@@ -8,7 +8,7 @@ namespace Henge.Client;
 
 /// <summary>
 /// One duplex stream to a node. Callers add operations to a buffer; a writer sends whatever has gathered while its last write was under
-/// way, so that batches form by themselves and a lone operation waits for nobody. Answers come in any order. When it breaks, it is
+/// way, so that batches form by themselves and a single operation does not wait. Answers come in any order. When it breaks, it is
 /// replaced. Thread-safe.
 /// </summary>
 internal sealed class SessionStream : IThreadPoolWorkItem

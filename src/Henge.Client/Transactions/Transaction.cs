@@ -10,7 +10,7 @@ public sealed class Transaction
     private readonly HengeClient _client;
     private readonly List<Compare> _compares = [];
     private readonly List<TransactionOperation> _then = [];
-    private readonly List<TransactionOperation> _otherwise = [];
+    private readonly List<TransactionOperation> _else = [];
 
     internal Transaction(HengeClient client) => _client = client;
 
@@ -18,7 +18,7 @@ public sealed class Transaction
 
     internal IReadOnlyList<TransactionOperation> ThenOperations => _then;
 
-    internal IReadOnlyList<TransactionOperation> ElseOperations => _otherwise;
+    internal IReadOnlyList<TransactionOperation> ElseOperations => _else;
 
     /// <summary>Adds comparisons; all must hold for <see cref="Then"/> to be done. Without any, it always is.</summary>
     public Transaction When(params ReadOnlySpan<Compare> comparisons)
@@ -37,7 +37,7 @@ public sealed class Transaction
     /// <summary>Adds operations that are done when a comparison does not hold.</summary>
     public Transaction Else(params ReadOnlySpan<TransactionOperation> operations)
     {
-        _otherwise.AddRange(operations);
+        _else.AddRange(operations);
         return this;
     }
 

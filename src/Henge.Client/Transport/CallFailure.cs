@@ -48,7 +48,7 @@ internal static class CallFailure
                 inner: e);
         }
 
-        // What remains was said by a stranger, such as a proxy, or is the library's word for an answer that is none.
+        // What remains comes from something else, such as a proxy, or is the library's status for an answer that is not gRPC.
         string detail = e.Status.Detail;
         ErrorCode code = (e.StatusCode, detail) switch
         {

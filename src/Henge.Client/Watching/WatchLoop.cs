@@ -86,7 +86,7 @@ internal static class WatchLoop
             failures++;
             avoid = address;
             bool passes = failure?.Code == ErrorCode.Corruption && router.Map.Addresses.Length > 1 && damage.IsShort(time);
-            ThrowIfHopeless(failure, passes, time.GetElapsedTime(brokenSince), options, router, address);
+            ThrowIfPermanent(failure, passes, time.GetElapsedTime(brokenSince), options, router, address);
             double waitMs = Math.Min(
                 client.InitialBackoff.TotalMilliseconds * (1L << Math.Min(failures - 1, 20)),
                 client.MaxBackoff.TotalMilliseconds);
@@ -95,7 +95,7 @@ internal static class WatchLoop
         }
     }
 
-    private static void ThrowIfHopeless(
+    private static void ThrowIfPermanent(
         AttemptFailedException? failure,
         bool passes,
         TimeSpan broken,

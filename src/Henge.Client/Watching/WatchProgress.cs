@@ -12,7 +12,7 @@ internal sealed class WatchProgress
     // Tokens come with events; a node that sends this many events without one is out of order, and the watch says so.
     private const int LimitRemembered = 1_000_000;
 
-    private readonly HashSet<(ulong Version, ByteString Key)> _sinceToken = [];
+    private readonly HashSet<(ulong Version, ByteString Key)> _seenSinceToken = [];
     private ByteString _token;
     private ulong _start;
 
@@ -37,7 +37,7 @@ internal sealed class WatchProgress
         if (isEvent)
         {
             // Without a token, only the lowest version seen is a place from which nothing is missed.
-            isNew = _sinceToken.Add((watchEvent.Version, watchEvent.Key));
+            isNew = _seenSinceToken.Add((watchEvent.Version, watchEvent.Key));
             if (_token.IsEmpty && (_start == 0 || watchEvent.Version < _start))
             {
                 _start = watchEvent.Version;
@@ -51,10 +51,10 @@ internal sealed class WatchProgress
             // A repeated event's token may lie before events that were given already.
             if (isNew)
             {
-                _sinceToken.Clear();
+                _seenSinceToken.Clear();
             }
         }
-        else if (_sinceToken.Count > LimitRemembered)
+        else if (_seenSinceToken.Count > LimitRemembered)
         {
             throw new InternalErrorException(
                 $"The node sent {LimitRemembered} events without a resume token, so that the watch could not be resumed.");

@@ -42,7 +42,7 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
         Create((StatusCode)(int)GrpcErrors.ToStatus(code), message, code, leaderHint);
 
     /// <summary>The error for bytes that are no message of the type that a method takes.</summary>
-    public static RpcException NotThatMessage(string message, InvalidProtocolBufferException e) =>
+    public static RpcException MalformedMessage(string message, InvalidProtocolBufferException e) =>
         Create(StatusCode.InvalidArgument, $"The message is not a valid {message}: {e.Message}", ErrorCode.InvalidArgument);
 
     /// <summary>The same, before it is known which way it is told.</summary>
@@ -76,7 +76,7 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
             case OperationCanceledException:
                 return Create(ErrorCode.Cancelled, "The call was cancelled.");
             case BadHttpRequestException or IOException:
-                // The connection broke or the caller was too slow: nobody reads this status.
+                // The connection broke or the caller was too slow: this status is not read.
                 return Create(StatusCode.Cancelled, exception.Message, ErrorCode.Cancelled);
             case InvalidOperationException when context.RequestAborted.IsCancellationRequested:
                 // So the library says that a stream which is over cannot be read or written.

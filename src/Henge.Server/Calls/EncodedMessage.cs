@@ -4,7 +4,7 @@ using Grpc.Core;
 namespace Henge.Server.Calls;
 
 /// <summary>
-/// A message that was encoded by whoever made it: pages of scans and events of watches go from the engine into their buffer without an
+/// A message that is encoded already: pages of scans and events of watches go from the engine into their buffer without an
 /// object for each entry.
 /// </summary>
 internal sealed class EncodedMessage

@@ -90,7 +90,7 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
             }
             catch (InvalidProtocolBufferException e)
             {
-                throw CallErrors.NotThatMessage(message.Descriptor.FullName, e);
+                throw CallErrors.MalformedMessage(message.Descriptor.FullName, e);
             }
         });
 
@@ -112,7 +112,7 @@ internal sealed class ServiceMethods(string name, Interceptor interceptor, param
                 }
                 catch (InvalidProtocolBufferException e)
                 {
-                    throw CallErrors.NotThatMessage(message, e);
+                    throw CallErrors.MalformedMessage(message, e);
                 }
             });
         return new Method<TRequest, TResponse>(method.Type, name, method.Name, requests, method.ResponseMarshaller);

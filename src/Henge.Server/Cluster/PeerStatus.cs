@@ -19,14 +19,14 @@ internal sealed class PeerStatus(bool tls) : IDisposable
     };
 
     /// <summary>The status of the node at an address. Throws <see cref="RpcException"/>.</summary>
-    public async Task<StatusResponse> GetAsync(string address, string clusterId, TimeSpan patience, CancellationToken cancellation)
+    public async Task<StatusResponse> GetAsync(string address, string clusterId, TimeSpan timeout, CancellationToken cancellation)
     {
         GrpcChannel channel = _channels.GetOrAdd(address, Open);
         Metadata headers = new() { { GrpcHeaders.HengeCluster, clusterId } };
         return await new KVStore.KVStoreClient(channel).NodeStatusAsync(
             new StatusRequest(),
             headers,
-            DateTime.UtcNow + patience,
+            DateTime.UtcNow + timeout,
             cancellation);
     }
 

@@ -6,7 +6,7 @@ internal sealed class HealthState(Action<bool> onChanged)
 {
     private readonly Lock _lock = new();
     private string? _problem = "The node is starting.";
-    private bool _told;
+    private bool _isSet;
 
     /// <summary>Why the server does not serve; null when it does.</summary>
     public string? Problem => Volatile.Read(ref _problem);
@@ -14,19 +14,19 @@ internal sealed class HealthState(Action<bool> onChanged)
     /// <summary>Sets the state.</summary>
     public void Set(string? problem) => Set(problem, always: true);
 
-    /// <summary>Sets the state if nobody has set it yet.</summary>
-    public void SetIfUntold(string? problem) => Set(problem, always: false);
+    /// <summary>Sets the state if it has not been set yet.</summary>
+    public void SetIfUnset(string? problem) => Set(problem, always: false);
 
     private void Set(string? problem, bool always)
     {
         lock (_lock)
         {
-            if (_told && !always)
+            if (_isSet && !always)
             {
                 return;
             }
 
-            _told = true;
+            _isSet = true;
             bool changed = (problem is null) != (_problem is null);
             _problem = problem;
             if (changed)

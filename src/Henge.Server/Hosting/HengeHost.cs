@@ -12,8 +12,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Henge.Server.Hosting;
 
 /// <summary>
-/// A whole node with all its doors: what <c>henge serve</c> runs, for whoever wants it inside a process of his own. Start it once; dispose
-/// of it to stop it.
+/// A whole node with all its doors: what <c>henge serve</c> runs, for programs that have a node inside their own process. Start it once;
+/// dispose of it to stop it.
 /// </summary>
 public sealed class HengeHost : IAsyncDisposable
 {
@@ -108,7 +108,8 @@ public sealed class HengeHost : IAsyncDisposable
                 }
             }));
 
-            // What starting has made will live: grown old now, while nobody waits, it is not moved when the first load comes.
+            // The objects made at the start live as long as the process. Moved to the oldest generation now, before the first load comes,
+            // they do not lengthen its first pauses.
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: true);
             try
             {

@@ -50,7 +50,7 @@ public sealed class HengeServer : IAsyncDisposable
     /// <param name="options">Where to listen, and limits.</param>
     /// <param name="protocols">Protocols beside HTTP, in the order in which they are asked.</param>
     /// <param name="endpoints">Maps HTTP endpoints beside those of the node.</param>
-    /// <param name="logging">Takes what operators should read; null: nobody does.</param>
+    /// <param name="logging">Takes the events; null: nothing is logged.</param>
     /// <param name="metrics">Where to measure; the server disposes of it. Null: one of its own.</param>
     public HengeServer(
         IHengeNode node,
@@ -129,7 +129,7 @@ public sealed class HengeServer : IAsyncDisposable
             throw CannotListen(_options.Address, e);
         }
 
-        _health.SetIfUntold(null);
+        _health.SetIfUnset(null);
     }
 
     /// <summary>

@@ -8,7 +8,7 @@ namespace Henge.Server.Hosting;
 /// <param name="write">Takes the problem of a line; null: the node is ready.</param>
 public sealed class ReadinessLog(TimeProvider time, Action<string?> write)
 {
-    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SettleTime = TimeSpan.FromSeconds(1);
 
     // Nothing has been written yet while this is null: the first state is written as any other.
     private bool? _written;
@@ -28,7 +28,7 @@ public sealed class ReadinessLog(TimeProvider time, Action<string?> write)
             (_current, _since) = (ready, time.GetTimestamp());
         }
 
-        if (_written != _current && time.GetElapsedTime(_since) >= Settled)
+        if (_written != _current && time.GetElapsedTime(_since) >= SettleTime)
         {
             _written = _current;
             write(problem);

@@ -15,7 +15,7 @@ public sealed class ReadinessMonitor : IAsyncDisposable
     private readonly Action<string?> _changed;
     private readonly ReadinessLog? _log;
     private readonly CancellationTokenSource _stopping = new();
-    private readonly SemaphoreSlim _look = new(0, 1);
+    private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Task _loop;
     private int _disposed;
 
@@ -98,7 +98,7 @@ public sealed class ReadinessMonitor : IAsyncDisposable
     {
         try
         {
-            _look.Release();
+            _wake.Release();
         }
         catch (SemaphoreFullException)
         {
@@ -124,7 +124,7 @@ public sealed class ReadinessMonitor : IAsyncDisposable
             _log?.Observe(problem);
             try
             {
-                await _look.WaitAsync(Interval, _stopping.Token);
+                await _wake.WaitAsync(Interval, _stopping.Token);
             }
             catch (OperationCanceledException)
             {

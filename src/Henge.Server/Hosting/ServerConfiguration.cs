@@ -156,7 +156,7 @@ public static partial class ServerConfiguration
                 .Where(static v => v.StartsWith(Prefix, StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal))
         {
-            if (MeansNothing(variable))
+            if (IsUnknown(variable))
             {
                 string[] known = [.. NotSettings, .. ServerSettings.All.Select(static setting => VariableOf(setting))];
                 string hint = NearMiss.Find(variable[Prefix.Length..], known.Select(static v => v[Prefix.Length..])) is { } near
@@ -170,7 +170,7 @@ public static partial class ServerConfiguration
     /// <summary>
     /// A variable that would be ignored. What Kubernetes sets in every container beside a service named "henge" is none of ours.
     /// </summary>
-    private static bool MeansNothing(string variable) =>
+    private static bool IsUnknown(string variable) =>
         !NotSettings.Contains(variable)
         && !ServerSettings.All.Any(setting => VariableOf(setting) == variable)
         && !ServiceVariable().IsMatch(variable);

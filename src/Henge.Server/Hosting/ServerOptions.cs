@@ -25,7 +25,7 @@ public enum SchedulerKind
     Thread,
 }
 
-/// <summary>Everything that a node can be told. <see cref="ServerSettings"/> names each setting for users.</summary>
+/// <summary>All settings of a node. <see cref="ServerSettings"/> names each setting for users.</summary>
 public sealed record ServerOptions
 {
     /// <summary>The node: its name, its cluster, its data, and limits on what may be asked.</summary>

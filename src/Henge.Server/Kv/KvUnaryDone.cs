@@ -8,7 +8,7 @@ namespace Henge.Server.Kv;
 internal sealed class KvUnaryDone : IThreadPoolWorkItem
 {
     // Few enough that a second thread has something to do while the first one writes.
-    private const int Together = 16;
+    private const int MaxAnswersAtOnce = 16;
 
     private KvUnaryOperation? _head;
 
@@ -57,7 +57,7 @@ internal sealed class KvUnaryDone : IThreadPoolWorkItem
     public static void Finish(KvUnaryOperation first)
     {
         KvUnaryOperation last = first;
-        for (int i = 1; i < Together && last.NextDone is { } next; i++)
+        for (int i = 1; i < MaxAnswersAtOnce && last.NextDone is { } next; i++)
         {
             last = next;
         }

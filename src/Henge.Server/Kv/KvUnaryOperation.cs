@@ -9,7 +9,7 @@ namespace Henge.Server.Kv;
 
 /// <summary>
 /// A get, put or delete that came as a call of its own. Mostly its request has arrived as a whole: then the node has it before the library
-/// is entered, and the library finds it done. Else it is submitted by its handler. Whoever completes it only hands it on
+/// is entered, and the library finds it done. Else it is submitted by its handler. The thread that completes it only hands it on
 /// (<see cref="KvUnaryDone"/>); the answer is read and written on a thread of the pool.
 /// </summary>
 internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGate gate)

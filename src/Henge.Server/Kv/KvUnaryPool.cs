@@ -12,7 +12,7 @@ internal sealed class KvUnaryPool(IHengeNode node, CallGate gate)
 {
     private const int MostKept = 4096;
 
-    private readonly ConcurrentQueue<KvUnaryOperation> _kept = new();
+    private readonly ConcurrentQueue<KvUnaryOperation> _pooled = new();
     private int _count;
 
     /// <summary>Where operations go that have ended while their callers wait.</summary>
@@ -20,7 +20,7 @@ internal sealed class KvUnaryPool(IHengeNode node, CallGate gate)
 
     public KvUnaryOperation Rent()
     {
-        if (_kept.TryDequeue(out KvUnaryOperation? operation))
+        if (_pooled.TryDequeue(out KvUnaryOperation? operation))
         {
             Interlocked.Decrement(ref _count);
             return operation;
@@ -33,7 +33,7 @@ internal sealed class KvUnaryPool(IHengeNode node, CallGate gate)
     {
         if (Interlocked.Increment(ref _count) <= MostKept)
         {
-            _kept.Enqueue(operation);
+            _pooled.Enqueue(operation);
         }
         else
         {

@@ -35,9 +35,9 @@ internal sealed class SessionStream
     private long _loadTimestamp;
     private int _operations;
     private int _bytes;
-    private int _hungry;
-    private bool _ended;
-    private bool _gone;
+    private int _isWaitingForRoom;
+    private bool _isRequestStreamEnded;
+    private bool _isReaderGone;
 
     public SessionStream(
         IHengeNode node,
@@ -66,7 +66,7 @@ internal sealed class SessionStream
         finally
         {
             // Operations point into memory of this stream until they have completed: none is left behind, whatever happened.
-            Volatile.Write(ref _ended, true);
+            Volatile.Write(ref _isRequestStreamEnded, true);
             _completed.Set();
             await writer;
         }
@@ -122,7 +122,7 @@ internal sealed class SessionStream
     private async ValueTask WaitForRoomAsync()
     {
         // The flag first, then the look: the writer looks at the flag after it has made room.
-        Interlocked.Exchange(ref _hungry, 1);
+        Interlocked.Exchange(ref _isWaitingForRoom, 1);
         if (!HasRoom)
         {
             await _room.WaitAsync();
@@ -203,7 +203,7 @@ internal sealed class SessionStream
             SessionOperation? list = Reverse(Interlocked.Exchange(ref _done, null));
             if (list is null)
             {
-                if (Volatile.Read(ref _ended) && Volatile.Read(ref _operations) == 0)
+                if (Volatile.Read(ref _isRequestStreamEnded) && Volatile.Read(ref _operations) == 0)
                 {
                     return;
                 }
@@ -224,7 +224,7 @@ internal sealed class SessionStream
     {
         SessionOperation? end = Prepare(first, out int size, out int count, out int bytes);
         Task? taken = null;
-        if (!_gone)
+        if (!_isReaderGone)
         {
             _answer.Load(first, end, size);
             _answers.WriteOptions = _terms.OptionsOf(size, flush: true);
@@ -250,8 +250,8 @@ internal sealed class SessionStream
         }
         catch (Exception)
         {
-            // Nobody reads the answers any more; what is under way is still waited for.
-            _gone = true;
+            // The client does not read answers any more; operations under way are still waited for.
+            _isReaderGone = true;
         }
 
         return end;
@@ -288,7 +288,7 @@ internal sealed class SessionStream
 
         Interlocked.Add(ref _bytes, -bytes);
         Interlocked.Add(ref _operations, -count);
-        if (Interlocked.Exchange(ref _hungry, 0) == 1)
+        if (Interlocked.Exchange(ref _isWaitingForRoom, 0) == 1)
         {
             _room.Set();
         }

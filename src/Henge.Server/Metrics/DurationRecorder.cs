@@ -40,7 +40,7 @@ internal sealed class DurationRecorder
     private readonly KeyValuePair<string, object?>[] _tags;
     private long[]? _counts;
 
-    /// <summary>Creates a recorder that also tells an instrument, if anybody listens to it.</summary>
+    /// <summary>Creates a recorder that also records into an instrument, if it has a listener.</summary>
     public DurationRecorder(Histogram<double>? instrument, params KeyValuePair<string, object?>[] tags)
     {
         _instrument = instrument;

@@ -4,7 +4,7 @@ using System.Diagnostics.Metrics;
 namespace Henge.Server.Metrics;
 
 /// <summary>
-/// Watches how long the garbage collector stops the process. .NET tells the sum of all pauses; an object that dies with every collection
+/// Watches how long the garbage collector stops the process. .NET tells the sum of all pauses; an object that every collection finalizes
 /// looks at it each time, so that single pauses come out. Should the finalizer be late and several collections lie between two looks, they
 /// count as one pause: what is told as the longest is never too short. Costs one small object for each collection.
 /// </summary>
@@ -23,7 +23,7 @@ internal sealed class GcPauses : IDisposable
             () => Longest.TotalSeconds,
             "s",
             "Longest pause by the garbage collector since the server started.");
-        Arm(this);
+        CreateSentinel(this);
     }
 
     /// <summary>All pauses.</summary>
@@ -34,16 +34,16 @@ internal sealed class GcPauses : IDisposable
     {
         get
         {
-            Look();
+            ReadPauses();
             return TimeSpan.FromTicks(Interlocked.Read(ref _longestTicks));
         }
     }
 
     public void Dispose() => _disposed = true;
 
-    private static void Arm(GcPauses owner) => _ = new Sentinel(owner);
+    private static void CreateSentinel(GcPauses owner) => _ = new Sentinel(owner);
 
-    private void Look()
+    private void ReadPauses()
     {
         lock (_gate)
         {
@@ -63,8 +63,8 @@ internal sealed class GcPauses : IDisposable
         {
             if (!owner._disposed && !Environment.HasShutdownStarted)
             {
-                owner.Look();
-                Arm(owner);
+                owner.ReadPauses();
+                CreateSentinel(owner);
             }
         }
     }

@@ -21,7 +21,7 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
     private IPeerReceiver? _receiver;
     private Socket? _socket;
     private byte[] _waiting = new byte[64 * 1024];
-    private byte[] _leaving = new byte[64 * 1024];
+    private byte[] _sending = new byte[64 * 1024];
     private int _waitingBytes;
     private int _waitingMessageBytes;
     private bool _pumping;
@@ -147,13 +147,13 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
                     return;
                 }
 
-                (_waiting, _leaving) = (_leaving, _waiting);
+                (_waiting, _sending) = (_sending, _waiting);
                 (_waitingBytes, _waitingMessageBytes) = (0, 0);
             }
 
             try
             {
-                ReadOnlyMemory<byte> rest = _leaving.AsMemory(0, count);
+                ReadOnlyMemory<byte> rest = _sending.AsMemory(0, count);
                 while (!rest.IsEmpty)
                 {
                     rest = rest[await socket.SendAsync(rest, SocketFlags.None, _stopping.Token).ConfigureAwait(false)..];

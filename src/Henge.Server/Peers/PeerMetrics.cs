@@ -7,7 +7,7 @@ namespace Henge.Server.Peers;
 /// <summary>Shows a node's connections to its peers as instruments of a meter.</summary>
 internal static class PeerMetrics
 {
-    /// <summary>Creates the instruments; they read the transport whenever somebody collects.</summary>
+    /// <summary>Creates the instruments; they read the transport at each collection.</summary>
     public static void Observe(Meter meter, IHengeNode node, PeerTransport transport, IPeerMessages? messages = null)
     {
         IEnumerable<Measurement<long>> Each(Func<PeerConnection, long> read) => transport.Connections.Select(c => NodeMetrics.With(read(c),

@@ -67,10 +67,10 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel, _stopping.Token);
         try
         {
-            using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ending.Token))
+            using (var helloTimeout = CancellationTokenSource.CreateLinkedTokenSource(ending.Token))
             {
-                patience.CancelAfter(_options.HelloTimeoutMs);
-                (bool accepted, peer, string? error) = await GreetAsync(reader, writer, patience.Token).ConfigureAwait(false);
+                helloTimeout.CancelAfter(_options.HelloTimeoutMs);
+                (bool accepted, peer, string? error) = await GreetAsync(reader, writer, helloTimeout.Token).ConfigureAwait(false);
                 if (!accepted)
                 {
                     peer = NodeId.None;

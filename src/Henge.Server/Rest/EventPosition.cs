@@ -8,7 +8,7 @@ namespace Henge.Server.Rest;
 /// <summary>
 /// Where a stream of server-sent events stands, as the id of an event: <c>TOKEN</c>, the watch's resume token in base64, and behind it
 /// <c>.VERSION.HASH</c> for each version (a transaction's) of which only a part was given: the hash is that of the last key given. The
-/// events of a version go out in the order of their keys, so that whoever resumes within one sees the rest of it, and nothing twice.
+/// events of a version go out in the order of their keys, so that a reader that resumes within one gets the rest of it, and nothing twice.
 /// Immutable.
 /// </summary>
 /// <param name="Token">The resume token: behind everything that was given whole.</param>

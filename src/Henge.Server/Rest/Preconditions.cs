@@ -25,12 +25,12 @@ internal enum PreconditionResult
 internal sealed class Preconditions
 {
     private readonly IList<EntityTagHeaderValue>? _match;
-    private readonly IList<EntityTagHeaderValue>? _noneMatch;
+    private readonly IList<EntityTagHeaderValue>? _ifNone;
 
     private Preconditions(IList<EntityTagHeaderValue>? match, IList<EntityTagHeaderValue>? noneMatch)
     {
         _match = match;
-        _noneMatch = noneMatch;
+        _ifNone = noneMatch;
     }
 
     /// <summary>
@@ -50,7 +50,7 @@ internal sealed class Preconditions
             return PreconditionResult.NotMatched;
         }
 
-        return _noneMatch is not null && Matches(_noneMatch, current, strong: false) ? PreconditionResult.Matched : PreconditionResult.Met;
+        return _ifNone is not null && Matches(_ifNone, current, strong: false) ? PreconditionResult.Matched : PreconditionResult.Met;
     }
 
     /// <summary>
@@ -60,7 +60,7 @@ internal sealed class Preconditions
     public bool TryToCondition(out PutCondition condition, out Core.Version version)
     {
         (condition, version) = (PutCondition.None, default);
-        switch (_match, _noneMatch)
+        switch (_match, _ifNone)
         {
             case (null, null):
                 return true;

@@ -80,7 +80,7 @@ public sealed class NodeHost : IDisposable
         NodeEntry self = members.First(m => m.Name == node.Name);
         int place = members.TakeWhile(m => m.Name != node.Name).Count();
 
-        // A cluster of one has nobody to send to, and still tells nodes that take it for one of theirs why it is not.
+        // A cluster of one has no peers, and still answers nodes that take it for one of theirs why it is not.
         var transport = new PeerTransport(self.Id, members, logging: options.Logging);
         IWorkScheduler scheduler = options.Scheduler switch
         {

@@ -6,7 +6,7 @@ namespace Henge.Server.Runtime;
 /// </summary>
 internal sealed class Ticker : IDisposable
 {
-    // Without spinning: nobody sets it but at the end, and an idle node would spin a hundred times a second.
+    // Without spinning: it is set only at the end, and an idle node would spin a hundred times a second.
     private readonly ManualResetEventSlim _stop = new(false, spinCount: 0);
     private readonly Thread _thread;
 
