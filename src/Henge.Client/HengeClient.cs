@@ -2,7 +2,14 @@ using System.Diagnostics.CodeAnalysis;
 using System.IO.Hashing;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Henge.Client.Mapping;
+using Henge.Client.Ordering;
+using Henge.Client.Retry;
+using Henge.Client.Routing;
+using Henge.Client.Sessions;
+using Henge.Client.Settings;
 using Henge.Client.Transport;
+using Henge.Client.Watching;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client;
@@ -303,9 +310,9 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Begins a transaction; nothing is sent before <see cref="Transaction.CommitAsync"/>.</summary>
-    public Transaction Transaction() => new(this);
+    public Transaction Transaction() => new(CommitAsync);
 
-    internal async Task<TransactionResult> CommitAsync(Transaction transaction, TimeSpan? deadline, CancellationToken cancellationToken)
+    private async Task<TransactionResult> CommitAsync(Transaction transaction, TimeSpan? deadline, CancellationToken cancellationToken)
     {
         if (deadline is { } timeout && timeout <= TimeSpan.Zero)
         {

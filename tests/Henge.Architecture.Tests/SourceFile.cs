@@ -22,6 +22,7 @@ internal sealed class SourceFile
         Namespace = declared?.Name.ToString();
         Usings = [.. unit.Usings.Where(u => u.Alias is null && u.Name is not null).Select(u => u.Name!.ToString()).Distinct()];
         Types = [.. (declared?.Members ?? unit.Members).Select(NameOf).OfType<string>().Distinct()];
+        IsPublic = declared is not null && declared.Members.All(m => m.Modifiers.Any(SyntaxKind.PublicKeyword));
         // Names in usings count where they name a type: an alias, or a static import.
         Names = unit.DescendantNodes().OfType<SimpleNameSyntax>().Select(n => (QualifierOf(n), n.Identifier.Text)).ToHashSet();
     }
@@ -43,6 +44,9 @@ internal sealed class SourceFile
 
     /// <summary>The types that it declares, without those inside others.</summary>
     public IReadOnlyList<string> Types { get; }
+
+    /// <summary>True when all types that it declares are public.</summary>
+    public bool IsPublic { get; }
 
     /// <summary>All names that it uses, each with the last name of what qualifies it, or nothing.</summary>
     public IReadOnlySet<(string Qualifier, string Name)> Names { get; }

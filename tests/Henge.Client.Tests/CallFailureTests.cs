@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using Grpc.Core;
+using Henge.Client.Errors;
 using Henge.Client.Tests.Fakes;
 using Henge.Client.Transport;
 using Henge.Core;

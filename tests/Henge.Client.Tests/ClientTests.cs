@@ -1,4 +1,5 @@
 using System.Text;
+using Henge.Client.Settings;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,3 +1,4 @@
+using Henge.Client.Retry;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
+using Henge.Client.Sessions;
 using Henge.Client.Tests.Fakes;
 using Henge.Client.Transport;
 using Wire = Henge.Protocol.V1;

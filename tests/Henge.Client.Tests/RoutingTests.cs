@@ -1,3 +1,5 @@
+using Henge.Client.Retry;
+using Henge.Client.Routing;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Microsoft.Extensions.Time.Testing;

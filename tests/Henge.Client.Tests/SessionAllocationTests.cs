@@ -1,4 +1,8 @@
 using Google.Protobuf;
+using Henge.Client.Ordering;
+using Henge.Client.Retry;
+using Henge.Client.Routing;
+using Henge.Client.Sessions;
 using Henge.Client.Transport;
 using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;

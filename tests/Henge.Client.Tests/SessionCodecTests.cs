@@ -1,4 +1,7 @@
 using Google.Protobuf;
+using Henge.Client.Mapping;
+using Henge.Client.Retry;
+using Henge.Client.Sessions;
 using Henge.Core;
 using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;

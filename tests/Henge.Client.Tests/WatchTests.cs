@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Henge.Client.Tests.Fakes;
+using Henge.Client.Watching;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 

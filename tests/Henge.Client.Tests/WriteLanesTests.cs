@@ -1,3 +1,5 @@
+using Henge.Client.Retry;
+
 namespace Henge.Client.Tests;
 
 public sealed class WriteLanesTests

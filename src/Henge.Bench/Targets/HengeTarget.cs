@@ -1,5 +1,6 @@
 using Henge.Bench.Load;
 using Henge.Client;
+using Henge.Core;
 
 namespace Henge.Bench.Targets;
 

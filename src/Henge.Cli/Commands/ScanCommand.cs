@@ -4,6 +4,7 @@ using Henge.Cli.Context;
 using Henge.Cli.Outcome;
 using Henge.Cli.Output;
 using Henge.Client;
+using Henge.Core;
 
 namespace Henge.Cli.Commands;
 

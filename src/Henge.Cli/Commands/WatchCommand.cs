@@ -4,6 +4,7 @@ using Henge.Cli.Outcome;
 using Henge.Cli.Output;
 using Henge.Cli.Parsing;
 using Henge.Client;
+using Henge.Core;
 
 namespace Henge.Cli.Commands;
 

@@ -1,6 +1,7 @@
 using Henge.Cli.Outcome;
 using Henge.Cli.Output;
 using Henge.Client;
+using Henge.Client.Errors;
 using Henge.Core;
 
 namespace Henge.Cli.Context;

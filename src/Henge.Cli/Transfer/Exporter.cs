@@ -145,7 +145,6 @@ internal sealed class Exporter(ScanOptions options, TransferFormat format)
     private string Describe() => string.Join(
         ' ',
         format,
-        Convert.ToHexString(options.Range.PrefixBytes.Span),
         Convert.ToHexString(options.Range.Start.Span),
         Convert.ToHexString(options.Range.End.Span),
         options.AtVersion);

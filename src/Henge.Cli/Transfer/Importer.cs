@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using System.Threading.Channels;
 using Henge.Cli.Outcome;
 using Henge.Client;
+using Henge.Client.Errors;
 using Henge.Core;
 
 namespace Henge.Cli.Transfer;

@@ -1,6 +1,7 @@
+using Henge.Client.Settings;
 using Henge.Core;
 
-namespace Henge.Client;
+namespace Henge.Client.Errors;
 
 /// <summary>What a failed attempt may have left behind.</summary>
 internal enum AttemptOutcome

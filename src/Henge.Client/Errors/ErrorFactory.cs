@@ -1,6 +1,6 @@
 using Henge.Core;
 
-namespace Henge.Client;
+namespace Henge.Client.Errors;
 
 /// <summary>Turns codes into the exceptions that users catch.</summary>
 internal static class ErrorFactory
@@ -26,4 +26,17 @@ internal static class ErrorFactory
         ErrorCode.Internal => new InternalErrorException(message, inner),
         _ => new HengeException(code, message, inner),
     };
+
+    /// <summary>What a caller is told whose turn did not come in time.</summary>
+    public static DeadlineExceededException NotSentInTime() =>
+        new("The deadline passed while earlier writes to the same key were under way. The request was not sent, and nothing was done.");
+
+    /// <summary>Throws <see cref="ObjectDisposedException"/>, in the client's name, once it has been disposed of.</summary>
+    public static void ThrowIfDisposed(bool disposed)
+    {
+        if (disposed)
+        {
+            throw new ObjectDisposedException("Henge.Client.HengeClient");
+        }
+    }
 }

@@ -1,6 +1,6 @@
-namespace Henge.Client;
+namespace Henge.Client.Ordering;
 
-/// <summary>A turn that has come, and is kept although its operation has ended: see <see cref="WriteVoider"/>.</summary>
+/// <summary>A turn that has come, and is kept although its operation has ended: see <see cref="Retry.WriteVoider"/>.</summary>
 internal sealed class HeldTurn : TurnTaker
 {
     /// <inheritdoc/>

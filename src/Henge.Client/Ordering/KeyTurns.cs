@@ -1,4 +1,4 @@
-namespace Henge.Client;
+namespace Henge.Client.Ordering;
 
 /// <summary>
 /// The order of a client's operations on one key: a write begins when the writes to the same key that were called before it have ended,

@@ -1,4 +1,6 @@
-namespace Henge.Client;
+using Henge.Client.Errors;
+
+namespace Henge.Client.Ordering;
 
 /// <summary>The turn of an operation that is a call of its own: a task to wait for.</summary>
 internal sealed class TaskTurn : TurnTaker
@@ -24,7 +26,7 @@ internal sealed class TaskTurn : TurnTaker
             }
 
             cancellationToken.ThrowIfCancellationRequested();
-            throw SessionDispatcher.NotSentInTime();
+            throw ErrorFactory.NotSentInTime();
         }
     }
 

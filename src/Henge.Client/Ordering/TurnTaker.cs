@@ -1,4 +1,4 @@
-namespace Henge.Client;
+namespace Henge.Client.Ordering;
 
 /// <summary>An operation that <see cref="KeyTurns"/> lets begin when it is its turn.</summary>
 internal abstract class TurnTaker

@@ -1,3 +1,5 @@
+using Henge.Core;
+
 namespace Henge.Client;
 
 /// <summary>What a scan can say. A scan reads one consistent cut through all shards, as of one version.</summary>

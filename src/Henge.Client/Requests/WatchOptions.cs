@@ -1,3 +1,5 @@
+using Henge.Core;
+
 namespace Henge.Client;
 
 /// <summary>What a watch can say.</summary>

@@ -1,7 +1,9 @@
 using Google.Protobuf;
+using Henge.Client.Errors;
+using Henge.Client.Routing;
 using Henge.Client.Transport;
 
-namespace Henge.Client;
+namespace Henge.Client.Retry;
 
 /// <summary>An attempt that failed before a request came to <see cref="RequestRunner"/>.</summary>
 /// <param name="Failure">How.</param>

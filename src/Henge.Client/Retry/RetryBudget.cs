@@ -1,4 +1,4 @@
-namespace Henge.Client;
+namespace Henge.Client.Retry;
 
 /// <summary>
 /// A token bucket that bounds how much load retries add to a cluster in trouble (see <see cref="HengeClientOptions.RetryBudget"/>).

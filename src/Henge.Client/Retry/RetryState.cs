@@ -1,6 +1,7 @@
+using Henge.Client.Errors;
 using Henge.Core;
 
-namespace Henge.Client;
+namespace Henge.Client.Retry;
 
 /// <summary>What to do after a failed attempt.</summary>
 /// <param name="Error">What the caller gets; null: try again.</param>

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 
-namespace Henge.Client;
+namespace Henge.Client.Retry;
 
 /// <summary>The number under which the cluster remembers a write.</summary>
 /// <param name="Lane">Where it is from; null: nowhere.</param>

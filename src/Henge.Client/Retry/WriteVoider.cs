@@ -1,9 +1,10 @@
 using Google.Protobuf;
+using Henge.Client.Ordering;
 using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Retry;
 
 /// <summary>
 /// Makes an end of writes whose outcome their callers never learned: a request of such a write may lie in a broken connection somewhere,

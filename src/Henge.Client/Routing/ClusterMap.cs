@@ -1,7 +1,8 @@
+using Henge.Client.Settings;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Routing;
 
 /// <summary>What the client knows of the cluster at one moment. Immutable.</summary>
 internal sealed class ClusterMap

@@ -1,9 +1,10 @@
 using System.Collections.Concurrent;
+using Henge.Client.Settings;
 using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Routing;
 
 /// <summary>
 /// Says whom to ask: the leader of a key's shard where it is known and in health, else the nodes in turn. Remembers for a moment which

@@ -1,7 +1,8 @@
+using Henge.Client.Errors;
 using Henge.Client.Transport;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Routing;
 
 /// <summary>
 /// Keeps the router's map fresh: asks a node for its topology, and is answered when there is a newer one. Runs until disposed of.

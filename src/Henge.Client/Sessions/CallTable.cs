@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// The calls of a stream that wait for their answers, by number. A number is a place in the table and how often that place has been used,

@@ -1,7 +1,7 @@
 using System.Buffers;
 using Henge.Protocol.Messages;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// Messages that wait to be written. The last one is open: operations are added to it until it is large enough or the batch is sealed. Not

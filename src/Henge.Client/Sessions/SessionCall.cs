@@ -1,9 +1,11 @@
 using System.Buffers;
 using System.Text;
 using System.Threading.Tasks.Sources;
+using Henge.Client.Ordering;
+using Henge.Client.Retry;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// What a <see cref="SessionCall"/> asks for. The numbers are those of its field in SessionOperation, and in SessionResult.

@@ -1,9 +1,11 @@
+using Henge.Client.Errors;
+using Henge.Client.Mapping;
 using Henge.Client.Transport;
 using Henge.Core;
 using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// Reads answers straight into the calls that wait for them. Throws <see cref="MessageFormatException"/> or <see cref="FormatException"/>

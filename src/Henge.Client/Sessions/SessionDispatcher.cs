@@ -1,10 +1,15 @@
 using System.Collections.Concurrent;
 using System.IO.Hashing;
+using Henge.Client.Errors;
+using Henge.Client.Mapping;
+using Henge.Client.Ordering;
+using Henge.Client.Retry;
+using Henge.Client.Routing;
 using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// Sends operations over sessions, straight to the leaders of their keys, and what fails on to <see cref="RequestRunner"/>, which retries
@@ -122,7 +127,7 @@ internal sealed class SessionDispatcher : IDisposable
         call.AttemptPatience = patience < _options.AttemptTimeout ? patience : _options.AttemptTimeout;
         if (patience <= TimeSpan.Zero)
         {
-            call.Fail(NotSentInTime());
+            call.Fail(ErrorFactory.NotSentInTime());
             return;
         }
 
@@ -169,10 +174,6 @@ internal sealed class SessionDispatcher : IDisposable
     /// <summary>True when a call that waits for its turn has done so for as long as it may.</summary>
     public bool IsLate(SessionCall call, long now) => call.Patience <= _options.TimeProvider.GetElapsedTime(call.StartedAt, now);
 
-    /// <summary>What a caller is told whose turn did not come in time.</summary>
-    public static DeadlineExceededException NotSentInTime() =>
-        new("The deadline passed while earlier writes to the same key were under way. The request was not sent, and nothing was done.");
-
     private bool TryEnter(SessionCall call)
     {
         if (_turns is null || call is { Kind: SessionCallKind.Get, GetOptions.Consistency: ReadConsistency.Stale })
@@ -188,7 +189,7 @@ internal sealed class SessionDispatcher : IDisposable
 
     private SessionStream Open(string address)
     {
-        ObjectDisposedException.ThrowIf(_disposed, typeof(HengeClient));
+        ErrorFactory.ThrowIfDisposed(_disposed);
         return new SessionStream(this, _transport, _options, address);
     }
 
@@ -233,7 +234,7 @@ internal sealed class SessionDispatcher : IDisposable
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(HengeClient));
+            ErrorFactory.ThrowIfDisposed(_disposed);
 
             // A node without sessions is no failure of the request: it is asked again in the other way.
             PriorFailure? prior = failure.Code == ErrorCode.UnsupportedFormat && _unsupported ? null : new PriorFailure(failure, address);
@@ -303,7 +304,7 @@ internal sealed class SessionDispatcher : IDisposable
             busy |= anyWaits;
             foreach (TurnTaker taker in late ?? [])
             {
-                ((SessionCall)taker).Fail(NotSentInTime());
+                ((SessionCall)taker).Fail(ErrorFactory.NotSentInTime());
             }
         }
 

@@ -1,8 +1,9 @@
 using Google.Protobuf;
+using Henge.Client.Mapping;
 using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// Writes operations straight into a stream's buffer: what <c>SessionRequest { operations: [...] }</c> comes to on the wire, without

@@ -1,7 +1,7 @@
 using System.Buffers;
 using Grpc.Core;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// The duplex stream of batched operations, as <c>Session</c> of the generated KVStore, with marshallers that neither make nor parse

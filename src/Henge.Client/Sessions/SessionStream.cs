@@ -1,10 +1,11 @@
 using Grpc.Core;
+using Henge.Client.Errors;
 using Henge.Client.Transport;
 using Henge.Core;
 using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Sessions;
 
 /// <summary>
 /// One duplex stream to a node. Callers add operations to a buffer; a writer sends whatever has gathered while its last write was under

@@ -7,12 +7,15 @@ namespace Henge.Client;
 /// </summary>
 public sealed class Transaction
 {
-    private readonly HengeClient _client;
+    private readonly Committing _commit;
     private readonly List<Compare> _compares = [];
     private readonly List<TransactionOperation> _then = [];
     private readonly List<TransactionOperation> _else = [];
 
-    internal Transaction(HengeClient client) => _client = client;
+    internal Transaction(Committing commit) => _commit = commit;
+
+    /// <summary>Does a transaction.</summary>
+    internal delegate Task<TransactionResult> Committing(Transaction transaction, TimeSpan? deadline, CancellationToken cancellationToken);
 
     internal IReadOnlyList<Compare> Compares => _compares;
 
@@ -45,7 +48,7 @@ public sealed class Transaction
     /// <exception cref="CrossShardException">The keys lie on different shards.</exception>
     /// <exception cref="UnknownOutcomeException">It may or may not have taken effect.</exception>
     public Task<TransactionResult> CommitAsync(TimeSpan? deadline = null, CancellationToken cancellationToken = default) =>
-        _client.CommitAsync(this, deadline, cancellationToken);
+        _commit(this, deadline, cancellationToken);
 }
 
 /// <summary>What a transaction did.</summary>

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
+using Henge.Client.Errors;
 using Henge.Core;
 using Henge.Protocol.Grpc;
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Google.Protobuf;
 using Grpc.Core;
+using Henge.Client.Errors;
 using Henge.Core;
 using Henge.Protocol.Grpc;
 using Wire = Henge.Protocol.V1;

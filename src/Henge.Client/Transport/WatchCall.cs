@@ -7,7 +7,7 @@ namespace Henge.Client.Transport;
 internal sealed class WatchCall(AsyncServerStreamingCall<Wire.WatchEvent> call, string address) : IDisposable
 {
     /// <summary>
-    /// The next event; null when the call ended well. Throws <see cref="AttemptFailedException"/> when it ended otherwise, and
+    /// The next event; null when the call ended well. Throws <see cref="Errors.AttemptFailedException"/> when it ended otherwise, and
     /// <see cref="OperationCanceledException"/> when <paramref name="lifetime"/>, with which the call was made, was cancelled.
     /// </summary>
     public async ValueTask<Wire.WatchEvent?> ReadAsync(CancellationToken lifetime)

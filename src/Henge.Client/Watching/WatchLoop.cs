@@ -1,9 +1,12 @@
 using System.Runtime.CompilerServices;
+using Henge.Client.Errors;
+using Henge.Client.Mapping;
+using Henge.Client.Routing;
 using Henge.Client.Transport;
 using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Watching;
 
 /// <summary>One watch over as many connections as it takes.</summary>
 internal static class WatchLoop

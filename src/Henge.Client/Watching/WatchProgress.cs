@@ -1,7 +1,8 @@
 using Google.Protobuf;
+using Henge.Client.Mapping;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Watching;
 
 /// <summary>
 /// Where a watch stands, so that another connection can go on from there: the last token, and which events came after it. What the new

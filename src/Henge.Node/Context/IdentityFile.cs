@@ -7,21 +7,35 @@ using Henge.Storage.Files;
 
 namespace Henge.Node.Context;
 
-/// <summary>The file that holds a <see cref="NodeIdentity"/> (docs/formats.md, "Node identity").</summary>
-internal static class IdentityFile
+/// <summary>The file that holds a node's identity (docs/formats.md, "Node identity"). Thread-safe.</summary>
+public static class IdentityFile
 {
     /// <summary>Its name in the data directory.</summary>
     public const string Name = "IDENTITY";
 
     private const string FirstLine = "henge-node 2";
     private const string OldFirstLine = "henge-node 1";
+    private const string MemberLine = "member ";
     private const int MostBytes = 1024 * 1024;
+
+    /// <summary>
+    /// The names of the members that a directory's cluster was made of; null when the directory is not there or has no file that can be
+    /// understood. For messages only: nothing is verified, the node checks the file when it starts.
+    /// </summary>
+    public static IReadOnlyList<string>? TryReadMembers(IFileSystem files, string directory)
+    {
+        string path = Path.Combine(directory, Name);
+        string[] names = files.FileExists(path) && TryReadText(files, path) is { } text
+            ? [.. MembersOf(text.Split('\n')).Select(static member => member.Split('=')[0])]
+            : [];
+        return names.Length > 0 ? names : null;
+    }
 
     /// <summary>
     /// Reads the file of a data directory; false when there is none. One of version 1, which lacks what version 2 has, is written anew when
     /// the settings say what it lacks. Throws <see cref="HengeException"/>: Corruption, UnsupportedFormat, Misconfigured.
     /// </summary>
-    public static bool TryRead(
+    internal static bool TryRead(
         IFileSystem files,
         NodeOptions options,
         IReadOnlyList<ClusterMember> members,
@@ -43,7 +57,7 @@ internal static class IdentityFile
             ? Complete(
                 path,
                 Value,
-                [.. lines.Where(static l => l.StartsWith("member ", StringComparison.Ordinal)).Select(static l => l["member ".Length..])],
+                [.. MembersOf(lines)],
                 options,
                 members)
             : FoundingSettings.Parse(lines) ?? throw Damaged(path, "what the cluster was made with makes no sense");
@@ -62,7 +76,7 @@ internal static class IdentityFile
     }
 
     /// <summary>Writes the file durably, in place of one that may be there.</summary>
-    public static void Write(IFileSystem files, string directory, NodeIdentity identity)
+    internal static void Write(IFileSystem files, string directory, NodeIdentity identity)
     {
         string path = Path.Combine(directory, Name);
         string body =
@@ -99,16 +113,24 @@ internal static class IdentityFile
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())).AsSpan(0, 16));
     }
 
-    private static string[] ReadLines(IFileSystem files, string path)
+    private static string? TryReadText(IFileSystem files, string path)
     {
         using IFile file = files.Open(path, FileOpenMode.Read);
         if (file.Length > MostBytes)
         {
-            throw Damaged(path, "it is too long");
+            return null;
         }
 
         byte[] bytes = new byte[file.Length];
-        string text = Encoding.UTF8.GetString(bytes.AsSpan(0, file.Read(0, bytes)));
+        return Encoding.UTF8.GetString(bytes.AsSpan(0, file.Read(0, bytes)));
+    }
+
+    private static IEnumerable<string> MembersOf(string[] lines) =>
+        lines.Where(static line => line.StartsWith(MemberLine, StringComparison.Ordinal)).Select(static line => line[MemberLine.Length..]);
+
+    private static string[] ReadLines(IFileSystem files, string path)
+    {
+        string text = TryReadText(files, path) ?? throw Damaged(path, "it is too long");
         int end = text.LastIndexOf("crc ", StringComparison.Ordinal);
         string[] lines = end < 0 ? [] : text[..end].Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length == 0 || !lines[0].StartsWith("henge-node ", StringComparison.Ordinal))

@@ -58,7 +58,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
 
         using var merge = new ShardMerge(query.Reverse, shards.Count);
-        var range = new KeyRange(query.Lower, query.Upper);
+        var range = KeyRange.Between(query.Lower, query.Upper);
         if (range.IsOneKey)
         {
             Add(merge, shards.ShardOf(query.Lower.Span), query);

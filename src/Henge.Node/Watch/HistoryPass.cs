@@ -78,8 +78,8 @@ internal sealed class HistoryPass : IDisposable
             {
                 Keyspace = SystemKeys.UserKeyspace(machine.Shard),
                 Point = new ReadPoint(last, 0),
-                Lower = range.Lower,
-                Upper = range.Upper,
+                Lower = range.Start,
+                Upper = range.End,
                 AllVersions = true,
                 From = from,
             });

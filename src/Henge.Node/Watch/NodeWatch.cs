@@ -42,7 +42,7 @@ internal sealed class NodeWatch : IWatch
         _query = query;
         _options = options;
         _budget = budget;
-        _range = new KeyRange(query.Lower, query.Upper);
+        _range = KeyRange.Between(query.Lower, query.Upper);
         _onAvailable = onAvailable;
         _onClosed = onClosed;
         _onLost = onLost;

@@ -1,3 +1,4 @@
+using Henge.Core;
 using Henge.Node.StateMachine;
 
 namespace Henge.Node.Watch;

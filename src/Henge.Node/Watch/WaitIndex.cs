@@ -1,4 +1,5 @@
 using System.IO.Hashing;
+using Henge.Core;
 
 namespace Henge.Node.Watch;
 
@@ -103,11 +104,11 @@ internal sealed class WaitIndex
 
         if (range.IsOneKey)
         {
-            return (WaitKind.Key, HashOfKey(range.Lower.Span), 0);
+            return (WaitKind.Key, HashOfKey(range.Start.Span), 0);
         }
 
         int common = range.CommonPrefixLength;
-        return common == 0 ? (WaitKind.Event, 0, 0) : (WaitKind.Prefix, HashOfPrefix(range.Lower.Span[..common]), common);
+        return common == 0 ? (WaitKind.Event, 0, 0) : (WaitKind.Prefix, HashOfPrefix(range.Start.Span[..common]), common);
     }
 
     private static ulong HashOfKey(ReadOnlySpan<byte> key) => XxHash64.HashToUInt64(key, 1);

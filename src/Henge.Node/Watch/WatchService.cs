@@ -78,7 +78,7 @@ internal sealed class WatchService(
 
     private List<(ShardStateMachine Machine, Core.Version Next)> Locate(WatchQuery query)
     {
-        var range = new KeyRange(query.Lower, query.Upper);
+        var range = KeyRange.Between(query.Lower, query.Upper);
         IEnumerable<ShardId> needed = range.IsOneKey
             ? [shards.ShardOf(query.Lower.Span)]
             : Enumerable.Range(0, shards.Count).Select(static s => new ShardId((uint)s));

@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Protocol.Messages;
 using Henge.Protocol.V1;
@@ -62,15 +63,15 @@ internal sealed class WatchStream(
 
     private static WatchQuery CreateQuery(WatchRequest request, NodeLimits limits)
     {
-        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
+        KeyRange range = RequestedRange.Of(
             request.KeyPrefix.Memory,
             request.StartKey.Memory,
             request.EndKey.Memory,
             limits);
         return new WatchQuery
         {
-            Lower = lower,
-            Upper = upper,
+            Lower = range.Start,
+            Upper = range.End,
             Start = KvValidation.Version(request.StartVersion, "start_version"),
             Resume = request.ResumeToken.Memory,
             PreviousValues = request.PreviousValues,

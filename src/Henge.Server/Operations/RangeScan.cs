@@ -20,10 +20,10 @@ internal sealed class RangeScan
     private ReadOnlyMemory<byte> _upper;
     private long _remaining;
 
-    private RangeScan(IHengeNode node, (ReadOnlyMemory<byte> Lower, ReadOnlyMemory<byte> Upper) range, in ScanTerms terms, int pageItems)
+    private RangeScan(IHengeNode node, in KeyRange range, in ScanTerms terms, int pageItems)
     {
         _node = node;
-        (_lower, _upper) = range;
+        (_lower, _upper) = (range.Start, range.End);
         (_isReverse, _keysOnly, _consistency) = (terms.Reverse, terms.KeysOnly, terms.Consistency);
         _pageItems = Math.Min(pageItems, node.Limits.ScanPageItems);
         _fingerprint = ScanContinuation.FingerprintOf(terms);
@@ -54,13 +54,13 @@ internal sealed class RangeScan
     public static RangeScan OfKeys(IHengeNode node, Core.Version version, ReadOnlyMemory<byte> prefix, int pageItems = int.MaxValue) =>
         new(
             node,
-            (prefix, KeyRange.EndOfPrefix(prefix.Span)),
+            KeyRange.Prefix(prefix),
             new ScanTerms { Prefix = prefix, Version = version, KeysOnly = true },
             pageItems);
 
     /// <summary>A scan that a request asks for. Throws <see cref="HengeException"/> (InvalidArgument, TooLarge).</summary>
     public static RangeScan Create(IHengeNode node, in ScanTerms terms) =>
-        new(node, KeyRange.Create(terms.Prefix, terms.Start, terms.End, node.Limits), terms, int.MaxValue);
+        new(node, RequestedRange.Of(terms.Prefix, terms.Start, terms.End, node.Limits), terms, int.MaxValue);
 
     /// <summary>
     /// The operation that makes sure of the read: run it before the first page, and give its version to <see cref="Begin"/>.

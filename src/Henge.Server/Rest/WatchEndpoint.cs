@@ -56,15 +56,15 @@ internal sealed class WatchEndpoint(IHengeNode node)
     private WatchQuery Query(HttpContext context, EventPosition? last)
     {
         var query = new RestQuery(RequestTarget.Of(context), [.. RestQuery.RangeNames, "from", "previous", "progress"]);
-        (ReadOnlyMemory<byte> lower, ReadOnlyMemory<byte> upper) = KeyRange.Create(
+        KeyRange range = RequestedRange.Of(
             query.Bytes("prefix"),
             query.Bytes("start"),
             query.Bytes("end"),
             node.Limits);
         return new WatchQuery
         {
-            Lower = lower,
-            Upper = upper,
+            Lower = range.Start,
+            Upper = range.End,
             Start = query.Text("from") is { } from ? KvValidation.Version(from, "from") : default,
             Resume = last?.Token ?? default(ReadOnlyMemory<byte>),
             PreviousValues = query.Flag("previous"),

@@ -303,7 +303,7 @@ internal static class BenchCommand
 
     private static (string Host, int Port) HostAndPort(string address)
     {
-        string parsed = Client.PeerAddress.Parse(address);
+        string parsed = Client.Settings.PeerAddress.Parse(address);
         int colon = parsed.LastIndexOf(':');
         return (parsed[..colon].Trim('[', ']'), int.Parse(parsed.AsSpan(colon + 1), CultureInfo.InvariantCulture));
     }

@@ -100,7 +100,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         for (int i = 0; i < count; i++)
         {
             string directory = Path.Combine(dataDirectory, NameOf(i));
-            if (NodeDirectory.TryReadMembers(new PosixFileSystem(), directory) is { } members && members.Count != count)
+            if (IdentityFile.TryReadMembers(new PosixFileSystem(), directory) is { } members && members.Count != count)
             {
                 throw new UsageException(
                     $"The data in {dataDirectory} is that of a cluster of {members.Count} ({string.Join(", ", members)}). "

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Henge.Client;
+using Henge.Client.Sessions;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
@@ -172,7 +173,7 @@ internal static class MessageTargets
             RangeScan scan = ScanPages.Create(request!, node).Scan;
             ScanQuery page = scan.NextPage();
             ReadOnlySpan<byte> from = request!.Prefix.IsEmpty ? request.StartKey.Span : request.Prefix.Span;
-            ReadOnlySpan<byte> end = request.Prefix.IsEmpty ? request.EndKey.Span : Henge.Server.Operations.KeyRange.EndOfPrefix(from);
+            ReadOnlySpan<byte> end = request.Prefix.IsEmpty ? request.EndKey.Span : KeyRange.EndOfPrefix(from);
             FuzzCheck.That(page.Lower.Span.SequenceCompareTo(from) >= 0, "a page that begins before the range");
             FuzzCheck.That(
                 end.IsEmpty || (!page.Upper.IsEmpty && page.Upper.Span.SequenceCompareTo(end) <= 0), "a page that ends behind the range");

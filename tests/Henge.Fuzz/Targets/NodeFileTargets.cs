@@ -110,7 +110,7 @@ internal static class NodeFileTargets
             var files = new SimulatedFileSystem();
             files.CreateDirectory(Directory);
             files.WriteAllBytes(Directory + "/" + IdentityFile.Name, file);
-            NodeDirectory.TryReadMembers(files, Directory);
+            IdentityFile.TryReadMembers(files, Directory);
             try
             {
                 if (IdentityFile.TryRead(files, Options, Members, out NodeIdentity? identity))

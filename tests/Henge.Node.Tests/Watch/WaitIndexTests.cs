@@ -42,7 +42,7 @@ public sealed class WaitIndexTests
                     continue;
                 }
 
-                var range = new KeyRange(lower, upper);
+                var range = KeyRange.Between(lower, upper);
                 var cursor = new ShardCursor(null!, default, range, random.Next(10) == 0, static () => { });
                 index.Add(cursor);
                 cursors.Add((cursor, range));

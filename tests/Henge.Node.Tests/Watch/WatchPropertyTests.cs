@@ -343,7 +343,7 @@ public sealed class WatchPropertyTests : IApplyObserver
 
     private static void Check(int seed, Reader reader, List<string>[] truth, bool loseHistory)
     {
-        var range = new KeyRange(reader.Query.Lower, reader.Query.Upper);
+        var range = KeyRange.Between(reader.Query.Lower, reader.Query.Upper);
         bool Mine(string e, ulong start) =>
             range.Contains(MachineHarness.Bytes(e.Split(' ')[2]))
             && ulong.Parse(e.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) >= start;

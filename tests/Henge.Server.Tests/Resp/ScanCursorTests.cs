@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Henge.Core;
 using Henge.Server.Kv;
 using Henge.Server.Operations;
 using Henge.Server.Resp;

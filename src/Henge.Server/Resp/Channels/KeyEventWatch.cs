@@ -1,4 +1,5 @@
 using System.Text;
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Operations;
 using Henge.Server.Resp.Wire;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Operations;
 using Henge.Server.Resp.Connections;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Henge.Core;
 using Henge.Server.Operations;
 
 namespace Henge.Server.Resp.Commands;

@@ -2,7 +2,7 @@ using System.IO.Hashing;
 using Google.Protobuf;
 using Wire = Henge.Protocol.V1;
 
-namespace Henge.Client;
+namespace Henge.Client.Mapping;
 
 /// <summary>Between the API's types and the messages. Pure functions. Caller's memory is wrapped, not copied.</summary>
 internal static class WireMapping
@@ -127,7 +127,6 @@ internal static class WireMapping
 
     public static Wire.ScanRequest Scan(ScanOptions options, HengeClientOptions client) => new()
     {
-        Prefix = Bytes(options.Range.PrefixBytes),
         StartKey = Bytes(options.Range.Start),
         EndKey = Bytes(options.Range.End),
         Reverse = options.Reverse,
@@ -139,7 +138,6 @@ internal static class WireMapping
 
     public static Wire.WatchRequest Watch(WatchOptions options) => new()
     {
-        KeyPrefix = Bytes(options.Range.PrefixBytes),
         StartKey = Bytes(options.Range.Start),
         EndKey = Bytes(options.Range.End),
         PreviousValues = options.PreviousValues,

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using Henge.Client.Settings;
 
 namespace Henge.Client;
 

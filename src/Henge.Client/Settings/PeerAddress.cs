@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Henge.Client;
+namespace Henge.Client.Settings;
 
 /// <summary>An address of a node as users write it: <c>host:port</c>, <c>[v6]:port</c>, or a host alone with the default port.</summary>
 internal static class PeerAddress
