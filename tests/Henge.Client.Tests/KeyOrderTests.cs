@@ -24,7 +24,7 @@ public sealed class KeyOrderTests
     [InlineData(false)]
     public async Task Writes_to_one_key_keep_their_order_when_some_have_to_be_tried_again(bool sessions)
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         int calls = 0;
         await using FakeNode node = await FakeNode.StartAsync(call =>
             AnswerAsync(call, store, () => Interlocked.Increment(ref calls) % 7 == 1));
@@ -46,7 +46,7 @@ public sealed class KeyOrderTests
     [InlineData(false)]
     public async Task A_read_sees_the_write_that_was_called_before_it(bool sessions)
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         int calls = 0;
         await using FakeNode node = await FakeNode.StartAsync(call =>
             AnswerAsync(call, store, () => Interlocked.Increment(ref calls) % 5 == 1));
@@ -66,7 +66,7 @@ public sealed class KeyOrderTests
     public async Task A_write_behind_one_that_is_not_answered_is_not_sent_and_ends_in_its_time()
     {
         ConcurrentQueue<string> seen = [];
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(async call =>
         {
             await call.Http.Response.StartAsync();
@@ -77,7 +77,7 @@ public sealed class KeyOrderTests
                     seen.Enqueue(operation.Put.Value.ToStringUtf8());
                     if (operation.Put.Key.ToStringUtf8() == "two")
                     {
-                        await call.WriteAsync(new Wire.SessionResponse { Results = { store.Answer(operation) } });
+                        await call.WriteAsync(new Wire.SessionResponse { Results = { await store.AnswerAsync(operation) } });
                     }
                 }
             }
@@ -111,7 +111,7 @@ public sealed class KeyOrderTests
     [InlineData(false, false)]
     public async Task A_write_behind_one_of_unknown_outcome_is_sent_when_the_number_of_that_one_is_used_up(bool sessions, bool cancels)
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         ConcurrentQueue<string> seen = [];
         TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously),
             voided = new(TaskCreationOptions.RunContinuationsAsynchronously),
@@ -130,7 +130,7 @@ public sealed class KeyOrderTests
                         {
                             if (!IsLost(operation.Put))
                             {
-                                await call.WriteAsync(new Wire.SessionResponse { Results = { store.Answer(operation) } });
+                                await call.WriteAsync(new Wire.SessionResponse { Results = { await store.AnswerAsync(operation) } });
                             }
                         }
                     }
@@ -199,7 +199,7 @@ public sealed class KeyOrderTests
     [Fact]
     public async Task Without_the_order_calls_overlap()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         TaskCompletionSource two = new(TaskCreationOptions.RunContinuationsAsynchronously);
         int waiting = 0;
         await using FakeNode node = await FakeNode.StartAsync(async call =>
@@ -219,7 +219,7 @@ public sealed class KeyOrderTests
         Assert.All(results, static r => Assert.True(r.Succeeded));
     }
 
-    private static async Task AnswerAsync(FakeCall call, MemoryStore store, Func<bool> refuses)
+    private static async Task AnswerAsync(FakeCall call, RealStore store, Func<bool> refuses)
     {
         if (call.Method != "Session")
         {
@@ -246,7 +246,7 @@ public sealed class KeyOrderTests
                             Id = operation.Id,
                             Error = new Wire.Error { Code = (uint)ErrorCode.NotLeader, Message = "not now" },
                         }
-                        : store.Answer(operation));
+                        : await store.AnswerAsync(operation));
             }
 
             await call.WriteAsync(response);

@@ -41,7 +41,7 @@ public sealed class OutcomeTests
     public async Task A_write_to_a_node_whose_certificate_is_not_trusted_was_not_sent(bool sessions)
     {
         using X509Certificate2 certificate = TlsTests.SelfSigned();
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync, certificate: certificate);
         HengeClientOptions options = new()
         {
@@ -60,7 +60,7 @@ public sealed class OutcomeTests
     public async Task A_write_that_waited_behind_a_stream_that_took_nothing_is_withdrawn_and_was_not_sent()
     {
         const int largeBytes = 200 * 1024;
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         ConcurrentQueue<string> keys = [];
         TaskCompletionSource reads = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using FakeNode node = await FakeNode.StartAsync(async call =>
@@ -73,7 +73,7 @@ public sealed class OutcomeTests
                 foreach (Wire.SessionOperation operation in request.Operations)
                 {
                     keys.Enqueue(operation.Put.Key.ToStringUtf8());
-                    response.Results.Add(store.Answer(operation));
+                    response.Results.Add(await store.AnswerAsync(operation));
                 }
 
                 await call.WriteAsync(response);

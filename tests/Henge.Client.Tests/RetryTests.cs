@@ -21,7 +21,7 @@ public sealed class RetryTests
     [Fact]
     public async Task A_redirect_is_followed_to_the_leader()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode leader = await FakeNode.StartAsync(store.HandleAsync);
         await using FakeNode follower = await FakeNode.StartAsync(call =>
         {
@@ -40,7 +40,7 @@ public sealed class RetryTests
     [Fact]
     public async Task A_refusal_in_the_seeds_manner_is_followed_too()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode leader = await FakeNode.StartAsync(store.HandleAsync);
         await using FakeNode follower = await FakeNode.StartAsync(call =>
             call.WriteAsync(new Wire.PutResponse { LeaderHint = leader.Address }));
@@ -57,7 +57,7 @@ public sealed class RetryTests
     public async Task A_hint_that_is_no_address_is_not_followed(string hint)
     {
         int calls = 0;
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(call =>
         {
             if (Interlocked.Increment(ref calls) > 1)
@@ -101,7 +101,7 @@ public sealed class RetryTests
     [Fact]
     public async Task Another_node_is_asked_when_one_cannot_be_reached()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         FakeNode dead = await FakeNode.StartAsync(store.HandleAsync);
         await dead.DisposeAsync();
         await using FakeNode alive = await FakeNode.StartAsync(store.HandleAsync);
@@ -114,14 +114,14 @@ public sealed class RetryTests
     [Fact]
     public async Task A_write_whose_answer_was_lost_is_retried_with_the_same_number_and_takes_effect_once()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         ConcurrentQueue<(ulong, ulong)> numbers = [];
         int calls = 0;
         await using FakeNode node = await FakeNode.StartAsync(async call =>
         {
             Wire.PutRequest request = (await call.ReadAsync(Wire.PutRequest.Parser))!;
             numbers.Enqueue((request.ClientId, request.Sequence));
-            Wire.PutResponse response = store.Put(request);
+            Wire.PutResponse response = await store.Stub.PutAsync(request);
             if (Interlocked.Increment(ref calls) < 3)
             {
                 call.Abort();
@@ -140,7 +140,7 @@ public sealed class RetryTests
         Assert.Equal(3, numbers.Count);
         Assert.Single(numbers.Distinct());
         Assert.NotEqual(0UL, numbers.First().Item1);
-        Assert.All(store.Effects.Values, times => Assert.Equal(1, times));
+        Assert.Equal(1, await store.WritesAsync("a"));
     }
 
     [Fact]
@@ -213,7 +213,7 @@ public sealed class RetryTests
     [Fact]
     public async Task A_node_that_hangs_is_left_for_another_after_the_attempts_time()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode hanging = await FakeNode.StartAsync(call => call.HangAsync());
         await using FakeNode good = await FakeNode.StartAsync(store.HandleAsync);
         HengeClientOptions options = Options(hanging, good);
@@ -230,7 +230,7 @@ public sealed class RetryTests
     public async Task The_deadline_travels_with_the_request()
     {
         string? timeout = null;
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(call =>
         {
             timeout = call.Header(GrpcHeaders.Timeout);

@@ -24,7 +24,7 @@ public sealed class RoutingTests
     [Fact]
     public async Task Requests_go_straight_to_the_leader_of_their_key_once_it_is_known()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         Wire.TopologyResponse topology = new();
         int asked = 0;
         async Task HandleAsync(FakeCall call)

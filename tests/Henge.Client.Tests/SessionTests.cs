@@ -19,13 +19,13 @@ public sealed class SessionTests
     };
 
     /// <summary>A node whose sessions do what <paramref name="session"/> says, and everything else what the store does.</summary>
-    private static Task<FakeNode> StartAsync(MemoryStore store, Func<FakeCall, Task> session) =>
+    private static Task<FakeNode> StartAsync(RealStore store, Func<FakeCall, Task> session) =>
         FakeNode.StartAsync(call => call.Method == "Session" ? session(call) : store.HandleAsync(call));
 
     [Fact]
     public async Task Operations_go_over_a_stream_and_no_calls_of_their_own()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync);
         await using HengeClient client = new(Options(node));
 
@@ -42,7 +42,7 @@ public sealed class SessionTests
     [InlineData(100, 1_000, 50)]
     public async Task A_node_is_told_how_long_an_operation_may_take(int deadlineMs, int attemptMs, uint toldMs)
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         ConcurrentQueue<uint> told = [];
         await using FakeNode node = await StartAsync(store, async call =>
         {
@@ -54,7 +54,7 @@ public sealed class SessionTests
                     told.Enqueue(operation.TimeoutMs);
                 }
 
-                await call.WriteAsync(new Wire.SessionResponse { Results = { request.Operations.Select(store.Answer) } });
+                await call.WriteAsync(new Wire.SessionResponse { Results = { await store.AnswerAsync(request.Operations) } });
             }
         });
         HengeClientOptions options = Options(node);
@@ -71,7 +71,7 @@ public sealed class SessionTests
     [Fact]
     public async Task What_waits_while_a_batch_is_under_way_is_the_next_batch()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         int messages = 0;
         int operations = 0;
         await using FakeNode node = await StartAsync(store, async call =>
@@ -84,7 +84,7 @@ public sealed class SessionTests
                 Wire.SessionResponse response = new();
 
                 // In any order: the numbers tell which is which.
-                response.Results.AddRange(request.Operations.Reverse().Select(store.Answer));
+                response.Results.AddRange(await store.AnswerAsync([.. request.Operations.Reverse()]));
                 await call.WriteAsync(response);
             }
         });
@@ -103,7 +103,7 @@ public sealed class SessionTests
     [Fact]
     public async Task A_stream_that_breaks_loses_nothing_and_repeats_nothing()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         Random random = new(5);
         await using FakeNode node = await StartAsync(store, async call =>
         {
@@ -119,7 +119,7 @@ public sealed class SessionTests
                 Wire.SessionResponse response = new();
                 foreach (Wire.SessionOperation operation in request.Operations)
                 {
-                    Wire.SessionResult result = store.Answer(operation);
+                    Wire.SessionResult result = await store.AnswerAsync(operation);
                     if (left-- > 0)
                     {
                         response.Results.Add(result);
@@ -144,15 +144,17 @@ public sealed class SessionTests
             Assert.True(put.Succeeded);
         }));
 
-        Assert.Equal(300, store.Effects.Count);
-        Assert.All(store.Effects.Values, times => Assert.Equal(1, times));
+        for (int i = 0; i < 300; i++)
+        {
+            Assert.Equal(1, await store.WritesAsync($"k{i}"));
+        }
         Assert.True(node.Count("Put") > 0);
     }
 
     [Fact]
     public async Task An_error_of_one_operation_is_its_own()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await StartAsync(store, async call =>
         {
             await call.Http.Response.StartAsync();
@@ -171,7 +173,7 @@ public sealed class SessionTests
                                 Message = "gone"
                             }
                         }
-                        : store.Answer(operation));
+                        : await store.AnswerAsync(operation));
                 }
 
                 await call.WriteAsync(response);
@@ -189,7 +191,7 @@ public sealed class SessionTests
     [Fact]
     public async Task A_refusal_with_a_hint_is_followed_to_the_leader()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode leader = await FakeNode.StartAsync(store.HandleAsync);
         await using FakeNode follower = await StartAsync(store, async call =>
         {
@@ -214,7 +216,7 @@ public sealed class SessionTests
     [Fact]
     public async Task A_node_without_sessions_is_asked_in_the_other_way()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await StartAsync(store, call =>
         {
             call.Fail(ErrorCode.UnsupportedFormat, "no such method");
@@ -234,7 +236,7 @@ public sealed class SessionTests
     [Fact]
     public async Task A_session_that_is_silent_ends_reads_by_their_deadline_and_leaves_writes_unknown()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         using SemaphoreSlim arrived = new(0);
         await using FakeNode node = await StartAsync(store, async call =>
         {
@@ -273,7 +275,7 @@ public sealed class SessionTests
     [Fact]
     public async Task Cancelled_calls_end_at_once_and_their_late_answers_are_ignored()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         ConcurrentQueue<Wire.SessionOperation> held = [];
         TaskCompletionSource arrived = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using FakeNode node = await StartAsync(store, async call =>
@@ -305,7 +307,7 @@ public sealed class SessionTests
                         });
                     }
 
-                    response.Results.Add(store.Answer(operation));
+                    response.Results.Add(await store.AnswerAsync(operation));
                 }
 
                 await call.WriteAsync(response);
@@ -328,7 +330,7 @@ public sealed class SessionTests
     [InlineData(new byte[] { 0x00 })]
     public async Task What_is_no_answer_breaks_the_stream_and_leaves_writes_unknown(byte[] garbage)
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await StartAsync(store, async call =>
         {
             await call.ReadAsync(Wire.SessionRequest.Parser);
@@ -366,7 +368,7 @@ public sealed class SessionTests
     [Fact]
     public async Task Large_values_go_beside_the_stream()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync);
         await using HengeClient client = new(Options(node));
         byte[] value = new byte[1024 * 1024];

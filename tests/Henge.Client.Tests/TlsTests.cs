@@ -27,7 +27,7 @@ public sealed class TlsTests
     public async Task A_client_speaks_TLS_with_a_node_that_it_trusts_and_with_no_other()
     {
         using X509Certificate2 certificate = SelfSigned();
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync, certificate: certificate);
         HengeClientOptions Options(SslClientAuthenticationOptions? tls) => new()
         {
@@ -54,7 +54,7 @@ public sealed class TlsTests
     public async Task The_command_line_trusts_the_certificates_of_a_file()
     {
         using X509Certificate2 certificate = SelfSigned();
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync, certificate: certificate);
         string file = Path.GetTempFileName();
         try

@@ -21,7 +21,7 @@ public sealed class WatchTests
     public async Task A_watch_whose_connection_breaks_goes_on_without_gap_or_repetition()
     {
         const int events = 50;
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         Random random = new(7);
         int connections = 0;
         async Task BreakingAsync(FakeCall call)
@@ -35,7 +35,7 @@ public sealed class WatchTests
                 }
 
                 Interlocked.Increment(ref connections);
-                await store.WatchAsync(call, (await call.ReadAsync(Wire.WatchRequest.Parser))!, most);
+                await store.WatchAsync(call, most);
                 return;
             }
 
@@ -45,6 +45,7 @@ public sealed class WatchTests
         await using FakeNode first = await FakeNode.StartAsync(BreakingAsync);
         await using FakeNode second = await FakeNode.StartAsync(BreakingAsync);
         using HengeClient client = new(Options(first, second));
+        Core.Version start = (await client.PutAsync("other", "x")).Version;
         for (int i = 0; i < events; i++)
         {
             await client.PutAsync($"k{i % 7}", $"{i}");
@@ -53,7 +54,7 @@ public sealed class WatchTests
         List<string> seen = [];
         await foreach (
             WatchEvent watchEvent in client.WatchAsync(
-                new WatchOptions { StartVersion = new Core.Version(1), Range = KeyRange.Prefix("k") }))
+                new WatchOptions { StartVersion = start, Range = KeyRange.Prefix("k") }))
         {
             seen.Add(watchEvent.ValueText);
             if (seen.Count == events)
@@ -69,17 +70,18 @@ public sealed class WatchTests
     [Fact]
     public async Task A_token_lets_a_later_watch_go_on_behind_its_event()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync);
         using HengeClient client = new(Options(node));
-        for (int i = 0; i < 5; i++)
+        Core.Version start = (await client.PutAsync("k", "0")).Version;
+        for (int i = 1; i < 5; i++)
         {
             await client.PutAsync("k", $"{i}");
         }
 
         WatchEvent third = default!;
         int count = 0;
-        await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { StartVersion = new Core.Version(1) }))
+        await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { StartVersion = start }))
         {
             third = watchEvent;
             if (++count == 3)
@@ -196,7 +198,7 @@ public sealed class WatchTests
     [Fact]
     public async Task A_watch_that_is_cut_off_for_too_long_says_so()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         FakeNode node = await FakeNode.StartAsync(store.HandleAsync);
         await node.DisposeAsync();
         using HengeClient client = new(Options(node));
@@ -214,10 +216,10 @@ public sealed class WatchTests
     [Fact]
     public async Task Progress_marks_come_only_when_asked_for()
     {
-        MemoryStore store = new();
+        await using RealStore store = await RealStore.StartAsync();
         await using FakeNode node = await FakeNode.StartAsync(store.HandleAsync);
         using HengeClient client = new(Options(node));
-        await client.PutAsync("k", "1");
+        Core.Version start = (await client.PutAsync("k", "1")).Version;
 
         await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { Progress = true }))
         {
@@ -225,7 +227,7 @@ public sealed class WatchTests
             break;
         }
 
-        await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { StartVersion = new Core.Version(1) }))
+        await foreach (WatchEvent watchEvent in client.WatchAsync(new WatchOptions { StartVersion = start }))
         {
             Assert.Equal(WatchEventKind.Put, watchEvent.Kind);
             break;

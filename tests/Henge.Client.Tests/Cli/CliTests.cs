@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Henge.Cli;
@@ -12,14 +13,21 @@ namespace Henge.Client.Tests.Cli;
 /// <summary>Runs whole command lines in this process against a fake node and reads what they print.</summary>
 public sealed class CliTests : IAsyncLifetime
 {
-    private readonly MemoryStore _store = new();
+    private RealStore _store = null!;
     private FakeNode _node = null!;
     private Func<FakeCall, Task>? _instead;
 
-    public async ValueTask InitializeAsync() =>
+    public async ValueTask InitializeAsync()
+    {
+        _store = await RealStore.StartAsync();
         _node = await FakeNode.StartAsync(call => _instead is null ? _store.HandleAsync(call) : _instead(call));
+    }
 
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        await _store.DisposeAsync();
+    }
 
     private Task<Ran> RunAsync(string[] arguments, byte[]? input = null, CancellationToken cancellationToken = default) =>
         CliRun.RunAsync(_node.Address, arguments, input, cancellationToken: cancellationToken);
@@ -30,7 +38,7 @@ public sealed class CliTests : IAsyncLifetime
     public async Task Put_and_get_print_what_the_manual_shows()
     {
         Ran put = await RunAsync("put", "user:1001", "{\"name\":\"Alice\"}");
-        Assert.Equal((0, $"OK (version: {_store.Version})\n"), (put.ExitCode, put.Output));
+        Assert.Equal((0, $"OK (version: {await _store.VersionOfAsync("user:1001")})\n"), (put.ExitCode, put.Output));
 
         Ran get = await RunAsync("get", "user:1001");
         Assert.Equal((0, "{\"name\":\"Alice\"}", ""), (get.ExitCode, get.Output, get.Error));
@@ -94,7 +102,7 @@ public sealed class CliTests : IAsyncLifetime
     public async Task Conditions_are_told_by_the_exit_code()
     {
         Assert.Equal(0, (await RunAsync("put", "lock", "me", "--if-version", "0")).ExitCode);
-        ulong version = _store.Version;
+        ulong version = await _store.VersionOfAsync("lock");
 
         Ran refused = await RunAsync("put", "lock", "you", "--if-version", "0");
         Assert.Equal((1, $"Not written: the key is at version {version}\n"), (refused.ExitCode, refused.Output));
@@ -110,7 +118,7 @@ public sealed class CliTests : IAsyncLifetime
     public async Task Reads_of_the_past_and_history_are_printed()
     {
         await RunAsync("put", "a", "1");
-        ulong first = _store.Version;
+        ulong first = await _store.VersionOfAsync("a");
         await RunAsync("put", "a", "2", "--ttl", "90s");
         await RunAsync("delete", "a");
 
@@ -136,9 +144,10 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal("user:4\nuser:3\n", (await RunAsync("scan", "--reverse", "--keys-only", "--limit", "2")).Output);
         Assert.Equal("5\n", (await RunAsync("scan", "--count")).Output);
         Assert.Equal("user:1 => v1\n", (await RunAsync("scan", "--start", "user:1", "--end", "user:2")).Output);
-        Assert.Equal($"user:4 => v4 (version: {_store.Version})\n", (await RunAsync("scan", "--prefix", "user:4", "--versions")).Output);
+        ulong version = await _store.VersionOfAsync("user:4");
+        Assert.Equal($"user:4 => v4 (version: {version})\n", (await RunAsync("scan", "--prefix", "user:4", "--versions")).Output);
         Assert.Equal(
-            $$"""{"key":"user:4","value":"v4","version":{{_store.Version}}}""" + "\n",
+            $$"""{"key":"user:4","value":"v4","version":{{version}}}""" + "\n",
             (await RunAsync("scan", "--prefix", "user:4", "-o", "json")).Output);
         Assert.Equal(ExitCode.Usage, (await RunAsync("scan", "--prefix", "a", "--start", "b")).ExitCode);
     }
@@ -147,15 +156,17 @@ public sealed class CliTests : IAsyncLifetime
     public async Task A_watch_prints_events_and_ends_at_its_limit()
     {
         await RunAsync("put", "config:a", "1");
-        ulong first = _store.Version;
+        ulong first = await _store.VersionOfAsync("config:a");
         await RunAsync("put", "other", "x");
         await RunAsync("delete", "config:a");
 
-        Ran watch = await RunAsync("watch", "--prefix", "config:", "--from", "1", "--limit", "2");
-        Assert.Equal($"PUT config:a => 1 (version: {first})\nDELETE config:a (version: {_store.Version})\n", watch.Output);
-        Ran json = await RunAsync("watch", "--prefix", "config:", "--from", "1", "--limit", "1", "--output", "json");
+        Ran watch = await RunAsync("watch", "--prefix", "config:", "--from", $"{first}", "--limit", "2");
+        ulong last = await _store.VersionOfAsync("config:a");
+        Assert.Equal($"PUT config:a => 1 (version: {first})\nDELETE config:a (version: {last})\n", watch.Output);
+        Ran json = await RunAsync("watch", "--prefix", "config:", "--from", $"{first}", "--limit", "1", "--output", "json");
+        string time = new Core.Version(first).ToTime().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
         Assert.Equal(
-            $$"""{"type":"PUT","key":"config:a","value":"1","version":{{first}},"time":"2026-01-01T00:00:00.000Z"}""" + "\n",
+            $$"""{"type":"PUT","key":"config:a","value":"1","version":{{first}},"time":"{{time}}"}""" + "\n",
             json.Output);
     }
 
@@ -180,7 +191,8 @@ public sealed class CliTests : IAsyncLifetime
     {
         string[] take = ["txn", "--compare", "missing({job}:lock)", "--then", "put {job}:lock me and you", "--else", "get {job}:lock"];
         Ran first = await RunAsync(take);
-        Assert.Equal((0, $"Succeeded (version: {_store.Version})\n1) OK (version: {_store.Version})\n"), (first.ExitCode, first.Output));
+        ulong version = await _store.VersionOfAsync("{job}:lock");
+        Assert.Equal((0, $"Succeeded (version: {version})\n1) OK (version: {version})\n"), (first.ExitCode, first.Output));
         Ran second = await RunAsync(take);
         Assert.Equal((1, "Comparison failed\n1) me and you\n"), (second.ExitCode, second.Output));
         Ran third = await RunAsync(
@@ -188,7 +200,7 @@ public sealed class CliTests : IAsyncLifetime
             "-c",
             "value({job}:lock) = me and you",
             "-c",
-            $"version({{job}}:lock) < {_store.Version + 1}",
+            $"version({{job}}:lock) < {version + 1}",
             "-t",
             "delete {job}:lock",
             "-t",

@@ -1,4 +1,5 @@
 using System.Text;
+using Google.Protobuf;
 using Henge.Cli;
 using Henge.Cli.Outcome;
 using Henge.Cli.Transfer;
@@ -10,19 +11,26 @@ namespace Henge.Client.Tests.Cli;
 
 public sealed class TransferTests : IAsyncLifetime
 {
-    private readonly MemoryStore _store = new();
+    private RealStore _store = null!;
     private readonly string _directory = Directory.CreateTempSubdirectory("henge-transfer").FullName;
     private FakeNode _node = null!;
     private Func<FakeCall, Task>? _instead;
 
-    public async ValueTask InitializeAsync() =>
+    public async ValueTask InitializeAsync()
+    {
+        _store = await RealStore.StartAsync();
         _node = await FakeNode.StartAsync(call => _instead is null ? _store.HandleAsync(call) : _instead(call));
+    }
 
     public async ValueTask DisposeAsync()
     {
         await _node.DisposeAsync();
+        await _store.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
     }
+
+    private static async Task<byte[]> ValueOfAsync(RealStore store, ByteString key) =>
+        (await store.Stub.GetAsync(new Wire.GetRequest { Key = key })).Value.ToByteArray();
 
     private string PathOf(string name) => Path.Combine(_directory, name);
 
@@ -57,17 +65,17 @@ public sealed class TransferTests : IAsyncLifetime
         Assert.StartsWith("exported: 61 records", export.Error, StringComparison.Ordinal);
         Assert.Equal(61, File.ReadAllLines(PathOf(name)).Length);
 
-        MemoryStore second = new();
+        await using RealStore second = await RealStore.StartAsync();
         _instead = second.HandleAsync;
         Ran import = await RunAsync("import", PathOf(name));
         Assert.Equal((0, ""), (import.ExitCode, import.Output));
         Assert.StartsWith("imported: 61 records", import.Error, StringComparison.Ordinal);
         foreach ((string key, byte[] value) in values)
         {
-            Assert.Equal(value, second.Get(new Wire.GetRequest { Key = Google.Protobuf.ByteString.CopyFromUtf8(key) }).Value.ToByteArray());
+            Assert.Equal(value, await ValueOfAsync(second, ByteString.CopyFromUtf8(key)));
         }
 
-        Assert.Equal([0x09], second.Get(new Wire.GetRequest { Key = Google.Protobuf.ByteString.CopyFrom(0xFF, 0x00) }).Value.ToByteArray());
+        Assert.Equal([0x09], await ValueOfAsync(second, ByteString.CopyFrom(0xFF, 0x00)));
     }
 
     [Fact]
@@ -174,7 +182,7 @@ public sealed class TransferTests : IAsyncLifetime
                     return;
                 }
 
-                await call.WriteAsync(_store.Put(put));
+                await call.WriteAsync(await _store.Stub.PutAsync(put));
             }
         };
 

@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
 
 namespace Henge.Client.Tests.Fakes;
 
@@ -117,6 +118,41 @@ public sealed class FakeCall(HttpContext http)
         await http.Response.Body.FlushAsync();
     }
 
+    /// <summary>Hands the call to a server over HTTP/2 and gives its answer back, piece by piece.</summary>
+    public async Task ForwardAsync(HttpMessageInvoker to, string address)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Post, $"http://{address}{http.Request.Path}")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ForwardedBody(http.Request.Body),
+        };
+        foreach ((string name, StringValues values) in http.Request.Headers)
+        {
+            if (name is not ("Host" or "Content-Type"))
+            {
+                request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+            }
+        }
+
+        using HttpResponseMessage response = await to.SendAsync(request, http.RequestAborted);
+        foreach ((string name, IEnumerable<string> values) in response.Headers)
+        {
+            http.Response.Headers[name] = values.ToArray();
+        }
+
+        _statusSet = true;
+        await http.Response.StartAsync(http.RequestAborted);
+        await ForwardedBody.PumpAsync(
+            await response.Content.ReadAsStreamAsync(http.RequestAborted),
+            http.Response.Body,
+            http.RequestAborted);
+        foreach ((string name, IEnumerable<string> values) in response.TrailingHeaders)
+        {
+            http.Response.AppendTrailer(name, values.ToArray());
+        }
+    }
+
     /// <summary>Ends the call with an error, in trailers-only form if nothing was written.</summary>
     public void Fail(ErrorCode code, string message = "as the test wants it", string? leader = null) =>
         FailBare(GrpcErrors.ToStatus(code), message, GrpcErrors.ToTrailer(code), leader);
@@ -178,6 +214,40 @@ public sealed class FakeCall(HttpContext http)
         else
         {
             http.Response.Headers[name] = value;
+        }
+    }
+
+    /// <summary>A body that is sent as it comes.</summary>
+    private sealed class ForwardedBody : HttpContent
+    {
+        private readonly Stream _body;
+
+        public ForwardedBody(Stream body)
+        {
+            _body = body;
+            Headers.TryAddWithoutValidation("content-type", GrpcHeaders.ContentType);
+        }
+
+        public static async Task PumpAsync(Stream from, Stream to, CancellationToken cancellationToken)
+        {
+            byte[] buffer = new byte[64 * 1024];
+            for (int read; (read = await from.ReadAsync(buffer, cancellationToken)) > 0;)
+            {
+                await to.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+                await to.FlushAsync(cancellationToken);
+            }
+        }
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) =>
+            PumpAsync(_body, stream, cancellationToken);
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
         }
     }
 }

@@ -2,10 +2,8 @@ using System.Collections.Concurrent;
 using Henge.Core;
 using Henge.Node;
 using Henge.Node.Api;
-using Henge.Node.Context;
 using Henge.Storage;
-using Henge.Storage.Memory;
-using Henge.Testing.Files;
+using Henge.Testing.Nodes;
 using Version = Henge.Core.Version;
 
 namespace Henge.Server.Tests.Fakes;
@@ -15,20 +13,17 @@ namespace Henge.Server.Tests.Fakes;
 /// by the test, reads can meet damage, and what is pinned and open is counted. What it tells of its cluster is made up: two nodes and four
 /// shards.
 /// </summary>
-internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDisposable
+internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<Operation> _held = [];
     private readonly ConcurrentDictionary<nint, PinnedValue> _pinned = [];
-    private readonly Lazy<HengeNode> _node;
-    private readonly PumpedScheduler _scheduler = new();
-    private Timer? _ticker;
+    private readonly Lazy<MemoryNode> _node;
     private long _lastPin;
     private int _openWatches;
     private ulong _epoch = 1;
-    private volatile bool _ended;
 
-    public FakeNode() => _node = new Lazy<HengeNode>(Open);
+    public FakeNode() => _node = new Lazy<MemoryNode>(() => new MemoryNode(Limits));
 
     public NodeLimits Limits { get; init; } = new();
 
@@ -77,7 +72,7 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
 
     public event Action? TopologyChanged;
 
-    private HengeNode Real => _node.Value;
+    private HengeNode Real => _node.Value.Node;
 
     public void Submit(Operation operation) => Submit([operation]);
 
@@ -239,67 +234,13 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
         }
     }
 
-    public void Fatal(string message, Exception? cause) => Console.Error.WriteLine($"The node of a test has ended: {message} {cause}");
-
     /// <summary>Stops the node. A test that forgets leaves it to the end of the process.</summary>
     public void Dispose()
     {
-        if (_ended || !_node.IsValueCreated)
+        if (_node.IsValueCreated)
         {
-            return;
+            _node.Value.Dispose();
         }
-
-        _ended = true;
-        _ticker?.Dispose();
-        using ManualResetEventSlim stopped = new();
-        Real.BeginStop(stopped.Set);
-        _scheduler.Pump();
-        Assert.True(stopped.Wait(RunningServer.Patience), "the node does not stop");
-        Real.Dispose();
-    }
-
-    private HengeNode Open()
-    {
-        HengeNode node = HengeNode.Open(
-            new NodeOptions
-            {
-                Name = "node1",
-                Address = "127.0.0.1:1",
-                DataDirectory = "/data",
-                Shards = 4,
-                Limits = Limits,
-                LogSegmentBytes = 16 * 1024 * 1024,
-            },
-            new NodeEnvironment
-            {
-                Time = TimeProvider.System,
-                FileSystem = new SimulatedFileSystem(),
-                OpenEngine = static _ => new MemoryEngine(),
-                Workers = _scheduler,
-                LogWriter = _scheduler,
-                Fatal = this,
-                Seed = 1,
-            });
-        node.Start();
-        _ticker = new Timer(
-            _ =>
-            {
-                if (!_ended)
-                {
-                    node.Tick();
-                }
-            },
-            null,
-            node.Options.TickMs,
-            node.Options.TickMs);
-
-        // Watches can be opened from now on.
-        SpinWait.SpinUntil(() =>
-        {
-            _scheduler.Pump();
-            return node.GetStatus().Shards.All(static s => s.Shard.IsCatalog || !s.LastVersion.IsZero);
-        });
-        return node;
     }
 
     private void SubmitReal(Operation[] operations)
@@ -317,10 +258,10 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IFatalErrorHandler, IDis
         }
 
         // What this thread schedules, it runs itself, until all is done; elections at the start need the ticker's help.
-        using (_scheduler.RunHere())
+        using (_node.Value.Scheduler.RunHere())
         {
             node.Submit(operations);
-            _scheduler.Pump();
+            _node.Value.Scheduler.Pump();
         }
     }
 

@@ -1,18 +1,18 @@
 using System.Collections.Concurrent;
 using Henge.Node.Context;
-using Henge.Node.Workers;
 
-namespace Henge.Server.Tests.Fakes;
+namespace Henge.Testing.Nodes;
 
 /// <summary>
 /// Runs a node's work one piece after another: on the pool, or on the thread that asks for it between <see cref="RunHere"/> and its end.
 /// </summary>
-internal sealed class PumpedScheduler : IWorkScheduler
+public sealed class PumpedScheduler : IWorkScheduler
 {
     private readonly ConcurrentQueue<IWorkItem> _items = [];
     private readonly Lock _running = new();
     private int _here;
 
+    /// <inheritdoc/>
     public void Schedule(int lane, IWorkItem item)
     {
         _items.Enqueue(item);
@@ -49,8 +49,10 @@ internal sealed class PumpedScheduler : IWorkScheduler
         return new Here(this);
     }
 
+    /// <summary>From <see cref="RunHere"/> on.</summary>
     public readonly struct Here(PumpedScheduler scheduler) : IDisposable
     {
+        /// <inheritdoc/>
         public void Dispose()
         {
             Interlocked.Decrement(ref scheduler._here);
