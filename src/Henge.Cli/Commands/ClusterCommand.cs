@@ -105,9 +105,7 @@ internal static class ClusterCommand
                 JsonForm.WriteLine(context.Output, json =>
                 {
                     json.WriteNumber("transferred", transferred);
-                    json.WriteStartArray("errors");
-                    errors.ForEach(json.WriteStringValue);
-                    json.WriteEndArray();
+                    json.WriteList("errors", errors, json.WriteStringValue);
                 });
             }
             else
@@ -135,33 +133,17 @@ internal static class ClusterCommand
     {
         json.WriteString("cluster", topology.ClusterId);
         json.WriteNumber("epoch", topology.Epoch);
-        json.WriteStartArray("nodes");
-        foreach (Wire.NodeInfo node in topology.Nodes)
+        json.WriteObjects("nodes", topology.Nodes, node =>
         {
-            json.WriteStartObject();
             json.WriteString("id", node.NodeId);
             json.WriteString("address", node.Address);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteStartArray("shards");
-        foreach (Wire.ShardInfo shard in topology.Shards)
+        });
+        json.WriteObjects("shards", topology.Shards, shard =>
         {
-            json.WriteStartObject();
             json.WriteNumber("shard", shard.Shard);
             json.WriteString("leader", shard.LeaderId);
             json.WriteNumber("term", shard.Term);
-            json.WriteStartArray("replicas");
-            foreach (string replica in shard.Replicas)
-            {
-                json.WriteStringValue(replica);
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+            json.WriteList("replicas", shard.Replicas, json.WriteStringValue);
+        });
     });
 }

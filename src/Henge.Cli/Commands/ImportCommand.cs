@@ -15,18 +15,8 @@ internal static class ImportCommand
     {
         Argument<string> file = new("file") { Description = "The file; - reads standard input." };
         Option<string> format = TransferOptions.Format();
-        Option<int> concurrency = new("--concurrency")
-        {
-            Description = "Puts under way at a time.",
-            HelpName = "count",
-            DefaultValueFactory = _ => 256,
-        };
-        Option<string> prefix = new("--prefix")
-        {
-            Description = "Put this before every key.",
-            HelpName = "prefix",
-            DefaultValueFactory = _ => "",
-        };
+        Option<int> concurrency = CommandExtensions.OptionOf("--concurrency", "Puts under way at a time.", "count", 256);
+        Option<string> prefix = CommandExtensions.OptionOf("--prefix", "Put this before every key.", "prefix", "");
         Option<bool> resume = new("--resume") { Description = "Go on where an import of this file was interrupted." };
         Option<bool> restart = new("--restart") { Description = "Begin anew although an import of this file was interrupted." };
         Option<bool> skipInvalid = new("--skip-invalid")

@@ -14,12 +14,7 @@ internal static class StatusCommand
     public static Command Create(CliContext context, GlobalOptions globals)
     {
         Option<bool> watch = new("--watch", "-w") { Description = "Refresh until Ctrl-C." };
-        Option<string> every = new("--every")
-        {
-            Description = "With --watch: how often.",
-            HelpName = "time",
-            DefaultValueFactory = _ => "1s",
-        };
+        Option<string> every = CommandExtensions.OptionOf("--every", "With --watch: how often.", "time", "1s");
         Option<bool> shards = new("--shards") { Description = "Also show every shard." };
         Option<bool> one = new("--node-only") { Description = "Ask only the first node that answers, about itself." };
         Command command = new("status", "Show the state of the nodes, and whether the cluster serves.") { watch, every, shards, one };

@@ -79,10 +79,8 @@ internal static class TxnCommand
     {
         json.WriteBoolean("succeeded", result.Succeeded);
         json.WriteNumber("version", result.Version.Value);
-        json.WriteStartArray("results");
-        foreach (TransactionOperationResult one in result.Results)
+        json.WriteObjects("results", result.Results, one =>
         {
-            json.WriteStartObject();
             if (one.Get is { } get)
             {
                 json.WriteBoolean("found", get.Found);
@@ -101,11 +99,7 @@ internal static class TxnCommand
             {
                 json.WriteBoolean("deleted", delete.Deleted);
             }
-
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        });
     });
 }
 

@@ -14,6 +14,14 @@ internal static class CommandExtensions
         command.SetAction(
             (parse, cancellationToken) => context.RunAsync(globals.IsJson(parse), () => work(parse, cancellationToken), cancellationToken));
 
+    /// <summary>An option that has a value when it is not given.</summary>
+    public static Option<T> OptionOf<T>(string name, string description, string helpName, T value) => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+        DefaultValueFactory = _ => value,
+    };
+
     /// <summary>Adds examples, which its help shows at the end.</summary>
     public static Command WithExamples(this Command command, params string[] examples)
     {

@@ -51,17 +51,33 @@ internal static class JsonForm
             return;
         }
 
-        json.WriteStartArray(nameOfHash);
-        foreach (HashField field in HashValue.Read(value))
+        json.WriteObjects(nameOfHash, HashValue.Read(value), field =>
         {
-            json.WriteStartObject();
             json.WriteBytes("field", field.Field.Span);
             json.WriteBytes("value", field.Value.Span);
-            json.WriteEndObject();
+        });
+    }
+
+    /// <summary>A member that is a list, each element of which is written by <paramref name="write"/>.</summary>
+    public static void WriteList<T>(this Utf8JsonWriter json, string name, IEnumerable<T> elements, Action<T> write)
+    {
+        json.WriteStartArray(name);
+        foreach (T element in elements)
+        {
+            write(element);
         }
 
         json.WriteEndArray();
     }
+
+    /// <summary>A member that is a list of objects, each of which has its members written by <paramref name="members"/>.</summary>
+    public static void WriteObjects<T>(this Utf8JsonWriter json, string name, IEnumerable<T> elements, Action<T> members) =>
+        json.WriteList(name, elements, element =>
+        {
+            json.WriteStartObject();
+            members(element);
+            json.WriteEndObject();
+        });
 
     /// <summary>The same object as a string, without a line end.</summary>
     public static string ToText(Action<Utf8JsonWriter> members)

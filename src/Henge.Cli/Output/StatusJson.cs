@@ -19,10 +19,8 @@ internal static class StatusJson
                     return;
                 }
 
-                json.WriteStartArray("nodes");
-                foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
+                json.WriteObjects("nodes", all.Nodes, node =>
                 {
-                    json.WriteStartObject();
                     json.WriteString("id", node.NodeId);
                     json.WriteString("address", node.Address);
                     if (node.Error.Length > 0)
@@ -36,23 +34,8 @@ internal static class StatusJson
                         WriteStatus(json, status);
                         json.WriteEndObject();
                     }
-
-                    json.WriteEndObject();
-                }
-
-                json.WriteEndArray();
+                });
             });
-
-    private static void WriteNumbers(Utf8JsonWriter json, string name, IEnumerable<ulong> numbers)
-    {
-        json.WriteStartArray(name);
-        foreach (ulong number in numbers)
-        {
-            json.WriteNumberValue(number);
-        }
-
-        json.WriteEndArray();
-    }
 
     private static void WriteStatus(Utf8JsonWriter json, Wire.StatusResponse status)
     {
@@ -62,34 +45,22 @@ internal static class StatusJson
         json.WriteString("leader", status.LeaderId);
         json.WriteNumber("committed", status.CommittedIndex);
         json.WriteNumber("applied", status.AppliedIndex);
-        json.WriteStartArray("peers");
-        foreach (string peer in status.Peers)
-        {
-            json.WriteStringValue(peer);
-        }
-
-        json.WriteEndArray();
+        json.WriteList("peers", status.Peers, json.WriteStringValue);
         json.WriteString("cluster", status.ClusterId);
         json.WriteString("address", status.Address);
         json.WriteString("henge_version", status.Version);
         json.WriteNumber("uptime_ms", status.UptimeMs);
         if (status.RefusedPeers.Count > 0)
         {
-            json.WriteStartArray("refused_peers");
-            foreach (string refused in status.RefusedPeers)
-            {
-                json.WriteStringValue(refused);
-            }
-
-            json.WriteEndArray();
+            json.WriteList("refused_peers", status.RefusedPeers, json.WriteStringValue);
         }
 
         if (status.Elections is { } elections)
         {
             json.WriteStartObject("elections");
             json.WriteNumber("won", elections.Won);
-            WriteNumbers(json, "round_us", elections.RoundUs);
-            WriteNumbers(json, "with_prevote_us", elections.WithPrevoteUs);
+            json.WriteList("round_us", elections.RoundUs, json.WriteNumberValue);
+            json.WriteList("with_prevote_us", elections.WithPrevoteUs, json.WriteNumberValue);
             json.WriteEndObject();
         }
 
@@ -102,17 +73,12 @@ internal static class StatusJson
             json.WriteNumber("cache_bytes", engine.CacheBytes);
             json.WriteNumber("entries", engine.Entries);
             json.WriteNumber("write_amplification", engine.WriteAmplification);
-            json.WriteStartArray("levels");
-            foreach (Wire.LevelStatus level in engine.Levels)
+            json.WriteObjects("levels", engine.Levels, level =>
             {
-                json.WriteStartObject();
                 json.WriteNumber("level", level.Level);
                 json.WriteNumber("tables", level.Tables);
                 json.WriteNumber("bytes", level.Bytes);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
+            });
             json.WriteEndObject();
         }
 
@@ -125,10 +91,8 @@ internal static class StatusJson
             json.WriteEndObject();
         }
 
-        json.WriteStartArray("shards");
-        foreach (Wire.ShardStatus shard in status.Shards)
+        json.WriteObjects("shards", status.Shards, shard =>
         {
-            json.WriteStartObject();
             json.WriteNumber("shard", shard.Shard);
             json.WriteString("role", shard.Role);
             json.WriteNumber("term", shard.Term);
@@ -142,10 +106,6 @@ internal static class StatusJson
             {
                 json.WriteString("error", shard.Error);
             }
-
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        });
     }
 }

@@ -37,56 +37,28 @@ internal static class BenchCommand
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void AddLoad(Command command, CliContext context, GlobalOptions globals)
     {
-        Option<string> target = new("--target")
-        {
-            Description =
-                "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, etcd:// (v3). Without addresses: "
-                    + "--peers.",
-            HelpName = "url",
-            DefaultValueFactory = _ => "henge://",
-        };
+        Option<string> target = CommandExtensions.OptionOf(
+            "--target",
+            "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, etcd:// (v3). "
+                + "Without addresses: --peers.",
+            "url",
+            "henge://");
         Option<long?> operations = new("--operations")
         {
             Description = "How many operations. [default: 1000000, or until --duration is over]",
             HelpName = "count",
         };
         Option<string?> duration = new("--duration") { Description = "How long, in place of --operations.", HelpName = "time" };
-        Option<string> warmUp = new("--warm-up")
-        {
-            Description = "Not measured, before the start.",
-            HelpName = "time",
-            DefaultValueFactory = _ => "1s",
-        };
-        Option<int> concurrency = new("--concurrency")
-        {
-            Description = "Workers, each with --pipeline operations under way.",
-            HelpName = "count",
-            DefaultValueFactory = _ => 64,
-        };
-        Option<int> pipeline = new("--pipeline")
-        {
-            Description = "Operations that each worker keeps under way.",
-            HelpName = "count",
-            DefaultValueFactory = _ => 1,
-        };
-        Option<int> valueSize = new("--value-size")
-        {
-            Description = "Bytes of a value.",
-            HelpName = "bytes",
-            DefaultValueFactory = _ => 64,
-        };
-        Option<long> keys = new("--keys")
-        {
-            Description = "Keys that there are.",
-            HelpName = "count",
-            DefaultValueFactory = _ => 100_000,
-        };
-        Option<double> readRatio = new("--read-ratio")
-        {
-            Description = "Share of reads, from 0 to 1.",
-            HelpName = "share",
-            DefaultValueFactory = _ => 0.8,
-        };
+        Option<string> warmUp = CommandExtensions.OptionOf("--warm-up", "Not measured, before the start.", "time", "1s");
+        Option<int> concurrency = CommandExtensions.OptionOf(
+            "--concurrency",
+            "Workers, each with --pipeline operations under way.",
+            "count",
+            64);
+        Option<int> pipeline = CommandExtensions.OptionOf("--pipeline", "Operations that each worker keeps under way.", "count", 1);
+        Option<int> valueSize = CommandExtensions.OptionOf("--value-size", "Bytes of a value.", "bytes", 64);
+        Option<long> keys = CommandExtensions.OptionOf<long>("--keys", "Keys that there are.", "count", 100_000);
+        Option<double> readRatio = CommandExtensions.OptionOf("--read-ratio", "Share of reads, from 0 to 1.", "share", 0.8);
         Option<string> distribution = GlobalOptions.OneOf(
             "--distribution",
             "How keys are chosen.",
@@ -109,12 +81,7 @@ internal static class BenchCommand
             Description = "Write all keys once before the start, so that reads find them. [default: true where there are reads]",
             HelpName = "true|false",
         };
-        Option<int> streams = new("--streams")
-        {
-            Description = "Sessions to each node, with henge://.",
-            HelpName = "count",
-            DefaultValueFactory = _ => 2,
-        };
+        Option<int> streams = CommandExtensions.OptionOf("--streams", "Sessions to each node, with henge://.", "count", 2);
         Option<string> consistency = GlobalOptions.OneOf(
             "--consistency",
             "How reads are made sure of.",
@@ -122,12 +89,7 @@ internal static class BenchCommand
             "linearizable",
             "lease",
             "stale");
-        Option<int> seed = new("--seed")
-        {
-            Description = "Seed of keys and mix.",
-            HelpName = "number",
-            DefaultValueFactory = _ => 1,
-        };
+        Option<int> seed = CommandExtensions.OptionOf("--seed", "Seed of keys and mix.", "number", 1);
         Option<string?> html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "file" };
         Option<int[]> processes = new("--server-pid")
         {
@@ -340,80 +302,41 @@ internal static class EngineBenchCommand
     public static Command Create(CliContext context, GlobalOptions globals)
     {
         EngineBenchOptions defaults = new() { Directory = "" };
-        Option<string> directory = new("--db")
-        {
-            Description = "An empty directory for the data.",
-            HelpName = "directory",
-            DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "henge-bench-engine"),
-        };
+        Option<string> directory = CommandExtensions.OptionOf(
+            "--db",
+            "An empty directory for the data.",
+            "directory",
+            Path.Combine(Path.GetTempPath(), "henge-bench-engine"));
         Option<string> benchmarks = new("--benchmarks")
         {
             Description = "Workloads, in order: " + string.Join(",", EngineBenchOptions.AllBenchmarks) + ".",
             HelpName = "names",
             DefaultValueFactory = _ => string.Join(",", EngineBenchOptions.AllBenchmarks),
         };
-        Option<long> num = new("--num")
-        {
-            Description = "Entries.",
-            HelpName = "count",
-            DefaultValueFactory = _ => defaults.Num,
-        };
-        Option<long> reads = new("--reads")
-        {
-            Description = "Reads of the read workloads; -1: as many as entries.",
-            HelpName = "count",
-            DefaultValueFactory = _ => defaults.Reads,
-        };
-        Option<long> writes = new("--writes")
-        {
-            Description = "Writes for each thread; -1: as many as entries, and a thousandth in fillsync.",
-            HelpName = "count",
-            DefaultValueFactory = _ => defaults.Writes,
-        };
-        Option<int> keySize = new("--key-size")
-        {
-            Description = "Bytes of a key.",
-            HelpName = "bytes",
-            DefaultValueFactory = _ => defaults.KeyBytes,
-        };
-        Option<int> valueSize = new("--value-size")
-        {
-            Description = "Bytes of a value.",
-            HelpName = "bytes",
-            DefaultValueFactory = _ => defaults.ValueBytes,
-        };
-        Option<int> threads = new("--threads")
-        {
-            Description = "Threads of the read workloads.",
-            HelpName = "count",
-            DefaultValueFactory = _ => defaults.Threads,
-        };
-        Option<int> seed = new("--seed")
-        {
-            Description = "Seed of keys.",
-            HelpName = "number",
-            DefaultValueFactory = _ => defaults.Seed,
-        };
-        Option<int> seekNexts = new("--seek-nexts")
-        {
-            Description = "Steps behind each seek.",
-            HelpName = "count",
-            DefaultValueFactory = _ => defaults.SeekNexts,
-        };
-        Option<long> memory = new("--memory")
-        {
-            Description = "Memory for memtables and cache, in bytes.",
-            HelpName = "bytes",
-            DefaultValueFactory = _ => defaults.MemoryBytes,
-        };
+        Option<long> num = CommandExtensions.OptionOf("--num", "Entries.", "count", defaults.Num);
+        Option<long> reads = CommandExtensions.OptionOf(
+            "--reads",
+            "Reads of the read workloads; -1: as many as entries.",
+            "count",
+            defaults.Reads);
+        Option<long> writes = CommandExtensions.OptionOf(
+            "--writes",
+            "Writes for each thread; -1: as many as entries, and a thousandth in fillsync.",
+            "count",
+            defaults.Writes);
+        Option<int> keySize = CommandExtensions.OptionOf("--key-size", "Bytes of a key.", "bytes", defaults.KeyBytes);
+        Option<int> valueSize = CommandExtensions.OptionOf("--value-size", "Bytes of a value.", "bytes", defaults.ValueBytes);
+        Option<int> threads = CommandExtensions.OptionOf("--threads", "Threads of the read workloads.", "count", defaults.Threads);
+        Option<int> seed = CommandExtensions.OptionOf("--seed", "Seed of keys.", "number", defaults.Seed);
+        Option<int> seekNexts = CommandExtensions.OptionOf("--seek-nexts", "Steps behind each seek.", "count", defaults.SeekNexts);
+        Option<long> memory = CommandExtensions.OptionOf(
+            "--memory",
+            "Memory for memtables and cache, in bytes.",
+            "bytes",
+            defaults.MemoryBytes);
         Option<bool> sync = new("--sync") { Description = "Sync every write." };
         Option<bool> noLog = new("--disable-wal") { Description = "Write no log, as under Raft." };
-        Option<int> bloom = new("--bloom-bits")
-        {
-            Description = "Bits a key of the Bloom filters.",
-            HelpName = "count",
-            DefaultValueFactory = _ => defaults.BloomBits,
-        };
+        Option<int> bloom = CommandExtensions.OptionOf("--bloom-bits", "Bits a key of the Bloom filters.", "count", defaults.BloomBits);
         Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "memory");
         Option<bool> existing = new("--use-existing-db") { Description = "Go on with the data that is there." };
         Command command = new("engine", "Run db_bench's workloads on the storage engine.")

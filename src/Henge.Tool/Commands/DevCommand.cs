@@ -17,18 +17,8 @@ internal static class DevCommand
             HelpName = "count",
             DefaultValueFactory = _ => 3,
         };
-        Option<int> port = new("--port")
-        {
-            Description = "The first node's port; the others follow.",
-            HelpName = "port",
-            DefaultValueFactory = _ => 7001,
-        };
-        Option<string> data = new("--data-dir")
-        {
-            Description = "Where the nodes keep their data and logs.",
-            HelpName = "directory",
-            DefaultValueFactory = _ => "./data",
-        };
+        Option<int> port = CommandExtensions.OptionOf("--port", "The first node's port; the others follow.", "port", 7001);
+        Option<string> data = CommandExtensions.OptionOf("--data-dir", "Where the nodes keep their data and logs.", "directory", "./data");
         Option<int?> shards = new("--shards") { Description = "How many shards a new cluster has.", HelpName = "count" };
         Option<string?> logFormat = new("--log-format") { Description = "How the nodes log: text or json.", HelpName = "format" };
         Option<string?> logLevel = new("--log-level")
