@@ -309,6 +309,25 @@ public sealed class WatchProgressTests
     }
 
     [Fact]
+    public void The_mark_with_which_a_connection_begins_does_not_forget_what_came_behind_its_token()
+    {
+        WatchProgress progress = new(new WatchOptions());
+        Assert.True(progress.Advance(Event(1, "a", "t1")));
+        Assert.True(progress.Advance(Event(2, "b")));
+        Assert.Equal("t1", Request(progress).ResumeToken.ToStringUtf8());
+
+        Assert.True(progress.Advance(new Wire.WatchEvent
+        {
+            Version = 9,
+            Reason = Wire.WatchReason.Progress,
+            EventType = "PROGRESS",
+            ResumeToken = ByteString.CopyFromUtf8("t1"),
+        }));
+        Assert.False(progress.Advance(Event(2, "b", "t2")));
+        Assert.True(progress.Advance(Event(3, "c", "t3")));
+    }
+
+    [Fact]
     public void Without_a_token_a_watch_goes_on_from_the_lowest_version_that_it_gave()
     {
         WatchProgress progress = new(new WatchOptions());

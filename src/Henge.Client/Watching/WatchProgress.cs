@@ -16,6 +16,7 @@ internal sealed class WatchProgress
     private readonly HashSet<(ulong Version, ByteString Key)> _seenSinceToken = [];
     private ByteString _token;
     private ulong _start;
+    private bool _isConnected;
 
     public WatchProgress(WatchOptions options)
     {
@@ -28,6 +29,7 @@ internal sealed class WatchProgress
     {
         request.ResumeToken = _token;
         request.StartVersion = _token.IsEmpty ? _start : 0;
+        _isConnected = false;
     }
 
     /// <summary>Takes note of a message; false when it repeats an event that was given before the connection broke.</summary>
@@ -37,6 +39,8 @@ internal sealed class WatchProgress
         bool isNew = true;
         if (isEvent)
         {
+            _isConnected = true;
+
             // Without a token, only the lowest version seen is a place from which nothing is missed.
             isNew = _seenSinceToken.Add((watchEvent.Version, watchEvent.Key));
             if (_token.IsEmpty && (_start == 0 || watchEvent.Version < _start))
@@ -49,8 +53,9 @@ internal sealed class WatchProgress
         {
             _token = watchEvent.ResumeToken;
 
-            // A repeated event's token may lie before events that were given already.
-            if (isNew)
+            // A repeated event's token may lie before events that were given already, and so does that of the mark with which a
+            // connection begins.
+            if (isNew && _isConnected)
             {
                 _seenSinceToken.Clear();
             }
