@@ -34,9 +34,11 @@ internal static class ErrorFactory
     /// <summary>Throws <see cref="ObjectDisposedException"/>, in the client's name, once it has been disposed of.</summary>
     public static void ThrowIfDisposed(bool disposed)
     {
+#pragma warning disable CA1513 // ThrowIf names a type that this folder is below of, and so does not know.
         if (disposed)
         {
             throw new ObjectDisposedException("Henge.Client.HengeClient");
         }
+#pragma warning restore CA1513
     }
 }

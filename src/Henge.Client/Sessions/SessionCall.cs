@@ -54,7 +54,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher)
 
     public WriteNumber Number { get; set; }
 
-    public TimeSpan Patience { get; set; }
+    public TimeSpan TimeAllowed { get; set; }
 
     /// <summary>How long the node may take, in milliseconds.</summary>
     public uint TimeoutMs { get; set; }
@@ -70,7 +70,7 @@ internal sealed class SessionCall(SessionDispatcher dispatcher)
     public long SentAt { get; set; }
 
     /// <summary>How long the attempt may take from then on.</summary>
-    public TimeSpan AttemptPatience { get; set; }
+    public TimeSpan AttemptTimeLeft { get; set; }
 
     /// <summary>The stream that it is in, and its number there.</summary>
     public SessionStream? Stream { get; set; }

@@ -98,7 +98,7 @@ internal sealed class SessionDispatcher : IDisposable
     public void Start(SessionCall call, TimeSpan? deadline)
     {
         call.StartedAt = _options.TimeProvider.GetTimestamp();
-        call.Patience = deadline ?? _options.DefaultDeadline;
+        call.TimeAllowed = deadline ?? _options.DefaultDeadline;
         if (Volatile.Read(ref _idleSweeps) >= LimitIdleSweeps)
         {
             Volatile.Write(ref _idleSweeps, 0);
@@ -123,9 +123,9 @@ internal sealed class SessionDispatcher : IDisposable
     private void Begin(SessionCall call, long now)
     {
         call.SentAt = now;
-        TimeSpan patience = call.Patience - _options.TimeProvider.GetElapsedTime(call.StartedAt, call.SentAt);
-        call.AttemptPatience = patience < _options.AttemptTimeout ? patience : _options.AttemptTimeout;
-        if (patience <= TimeSpan.Zero)
+        TimeSpan timeLeft = call.TimeAllowed - _options.TimeProvider.GetElapsedTime(call.StartedAt, call.SentAt);
+        call.AttemptTimeLeft = timeLeft < _options.AttemptTimeout ? timeLeft : _options.AttemptTimeout;
+        if (timeLeft <= TimeSpan.Zero)
         {
             call.Fail(ErrorFactory.NotSentInTime());
             return;
@@ -172,7 +172,7 @@ internal sealed class SessionDispatcher : IDisposable
     }
 
     /// <summary>True when a call that waits for its turn has done so for as long as it may.</summary>
-    public bool IsLate(SessionCall call, long now) => call.Patience <= _options.TimeProvider.GetElapsedTime(call.StartedAt, now);
+    public bool IsLate(SessionCall call, long now) => call.TimeAllowed <= _options.TimeProvider.GetElapsedTime(call.StartedAt, now);
 
     private bool TryEnter(SessionCall call)
     {
@@ -284,7 +284,7 @@ internal sealed class SessionDispatcher : IDisposable
             request,
             call.Key,
             repeatable: true,
-            call.Patience,
+            call.TimeAllowed,
             call.CancellationToken,
             startedAt: call.StartedAt,
             prior: prior);

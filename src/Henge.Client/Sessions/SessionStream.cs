@@ -14,7 +14,7 @@ namespace Henge.Client.Sessions;
 /// </summary>
 internal sealed class SessionStream : IThreadPoolWorkItem
 {
-    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(1);
     private readonly SessionDispatcher _dispatcher;
     private readonly HengeClientOptions _options;
     private readonly NodeChannel _node;
@@ -64,7 +64,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     {
         int size = SessionEncoder.SizeOf(call, _options);
         call.TimeoutMs = (uint)
-            Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptPatience, _node.HasAnswered).TotalMilliseconds, 1, int.MaxValue);
+            Math.Clamp(AttemptTiming.TimeoutOfNode(call.AttemptTimeLeft, _node.HasAnswered).TotalMilliseconds, 1, int.MaxValue);
         lock (_lock)
         {
             if (_broken is { } broken)
@@ -120,7 +120,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         {
             // A node that refuses the call answers and closes the stream; the answer, which the reader has, says why, and that nothing was
             // done.
-            await Task.WhenAny(_reading, Task.Delay(AnswerPatience)).ConfigureAwait(false);
+            await Task.WhenAny(_reading, Task.Delay(AnswerTimeout)).ConfigureAwait(false);
             Break(
                 e is RpcException failed
                     ? CallFailure.From(failed, Address)
@@ -285,7 +285,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         List<SessionCall> late;
         lock (_lock)
         {
-            late = _calls.Where(c => c.AttemptPatience <= _options.TimeProvider.GetElapsedTime(c.SentAt, now));
+            late = _calls.Where(c => c.AttemptTimeLeft <= _options.TimeProvider.GetElapsedTime(c.SentAt, now));
             foreach (SessionCall call in late)
             {
                 _calls.TryRemove(call.Id, out _);
@@ -295,7 +295,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
         foreach (SessionCall call in late)
         {
-            _dispatcher.OnFailure(call, CallFailure.TimedOut(Address, call.AttemptPatience, call.IsSent), Address);
+            _dispatcher.OnFailure(call, CallFailure.TimedOut(Address, call.AttemptTimeLeft, call.IsSent), Address);
         }
     }
 

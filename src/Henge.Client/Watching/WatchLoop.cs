@@ -12,7 +12,7 @@ namespace Henge.Client.Watching;
 internal static class WatchLoop
 {
     // A replica that is damaged is rebuilt within seconds, and the others have what it cannot read.
-    private static readonly TimeSpan DamagePatience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DamageTimeout = TimeSpan.FromSeconds(30);
 
     public static async IAsyncEnumerable<WatchEvent> RunAsync(
         NodeTransport transport,
@@ -149,9 +149,9 @@ internal static class WatchLoop
         public bool IsShort(TimeProvider time)
         {
             long now = time.GetTimestamp();
-            _since = _last == 0 || time.GetElapsedTime(_last, now) >= DamagePatience ? now : _since;
+            _since = _last == 0 || time.GetElapsedTime(_last, now) >= DamageTimeout ? now : _since;
             _last = now;
-            return time.GetElapsedTime(_since, now) < DamagePatience;
+            return time.GetElapsedTime(_since, now) < DamageTimeout;
         }
     }
 }

@@ -5,8 +5,8 @@ using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Server.Events;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Henge.Server.Peers;
 

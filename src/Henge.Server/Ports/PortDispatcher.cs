@@ -17,7 +17,7 @@ internal sealed class PortDispatcher(
     HandoffListener http1,
     ServerMetrics metrics)
 {
-    private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
     private readonly IConnectionProtocol[] _protocols = [.. protocols];
     private readonly ConnectionCounter _counter = new(limits);
     private readonly InputBudget _input = new(limits.InputBytes);
@@ -128,12 +128,12 @@ internal sealed class PortDispatcher(
     // To close with bytes unread would reset the connection, and the error with it.
     private static async Task DrainAsync(PipeReader input)
     {
-        using CancellationTokenSource patience = new(DrainPatience);
+        using CancellationTokenSource timeout = new(DrainTimeout);
         try
         {
             while (true)
             {
-                ReadResult read = await input.ReadAsync(patience.Token);
+                ReadResult read = await input.ReadAsync(timeout.Token);
                 input.AdvanceTo(read.Buffer.End);
                 if (read.IsCompleted)
                 {

@@ -193,7 +193,7 @@ internal static class CommandCommand
     private static void KeySpecification(RespCommand command, RespWriter writer)
     {
         (int first, int last, int step) = command.Keys;
-        bool script = command is ScriptCommand, each = HasKeysOfTheirOwn(command);
+        bool script = command is ScriptCommand, each = HasKeyGroups(command);
         int specifications = first == 0 ? 0 : each ? last - first + 1 : 1;
         writer.Set(specifications);
         for (int i = 0; i < specifications; i++)
@@ -224,7 +224,7 @@ internal static class CommandCommand
     }
 
     /// <summary>True when its keys have different parts to play, as those of RENAME.</summary>
-    private static bool HasKeysOfTheirOwn(RespCommand command) => command.Keys.Last > command.Keys.First;
+    private static bool HasKeyGroups(RespCommand command) => command.Keys.Last > command.Keys.First;
 
     private static void Search(string name, string type, RespWriter writer, params ReadOnlySpan<(string Name, int Value)> numbers)
     {
@@ -265,7 +265,7 @@ internal static class CommandCommand
             if (docs.Arguments.Count > 0)
             {
                 int keys = 0;
-                Arguments(docs.Arguments, HasKeysOfTheirOwn(command), ref keys, writer);
+                Arguments(docs.Arguments, HasKeyGroups(command), ref keys, writer);
             }
         }
     }

@@ -2,9 +2,9 @@ using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
-using Henge.Storage;
 using Henge.Server.Resp.Connections;
 using Henge.Server.Resp.Wire;
+using Henge.Storage;
 
 namespace Henge.Server.Resp.Commands;
 

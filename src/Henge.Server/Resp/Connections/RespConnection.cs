@@ -23,7 +23,7 @@ internal sealed class RespConnection
 {
     private const int BatchOperations = 4096;
     private const int FlushBytes = 64 * 1024;
-    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(10);
 
     // While more than this waits for the client, what it asks is read and not done.
     private const int PauseBytes = 256 * 1024;
@@ -208,7 +208,7 @@ internal sealed class RespConnection
     private async Task EndAsync(RespOverflowException reason)
     {
         Services.Ended(RemoteAddress, reason.Message);
-        using var patience = new CancellationTokenSource(EndPatience);
+        using var timeout = new CancellationTokenSource(EndTimeout);
         try
         {
             // Nothing is pushed any more, neither into the error nor behind it.
@@ -224,8 +224,8 @@ internal sealed class RespConnection
                     CancellationToken.None,
                     TaskContinuationOptions.None,
                     TaskScheduler.Default);
-            await _intake.DiscardAsync(patience.Token);
-            await sent.WaitAsync(patience.Token);
+            await _intake.DiscardAsync(timeout.Token);
+            await sent.WaitAsync(timeout.Token);
         }
         catch (Exception e)
             when (e is OperationCanceledException or IOException or SocketException or InvalidOperationException)

@@ -16,11 +16,11 @@ internal sealed class RespTransaction(RespConnection connection)
     /// <summary>
     /// What is wrong with the arguments of queued commands, by their place: as in Redis such a command fails alone, when its turn comes.
     /// </summary>
-    private readonly Dictionary<int, string> _mistakes = [];
+    private readonly Dictionary<int, string> _argumentErrors = [];
     private readonly List<WatchedKey> _watched = [];
 
-    /// <summary>Replies of queued walks over the keys, by their place.</summary>
-    private readonly Dictionary<int, ReadOnlyMemory<byte>> _walks = [];
+    /// <summary>Replies of queued commands that list or count all keys, by their place.</summary>
+    private readonly Dictionary<int, ReadOnlyMemory<byte>> _keyListReplies = [];
     private int _firstWrite;
     private long _queuedBytes;
     private bool _aborted;
@@ -135,14 +135,14 @@ internal sealed class RespTransaction(RespConnection connection)
 
             foreach (WatchedKey watched in _watched)
             {
-                (bool cameAndWent, string? failed) = await watched.CameAndWentAsync(connection);
+                (bool changed, string? failed) = await watched.HasChangedAsync(connection);
                 if (failed is not null)
                 {
                     writer.Error(failed);
                     return;
                 }
 
-                if (cameAndWent)
+                if (changed)
                 {
                     writer.NullArray();
                     return;
@@ -223,9 +223,9 @@ internal sealed class RespTransaction(RespConnection connection)
                 continue;
             }
 
-            if (data.Queue(arguments, connection.Node, builder.Then, scratch) is { } mistake)
+            if (data.Queue(arguments, connection.Node, builder.Then, scratch) is { } argumentError)
             {
-                _mistakes[i] = mistake;
+                _argumentErrors[i] = argumentError;
                 continue;
             }
 
@@ -283,9 +283,9 @@ internal sealed class RespTransaction(RespConnection connection)
     }
 
     /// <summary>
-    /// Prepares the replies of queued walks over the keys, as of the version of the transaction: they see all of it and nothing that came
-    /// after it. Those that stand before its first write see the moment right before it. Without a version: as of now. What goes wrong is
-    /// the error of that command alone: the transaction has happened.
+    /// Prepares the replies of queued commands that list or count all keys, as of the version of the transaction: they see all of it and
+    /// nothing that came after it. Those that stand before its first write see the moment right before it. Without a version: as of now.
+    /// What goes wrong is the error of that command alone: the transaction has happened.
     /// </summary>
     private async ValueTask WalkAsync(Core.Version? version)
     {
@@ -302,7 +302,7 @@ internal sealed class RespTransaction(RespConnection connection)
                     i < _firstWrite ? before : after,
                     error ?? (bytes > RespErrors.MostReplyBytes ? RespErrors.ReplyTooLarge("keys") : null));
                 bytes += reply.Length;
-                _walks[i] = reply;
+                _keyListReplies[i] = reply;
             }
         }
     }
@@ -341,13 +341,13 @@ internal sealed class RespTransaction(RespConnection connection)
         for (int i = 0; i < _queued.Count; i++)
         {
             (RespCommand queued, RespArguments arguments) = _queued[i];
-            if (_mistakes.TryGetValue(i, out string? mistake))
+            if (_argumentErrors.TryGetValue(i, out string? argumentError))
             {
-                writer.Error(mistake);
+                writer.Error(argumentError);
             }
-            else if (_walks.TryGetValue(i, out ReadOnlyMemory<byte> walk))
+            else if (_keyListReplies.TryGetValue(i, out ReadOnlyMemory<byte> reply))
             {
-                writer.Raw(walk.Span);
+                writer.Raw(reply.Span);
             }
             else if (queued is DataCommand data)
             {
@@ -366,8 +366,8 @@ internal sealed class RespTransaction(RespConnection connection)
         _aborted = false;
         _queuedBytes = 0;
         _queued.Clear();
-        _mistakes.Clear();
-        _walks.Clear();
+        _argumentErrors.Clear();
+        _keyListReplies.Clear();
         _watched.Clear();
     }
 }

@@ -22,7 +22,7 @@ internal sealed class WatchedKey(byte[] key)
     public Core.Version Version { get; private set; }
 
     /// <summary>
-    /// For a key that was not there: nothing was written to it up to this version, as <see cref="CameAndWentAsync"/> has seen.
+    /// For a key that was not there: nothing was written to it up to this version, as <see cref="HasChangedAsync"/> has seen.
     /// </summary>
     public Core.Version UnwrittenSince { get; private set; }
 
@@ -55,7 +55,7 @@ internal sealed class WatchedKey(byte[] key)
     /// Whether a key that was not there has been written since, even if it is gone again; also true when the history that would tell is
     /// gone. Otherwise the error to reply, if any.
     /// </summary>
-    public async ValueTask<(bool Changed, string? Error)> CameAndWentAsync(RespConnection connection)
+    public async ValueTask<(bool Changed, string? Error)> HasChangedAsync(RespConnection connection)
     {
         if (!Version.IsZero)
         {

@@ -92,8 +92,8 @@ internal sealed class RespIntake(PipeReader input, RespWaitingBytes waiting, int
         await drained;
     }
 
-    /// <summary>Reads and throws away until the client closes its side or patience ends.</summary>
-    public async Task DiscardAsync(CancellationToken patience)
+    /// <summary>Reads and throws away until the client closes its side or the time is over.</summary>
+    public async Task DiscardAsync(CancellationToken stop)
     {
         try
         {
@@ -101,7 +101,7 @@ internal sealed class RespIntake(PipeReader input, RespWaitingBytes waiting, int
             {
                 _buffer = _buffer.Slice(_buffer.End);
                 Release();
-                Take(await input.ReadAsync(patience));
+                Take(await input.ReadAsync(stop));
             }
         }
         catch (OperationCanceledException)

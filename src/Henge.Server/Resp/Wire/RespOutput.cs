@@ -13,9 +13,9 @@ namespace Henge.Server.Resp.Wire;
 /// </remarks>
 /// <param name="stream">Where to. Disposed of with this.</param>
 /// <param name="waiting">What this connection may keep waiting.</param>
-/// <param name="patience">How long the other end may take nothing before the connection is cut.</param>
+/// <param name="timeout">How long the other end may take nothing before the connection is cut.</param>
 /// <param name="failed">Called once, on any thread, when sending has failed.</param>
-internal sealed class RespOutput(Stream stream, RespWaitingBytes waiting, TimeSpan patience, Action<Exception> failed) : IBufferWriter<byte>
+internal sealed class RespOutput(Stream stream, RespWaitingBytes waiting, TimeSpan timeout, Action<Exception> failed) : IBufferWriter<byte>
 {
     private const int FirstBytes = 16 * 1024;
     private const int NextBytes = 64 * 1024;
@@ -204,7 +204,7 @@ internal sealed class RespOutput(Stream stream, RespWaitingBytes waiting, TimeSp
         {
             while (true)
             {
-                await sent.AsTask().WaitAsync(patience);
+                await sent.AsTask().WaitAsync(timeout);
                 lock (_gate)
                 {
                     _queued -= segment.Length;
@@ -231,7 +231,7 @@ internal sealed class RespOutput(Stream stream, RespWaitingBytes waiting, TimeSp
         {
             Exception reason =
                 e is TimeoutException
-                    ? new TimeoutException($"The client took none of its replies for {patience.TotalSeconds:0} seconds.")
+                    ? new TimeoutException($"The client took none of its replies for {timeout.TotalSeconds:0} seconds.")
                     : e;
             lock (_gate)
             {
