@@ -2,23 +2,6 @@ using Henge.Core;
 
 namespace Henge.Client;
 
-/// <summary>What a value is.</summary>
-public enum DataType
-{
-    /// <summary>Bytes.</summary>
-    Bytes = 0,
-
-    /// <summary>
-    /// A hash: fields with values, as the commands of Redis write them. <see cref="HashValue"/> reads and makes its bytes.
-    /// </summary>
-    Hash = 1,
-}
-
-/// <summary>A field of a hash.</summary>
-/// <param name="Field">Its name.</param>
-/// <param name="Value">Its value.</param>
-public readonly record struct HashField(ReadOnlyMemory<byte> Field, ReadOnlyMemory<byte> Value);
-
 /// <summary>
 /// The bytes of a value of type <see cref="DataType.Hash"/>: <c>count varint | (field length varint | field | value length varint |
 /// value)*</c> (docs/formats.md, "Hashes"). Pure functions.

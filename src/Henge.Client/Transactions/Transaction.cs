@@ -50,31 +50,3 @@ public sealed class Transaction
     public Task<TransactionResult> CommitAsync(TimeSpan? deadline = null, CancellationToken cancellationToken = default) =>
         _commit(this, deadline, cancellationToken);
 }
-
-/// <summary>What a transaction did.</summary>
-public sealed record TransactionResult
-{
-    /// <summary>
-    /// True when all comparisons held and <see cref="Transaction.Then"/> was done; false when <see cref="Transaction.Else"/> was.
-    /// </summary>
-    public required bool Succeeded { get; init; }
-
-    /// <summary>The version of its writes; the version that was read at, where it wrote nothing.</summary>
-    public Core.Version Version { get; init; }
-
-    /// <summary>A result for each operation that was done, in order.</summary>
-    public required IReadOnlyList<TransactionOperationResult> Results { get; init; }
-}
-
-/// <summary>What one operation of a transaction did; the member that belongs to its kind is not null.</summary>
-public sealed record TransactionOperationResult
-{
-    /// <summary>Of a get.</summary>
-    public GetResult? Get { get; init; }
-
-    /// <summary>Of a put.</summary>
-    public PutResult? Put { get; init; }
-
-    /// <summary>Of a delete.</summary>
-    public DeleteResult? Delete { get; init; }
-}

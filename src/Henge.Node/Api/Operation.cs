@@ -2,35 +2,6 @@ using Henge.Core;
 
 namespace Henge.Node.Api;
 
-/// <summary>What an <see cref="Operation"/> asks for.</summary>
-public enum OperationKind : byte
-{
-    /// <summary>
-    /// Read one key (<see cref="Operation.Key"/>). When it completes without error, call <see cref="IHengeNode.TryRead"/>.
-    /// </summary>
-    Get,
-    /// <summary>Propose an encoded command (<see cref="Operation.Command"/>) to the shard of <see cref="Operation.Key"/>.</summary>
-    Write,
-    /// <summary>
-    /// Make sure that a read of one shard (by <see cref="Operation.Key"/>) or, with <see cref="Operation.AllShards"/>, of all shards, sees
-    /// everything that was acknowledged before. Completes with the version to read at.
-    /// </summary>
-    Barrier,
-}
-
-/// <summary>How a read is made sure of.</summary>
-public enum ReadConsistency : byte
-{
-    /// <summary>As the node is set.</summary>
-    Default,
-    /// <summary>By ReadIndex (Raft thesis, section 6.4).</summary>
-    Linearizable,
-    /// <summary>By the leader's lease.</summary>
-    Lease,
-    /// <summary>Whatever this node has applied.</summary>
-    Stale,
-}
-
 /// <summary>
 /// One operation on its way through a node. The caller fills in the request part, hands it to <see cref="IHengeNode.Submit(Operation)"/>,
 /// and gets exactly one call of <see cref="OnCompleted"/>, on whichever thread finished it; there it must only hand the operation over to

@@ -4,50 +4,6 @@ using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
 
-/// <summary>What a record of a peer frame is. The numbers are on the wire: never change one.</summary>
-internal enum PeerRecordKind : byte
-{
-    /// <summary>A message of a shard's Raft group.</summary>
-    Raft = 1,
-    /// <summary>A write on its way to the shard's leader.</summary>
-    Forward = 2,
-    /// <summary>The outcome of a forwarded write.</summary>
-    ForwardReply = 3,
-    /// <summary>The receiver does not take the sender for a member; the body is a message for its operator.</summary>
-    Refused = 4,
-    /// <summary>Asks the leader to close a shard's history at a version.</summary>
-    Advance = 5,
-    /// <summary>A piece of a snapshot.</summary>
-    SnapshotChunk = 6,
-    /// <summary>How far a snapshot has come.</summary>
-    SnapshotAck = 7,
-    /// <summary>
-    /// A heartbeat for all shards that the sender leads; in place of a shard, the number of the worker that wants the answer.
-    /// </summary>
-    Heartbeat = 8,
-    /// <summary>The answer, for that worker.</summary>
-    HeartbeatAnswer = 9,
-    /// <summary>What the sender's cluster was made with; alone in the first frame of a connection, in both directions.</summary>
-    Hello = 10,
-    /// <summary>Asks for the receiver's wall clock.</summary>
-    ClockQuestion = 11,
-    /// <summary>Tells it.</summary>
-    ClockAnswer = 12,
-    /// <summary>
-    /// The leader does not close a shard's history at the version that it was asked for: it lies too far ahead of its clock.
-    /// </summary>
-    AdvanceRefused = 13,
-    /// <summary>Asks the leader for a snapshot as of an applied index or later: a part of the sender's state is damaged.</summary>
-    SnapshotRequest = 14,
-    /// <summary>A message of the sender's doors for the receiver's; may be lost.</summary>
-    Message = 15,
-}
-
-/// <summary>Whom a frame is for.</summary>
-/// <param name="Node">The receiver.</param>
-/// <param name="Incarnation">The data directory that the sender takes it to run with; 0 when it does not know.</param>
-internal readonly record struct PeerReceiver(NodeId Node, ulong Incarnation);
-
 /// <summary>
 /// The format of what nodes send each other (docs/formats.md, "Peer frames"):
 /// <c>magic u32 | length u32 | crc32c u32 | cluster u64 | from u64 | to u64 | incarnation u64 | receiver's incarnation u64 | records</c>,
@@ -139,50 +95,4 @@ public static class PeerFrame
 
     /// <summary>Walks a frame that <see cref="TryRead"/> has found good.</summary>
     internal static PeerRecordReader ReadChecked(ReadOnlySpan<byte> frame) => new(frame[HeaderBytes..]);
-}
-
-/// <summary>Walks the records of a frame. Never reads outside of it; bad bytes end the walk with <see cref="Damaged"/>.</summary>
-internal ref struct PeerRecordReader(ReadOnlySpan<byte> records)
-{
-    private ReadOnlySpan<byte> _rest = records;
-
-    /// <summary>True when the bytes did not make sense.</summary>
-    public bool Damaged { get; private set; }
-
-    /// <summary>What the record is.</summary>
-    public PeerRecordKind Kind { get; private set; }
-
-    /// <summary>The shard that it is for.</summary>
-    public ShardId Shard { get; private set; }
-
-    /// <summary>Its body.</summary>
-    public ReadOnlySpan<byte> Body { get; private set; }
-
-    /// <summary>Moves to the next record.</summary>
-    public bool MoveNext()
-    {
-        if (_rest.IsEmpty || Damaged)
-        {
-            return false;
-        }
-
-        if (_rest.Length < PeerFrame.RecordHeaderBytes)
-        {
-            Damaged = true;
-            return false;
-        }
-
-        uint length = BinaryPrimitives.ReadUInt32LittleEndian(_rest[5..]);
-        if (length > (uint)(_rest.Length - PeerFrame.RecordHeaderBytes))
-        {
-            Damaged = true;
-            return false;
-        }
-
-        Kind = (PeerRecordKind)_rest[0];
-        Shard = new ShardId(BinaryPrimitives.ReadUInt32LittleEndian(_rest[1..]));
-        Body = _rest.Slice(PeerFrame.RecordHeaderBytes, (int)length);
-        _rest = _rest[(PeerFrame.RecordHeaderBytes + (int)length)..];
-        return true;
-    }
 }

@@ -3,28 +3,6 @@ using Henge.Server.Events;
 
 namespace Henge.Server.Hosting;
 
-/// <summary>The engines that a node can keep its data in.</summary>
-public enum EngineKind
-{
-    /// <summary>A log-structured merge tree on disk.</summary>
-    Lsm,
-    /// <summary>Memory only; what is durable is the node's log, which is replayed at a start.</summary>
-    Memory,
-}
-
-/// <summary>How the node's workers run (docs/decisions on schedulers).</summary>
-public enum SchedulerKind
-{
-    /// <summary>On the pool of .NET.</summary>
-    Pool,
-    /// <summary>Each on a thread and a core of its own.</summary>
-    Pinned,
-    /// <summary>On fixed threads with one queue.</summary>
-    Queue,
-    /// <summary>On a new thread for each piece of work.</summary>
-    Thread,
-}
-
 /// <summary>All settings of a node. <see cref="ServerSettings"/> names each setting for users.</summary>
 public sealed record ServerOptions
 {

@@ -2,22 +2,6 @@ using System.Buffers.Text;
 
 namespace Henge.Server.Resp.Wire;
 
-/// <summary>One argument of a command: a range of the bytes that were parsed.</summary>
-internal readonly record struct RespArgument(int Offset, int Length);
-
-/// <summary>What <see cref="RespParser.Parse"/> found.</summary>
-internal enum RespParse : byte
-{
-    /// <summary>A whole command (maybe an empty one, which Redis ignores too).</summary>
-    Command,
-    /// <summary>
-    /// The bytes end within a command: <see cref="RespParser.NeededBytes"/> says how many there must be before another try makes sense.
-    /// </summary>
-    NeedMore,
-    /// <summary>Not RESP: <see cref="RespParser.Error"/> says why; the connection is to be closed after telling so.</summary>
-    Malformed,
-}
-
 /// <summary>
 /// Reads commands as a Redis server does (the RESP specification: arrays of bulk strings, and inline commands for people with telnet).
 /// Bounded in arguments and bytes before anything is kept. Holds no bytes itself: what it returns are ranges. Not thread-safe.

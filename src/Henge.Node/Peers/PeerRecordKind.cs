@@ -1,0 +1,44 @@
+using System.Buffers.Binary;
+using Henge.Core;
+using Henge.Node.Context;
+
+namespace Henge.Node.Peers;
+
+/// <summary>What a record of a peer frame is. The numbers are on the wire: never change one.</summary>
+internal enum PeerRecordKind : byte
+{
+    /// <summary>A message of a shard's Raft group.</summary>
+    Raft = 1,
+    /// <summary>A write on its way to the shard's leader.</summary>
+    Forward = 2,
+    /// <summary>The outcome of a forwarded write.</summary>
+    ForwardReply = 3,
+    /// <summary>The receiver does not take the sender for a member; the body is a message for its operator.</summary>
+    Refused = 4,
+    /// <summary>Asks the leader to close a shard's history at a version.</summary>
+    Advance = 5,
+    /// <summary>A piece of a snapshot.</summary>
+    SnapshotChunk = 6,
+    /// <summary>How far a snapshot has come.</summary>
+    SnapshotAck = 7,
+    /// <summary>
+    /// A heartbeat for all shards that the sender leads; in place of a shard, the number of the worker that wants the answer.
+    /// </summary>
+    Heartbeat = 8,
+    /// <summary>The answer, for that worker.</summary>
+    HeartbeatAnswer = 9,
+    /// <summary>What the sender's cluster was made with; alone in the first frame of a connection, in both directions.</summary>
+    Hello = 10,
+    /// <summary>Asks for the receiver's wall clock.</summary>
+    ClockQuestion = 11,
+    /// <summary>Tells it.</summary>
+    ClockAnswer = 12,
+    /// <summary>
+    /// The leader does not close a shard's history at the version that it was asked for: it lies too far ahead of its clock.
+    /// </summary>
+    AdvanceRefused = 13,
+    /// <summary>Asks the leader for a snapshot as of an applied index or later: a part of the sender's state is damaged.</summary>
+    SnapshotRequest = 14,
+    /// <summary>A message of the sender's doors for the receiver's; may be lost.</summary>
+    Message = 15,
+}
