@@ -107,30 +107,22 @@ internal sealed class ExpiryIndex(IStorageEngine engine, ShardId shard)
     /// </summary>
     public static bool IsNewest(IStorageEngine engine, uint keyspace, ReadOnlySpan<byte> key, Core.Version dataVersion, bool orCollected)
     {
-        if (engine.TryGet(keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
-        {
-            bool newest = value.Version == dataVersion;
-            value.Dispose();
-            return newest;
-        }
-
+        // Without orCollected only a value counts, so no iterator is made for a key that has none.
         if (!orCollected)
         {
-            return false;
+            return engine.TryGet(keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value) && IsOf(value, dataVersion);
         }
 
-        var upper = new byte[key.Length + 1];
-        key.CopyTo(upper);
-        using EngineIterator entries = engine.CreateIterator(new IteratorOptions
+        return !NewestEntry.TryFind(engine, keyspace, key, out Core.Version newest, out bool isValue)
+            || (isValue ? newest == dataVersion : newest <= dataVersion);
+    }
+
+    private static bool IsOf(PinnedValue value, Core.Version version)
+    {
+        using (value)
         {
-            Keyspace = keyspace,
-            Point = new ReadPoint(Core.Version.Max, 0),
-            Lower = upper.AsMemory(0, key.Length),
-            Upper = upper,
-            AllVersions = true,
-        });
-        entries.SeekToFirst();
-        return !entries.Valid || entries.Version <= dataVersion;
+            return value.Version == version;
+        }
     }
 
     private static byte[] Bound(long fromMs)

@@ -162,25 +162,7 @@ internal sealed class PendingWrites
             return entry.Version > version;
         }
 
-        if (_engine.TryGet(_keyspace, key, new ReadPoint(Core.Version.Max, 0), out PinnedValue value))
-        {
-            bool after = value.Version > version;
-            value.Dispose();
-            return after;
-        }
-
-        var upper = new byte[key.Length + 1];
-        key.CopyTo(upper);
-        using EngineIterator entries = _engine.CreateIterator(new IteratorOptions
-        {
-            Keyspace = _keyspace,
-            Point = new ReadPoint(Core.Version.Max, 0),
-            Lower = upper.AsMemory(0, key.Length),
-            Upper = upper,
-            AllVersions = true,
-        });
-        entries.SeekToFirst();
-        return entries.Valid && entries.Version > version;
+        return NewestEntry.TryFind(_engine, _keyspace, key, out Core.Version newest, out _) && newest > version;
     }
 
     /// <summary>A record of the shard's own.</summary>
