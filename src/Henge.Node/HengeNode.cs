@@ -34,9 +34,10 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         _parts = parts;
         _context = parts.Context;
         _barriers = new BarrierCoordinator(_context, parts.Workers);
-        _inbox = new PeerInbox(_context, parts.Workers, parts.Incarnations, parts.Clocks, parts.Messages);
+        _inbox = new PeerInbox(_context, parts.Workers, parts.Incarnations, parts.Clocks, parts.Messages, parts.News);
         _upkeep = new NodeUpkeep(parts);
-        _context.LeadershipChanged = OnLeadershipChanged;
+        _context.LeadershipChanged = OnTopologyChanged;
+        _context.Directory.Changed += _ => OnTopologyChanged();
     }
 
     /// <inheritdoc/>
@@ -99,6 +100,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             worker.SignalTick();
         }
 
+        _parts.News.Tick();
         _upkeep.LookForDamage();
         if (++_ticks % SpaceTicks == 0)
         {
@@ -243,13 +245,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             nodes.Add(new NodeEntry(member.Id, member.Name, member.Address));
         }
 
-        var shards = new List<ShardPlacement>(_parts.Replicas.Count);
-        foreach (ShardReplica replica in _parts.Replicas)
+        var shards = new List<ShardPlacement>(_context.Directory.Count);
+        for (uint s = 0; s < _context.Directory.Count; s++)
         {
-            if (!replica.Shard.IsCatalog)
-            {
-                shards.Add(new ShardPlacement(replica.Shard, _parts.Placement.ReplicasOf(replica.Shard), replica.Leader, replica.Term));
-            }
+            ShardPlace place = _context.Directory.PlaceOf(new ShardId(s));
+            shards.Add(new ShardPlacement(place.Shard, place.Voters, place.Leader, place.Term));
         }
 
         return new Topology { ClusterId = ClusterId, Epoch = epoch, Nodes = nodes, Shards = shards };
@@ -372,7 +372,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     {
         foreach (Worker worker in _parts.Workers)
         {
-            worker.Post(new WorkerAction(w => w.Forwards.OnDisconnected(peer)));
+            worker.Post(new WorkerAction(w =>
+            {
+                w.Forwards.OnDisconnected(peer);
+                w.Reads.OnDisconnected(peer);
+            }));
         }
     }
 
@@ -394,6 +398,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     {
         operation.Error = ErrorCode.None;
         operation.LeaseEndsAtTick = 0;
+        operation.Remote = null;
         if (_context.IsStopping || _context.IsDead)
         {
             operation.Fail(ErrorCode.Stopping, "The node is stopping. Ask another one.");
@@ -499,7 +504,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
     }
 
-    private void OnLeadershipChanged()
+    private void OnTopologyChanged()
     {
         Interlocked.Increment(ref _epoch);
         TopologyChanged?.Invoke();

@@ -85,6 +85,15 @@ public abstract class Operation
     /// <summary>For a read that was granted by a lease: the tick of the node's clock with which that ends; 0 for other reads.</summary>
     internal ulong LeaseEndsAtTick { get; set; }
 
+    /// <summary>For a part of a barrier over several shards: what it asks of its shard.</summary>
+    internal BarrierPhase Phase { get; set; }
+
+    /// <summary>True when another node has sent it here: it is not sent on.</summary>
+    internal virtual bool IsForwarded => false;
+
+    /// <summary>For a read that another node has answered: what it found.</summary>
+    internal RemoteValue? Remote { get; set; }
+
     /// <summary>Anything of the holder's own.</summary>
     internal object? State { get; set; }
 
@@ -108,6 +117,8 @@ public abstract class Operation
         State = null;
         Tag = 0;
         LeaseEndsAtTick = 0;
+        Phase = BarrierPhase.None;
+        Remote = null;
         Order = 0;
         OrderSlot = -1;
     }

@@ -89,6 +89,15 @@ internal static class NodeBugPredicates
 
         /// <summary>A key whose block is damaged is taken for one that is not there.</summary>
         public bool AnswersFromDamaged => Has(bugs, NodeBugs.AnswerFromDamaged);
+
+        /// <summary>A read that another node has sent is answered without proof that this node leads.</summary>
+        public bool AnswersForwardsUnproven => Has(bugs, NodeBugs.AnswerForwardsUnproven);
+
+        /// <summary>A page of a scan is read for another node before history is closed at its version.</summary>
+        public bool PagesBeforeClosed => Has(bugs, NodeBugs.PageBeforeClosed);
+
+        /// <summary>A node that has no replica of a shard answers as if it had an empty one.</summary>
+        public bool AnswersForForeignShards => Has(bugs, NodeBugs.AnswerForForeignShards);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

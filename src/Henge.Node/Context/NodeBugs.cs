@@ -5,7 +5,7 @@ namespace Henge.Node.Context;
 /// Never set outside of it.
 /// </summary>
 [Flags]
-internal enum NodeBugs
+internal enum NodeBugs : long
 {
     /// <summary>The real thing.</summary>
     None = 0,
@@ -63,4 +63,10 @@ internal enum NodeBugs
     ApplyPastDamage = 1 << 28,
     /// <summary>A key whose block is damaged is taken for one that is not there.</summary>
     AnswerFromDamaged = 1 << 29,
+    /// <summary>A read that another node has sent is answered without proof that this node leads.</summary>
+    AnswerForwardsUnproven = 1L << 40,
+    /// <summary>A page of a scan is read for another node before history is closed at its version.</summary>
+    PageBeforeClosed = 1L << 41,
+    /// <summary>A node that has no replica of a shard answers as if it had an empty one.</summary>
+    AnswerForForeignShards = 1L << 42,
 }

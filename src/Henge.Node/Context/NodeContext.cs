@@ -105,6 +105,10 @@ internal sealed class NodeContext
     [AllowNull]
     public HistoryWindow History { get => field!; set; }
 
+    /// <summary>Where all shards are, as far as the node knows.</summary>
+    [AllowNull]
+    public ShardDirectory Directory { get => field!; set; }
+
     /// <summary>Operations under way.</summary>
     public long PendingOperations => Interlocked.Read(ref _pendingOperations);
 

@@ -112,6 +112,7 @@ internal static class NodeOpening
         context.Incarnations = incarnations;
         context.Cluster = cluster;
         NodePlacement placement = Place(context);
+        context.Directory = new ShardDirectory(context.Self, placement.Replicas);
         NodeId[] everyone = [.. context.Members.Select(static m => m.Id)];
         var replicas = new List<ShardReplica>(shards.Length);
         var machines = new Dictionary<ShardId, ShardStateMachine>(shards.Length);
@@ -159,6 +160,7 @@ internal static class NodeOpening
             Hellos = new PeerHellos(context),
             Clocks = new ClockExchange(context),
             Messages = new PeerMessages(context),
+            News = new ShardNewsExchange(context),
             Reads = new NodeReads(context.Shards, Machine),
             Watches = new WatchService(context.Shards, Machine, options.Limits, WatchOptions.Default, HasJoined),
             DirectoryLock = directoryLock,

@@ -36,6 +36,8 @@ internal sealed class NodeParts : IDisposable
 
     public required PeerMessages Messages { get; init; }
 
+    public required ShardNewsExchange News { get; init; }
+
     public required NodeReads Reads { get; init; }
 
     public required WatchService Watches { get; init; }
@@ -57,6 +59,9 @@ internal sealed class NodeParts : IDisposable
 /// <summary>The replicas of each shard; the first of them should lead.</summary>
 internal sealed class NodePlacement(IReadOnlyList<IReadOnlyList<NodeId>> replicas)
 {
+    /// <summary>By shard, without the catalog.</summary>
+    public IReadOnlyList<IReadOnlyList<NodeId>> Replicas => replicas;
+
     /// <summary>The replicas of a shard. The catalog is on all nodes.</summary>
     public IReadOnlyList<NodeId> ReplicasOf(ShardId shard) => replicas[(int)shard.Value];
 

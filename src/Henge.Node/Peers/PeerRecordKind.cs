@@ -41,4 +41,16 @@ internal enum PeerRecordKind : byte
     SnapshotRequest = 14,
     /// <summary>A message of the sender's doors for the receiver's; may be lost.</summary>
     Message = 15,
+    /// <summary>Tells where shards are.</summary>
+    ShardNews = 32,
+    /// <summary>Asks where a shard is.</summary>
+    ShardQuestion = 33,
+    /// <summary>A read on its way to a replica of the shard.</summary>
+    ReadForward = 34,
+    /// <summary>The outcome of a forwarded read.</summary>
+    ReadReply = 35,
+    /// <summary>Asks for a page of a scan or of a key's history, from several shards.</summary>
+    PageRequest = 36,
+    /// <summary>A page, or why there is none.</summary>
+    PageReply = 37,
 }

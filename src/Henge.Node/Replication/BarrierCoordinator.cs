@@ -5,21 +5,9 @@ using Henge.Node.Workers;
 
 namespace Henge.Node.Replication;
 
-/// <summary>What a <see cref="ShardBarrier"/> asks of its shard.</summary>
-internal enum BarrierPhase
-{
-    /// <summary>Wait until everything acknowledged is applied, and give the version last applied.</summary>
-    Collect,
-    /// <summary>Wait until history is closed at a version.</summary>
-    Close,
-}
-
 /// <summary>One shard's part of a barrier over all shards.</summary>
 internal sealed class ShardBarrier(BarrierCoordinator.Round round) : Operation
 {
-    /// <summary>What is asked.</summary>
-    public BarrierPhase Phase { get; set; }
-
     /// <inheritdoc/>
     protected override void OnCompleted() => round.OnPart(this);
 }

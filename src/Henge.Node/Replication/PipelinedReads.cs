@@ -9,31 +9,37 @@ namespace Henge.Node.Replication;
 /// Reads of pipelines that came behind writes of the same pipeline to the same key: they begin when those have ended, so that a pipeline
 /// sees what it has written. Belongs to the shard's worker.
 /// </summary>
-internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, ShardReads reads)
+internal sealed class PipelinedReads(Worker worker, NodeContext node, WriteOrder order)
 {
     private OperationList _waiting;
 
-    /// <summary>Takes a read in. What a read of the past or a stale one sees does not depend on writes under way.</summary>
-    public void Add(Operation read)
+    /// <summary>True when nothing waits.</summary>
+    public bool IsEmpty => _waiting.IsEmpty;
+
+    /// <summary>
+    /// Takes a read in if it has to wait; false when it can begin at once. What a read of the past or a stale one sees does not depend on
+    /// writes under way.
+    /// </summary>
+    public bool TryHold(Operation read)
     {
         bool mayWait = read.Pipeline != 0 && read.ReadVersion.IsZero && read.Consistency != ReadConsistency.Stale
-            && !replica.Node.Options.Bugs.ReadsBesideOwnWrites;
-        if (mayWait && order.MustWait(read))
+            && !node.Options.Bugs.ReadsBesideOwnWrites;
+        if (!mayWait || !order.MustWait(read))
         {
-            _waiting.Add(read);
+            return false;
         }
-        else
-        {
-            reads.Add(read);
-        }
+
+        _waiting.Add(read);
+        return true;
     }
 
-    /// <summary>Begins those whose writes have ended.</summary>
-    public void Serve()
+    /// <summary>Takes away those whose writes have ended.</summary>
+    public OperationList TakeReady()
     {
+        OperationList ready = default;
         if (_waiting.IsEmpty)
         {
-            return;
+            return ready;
         }
 
         OperationList kept = default;
@@ -45,47 +51,33 @@ internal sealed class PipelinedReads(ShardReplica replica, WriteOrder order, Sha
             }
             else
             {
-                reads.Add(read);
+                ready.Add(read);
             }
         }
 
         _waiting = kept;
+        return ready;
     }
 
     /// <summary>Fails what is past its deadline.</summary>
-    public void Expire(long nowMs)
+    public void Expire(long nowMs, string? leaderAddress)
     {
-        if (_waiting.IsEmpty)
+        OperationList expired = _waiting.TakeExpired(nowMs);
+        while (expired.TakeFirst() is { } read)
         {
-            return;
+            worker.Fail(
+                read,
+                ErrorCode.Unavailable,
+                "The writes that the read was sent behind had not ended before its deadline. Try again.",
+                leaderAddress);
         }
-
-        OperationList kept = default;
-        while (_waiting.TakeFirst() is { } read)
-        {
-            if (read.DeadlineMs <= nowMs)
-            {
-                replica.Worker.Fail(
-                    read,
-                    ErrorCode.Unavailable,
-                    "The writes that the read was sent behind had not ended before its deadline. Try again.",
-                    replica.LeaderAddress);
-            }
-            else
-            {
-                kept.Add(read);
-            }
-        }
-
-        _waiting = kept;
     }
 
-    /// <summary>Fails everything.</summary>
-    public void FailAll(ErrorCode error, string message)
+    /// <summary>Takes all away.</summary>
+    public OperationList TakeAll()
     {
-        while (_waiting.TakeFirst() is { } read)
-        {
-            replica.Worker.Fail(read, error, message);
-        }
+        OperationList all = _waiting;
+        _waiting = default;
+        return all;
     }
 }

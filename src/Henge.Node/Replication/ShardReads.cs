@@ -43,7 +43,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
             operation.Consistency = replica.Node.Options.Reads;
         }
 
-        if (operation is ShardBarrier { Phase: BarrierPhase.Close })
+        if (operation.Phase == BarrierPhase.Close)
         {
             operation.Version = operation.ReadVersion;
             if (operation.Version <= machine.LastVersion)
@@ -204,7 +204,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
     public void OnReadable(Operation operation)
     {
         Core.Version applied = machine.LastVersion;
-        if (operation is ShardBarrier { Phase: BarrierPhase.Collect })
+        if (operation.Phase == BarrierPhase.Collect)
         {
             operation.Version = applied;
             replica.Worker.Complete(operation);

@@ -63,7 +63,7 @@ internal sealed partial class ShardReplica
         for (int i = 0; i < MaxRoundsAtOnce; i++)
         {
             _writes.Start();
-            _pipelined.Serve();
+            StartPipelinedReads();
             _reads.Start();
             ApplyWaiting();
             if (!_group.HasReady)
@@ -91,6 +91,11 @@ internal sealed partial class ShardReplica
     {
         // Before a message leaves that says anything of it.
         _following.Publish(ready.Membership is not null);
+        if (ready.Membership is not null)
+        {
+            PublishPlace();
+        }
+
         if (ready.WantsHeartbeat)
         {
             Worker.Heartbeats.WantHeartbeat();
@@ -187,7 +192,7 @@ internal sealed partial class ShardReplica
         PublishApplied();
         _group.Applied(last);
         _writes.Answer();
-        _pipelined.Serve();
+        StartPipelinedReads();
         _versions.Serve(_machine.LastVersion);
         _reads.Serve();
     }

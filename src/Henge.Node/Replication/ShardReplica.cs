@@ -78,7 +78,7 @@ internal sealed partial class ShardReplica : IReplica
         _writes = new WriteQueue(this, _group, lastVersion);
         _versions = new VersionWaiters(this);
         _reads = new ShardReads(this, _group, machine, _versions);
-        _pipelined = new PipelinedReads(this, _writes.Order, _reads);
+        _pipelined = new PipelinedReads(worker, node, _writes.Order);
         _status = new ShardStatusPublisher(this, _group);
         _compactor = new LogCompactor(this, _group, _log);
         _sender = new SnapshotSender(this, _group, machine);
@@ -160,6 +160,9 @@ internal sealed partial class ShardReplica : IReplica
     /// <summary>The node on which the ring would have the leader.</summary>
     public NodeId Preferred { get; init; }
 
+    /// <summary>True while it leads in a term.</summary>
+    public bool LeadsIn(Term term) => _group.Role == RaftRole.Leader && _group.Term == term;
+
     /// <summary>Begins to take part.</summary>
     public void Begin()
     {
@@ -168,6 +171,7 @@ internal sealed partial class ShardReplica : IReplica
             StandForElection();
         }
 
+        PublishPlace();
         Worker.MarkDirty(this);
     }
 
@@ -191,25 +195,11 @@ internal sealed partial class ShardReplica : IReplica
 
             _writes.Add(operation);
         }
-        else
+        else if (!_pipelined.TryHold(operation))
         {
-            _pipelined.Add(operation);
+            _reads.Add(operation);
         }
 
-        Worker.MarkDirty(this);
-    }
-
-    /// <summary>A write that was sent to a leader comes back: certainly nothing of it was done.</summary>
-    public void OnHandedBack(Operation operation, ulong sending)
-    {
-        _writes.OnHandedBack(operation, sending);
-        Worker.MarkDirty(this);
-    }
-
-    /// <summary>A write that was sent to a leader ends in another way; tell its caller after this.</summary>
-    public void OnForwardEnded(Operation operation, ulong sending)
-    {
-        _writes.OnForwardEnded(operation, sending);
         Worker.MarkDirty(this);
     }
 
@@ -243,7 +233,10 @@ internal sealed partial class ShardReplica : IReplica
             _reads.Expire(Worker.NowMs);
         }
 
-        _pipelined.Expire(Worker.NowMs);
+        if (!_pipelined.IsEmpty)
+        {
+            _pipelined.Expire(Worker.NowMs, LeaderAddress);
+        }
 
         _versions.Tick(Worker.NowMs);
         if (IsHeld)
@@ -329,11 +322,25 @@ internal sealed partial class ShardReplica : IReplica
     {
         const string Message = "The node is stopping.";
         _writes.FailAll(ErrorCode.Stopping, Message);
-        _pipelined.FailAll(ErrorCode.Stopping, Message);
+        OperationList pipelined = _pipelined.TakeAll();
+        while (pipelined.TakeFirst() is { } read)
+        {
+            Worker.Fail(read, ErrorCode.Stopping, Message);
+        }
+
         _reads.FailAll(ErrorCode.Stopping, Message);
         _versions.FailAll(ErrorCode.Stopping, Message);
         _sender.Stop();
         _receiver.Stop();
+    }
+
+    private void StartPipelinedReads()
+    {
+        OperationList ready = _pipelined.TakeReady();
+        while (ready.TakeFirst() is { } read)
+        {
+            _reads.Add(read);
+        }
     }
 
     // A shard that was never written to has no version, and a watch could not say where in it it stands (WatchService). So the first leader
@@ -364,7 +371,15 @@ internal sealed partial class ShardReplica : IReplica
             }
 
             TellLeadership(hasLed);
-            Node.LeadershipChanged?.Invoke();
+            if (Shard.IsCatalog)
+            {
+                Node.LeadershipChanged?.Invoke();
+            }
+            else
+            {
+                PublishPlace();
+            }
+
             if (_machine.Damage is not null)
             {
                 // At once: a leader that does not know of the damage might hand leadership back to where it belongs when all is well,
@@ -372,6 +387,27 @@ internal sealed partial class ShardReplica : IReplica
                 AskForState();
             }
         }
+    }
+
+    // Who leads the shard and who has replicas of it, for whoever looks for it.
+    private void PublishPlace()
+    {
+        if (Shard.IsCatalog)
+        {
+            return;
+        }
+
+        Membership membership = _group.Membership;
+        Node.Directory.Publish(new ShardPlace
+        {
+            Shard = Shard,
+            Term = _group.Term,
+            Leader = _group.Leader,
+            MembershipTerm = _group.Leader.IsNone ? default : _group.Term,
+            MembershipIndex = _group.MembershipIndex,
+            Voters = membership.IsJoint ? [.. membership.Voters.Union(membership.OutgoingVoters)] : membership.Voters,
+            Learners = membership.Learners,
+        });
     }
 
     private void TellLeadership(bool hasLed)

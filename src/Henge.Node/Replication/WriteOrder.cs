@@ -59,7 +59,7 @@ internal sealed class WriteOrder
     /// <summary>True when a read has to wait for earlier writes of its pipeline; then it is marked with the place up to which.</summary>
     public bool MustWait(Operation read)
     {
-        if (read is ShardBarrier)
+        if (read.Phase != BarrierPhase.None)
         {
             // A scan: which keys the pipeline has written here is not known, so it waits for all that came before it.
             read.Order = Last;
@@ -87,7 +87,7 @@ internal sealed class WriteOrder
 
         // Later writes may keep the first from being seen to have ended, and the lowest open one may be somebody else's: either sign is
         // enough.
-        return read is ShardBarrier
+        return read.Phase != BarrierPhase.None
             || _slots![SlotOf(read.Pipeline, XxHash64.HashToUInt64(read.Key.Span))].Open > 0
             || _slots[SlotOf(read.Pipeline, AnyKey)].Open > 0;
     }

@@ -11,35 +11,6 @@ namespace Henge.Node.Replication;
 // How what waits goes out: proposed here, or sent to the leader on another node.
 internal sealed partial class WriteQueue
 {
-    private void Forward()
-    {
-        while (_waiting.First is { } operation)
-        {
-            if (operation.LeaderOnly)
-            {
-                Refuse(_waiting.TakeFirst()!);
-                continue;
-            }
-
-            // A full frame leaves first. If the transport does not take it, what is in it comes back, and nothing may go before that.
-            _replica.Worker.Links.MakeRoom(_group.Leader);
-            if (_hold)
-            {
-                return;
-            }
-
-            _waiting.TakeFirst();
-            if (_replica.Worker.Forwards.TryForward(operation, _group.Leader, _group.Term, _sending))
-            {
-                _sent++;
-            }
-            else
-            {
-                Fail(operation, ErrorCode.Unavailable, $"The leader of {operation.Shard} cannot be reached. Nothing was done; try again.");
-            }
-        }
-    }
-
     /// <summary>Proposes the node's own commands. No caller waits for them.</summary>
     public bool TryPropose(EntryBuilder entry)
     {

@@ -19,12 +19,9 @@ namespace Henge.Node.Replication;
 /// place again; so nothing goes out in a new term before what went out in an older one has ended or come back, or, for what another leader
 /// has, before some time has passed: then it is not tried again.
 /// </remarks>
-internal sealed partial class WriteQueue : IApplyObserver
+internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
 {
     private const int MaxEntriesUnderWay = 64;
-
-    // How long a former leader may take to hand back what was sent to it, before later writes go to the new one.
-    private const long HandBackMs = 100;
     private const string OutOfVersions =
         "The clock says a moment after September 2094, which versions cannot have. Nothing was done. Set the clocks of the nodes; if they "
             + "are right, this cluster's data must move to a new one.";
@@ -37,10 +34,7 @@ internal sealed partial class WriteQueue : IApplyObserver
     private OperationList _applied;
     private Term _seenTerm;
     private RaftRole _seenRole;
-    private (NodeId Leader, Term Term) _target;
-    private ulong _sending;
-    private int _sent;
-    private long _handBackUntilMs;
+    private readonly WriteSends _sends = new();
     private Core.Version _lastVersion;
     private Core.Version _advanceTo;
     private bool _hold;
@@ -59,6 +53,9 @@ internal sealed partial class WriteQueue : IApplyObserver
     /// <summary>True when nothing waits and nothing is under way here.</summary>
     public bool IsEmpty => _waiting.IsEmpty && _returned.IsEmpty && _pending.Count == 0;
 
+    /// <inheritdoc/>
+    public bool IsHeld => _hold;
+
     /// <summary>The places of the writes.</summary>
     public WriteOrder Order { get; } = new();
 
@@ -75,11 +72,11 @@ internal sealed partial class WriteQueue : IApplyObserver
     /// </summary>
     public void OnHandedBack(Operation operation, ulong sending)
     {
-        if (sending == _sending)
+        _replica.Worker.MarkDirty(_replica);
+        if (_sends.End(sending))
         {
             // At once if another leader is known by now; else it would only come back again.
-            _sent--;
-            _hold |= _target == (_group.Leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind;
+            _hold |= _sends.GoTo(_group.Leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind;
             Return(operation);
         }
         else
@@ -96,8 +93,9 @@ internal sealed partial class WriteQueue : IApplyObserver
     /// <summary>A write that was sent to a leader has ended, in another way than by coming back.</summary>
     public void OnForwardEnded(Operation operation, ulong sending)
     {
-        _sent -= sending == _sending ? 1 : 0;
+        _sends.End(sending);
         Order.End(operation);
+        _replica.Worker.MarkDirty(_replica);
     }
 
     /// <summary>Another try may help.</summary>
@@ -178,7 +176,7 @@ internal sealed partial class WriteQueue : IApplyObserver
         }
         else if (!_waiting.IsEmpty && !_hold && !_group.Leader.IsNone && MaySend(_group.Leader))
         {
-            Forward();
+            _sends.Forward(ref _waiting, _replica.Worker, _group.Leader, _group.Term, this);
         }
     }
 
@@ -191,25 +189,7 @@ internal sealed partial class WriteQueue : IApplyObserver
             return false;
         }
 
-        if (_target == (leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind)
-        {
-            return true;
-        }
-
-        if (_sent > 0)
-        {
-            _handBackUntilMs = _handBackUntilMs == 0 ? _replica.Worker.NowMs + HandBackMs : _handBackUntilMs;
-            if (_replica.Worker.NowMs < _handBackUntilMs)
-            {
-                return false;
-            }
-        }
-
-        _target = (leader, _group.Term);
-        _handBackUntilMs = 0;
-        _sending++;
-        _sent = 0;
-        return true;
+        return _replica.Node.Options.Bugs.RequeuesBehind || _sends.MayGo(leader, _group.Term, _replica.Worker.NowMs);
     }
 
     // Other nodes sent them to the leader of one term. In another term, or on a follower, they would come behind what their senders have
@@ -237,7 +217,8 @@ internal sealed partial class WriteQueue : IApplyObserver
         && (_group.Role != RaftRole.Leader || write.Term != _group.Term)
         && !_replica.Node.Options.Bugs.TakesForwardsOfAnyTerm;
 
-    private void Refuse(Operation operation)
+    /// <inheritdoc/>
+    public void Refuse(Operation operation)
     {
         Order.End(operation);
         _replica.FailNotLeader(operation);
@@ -258,6 +239,8 @@ internal sealed partial class WriteQueue : IApplyObserver
             _returned.AddInOrder(operation);
         }
     }
+
+    void IForwardOwner.Fail(Operation write, ErrorCode error, string message) => Fail(write, error, message);
 
     private void Fail(Operation operation, ErrorCode error, string message, string? leaderHint = null)
     {

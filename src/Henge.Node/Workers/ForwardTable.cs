@@ -4,7 +4,6 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
-using Henge.Raft;
 
 namespace Henge.Node.Workers;
 
@@ -23,13 +22,12 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private const int ForwardHeaderBytes = 20;
     private const int ReplyHeaderBytes = 23;
     private const int MaxPooledWrites = 4096;
-    private const int LeaderBits = 16;
     private const long AnswerMarginMs = 50;
     private static readonly ReadOnlyMemory<byte>[] OneByte =
     [
         .. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i }),
     ];
-    private readonly Dictionary<ulong, Operation> _waiting = [];
+    private readonly Dictionary<ulong, Forwarded> _waiting = [];
     private readonly List<ulong>[] _idsInFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
     private readonly List<ulong> _ended = [];
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
@@ -40,8 +38,10 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     private readonly Stack<RemoteWrite> _free = new();
     private int _ticks;
 
-    /// <summary>Sends a write to the leader of a term; false when there is no way to that node.</summary>
-    public bool TryForward(Operation operation, NodeId leader, Term term, ulong sending)
+    /// <summary>
+    /// Sends a write to the leader of a term; false when there is no way to that node. Its owner is told what becomes of it.
+    /// </summary>
+    public bool TryForward(Operation operation, NodeId leader, Term term, ulong sending, IForwardOwner owner)
     {
         PeerFrameBuilder? frame = worker.Links.Begin(leader, PeerRecordKind.Forward, operation.Shard);
         if (frame is null)
@@ -61,8 +61,8 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         operation.Command.Span.CopyTo(span[ForwardHeaderBytes..]);
         frame.Advance(ForwardHeaderBytes + operation.Command.Length);
         frame.EndRecord();
-        operation.Tag = (sending << LeaderBits) | leader.Value;
-        _waiting.Add(id, operation);
+        operation.Tag = sending;
+        _waiting.Add(id, new Forwarded(operation, leader, owner));
         _idsInFrame[leader.Value].Add(id);
         return true;
     }
@@ -77,19 +77,15 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         {
             foreach (ulong id in ids)
             {
-                if (_waiting.Remove(id, out Operation? operation))
+                if (_waiting.Remove(id, out Forwarded write))
                 {
-                    HandBack(operation);
+                    write.HandBack();
                 }
             }
         }
 
         ids.Clear();
     }
-
-    private void HandBack(Operation operation) => worker.ReplicaOf(operation.Shard)!.OnHandedBack(operation, operation.Tag >> LeaderBits);
-
-    private void Ended(Operation operation) => worker.ReplicaOf(operation.Shard)!.OnForwardEnded(operation, operation.Tag >> LeaderBits);
 
     /// <summary>Takes a forwarded write in, on the leader's side.</summary>
     public void OnForward(IReplica replica, NodeId from, ReadOnlySpan<byte> body)
@@ -128,7 +124,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
                 ErrorCode.Unavailable,
                 "A later write of the same shard came to the leader before this one. Nothing was done; try again.");
         }
-        else if ((replica.Group.Role != RaftRole.Leader || replica.Group.Term != write.Term) && !node.Options.Bugs.TakesForwardsOfAnyTerm)
+        else if (!replica.LeadsIn(write.Term) && !node.Options.Bugs.TakesForwardsOfAnyTerm)
         {
             write.Fail(
                 ErrorCode.NotLeader,
@@ -158,6 +154,11 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
 
     private void Send(RemoteWrite write)
     {
+        if (write.Error == ErrorCode.NotLeader)
+        {
+            worker.TellPlace(write.From, write.Shard);
+        }
+
         PeerFrameBuilder? frame = worker.Links.Begin(write.From, PeerRecordKind.ForwardReply, write.Shard);
         if (frame is null)
         {
@@ -199,7 +200,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         int hint = BinaryPrimitives.ReadUInt16LittleEndian(body[(21 + (int)result)..]);
         ReadOnlySpan<byte> rest = body[(ReplyHeaderBytes + (int)result)..];
         ulong id = BinaryPrimitives.ReadUInt64LittleEndian(body);
-        if (hint > rest.Length || !_waiting.TryGetValue(id, out Operation? operation) || LeaderOf(operation) != from)
+        if (hint > rest.Length || !_waiting.TryGetValue(id, out Forwarded forwarded) || forwarded.Leader != from)
         {
             return;
         }
@@ -209,12 +210,12 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         if (error is ErrorCode.NotLeader)
         {
             // It says for sure that nothing was done, so it may be tried again, with the leader of then.
-            HandBack(operation);
+            forwarded.HandBack();
             return;
         }
 
-        Ended(operation);
-
+        Operation operation = forwarded.Operation;
+        forwarded.End();
         operation.Version = new Core.Version(BinaryPrimitives.ReadUInt64LittleEndian(body[9..]));
         operation.Result = result switch
         {
@@ -228,16 +229,16 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return;
         }
 
-        operation.LeaderHint = node.AddressOf(LeaderOf(operation));
+        operation.LeaderHint = node.AddressOf(from);
         worker.Complete(operation);
     }
 
     /// <summary>The stream to a node broke: what was sent there may or may not have been done.</summary>
     public void OnDisconnected(NodeId peer)
     {
-        foreach ((ulong id, Operation operation) in _waiting)
+        foreach ((ulong id, Forwarded write) in _waiting)
         {
-            if (LeaderOf(operation) == peer)
+            if (write.Leader == peer)
             {
                 _ended.Add(id);
             }
@@ -255,9 +256,9 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         }
 
         _ticks = 0;
-        foreach ((ulong id, Operation operation) in _waiting)
+        foreach ((ulong id, Forwarded write) in _waiting)
         {
-            if (operation.DeadlineMs <= worker.NowMs)
+            if (write.Operation.DeadlineMs <= worker.NowMs)
             {
                 _ended.Add(id);
             }
@@ -273,20 +274,25 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         End("The node stopped before the shard's leader answered; the write may or may not have been done.");
     }
 
-    private static NodeId LeaderOf(Operation operation) => new(operation.Tag & ((1UL << LeaderBits) - 1));
-
     private void End(string message)
     {
         foreach (ulong id in _ended)
         {
-            if (_waiting.Remove(id, out Operation? operation))
+            if (_waiting.Remove(id, out Forwarded write))
             {
-                Ended(operation);
-                worker.Fail(operation, ErrorCode.UnknownOutcome, message);
+                write.End();
+                worker.Fail(write.Operation, ErrorCode.UnknownOutcome, message);
             }
         }
 
         _ended.Clear();
+    }
+
+    private readonly record struct Forwarded(Operation Operation, NodeId Leader, IForwardOwner Owner)
+    {
+        public void HandBack() => Owner.OnHandedBack(Operation, Operation.Tag);
+
+        public void End() => Owner.OnForwardEnded(Operation, Operation.Tag);
     }
 }
 
@@ -324,6 +330,9 @@ internal sealed class RemoteWrite(Worker worker) : Operation
         command.CopyTo(memory);
         Command = memory.AsMemory(0, command.Length);
     }
+
+    /// <inheritdoc/>
+    internal override bool IsForwarded => true;
 
     /// <inheritdoc/>
     protected override void OnCompleted() => worker.Forwards.Reply(this);

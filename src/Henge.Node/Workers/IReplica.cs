@@ -24,6 +24,9 @@ internal interface IReplica : IPersistTarget
     /// <summary>The address of the leader when it is known and another node.</summary>
     string? LeaderAddress { get; }
 
+    /// <summary>True while it leads in a term.</summary>
+    bool LeadsIn(Term term);
+
     /// <summary>Begins to take part.</summary>
     void Begin();
 
@@ -38,12 +41,6 @@ internal interface IReplica : IPersistTarget
 
     /// <summary>Fails everything that waits.</summary>
     void Stop();
-
-    /// <summary>A write that was sent to a leader comes back: certainly nothing of it was done.</summary>
-    void OnHandedBack(Operation operation, ulong sending);
-
-    /// <summary>A write that was sent to a leader ends in another way; its caller is told after this.</summary>
-    void OnForwardEnded(Operation operation, ulong sending);
 
     /// <summary>A message of its group has come.</summary>
     void Receive(RaftMessage message);

@@ -112,6 +112,38 @@ internal struct OperationList
         return first;
     }
 
+    /// <summary>Takes away those whose deadlines have passed. Deadlines rarely pass: the list is rebuilt only when one has.</summary>
+    public OperationList TakeExpired(long nowMs)
+    {
+        OperationList expired = default;
+        bool any = false;
+        for (Operation? o = _first; o is not null && !any; o = o.Next)
+        {
+            any = o.DeadlineMs <= nowMs;
+        }
+
+        if (!any)
+        {
+            return expired;
+        }
+
+        OperationList kept = default;
+        while (TakeFirst() is { } operation)
+        {
+            if (operation.DeadlineMs <= nowMs)
+            {
+                expired.Add(operation);
+            }
+            else
+            {
+                kept.Add(operation);
+            }
+        }
+
+        this = kept;
+        return expired;
+    }
+
     /// <summary>Moves all of another list behind this one.</summary>
     public void AddAll(ref OperationList other)
     {

@@ -73,6 +73,12 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
             case PeerRecordKind.ForwardReply:
                 worker.Forwards.OnReply(_from, body);
                 break;
+            case PeerRecordKind.ReadForward:
+                worker.Reads.OnForward(replica, _from, body);
+                break;
+            case PeerRecordKind.ReadReply:
+                worker.Reads.OnReply(_from, body);
+                break;
             case PeerRecordKind.Advance:
                 if (body.Length == 8)
                 {

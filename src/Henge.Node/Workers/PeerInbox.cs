@@ -10,7 +10,13 @@ namespace Henge.Node.Workers;
 /// Where frames from other nodes arrive: checks who sent them, and hands each worker what is for its shards. Called on the transport's
 /// threads.
 /// </summary>
-internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations incarnations, ClockExchange clocks, PeerMessages messages)
+internal sealed class PeerInbox(
+    NodeContext node,
+    Worker[] workers,
+    Incarnations incarnations,
+    ClockExchange clocks,
+    PeerMessages messages,
+    ShardNewsExchange news)
 {
     private const int RefusalIntervalMs = 1_000;
     private readonly long[] _refusedAtMs = new long[node.Members.Count + 1];
@@ -76,6 +82,15 @@ internal sealed class PeerInbox(NodeContext node, Worker[] workers, Incarnations
             else if (records.Kind == PeerRecordKind.ClockAnswer)
             {
                 clocks.OnAnswer(sender.Node, records.Body);
+            }
+            else if (records.Kind == PeerRecordKind.ShardNews)
+            {
+                // Here, so that a worker that finds a refusal in the same frame knows already whom to ask instead.
+                news.OnNews(records.Body);
+            }
+            else if (records.Kind == PeerRecordKind.ShardQuestion)
+            {
+                news.OnQuestion(sender.Node, records.Shard);
             }
             else if (records.Kind == PeerRecordKind.Message)
             {

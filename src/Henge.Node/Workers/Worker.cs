@@ -51,7 +51,12 @@ internal sealed class Worker : IWorkItem
         Links = new PeerLinks(node);
         Forwards = new ForwardTable(this, node);
         Heartbeats = new SharedHeartbeats(this, node);
-        Links.Flushed = Forwards.OnFlushed;
+        Reads = new RemoteReads(this, node);
+        Links.Flushed = (to, sent) =>
+        {
+            Forwards.OnFlushed(to, sent);
+            Reads.OnFlushed(to, sent);
+        };
     }
 
     /// <summary>Its number, and the lane on which it runs.</summary>
@@ -68,6 +73,9 @@ internal sealed class Worker : IWorkItem
 
     /// <summary>What this worker has forwarded to leaders on other nodes.</summary>
     public ForwardTable Forwards { get; }
+
+    /// <summary>What this worker has asked other nodes to read, and they have asked it.</summary>
+    public RemoteReads Reads { get; }
 
     /// <summary>What this worker's leaders have to say together.</summary>
     public SharedHeartbeats Heartbeats { get; }
@@ -151,6 +159,16 @@ internal sealed class Worker : IWorkItem
         operation.Fail(error, message, leaderHint);
     }
 
+    /// <summary>Tells a node that has asked the wrong one where a shard is, in the frame that refuses it.</summary>
+    public void TellPlace(NodeId to, ShardId shard)
+    {
+        if (!shard.IsCatalog && Links.Begin(to, PeerRecordKind.ShardNews, ShardId.Catalog) is { } frame)
+        {
+            ShardNews.Append(frame, _node.Directory.PlaceOf(shard));
+            frame.EndRecord();
+        }
+    }
+
     /// <summary>Takes a batch back that was written.</summary>
     public void Recycle(WorkerLogBatch batch)
     {
@@ -180,6 +198,7 @@ internal sealed class Worker : IWorkItem
         }
 
         Forwards.Stop();
+        Reads.Stop();
     }
 
     /// <inheritdoc/>
@@ -334,6 +353,7 @@ internal sealed class Worker : IWorkItem
         }
 
         Forwards.Tick();
+        Reads.Tick();
         if (left > 0)
         {
             Volatile.Write(ref _tickSignalled, 1);
