@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Henge.Client.Errors;
+using Henge.Client.Retry;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
 using Henge.Protocol.Grpc;
@@ -208,6 +210,20 @@ public sealed class RetryTests
         await arrived.WaitAsync(TestContext.Current.CancellationToken);
         time.Advance(deadline);
         await Assert.ThrowsAsync<UnknownOutcomeException>(() => put);
+    }
+
+    [Fact]
+    public void Not_one_node_can_be_reached_is_said_only_when_each_was_tried()
+    {
+        HengeClientOptions options = new() { UnreachableTimeout = TimeSpan.FromSeconds(2) };
+        RetryState retries = new(options, new RetryBudget(100, TimeProvider.System), changesState: false, repeatable: true);
+        AttemptFailedException refused = new(ErrorCode.Unavailable, "refused", AttemptOutcome.NothingDone, connectionFailed: true);
+        TimeSpan late = TimeSpan.FromSeconds(3), left = TimeSpan.FromSeconds(2);
+
+        // On a machine that is busy the time may have passed with the first attempt.
+        Assert.Null(retries.OnFailure(refused, late, left, nodes: 3).Error);
+        Assert.Null(retries.OnFailure(refused, late, left, nodes: 3).Error);
+        Assert.IsType<UnavailableException>(retries.OnFailure(refused, late, left, nodes: 3).Error);
     }
 
     [Fact]

@@ -91,7 +91,8 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
             }
 
             TimeSpan elapsed = time.GetElapsedTime(start);
-            RetryDecision decision = retries.OnFailure(failure, elapsed, totalTimeout - elapsed);
+            int nodes = fixedAddress ? 1 : router.Map.Addresses.Length;
+            RetryDecision decision = retries.OnFailure(failure, elapsed, totalTimeout - elapsed, nodes);
             if (decision.Error is { } error)
             {
                 throw error;

@@ -33,8 +33,11 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
     /// <summary>True when an attempt of a write may have taken effect.</summary>
     public readonly bool InDoubt => _inDoubt;
 
-    /// <summary>Decides what comes after a failed attempt.</summary>
-    public RetryDecision OnFailure(AttemptFailedException failure, TimeSpan elapsed, TimeSpan remaining)
+    /// <summary>
+    /// Decides what comes after a failed attempt. <paramref name="nodes"/> is how many nodes there are to ask: that none can be reached is
+    /// not said before each was tried.
+    /// </summary>
+    public RetryDecision OnFailure(AttemptFailedException failure, TimeSpan elapsed, TimeSpan remaining, int nodes)
     {
         _last = failure;
         _failures++;
@@ -49,7 +52,7 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
             return new RetryDecision(Final(failure), default, null);
         }
 
-        if (!budget.TryTake() || (!_reached && elapsed >= options.UnreachableTimeout))
+        if (!budget.TryTake() || (!_reached && _failures >= nodes && elapsed >= options.UnreachableTimeout))
         {
             return new RetryDecision(Final(failure), default, null);
         }

@@ -25,8 +25,8 @@ public sealed class HengeClientOptions
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// How long to go on when not one node can be reached at all, which is rather a wrong address than an outage. Default: as long as the
-    /// deadline allows.
+    /// How long to go on when not one node can be reached at all, which is rather a wrong address than an outage; at least until each node
+    /// that is known was tried. Default: as long as the deadline allows.
     /// </summary>
     public TimeSpan UnreachableTimeout { get; set; } = TimeSpan.MaxValue;
 
