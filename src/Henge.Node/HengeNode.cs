@@ -240,7 +240,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         // The epoch first: what changes while the rest is read makes it out of date, and it is asked for again.
         ulong epoch = (ulong)Interlocked.Read(ref _epoch);
         var nodes = new List<NodeEntry>(_context.Members.Count);
-        foreach (MemberInfo member in _context.Members)
+        foreach (MemberInfo member in _context.Members.Current)
         {
             nodes.Add(new NodeEntry(member.Id, member.Name, member.Address));
         }
@@ -273,7 +273,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         {
             throw new HengeException(
                 ErrorCode.Unavailable,
-                $"A part of the state of {shard} is damaged on {_context.Members[(int)to.Value - 1].Name}, which is being rebuilt from its "
+                $"A part of the state of {shard} is damaged on {_context.NameOf(to)}, which is being rebuilt from its "
                     + $"leader. Hand over to another member, or when it is whole.");
         }
 
@@ -282,7 +282,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         {
             if (replica.TransferLeadership(to) is { } problem)
             {
-                _context.Events?.LeadershipTransferRefused(shard, _context.Members[(int)to.Value - 1].Name, problem);
+                _context.Events?.LeadershipTransferRefused(shard, _context.NameOf(to) ?? to.ToString(), problem);
             }
         }));
     }

@@ -6,42 +6,48 @@ using Henge.Node.Context;
 namespace Henge.Node.Catalog;
 
 /// <summary>
-/// Which data directory each member runs with, as the catalog has it. A member writes itself in when it first starts, once and for all; one
-/// that comes back with another directory has lost what it promised (votes, acknowledged entries), and the others do not listen to it.
-/// Thread-safe.
+/// Which data directory each member runs with, as the catalog has it. A member of whom the cluster was made writes itself in when it first
+/// starts, once and for all; one that joins is written in by whoever takes it in. One that comes back with another directory has lost what
+/// it promised (votes, acknowledged entries), and the others do not listen to it. Thread-safe.
 /// </summary>
 internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : IIncarnations
 {
-    private readonly ulong[] _known = new ulong[node.Members.Count + 1];
-    private readonly CatalogEntry[] _entries =
+    private readonly MemberMap<ulong> _known = new();
+    private readonly CatalogEntry[] _founders =
     [
-        .. node.Members.Select(m => new CatalogEntry(node, catalog, Encoding.UTF8.GetBytes("node/" + m.Name))),
+        .. node.Identity.Founding.Members.Select(m =>
+            new CatalogEntry(node, catalog, Encoding.UTF8.GetBytes(CatalogKeys.Founder + m.Name))),
     ];
 
     /// <summary>The incarnation of a member; 0 while it is not known.</summary>
-    public ulong Of(NodeId id) => Volatile.Read(ref _known[id.Value]);
+    public ulong Of(NodeId id) => id.Value <= MemberTable.MostIds ? Volatile.Read(ref _known[id]) : 0;
 
-    /// <summary>Reads what the catalog has by now, and writes this node in when it is not there. Called now and then.</summary>
+    /// <summary>
+    /// Reads what the catalog has by now of those that the cluster was made of, and writes this node in when it is one of them and is not
+    /// there. Called now and then.
+    /// </summary>
     public void Refresh(bool mayRegister = true)
     {
-        foreach (MemberInfo member in node.Members)
+        for (int i = 0; i < _founders.Length; i++)
         {
-            if (_known[member.Id.Value] == 0 && TryRead(member, out ulong incarnation))
+            var id = new NodeId((ulong)i + 1);
+            if (Of(id) == 0 && TryRead(_founders[i], out ulong incarnation))
             {
-                Volatile.Write(ref _known[member.Id.Value], incarnation);
+                Learn(id, incarnation);
             }
         }
 
-        ulong own = _known[node.Self.Value];
-        if (own == 0)
+        if (Of(node.Self) == 0 && mayRegister)
         {
-            if (mayRegister)
-            {
-                EntryOf(node.Members[(int)node.Self.Value - 1])
-                    .Write(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
-            }
+            _founders[node.Self.Value - 1].Write(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
         }
-        else if (own != node.Identity.Incarnation)
+    }
+
+    /// <summary>The catalog says with which directory a member runs; a directory of this node's name that is another one ends it.</summary>
+    public void Learn(NodeId id, ulong incarnation)
+    {
+        Volatile.Write(ref _known[id], incarnation);
+        if (id == node.Self && incarnation != node.Identity.Incarnation)
         {
             node.Fatal(MessageFor(node.Options.Name), null);
         }
@@ -62,16 +68,14 @@ internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : II
         // No node with a correct catalog refuses a directory that the catalog knows; one that it does not know is new.
         if (Of(node.Self) == 0)
         {
-            node.Fatal($"{node.Members[(int)by.Value - 1].Name} refuses this node. {message}", null);
+            node.Fatal($"{node.NameOf(by)} refuses this node. {message}", null);
         }
     }
 
-    private bool TryRead(MemberInfo member, out ulong incarnation)
+    private static bool TryRead(CatalogEntry entry, out ulong incarnation)
     {
         incarnation = 0;
-        return EntryOf(member).TryRead(out string text)
+        return entry.TryRead(out string text)
             && ulong.TryParse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out incarnation);
     }
-
-    private CatalogEntry EntryOf(MemberInfo member) => _entries[member.Id.Value - 1];
 }

@@ -23,16 +23,18 @@ internal sealed class ClockExchange(NodeContext node)
     private const long AskUnknownMs = 50;
     private const long RemindMs = 600_000;
     private readonly Lock _gate = new();
-    private readonly PeerFrameBuilder?[] _builders = new PeerFrameBuilder?[node.Members.Count + 1];
-    private readonly long[] _askedMs = [.. Enumerable.Repeat(-AskMs, node.Members.Count + 1)];
-    private readonly long[] _toldMs = new long[node.Members.Count + 1];
-    private readonly bool[] _isOff = new bool[node.Members.Count + 1];
+    private readonly MemberMap<PeerFrameBuilder?> _builders = new();
+
+    // One more than the moment; 0 for never.
+    private readonly MemberMap<long> _askedMs = new();
+    private readonly MemberMap<long> _toldMs = new();
+    private readonly MemberMap<bool> _isOff = new();
     private long _leadToldMs = -RemindMs;
 
     /// <summary>Asks the members that have not been asked for a second. Called at each tick.</summary>
     public void Tick()
     {
-        foreach (MemberInfo member in node.Members)
+        foreach (MemberInfo member in node.Members.Current)
         {
             if (member.Id != node.Self)
             {
@@ -84,7 +86,7 @@ internal sealed class ClockExchange(NodeContext node)
     {
         ClusterClock clock = node.Clock;
         var peers = new List<PeerClockStatus>(node.Members.Count);
-        foreach (MemberInfo member in node.Members)
+        foreach (MemberInfo member in node.Members.Current)
         {
             if (member.Id != node.Self && clock.Of(member.Id) is { IsKnown: true } peer)
             {
@@ -117,8 +119,8 @@ internal sealed class ClockExchange(NodeContext node)
     private void Ask(NodeId peer, long everyMs)
     {
         long now = node.MonotonicMs;
-        long last = Interlocked.Read(ref _askedMs[peer.Value]);
-        if (now - last < everyMs || Interlocked.CompareExchange(ref _askedMs[peer.Value], now, last) != last)
+        long last = Interlocked.Read(ref _askedMs[peer]);
+        if ((last != 0 && now + 1 - last < everyMs) || Interlocked.CompareExchange(ref _askedMs[peer], now + 1, last) != last)
         {
             return;
         }
@@ -132,7 +134,7 @@ internal sealed class ClockExchange(NodeContext node)
     {
         lock (_gate)
         {
-            PeerFrameBuilder frame = _builders[peer.Value] ??= new PeerFrameBuilder(node.Sender, peer);
+            PeerFrameBuilder frame = _builders[peer] ??= new PeerFrameBuilder(node.Sender, peer);
             frame.BeginRecord(kind, ShardId.Catalog);
             body.CopyTo(frame.GetSpan(body.Length));
             frame.Advance(body.Length);
@@ -188,12 +190,12 @@ internal sealed class ClockExchange(NodeContext node)
     // What operators are to be told of a clock now; while it stays off they are told again now and then.
     private ClockChange Compare(NodeId whose, long offsetMs)
     {
-        ref bool isOff = ref _isOff[whose.Value];
+        ref bool isOff = ref _isOff[whose];
         bool was = isOff;
         isOff = Math.Abs(offsetMs) > node.Clock.MaxSkewMs;
-        if (isOff && (!was || node.MonotonicMs - _toldMs[whose.Value] >= RemindMs))
+        if (isOff && (!was || node.MonotonicMs - _toldMs[whose] >= RemindMs))
         {
-            _toldMs[whose.Value] = node.MonotonicMs;
+            _toldMs[whose] = node.MonotonicMs;
             return ClockChange.Off;
         }
 

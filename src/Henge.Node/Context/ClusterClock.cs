@@ -29,11 +29,12 @@ internal sealed class ClusterClock
     private const long DriftMs = 10;
     private readonly TimeProvider _time;
     private readonly long _startTimestamp;
-    private readonly int _self;
-    private readonly int _majority;
-    private readonly bool _usesOwnClock;
+    private readonly NodeId _self;
+    private readonly bool _trustsOwnClock;
     private readonly Lock _gate = new();
-    private readonly Sample[] _samples;
+    private readonly MemberMap<Sample> _samples = new();
+    private NodeId[] _members = [];
+    private volatile bool _usesOwnClock;
 
     // Distances from the monotonic clock: the majority's time is the own clock, but no later than the first and no earlier than the second.
     // MaxValue: the first is not known, and so is no majority.
@@ -41,15 +42,19 @@ internal sealed class ClusterClock
     private long _earliest = long.MinValue;
 
     /// <summary>Creates the clock of a member.</summary>
-    public ClusterClock(TimeProvider time, long startTimestamp, int members, NodeId self, NodeOptions options)
+    /// <param name="time">The node's clocks.</param>
+    /// <param name="startTimestamp">From when its monotonic clock is counted.</param>
+    /// <param name="members">Whose clocks count.</param>
+    /// <param name="self">This node.</param>
+    /// <param name="options">The node's settings.</param>
+    public ClusterClock(TimeProvider time, long startTimestamp, IReadOnlyList<NodeId> members, NodeId self, NodeOptions options)
     {
         _time = time;
         _startTimestamp = startTimestamp;
-        _self = (int)self.Value;
-        _majority = (members / 2) + 1;
-        _samples = new Sample[members + 1];
-        _usesOwnClock = members == 1 || options.Bugs.TrustsOwnClock;
+        _self = self;
+        _trustsOwnClock = options.Bugs.TrustsOwnClock;
         MaxSkewMs = options.MaxClockSkewMs;
+        SetMembers(members);
     }
 
     /// <summary>How far the own clock may be from the majority's and still be used, in milliseconds.</summary>
@@ -114,13 +119,26 @@ internal sealed class ClusterClock
         return limit < Core.Version.LastUsable ? limit : Core.Version.LastUsable;
     }
 
+    /// <summary>
+    /// Other members' clocks count from now on. What is known of any clock is kept, so that the time is known without a pause when those
+    /// that come were asked before. Versions never go back, whatever the time does (<see cref="NextAfter"/>).
+    /// </summary>
+    public void SetMembers(IReadOnlyList<NodeId> members)
+    {
+        lock (_gate)
+        {
+            _members = [.. members];
+            FindMajority();
+        }
+    }
+
     /// <summary>What is known of a peer's clock.</summary>
     public PeerClock Of(NodeId peer)
     {
         Sample sample;
         lock (_gate)
         {
-            sample = _samples[peer.Value];
+            sample = _samples[peer];
         }
 
         return sample.IsKnown ? new PeerClock(true, sample.AheadOfMonotonicMs + MonotonicMs - OwnWallMs, sample.UncertaintyMs) : default;
@@ -131,7 +149,7 @@ internal sealed class ClusterClock
     {
         lock (_gate)
         {
-            return _samples[peer.Value].IsKnown;
+            return _samples[peer].IsKnown;
         }
     }
 
@@ -155,14 +173,14 @@ internal sealed class ClusterClock
         var sample = new Sample(true, wallUnixMs - Core.Version.EpochUnixMs - middleMs, (tookMs / 2) + 1, middleMs);
         lock (_gate)
         {
-            Sample last = _samples[peer.Value];
+            Sample last = _samples[peer];
             if (
                 !last.IsKnown
                 || sample.UncertaintyMs <= last.UncertaintyMs
                 || sample.AtMs - last.AtMs >= KeepMs
                 || WasSetBetween(last, sample))
             {
-                _samples[peer.Value] = sample;
+                _samples[peer] = sample;
                 FindMajority();
             }
         }
@@ -172,26 +190,27 @@ internal sealed class ClusterClock
         Math.Abs(next.AheadOfMonotonicMs - last.AheadOfMonotonicMs) > last.UncertaintyMs + next.UncertaintyMs + DriftMs;
 
     // The k-th latest of all clocks, k being a majority, as a function of the own one: that one itself, between the k-th and the (k-1)-th
-    // latest of the others.
+    // latest of the others. For a node whose own clock does not count it is the k-th latest of the others.
     private void FindMajority()
     {
-        Span<long> known = _samples.Length <= 128 ? stackalloc long[_samples.Length] : new long[_samples.Length];
+        bool counts = Array.IndexOf(_members, _self) >= 0;
+        _usesOwnClock = _trustsOwnClock || (counts && _members.Length == 1);
+        Span<long> known = _members.Length <= 128 ? stackalloc long[_members.Length] : new long[_members.Length];
         int count = 0;
-        for (int i = 1; i < _samples.Length; i++)
+        foreach (NodeId member in _members)
         {
-            if (i != _self && _samples[i].IsKnown)
+            if (member != _self && _samples[member] is { IsKnown: true } sample)
             {
-                known[count++] = _samples[i].AheadOfMonotonicMs;
+                known[count++] = sample.AheadOfMonotonicMs;
             }
         }
 
         known = known[..count];
         known.Sort(static (a, b) => b.CompareTo(a));
-        if (_majority >= 2 && count >= _majority - 1)
-        {
-            Volatile.Write(ref _earliest, count >= _majority ? known[_majority - 1] : long.MinValue);
-            Volatile.Write(ref _latest, known[_majority - 2]);
-        }
+        int earliest = _members.Length / 2;
+        int latest = counts ? earliest - 1 : earliest;
+        Volatile.Write(ref _earliest, count > earliest ? known[earliest] : long.MinValue);
+        Volatile.Write(ref _latest, latest >= 0 && count > latest ? known[latest] : long.MaxValue);
     }
 
     private long Pick(long wallMs, long latest)

@@ -11,18 +11,18 @@ namespace Henge.Node.Context;
 /// <remarks>
 /// A sum is of well-mixed 64-bit numbers, one for each shard and term: that two different sets have equal sums is a matter of 1 in 2^64.
 /// </remarks>
-/// <param name="members">Members of the cluster.</param>
 /// <param name="workers">Workers of this node; a shard belongs to the worker that its number leads to.</param>
 /// <param name="timeoutTicks">For so many ticks after its last run a worker is taken to be alive, when this node speaks for what the
 /// worker leads.</param>
 /// <param name="answerTicks">The same, when this node answers for what the worker follows a peer in.</param>
 /// <param name="bugs">Deliberate bugs.</param>
-internal sealed class FollowedLeaders(int members, int workers, ulong timeoutTicks, ulong answerTicks, NodeBugs bugs)
+internal sealed class FollowedLeaders(int workers, ulong timeoutTicks, ulong answerTicks, NodeBugs bugs)
 {
-    private readonly ulong[] _leadSums = new ulong[(members + 1) * workers];
+    // By worker.
+    private readonly MemberMap<ulong>[] _leadSums = [.. Enumerable.Range(0, workers).Select(static _ => new MemberMap<ulong>())];
     private readonly ulong[] _lastRunTick = new ulong[workers];
-    private readonly ulong[] _followSums = new ulong[(members + 1) * workers];
-    private readonly ulong[] _lastHeardTick = new ulong[members + 1];
+    private readonly MemberMap<ulong>[] _followSums = [.. Enumerable.Range(0, workers).Select(static _ => new MemberMap<ulong>())];
+    private readonly MemberMap<ulong> _lastHeardTick = new();
 
     /// <summary>
     /// The sum of what this node leads and a peer carries, without the shards of workers that have not run for a while: nobody may vouch
@@ -36,7 +36,7 @@ internal sealed class FollowedLeaders(int members, int workers, ulong timeoutTic
         {
             if (worker == asker || Volatile.Read(ref _lastRunTick[worker]) + timeoutTicks >= nowTick || bugs.VouchesForHungWorkers)
             {
-                sum += Volatile.Read(ref _leadSums[((int)peer.Value * workers) + worker]);
+                sum += Volatile.Read(ref _leadSums[worker][peer]);
             }
         }
 
@@ -57,7 +57,7 @@ internal sealed class FollowedLeaders(int members, int workers, ulong timeoutTic
         bool runs = true;
         for (int worker = 0; worker < workers; worker++)
         {
-            ulong followed = Volatile.Read(ref _followSums[((int)leader.Value * workers) + worker]);
+            ulong followed = Volatile.Read(ref _followSums[worker][leader]);
             sum += followed;
             runs &= followed == 0 || Volatile.Read(ref _lastRunTick[worker]) + answerTicks >= nowTick || bugs.AnswersForHungWorkers;
         }
@@ -66,18 +66,19 @@ internal sealed class FollowedLeaders(int members, int workers, ulong timeoutTic
     }
 
     /// <summary>A peer's heartbeat has come in a tick, and this node agrees with it.</summary>
-    public void Heard(NodeId leader, ulong tick) => Volatile.Write(ref _lastHeardTick[leader.Value], tick);
+    public void Heard(NodeId leader, ulong tick) => Volatile.Write(ref _lastHeardTick[leader], tick);
 
     /// <summary>The tick that <see cref="Heard"/> was last given; 0 for never.</summary>
-    public ulong HeardTick(NodeId leader) => Volatile.Read(ref _lastHeardTick[leader.Value]);
+    public ulong HeardTick(NodeId leader) => Volatile.Read(ref _lastHeardTick[leader]);
 
     /// <summary>Takes a shard that this node leads in a term in, for a peer, or out.</summary>
-    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _leadSums[IndexOf(peer, shard)], shard, term, add);
+    public void Lead(NodeId peer, ShardId shard, Term term, bool add) => Add(ref _leadSums[WorkerOf(shard)][peer], shard, term, add);
 
     /// <summary>Takes a shard in which this node follows a leader in a term in, or out.</summary>
-    public void Follow(NodeId leader, ShardId shard, Term term, bool add) => Add(ref _followSums[IndexOf(leader, shard)], shard, term, add);
+    public void Follow(NodeId leader, ShardId shard, Term term, bool add) =>
+        Add(ref _followSums[WorkerOf(shard)][leader], shard, term, add);
 
-    private int IndexOf(NodeId peer, ShardId shard) => ((int)peer.Value * workers) + (int)(shard.Value % (uint)workers);
+    private int WorkerOf(ShardId shard) => (int)(shard.Value % (uint)workers);
 
     private static void Add(ref ulong sum, ShardId shard, Term term, bool add)
     {

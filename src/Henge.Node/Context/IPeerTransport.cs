@@ -12,6 +12,17 @@ public interface IPeerTransport
     void Start(IPeerReceiver receiver);
 
     /// <summary>
+    /// Says where a peer is reached from now on; also before <see cref="Start"/>, and again for what is known. A transport that reaches
+    /// every node by its number need not listen.
+    /// </summary>
+    /// <param name="peer">The peer; with an empty address it is not one any more: nothing is sent to it or taken from it.</param>
+    /// <param name="otherAddress">Where it is tried when it does not answer at its address; may be empty.</param>
+    void SetPeer(Api.NodeEntry peer, string otherAddress)
+    {
+        // Nothing to do for such a transport.
+    }
+
+    /// <summary>
     /// Takes a copy of a frame to send. Never blocks: false when the frame was dropped, because the peer cannot be reached or too many
     /// bytes wait for it; then nothing of it has left or will. Frames of one caller's thread to one peer leave in order.
     /// </summary>

@@ -25,18 +25,18 @@ internal sealed class NodeContext
         Options = options;
         Environment = environment;
         Identity = identity;
-        Members = members;
+        Members = new MemberTable(members);
         Self = members.First(m => m.Name == options.Name).Id;
         Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
         Shards = new ShardMap(identity.Shards);
         _startTimestamp = environment.Time.GetTimestamp();
         Leaders = new FollowedLeaders(
-            members.Count,
             Math.Max(1, options.Workers),
             2UL * (ulong)options.HeartbeatTicks,
             2UL * (ulong)options.ElectionTicks,
             options.Bugs);
-        Clock = new ClusterClock(environment.Time, _startTimestamp, members.Count, Self, options);
+        Clock = new ClusterClock(environment.Time, _startTimestamp, WhoTellTime(), Self, options);
+        Members.Changed = OnMemberChanged;
     }
 
     public NodeOptions Options { get; }
@@ -48,7 +48,8 @@ internal sealed class NodeContext
 
     public NodeIdentity Identity { get; }
 
-    public IReadOnlyList<MemberInfo> Members { get; }
+    /// <summary>Who belongs to the cluster, as far as this node knows.</summary>
+    public MemberTable Members { get; }
 
     public NodeId Self { get; }
 
@@ -115,11 +116,25 @@ internal sealed class NodeContext
     /// <summary>Raised when a leader changed.</summary>
     public Action? LeadershipChanged { get; set; }
 
-    /// <summary>The name of a member; null when unknown.</summary>
-    public string? NameOf(NodeId id) => id.Value >= 1 && id.Value <= (ulong)Members.Count ? Members[(int)id.Value - 1].Name : null;
+    /// <summary>Raised when a member came, changed or left.</summary>
+    public Action? MembersChanged { get; set; }
 
-    /// <summary>The address of a member; null when unknown.</summary>
-    public string? AddressOf(NodeId id) => id.Value >= 1 && id.Value <= (ulong)Members.Count ? Members[(int)id.Value - 1].Address : null;
+    /// <summary>The name of a member, also of one that has left; null when unknown.</summary>
+    public string? NameOf(NodeId id) => Members.TryGet(id, out MemberInfo member) ? member.Name : null;
+
+    /// <summary>The address of a member; null when unknown, and when it has left.</summary>
+    public string? AddressOf(NodeId id) => Members.TryGet(id, out MemberInfo member) && member.Belongs ? member.Address : null;
+
+    /// <summary>Tells the transport where a member is reached.</summary>
+    public void TellTransport(MemberInfo member)
+    {
+        if (member.Id != Self)
+        {
+            Environment.Transport?.SetPeer(
+                new Api.NodeEntry(member.Id, member.Name, member.Belongs ? member.Address : ""),
+                member.Belongs ? member.OtherAddress : "");
+        }
+    }
 
     /// <summary>Counts operations in, or says that there are too many under way.</summary>
     public bool TryAdmit(int operations, long bytes)
@@ -164,6 +179,15 @@ internal sealed class NodeContext
         {
             Engine.RequestFlush();
         }
+    }
+
+    private NodeId[] WhoTellTime() => [.. Members.Current.Where(static m => m.TellsTime).Select(static m => m.Id)];
+
+    private void OnMemberChanged(MemberInfo member)
+    {
+        Clock.SetMembers(WhoTellTime());
+        TellTransport(member);
+        MembersChanged?.Invoke();
     }
 
     /// <summary>Closes the engine, if it is open.</summary>

@@ -113,7 +113,7 @@ internal static class NodeOpening
         context.Cluster = cluster;
         NodePlacement placement = Place(context);
         context.Directory = new ShardDirectory(context.Self, placement.Replicas);
-        NodeId[] everyone = [.. context.Members.Select(static m => m.Id)];
+        NodeId[] everyone = [.. context.Members.Current.Select(static m => m.Id)];
         var replicas = new List<ShardReplica>(shards.Length);
         var machines = new Dictionary<ShardId, ShardStateMachine>(shards.Length);
         foreach (ShardId shard in shards)
@@ -169,8 +169,10 @@ internal static class NodeOpening
 
     private static NodePlacement Place(NodeContext context)
     {
-        Dictionary<string, NodeId> ids = context.Members.ToDictionary(static m => m.Name, static m => m.Id, StringComparer.Ordinal);
-        var ring = new HashRing(context.Members.Select(static m => m.Name));
+        IReadOnlyList<ClusterMember> founders = context.Identity.Founding.Members;
+        Dictionary<string, NodeId> ids = Enumerable.Range(0, founders.Count)
+            .ToDictionary(i => founders[i].Name, static i => new NodeId((ulong)i + 1), StringComparer.Ordinal);
+        var ring = new HashRing(founders.Select(static m => m.Name));
         Placement placement = Placement.Create(context.Shards, ring, context.Identity.Founding.ReplicationFactor);
         var replicas = new IReadOnlyList<NodeId>[context.Shards.Count];
         for (uint s = 0; s < replicas.Length; s++)

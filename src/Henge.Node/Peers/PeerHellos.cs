@@ -88,8 +88,7 @@ internal sealed class PeerHellos(NodeContext node)
         if (
             to.Node != node.Self
             || sender.Node == node.Self
-            || node.AddressOf(sender.Node) is null
-            || node.Members[(int)sender.Node.Value - 1].Name != name)
+            || node.NameOf(sender.Node) != name)
         {
             Refuse(
                 name,
@@ -140,7 +139,7 @@ internal sealed class PeerHellos(NodeContext node)
         int others;
         lock (_lock)
         {
-            others = node.Members.Count(m => m.Id != node.Self && _refused.ContainsKey(m.Name));
+            others = node.Members.Current.Count(m => m.Id != node.Self && _refused.ContainsKey(m.Name));
         }
 
         bool exists = isEstablished && theirs.Members.Any(m => m.Name == node.Identity.Name);

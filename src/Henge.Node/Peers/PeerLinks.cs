@@ -11,21 +11,11 @@ namespace Henge.Node.Peers;
 internal sealed class PeerLinks
 {
     private readonly NodeContext _node;
-    private readonly PeerFrameBuilder?[] _builders;
+    private readonly MemberMap<PeerFrameBuilder?> _builders = new();
+    private readonly List<(NodeId To, PeerFrameBuilder Builder)> _used = [];
 
-    /// <summary>Creates links to all members.</summary>
-    public PeerLinks(NodeContext node)
-    {
-        _node = node;
-        _builders = new PeerFrameBuilder?[node.Members.Count + 1];
-        foreach (MemberInfo member in node.Members)
-        {
-            if (member.Id != node.Self)
-            {
-                _builders[member.Id.Value] = new PeerFrameBuilder(node.Sender, member.Id);
-            }
-        }
-    }
+    /// <summary>Creates links, which open with the first record to a member.</summary>
+    public PeerLinks(NodeContext node) => _node = node;
 
     /// <summary>Told after each frame whether the transport took it; false means that nothing of it has left.</summary>
     public Action<NodeId, bool>? Flushed { get; set; }
@@ -44,9 +34,19 @@ internal sealed class PeerLinks
     /// <summary>Begins a record to a peer; null when there is no such peer. End it with <see cref="PeerFrameBuilder.EndRecord"/>.</summary>
     public PeerFrameBuilder? Begin(NodeId to, PeerRecordKind kind, ShardId shard)
     {
-        if (to.Value >= (ulong)_builders.Length || _builders[to.Value] is not { } builder)
+        if (to == _node.Self || !_node.Members.Contains(to))
         {
             return null;
+        }
+
+        ref PeerFrameBuilder? builder = ref _builders[to];
+        if (builder is null)
+        {
+            builder = new PeerFrameBuilder(_node.Sender, to);
+
+            // In the order of their numbers, whoever is written to first.
+            int place = _used.FindIndex(used => used.To.Value > to.Value);
+            _used.Insert(place < 0 ? _used.Count : place, (to, builder));
         }
 
         MakeRoom(to);
@@ -57,7 +57,7 @@ internal sealed class PeerLinks
     /// <summary>Sends the open frame to a peer if it is full, so that the next record begins a new one.</summary>
     public void MakeRoom(NodeId to)
     {
-        if (to.Value < (ulong)_builders.Length && _builders[to.Value] is { } builder && builder.Bytes >= _node.Options.PeerFrameBytes)
+        if (to.Value <= MemberTable.MostIds && _builders[to] is { } builder && builder.Bytes >= _node.Options.PeerFrameBytes)
         {
             Flush(to, builder);
         }
@@ -66,11 +66,11 @@ internal sealed class PeerLinks
     /// <summary>Sends what was gathered.</summary>
     public void Flush()
     {
-        for (int i = 1; i < _builders.Length; i++)
+        foreach ((NodeId to, PeerFrameBuilder builder) in _used)
         {
-            if (_builders[i] is { IsEmpty: false } builder)
+            if (!builder.IsEmpty)
             {
-                Flush(new NodeId((ulong)i), builder);
+                Flush(to, builder);
             }
         }
     }

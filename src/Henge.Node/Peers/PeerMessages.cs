@@ -12,8 +12,7 @@ internal sealed class PeerMessages(NodeContext node) : IPeerMessages
 {
     private const int FrameBytes = 256 * 1024;
     private readonly Lock _gate = new();
-    private readonly Outgoing?[] _peers =
-        [null, .. node.Members.Select(m => m.Id == node.Self ? null : new Outgoing(new PeerFrameBuilder(node.Sender, m.Id)))];
+    private readonly MemberMap<Outgoing?> _peers = new();
     private volatile bool _pending;
 
     /// <inheritdoc/>
@@ -29,16 +28,17 @@ internal sealed class PeerMessages(NodeContext node) : IPeerMessages
 
         lock (_gate)
         {
-            for (int i = 1; i < _peers.Length; i++)
+            foreach (MemberInfo member in node.Members.Current)
             {
-                if (_peers[i] is not { } peer)
+                if (member.Id == node.Self)
                 {
                     continue;
                 }
 
+                Outgoing peer = _peers[member.Id] ??= new Outgoing(new PeerFrameBuilder(node.Sender, member.Id));
                 if (!peer.Frame.IsEmpty && peer.Frame.Bytes + head.Length + body.Length > FrameBytes)
                 {
-                    Send(new NodeId((ulong)i), peer);
+                    Send(member.Id, peer);
                 }
 
                 PeerFrameBuilder frame = peer.Frame;
@@ -65,11 +65,11 @@ internal sealed class PeerMessages(NodeContext node) : IPeerMessages
         lock (_gate)
         {
             _pending = false;
-            for (int i = 1; i < _peers.Length; i++)
+            foreach (MemberInfo member in node.Members.Current)
             {
-                if (_peers[i] is { Frame.IsEmpty: false } peer)
+                if (_peers[member.Id] is { Frame.IsEmpty: false } peer)
                 {
-                    Send(new NodeId((ulong)i), peer);
+                    Send(member.Id, peer);
                 }
             }
         }
@@ -77,7 +77,7 @@ internal sealed class PeerMessages(NodeContext node) : IPeerMessages
 
     /// <inheritdoc/>
     public long DroppedFor(NodeId peer) =>
-        peer.Value < (ulong)_peers.Length && _peers[peer.Value] is { } known ? Interlocked.Read(ref known.Dropped) : 0;
+        peer.Value <= MemberTable.MostIds && _peers[peer] is { } known ? Interlocked.Read(ref known.Dropped) : 0;
 
     /// <summary>A message of a peer has come.</summary>
     public void OnMessage(NodeId from, ReadOnlySpan<byte> message) => Receiver?.Invoke(from, message);

@@ -31,21 +31,22 @@ internal sealed class ShardNewsExchange(NodeContext node)
 
         if (_changed.Count > 0)
         {
-            foreach (MemberInfo member in node.Members)
+            foreach (MemberInfo member in node.Members.Current)
             {
                 Tell(member.Id, _changed);
             }
         }
 
         long now = node.MonotonicMs;
-        if (now - _toldMs < RepeatMs || node.Members.Count == 0)
+        IReadOnlyList<MemberInfo> members = node.Members.Current;
+        if (now - _toldMs < RepeatMs || members.Count == 0)
         {
             return;
         }
 
         _toldMs = now;
-        _turn = (_turn + 1) % node.Members.Count;
-        NodeId next = node.Members[_turn].Id;
+        _turn = (_turn + 1) % members.Count;
+        NodeId next = members[_turn].Id;
         if (next != node.Self)
         {
             _changed.Clear();

@@ -26,11 +26,17 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
     private ulong _lastId;
     private int _unprovenRounds;
     private bool _isHeld;
-    private readonly bool _byClock = replica.Node.Members.Count == 1 || replica.Node.Options.Bugs.ExpiresByOwnClock;
     private Core.Version _readVersion;
+    private Core.Version _judgedBy;
 
     /// <summary>True when a round could begin.</summary>
     public bool CanStart => !_waiting.IsEmpty && !_isHeld && _unprovenRounds < MaxRounds;
+
+    /// <summary>
+    /// By which version reads have judged what has expired while this node was alone; others who serve the shard must have applied it
+    /// first.
+    /// </summary>
+    public Core.Version JudgedBy => IsAlone ? default : _judgedBy;
 
     /// <summary>True when nothing waits.</summary>
     public bool IsEmpty => _waiting.IsEmpty && _rounds.Count == 0;
@@ -214,7 +220,7 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
         Core.Version wanted = operation.ReadVersion;
         if (wanted.IsZero && operation.Kind == OperationKind.Get)
         {
-            operation.Version = operation.Consistency == ReadConsistency.Stale || _byClock ? Latest(applied) : applied;
+            operation.Version = operation.Consistency == ReadConsistency.Stale ? Latest(applied) : Judge(applied);
             replica.Worker.Complete(operation);
             return;
         }
@@ -259,15 +265,29 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
         }
     }
 
+    private bool IsAlone => replica.Node.Members.Count == 1 || replica.Node.Options.Bugs.ExpiresByOwnClock;
+
     // What has expired is judged by the shard's versions, which the leader moves past each expiry, and not by this node's clock: two reads
     // one after the other, by nodes whose clocks differ, must not see a key gone and then there (docs/decisions/0135). A node that is alone
-    // has one clock; what it has judged by once, it does not go back behind.
+    // has one clock; what it has judged by once, it does not go back behind, nor when others have come.
+    private Core.Version Judge(Core.Version applied)
+    {
+        if (IsAlone)
+        {
+            _judgedBy = Latest(applied);
+        }
+
+        return Max(applied, _judgedBy);
+    }
+
     private Core.Version Latest(Core.Version applied)
     {
         Core.Version now = replica.Node.Clock.Now;
         _readVersion = now > _readVersion ? now : _readVersion;
-        return _readVersion > applied ? _readVersion : applied;
+        return Max(_readVersion, applied);
     }
+
+    private static Core.Version Max(Core.Version a, Core.Version b) => a > b ? a : b;
 
     private void Expire(ref OperationList list, long nowMs)
     {

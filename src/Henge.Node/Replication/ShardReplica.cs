@@ -306,6 +306,14 @@ internal sealed partial class ShardReplica : IReplica
     /// <summary>Proposes who shall vote and who shall learn.</summary>
     public MembershipStatus ChangeMembership(IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners)
     {
+        // A node that was alone has judged by its clock what has expired. Whoever serves reads by the new membership must not go back
+        // behind that.
+        if (_group.Role == RaftRole.Leader && _reads.JudgedBy > _machine.LastVersion)
+        {
+            TryAdvance(_reads.JudgedBy, out _);
+            return MembershipStatus.LeaderNotReady;
+        }
+
         MembershipResult result = _group.ProposeMembership(voters, learners);
         if (result.IsAccepted)
         {

@@ -115,7 +115,7 @@ internal sealed class VersionWaiters(ShardReplica replica)
         }
     }
 
-    private string NameOf(NodeId id) => replica.Node.Members[(int)id.Value - 1].Name;
+    private string NameOf(NodeId id) => replica.Node.NameOf(id) ?? id.ToString();
 
     /// <summary>Fails everything.</summary>
     public void FailAll(ErrorCode error, string message)

@@ -28,7 +28,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         .. Enumerable.Range(0, 256).Select(static i => (ReadOnlyMemory<byte>)new[] { (byte)i }),
     ];
     private readonly Dictionary<ulong, Forwarded> _waiting = [];
-    private readonly List<ulong>[] _idsInFrame = [.. Enumerable.Range(0, node.Members.Count + 1).Select(static _ => new List<ulong>())];
+    private readonly MemberMap<List<ulong>?> _idsInFrame = new();
     private readonly List<ulong> _ended = [];
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
     private ulong _lastId =
@@ -63,7 +63,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         frame.EndRecord();
         operation.Tag = sending;
         _waiting.Add(id, new Forwarded(operation, leader, owner));
-        _idsInFrame[leader.Value].Add(id);
+        (_idsInFrame[leader] ??= []).Add(id);
         return true;
     }
 
@@ -72,7 +72,11 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
     /// </summary>
     public void OnFlushed(NodeId to, bool sent)
     {
-        List<ulong> ids = _idsInFrame[to.Value];
+        if (_idsInFrame[to] is not { } ids)
+        {
+            return;
+        }
+
         if (!sent)
         {
             foreach (ulong id in ids)

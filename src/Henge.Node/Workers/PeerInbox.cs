@@ -19,10 +19,10 @@ internal sealed class PeerInbox(
     ShardNewsExchange news)
 {
     private const int RefusalIntervalMs = 1_000;
-    private readonly long[] _refusedAtMs = new long[node.Members.Count + 1];
+    private readonly MemberMap<long> _refusedAtMs = new();
     private readonly PeerBatches _batches = new();
     private readonly Lock _answerLock = new();
-    private readonly PeerFrameBuilder?[] _answers = new PeerFrameBuilder?[node.Members.Count + 1];
+    private readonly MemberMap<PeerFrameBuilder?> _answers = new();
     private long _foreignToldMs = -RefusalIntervalMs;
 
     /// <summary>Takes a frame; what is not good is dropped, as if it had been lost.</summary>
@@ -121,7 +121,7 @@ internal sealed class PeerInbox(
     {
         lock (_answerLock)
         {
-            PeerFrameBuilder answer = _answers[peer.Value] ??= new PeerFrameBuilder(node.Sender, peer);
+            PeerFrameBuilder answer = _answers[peer] ??= new PeerFrameBuilder(node.Sender, peer);
             if (SharedHeartbeats.Answer(node, peer, heartbeat.Shard.Value, heartbeat.Body, answer))
             {
                 node.Environment.Transport?.Send(peer, answer.Complete(incarnations.Of(peer)));
@@ -152,14 +152,14 @@ internal sealed class PeerInbox(
     private void Refuse(NodeId peer)
     {
         long now = node.MonotonicMs;
-        long last = Interlocked.Read(ref _refusedAtMs[peer.Value]);
+        long last = Interlocked.Read(ref _refusedAtMs[peer]);
         if (last != 0 && now - last < RefusalIntervalMs)
         {
             return;
         }
 
-        Interlocked.Exchange(ref _refusedAtMs[peer.Value], Math.Max(1, now));
-        string name = node.Members[(int)peer.Value - 1].Name;
+        Interlocked.Exchange(ref _refusedAtMs[peer], Math.Max(1, now));
+        string name = node.NameOf(peer)!;
         string message = Catalog.Incarnations.MessageFor(name);
         node.Events?.PeerDirectoryRefused(name, message);
         var frame = new PeerFrameBuilder(node.Sender, peer);

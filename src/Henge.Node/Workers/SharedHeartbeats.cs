@@ -52,7 +52,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
             replica.Group.SharedHeartbeatSent(_number);
         }
 
-        foreach (MemberInfo member in node.Members)
+        foreach (MemberInfo member in node.Members.Current)
         {
             ulong led = member.Id == node.Self ? 0 : node.Leaders.LedFor(member.Id, worker.Index, node.NowTicks);
             if (led != 0 && worker.Links.Begin(member.Id, PeerRecordKind.Heartbeat, new ShardId((uint)worker.Index)) is { } frame)

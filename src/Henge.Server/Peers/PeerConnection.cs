@@ -14,7 +14,8 @@ namespace Henge.Server.Peers;
 /// takes it; what it does not take waits in a buffer that a task empties. While there is no connection frames are dropped, since Raft would
 /// only repeat them. Thread-safe.
 /// </summary>
-internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions options, ILogger logger) : IDisposable
+internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addresses, PeerTransportOptions options, ILogger logger)
+    : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -26,9 +27,15 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
     private int _waitingMessageBytes;
     private bool _pumping;
     private long _dropped;
+    private int _tries;
 
     /// <summary>Which peer.</summary>
     public NodeId Peer => peer.Id;
+
+    /// <summary>Where the peer is tried, in turn until it answers.</summary>
+    public IReadOnlyList<string> Addresses => addresses;
+
+    private string Address => addresses[_tries % addresses.Count];
 
     /// <summary>Bytes that wait to leave.</summary>
     public long QueuedBytes => Volatile.Read(ref _waitingBytes);
@@ -185,6 +192,11 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
                 socket = null;
             }
 
+            if (socket is null)
+            {
+                _tries++;
+            }
+
             if (socket is not null)
             {
                 delayMs = options.RetryMinMs;
@@ -194,7 +206,7 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
                     _socket = socket;
                 }
 
-                ServerEvents.Peers.PeerConnected(logger, peer.Name, peer.Address);
+                ServerEvents.Peers.PeerConnected(logger, peer.Name, Address);
 
                 await WaitForEndAsync(socket, nothing).ConfigureAwait(false);
                 lock (_gate)
@@ -205,7 +217,7 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
                 _receiver?.OnDisconnected(peer.Id);
                 if (!_stopping.IsCancellationRequested)
                 {
-                    ServerEvents.Peers.PeerDisconnected(logger, peer.Name, peer.Address);
+                    ServerEvents.Peers.PeerDisconnected(logger, peer.Name, Address);
                 }
             }
 
@@ -229,9 +241,9 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             timeout.CancelAfter(options.ConnectTimeoutMs);
-            int colon = peer.Address.LastIndexOf(':');
-            string host = peer.Address[..colon].Trim('[', ']');
-            int port = int.Parse(peer.Address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
+            int colon = Address.LastIndexOf(':');
+            string host = Address[..colon].Trim('[', ']');
+            int port = int.Parse(Address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
             EndPoint endPoint = IPAddress.TryParse(host, out IPAddress? ip) ? new IPEndPoint(ip, port) : new DnsEndPoint(host, port);
             await socket.ConnectAsync(endPoint, timeout.Token).ConfigureAwait(false);
             socket.Blocking = false;
@@ -240,7 +252,7 @@ internal sealed class PeerConnection(NodeEntry peer, PeerTransportOptions option
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
             socket.Dispose();
-            ServerEvents.Peers.PeerConnectFailed(logger, peer.Name, peer.Address, e.Message);
+            ServerEvents.Peers.PeerConnectFailed(logger, peer.Name, Address, e.Message);
             return null;
         }
     }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using Henge.Core;
 using Henge.Node.Api;
@@ -16,34 +17,81 @@ namespace Henge.Server.Peers;
 /// </summary>
 public sealed class PeerTransport : IPeerTransport, IDisposable
 {
-    private readonly Dictionary<NodeId, PeerConnection> _connections = [];
+    private readonly ConcurrentDictionary<NodeId, PeerConnection> _connections = [];
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<NodeId, CancellationTokenSource> _incoming = [];
     private readonly PeerTransportOptions _options;
+    private readonly NodeId _self;
+    private readonly ILogger _logger;
+    private readonly Lock _peersGate = new();
     private IPeerReceiver? _receiver;
+    private bool _disposed;
 
     /// <summary>Makes the transport of one of the members to the others; connects when started.</summary>
     public PeerTransport(
         NodeId self, IReadOnlyList<NodeEntry> members, PeerTransportOptions? options = null, ILoggerFactory? logging = null)
     {
-        ILogger logger = (logging ?? NullLoggerFactory.Instance).CreateLogger(ServerEvents.Peers.Category);
+        _self = self;
+        _logger = (logging ?? NullLoggerFactory.Instance).CreateLogger(ServerEvents.Peers.Category);
         _options = options ?? new PeerTransportOptions();
         foreach (NodeEntry member in members)
         {
-            if (member.Id != self)
-            {
-                _connections.Add(member.Id, new PeerConnection(member, _options, logger));
-            }
+            SetPeer(member, "");
         }
     }
 
     /// <inheritdoc/>
     public void Start(IPeerReceiver receiver)
     {
-        _receiver = receiver;
-        foreach (PeerConnection connection in _connections.Values)
+        lock (_peersGate)
         {
-            connection.Start(receiver);
+            _receiver = receiver;
+            foreach (PeerConnection connection in _connections.Values)
+            {
+                connection.Start(receiver);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void SetPeer(NodeEntry peer, string otherAddress)
+    {
+        if (peer.Id == _self)
+        {
+            return;
+        }
+
+        IReadOnlyList<string> addresses = otherAddress.Length == 0 || otherAddress == peer.Address
+            ? [peer.Address]
+            : [peer.Address, otherAddress];
+        bool gone = peer.Address.Length == 0;
+        lock (_peersGate)
+        {
+            if (_connections.TryGetValue(peer.Id, out PeerConnection? known))
+            {
+                if (!gone && known.Addresses.SequenceEqual(addresses))
+                {
+                    return;
+                }
+
+                known.Dispose();
+                _connections.TryRemove(peer.Id, out _);
+            }
+
+            if (!gone && !_disposed)
+            {
+                var connection = new PeerConnection(peer, addresses, _options, _logger);
+                _connections[peer.Id] = connection;
+                if (_receiver is { } receiver)
+                {
+                    connection.Start(receiver);
+                }
+            }
+        }
+
+        if (gone)
+        {
+            EndIncoming(peer.Id);
         }
     }
 
@@ -185,6 +233,22 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         }
     }
 
+    private void EndIncoming(NodeId peer)
+    {
+        lock (_incoming)
+        {
+            try
+            {
+                _incoming.GetValueOrDefault(peer)?.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It has just ended by itself.
+                return;
+            }
+        }
+    }
+
     private void Leave(NodeId peer, CancellationTokenSource ending)
     {
         lock (_incoming)
@@ -203,9 +267,13 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
     public void Dispose()
     {
         _stopping.Cancel();
-        foreach (PeerConnection connection in _connections.Values)
+        lock (_peersGate)
         {
-            connection.Dispose();
+            _disposed = true;
+            foreach (PeerConnection connection in _connections.Values)
+            {
+                connection.Dispose();
+            }
         }
     }
 

@@ -204,7 +204,7 @@ public sealed class ClockTests
             DataDirectory = "/data",
             Cluster = [.. Enumerable.Range(1, 3).Select(static i => new ClusterMember($"node{i}", $"h{i}:1"))],
         };
-        var clock = new ClusterClock(time, time.GetTimestamp(), 3, new NodeId(1), options);
+        var clock = new ClusterClock(time, time.GetTimestamp(), [new(1), new(2), new(3)], new NodeId(1), options);
         void Answer(long aheadMs, long tookMs)
         {
             long askedAt = time.GetTimestamp();

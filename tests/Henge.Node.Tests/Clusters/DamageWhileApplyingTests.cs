@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using static Henge.Node.Tests.Clusters.TableDamage;
 
@@ -47,9 +48,11 @@ public sealed class DamageWhileApplyingTests
         // Not heard by the damaged one, until the others have done it.
         HarnessOperation write = cluster.Complete(leader, Write(reader, default));
         Assert.True(write.Error is ErrorCode.None or ErrorCode.WrongType, write.ToString());
-        cluster.RunUntil(() => damaged.Replica(shard).Machine.IsStopped || damaged.FatalMessage is not null);
+        bool IsOfStop(HarnessEvent told) =>
+            told.Name == nameof(INodeEvents.ApplyStopped) && told.Arguments[0] is ShardId { Value: var stopped } && stopped == shard;
+        cluster.RunUntil(() => damaged.Events.Exists(IsOfStop) || damaged.FatalMessage is not null);
         Assert.Null(damaged.FatalMessage);
-        Assert.Equal(before, damaged.Replica(shard).Machine.AppliedIndex);
+        Assert.Equal(before, damaged.Events.First(IsOfStop).Arguments[1]);
         cluster.RunUntil(() => IsWhole(damaged) && damaged.Replica(shard).Machine.AppliedIndex > before, limitMs: 20_000);
         Assert.False(damaged.Replica(shard).Machine.IsStopped);
         AssertSameStates(cluster);

@@ -78,7 +78,7 @@ public sealed class SharedHeartbeatTests
     public void Sets_are_told_apart_and_the_same_set_is_the_same_whatever_its_order()
     {
         NodeId peer = new(2);
-        FollowedLeaders a = new(3, 2, 10, 30, NodeBugs.None), b = new(3, 2, 10, 30, NodeBugs.None);
+        FollowedLeaders a = new(2, 10, 30, NodeBugs.None), b = new(2, 10, 30, NodeBugs.None);
         for (uint shard = 0; shard < 8; shard++)
         {
             a.Lead(peer, new ShardId(shard), new Term(3), add: true);
@@ -99,7 +99,7 @@ public sealed class SharedHeartbeatTests
     public void What_a_worker_leads_that_stands_still_is_not_vouched_for_by_another()
     {
         NodeId peer = new(2);
-        FollowedLeaders leaders = new(3, 2, 10, 30, NodeBugs.None);
+        FollowedLeaders leaders = new(2, 10, 30, NodeBugs.None);
         leaders.Lead(peer, new ShardId(4), new Term(3), add: true);
         ulong even = leaders.LedFor(peer, 0, 0);
         leaders.Lead(peer, new ShardId(5), new Term(3), add: true);
@@ -116,7 +116,7 @@ public sealed class SharedHeartbeatTests
     public void No_heartbeat_is_answered_for_a_blocked_worker_unless_it_follows_no_leader()
     {
         NodeId peer = new(2);
-        FollowedLeaders leaders = new(3, 2, 10, 30, NodeBugs.None), sums = new(3, 2, 10, 30, NodeBugs.None);
+        FollowedLeaders leaders = new(2, 10, 30, NodeBugs.None), sums = new(2, 10, 30, NodeBugs.None);
         leaders.Ran(0, 200);
         leaders.Follow(peer, new ShardId(4), new Term(3), add: true);
         sums.Lead(peer, new ShardId(4), new Term(3), add: true);

@@ -1,0 +1,17 @@
+namespace Henge.Node.Catalog;
+
+/// <summary>The keys of the catalog's entries (docs/formats.md, "Catalog").</summary>
+internal static class CatalogKeys
+{
+    /// <summary>Before a member's number.</summary>
+    public const string Member = "member/";
+
+    /// <summary>Before a setting's name.</summary>
+    public const string Setting = "setting/";
+
+    /// <summary>The number that the next member to join is given. Every change of a member but its first entry writes it anew.</summary>
+    public const string NextMember = "next-member";
+
+    /// <summary>Before the name of a member that the cluster was made of: which data directory it runs with.</summary>
+    public const string Founder = "node/";
+}
