@@ -38,6 +38,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         _upkeep = new NodeUpkeep(parts);
         _context.LeadershipChanged = OnTopologyChanged;
         _context.Directory.Changed += _ => OnTopologyChanged();
+        _context.MembersChanged = OnTopologyChanged;
     }
 
     /// <inheritdoc/>
@@ -80,6 +81,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     public void Start()
     {
         _context.TickBaseMs = _context.MonotonicMs;
+        foreach (MemberInfo member in _context.Members.All)
+        {
+            _context.TellTransport(member);
+        }
+
         _context.Environment.Transport?.Start(this);
         foreach (Worker worker in _parts.Workers)
         {
@@ -102,6 +108,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
         _parts.News.Tick();
         _upkeep.LookForDamage();
+        _upkeep.GoOn();
         if (++_ticks % SpaceTicks == 0)
         {
             _parts.Log.CheckSpace();
@@ -242,7 +249,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         var nodes = new List<NodeEntry>(_context.Members.Count);
         foreach (MemberInfo member in _context.Members.Current)
         {
-            nodes.Add(new NodeEntry(member.Id, member.Name, member.Address));
+            nodes.Add(new NodeEntry(member.Id, member.Name, member.Address)
+            {
+                State = member.State,
+                Zone = member.Zone,
+                Weight = member.Weight,
+            });
         }
 
         var shards = new List<ShardPlacement>(_context.Directory.Count);
@@ -254,6 +266,21 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
         return new Topology { ClusterId = ClusterId, Epoch = epoch, Nodes = nodes, Shards = shards };
     }
+
+    /// <inheritdoc/>
+    public void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
+        _parts.Members.Join(request, deadlineMs, answered);
+
+    /// <summary>
+    /// Has a member go to another state, if the catalog says that it is in one of those given, and calls back when the catalog has it, or
+    /// with why it cannot be. Thread-safe.
+    /// </summary>
+    internal void SetMemberState(
+        NodeId member,
+        IReadOnlyList<MemberState> from,
+        MemberState to,
+        long deadlineMs,
+        Action<HengeException?> ended) => _parts.Members.SetState(member, from, to, deadlineMs, ended);
 
     /// <inheritdoc/>
     public void TransferLeader(ShardId shard, NodeId to)
@@ -329,6 +356,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
 
         _context.IsStopping = true;
+        _parts.Members.Changes.Stop();
         int missing = _parts.Workers.Length;
         foreach (Worker worker in _parts.Workers)
         {

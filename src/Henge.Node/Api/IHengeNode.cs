@@ -59,6 +59,17 @@ public interface IHengeNode
     event Action? TopologyChanged;
 
     /// <summary>
+    /// Takes a node into the cluster, whichever member is asked: the catalog gives it a number, and the same one when it asks again.
+    /// </summary>
+    /// <param name="request">What the node says of itself.</param>
+    /// <param name="deadlineMs">When to give up, on the node's monotonic clock.</param>
+    /// <param name="answered">
+    /// Called once, on any thread, with the answer or why there is none: Misconfigured (name, address or token), UnsupportedFormat,
+    /// InvalidArgument, ResourceExhausted, Unavailable (try again).
+    /// </param>
+    void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered);
+
+    /// <summary>
     /// Asks the leader of a shard, if it is this node, to hand over. Throws <see cref="HengeException"/> when it cannot begin.
     /// </summary>
     void TransferLeader(ShardId shard, NodeId to);

@@ -14,7 +14,7 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
     private const int IdLength = 32;
     private readonly CatalogEntry _entry = new(node, catalog, Encoding.UTF8.GetBytes("cluster"));
     private readonly string _ownSettings = node.Identity.Founding.ToText();
-    private string _id = "";
+    private string _id = node.Identity.Joined?.ClusterId ?? "";
 
     /// <summary>True once the record was read here: a majority of the nodes has made the cluster, with the settings of this node.</summary>
     public bool IsEstablished => Id.Length > 0;

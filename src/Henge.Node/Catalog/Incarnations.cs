@@ -37,7 +37,7 @@ internal sealed class Incarnations(NodeContext node, ICatalogShard catalog) : II
             }
         }
 
-        if (Of(node.Self) == 0 && mayRegister)
+        if (Of(node.Self) == 0 && mayRegister && node.Identity.Joined is null)
         {
             _founders[node.Self.Value - 1].Write(node.Identity.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
         }

@@ -93,6 +93,12 @@ public interface INodeEvents
     /// <summary>A peer runs with another data directory than the one that the cluster knows; its messages are refused.</summary>
     void PeerDirectoryRefused(string peer, string problem);
 
+    /// <summary>A member came, changed or left, as the catalog says.</summary>
+    void MemberChanged(string member, NodeId id, Api.MemberState state, string address);
+
+    /// <summary>A member that has left for ever sends messages; they are refused.</summary>
+    void LeftMemberRefused(string member);
+
     /// <summary>A frame came from a node of a cluster that was made with other settings. It was dropped.</summary>
     void ForeignFrameDropped(NodeId sender);
 

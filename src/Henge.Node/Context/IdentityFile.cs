@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Storage.Files;
 
 namespace Henge.Node.Context;
@@ -14,6 +15,8 @@ public static class IdentityFile
     public const string Name = "IDENTITY";
 
     private const string FirstLine = "henge-node 2";
+    private const string JoinedFirstLine = "henge-node 3";
+    private const string KnownLine = "known ";
     private const string OldFirstLine = "henge-node 1";
     private const string MemberLine = "member ";
     private const int MostBytes = 1024 * 1024;
@@ -29,6 +32,29 @@ public static class IdentityFile
             ? [.. MembersOf(text.Split('\n')).Select(static member => member.Split('=')[0])]
             : [];
         return names.Length > 0 ? names : null;
+    }
+
+    /// <summary>
+    /// The members that a node knows of when it starts, and its own number; by its data directory when it joined a cluster, by its
+    /// settings otherwise. Throws what opening the node would throw.
+    /// </summary>
+    public static IReadOnlyList<NodeEntry> ListMembers(IFileSystem files, NodeOptions options, out NodeId self)
+    {
+        IReadOnlyList<ClusterMember> listed = NodeIdentity.MembersOf(options);
+        NodeIdentity? identity = null;
+        if (
+            files.FileExists(Path.Combine(options.DataDirectory, Name))
+            && TryReadText(files, Path.Combine(options.DataDirectory, Name)) is { } text
+            && text.StartsWith(JoinedFirstLine, StringComparison.Ordinal))
+        {
+            _ = TryRead(files, options, listed, out identity);
+        }
+
+        IReadOnlyList<MemberInfo> members = identity is null
+            ? [.. listed.Select(static (m, i) => new MemberInfo(new NodeId((ulong)i + 1), m.Name, m.Address))]
+            : identity.KnownMembers(options, listed);
+        self = identity?.NumberAmong(members) ?? members.First(m => m.Name == options.Name).Id;
+        return [.. members.Select(static m => new NodeEntry(m.Id, m.Name, m.Address))];
     }
 
     /// <summary>
@@ -66,7 +92,13 @@ public static class IdentityFile
             throw Damaged(path, "its incarnation is no number");
         }
 
-        identity = new NodeIdentity { Name = Value("name"), Incarnation = incarnation, Founding = founding };
+        identity = new NodeIdentity
+        {
+            Name = Value("name"),
+            Incarnation = incarnation,
+            Founding = founding,
+            Joined = lines[0] == JoinedFirstLine ? ReadJoined(path, Value, lines) : null,
+        };
         if (isOld)
         {
             Write(files, options.DataDirectory, identity);
@@ -80,8 +112,9 @@ public static class IdentityFile
     {
         string path = Path.Combine(directory, Name);
         string body =
-            FirstLine
+            (identity.Joined is null ? FirstLine : JoinedFirstLine)
             + string.Create(CultureInfo.InvariantCulture, $"\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\n")
+            + TextOf(identity.Joined)
             + identity.Founding.ToText();
         string whole = body + "crc " + Crc(body) + "\n";
         string temporary = path + ".new";
@@ -138,11 +171,11 @@ public static class IdentityFile
             throw Damaged(path, "it does not begin as it should");
         }
 
-        if (lines[0] is not (FirstLine or OldFirstLine))
+        if (lines[0] is not (FirstLine or OldFirstLine or JoinedFirstLine))
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
-                $"The file '{path}' begins with '{lines[0]}', and this build knows '{FirstLine}'. Use the build that wrote it, or a newer "
+                $"The file '{path}' begins with '{lines[0]}', and this build knows '{JoinedFirstLine}'. Use the build that wrote it, or a newer "
                     + $"one.");
         }
 
@@ -184,6 +217,46 @@ public static class IdentityFile
         }
 
         return FoundingSettings.Of(options with { Shards = shards }, members);
+    }
+
+    // Before what the cluster was made with: the line of a member that it was made of begins in another way.
+    private static string TextOf(JoinedIdentity? joined)
+    {
+        if (joined is null)
+        {
+            return "";
+        }
+
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"number {joined.Number.Value}\ncluster {joined.ClusterId}\n");
+        foreach (NodeEntry member in joined.Members)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{KnownLine}{member.Id.Value} {member.Name}={member.Address}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static JoinedIdentity ReadJoined(string path, Func<string, string> value, string[] lines)
+    {
+        static bool Number(ReadOnlySpan<char> text, out ulong number) =>
+            ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number is >= 1 and <= MemberTable.MostIds;
+        var members = new List<NodeEntry>();
+        foreach (string line in lines.Where(static l => l.StartsWith(KnownLine, StringComparison.Ordinal)))
+        {
+            string member = line[KnownLine.Length..];
+            int blank = member.IndexOf(' ', StringComparison.Ordinal), equals = member.IndexOf('=', StringComparison.Ordinal);
+            if (blank < 0 || equals < blank || !Number(member.AsSpan(0, blank), out ulong id))
+            {
+                throw Damaged(path, "a member that it knows makes no sense");
+            }
+
+            members.Add(new NodeEntry(new NodeId(id), member[(blank + 1)..equals], member[(equals + 1)..]));
+        }
+
+        return Number(value("number"), out ulong own)
+            ? new JoinedIdentity(new NodeId(own), value("cluster"), members)
+            : throw Damaged(path, "its number makes no sense");
     }
 
     private static string Crc(string text) => Crc32C.Compute(Encoding.UTF8.GetBytes(text)).ToString("x8", CultureInfo.InvariantCulture);

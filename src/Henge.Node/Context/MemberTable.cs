@@ -94,5 +94,17 @@ internal sealed class MemberTable
         }
     }
 
+    /// <summary>A member says that it is reached at an address, which may not be the one that is known.</summary>
+    public void SetOtherAddress(NodeId id, string address)
+    {
+        lock (_gate)
+        {
+            if (TryGet(id, out MemberInfo known) && known.Belongs && known.Address != address)
+            {
+                Set(known with { OtherAddress = address });
+            }
+        }
+    }
+
     private sealed record State(MemberInfo?[] ById, MemberInfo[] Current);
 }

@@ -98,6 +98,15 @@ internal static class NodeBugPredicates
 
         /// <summary>A node that has no replica of a shard answers as if it had an empty one.</summary>
         public bool AnswersForForeignShards => Has(bugs, NodeBugs.AnswerForForeignShards);
+
+        /// <summary>A node is taken in without a look at whether another one was at the same time.</summary>
+        public bool GivesNumbersTwice => Has(bugs, NodeBugs.GiveNumbersTwice);
+
+        /// <summary>Members that have left are listened to.</summary>
+        public bool HearsMembersThatLeft => Has(bugs, NodeBugs.HearMembersThatLeft);
+
+        /// <summary>A member that has joined counts as caught up from the start.</summary>
+        public bool IsUpBeforeCaughtUp => Has(bugs, NodeBugs.UpBeforeCaughtUp);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

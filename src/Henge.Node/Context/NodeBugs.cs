@@ -69,4 +69,10 @@ internal enum NodeBugs : long
     PageBeforeClosed = 1L << 41,
     /// <summary>A node that has no replica of a shard answers as if it had an empty one.</summary>
     AnswerForForeignShards = 1L << 42,
+    /// <summary>A node is taken in without a look at whether another one was at the same time.</summary>
+    GiveNumbersTwice = 1L << 56,
+    /// <summary>Members that have left are listened to.</summary>
+    HearMembersThatLeft = 1L << 57,
+    /// <summary>A member that has joined counts as caught up from the start.</summary>
+    UpBeforeCaughtUp = 1L << 58,
 }

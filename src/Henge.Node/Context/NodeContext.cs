@@ -26,7 +26,7 @@ internal sealed class NodeContext
         Environment = environment;
         Identity = identity;
         Members = new MemberTable(members);
-        Self = members.First(m => m.Name == options.Name).Id;
+        Self = identity.NumberAmong(members);
         Sender = new PeerSender(identity.Founding.ComputeDigest(), Self, identity.Incarnation);
         Shards = new ShardMap(identity.Shards);
         _startTimestamp = environment.Time.GetTimestamp();

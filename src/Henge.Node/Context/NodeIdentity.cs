@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using Henge.Cluster;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Storage.Files;
 
 namespace Henge.Node.Context;
@@ -23,8 +24,47 @@ internal sealed record NodeIdentity
     /// <summary>What the cluster was made with.</summary>
     public required FoundingSettings Founding { get; init; }
 
+    /// <summary>What a member has that joined the cluster; null for one that the cluster was made of.</summary>
+    public JoinedIdentity? Joined { get; init; }
+
     /// <summary>Shards of the cluster.</summary>
     public int Shards => Founding.Shards;
+
+    /// <summary>Why a text cannot be a node's name; null when it can.</summary>
+    public static string? ProblemOfName(string name) =>
+        name.Length is 0 or > 64 || name.AsSpan().IndexOfAny(ForbiddenInNames) >= 0
+            ? $"'{name}' cannot be a node's name: it must not be empty nor longer than 64 characters, nor have blanks, '=' or ','."
+            : null;
+
+    /// <summary>The members that a node knows of before it has read the catalog, itself among them.</summary>
+    public IReadOnlyList<MemberInfo> KnownMembers(NodeOptions options, IReadOnlyList<ClusterMember> listed)
+    {
+        if (Joined is null)
+        {
+            return [.. listed.Select(static (m, i) => new MemberInfo(new NodeId((ulong)i + 1), m.Name, m.Address))];
+        }
+
+        var members = new SortedDictionary<NodeId, MemberInfo>();
+        for (int i = 0; i < Founding.Members.Count; i++)
+        {
+            var id = new NodeId((ulong)i + 1);
+            members[id] = new MemberInfo(id, Founding.Members[i].Name, Founding.Members[i].Address);
+        }
+
+        foreach (NodeEntry member in Joined.Members)
+        {
+            members[member.Id] = new MemberInfo(member.Id, member.Name, member.Address);
+        }
+
+        members[Joined.Number] = new MemberInfo(Joined.Number, Name, options.Address)
+        {
+            State = MemberState.Joining,
+        };
+        return [.. members.Values];
+    }
+
+    /// <summary>This node's number, given the members that it knows of.</summary>
+    public NodeId NumberAmong(IReadOnlyList<MemberInfo> members) => Joined?.Number ?? members.First(m => m.Name == Name).Id;
 
     /// <summary>The members that settings name, checked.</summary>
     public static IReadOnlyList<ClusterMember> MembersOf(NodeOptions options)
@@ -134,7 +174,16 @@ internal sealed record NodeIdentity
                     + $"{identity.Name}, or give {options.Name} a directory of its own.");
         }
 
-        if (!made.Members.Select(static m => m.Name).SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal))
+        if (identity.Joined is not null && options.Cluster.Count > 0)
+        {
+            throw Misconfigured(
+                $"The node {options.Name} joined its cluster, which tells it who the members are, and this start lists them (cluster). "
+                    + $"Leave the list out.");
+        }
+
+        if (
+            identity.Joined is null
+            && !made.Members.Select(static m => m.Name).SequenceEqual(members.Select(static m => m.Name), StringComparer.Ordinal))
         {
             throw Misconfigured(
                 $"The cluster in '{options.DataDirectory}' was made of {string.Join(", ", made.Members.Select(static m => m.Name))}; the "
@@ -148,7 +197,7 @@ internal sealed record NodeIdentity
             throw Fixed("shards", made.Shards, options.Shards);
         }
 
-        if (options.ReplicationFactor != 0 && made.ReplicationFactor != Math.Min(options.ReplicationFactor, members.Count))
+        if (options.ReplicationFactor != 0 && made.ReplicationFactor != Math.Min(options.ReplicationFactor, made.Members.Count))
         {
             throw Fixed("replication-factor", made.ReplicationFactor, options.ReplicationFactor);
         }
@@ -182,3 +231,9 @@ internal sealed record NodeIdentity
 
     private static HengeException Misconfigured(string message) => new(ErrorCode.Misconfigured, message);
 }
+
+/// <summary>What the directory of a member says that joined its cluster.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="ClusterId">The cluster's id.</param>
+/// <param name="Members">Who belonged to the cluster when it joined: where to look for it at a start.</param>
+internal sealed record JoinedIdentity(NodeId Number, string ClusterId, IReadOnlyList<NodeEntry> Members);

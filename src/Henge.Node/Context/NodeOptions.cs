@@ -24,6 +24,14 @@ public sealed record NodeOptions
     /// <summary>The address of this node when <see cref="Cluster"/> is empty.</summary>
     public string Address { get; init; } = "";
 
+    /// <summary>Where this node stands, so that replicas are spread over zones; empty: as the cluster knows it.</summary>
+    public string Zone { get; init; } = "";
+
+    /// <summary>
+    /// How much of the data this node takes, compared with others, 1 to 10,000; 0: as the cluster knows it, 100 for a new node.
+    /// </summary>
+    public int Weight { get; init; }
+
     /// <summary>Tells clusters with the same list apart; the same on each node. May be empty.</summary>
     public string ClusterToken { get; init; } = "";
 

@@ -13,6 +13,15 @@ internal sealed class CatalogShard(Worker worker) : ICatalogShard
     public ShardStateMachine? Machine { get; set; }
 
     /// <inheritdoc/>
+    public LogIndex Applied => Machine?.AppliedIndex ?? default;
+
+    /// <inheritdoc/>
+    public Core.Version LastVersion => Machine?.LastVersion ?? default;
+
+    /// <inheritdoc/>
+    public int Epoch => Machine?.Epoch ?? 1;
+
+    /// <inheritdoc/>
     public void Submit(Operation write) => worker.Submit(write);
 
     /// <inheritdoc/>

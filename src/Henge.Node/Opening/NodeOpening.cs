@@ -33,13 +33,7 @@ internal static class NodeOpening
         {
             var random = new SplitMix64Random(environment.Seed);
             NodeIdentity identity = NodeIdentity.Open(options, members, environment.FileSystem, random.NextUInt64, out bool isNew);
-            var infos = new MemberInfo[members.Count];
-            for (int i = 0; i < infos.Length; i++)
-            {
-                infos[i] = new MemberInfo(new NodeId((ulong)i + 1), members[i].Name, members[i].Address);
-            }
-
-            context = new NodeContext(options, environment, identity, infos);
+            context = new NodeContext(options, environment, identity, identity.KnownMembers(options, members));
             if (isNew)
             {
                 context.Events?.NodeCreated(options.Name, context.Self, options.DataDirectory);
@@ -113,12 +107,21 @@ internal static class NodeOpening
         context.Cluster = cluster;
         NodePlacement placement = Place(context);
         context.Directory = new ShardDirectory(context.Self, placement.Replicas);
-        NodeId[] everyone = [.. context.Members.Current.Select(static m => m.Id)];
+
+        // Those that the cluster was made of. A member that joined learns from the catalog's leader who its replicas are.
+        NodeId[] founders = context.Identity.Joined is null
+            ? [.. Enumerable.Range(1, context.Identity.Founding.Members.Count).Select(static i => new NodeId((ulong)i))]
+            : [];
         var replicas = new List<ShardReplica>(shards.Length);
         var machines = new Dictionary<ShardId, ShardStateMachine>(shards.Length);
         foreach (ShardId shard in shards)
         {
-            IReadOnlyList<NodeId> members = shard.IsCatalog ? everyone : placement.ReplicasOf(shard);
+            IReadOnlyList<NodeId> members = shard.IsCatalog ? founders : placement.ReplicasOf(shard);
+            if (!shard.IsCatalog && context.Identity.Joined is not null)
+            {
+                continue;
+            }
+
             ShardStateMachine machine = ShardStateMachine.Open(
                 shard,
                 context.Engine,
@@ -144,6 +147,8 @@ internal static class NodeOpening
         catalog.Machine = machines[ShardId.Catalog];
         incarnations.Refresh(mayRegister: false);
         cluster.Refresh(mayWrite: false);
+        var memberCatalog = new MemberCatalog(context, catalog, incarnations);
+        memberCatalog.Run(mayWrite: false);
 
         // A node that is alone in its list is a cluster by its own settings.
         bool HasJoined() => context.Members.Count == 1 || cluster.IsEstablished || options.Bugs.WatchesBeforeJoining;
@@ -157,6 +162,8 @@ internal static class NodeOpening
             Workers = workers,
             Incarnations = incarnations,
             Cluster = cluster,
+            Members = memberCatalog,
+            Keeper = new CatalogKeeper(context, replicas.First(static r => r.Shard.IsCatalog), memberCatalog),
             Hellos = new PeerHellos(context),
             Clocks = new ClockExchange(context),
             Messages = new PeerMessages(context),

@@ -30,6 +30,12 @@ internal sealed class NodeParts : IDisposable
 
     public required ClusterRecord Cluster { get; init; }
 
+    /// <summary>The catalog's entries of members.</summary>
+    public required MemberCatalog Members { get; init; }
+
+    /// <summary>What this node does for members while it leads the catalog.</summary>
+    public required CatalogKeeper Keeper { get; init; }
+
     public required PeerHellos Hellos { get; init; }
 
     public required ClockExchange Clocks { get; init; }

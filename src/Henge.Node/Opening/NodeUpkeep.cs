@@ -16,9 +16,20 @@ internal sealed class NodeUpkeep(NodeParts parts)
     public void Run()
     {
         parts.Incarnations.Refresh();
-        parts.Cluster.Refresh();
+        parts.Cluster.Refresh(mayWrite: _node.Identity.Joined is null);
+        parts.Members.Run();
+        parts.Keeper.Run();
         parts.Clocks.Tick();
         AdvanceHistory();
+    }
+
+    /// <summary>Goes on with changes of the catalog that wait. Called at each tick; most often there are none.</summary>
+    public void GoOn()
+    {
+        if (parts.Members.Changes.Any)
+        {
+            parts.Members.Run();
+        }
     }
 
     /// <summary>Tells replicas of damage that others have met. Called at each tick; most often there is none.</summary>

@@ -39,6 +39,7 @@ internal sealed class PeerHellos(NodeContext node)
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{FirstLine}\nname {node.Identity.Name}\nestablished {(node.Cluster.IsEstablished ? 1 : 0)}\n"
+                    + $"address {node.AddressOf(node.Self)}\n"
             ) + node.Identity.Founding.ToText());
         text.CopyTo(frame.GetSpan(text.Length));
         frame.Advance(text.Length);
@@ -85,6 +86,18 @@ internal sealed class PeerHellos(NodeContext node)
             return false;
         }
 
+        if (node.Members.HasLeft(sender.Node))
+        {
+            Refuse(name, $"it has left the cluster, in which it was member {sender.Node}, and does not come back under that number.");
+            return false;
+        }
+
+        if (to.Node == node.Self && sender.Node.Value > node.Members.HighestId)
+        {
+            // It has joined, and this node has not applied that yet: it will be taken when it tries again.
+            return false;
+        }
+
         if (
             to.Node != node.Self
             || sender.Node == node.Self
@@ -102,7 +115,22 @@ internal sealed class PeerHellos(NodeContext node)
             _refused.Remove(name);
         }
 
+        LearnAddress(sender, lines);
         return true;
+    }
+
+    // A member that was started at another address can write that into the catalog only when the others find it.
+    private void LearnAddress(PeerSender sender, string[] lines)
+    {
+        const string Item = "address ";
+        ulong known = node.Incarnations.Of(sender.Node);
+        if (
+            (known == 0 || known == sender.Incarnation)
+            && lines.FirstOrDefault(static l => l.StartsWith(Item, StringComparison.Ordinal)) is { } line
+            && NodeJoining.IsAddress(line[Item.Length..]))
+        {
+            node.Members.SetOtherAddress(sender.Node, line[Item.Length..]);
+        }
     }
 
     private void Refuse(string name, string problem)

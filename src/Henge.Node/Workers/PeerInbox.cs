@@ -36,10 +36,16 @@ internal sealed class PeerInbox(
         if (
             (sender.Cluster != node.Sender.Cluster && !node.Options.Bugs.DoesNotCompareHellos)
             || to.Node != node.Self
-            || node.AddressOf(sender.Node) is null
+            || node.NameOf(sender.Node) is null
             || sender.Node == node.Self)
         {
             OnForeignFrame(sender, to.Node);
+            return;
+        }
+
+        if (node.Members.HasLeft(sender.Node))
+        {
+            OnLeft(sender.Node);
             return;
         }
 
@@ -149,16 +155,35 @@ internal sealed class PeerInbox(
         }
     }
 
-    private void Refuse(NodeId peer)
+    // Whatever it promises or says counts for nothing any more.
+    private void OnLeft(NodeId peer)
+    {
+        if (IsTimeToTell(peer))
+        {
+            node.Events?.LeftMemberRefused(node.NameOf(peer)!);
+        }
+    }
+
+    private bool IsTimeToTell(NodeId peer)
     {
         long now = node.MonotonicMs;
         long last = Interlocked.Read(ref _refusedAtMs[peer]);
         if (last != 0 && now - last < RefusalIntervalMs)
         {
-            return;
+            return false;
         }
 
         Interlocked.Exchange(ref _refusedAtMs[peer], Math.Max(1, now));
+        return true;
+    }
+
+    private void Refuse(NodeId peer)
+    {
+        if (!IsTimeToTell(peer))
+        {
+            return;
+        }
+
         string name = node.NameOf(peer)!;
         string message = Catalog.Incarnations.MessageFor(name);
         node.Events?.PeerDirectoryRefused(name, message);

@@ -319,7 +319,10 @@ internal sealed class Worker : IWorkItem
         }
         else
         {
-            Fail(operation, ErrorCode.Internal, $"Shard {operation.Shard} is not carried by worker {Index}.");
+            Fail(
+                operation,
+                ErrorCode.Unavailable,
+                $"This node has no replica of {operation.Shard}, and cannot hand the operation on. Ask another node.");
         }
     }
 

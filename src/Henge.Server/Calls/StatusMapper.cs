@@ -57,6 +57,17 @@ internal static class StatusMapper
     }
 
     /// <summary>A node's name; its number when it is not in the topology, empty for none.</summary>
+    /// <summary>A member.</summary>
+    public static NodeInfo ToMessage(NodeEntry member) => new()
+    {
+        NodeId = member.Name,
+        Address = member.Address,
+        Number = member.Id.Value,
+        State = member.State.ToString().ToLowerInvariant(),
+        Zone = member.Zone ?? "",
+        Weight = (uint)member.Weight,
+    };
+
     public static string NameOf(NodeId id, Topology topology)
     {
         foreach (NodeEntry entry in topology.Nodes)

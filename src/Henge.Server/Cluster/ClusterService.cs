@@ -13,6 +13,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
     public const string Name = "henge.v1.Cluster";
 
     private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestJoin = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan PeerTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>The service's methods.</summary>
@@ -140,6 +141,26 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
         return Task.FromResult(response);
     }
 
+    /// <inheritdoc/>
+    public override async Task<JoinResponse> Join(Protocol.V1.JoinRequest request, ServerCallContext context)
+    {
+        CallTerms terms = CallTerms.Of(context);
+        TaskCompletionSource<JoinAnswer> answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        long deadlineMs = terms.HasDeadline ? terms.DeadlineMs : node.MonotonicMs + (long)LongestJoin.TotalMilliseconds;
+        node.Join(JoinCall.FromMessage(request), deadlineMs, (answer, problem) =>
+        {
+            if (answer is null)
+            {
+                answered.SetException(problem!);
+            }
+            else
+            {
+                answered.SetResult(answer);
+            }
+        });
+        return JoinCall.ToMessage(await answered.Task.WaitAsync(terms.Cancellation));
+    }
+
     private static NodeId Find(string name, Topology topology)
     {
         foreach (NodeEntry entry in topology.Nodes)
@@ -165,7 +186,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
         };
         foreach (NodeEntry entry in topology.Nodes)
         {
-            response.Nodes.Add(new NodeInfo { NodeId = entry.Name, Address = entry.Address });
+            response.Nodes.Add(StatusMapper.ToMessage(entry));
         }
 
         foreach (ShardPlacement placement in topology.Shards)

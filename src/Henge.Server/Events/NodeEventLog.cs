@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.Context;
 using Microsoft.Extensions.Logging;
 
@@ -87,6 +88,11 @@ internal sealed class NodeEventLog(ILoggerFactory logging) : INodeEvents
         ServerEvents.Clocks.VersionsAheadOfClocks(_clocks, shard, leadMs);
 
     public void PeerRefused(string peer, string problem) => ServerEvents.Peers.PeerRefused(_peers, peer, problem);
+
+    public void MemberChanged(string member, NodeId id, MemberState state, string address) =>
+        ServerEvents.Peers.MemberChanged(_peers, id, member, address, state);
+
+    public void LeftMemberRefused(string member) => ServerEvents.Peers.LeftMemberRefused(_peers, member);
 
     public void PeerDirectoryRefused(string peer, string problem) =>
         ServerEvents.Peers.PeerDirectoryRefused(_peers, peer, problem);

@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Api;
 using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Events;
@@ -38,6 +39,12 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1006, LogLevel.Warning, "Not ready: {Problem}")]
         public static partial void NotReady(ILogger logger, string problem);
+
+        [LoggerMessage(1011, LogLevel.Information, "{Name} joined the cluster {ClusterId} as member {Id}.")]
+        public static partial void Joined(ILogger logger, string name, NodeId id, string clusterId);
+
+        [LoggerMessage(1012, LogLevel.Warning, "The node at {Address} has not taken this node into its cluster yet; it is asked again: {Problem}")]
+        public static partial void JoinDelayed(ILogger logger, string address, string problem);
 
         [LoggerMessage(1010, LogLevel.Information, "Stopping: no new connections; calls under way may end.")]
         public static partial void Stopping(ILogger logger);
@@ -192,6 +199,12 @@ internal static partial class ServerEvents
             LogLevel.Error,
             "Dropped a frame from {Sender} to {Receiver}, which is not this node. The addresses in the list of cluster are wrong.")]
         public static partial void MisaddressedFrameDropped(ILogger logger, NodeId sender, NodeId receiver);
+
+        [LoggerMessage(1509, LogLevel.Information, "Member {Number}, {Peer} at {Address}, is {State}.")]
+        public static partial void MemberChanged(ILogger logger, NodeId number, string peer, string address, MemberState state);
+
+        [LoggerMessage(1510, LogLevel.Warning, "Refused the messages of {Peer}, which has left the cluster.")]
+        public static partial void LeftMemberRefused(ILogger logger, string peer);
     }
 
     /// <summary>Calls of clients by gRPC: 1600 to 1619.</summary>

@@ -60,6 +60,7 @@ public sealed class HengeHost : IAsyncDisposable
 
         // Before the data directory is made: a start that is refused leaves nothing behind.
         HengeServer.CheckAddress(options.Door.Address);
+        await ClusterJoin.RunAsync(options, logger, cancellationToken).ConfigureAwait(false);
         NodeHost node = NodeHost.Start(new NodeHostOptions
         {
             Node = options.Node,
@@ -90,10 +91,7 @@ public sealed class HengeHost : IAsyncDisposable
                     node.Node, metrics, options.Door.Resp, logging.CreateLogger(ServerEvents.Resp.Category), node.Node.Messages),
                 new JsonLinesProtocol(node.Node, metrics),
             ];
-            if (options.Node.Cluster.Count > 1)
-            {
-                PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
-            }
+            PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
 
             HengeServer server = new(node.Node, options.Door, protocols, logging: logging, metrics: metrics);
             ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>

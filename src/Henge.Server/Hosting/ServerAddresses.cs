@@ -27,6 +27,7 @@ internal static class ServerAddresses
         }
 
         string reached = options.Node.Cluster.Count > 0 ? FromList(options, address) : Alone(options.AdvertisedAddress, address);
+        CheckJoin(options, reached);
         return options with { Node = options.Node with { Address = reached } };
     }
 
@@ -72,6 +73,25 @@ internal static class ServerAddresses
                     + "Add --advertise HOST:PORT with a host by which they do (127.0.0.1 if only this machine should use the node), or "
                     + "listen on one address.")
             : listens;
+    }
+
+    private static void CheckJoin(ServerOptions options, string reached)
+    {
+        string? other = options.Join.FirstOrDefault(static a => KindOf(a) == HostKind.Other);
+        if (other is not null && KindOf(reached) == HostKind.Loopback)
+        {
+            throw Wrong(
+                $"The node would tell a cluster at {other} that it is reached at {reached}, which on every other machine is that machine "
+                    + $"itself. Write --advertise HOST:PORT with a host by which the other nodes and clients reach this machine, or listen "
+                    + $"there.");
+        }
+
+        if (options.Join.Contains(reached))
+        {
+            throw Wrong(
+                $"join names {reached}, which is this node's own address. Name nodes of the cluster that run already; the first node of a "
+                    + $"new cluster is started without join.");
+        }
     }
 
     private static string FromList(ServerOptions options, string listens)

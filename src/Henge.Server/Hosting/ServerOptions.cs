@@ -15,6 +15,12 @@ public sealed record ServerOptions
     /// <summary>Host and port at which others reach this node; empty: where it listens.</summary>
     public string AdvertisedAddress { get; init; } = "";
 
+    /// <summary>
+    /// Addresses of members of the cluster that the node joins when its data directory is new; empty: it is one of
+    /// <see cref="NodeOptions.Cluster"/>.
+    /// </summary>
+    public IReadOnlyList<string> Join { get; init; } = [];
+
     /// <summary>The engine.</summary>
     public EngineKind Engine { get; init; }
 

@@ -116,10 +116,17 @@ public static class ServerSettings
                     + $"or lower the others.");
         }
 
-        if (options.Door.TlsCertificateFile is { Length: > 0 } && options.Node.Cluster.Count > 1)
+        if (options.Join.Count > 0 && options.Node.Cluster.Count > 0)
         {
             throw Wrong(
-                "tls-cert is set, and cluster names several nodes. Nodes do not speak TLS to each other yet: leave out tls-cert, or let a "
+                "cluster and join are both set. A node is one of those that a cluster is made of (cluster, the same list on each), or joins "
+                    + "a cluster that runs (join, addresses of any of its nodes): leave one of them out.");
+        }
+
+        if (options.Door.TlsCertificateFile is { Length: > 0 } && (options.Node.Cluster.Count > 1 || options.Join.Count > 0))
+        {
+            throw Wrong(
+                $"tls-cert is set, and {(options.Join.Count > 0 ? "the node joins others" : "cluster names several nodes")}. Nodes do not speak TLS to each other yet: leave out tls-cert, or let a "
                     + "tunnel carry the traffic.");
         }
 
@@ -164,6 +171,31 @@ public static class ServerSettings
                 "All nodes of the cluster as name=host:port, with commas between; the same on each node.",
                 "this node alone",
                 (o, v) => o with { Cluster = Members(v) }),
+            Server(
+                "join",
+                "LIST",
+                "Addresses of nodes of a running cluster, with commas between: with a new data directory the node joins it.",
+                "none",
+                (o, v) => o with
+                {
+                    Join =
+                    [
+                        .. v.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                            .Select(static address => SettingValue.Address(address, zeroPort: false)),
+                    ],
+                }),
+            Node(
+                "zone",
+                "NAME",
+                "Where the node stands: replicas are spread over as many zones as there are.",
+                "as the cluster has it",
+                (o, v) => o with { Zone = SettingValue.Zone(v) }),
+            Node(
+                "weight",
+                "N",
+                "How much of the data the node takes, compared with others.",
+                "as the cluster has it, 100 for a new node",
+                (o, v) => o with { Weight = SettingValue.Number(v, 1, 10_000) }),
             Node(
                 "cluster-token",
                 "TEXT",

@@ -85,6 +85,12 @@ internal static class SettingValue
             ? text
             : throw new FormatException("a name of 1 to 64 letters, digits, dots, dashes and underscores, such as node1");
 
+    /// <summary>The name of a zone.</summary>
+    public static string Zone(string text) =>
+        text.Length is > 0 and <= 64 && text.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/')
+            ? text
+            : throw new FormatException("a name of 1 to 64 letters, digits, dots, slashes, dashes and underscores, such as eu-1a");
+
     /// <summary>A size in the largest unit that divides it.</summary>
     public static string FormatSize(long bytes) => bytes switch
     {

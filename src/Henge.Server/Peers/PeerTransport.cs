@@ -260,6 +260,9 @@ public sealed class PeerTransport : IPeerTransport, IDisposable
         }
     }
 
+    /// <summary>True when there is anybody to hear from.</summary>
+    public bool HasPeers => !_connections.IsEmpty;
+
     /// <summary>The connections on which this node sends.</summary>
     internal IEnumerable<PeerConnection> Connections => _connections.Values;
 

@@ -48,7 +48,7 @@ public sealed class NodeHost : IDisposable
     private readonly Ticker _ticker;
     private int _disposed;
 
-    private NodeHost(HengeNode node, PeerTransport transport, bool isAlone, IWorkScheduler workers, LaneScheduler logWriter)
+    private NodeHost(HengeNode node, PeerTransport transport, IWorkScheduler workers, LaneScheduler logWriter)
     {
         Node = node;
         Transport = transport;
@@ -58,7 +58,7 @@ public sealed class NodeHost : IDisposable
 
         // Ticks that are due are counted by the clock, so calls may be fewer: a node that has no peers to hear from need not wake up so
         // often.
-        _ticker = new Ticker(isAlone ? Math.Max(node.Options.TickMs, AloneTickMs) : node.Options.TickMs, node.Tick);
+        _ticker = new Ticker(() => Transport.HasPeers ? node.Options.TickMs : Math.Max(node.Options.TickMs, AloneTickMs), node.Tick);
     }
 
     /// <summary>The node.</summary>
@@ -70,18 +70,18 @@ public sealed class NodeHost : IDisposable
     /// <summary>Opens the data directory and begins to take part in the cluster. Throws what <see cref="HengeNode.Open"/> throws.</summary>
     public static NodeHost Start(NodeHostOptions options)
     {
-        IReadOnlyList<NodeEntry> members = options.Node.ListMembers();
+        var files = new PosixFileSystem();
+        IReadOnlyList<NodeEntry> members = IdentityFile.ListMembers(files, options.Node, out NodeId own);
 
         // With peers, what one worker gathers is worth more than a second one: doors, sockets and the log need processors as well
         // (docs/decisions/0115).
         int most = members.Count > 1 ? Math.Max(1, Environment.ProcessorCount / 2) : Environment.ProcessorCount;
         int workers = options.Node.Workers > 0 ? options.Node.Workers : most;
         NodeOptions node = options.Node with { Workers = workers };
-        NodeEntry self = members.First(m => m.Name == node.Name);
-        int place = members.TakeWhile(m => m.Name != node.Name).Count();
+        int place = (int)own.Value - 1;
 
         // A cluster of one has no peers, and still answers nodes that take it for one of theirs why it is not.
-        var transport = new PeerTransport(self.Id, members, logging: options.Logging);
+        var transport = new PeerTransport(own, members, logging: options.Logging);
         IWorkScheduler scheduler = options.Scheduler switch
         {
             "pool" => new PoolScheduler(),
@@ -95,7 +95,6 @@ public sealed class NodeHost : IDisposable
         var logWriter = new LaneScheduler("henge-log", 1, pinned: false);
         try
         {
-            var files = new PosixFileSystem();
             return new NodeHost(
                 HengeNode.Open(node, new NodeEnvironment
                 {
@@ -110,7 +109,6 @@ public sealed class NodeHost : IDisposable
                     Seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
                 }),
                 transport,
-                members.Count == 1,
                 scheduler,
                 logWriter);
         }

@@ -10,11 +10,11 @@ internal sealed class Ticker : IDisposable
     private readonly ManualResetEventSlim _stop = new(false, spinCount: 0);
     private readonly Thread _thread;
 
-    public Ticker(int intervalMs, Action onTick)
+    public Ticker(Func<int> intervalMs, Action onTick)
     {
         _thread = new Thread(() =>
         {
-            while (!_stop.Wait(intervalMs))
+            while (!_stop.Wait(intervalMs()))
             {
                 onTick();
             }

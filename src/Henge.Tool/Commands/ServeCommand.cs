@@ -28,6 +28,7 @@ internal static class ServeCommand
             "henge serve --node-id node1 --addr 127.0.0.1:7001 --data-dir ./data/node1",
             "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir /var/lib/henge --cluster "
                 + "node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001",
+            "henge serve --node-id node4 --addr 10.0.0.4:7001 --data-dir /var/lib/henge --join 10.0.0.1:7001,10.0.0.2:7001",
             "henge serve --config henge.json",
             "",
             "Every setting is also read from the environment (HENGE_NODE_ID for --node-id) and from the file that --config names;",
@@ -53,33 +54,28 @@ internal static class ServeCommand
 
         command.Do(context, globals, (parse, cancellationToken) =>
         {
-            RefusePeers(parse.GetValue(globals.Peers));
             Dictionary<string, string> given = [];
+            if (parse.GetValue(globals.Peers) is { } peers)
+            {
+                // Elsewhere --peers names the nodes to ask; here it does as well, for the cluster to join.
+                given["join"] = peers;
+            }
+
             foreach ((string name, Option<string?> option) in settings)
             {
                 if (parse.GetValue(option) is { } value)
                 {
+                    if (name == "join" && given.TryGetValue(name, out string? others) && others != value)
+                    {
+                        throw new UsageException("--join and --peers mean the same to serve, and differ. Leave one of them out.");
+                    }
+
                     given[name] = value;
                 }
             }
 
             return RunAsync(context, ServerConfiguration.Load(given, parse.GetValue(config)), cancellationToken);
         });
-    }
-
-    // Elsewhere --peers names the nodes to ask. A node that ignored it would be a cluster of its own, beside the one that it was meant to
-    // join.
-    private static void RefusePeers(string? peers)
-    {
-        if (peers is not null)
-        {
-            throw new UsageException(
-                $"--peers {peers}: a node cannot join a running cluster yet. The nodes of a cluster are named when it is made, with the "
-                    + $"same list on each: "
-                    + "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir DIR --cluster "
-                    + "node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001. "
-                    + "For a cluster on this machine alone: henge dev.");
-        }
     }
 
     private static async Task<int> RunAsync(CliContext context, ServerOptions options, CancellationToken cancellationToken)

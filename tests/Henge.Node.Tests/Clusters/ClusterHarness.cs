@@ -14,6 +14,7 @@ namespace Henge.Node.Tests.Clusters;
 public sealed class ClusterHarness
 {
     private readonly Func<NodeOptions, NodeOptions> _configure;
+    private readonly List<HarnessNode> _nodes;
     private long _nowMs;
 
     public ClusterHarness(
@@ -29,7 +30,7 @@ public sealed class ClusterHarness
         Network = new HarnessNetwork(Random);
         _configure = configure ?? (static o => o);
         Members = [.. Enumerable.Range(1, nodes).Select(static i => new ClusterMember($"node{i}", $"10.0.0.{i}:7000"))];
-        Nodes = [.. Members.Select((m, i) => new HarnessNode(this, m.Name, new NodeId((ulong)i + 1)))];
+        _nodes = [.. Members.Select((m, i) => new HarnessNode(this, m.Name, new NodeId((ulong)i + 1)))];
         if (start)
         {
             foreach (HarnessNode node in Nodes)
@@ -47,7 +48,10 @@ public sealed class ClusterHarness
 
     public IReadOnlyList<ClusterMember> Members { get; set; }
 
-    public IReadOnlyList<HarnessNode> Nodes { get; }
+    public IReadOnlyList<HarnessNode> Nodes => _nodes;
+
+    /// <summary>Where nodes are that the cluster was not made of.</summary>
+    public Dictionary<string, string> Joined { get; } = [];
 
     public bool UseMemoryEngine { get; }
 
@@ -57,11 +61,22 @@ public sealed class ClusterHarness
 
     public IEnumerable<HarnessNode> Running => Nodes.Where(static n => n.IsRunning);
 
+    /// <summary>Puts up a machine that the cluster was not made of. It has to join.</summary>
+    public HarnessNode Add(string name, string address)
+    {
+        Joined[name] = address;
+        var node = new HarnessNode(this, name, NodeId.None);
+        node.Time.Advance(_nowMs);
+        _nodes.Add(node);
+        return node;
+    }
+
     public NodeOptions OptionsOf(string name) => _configure(new NodeOptions
     {
         Name = name,
         DataDirectory = "",
-        Cluster = Members,
+        Cluster = Joined.ContainsKey(name) ? [] : Members,
+        Address = Joined.GetValueOrDefault(name) ?? "",
         Shards = 4,
         Workers = 2,
         LogSegmentBytes = 256 * 1024,

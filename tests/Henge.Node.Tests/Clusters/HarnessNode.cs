@@ -13,7 +13,7 @@ using Henge.Testing.Files;
 namespace Henge.Node.Tests.Clusters;
 
 /// <summary>One node of a harness: its disk and its clocks outlive the process that runs on them.</summary>
-public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) : IFatalErrorHandler, IDisposable
+public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firstId) : IFatalErrorHandler, IDisposable
 {
     private const string Directory = "/data";
     private readonly StepScheduler _workers = new(cluster.Random);
@@ -23,7 +23,8 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
 
     public string Name => name;
 
-    public NodeId Id => id;
+    /// <summary>Its number; of one that joins, the one that it is given.</summary>
+    public NodeId Id { get; set; } = firstId;
 
     public HarnessTime Time { get; } = new();
 
@@ -62,15 +63,40 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
             Time = Time,
             FileSystem = Files,
             OpenEngine = OpenEngine,
-            Transport = cluster.Network.Attach(id),
+            Transport = cluster.Network.Attach(Id),
             Workers = _workers,
             LogWriter = _logWriter,
             Fatal = this,
             Events = RecordedCalls.Create<INodeEvents>((name, arguments) => Events.Add(new HarnessEvent(Time.NowMs, name, arguments))),
-            Seed = cluster.Seed + (id.Value << 8) + ((ulong)_starts << 32),
+            Seed = cluster.Seed + (Id.Value << 8) + ((ulong)_starts << 32),
         });
         Node.Start();
     }
+
+    /// <summary>
+    /// Asks a member to be taken in, as the host does before it opens the node; the answer is there when it has come.
+    /// </summary>
+    public HarnessJoin Join(HarnessNode via, bool completes = true)
+    {
+        var join = new HarnessJoin();
+        using NodeJoining joining = Begin();
+        via.Running.Join(
+            joining.Request,
+            via.Running.MonotonicMs + 10_000,
+            (answer, problem) => (join.Answer, join.Problem) = (answer, problem));
+        cluster.RunUntil(() => join.Answer is not null || join.Problem is not null, 12_000, "the join was answered");
+        if (join.Answer is { } answer && completes)
+        {
+            joining.Complete(answer);
+            Id = answer.Id;
+        }
+
+        return join;
+    }
+
+    /// <summary>What it says of itself before it has joined.</summary>
+    public NodeJoining Begin() =>
+        NodeJoining.Begin(Files, cluster.OptionsOf(name) with { DataDirectory = Directory }, () => (ulong)cluster.Random.NextInt64());
 
     /// <summary>The machine stops at once and loses of its unsynced data what the mode says.</summary>
     public void Crash(CrashMode mode = CrashMode.LoseRandomPart)
@@ -79,7 +105,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
         _workers.Clear();
         _logWriter.Clear();
         _background.Clear();
-        cluster.Network.Detach(id);
+        cluster.Network.Detach(Id);
         Files.PowerOff();
         Files.Crash(mode, cluster.Random.Next());
         Node = null;
@@ -92,7 +118,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId id) 
         cluster.Settle();
         Assert.True(stopped, "the node did not stop");
         Running.Dispose();
-        cluster.Network.Detach(id);
+        cluster.Network.Detach(Id);
         _workers.Clear();
         _logWriter.Clear();
         _background.Clear();
@@ -180,4 +206,12 @@ public sealed class StepBackground(Random random) : IBackgroundScheduler
     public void Clear() => _jobs.Clear();
 
     public void Dispose() => _jobs.Dispose();
+}
+
+/// <summary>What came of a join.</summary>
+public sealed class HarnessJoin
+{
+    public JoinAnswer? Answer { get; set; }
+
+    public HengeException? Problem { get; set; }
 }

@@ -54,6 +54,7 @@ public sealed class NodeEventLogTests
         var type when type == typeof(long) => 42_042L,
         var type when type == typeof(NodeId) => new NodeId(7),
         var type when type == typeof(ShardId) => new ShardId(13),
+        var type when type == typeof(Henge.Node.Api.MemberState) => Henge.Node.Api.MemberState.Draining,
         var type when type == typeof(Term) => new Term(17),
         var type when type == typeof(LogIndex) => new LogIndex(19),
         var type when type == typeof(IReadOnlyList<NodeId>) => new NodeId[] { new(7), new(8) },

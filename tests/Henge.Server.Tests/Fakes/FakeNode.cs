@@ -226,6 +226,9 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
         TopologyChanged?.Invoke();
     }
 
+    public void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
+        Real.Join(request, deadlineMs, answered);
+
     public void TransferLeader(ShardId shard, NodeId to)
     {
         if (shard.Value == 3)

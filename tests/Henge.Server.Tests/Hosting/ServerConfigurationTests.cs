@@ -45,13 +45,15 @@ public sealed class ServerConfigurationTests
     {
         string[] named = [.. ServerSettings.All.Where(s => s.Default.Contains(' ') || s.Default is "none" or "empty").Select(s => s.Name)];
         Assert.Equal(
-            ["advertise", "cluster", "cluster-token", "otlp", "replication-factor", "tls-cert", "tls-key"],
+            ["advertise", "cluster", "cluster-token", "join", "otlp", "replication-factor", "tls-cert", "tls-key", "weight", "zone"],
             named.Order(StringComparer.Ordinal));
         ServerOptions options = Load();
         Assert.Equal(
             ("", "", "", 0),
             (options.AdvertisedAddress, options.Node.ClusterToken, options.OtlpEndpoint, options.Node.ReplicationFactor));
         Assert.Empty(options.Node.Cluster);
+        Assert.Empty(options.Join);
+        Assert.Equal(("", 0), (options.Node.Zone, options.Node.Weight));
         Assert.Null(options.Door.TlsCertificateFile);
         Assert.Null(options.Door.TlsKeyFile);
     }

@@ -108,6 +108,9 @@ public sealed class AllocationTests
 
         public Topology GetTopology() => throw new NotSupportedException();
 
+        public void Join(Henge.Node.Api.JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
+            throw new NotSupportedException();
+
         public void TransferLeader(ShardId shard, NodeId to) => throw new NotSupportedException();
     }
 }

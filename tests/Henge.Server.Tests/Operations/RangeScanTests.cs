@@ -148,6 +148,9 @@ public sealed class RangeScanTests
 
         public Topology GetTopology() => throw new NotSupportedException();
 
+        public void Join(Henge.Node.Api.JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
+            throw new NotSupportedException();
+
         public void TransferLeader(ShardId shard, NodeId to) => throw new NotSupportedException();
     }
 }

@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Text;
+using Henge.Core;
+using Henge.Node.Context;
+using Henge.Node.StateMachine;
+using Henge.Storage;
+
+namespace Henge.Node.Catalog;
+
+/// <summary>
+/// Members and settings as they stand in what this node has applied of the catalog. It may be out of date, so whoever changes something
+/// does it on the condition that what was seen here still holds. Immutable.
+/// </summary>
+internal sealed class CatalogView
+{
+    private readonly Dictionary<NodeId, MemberRecord> _members = [];
+    private readonly SortedDictionary<string, string> _settings = new(StringComparer.Ordinal);
+
+    private CatalogView(ulong nextMember, Core.Version asOf)
+    {
+        NextMember = nextMember;
+        AsOf = asOf;
+    }
+
+    /// <summary>Everything up to this version is in it.</summary>
+    public Core.Version AsOf { get; }
+
+    /// <summary>The members that have an entry, in the order of their numbers.</summary>
+    public IEnumerable<MemberRecord> Members => _members.Values.OrderBy(static m => m.Id);
+
+    /// <summary>The cluster's settings by name.</summary>
+    public IReadOnlyDictionary<string, string> Settings => _settings;
+
+    /// <summary>The number for the next member.</summary>
+    public ulong NextMember { get; private set; }
+
+    /// <summary>
+    /// The version of the entry with that number; zero when there is none yet. As long as it stands, nobody has joined, and no member has
+    /// changed.
+    /// </summary>
+    public Core.Version NextMemberVersion { get; private set; }
+
+    /// <summary>The entry of a member; null when there is none.</summary>
+    public MemberRecord? Of(NodeId id) => _members.GetValueOrDefault(id);
+
+    /// <summary>
+    /// Reads it; null when the catalog's state is being replaced. Throws <see cref="HengeException"/> (Corruption).
+    /// </summary>
+    /// <param name="engine">The node's engine.</param>
+    /// <param name="catalog">The catalog's shard.</param>
+    /// <param name="founders">How many members the cluster was made of.</param>
+    public static CatalogView? Read(IStorageEngine engine, ICatalogShard catalog, int founders)
+    {
+        int epoch = catalog.Epoch;
+        var view = new CatalogView((ulong)founders + 1, catalog.LastVersion);
+
+        // This first: then the members are not older than what it stands for.
+        foreach ((byte[] _, byte[] value, Core.Version version) in Scan(engine, CatalogKeys.NextMember))
+        {
+            if (ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out ulong next) && next > (ulong)founders)
+            {
+                view.NextMember = next;
+                view.NextMemberVersion = version;
+            }
+        }
+
+        foreach ((byte[] key, byte[] value, Core.Version version) in Scan(engine, CatalogKeys.Member))
+        {
+            if (MemberRecord.Parse(key, value, version) is { } member)
+            {
+                view._members[member.Id] = member;
+            }
+        }
+
+        foreach ((byte[] key, byte[] value, _) in Scan(engine, CatalogKeys.Setting))
+        {
+            view._settings[Encoding.UTF8.GetString(key.AsSpan(CatalogKeys.Setting.Length))] = Encoding.UTF8.GetString(value);
+        }
+
+        return (epoch & 1) == 0 && catalog.Epoch == epoch ? view : null;
+    }
+
+    private static List<(byte[] Key, byte[] Value, Core.Version Version)> Scan(IStorageEngine engine, string prefix)
+    {
+        byte[] lower = Encoding.UTF8.GetBytes(prefix);
+        byte[] upper = [.. lower];
+        upper[^1]++;
+        var found = new List<(byte[], byte[], Core.Version)>();
+        using EngineIterator entries = engine.CreateIterator(new IteratorOptions
+        {
+            Keyspace = SystemKeys.UserKeyspace(ShardId.Catalog),
+            Point = new ReadPoint(Core.Version.Max, 0),
+            Lower = lower,
+            Upper = upper,
+        });
+        for (entries.SeekToFirst(); entries.Valid; entries.Next())
+        {
+            found.Add((entries.Key.ToArray(), entries.Value.ToArray(), entries.Version));
+        }
+
+        return found;
+    }
+}
