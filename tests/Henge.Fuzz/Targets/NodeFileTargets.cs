@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Henge.Cluster;
+using Henge.Cluster.Planning;
 using Henge.Core;
 using Henge.Node.Context;
 using Henge.Node.Log;
@@ -29,9 +30,26 @@ internal static class NodeFileTargets
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("node-log-record", LogRecord, LogRecordSeeds),
+        new("target-placement", Placement, PlacementSeeds),
         new("node-identity", Identity, IdentitySeeds) { AllocatedAlways = 512 * 1024 },
         new("snapshot-file", SnapshotFileOf, SnapshotFileSeeds) { AllocatedAlways = 512 * 1024 },
     ];
+
+    private static IEnumerable<byte[]> PlacementSeeds() =>
+    [
+        TargetPlacement.From(3, 3, [[new(1), new(2), new(3)], [new(300), new(2), new(1)]]).Encode(),
+        TargetPlacement.From(1, 1, [[new(1)]]).Encode(),
+    ];
+
+    private static void Placement(ReadOnlySpan<byte> input)
+    {
+        if (TargetPlacement.TryDecode(input, out TargetPlacement? placement))
+        {
+            FuzzCheck.That(
+                TargetPlacement.TryDecode(placement.Encode(), out TargetPlacement? again) && again.HasSameReplicas(placement),
+                "a placement that was read is written as it was");
+        }
+    }
 
     private static IEnumerable<byte[]> LogRecordSeeds()
     {

@@ -1,0 +1,34 @@
+using Henge.Core;
+
+namespace Henge.Cluster.Recovery;
+
+/// <summary>What can be had of a shard, and what may be lost.</summary>
+public sealed record ShardLoss
+{
+    /// <summary>Which shard.</summary>
+    public required ShardId Shard { get; init; }
+
+    /// <summary>What has become of it.</summary>
+    public required LossKind Kind { get; init; }
+
+    /// <summary>From whom it can be recovered; none when it is gone.</summary>
+    public NodeId Best { get; init; }
+
+    /// <summary>Everything up to this version is kept.</summary>
+    public Core.Version KeptVersion { get; init; }
+
+    /// <summary>Everything up to this entry is kept.</summary>
+    public LogIndex Kept { get; init; }
+
+    /// <summary>
+    /// Entries that are certainly lost: known to be committed, and on no node that is left and whole. Those of which nobody left knows come
+    /// on top.
+    /// </summary>
+    public ulong CertainlyLost { get; init; }
+
+    /// <summary>Voters that are lost.</summary>
+    public IReadOnlyList<NodeId> Lost { get; init; } = [];
+
+    /// <summary>What it is, for a person.</summary>
+    public required string Text { get; init; }
+}

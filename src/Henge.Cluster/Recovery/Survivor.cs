@@ -1,0 +1,37 @@
+using Henge.Core;
+
+namespace Henge.Cluster.Recovery;
+
+/// <summary>What a node that is left has of a shard.</summary>
+public sealed record Survivor
+{
+    /// <summary>Which node.</summary>
+    public required NodeId Node { get; init; }
+
+    /// <summary>Which shard.</summary>
+    public required ShardId Shard { get; init; }
+
+    /// <summary>The term of the last entry in its log.</summary>
+    public required Term LastTerm { get; init; }
+
+    /// <summary>The index of the last entry in its log.</summary>
+    public required LogIndex Last { get; init; }
+
+    /// <summary>The highest index that it knows to be committed.</summary>
+    public required LogIndex Commit { get; init; }
+
+    /// <summary>The version of the last entry in its log.</summary>
+    public required Core.Version LastVersion { get; init; }
+
+    /// <summary>Where in its log the configuration stands that it goes by.</summary>
+    public required LogIndex ConfigurationIndex { get; init; }
+
+    /// <summary>Who votes by that configuration.</summary>
+    public required IReadOnlyList<NodeId> Voters { get; init; }
+
+    /// <summary>While that configuration is joint, the voters before it.</summary>
+    public IReadOnlyList<NodeId> OutgoingVoters { get; init; } = [];
+
+    /// <summary>Its state is damaged, so that nothing can be recovered from it.</summary>
+    public bool IsDamaged { get; init; }
+}
