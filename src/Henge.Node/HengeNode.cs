@@ -34,7 +34,14 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         _parts = parts;
         _context = parts.Context;
         _barriers = new BarrierCoordinator(_context, parts.Workers);
-        _inbox = new PeerInbox(_context, parts.Workers, parts.Incarnations, parts.Clocks, parts.Messages, parts.News);
+        _inbox = new PeerInbox(
+            _context,
+            parts.Workers,
+            parts.Incarnations,
+            parts.Clocks,
+            parts.Messages,
+            parts.News,
+            parts.Subscriptions);
         _upkeep = new NodeUpkeep(parts);
         _context.LeadershipChanged = OnTopologyChanged;
         _context.Directory.Changed += _ => OnTopologyChanged();
@@ -107,6 +114,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
 
         _parts.News.Tick();
+        _parts.Subscriptions.Tick();
         _upkeep.LookForDamage();
         _upkeep.GoOn();
         if (++_ticks % SpaceTicks == 0)
@@ -357,16 +365,22 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
         _context.IsStopping = true;
         _parts.Members.Changes.Stop();
-        int missing = _parts.Workers.Length;
+        int missing = _parts.Workers.Length + 1;
+        void OnStopped()
+        {
+            if (Interlocked.Decrement(ref missing) == 0)
+            {
+                _parts.Log.Stop(stopped);
+            }
+        }
+
+        _parts.Subscriptions.Stop(OnStopped);
         foreach (Worker worker in _parts.Workers)
         {
             worker.Post(new WorkerAction(w =>
             {
                 w.Stop();
-                if (Interlocked.Decrement(ref missing) == 0)
-                {
-                    _parts.Log.Stop(stopped);
-                }
+                OnStopped();
             }));
         }
     }
@@ -405,6 +419,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
                 w.Forwards.OnDisconnected(peer);
                 w.Reads.OnDisconnected(peer);
             }));
+        }
+
+        if (!_context.IsDead && !_context.IsStopping)
+        {
+            _parts.Subscriptions.OnDisconnected(peer);
         }
     }
 

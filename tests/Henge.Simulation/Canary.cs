@@ -51,6 +51,10 @@ public enum Canary
     AnswerFromDamaged,
     ForgetVoidedNumbers,
     OverlookDeletionsInExec,
+    ReopenWatchTooLate,
+    TakePositionsBehindGap,
+    TakeEventsTwice,
+    MixServings,
 }
 
 /// <summary>Which switch a canary is.</summary>

@@ -110,6 +110,11 @@ internal static class SimRun
         new VoidedWriteDrill(stage).Run();
         foreach (SimWatcher watcher in watchers)
         {
+            watcher.CatchUp(random.Pick(cluster.Nodes), SettleMs);
+        }
+
+        foreach (SimWatcher watcher in watchers)
+        {
             watcher.Drain(random.Pick(cluster.Nodes));
         }
 

@@ -44,7 +44,8 @@ public interface IHengeNode
     ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver);
 
     /// <summary>
-    /// Opens a watch. Its receiver is told when there is something to read. Throws <see cref="HengeException"/> (HistoryGone,
+    /// Begins to open a watch. Its call is made when there is something to read, or more to say on whether it stands: ask
+    /// <see cref="IWatch.TryOpen"/> before anybody is told that it does. Throws <see cref="HengeException"/> (HistoryGone,
     /// ResourceExhausted). Dispose of it to end it.
     /// </summary>
     IWatch OpenWatch(WatchQuery query, Action onAvailable);

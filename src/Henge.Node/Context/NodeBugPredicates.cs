@@ -107,6 +107,18 @@ internal static class NodeBugPredicates
 
         /// <summary>A member that has joined counts as caught up from the start.</summary>
         public bool IsUpBeforeCaughtUp => Has(bugs, NodeBugs.UpBeforeCaughtUp);
+
+        /// <summary>A watch that goes on at another node begins there a little behind where it stands.</summary>
+        public bool ReopensWatchTooLate => Has(bugs, NodeBugs.ReopenWatchTooLate);
+
+        /// <summary>A watch takes over how far events lead although some before them were lost.</summary>
+        public bool TakesPositionsBehindGap => Has(bugs, NodeBugs.TakePositionsBehindGap);
+
+        /// <summary>A watch takes events of another node again when they come again.</summary>
+        public bool TakesEventsTwice => Has(bugs, NodeBugs.TakeEventsTwice);
+
+        /// <summary>A watch takes events of a later serving of its subscription for those of the one before.</summary>
+        public bool MixesServings => Has(bugs, NodeBugs.MixServings);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

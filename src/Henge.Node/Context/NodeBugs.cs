@@ -75,4 +75,12 @@ internal enum NodeBugs : long
     HearMembersThatLeft = 1L << 57,
     /// <summary>A member that has joined counts as caught up from the start.</summary>
     UpBeforeCaughtUp = 1L << 58,
+    /// <summary>A watch that goes on at another node begins there a little behind where it stands.</summary>
+    ReopenWatchTooLate = 1L << 48,
+    /// <summary>A watch takes over how far events lead although some before them were lost.</summary>
+    TakePositionsBehindGap = 1L << 49,
+    /// <summary>A watch takes events of another node again when they come again.</summary>
+    TakeEventsTwice = 1L << 50,
+    /// <summary>A watch takes events of a later serving of its subscription for those of the one before.</summary>
+    MixServings = 1L << 51,
 }

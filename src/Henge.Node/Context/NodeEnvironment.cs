@@ -24,6 +24,11 @@ public sealed record NodeEnvironment
     /// <summary>Runs the workers; lane i is worker i.</summary>
     public required IWorkScheduler Workers { get; init; }
 
+    /// <summary>
+    /// Runs reads for other nodes, which may wait for the disk; as many lanes as there are workers.
+    /// </summary>
+    public required IWorkScheduler Readers { get; init; }
+
     /// <summary>Runs the node log's writer, which waits for the disk: a thread of its own in production. Lane 0 only.</summary>
     public required IWorkScheduler LogWriter { get; init; }
 

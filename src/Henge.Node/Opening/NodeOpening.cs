@@ -9,6 +9,7 @@ using Henge.Node.Peers;
 using Henge.Node.Reads;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
+using Henge.Node.Subscriptions;
 using Henge.Node.Watch;
 using Henge.Node.Workers;
 using Henge.Raft;
@@ -153,6 +154,21 @@ internal static class NodeOpening
         // A node that is alone in its list is a cluster by its own settings.
         bool HasJoined() => context.Members.Count == 1 || cluster.IsEstablished || options.Bugs.WatchesBeforeJoining;
         ShardStateMachine? Machine(ShardId shard) => machines.GetValueOrDefault(shard);
+        var outbox = new SubscriptionOutbox(context);
+        var remoteWatches = new RemoteWatches(
+            context,
+            WatchOptions.Default,
+            new DirectorySources(context.Directory, context.Self),
+            outbox,
+            shard => Machine(shard) is not null);
+        var watches = new WatchService(
+            context.Shards,
+            Machine,
+            options.Limits,
+            WatchOptions.Default,
+            HasJoined,
+            remoteWatches);
+        var served = new ServedWatches(context, watches, WatchOptions.Default, outbox);
         return new NodeParts
         {
             Context = context,
@@ -169,7 +185,8 @@ internal static class NodeOpening
             Messages = new PeerMessages(context),
             News = new ShardNewsExchange(context),
             Reads = new NodeReads(context.Shards, Machine),
-            Watches = new WatchService(context.Shards, Machine, options.Limits, WatchOptions.Default, HasJoined),
+            Watches = watches,
+            Subscriptions = new WatchSubscriptions(context, remoteWatches, served),
             DirectoryLock = directoryLock,
         };
     }

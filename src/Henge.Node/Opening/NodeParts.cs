@@ -6,6 +6,8 @@ using Henge.Node.Log;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
 using Henge.Node.Replication;
+using Henge.Node.StateMachine;
+using Henge.Node.Subscriptions;
 using Henge.Node.Watch;
 using Henge.Node.Workers;
 
@@ -48,7 +50,12 @@ internal sealed class NodeParts : IDisposable
 
     public required WatchService Watches { get; init; }
 
+    public required WatchSubscriptions Subscriptions { get; init; }
+
     public required IDisposable DirectoryLock { get; init; }
+
+    /// <summary>The state machine of a shard that this node carries, for the simulator.</summary>
+    public ShardStateMachine MachineOf(ShardId shard) => Replicas[(int)shard.Value].Machine;
 
     /// <summary>The worker of a shard.</summary>
     public Worker WorkerOf(ShardId shard) => Workers[shard.Value % (uint)Workers.Length];

@@ -53,4 +53,14 @@ internal enum PeerRecordKind : byte
     PageRequest = 36,
     /// <summary>A page, or why there is none.</summary>
     PageReply = 37,
+    /// <summary>Asks for the events of some shards.</summary>
+    WatchOpen = 40,
+    /// <summary>Events, and how far they lead in which shards.</summary>
+    WatchEvents = 41,
+    /// <summary>How many bytes of events may be sent, and that the sender is there.</summary>
+    WatchCredit = 42,
+    /// <summary>No more events come, and why.</summary>
+    WatchEnd = 43,
+    /// <summary>No more events are wanted.</summary>
+    WatchClose = 44,
 }

@@ -13,4 +13,7 @@ internal interface IWatchFeed
 
     /// <summary>The state was replaced by another one, as of a version: what was told is to be read from there.</summary>
     void Reset(Core.Version last);
+
+    /// <summary>The node lets go of the replica: who reads goes on elsewhere. Called before anything of its state goes.</summary>
+    void Close();
 }

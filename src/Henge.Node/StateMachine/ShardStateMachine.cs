@@ -77,6 +77,9 @@ internal sealed class ShardStateMachine
     /// </summary>
     public Core.Version HistoryFloor => new(Math.Max(_history.Floor.Value, Volatile.Read(ref _ownFloor)));
 
+    /// <summary>True when it was made from a snapshot and has less history than the node keeps: other replicas may have more.</summary>
+    public bool KeepsLess => Volatile.Read(ref _ownFloor) > _history.Floor.Value;
+
     /// <summary>
     /// The snapshot that was last installed; none by default. For a replica that was stopped between an install and the reset of its log.
     /// </summary>

@@ -60,6 +60,9 @@ internal sealed class HistoryPass : IDisposable
     /// <summary>True when all events of the pass were given.</summary>
     public bool IsDone => IsCollected && _next == _found.Count;
 
+    /// <summary>True when giving broke off in the middle of a version.</summary>
+    public bool IsWithinVersion { get; private set; }
+
     /// <summary>The pass holds all events below this version.</summary>
     public Core.Version End => _end;
 
@@ -173,8 +176,10 @@ internal sealed class HistoryPass : IDisposable
         {
             bytes += Give(_found[next], receiver, previousValues);
             items++;
+            IsWithinVersion = true;
         }
 
+        IsWithinVersion = false;
         _next = next;
         return true;
     }

@@ -1,55 +1,56 @@
-using System.Buffers;
-using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.StateMachine;
-using Henge.Storage;
 
 namespace Henge.Node.Watch;
 
 /// <summary>
-/// A watch over the shards of a node: events of each shard in the order of versions, each once; events of one version (a transaction)
-/// always together, even over a limit. Within the ring of recent events it follows the hub; further back it reads history, and comes back.
+/// A watch over shards, of which this node carries some and other nodes the rest: events of each shard in the order of versions, each once;
+/// events of one version (a transaction) always together, even over a limit. A shard that the node lets go of while it is watched comes
+/// from another node from then on.
 /// </summary>
-internal sealed class NodeWatch : IWatch
+internal sealed partial class NodeWatch : IWatch
 {
     private readonly WatchQuery _query;
     private readonly KeyRange _range;
     private readonly WatchOptions _options;
     private readonly HistoryBudget _budget;
-    private readonly ShardCursor[] _cursors;
+    private readonly List<ShardCursor> _cursors;
+    private readonly NodeWatchParts _parts;
     private readonly Action _onAvailable;
-    private readonly Action _onClosed;
-    private readonly Action _onLost;
     private readonly Lock _lock = new();
-    private readonly ArrayBufferWriter<byte> _buffer = new();
-    private ShardCursor? _inHistory;
-    private int _nextCursor;
+    private readonly List<ShardPosition> _positions = [];
+    private IRemoteShards? _remote;
+    private int _nextSource;
     private int _signalled;
     private Core.Version _lastMark;
+    private bool _isOpen = true;
+    private bool _hasLeft;
     private bool _disposed;
 
     public NodeWatch(
         WatchQuery query,
-        WatchOptions options,
-        HistoryBudget budget,
-        IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> shards,
-        Action onAvailable,
-        Action onClosed,
-        Action onLost)
+        NodeWatchParts parts,
+        IReadOnlyList<(ShardStateMachine Machine, Core.Version Next)> local,
+        IReadOnlyList<ShardPosition> remote,
+        Action onAvailable)
     {
         _query = query;
-        _options = options;
-        _budget = budget;
+        _parts = parts;
+        _options = parts.Options;
+        _budget = parts.Budget;
         _range = KeyRange.Between(query.Lower, query.Upper);
         _onAvailable = onAvailable;
-        _onClosed = onClosed;
-        _onLost = onLost;
-        _cursors = [.. shards.Select(s => new ShardCursor(s.Machine, s.Next, _range, query.Progress, Signal))];
-        foreach (ShardCursor cursor in _cursors)
+        _cursors = [.. local.Select(s => NewCursor(s.Machine, s.Next))];
+        if (remote.Count > 0)
         {
-            cursor.Hub.AddReader(cursor);
+            _isOpen = false;
+            _remote = parts.Remotes!.Create(query, mustOpen: true, Signal);
+            foreach (ShardPosition position in remote)
+            {
+                _remote.TryAdd(position, isGoneHere: false);
+            }
         }
     }
 
@@ -60,7 +61,15 @@ internal sealed class NodeWatch : IWatch
         {
             lock (_lock)
             {
-                return Watch.ResumeToken.Encode([.. _cursors.Select(static c => (c.Machine.Shard, c.Hub.PositionOf(c)))]);
+                if (!_isOpen)
+                {
+                    throw new InvalidOperationException("The watch is not open: it is not known yet where it begins.");
+                }
+
+                _positions.Clear();
+                AddPositions(_positions);
+                _positions.Sort(static (a, b) => a.Shard.Value.CompareTo(b.Shard.Value));
+                return Watch.ResumeToken.Encode([.. _positions.Select(static p => (p.Shard, p.Next))]);
             }
         }
     }
@@ -72,8 +81,26 @@ internal sealed class NodeWatch : IWatch
         {
             lock (_lock)
             {
-                return Array.TrueForAll(_cursors, static c => c.Pass is null && c.Hub.PositionOf(c) > c.Hub.Published);
+                return _isOpen
+                    && _cursors.TrueForAll(static c => c.Pass is null && c.Hub.PositionOf(c) > c.Hub.Published)
+                    && _remote is not { IsDrained: false };
             }
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryOpen()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (!_isOpen)
+            {
+                Volatile.Write(ref _signalled, 0);
+                _isOpen = _remote!.TryOpen();
+            }
+
+            return _isOpen;
         }
     }
 
@@ -84,12 +111,34 @@ internal sealed class NodeWatch : IWatch
         ArgumentOutOfRangeException.ThrowIfLessThan(limitBytes, 1);
         try
         {
-            return ReadAvailable(receiver, limitItems, limitBytes);
+            return TryOpen() && ReadAvailable(receiver, limitItems, limitBytes);
         }
         catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
         {
-            _onLost();
+            _parts.OnLost();
             throw;
+        }
+    }
+
+    /// <summary>Adds where it stands in each shard, in no order.</summary>
+    public void CopyPositions(List<ShardPosition> positions)
+    {
+        lock (_lock)
+        {
+            AddPositions(positions);
+        }
+    }
+
+    /// <summary>Takes a shard from other nodes from now on, if it is taken from this one; else false. For the simulator.</summary>
+    internal bool TryLeave(ShardId shard)
+    {
+        lock (_lock)
+        {
+            return !_disposed
+                && _isOpen
+                && _cursors.Find(c => c.Machine.Shard == shard) is { } cursor
+                && TryLeave(cursor, isGoneHere: false)
+                && _cursors.Remove(cursor);
         }
     }
 
@@ -99,7 +148,8 @@ internal sealed class NodeWatch : IWatch
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             Volatile.Write(ref _signalled, 0);
-            var budget = new Budget(limitItems, limitBytes);
+            var budget = new ReadBudget(limitItems, limitBytes);
+            TakeHome();
             if (!CollectHistory())
             {
                 // While it collects, nothing else goes out: a caller that is held up by its own client must not hold the engine's memory.
@@ -107,15 +157,7 @@ internal sealed class NodeWatch : IWatch
                 return false;
             }
 
-            bool unfinished = false;
-            for (int i = 0; i < _cursors.Length && budget.IsLeft; i++)
-            {
-                // Each call begins with another shard, so that a busy one does not starve the rest.
-                ShardCursor cursor = _cursors[(_nextCursor + i) % _cursors.Length];
-                unfinished |= !cursor.Hub.IsWaiting(cursor) && !TryReadCursor(cursor, receiver, ref budget);
-            }
-
-            _nextCursor = (_nextCursor + 1) % _cursors.Length;
+            bool unfinished = ReadSources(receiver, ref budget);
             if (!budget.IsLeft)
             {
                 return true;
@@ -136,6 +178,41 @@ internal sealed class NodeWatch : IWatch
         }
     }
 
+    // Each call begins with another source, so that a busy one does not starve the rest. True when one of them has more to do before it is
+    // caught up.
+    private bool ReadSources(IWatchReceiver receiver, ref ReadBudget budget)
+    {
+        bool unfinished = false;
+        int count = _cursors.Count + 1;
+        int first = _nextSource++ % count;
+        try
+        {
+            for (int i = 0; i < count && budget.IsLeft; i++)
+            {
+                int at = (first + i) % count;
+                if (at == count - 1)
+                {
+                    _remote?.Read(receiver, ref budget);
+                    continue;
+                }
+
+                ShardCursor cursor = _cursors[at];
+                unfinished |= !cursor.Hub.IsWaiting(cursor) && !TryReadCursor(cursor, receiver, ref budget);
+            }
+        }
+        finally
+        {
+            _nextSource %= count;
+            if (_hasLeft)
+            {
+                _hasLeft = false;
+                _cursors.RemoveAll(static c => c.HasLeft);
+            }
+        }
+
+        return unfinished;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -153,229 +230,70 @@ internal sealed class NodeWatch : IWatch
                 cursor.Pass?.Dispose();
                 cursor.Pass = null;
             }
+
+            _remote?.Dispose();
         }
 
-        _onClosed();
+        _parts.OnClosed();
     }
 
-    // What it reads of the past may be damaged: the replica must know.
-    private bool TryReadCursor(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    private void AddPositions(List<ShardPosition> positions)
     {
-        try
+        foreach (ShardCursor cursor in _cursors)
         {
-            return ReadShard(cursor, receiver, ref budget);
+            positions.Add(new ShardPosition(cursor.Machine.Shard, cursor.Hub.PositionOf(cursor)));
         }
-        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
-        {
-            cursor.Machine.ReportDamage(e);
-            throw;
-        }
+
+        _remote?.CopyPositions(positions);
     }
 
-    // False when there is more work to do for this shard before it is caught up.
-    private bool ReadShard(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
+    private ShardCursor NewCursor(ShardStateMachine machine, Core.Version next)
     {
-        while (budget.IsLeft)
+        var cursor = new ShardCursor(machine, next, _range, _query.Progress, Signal);
+        cursor.Hub.AddReader(cursor);
+        return cursor;
+    }
+
+    // Shards that nobody sends events of and that this node carries by now.
+    private void TakeHome()
+    {
+        if (_remote is not { IsEmpty: false } remote)
         {
-            if (_inHistory == cursor)
+            return;
+        }
+
+        _positions.Clear();
+        remote.TakeHome(shard => _parts.MachineOf(shard) is not null, _positions);
+        foreach (ShardPosition position in _positions)
+        {
+            if (_parts.MachineOf(position.Shard) is { } machine)
             {
-                DeliverHistory(cursor, receiver, ref budget);
-                continue;
+                _cursors.Add(NewCursor(machine, position.Next));
             }
-
-            _buffer.ResetWrittenCount();
-            cursor.SeenPublished = cursor.Hub.Published;
-            Core.Version from = cursor.Next;
-            WatchHub.RingAnswer answer = cursor.Hub.Read(cursor, _range, _buffer, budget.Items, budget.Bytes);
-            if (answer == WatchHub.RingAnswer.Behind)
+            else
             {
-                if (_inHistory is not null || budget.IsTouched)
-                {
-                    // One shard at a time, and in a call of its own.
-                    return false;
-                }
-
-                cursor.Pass = HistoryPass.Begin(cursor.Machine, _budget, _range, cursor.Next);
-                _inHistory = cursor;
-                if (!CollectHistory())
-                {
-                    return false;
-                }
-
-                continue;
-            }
-
-            DeliverRecent(cursor, from, receiver, ref budget);
-            if (answer == WatchHub.RingAnswer.CaughtUp)
-            {
-                return cursor.SeenPublished == cursor.Hub.Published;
+                remote.TryAdd(position, isGoneHere: false);
             }
         }
-
-        return false;
     }
 
-    // False when the pass that is under way needs more steps.
-    private bool CollectHistory()
+    // From where the cursor stands, other nodes give the events. False when none is known that could.
+    private bool TryLeave(ShardCursor cursor, bool isGoneHere)
     {
-        if (_inHistory is not { Pass: { } pass })
-        {
-            return true;
-        }
-
-        if (pass.IsStale)
-        {
-            EndHistory();
-            return true;
-        }
-
-        try
-        {
-            return pass.Collect(_options.HistorySteps);
-        }
-        catch (HengeException e) when (e.Code == ErrorCode.Corruption)
-        {
-            _inHistory.Machine.ReportDamage(e);
-            throw;
-        }
-    }
-
-    private void DeliverHistory(ShardCursor cursor, IWatchReceiver receiver, ref Budget budget)
-    {
-        HistoryPass pass = cursor.Pass!;
-        while (budget.IsLeft && pass.TryDeliver(receiver, _query.PreviousValues, out Core.Version version, out int items, out int bytes))
-        {
-            cursor.Next = version.Next;
-            budget.Take(items, bytes);
-        }
-
-        if (pass.IsDone)
-        {
-            cursor.Next = cursor.Next > pass.End ? cursor.Next : pass.End;
-            if (cursor.Machine.Bugs.LosesWatchEventAtSeam)
-            {
-                cursor.Next = new Core.Version(cursor.Next.Value + (1 << Core.Version.CounterBits));
-            }
-
-            EndHistory();
-        }
-    }
-
-    private void EndHistory()
-    {
-        _inHistory!.Pass!.Dispose();
-        _inHistory.Pass = null;
-        _inHistory = null;
-    }
-
-    private void DeliverRecent(ShardCursor cursor, Core.Version from, IWatchReceiver receiver, ref Budget budget)
-    {
-        Core.Version reached = cursor.Next;
-        long position = cursor.RingPosition;
-
-        // Should giving fail, the next call begins again with the version that was not given whole.
-        cursor.Next = from;
-        cursor.RingPosition = 0;
-        ReadOnlySpan<byte> rest = _buffer.WrittenSpan;
-        while (!rest.IsEmpty)
-        {
-            int length = (int)BinaryPrimitives.ReadUInt32LittleEndian(rest);
-            ReadOnlySpan<byte> record = rest[..length];
-            rest = rest[length..];
-            Core.Version version = EventRecord.Version(record);
-            if (version > cursor.Next)
-            {
-                // All events of the versions before were given.
-                cursor.Next = version;
-            }
-
-            budget.Take(1, DeliverRecord(cursor, record, receiver));
-        }
-
-        cursor.Next = reached;
-        cursor.RingPosition = position;
-    }
-
-    private int DeliverRecord(ShardCursor cursor, ReadOnlySpan<byte> record, IWatchReceiver receiver)
-    {
-        ReadOnlySpan<byte> key = EventRecord.Key(record);
-        ReadOnlySpan<byte> value = EventRecord.Value(record);
-        Core.Version version = EventRecord.Version(record);
-        WatchReason reason = EventRecord.Reason(record);
-        PinnedValue large = default;
-        PinnedValue previous = default;
-        try
-        {
-            if (EventRecord.ByReference(record))
-            {
-                large = ReadLarge(cursor, key, version);
-                value = large.Span;
-            }
-
-            bool had = _query.PreviousValues && TryPrevious(cursor, key, version, reason, out previous);
-            receiver.OnEvent(new WatchEventView
-            {
-                Reason = reason,
-                Key = key,
-                Value = value,
-                Type = EventRecord.Type(record),
-                Version = version,
-                ExpiresAtMs = EventRecord.ExpiresAtMs(record),
-                HasPrevious = had,
-                PreviousValue = had ? previous.Span : default,
-                PreviousType = had ? previous.Type : default,
-                PreviousVersion = had ? previous.Version : default,
-            });
-            return key.Length + value.Length + (had ? previous.Span.Length : 0);
-        }
-        finally
-        {
-            large.Dispose();
-            previous.Dispose();
-        }
-    }
-
-    private static PinnedValue ReadLarge(ShardCursor cursor, ReadOnlySpan<byte> key, Core.Version version)
-    {
-        uint keyspace = SystemKeys.UserKeyspace(cursor.Machine.Shard);
-        bool found = cursor.Machine.Engine.TryGet(keyspace, key, new ReadPoint(version, 0), out PinnedValue value);
-        if (found && value.Version == version)
-        {
-            return value;
-        }
-
-        value.Dispose();
-        throw new HengeException(
-            ErrorCode.HistoryGone,
-            $"The value of version {version} is not kept any more: the watch fell too far behind. Read the keys as they are now, and watch "
-                + $"from there.");
-    }
-
-    private static bool TryPrevious(
-        ShardCursor cursor,
-        ReadOnlySpan<byte> key,
-        Core.Version version,
-        WatchReason reason,
-        out PinnedValue previous)
-    {
-        ShardStateMachine machine = cursor.Machine;
-        int epoch = machine.Epoch;
-        var before = new Core.Version(version.Value - 1);
-        var point = new ReadPoint(before, reason == WatchReason.Expired ? 0 : version.Milliseconds);
-        if (!machine.Engine.TryGet(SystemKeys.UserKeyspace(machine.Shard), key, point, out previous))
+        IRemoteShards? remote = _remote ??= _parts.Remotes?.Create(_query, mustOpen: false, Signal);
+        if (remote is null || !remote.TryAdd(new ShardPosition(cursor.Machine.Shard, cursor.Hub.PositionOf(cursor)), isGoneHere))
         {
             return false;
         }
 
-        // Below the floor the engine may have dropped just that version, and would give an older one.
-        if ((epoch & 1) == 0 && machine.Epoch == epoch && before >= machine.HistoryFloor)
+        if (_inHistory == cursor)
         {
-            return true;
+            EndHistory();
         }
 
-        previous.Dispose();
-        previous = default;
-        return false;
+        cursor.HasLeft = _hasLeft = true;
+        cursor.Hub.RemoveReader(cursor);
+        return true;
     }
 
     private bool TryMark(IWatchReceiver receiver)
@@ -385,8 +303,13 @@ internal sealed class NodeWatch : IWatch
             return false;
         }
 
-        ulong reached = _cursors.Min(static c => c.Hub.PositionOf(c).Value) - 1;
-        var mark = new Core.Version(reached);
+        ulong reached = _remote is { IsEmpty: false } remote ? remote.LowestPosition.Value : ulong.MaxValue;
+        foreach (ShardCursor cursor in _cursors)
+        {
+            reached = Math.Min(reached, cursor.Hub.PositionOf(cursor).Value);
+        }
+
+        var mark = new Core.Version(reached - 1);
         if (mark <= _lastMark || (!_lastMark.IsZero && mark.Milliseconds - _lastMark.Milliseconds < _options.ProgressMs))
         {
             return false;
@@ -416,25 +339,6 @@ internal sealed class NodeWatch : IWatch
         if (!Volatile.Read(ref _disposed) && Interlocked.Exchange(ref _signalled, 1) == 0)
         {
             _onAvailable();
-        }
-    }
-
-    /// <summary>What may still be given in one call.</summary>
-    private struct Budget(int items, int bytes)
-    {
-        public int Items { get; private set; } = items;
-
-        public int Bytes { get; private set; } = bytes;
-
-        public bool IsTouched { get; private set; }
-
-        public readonly bool IsLeft => Items > 0 && Bytes > 0;
-
-        public void Take(int items, int bytes)
-        {
-            Items = Math.Max(0, Items - items);
-            Bytes = Math.Max(0, Bytes - bytes);
-            IsTouched |= items > 0;
         }
     }
 }

@@ -34,6 +34,9 @@ internal sealed class ShardCursor
     /// <summary>A pass over history that is under way.</summary>
     public HistoryPass? Pass { get; set; }
 
+    /// <summary>True once its shard is taken from another node.</summary>
+    public bool HasLeft { get; set; }
+
     /// <summary>True while the hub has it among those to be woken: nothing of its range was published since it began to wait.</summary>
     public bool IsWaiting { get; set; }
 

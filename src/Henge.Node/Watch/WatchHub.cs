@@ -20,6 +20,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
     private readonly List<ShardCursor> _toWake = [];
     private ulong _published;
     private int _readerCount;
+    private int _closed;
 
     /// <summary>How much a reader of the ring found.</summary>
     internal enum RingAnswer : byte
@@ -37,6 +38,9 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
 
     /// <summary>Everything at or below this version is applied, and was given to readers who asked.</summary>
     public Core.Version Published => new(Volatile.Read(ref _published));
+
+    /// <summary>True when the node has let go of the replica: readers go on elsewhere, from where they stand.</summary>
+    public bool IsClosed => Volatile.Read(ref _closed) != 0;
 
     /// <summary>How many read it.</summary>
     public int Readers => Volatile.Read(ref _readerCount);
@@ -79,17 +83,25 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
         {
             Core.Version before = Published;
             _ring?.Clear(last.Next);
-            foreach (ShardCursor cursor in _readers)
-            {
-                if (cursor.IsWaiting)
-                {
-                    _waiting.Remove(cursor);
-                    _toWake.Add(cursor);
-                }
-            }
-
+            TakeWaiting();
             ResumeAt(before.Next, 0);
             Volatile.Write(ref _published, last.Value);
+        }
+
+        Wake();
+    }
+
+    /// <summary>
+    /// The node lets go of the replica. Call it before anything of the state goes: readers that fail later look here for the reason. Worker
+    /// only.
+    /// </summary>
+    public void Close()
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _closed, 1);
+            TakeWaiting();
+            ResumeAt(Published.Next, 0);
         }
 
         Wake();
@@ -211,7 +223,7 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
                 return true;
             }
 
-            if (cursor.SeenPublished != Published)
+            if (cursor.SeenPublished != Published || IsClosed)
             {
                 return false;
             }
@@ -260,6 +272,18 @@ internal sealed class WatchHub(ShardId shard, WatchOptions? options = null) : IW
         }
 
         Invariant.Check(expired == expiredOffsets.Count && !reader.Damaged);
+    }
+
+    private void TakeWaiting()
+    {
+        foreach (ShardCursor cursor in _readers)
+        {
+            if (cursor.IsWaiting)
+            {
+                _waiting.Remove(cursor);
+                _toWake.Add(cursor);
+            }
+        }
     }
 
     private void ResumeAt(Core.Version next, long position)

@@ -3,6 +3,7 @@ using Henge.Node.Catalog;
 using Henge.Node.Clocks;
 using Henge.Node.Context;
 using Henge.Node.Peers;
+using Henge.Node.Subscriptions;
 
 namespace Henge.Node.Workers;
 
@@ -16,7 +17,8 @@ internal sealed class PeerInbox(
     Incarnations incarnations,
     ClockExchange clocks,
     PeerMessages messages,
-    ShardNewsExchange news)
+    ShardNewsExchange news,
+    WatchSubscriptions subscriptions)
 {
     private const int RefusalIntervalMs = 1_000;
     private readonly MemberMap<long> _refusedAtMs = new();
@@ -101,6 +103,10 @@ internal sealed class PeerInbox(
             else if (records.Kind == PeerRecordKind.Message)
             {
                 messages.OnMessage(sender.Node, records.Body);
+            }
+            else if (WatchSubscriptions.Takes(records.Kind))
+            {
+                subscriptions.OnRecord(sender.Node, records.Kind, records.Body);
             }
             else
             {

@@ -22,6 +22,7 @@ internal sealed class WatchStream(
     {
         WatchQuery query = CreateQuery(request, node.Limits);
         using WatchPump pump = new(node, query, new WatchPace(limits.WatchBatchItems, limits.WatchBatchBytes));
+        await pump.OpenAsync(_terms.Cancellation);
         await _terms.SendHeadersAsync(call);
         if (query.Progress)
         {

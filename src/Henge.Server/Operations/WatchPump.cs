@@ -16,7 +16,7 @@ internal sealed class WatchPump : IDisposable
     private volatile bool _isDisposed;
     private int _quiet;
 
-    /// <summary>Opens a watch. Throws what <see cref="IHengeNode.OpenWatch"/> throws.</summary>
+    /// <summary>Begins to open a watch. Throws what <see cref="IHengeNode.OpenWatch"/> throws.</summary>
     /// <param name="node">The node.</param>
     /// <param name="query">What is watched.</param>
     /// <param name="pace">How much is given at a time.</param>
@@ -29,6 +29,27 @@ internal sealed class WatchPump : IDisposable
 
     /// <summary>The watch, which says where it stands. Only the pump reads from it.</summary>
     public IWatch Watch { get; }
+
+    /// <summary>
+    /// Completes when the watch stands: from then on nothing is missed, and its place can be told. Throws what
+    /// <see cref="IWatch.TryOpen"/> throws, and <see cref="OperationCanceledException"/>; dispose of it then.
+    /// </summary>
+    public async ValueTask OpenAsync(CancellationToken cancellation)
+    {
+        if (Watch.TryOpen())
+        {
+            return;
+        }
+
+        await using CancellationTokenRegistration cancelled = cancellation.UnsafeRegister(
+            static signal => ((AsyncSignal)signal!).Set(),
+            _available);
+        while (!Watch.TryOpen())
+        {
+            cancellation.ThrowIfCancellationRequested();
+            await _available.WaitAsync();
+        }
+    }
 
     /// <summary>
     /// Gives events until it is disposed of. Throws <see cref="HengeException"/> (HistoryGone) when events are lost, what the output

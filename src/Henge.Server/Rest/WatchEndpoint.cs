@@ -29,7 +29,7 @@ internal sealed class WatchEndpoint(IHengeNode node)
             return;
         }
 
-        WatchPump pump;
+        WatchPump? pump = null;
         EventPosition? last;
         try
         {
@@ -38,9 +38,16 @@ internal sealed class WatchEndpoint(IHengeNode node)
 
             // One version at a time: only behind whole versions is there a place to resume at.
             pump = new WatchPump(node, Query(context, last), new WatchPace(1, LimitReadBytes, KeepAlive));
+            await pump.OpenAsync(context.RequestAborted);
+        }
+        catch (OperationCanceledException)
+        {
+            pump?.Dispose();
+            return;
         }
         catch (HengeException e)
         {
+            pump?.Dispose();
             await RestAnswer.FailAsync(context, e);
             return;
         }

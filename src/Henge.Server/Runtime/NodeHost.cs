@@ -103,6 +103,7 @@ public sealed class NodeHost : IDisposable
                     OpenEngine = directory => OpenEngine(options, files, directory, place),
                     Transport = transport,
                     Workers = scheduler,
+                    Readers = new PoolScheduler(),
                     LogWriter = logWriter,
                     Fatal = options.Fatal ?? new EndingFatalErrorHandler(options.Logging),
                     Events = options.Logging is { } logging ? new NodeEventLog(logging) : null,

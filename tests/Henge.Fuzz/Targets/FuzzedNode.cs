@@ -25,6 +25,7 @@ internal sealed class FuzzedNode : IPeerTransport, IWorkScheduler, IFatalErrorHa
             OpenEngine = static _ => new MemoryEngine(),
             Transport = this,
             Workers = this,
+            Readers = this,
             LogWriter = this,
             Fatal = this,
             Seed = 7,

@@ -3,8 +3,10 @@ using System.Buffers.Binary;
 using System.Text;
 using Henge.Cluster;
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
+using Henge.Node.Subscriptions;
 using Henge.Node.Watch;
 using Henge.Raft;
 
@@ -22,6 +24,8 @@ internal static class PeerTargets
             static () => [Encoding.UTF8.GetBytes("henge-hello 1\nname a\nestablished 1\n" + Founding().ToText())]),
         new("raft-message", Message, MessageSeeds),
         new("raft-membership", Members, static () => [Membership().Encode(), new Membership([new NodeId(1)]).Encode()]),
+        new("watch-opening", Opening, OpeningSeeds),
+        new("watch-events", Events, EventsSeeds),
         new("watch-resume-token", Token,
             static () => [ResumeToken.Encode([(new ShardId(0), new Core.Version(5)), (new ShardId(3), new Core.Version(1UL << 60))]),
             ResumeToken.Encode([])]),
@@ -102,6 +106,63 @@ internal static class PeerTargets
                 "settings that are written are others when they are read");
             Founding().DifferencesTo(settings);
         }
+    }
+
+    private static void Opening(ReadOnlySpan<byte> input)
+    {
+        if (WatchOpening.TryRead(input, 8, 1024, out WatchOpening? opening))
+        {
+            var writer = new ArrayBufferWriter<byte>();
+            opening.Write(writer);
+            FuzzCheck.That(WatchOpening.TryRead(writer.WrittenSpan, 8, 1024, out WatchOpening? again)
+                && again.Positions.SequenceEqual(opening.Positions) && again.Query.Upper.Span.SequenceEqual(opening.Query.Upper.Span),
+                "an opening that is written is another when it is read");
+        }
+    }
+
+    private static IEnumerable<byte[]> OpeningSeeds()
+    {
+        foreach (string upper in new[] { "", "b" })
+        {
+            var writer = new ArrayBufferWriter<byte>();
+            var query = new WatchQuery { Lower = "a"u8.ToArray(), Upper = Encoding.ASCII.GetBytes(upper), Progress = true };
+            ShardPosition[] positions = [new(new ShardId(1), default), new(new ShardId(7), new Core.Version(5))];
+            new WatchOpening(9, query, positions, 4).Write(writer);
+            yield return writer.WrittenSpan.ToArray();
+        }
+    }
+
+    private static void Events(ReadOnlySpan<byte> input)
+    {
+        var reader = new EventsReader(input);
+        int last = 0;
+        while (reader.MoveNext())
+        {
+            bool isWithin = reader.Position > last && reader.Position <= input.Length;
+            FuzzCheck.That(isWithin, "an event that takes no bytes, or more than there are");
+            FuzzCheck.That(!reader.Version.IsZero && reader.Current.Version == reader.Version, "an event without a version");
+            last = reader.Position;
+        }
+
+        FuzzCheck.That(reader.Failed || last == input.Length, "bytes behind the events");
+    }
+
+    private static IEnumerable<byte[]> EventsSeeds()
+    {
+        var writer = new EventsWriter(new ShardMap(8), new WatchOptions());
+        writer.OnEvent(new WatchEventView { Reason = WatchReason.Put, Key = "a"u8, Value = "1"u8, Version = new Core.Version(5) });
+        writer.OnEvent(new WatchEventView
+        {
+            Reason = WatchReason.Delete,
+            Key = "a"u8,
+            Version = new Core.Version(5),
+            HasPrevious = true,
+            PreviousValue = "0"u8,
+            PreviousVersion = new Core.Version(4),
+        });
+        writer.OnEvent(new WatchEventView { Reason = WatchReason.Expired, Key = "b"u8, Version = new Core.Version(1UL << 52) });
+        yield return writer.Written.ToArray();
+        yield return [];
     }
 
     private static Membership Membership() => new([new NodeId(1), new NodeId(2), new NodeId(300)], [new NodeId(9)],

@@ -17,6 +17,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firs
 {
     private const string Directory = "/data";
     private readonly StepScheduler _workers = new(cluster.Random);
+    private readonly StepScheduler _readers = new(cluster.Random);
     private readonly StepScheduler _logWriter = new(cluster.Random);
     private readonly StepBackground _background = new(cluster.Random);
     private int _starts;
@@ -65,6 +66,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firs
             OpenEngine = OpenEngine,
             Transport = cluster.Network.Attach(Id),
             Workers = _workers,
+            Readers = _readers,
             LogWriter = _logWriter,
             Fatal = this,
             Events = RecordedCalls.Create<INodeEvents>((name, arguments) => Events.Add(new HarnessEvent(Time.NowMs, name, arguments))),
@@ -103,6 +105,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firs
     {
         Events.Add(new HarnessEvent(Time.NowMs, "crash", [mode]));
         _workers.Clear();
+        _readers.Clear();
         _logWriter.Clear();
         _background.Clear();
         cluster.Network.Detach(Id);
@@ -120,6 +123,7 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firs
         Running.Dispose();
         cluster.Network.Detach(Id);
         _workers.Clear();
+        _readers.Clear();
         _logWriter.Clear();
         _background.Clear();
         Node = null;
@@ -138,7 +142,8 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firs
         Node?.Tick();
     }
 
-    public bool RunOne() => !IsPaused && Node is not null && (_workers.RunOne() | _logWriter.RunOne() | _background.RunOne());
+    public bool RunOne() =>
+        !IsPaused && Node is not null && (_workers.RunOne() | _readers.RunOne() | _logWriter.RunOne() | _background.RunOne());
 
     internal ShardReplica Replica(uint shard) => Running.Parts.Replicas[(int)shard];
 

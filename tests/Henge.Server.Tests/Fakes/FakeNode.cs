@@ -46,6 +46,12 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
 
     public int OpenWatches => Volatile.Read(ref _openWatches);
 
+    /// <summary>Says whether watches stand, or throws; null: they do at once.</summary>
+    public Func<bool>? WatchOpens { get; set; }
+
+    /// <summary>The call of the watch that was opened last.</summary>
+    public Action? LastWatchCall { get; private set; }
+
     public int Held
     {
         get
@@ -171,6 +177,7 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
             CheckHistory(query.Start);
         }
 
+        LastWatchCall = onAvailable;
         IWatch watch = Real.OpenWatch(query, onAvailable);
         Interlocked.Increment(ref _openWatches);
         return new CountedWatch(this, watch);
@@ -281,6 +288,8 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
         private int _isClosed;
 
         public byte[] ResumeToken => watch.ResumeToken;
+
+        public bool TryOpen() => node.WatchOpens?.Invoke() ?? watch.TryOpen();
 
         public bool TryRead(IWatchReceiver receiver, int limitItems, int limitBytes)
         {

@@ -111,6 +111,16 @@ public sealed class WatchTests
     }
 
     [Fact]
+    public async Task A_watch_that_no_node_serves_ends_with_the_reason()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        server.Node.WatchOpens = static () => throw new HengeException(ErrorCode.Unavailable, "Nobody serves it.");
+        CallResult refused = await server.CallAsync(Path, new WatchRequest());
+        Assert.Equal(GrpcErrors.ToTrailer(ErrorCode.Unavailable), refused.HengeError);
+        Assert.Equal(0, server.Node.OpenWatches);
+    }
+
+    [Fact]
     public async Task Watches_over_the_limit_are_refused()
     {
         await using RunningServer server = await RunningServer.StartAsync(new FakeNode { Limits = new NodeLimits { Watches = 1 } });

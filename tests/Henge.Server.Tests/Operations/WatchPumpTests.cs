@@ -46,6 +46,38 @@ public sealed class WatchPumpTests : IDisposable
     }
 
     [Fact]
+    public async Task It_is_open_when_the_watch_stands()
+    {
+        bool stands = false;
+        _node.WatchOpens = () => stands;
+        using WatchPump pump = new(_node, new WatchQuery(), ThreeAtATime);
+        Task opening = pump.OpenAsync(CancellationToken.None).AsTask();
+        _node.LastWatchCall!();
+        Assert.False(opening.IsCompleted);
+        stands = true;
+        _node.LastWatchCall!();
+        await opening.WaitAsync(RunningServer.Patience);
+        await pump.OpenAsync(CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task A_watch_that_cannot_be_opened_says_why_and_one_that_is_awaited_is_cancelled()
+    {
+        HengeException? problem = null;
+        _node.WatchOpens = () => problem is null ? false : throw problem;
+        using WatchPump pump = new(_node, new WatchQuery(), ThreeAtATime);
+        using CancellationTokenSource cancellation = new();
+        Task opening = pump.OpenAsync(cancellation.Token).AsTask();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => opening.WaitAsync(RunningServer.Patience));
+        opening = pump.OpenAsync(CancellationToken.None).AsTask();
+        problem = new HengeException(ErrorCode.HistoryGone, "gone");
+        _node.LastWatchCall!();
+        HengeException error = await Assert.ThrowsAsync<HengeException>(() => opening.WaitAsync(RunningServer.Patience));
+        Assert.Equal(ErrorCode.HistoryGone, error.Code);
+    }
+
+    [Fact]
     public async Task A_round_goes_on_while_the_output_has_room()
     {
         using WatchPump pump = new(_node, new WatchQuery(), new WatchPace(1, 1 << 20));

@@ -1,14 +1,16 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Watch;
 using Henge.Simulation.World;
 
 namespace Henge.Simulation.Clients;
 
 /// <summary>
 /// Watches everything from the beginning, through whichever node is there: reads at its own pace, and goes on elsewhere with the token
-/// when its node dies or on a whim. Where history from the beginning is not kept, it begins a little above the oldest that is. What it has
-/// seen in the end must be the whole history from there on, each event once, in order.
+/// when its node dies or on a whim. At times it has the node act as if it did not carry some of the shards, so that other nodes give their
+/// events, or as if it let go of one meanwhile. Where history from the beginning is not kept, it begins a little above the oldest that is.
+/// What it has seen in the end must be the whole history from there on, each event once, in order.
 /// </summary>
 internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceiver
 {
@@ -17,7 +19,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
 
     // What came of a read that broke off lies behind the token, and comes again: it counts only together with the token.
     private readonly List<(string Key, ulong Version, WatchReason Reason, long Value)> _came = [];
-    private IWatch? _watch;
+    private NodeWatch? _watch;
     private SimNode? _node;
     private int _epoch;
     private byte[] _token = [];
@@ -32,15 +34,36 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     /// <summary>Begins.</summary>
     public void Begin() => cluster.World.AfterMs(_random.Next(200), Turn);
 
+    /// <summary>
+    /// When the faults are over, other nodes give all events within a time, up to the last. Where there are no other nodes there is nothing
+    /// to do.
+    /// </summary>
+    public void CatchUp(SimNode node, long limitMs)
+    {
+        if (cluster.Nodes.Count == 1)
+        {
+            return;
+        }
+
+        Close();
+        long end = cluster.World.NowMs + limitMs;
+        if (!cluster.World.RunUntil(end, () => HasAllOf(node)))
+        {
+            throw new SimulationException(
+                $"Watcher {number}: a virtual minute after the faults other nodes still have not given it all events; it stands at "
+                    + string.Join(", ", Positions()));
+        }
+    }
+
     /// <summary>Reads everything that there is on one node, in the end.</summary>
     public void Drain(SimNode node)
     {
         Close();
-        Open(node);
+        Open(node, static _ => false);
         if (_watch is null)
         {
             // History from its start was gone just now.
-            Open(node);
+            Open(node, static _ => false);
         }
 
         do
@@ -75,25 +98,67 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             // Also one that was started with other settings: it must refuse the watch by itself.
             if (cluster.AnyNode(_random) is { } node)
             {
-                Open(node);
+                Open(node, Hidden());
             }
         }
         else if (!_node.IsPaused)
         {
+            if (_random.PerMille(20) && _watch!.TryLeave(new ShardId((uint)_random.Next(cluster.Shards))))
+            {
+                cluster.Statistics.WatchesLeft++;
+            }
+
             Read(_node, 1 + _random.Next(20));
         }
 
         cluster.World.AfterMs(_random.PerMille(50) ? _random.Next(3_000) : _random.Next(60), Turn);
     }
 
-    private void Open(SimNode node)
+    // Which shards other nodes are to give the events of.
+    private Predicate<ShardId> Hidden()
+    {
+        int mask = _random.Next(3) switch { 0 => 0, 1 => -1, _ => _random.Next(1 << cluster.Shards) };
+        if (cluster.Nodes.Count == 1)
+        {
+            return static _ => false;
+        }
+
+        cluster.Statistics.WatchesRemote += mask == 0 ? 0 : 1;
+        return shard => (mask & (1 << (int)shard.Value)) != 0;
+    }
+
+    private bool HasAllOf(SimNode node)
+    {
+        if (_watch is null)
+        {
+            Open(node, static _ => true);
+        }
+        else
+        {
+            while (Read(node, 1_000))
+            {
+            }
+        }
+
+        List<ShardPosition> positions = Positions();
+        return positions.Count == cluster.Shards && positions.TrueForAll(p => p.Next > node.Node!.Parts.MachineOf(p.Shard).LastVersion);
+    }
+
+    private List<ShardPosition> Positions()
+    {
+        var positions = new List<ShardPosition>();
+        _watch?.CopyPositions(positions);
+        return positions;
+    }
+
+    private void Open(SimNode node, Predicate<ShardId> hidden)
     {
         node.Guard("watch", () =>
         {
             try
             {
                 cluster.Statistics.WatchResumes += _token.Length > 0 ? 1 : 0;
-                _watch = node.Node!.OpenWatch(new WatchQuery
+                _watch = (NodeWatch)node.Node!.Parts.Watches.Hiding(hidden).Open(new WatchQuery
                 {
                     Start = Start,
                     Resume = _token,
@@ -129,7 +194,12 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         {
             try
             {
-                any = _watch!.TryRead(this, items, 64 * 1024);
+                if (!_watch!.TryOpen())
+                {
+                    return;
+                }
+
+                any = _watch.TryRead(this, items, 64 * 1024);
                 _token = _watch.ResumeToken;
                 _came.ForEach(Take);
             }
@@ -168,12 +238,30 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     {
         // History goes on being let go while the watcher looks for another node. A replica that took in a snapshot may keep less than its
         // node does.
+        CheckGone();
         cluster.Statistics.HistoryGone++;
         Core.Version floor = node.Node!.Parts.Replicas.Select(static r => r.Machine.HistoryFloor).Max();
         Start = Core.Version.FromMilliseconds(Math.Max(floor.Milliseconds, Start.Milliseconds) + MarginMs);
         _token = [];
         Seen.Clear();
         Close();
+    }
+
+    // Somebody must have let history go above where the watcher stands. A node that has crashed since might have been the one.
+    private void CheckGone()
+    {
+        if (cluster.Nodes.Any(static n => n.Node is null))
+        {
+            return;
+        }
+
+        List<(ShardId Shard, Core.Version Next)> stands = _token.Length > 0
+            ? ResumeToken.Decode(_token, cluster.Shards)
+            : [.. Enumerable.Range(0, cluster.Shards).Select(s => (new ShardId((uint)s), Start))];
+        if (!stands.Exists(p => cluster.Nodes.Any(n => n.Misfit is null && n.Node!.Parts.MachineOf(p.Shard).HistoryFloor >= p.Next)))
+        {
+            throw new SimulationException($"Watcher {number}: history is said to be gone where every node has it: {string.Join(", ", stands)}");
+        }
     }
 
     private void Close()

@@ -143,6 +143,7 @@ internal sealed class SimNode : IFatalErrorHandler
                     }),
             Transport = _network.CreateTransport(this),
             Workers = lane,
+            Readers = new ReadScheduler(this),
             LogWriter = new DiskScheduler(this),
             Fatal = this,
             Events = RecordedCalls.Create<INodeEvents>(OnEvent),
@@ -526,6 +527,20 @@ internal sealed class SimNode : IFatalErrorHandler
             if (_epoch == node.Epoch)
             {
                 node.Plan(node._random.Between(0, delayNs), "work", () => node.RunWork(lane, item));
+            }
+        }
+    }
+
+    /// <summary>Reads for other nodes: some are found in memory, some wait for the disk.</summary>
+    private sealed class ReadScheduler(SimNode node) : IWorkScheduler
+    {
+        private readonly int _epoch = node.Epoch;
+
+        public void Schedule(int lane, IWorkItem item)
+        {
+            if (_epoch == node.Epoch)
+            {
+                node.Plan(node._random.Between(10_000, 2_000_000), "read for others", item.Run);
             }
         }
     }

@@ -62,6 +62,8 @@ internal sealed class SimStatistics
         Pipelined,
         WatchEvents,
         WatchResumes,
+        WatchesRemote,
+        WatchesLeft,
         HistoryGone,
         StaleReads,
         LeaseReads,

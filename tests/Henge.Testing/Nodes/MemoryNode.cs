@@ -32,6 +32,7 @@ public sealed class MemoryNode : IFatalErrorHandler, IDisposable
                 FileSystem = new SimulatedFileSystem(),
                 OpenEngine = static _ => new MemoryEngine(),
                 Workers = Scheduler,
+                Readers = Scheduler,
                 LogWriter = Scheduler,
                 Fatal = this,
                 Seed = 1,

@@ -29,16 +29,37 @@ internal sealed class KeyEventWatch : IWatchOutput, IDisposable
             node,
             new WatchQuery { Lower = prefix, Upper = pattern ? KeyRange.EndOfPrefix(prefix) : [.. prefix, 0] },
             new WatchPace(BatchItems, BatchBytes));
-        _ = RunAsync();
     }
 
     /// <summary>
-    /// Opens the watch of a subscription; null when its name says nothing of keys. Throws what <see cref="IHengeNode.OpenWatch"/> throws.
+    /// Opens the watch of a subscription; null when its name says nothing of keys. Throws what <see cref="IHengeNode.OpenWatch"/> and
+    /// <see cref="IWatch.TryOpen"/> throw.
     /// </summary>
     /// <param name="node">The node.</param>
     /// <param name="output">Where events go.</param>
     /// <param name="subscription">The subscription.</param>
-    public static KeyEventWatch? Open(IHengeNode node, SubscriberOutput output, ChannelSubscription subscription)
+    public static async ValueTask<KeyEventWatch?> OpenAsync(IHengeNode node, SubscriberOutput output, ChannelSubscription subscription)
+    {
+        if (Create(node, output, subscription) is not { } watch)
+        {
+            return null;
+        }
+
+        try
+        {
+            await watch._pump.OpenAsync(CancellationToken.None);
+        }
+        catch
+        {
+            watch.Dispose();
+            throw;
+        }
+
+        _ = watch.RunAsync();
+        return watch;
+    }
+
+    private static KeyEventWatch? Create(IHengeNode node, SubscriberOutput output, ChannelSubscription subscription)
     {
         string name = subscription.Name;
         if (subscription.Kind != ChannelKind.Shard && name.StartsWith(KeySpace, StringComparison.Ordinal))

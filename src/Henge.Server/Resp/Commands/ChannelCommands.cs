@@ -21,12 +21,8 @@ internal static class ChannelCommands
         Unsubscribe("sunsubscribe", ChannelKind.Shard),
     ];
 
-    private static SlowCommand Subscribe(string name, ChannelKind kind) => new(name, -2, (c, a, w) =>
-    {
-        c.Subscriptions.Subscribe(a, w, kind);
-        return ValueTask.CompletedTask;
-    })
-    { AllowedToSubscribers = true };
+    private static SlowCommand Subscribe(string name, ChannelKind kind) =>
+        new(name, -2, (c, a, w) => c.Subscriptions.SubscribeAsync(a, w, kind)) { AllowedToSubscribers = true };
 
     private static SlowCommand Unsubscribe(string name, ChannelKind kind) => new(name, -1, (c, a, w) =>
     {

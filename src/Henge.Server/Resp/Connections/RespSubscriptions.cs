@@ -61,7 +61,7 @@ internal sealed class RespSubscriptions : IAsyncDisposable
             : null;
 
     /// <summary>SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE.</summary>
-    public void Subscribe(RespArguments arguments, RespWriter writer, ChannelKind kind)
+    public async ValueTask SubscribeAsync(RespArguments arguments, RespWriter writer, ChannelKind kind)
     {
         if (!_used)
         {
@@ -83,7 +83,7 @@ internal sealed class RespSubscriptions : IAsyncDisposable
             {
                 try
                 {
-                    Open(kind, name);
+                    await OpenAsync(kind, name);
                 }
                 catch (HengeException e)
                 {
@@ -180,12 +180,12 @@ internal sealed class RespSubscriptions : IAsyncDisposable
         return null;
     }
 
-    private void Open(ChannelKind kind, string name)
+    private async ValueTask OpenAsync(ChannelKind kind, string name)
     {
         ChannelSubscription channel = new(_inbox, kind, name);
 
         // First what can fail.
-        KeyEventWatch? keys = KeyEventWatch.Open(_connection.Node, _output, channel);
+        KeyEventWatch? keys = await KeyEventWatch.OpenAsync(_connection.Node, _output, channel);
         _connection.Services.Channels.Add(channel);
         _open.Add((kind, name), new Subscription(channel, keys));
         _nameBytes += name.Length;
