@@ -184,7 +184,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         ReadPoint point = get.ReadVersion.IsZero
             ? new ReadPoint(Core.Version.Max, get.Version.Milliseconds)
             : ReadPoint.AsOf(get.ReadVersion);
-        bool found = NodeReads.TryGet(_parts.Replicas[(int)get.Shard.Value].Machine, get.Key.Span, point, out value);
+        if (!_parts.Hosted.TryGet(get.Shard, out ShardReplica? replica))
+        {
+            throw new HengeException(ErrorCode.Unavailable, $"This node has no replica of {get.Shard} any more. Try again.");
+        }
+
+        bool found = NodeReads.TryGet(replica.Machine, get.Key.Span, point, out value);
         if (get.LeaseEndsAtTick != 0 && _context.NowTicks >= get.LeaseEndsAtTick)
         {
             // The answer leaves later than the lease held: the clock may have caught up with a pause that it had not counted when the read
@@ -211,8 +216,9 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     public NodeStatus GetStatus()
     {
-        var shards = new List<ShardStatus>(_parts.Replicas.Count);
-        foreach (ShardReplica replica in _parts.Replicas)
+        IReadOnlyList<ShardReplica> hosted = _parts.Hosted.All;
+        var shards = new List<ShardStatus>(hosted.Count);
+        foreach (ShardReplica replica in hosted)
         {
             if (!replica.Shard.IsCatalog)
             {
@@ -241,7 +247,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
                 Watches = _parts.Watches.Count,
                 WatchesLost = _parts.Watches.Lost,
                 WatchesInHistory = _parts.Watches.HistoryReaders,
-                DamagedReads = _parts.Replicas.Sum(static replica => replica.Machine.DamagedReads),
+                DamagedReads = hosted.Sum(static replica => replica.Machine.DamagedReads),
                 PendingOperations = _context.PendingOperations,
                 Pressure = _context.Engine.Pressure,
                 IsDiskFull = _context.IsDiskFull,
@@ -293,14 +299,16 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     public void TransferLeader(ShardId shard, NodeId to)
     {
-        ShardReplica replica = ReplicaOf(shard);
+        ShardReplica? replica = ReplicaOf(shard);
         RequireMember(to);
-        if (replica.Leader != _context.Self)
+        if (replica is null || replica.Leader != _context.Self)
         {
             throw new HengeException(
                 ErrorCode.NotLeader,
                 $"This node does not lead {shard}; "
-                    + (_context.AddressOf(replica.Leader) is { } address ? $"its leader is at {address}." : "its leader is not known yet.")
+                    + (_context.AddressOf(replica?.Leader ?? NodeId.None) is { } address
+                        ? $"its leader is at {address}."
+                        : "its leader is not known yet.")
             );
         }
 
@@ -324,9 +332,9 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
     /// <summary>
     /// Has the leader of a shard, if it is this node, change who votes and who only gets the log, by joint consensus (Raft paper, section
-    /// 6). Members of the cluster that are in neither list leave the shard: they keep what they have, cannot be relied on to answer for its
-    /// keys meanwhile, and can come back as learners. A new voter has to be a learner first, and to have caught up, by a snapshot if need
-    /// be.
+    /// 6). Members of the cluster that are in neither list leave the shard, and drop what they have of it once nobody counts on that; they
+    /// can come back as learners, as can nodes that never had a replica. A new voter has to be a learner first, and to have caught up, by a
+    /// snapshot if need be.
     /// </summary>
     /// <param name="shard">Not the catalog.</param>
     /// <param name="voters">At least one; only members of the cluster.</param>
@@ -343,13 +351,15 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         IReadOnlyList<NodeId> learners,
         Action<MembershipStatus> answered)
     {
-        ShardReplica replica = ReplicaOf(shard);
+        CheckShard(shard);
         foreach (NodeId id in voters.Concat(learners))
         {
             RequireMember(id);
         }
 
-        replica.Worker.Post(new WorkerAction(_ => answered(replica.ChangeMembership(voters, learners))));
+        // Looked for on the worker: it may come or go meanwhile.
+        _parts.WorkerOf(shard).Post(new WorkerAction(_ => answered(
+            ReplicaOf(shard)?.ChangeMembership(voters, learners) ?? MembershipStatus.NotLeader)));
     }
 
     /// <summary>
@@ -427,11 +437,21 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         }
     }
 
-    private ShardReplica ReplicaOf(ShardId shard) =>
-        _parts.Replicas.FirstOrDefault(r => r.Shard == shard && !shard.IsCatalog)
-        ?? throw new HengeException(
-            ErrorCode.InvalidArgument,
-            $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
+    private ShardReplica? ReplicaOf(ShardId shard)
+    {
+        CheckShard(shard);
+        return _parts.Hosted.TryGet(shard, out ShardReplica? replica) ? replica : null;
+    }
+
+    private void CheckShard(ShardId shard)
+    {
+        if (shard.Value >= (uint)_context.Shards.Count)
+        {
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"There is no shard {shard.Value}; the cluster has {_context.Shards.Count}, counted from 0.");
+        }
+    }
 
     private void RequireMember(NodeId id)
     {

@@ -13,8 +13,17 @@ namespace Henge.Raft;
 /// <item>Snapshot: the entries that the member needs are gone; nothing is sent until the snapshot is through or has failed.</item>
 /// </list>
 /// </remarks>
-internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long limitBytes)
+/// <param name="id">The member.</param>
+/// <param name="next">What to send first.</param>
+/// <param name="limitMessages">The window.</param>
+/// <param name="limitBytes">The window.</param>
+/// <param name="countsFrom">
+/// Where the membership stands by which this leader let it in; 0 when it was a member all the time. What it acknowledges below that may
+/// have been under way since before it left, and be of a log that it has dropped: it guides what is sent, and counts for nothing.
+/// </param>
+internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long limitBytes, LogIndex countsFrom = default)
 {
+    private LogIndex _acknowledged;
     private LogIndex _commitSent;
     private ulong _commitSentAtTick;
 
@@ -22,7 +31,14 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
 
     public PeerState State { get; private set; } = PeerState.Probe;
 
-    public LogIndex Match { get; private set; }
+    /// <summary>What is certain.</summary>
+    public LogIndex Match => _acknowledged >= countsFrom ? _acknowledged : LogIndex.Zero;
+
+    /// <summary>What it said last that it has; more than <see cref="Match"/> only while that may be of an earlier life.</summary>
+    public LogIndex Acknowledged => _acknowledged;
+
+    /// <summary>True when it has said so itself, in this life, that it has something.</summary>
+    public bool IsCertain => _acknowledged >= countsFrom;
 
     public LogIndex Next { get; private set; } = next;
 
@@ -85,7 +101,7 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
     public void BecomeProbe()
     {
         // After a snapshot that arrived, go on behind it, not from the start.
-        LogIndex after = State == PeerState.Snapshot && PendingSnapshot > Match ? PendingSnapshot : Match;
+        LogIndex after = State == PeerState.Snapshot && PendingSnapshot > _acknowledged ? PendingSnapshot : _acknowledged;
         State = PeerState.Probe;
         PendingSnapshot = default;
         IsProbePaused = false;
@@ -99,7 +115,7 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
         PendingSnapshot = default;
         IsProbePaused = false;
         Inflights.Clear();
-        Next = Match.Next;
+        Next = _acknowledged.Next;
     }
 
     public void BecomeSnapshot()
@@ -133,21 +149,27 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
             Next = index.Next;
         }
 
-        if (index <= Match)
+        LogIndex before = Match;
+        if (index > _acknowledged)
         {
-            return false;
+            _acknowledged = index;
         }
 
-        Match = index;
-        return true;
+        return Match > before;
     }
 
     /// <summary>The member refused an append. False when the refusal is old: something later has answered that question already.</summary>
     public bool Refused(LogIndex rejected, LogIndex lastPossible)
     {
+        if (!IsCertain && lastPossible < _acknowledged)
+        {
+            // It has not what was acknowledged: that was in an earlier life.
+            _acknowledged = lastPossible;
+        }
+
         if (State == PeerState.Replicate)
         {
-            if (rejected <= Match)
+            if (rejected <= _acknowledged)
             {
                 return false;
             }
@@ -163,7 +185,7 @@ internal sealed class Progress(NodeId id, LogIndex next, int limitMessages, long
         }
 
         ulong next = Math.Min(rejected.Value, lastPossible.Value + 1);
-        Next = new LogIndex(Math.Max(next, Match.Value + 1));
+        Next = new LogIndex(Math.Max(next, _acknowledged.Value + 1));
         IsProbePaused = false;
         return true;
     }

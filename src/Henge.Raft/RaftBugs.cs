@@ -36,4 +36,10 @@ internal enum RaftBugs
     PromiseByTicks = 1 << 12,
     /// <summary>Only a node that uses leases itself keeps, after a restart, the promise of before it.</summary>
     PromiseOnlyWithLeases = 1 << 13,
+    /// <summary>A replica that has dropped its log votes as if it had never had one.</summary>
+    ForgetDroppedLog = 1 << 14,
+    /// <summary>What a member acknowledged before it left and came back counts.</summary>
+    CountEarlierLives = 1 << 15,
+    /// <summary>A learner becomes a voter whatever it has.</summary>
+    PromoteBeforeCaughtUp = 1 << 16,
 }

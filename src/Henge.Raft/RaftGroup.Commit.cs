@@ -63,7 +63,7 @@ public sealed partial class RaftGroup
         }
     }
 
-    private bool IsOwnTermCommitted => Role == RaftRole.Leader && _commit >= _termStart;
+    internal bool IsOwnTermCommitted => Role == RaftRole.Leader && _commit >= _termStart;
 
     private bool CanHandOut => !_applyIsPending && _handedOut == AppliedIndex && _handedOut < ApplyLimit;
 

@@ -68,8 +68,9 @@ public sealed partial class RaftGroup
     /// 4.2.2): it may be the only one whose log is complete enough to be elected and commit it, while the others still wait for its vote.
     /// It does not count its own vote then.
     /// </summary>
-    private bool MayCampaign => Membership.IsVoter(_self)
-        || (_memberships.CurrentIndex > _commit && _memberships.Previous is { } previous && previous.IsVoter(_self));
+    private bool MayCampaign => !LacksForgotten
+        && (Membership.IsVoter(_self)
+            || (_memberships.CurrentIndex > _commit && _memberships.Previous is { } previous && previous.IsVoter(_self)));
 
     private void PreCampaign()
     {

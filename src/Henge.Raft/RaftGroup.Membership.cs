@@ -12,6 +12,13 @@ public sealed partial class RaftGroup
     public LogIndex MembershipIndex => _memberships.CurrentIndex;
 
     /// <summary>
+    /// Whether this node leads and knows that the membership in force is final: committed, not joint, and it has committed an entry of its
+    /// own term, so that no other is behind it in its log. Who is not in it then is counted on by nobody, now or later, for anything that
+    /// came before.
+    /// </summary>
+    public bool IsSureOfMembership => Role == RaftRole.Leader && IsOwnTermCommitted && !Membership.IsJoint && MembershipIndex <= _commit;
+
+    /// <summary>
     /// The membership as of an index that is not compacted: what belongs into a snapshot of the state machine taken there.
     /// </summary>
     public Membership MembershipAt(LogIndex index) => _memberships.At(index);
@@ -97,8 +104,9 @@ public sealed partial class RaftGroup
             }
 
             if (
-                ProgressOf(id) is not { State: PeerState.Replicate } progress
-                || progress.Match.Value + _options.PromotionLagEntries < _commit.Value)
+                (ProgressOf(id) is not { State: PeerState.Replicate, IsCertain: true } progress
+                    || progress.Match.Value + _options.PromotionLagEntries < _commit.Value)
+                && !PromotesAnyLearner)
             {
                 return MembershipStatus.NotCaughtUp;
             }
@@ -127,7 +135,7 @@ public sealed partial class RaftGroup
         AppendOwn(EntryKind.Membership, membership.Encode());
         _memberships.Append(_log.LastIndex, membership);
         _membershipChanged = true;
-        SyncProgressWithMembership(_log.LastIndex);
+        SyncProgressWithMembership(_log.LastIndex, CountsEarlierLives ? LogIndex.Zero : _log.LastIndex);
         // A majority of the new membership may already have what the old one lacked.
         AdvanceCommit();
         GrantProvenReads();

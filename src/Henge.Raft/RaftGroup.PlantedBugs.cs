@@ -47,5 +47,14 @@ public sealed partial class RaftGroup
     /// <summary>Only a node that uses leases itself keeps, after a restart, the promise of before it.</summary>
     private bool PromisesOnlyWithLeases => HasBug(RaftBugs.PromiseOnlyWithLeases);
 
+    /// <summary>A replica that has dropped its log votes as if it had never had one.</summary>
+    private bool ForgetsDropped => HasBug(RaftBugs.ForgetDroppedLog);
+
+    /// <summary>What a member acknowledged before it left and came back counts.</summary>
+    private bool CountsEarlierLives => HasBug(RaftBugs.CountEarlierLives);
+
+    /// <summary>A learner becomes a voter whatever it has.</summary>
+    private bool PromotesAnyLearner => HasBug(RaftBugs.PromoteBeforeCaughtUp);
+
     private bool HasBug(RaftBugs bug) => PlantedBugs.AreAllowed && (_options.Bugs & bug) != 0;
 }

@@ -100,7 +100,7 @@ public sealed partial class RaftGroup
         _lastSlice = default;
         _progress.Clear();
         // Optimistic: most members have everything; the first append tells.
-        SyncProgressWithMembership(_log.LastIndex.Next);
+        SyncProgressWithMembership(_log.LastIndex.Next, LogIndex.Zero);
         _termStart = _log.LastIndex.Next;
         AppendOwn(EntryKind.Empty, default);
         OwnLogPersisted();
@@ -159,7 +159,7 @@ public sealed partial class RaftGroup
         return null;
     }
 
-    private void SyncProgressWithMembership(LogIndex next)
+    private void SyncProgressWithMembership(LogIndex next, LogIndex countsFrom)
     {
         for (int i = _progress.Count - 1; i >= 0; i--)
         {
@@ -175,7 +175,10 @@ public sealed partial class RaftGroup
             {
                 // A newcomer counts as heard from until the next check, or it could bring the leader down before it had a chance to answer.
                 _progress.Add(
-                    new Progress(id, next, _options.InflightLimitMessages, _options.InflightLimitBytes) { IsRecentlyActive = true });
+                    new Progress(id, next, _options.InflightLimitMessages, _options.InflightLimitBytes, countsFrom)
+                    {
+                        IsRecentlyActive = true,
+                    });
             }
         }
 
@@ -426,7 +429,7 @@ public sealed partial class RaftGroup
         {
             progress.BecomeReplicate();
         }
-        else if (progress.State == PeerState.Snapshot && progress.Match >= _log.CompactedIndex)
+        else if (progress.State == PeerState.Snapshot && progress.Acknowledged >= _log.CompactedIndex)
         {
             // Here again, by the snapshot or otherwise.
             progress.BecomeProbe();
@@ -447,7 +450,7 @@ public sealed partial class RaftGroup
 
     private void OnHeartbeat(Heartbeat m)
     {
-        if (!CommitsBeyondMatch && m.Commit > _log.LastIndex)
+        if (!CommitsBeyondMatch && m.Commit > _log.LastIndex && m.Commit > Forgotten.Index)
         {
             // Looked at twice, so that the message is made only when it is needed.
             Invariant.Check(

@@ -18,7 +18,14 @@ public sealed partial class RaftGroup
     private bool MayBeCommittedByCounting(LogIndex index) => _log.TermAt(index) == Term || CommitsOlderTerms;
 
     /// <summary>A vote goes only to whose log is at least as up to date (Raft paper, section 5.4.1).</summary>
-    private bool IsUpToDate(LogIndex lastIndex, Term lastTerm) => _log.IsUpToDate(lastIndex, lastTerm) || VotesForStaleLogs;
+    private bool IsUpToDate(LogIndex lastIndex, Term lastTerm) =>
+        (_log.IsUpToDate(lastIndex, lastTerm) && (!Forgotten.IsAheadOf(lastIndex, lastTerm) || ForgetsDropped)) || VotesForStaleLogs;
+
+    /// <summary>
+    /// The log here is not yet what it was before this replica dropped it. Memberships in it may be long gone, and count this node among
+    /// their voters.
+    /// </summary>
+    private bool LacksForgotten => Forgotten.IsAheadOf(_log.LastIndex, _log.LastTerm) && !ForgetsDropped;
 
     /// <summary>There is one vote in a term (Raft paper, section 5.2): never again.</summary>
     private bool MayVoteAgain(RequestVote request) => VotesTwice && request.Term == Term && Role != RaftRole.Leader;

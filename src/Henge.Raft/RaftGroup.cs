@@ -76,6 +76,7 @@ public sealed partial class RaftGroup
         Term = restored.HardState.Term;
         Require(Term >= _log.LastTerm, $"the log has an entry of term {_log.LastTerm}, but the persisted term is {Term}");
         _votedFor = restored.HardState.VotedFor;
+        Forgotten = restored.Forgotten;
         _persist = new PersistQueue(_log.LastIndex);
         AppliedIndex = restored.Applied;
         _handedOut = restored.Applied;
@@ -123,6 +124,11 @@ public sealed partial class RaftGroup
     /// <summary>Everything up to here is durable on this node; 0 while a snapshot is being installed.</summary>
     public LogIndex PersistedIndex => _persist.PersistedIndex;
 
+    /// <summary>
+    /// What an earlier life of this replica had and dropped. To be persisted with all that is compacted below its index.
+    /// </summary>
+    public ForgottenLog Forgotten { get; }
+
     /// <summary>Entries up to and including this one are gone from the log.</summary>
     public LogIndex CompactedIndex => _log.CompactedIndex;
 
@@ -153,7 +159,7 @@ public sealed partial class RaftGroup
         {
             TickLeader();
         }
-        else if (Membership.IsSingleVoter(_self))
+        else if (Membership.IsSingleVoter(_self) && !LacksForgotten)
         {
             // Nobody else could win, so there is nothing to wait for, except for the last of a leader that is being removed: its lease may
             // rest on this node.

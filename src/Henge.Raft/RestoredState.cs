@@ -21,6 +21,9 @@ public sealed class RestoredState
     /// </summary>
     public LogIndex MembershipIndex { get; init; }
 
+    /// <summary>What an earlier life of this replica had and dropped; none for most.</summary>
+    public ForgottenLog Forgotten { get; init; }
+
     /// <summary>The last entry that the state machine has applied durably. Must lie between the log's compacted and last index.</summary>
     public LogIndex Applied { get; init; }
 }

@@ -15,7 +15,8 @@ public sealed class CanaryTests
             TheoryData<string> data = [];
             foreach (RaftBugs bug in Enum.GetValues<RaftBugs>())
             {
-                if (bug != RaftBugs.None)
+                // Those of replicas that drop their log are found in ForgottenLogTests and by the simulator of whole nodes: here none does.
+                if (bug is not (RaftBugs.None or RaftBugs.ForgetDroppedLog or RaftBugs.CountEarlierLives or RaftBugs.PromoteBeforeCaughtUp))
                 {
                     data.Add(bug.ToString());
                 }

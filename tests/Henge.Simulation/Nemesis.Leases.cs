@@ -19,7 +19,7 @@ internal sealed partial class Nemesis
 
         int at = _random.Next(cluster.Shards);
         SimNode? leader = cluster.Nodes.FirstOrDefault(n =>
-            n.Node is not null && !n.IsPaused && n.Node.Parts.Replicas[at].Group.Role == RaftRole.Leader);
+            !n.IsPaused && n.ReplicaOf(at)?.Group.Role == RaftRole.Leader);
         SimNode[] others = [.. cluster.Nodes.Where(n => n != leader)];
         if (leader is not null && others.Length == 2 && others.All(static n => n.Node is not null))
         {
@@ -120,7 +120,7 @@ internal sealed partial class Nemesis
             || node.Epoch == 0
             || node.Node is null
             || cluster.Nodes.Count == 1
-            || !node.Node.Parts.Replicas.Any(static r => r.Group.Role == RaftRole.Leader)
+            || !node.Node.Parts.Hosted.All.Any(static r => r.Group.Role == RaftRole.Leader)
             || !_deceived.Add((node.Index, node.Epoch))
             || !_random.PerMille(500))
         {
@@ -152,7 +152,7 @@ internal sealed partial class Nemesis
         {
             World.AfterMs(ms, () =>
             {
-                if (!_over && !node.IsPaused && node.Node?.Parts.Replicas[at] is { } replica)
+                if (!_over && !node.IsPaused && node.ReplicaOf(at) is { } replica)
                 {
                     node.Guard("campaign", () => replica.Worker.Post(new WorkerAction(_ => replica.StandForElection())));
                 }

@@ -165,7 +165,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
         if (
             cluster.Hunt == HuntKind.None
             || _over
-            || node.Node?.Parts.Replicas[0].Group is not { Role: RaftRole.Leader } group
+            || node.ReplicaOf(0)?.Group is not { Role: RaftRole.Leader } group
             || !_hunted.Add((0, group.Term.Value)))
         {
             return;

@@ -29,7 +29,7 @@ internal sealed class SimOperator(SimCluster cluster, SimRandom random)
             return;
         }
 
-        Membership now = leader.Node!.Parts.Replicas[(int)shard.Value].Group.Membership;
+        Membership now = leader.ReplicaOf((int)shard.Value)!.Group.Membership;
         List<NodeId> voters = [.. now.Voters], learners = [.. now.Learners];
         // Down to the leader alone at times: then it is the old majority only that keeps it from deciding everything by itself.
         NodeId self = _all[leader.Index];
@@ -91,7 +91,7 @@ internal sealed class SimOperator(SimCluster cluster, SimRandom random)
 
     private void BringBack(SimNode leader, ShardId shard)
     {
-        Membership now = leader.Node!.Parts.Replicas[(int)shard.Value].Group.Membership;
+        Membership now = leader.ReplicaOf((int)shard.Value)!.Group.Membership;
         NodeId[] missing = [.. _all.Where(id => !now.IsMember(id))];
         if (missing.Length > 0)
         {
@@ -109,8 +109,8 @@ internal sealed class SimOperator(SimCluster cluster, SimRandom random)
         int at = random.Next(cluster.Shards);
         shard = new ShardId((uint)at);
         return cluster.Nodes
-            .Where(n => n.Node is not null && !n.IsPaused && n.Node.Parts.Replicas[at].Group.Role == RaftRole.Leader)
-            .MaxBy(n => n.Node!.Parts.Replicas[at].Group.Term.Value);
+            .Where(n => !n.IsPaused && n.ReplicaOf(at)?.Group.Role == RaftRole.Leader)
+            .MaxBy(n => n.ReplicaOf(at)!.Group.Term.Value);
     }
 
     private void Ask(SimNode leader, ShardId shard, Membership now, IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners) =>

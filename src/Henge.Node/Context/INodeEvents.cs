@@ -29,6 +29,12 @@ public interface INodeEvents
     /// <summary>This node, as the leader of a shard, has written a change of its members to the log.</summary>
     void MembershipChangeProposed(ShardId shard, IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners);
 
+    /// <summary>A leader has begun to give this node a replica of a shard.</summary>
+    void ReplicaBegun(ShardId shard);
+
+    /// <summary>This node's replica of a shard is dropped: it is not a member by the membership at an index of the shard's log.</summary>
+    void ReplicaDropped(ShardId shard, LogIndex index);
+
     /// <summary>An operator wanted another node to lead a shard, and that could not begin.</summary>
     void LeadershipTransferRefused(ShardId shard, string to, string problem);
 

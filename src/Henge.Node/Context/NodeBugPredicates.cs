@@ -119,6 +119,15 @@ internal static class NodeBugPredicates
 
         /// <summary>A watch takes events of a later serving of its subscription for those of the one before.</summary>
         public bool MixesServings => Has(bugs, NodeBugs.MixServings);
+
+        /// <summary>A leader says that a replica is not needed any more before the membership without it is committed.</summary>
+        public bool DropsBeforeCommitted => Has(bugs, NodeBugs.DropBeforeCommitted);
+
+        /// <summary>A replica that drops what it has forgets its term and vote.</summary>
+        public bool ForgetsVotesOfDropped => Has(bugs, NodeBugs.ForgetVotesOfDropped);
+
+        /// <summary>A shard that is absent begins when it is asked for a vote.</summary>
+        public bool BeginsForVotes => Has(bugs, NodeBugs.ForgetVotesOfDropped);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

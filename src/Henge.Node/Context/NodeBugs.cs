@@ -83,4 +83,8 @@ internal enum NodeBugs : long
     TakeEventsTwice = 1L << 50,
     /// <summary>A watch takes events of a later serving of its subscription for those of the one before.</summary>
     MixServings = 1L << 51,
+    /// <summary>A leader says that a replica is not needed any more before the membership without it is committed.</summary>
+    DropBeforeCommitted = 1 << 8,
+    /// <summary>A replica that drops what it has forgets its term and vote, and begins anew when it is asked for a vote.</summary>
+    ForgetVotesOfDropped = 1 << 9,
 }

@@ -153,7 +153,8 @@ internal sealed record NodeIdentity
                 $"The replication factor is {options.ReplicationFactor}; it must not be negative.");
         }
 
-        if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.Bugs.DoesNotCompareHellos)
+        if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.AllowFewerReplicas
+            && !options.Bugs.DoesNotCompareHellos)
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,

@@ -112,6 +112,9 @@ public sealed record NodeOptions
     /// <summary>Milliseconds between two steps of bringing leaders to their preferred nodes; 0: never.</summary>
     public int BalanceIntervalMs { get; init; } = 2_000;
 
+    /// <summary>Lets a cluster be made with fewer replicas of a shard than nodes: for tests, until all of it works.</summary>
+    internal bool AllowFewerReplicas { get; init; }
+
     /// <summary>Deliberate bugs, for the simulator to prove that it would find them.</summary>
     internal RaftBugs RaftBugs { get; init; }
 

@@ -23,6 +23,9 @@ public static class NodeLogDescription
             NodeLogRecordKind.Moved => $"{record.Shard} moved entry {record.Entry.Term}/{record.Entry.Index} {DescribeEntry(record)}",
             NodeLogRecordKind.HardState => $"{record.Shard} hard state: {record.HardState}",
             NodeLogRecordKind.Truncate => $"{record.Shard} truncate from {record.Index}",
+            NodeLogRecordKind.LateBase when record.Reset && record.Index == Core.LogIndex.Zero =>
+                $"{record.Shard} dropped: forgotten {record.Forgotten.Term}/{record.Forgotten.Index}, hard state {record.HardState}, "
+                    + $"{record.Membership}",
             _ =>
                 $"{record.Shard} base{(record.Reset ? ", by a snapshot" : "")}: compacted {record.Term}/{record.Index}, hard state "
                     + $"{record.HardState}, {record.Membership}",

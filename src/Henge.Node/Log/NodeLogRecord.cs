@@ -21,6 +21,11 @@ internal enum NodeLogRecordKind : byte
     Base = 4,
     /// <summary>An entry that is written again so that its old segment can go; it ends nothing.</summary>
     Moved = 5,
+    /// <summary>
+    /// As <see cref="Base"/>, of a replica that has dropped an earlier log: with how far that reached. With index 0 and reset, and until an
+    /// entry or another base follows, it is a tombstone: there is no replica here, and what the engine still has of it goes.
+    /// </summary>
+    LateBase = 6,
 }
 
 /// <summary>
@@ -31,6 +36,8 @@ internal enum NodeLogRecordKind : byte
 /// <item>truncate: <c>shard u32 | from u64</c></item>
 /// <item>base: <c>shard u32 | reset u8 | term u64 | vote u64 | commit u64 | compacted index u64 | compacted term u64 |
 /// membership</c></item>
+/// <item>late base: <c>shard u32 | reset u8 | term u64 | vote u64 | commit u64 | compacted index u64 | compacted term u64 |
+/// forgotten index u64 | forgotten term u64 | membership</c></item>
 /// </list>
 /// </summary>
 internal readonly record struct NodeLogRecord
@@ -39,6 +46,7 @@ internal readonly record struct NodeLogRecord
     public const int EntryHeaderBytes = 21;
 
     private const int BaseHeaderBytes = 45;
+    private const int LateBaseHeaderBytes = 61;
 
     public NodeLogRecordKind Kind { get; init; }
 
@@ -56,6 +64,12 @@ internal readonly record struct NodeLogRecord
     /// </summary>
     public LogIndex Index { get; init; }
 
+    /// <summary>For <see cref="NodeLogRecordKind.LateBase"/>: how far the log reached that was dropped.</summary>
+    public ForgottenLog Forgotten { get; init; }
+
+    /// <summary>True for both kinds of bases.</summary>
+    public bool IsBase => Kind is NodeLogRecordKind.Base or NodeLogRecordKind.LateBase;
+
     /// <summary>For <see cref="NodeLogRecordKind.Base"/>: the term at <see cref="Index"/>.</summary>
     public Term Term { get; init; }
 
@@ -65,12 +79,32 @@ internal readonly record struct NodeLogRecord
     /// <summary>For <see cref="NodeLogRecordKind.Base"/>: the membership as of <see cref="Index"/>.</summary>
     public Membership? Membership { get; init; }
 
+    /// <summary>A base, with what it has to say of a log that was dropped: nothing, once the log is past that again.</summary>
+    public static NodeLogRecord BaseOf(
+        ShardId shard,
+        HardState state,
+        LogIndex index,
+        Term term,
+        Membership membership,
+        ForgottenLog forgotten) =>
+        new()
+        {
+            Kind = index < forgotten.Index ? NodeLogRecordKind.LateBase : NodeLogRecordKind.Base,
+            Shard = shard,
+            HardState = state,
+            Index = index,
+            Term = term,
+            Membership = membership,
+            Forgotten = index < forgotten.Index ? forgotten : default,
+        };
+
     /// <summary>Bytes of the payload, without an entry's data.</summary>
     public int HeaderBytes => Kind switch
     {
         NodeLogRecordKind.Entry or NodeLogRecordKind.Moved => EntryHeaderBytes,
         NodeLogRecordKind.HardState => 28,
         NodeLogRecordKind.Truncate => 12,
+        NodeLogRecordKind.LateBase => LateBaseHeaderBytes + Membership!.Encode().Length,
         _ => BaseHeaderBytes + Membership!.Encode().Length,
     };
 
@@ -96,9 +130,17 @@ internal readonly record struct NodeLogRecord
                 WriteHardState(to[5..]);
                 BinaryPrimitives.WriteUInt64LittleEndian(to[29..], Index.Value);
                 BinaryPrimitives.WriteUInt64LittleEndian(to[37..], Term.Value);
+                int header = BaseHeaderBytes;
+                if (Kind == NodeLogRecordKind.LateBase)
+                {
+                    BinaryPrimitives.WriteUInt64LittleEndian(to[BaseHeaderBytes..], Forgotten.Index.Value);
+                    BinaryPrimitives.WriteUInt64LittleEndian(to[(BaseHeaderBytes + 8)..], Forgotten.Term.Value);
+                    header = LateBaseHeaderBytes;
+                }
+
                 byte[] membership = Membership!.Encode();
-                membership.CopyTo(to[BaseHeaderBytes..]);
-                return BaseHeaderBytes + membership.Length;
+                membership.CopyTo(to[header..]);
+                return header + membership.Length;
         }
     }
 
@@ -113,6 +155,7 @@ internal readonly record struct NodeLogRecord
             NodeLogRecordKind.HardState => 28,
             NodeLogRecordKind.Truncate => 12,
             NodeLogRecordKind.Base => BaseHeaderBytes,
+            NodeLogRecordKind.LateBase => LateBaseHeaderBytes,
             _ => int.MaxValue,
         };
         if (bytes.Length < least)
@@ -149,7 +192,8 @@ internal readonly record struct NodeLogRecord
                 record = new NodeLogRecord { Kind = NodeLogRecordKind.Truncate, Shard = shard, Index = ReadIndex(bytes[4..]) };
                 return true;
             default:
-                if (!Membership.TryDecode(bytes[BaseHeaderBytes..], out Membership? membership))
+                bool isLate = kind == (byte)NodeLogRecordKind.LateBase;
+                if (!Membership.TryDecode(bytes[(isLate ? LateBaseHeaderBytes : BaseHeaderBytes)..], out Membership? membership))
                 {
                     error = "a node log record has a membership that cannot be read";
                     return false;
@@ -157,8 +201,11 @@ internal readonly record struct NodeLogRecord
 
                 record = new NodeLogRecord
                 {
-                    Kind = NodeLogRecordKind.Base,
+                    Kind = (NodeLogRecordKind)kind,
                     Shard = shard,
+                    Forgotten = isLate
+                        ? new ForgottenLog(ReadIndex(bytes[BaseHeaderBytes..]), ReadTerm(bytes[(BaseHeaderBytes + 8)..]))
+                        : default,
                     Reset = bytes[4] != 0,
                     HardState = ReadHardState(bytes[5..]),
                     Index = ReadIndex(bytes[29..]),

@@ -27,7 +27,7 @@ internal sealed class NodeLogSpace(NodeContext node)
     /// <summary>Takes note of what was written.</summary>
     public void Note(in NodeLogRecord record, LogPosition position)
     {
-        if (record.Kind is not (NodeLogRecordKind.HardState or NodeLogRecordKind.Base))
+        if (record.Kind != NodeLogRecordKind.HardState && !record.IsBase)
         {
             return;
         }
@@ -39,7 +39,7 @@ internal sealed class NodeLogSpace(NodeContext node)
 
         space.HardState = record.HardState;
         space.HardStateAt = position;
-        if (record.Kind == NodeLogRecordKind.Base && (record.Reset || record.Index >= space.Base.Index))
+        if (record.IsBase && (record.Reset || record.Index >= space.Base.Index))
         {
             space.Base = record;
             space.BaseAt = position;
@@ -109,7 +109,7 @@ internal sealed class NodeLogSpace(NodeContext node)
 
     private void Rewrite(SegmentedLog log, LogBatch batch, ShardId shard, ShardSpace space, long keepFrom)
     {
-        bool hasBase = space.Base.Kind == NodeLogRecordKind.Base;
+        bool hasBase = space.Base.IsBase;
         NodeLogRecord record;
         if (hasBase && space.BaseAt.SegmentId < keepFrom)
         {

@@ -25,6 +25,18 @@ internal sealed class ShardLogReplay(ShardLog log)
     /// <summary>Term, vote and commit index as last written.</summary>
     public HardState HardState { get; private set; }
 
+    /// <summary>How far a log reached that was dropped.</summary>
+    public ForgottenLog Forgotten => _base.Forgotten;
+
+    /// <summary>
+    /// After <see cref="Check"/>, true when there is a log of the shard: entries, or a base that is no tombstone. A replica of which there
+    /// is only term and vote has neither.
+    /// </summary>
+    public bool HasLog => log.LastIndex > LogIndex.Zero;
+
+    /// <summary>True when a replica was dropped here, and none has begun anew.</summary>
+    public bool IsTombstone => !HasLog && _base.Kind == NodeLogRecordKind.LateBase;
+
     private LogIndex Last => _runs.Count == 0 ? LogIndex.Zero : _runs[^1].Last;
 
     /// <summary>Takes the next record.</summary>
@@ -56,7 +68,7 @@ internal sealed class ShardLogReplay(ShardLog log)
             case NodeLogRecordKind.Truncate:
                 Truncate(record.Index);
                 break;
-            case NodeLogRecordKind.Base:
+            case NodeLogRecordKind.Base or NodeLogRecordKind.LateBase:
                 TakeBase(record);
                 break;
         }
@@ -74,7 +86,7 @@ internal sealed class ShardLogReplay(ShardLog log)
     /// <summary>After the last record: builds the index, or says what does not fit.</summary>
     public string? Check()
     {
-        bool hasBase = _base.Kind == NodeLogRecordKind.Base;
+        bool hasBase = _base.IsBase;
         log.Reset(hasBase ? _base.Index : LogIndex.Zero, hasBase ? _base.Term : Term.Zero, hasBase ? _base.Membership : null);
         foreach (Run run in _runs)
         {

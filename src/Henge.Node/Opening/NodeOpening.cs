@@ -108,44 +108,14 @@ internal static class NodeOpening
         context.Cluster = cluster;
         NodePlacement placement = Place(context);
         context.Directory = new ShardDirectory(context.Self, placement.Replicas);
-
-        // Those that the cluster was made of. A member that joined learns from the catalog's leader who its replicas are.
-        NodeId[] founders = context.Identity.Joined is null
-            ? [.. Enumerable.Range(1, context.Identity.Founding.Members.Count).Select(static i => new NodeId((ulong)i))]
-            : [];
-        var replicas = new List<ShardReplica>(shards.Length);
-        var machines = new Dictionary<ShardId, ShardStateMachine>(shards.Length);
+        var hosted = new HostedShards(context.Shards.Count);
+        var host = new ShardHost(context, hosted, placement.FoundersOf, static shard => new WatchHub(shard));
         foreach (ShardId shard in shards)
         {
-            IReadOnlyList<NodeId> members = shard.IsCatalog ? founders : placement.ReplicasOf(shard);
-            if (!shard.IsCatalog && context.Identity.Joined is not null)
-            {
-                continue;
-            }
-
-            ShardStateMachine machine = ShardStateMachine.Open(
-                shard,
-                context.Engine,
-                context.History,
-                new WatchHub(shard),
-                StateMachineOptions.Default with
-                {
-                    Bugs = options.Bugs,
-                    Sessions = options.Sessions,
-                });
-            Worker worker = workers[shard.Value % (uint)workers.Length];
-            ReplicaRestore.Reconcile(context, worker, found[shard], machine, shard, out LogIndex snapshotOnDisk);
-            var replica = new ShardReplica(worker, context, shard, found[shard], machine, members)
-            {
-                Preferred = placement.PreferredLeaderOf(shard),
-            };
-            replica.OnSnapshotFound(snapshotOnDisk);
-            worker.Add(replica);
-            replicas.Add(replica);
-            machines.Add(shard, machine);
+            host.Open(workers[shard.Value % (uint)workers.Length], shard, found[shard]);
         }
 
-        catalog.Machine = machines[ShardId.Catalog];
+        catalog.Machine = hosted[ShardId.Catalog].Machine;
         incarnations.Refresh(mayRegister: false);
         cluster.Refresh(mayWrite: false);
         var memberCatalog = new MemberCatalog(context, catalog, incarnations);
@@ -153,17 +123,16 @@ internal static class NodeOpening
 
         // A node that is alone in its list is a cluster by its own settings.
         bool HasJoined() => context.Members.Count == 1 || cluster.IsEstablished || options.Bugs.WatchesBeforeJoining;
-        ShardStateMachine? Machine(ShardId shard) => machines.GetValueOrDefault(shard);
         var outbox = new SubscriptionOutbox(context);
         var remoteWatches = new RemoteWatches(
             context,
             WatchOptions.Default,
             new DirectorySources(context.Directory, context.Self),
             outbox,
-            shard => Machine(shard) is not null);
+            shard => hosted.ServingMachineOf(shard) is not null);
         var watches = new WatchService(
             context.Shards,
-            Machine,
+            hosted.ServingMachineOf,
             options.Limits,
             WatchOptions.Default,
             HasJoined,
@@ -172,19 +141,19 @@ internal static class NodeOpening
         return new NodeParts
         {
             Context = context,
-            Replicas = replicas,
+            Hosted = hosted,
             Placement = placement,
             Log = opened,
             Workers = workers,
             Incarnations = incarnations,
             Cluster = cluster,
             Members = memberCatalog,
-            Keeper = new CatalogKeeper(context, replicas.First(static r => r.Shard.IsCatalog), memberCatalog),
+            Keeper = new CatalogKeeper(context, hosted[ShardId.Catalog], memberCatalog),
             Hellos = new PeerHellos(context),
             Clocks = new ClockExchange(context),
             Messages = new PeerMessages(context),
             News = new ShardNewsExchange(context),
-            Reads = new NodeReads(context.Shards, Machine),
+            Reads = new NodeReads(context.Shards, hosted.MachineOf),
             Watches = watches,
             Subscriptions = new WatchSubscriptions(context, remoteWatches, served),
             DirectoryLock = directoryLock,
@@ -204,6 +173,6 @@ internal static class NodeOpening
             replicas[s] = [.. placement.ReplicasOf(new ShardId(s)).Select(name => ids[name])];
         }
 
-        return new NodePlacement(replicas);
+        return new NodePlacement([.. founders.Select((_, i) => new NodeId((ulong)i + 1))], replicas);
     }
 }

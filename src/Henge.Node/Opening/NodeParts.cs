@@ -10,6 +10,7 @@ using Henge.Node.StateMachine;
 using Henge.Node.Subscriptions;
 using Henge.Node.Watch;
 using Henge.Node.Workers;
+using Henge.Raft;
 
 namespace Henge.Node.Opening;
 
@@ -18,10 +19,10 @@ internal sealed class NodeParts : IDisposable
 {
     public required NodeContext Context { get; init; }
 
-    /// <summary>All replicas, those of shards first, in order, then the catalog's.</summary>
-    public required IReadOnlyList<ShardReplica> Replicas { get; init; }
+    /// <summary>The replicas that are here.</summary>
+    public required HostedShards Hosted { get; init; }
 
-    /// <summary>Who carries which shard.</summary>
+    /// <summary>Who was to carry which shard when the cluster was made.</summary>
     public required NodePlacement Placement { get; init; }
 
     public required NodeLog Log { get; init; }
@@ -69,15 +70,33 @@ internal sealed class NodeParts : IDisposable
     }
 }
 
-/// <summary>The replicas of each shard; the first of them should lead.</summary>
-internal sealed class NodePlacement(IReadOnlyList<IReadOnlyList<NodeId>> replicas)
+/// <summary>The replicas of each shard when the cluster was made; the first of them should lead.</summary>
+internal sealed class NodePlacement(IReadOnlyList<NodeId> members, IReadOnlyList<IReadOnlyList<NodeId>> replicas)
 {
+    private const int CatalogVoters = 5;
+
+    private readonly FoundingReplicas _catalog = new(
+        new Membership(members.Take(CatalogVoters), members.Skip(CatalogVoters)),
+        [.. members.Take(CatalogVoters)],
+        NodeId.None);
+
     /// <summary>By shard, without the catalog.</summary>
     public IReadOnlyList<IReadOnlyList<NodeId>> Replicas => replicas;
 
-    /// <summary>The replicas of a shard. The catalog is on all nodes.</summary>
-    public IReadOnlyList<NodeId> ReplicasOf(ShardId shard) => replicas[(int)shard.Value];
+    /// <summary>
+    /// A shard's replicas as its first membership. The catalog is on all nodes; more voters than a few would make it slower and no safer.
+    /// </summary>
+    public FoundingReplicas FoundersOf(ShardId shard)
+    {
+        if (shard.IsCatalog)
+        {
+            return _catalog;
+        }
 
-    /// <summary>Who should lead a shard; anyone for the catalog.</summary>
-    public NodeId PreferredLeaderOf(ShardId shard) => shard.IsCatalog ? NodeId.None : ReplicasOf(shard)[0];
+        IReadOnlyList<NodeId> founders = ReplicasOf(shard);
+        return new FoundingReplicas(new Membership(founders), founders, founders[0]);
+    }
+
+    /// <summary>The replicas of a shard.</summary>
+    public IReadOnlyList<NodeId> ReplicasOf(ShardId shard) => replicas[(int)shard.Value];
 }

@@ -39,7 +39,7 @@ internal sealed class NodeUpkeep(NodeParts parts)
     // be rebuilt, or the table would never go.
     private void OnDamage(uint keyspace, HengeException damage)
     {
-        foreach (ShardReplica replica in parts.Replicas)
+        foreach (ShardReplica replica in parts.Hosted.All)
         {
             if (keyspace == SystemKeys.UserKeyspace(replica.Shard) || keyspace == SystemKeys.SystemKeyspace(replica.Shard))
             {
@@ -58,7 +58,7 @@ internal sealed class NodeUpkeep(NodeParts parts)
 
         Core.Version now = _node.Clock.Now;
         Core.Version floor = Core.Version.FromMilliseconds(now.Milliseconds - _node.Options.HistoryMs);
-        foreach (ShardReplica replica in parts.Replicas)
+        foreach (ShardReplica replica in parts.Hosted.All)
         {
             Core.Version applied = replica.AppliedVersion;
             long keptMs = applied.Milliseconds - HistoryWindow.AlwaysKeptMs;

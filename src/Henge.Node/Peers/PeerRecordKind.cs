@@ -63,4 +63,8 @@ internal enum PeerRecordKind : byte
     WatchEnd = 43,
     /// <summary>No more events are wanted.</summary>
     WatchClose = 44,
+    /// <summary>Asks whether the sender still is a member of the shard.</summary>
+    MembershipQuestion = 16,
+    /// <summary>It is not, and nobody counts on what it has of the shard.</summary>
+    MembershipAnswer = 17,
 }

@@ -11,6 +11,25 @@ internal sealed class FollowingPublisher(ShardReplica replica, RaftGroup group)
     private NodeId _leader;
     private Term _term;
 
+    /// <summary>The replica goes: it follows nobody any more.</summary>
+    public void Withdraw()
+    {
+        if (_leader == replica.Node.Self)
+        {
+            foreach (NodeId peer in _peers)
+            {
+                replica.Node.Leaders.Lead(peer, replica.Shard, _term, add: false);
+            }
+        }
+        else if (!_leader.IsNone)
+        {
+            replica.Node.Leaders.Follow(_leader, replica.Shard, _term, add: false);
+        }
+
+        _leader = NodeId.None;
+        _peers.Clear();
+    }
+
     /// <summary>Publishes what has changed. To be called before a message leaves that the group made after the change.</summary>
     public void Publish(bool membershipChanged)
     {

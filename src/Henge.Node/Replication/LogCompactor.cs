@@ -92,15 +92,8 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         Term term = log.Locate(target).Term;
         Membership membership = group.MembershipAt(target);
         _underWay = true;
-        replica.Worker.Batch.Records.Add(new NodeLogRecord
-        {
-            Kind = NodeLogRecordKind.Base,
-            Shard = replica.Shard,
-            HardState = replica.HardState,
-            Index = target,
-            Term = term,
-            Membership = membership,
-        });
+        replica.Worker.Batch.Records.Add(
+            NodeLogRecord.BaseOf(replica.Shard, replica.HardState, target, term, membership, group.Forgotten));
         group.Compact(target);
         replica.Worker.MarkDirty(replica);
     }

@@ -48,26 +48,23 @@ internal sealed class ReplicaPersist(
         return true;
     }
 
-    private bool TryInstall(InstallSnapshot snapshot, HardState? state)
+    private bool TryInstall(InstallSnapshot snapshot, HardState? changed)
     {
         if (!receiver.TryInstall(snapshot))
         {
             return false;
         }
 
-        HardState = state ?? HardState;
+        HardState = changed ?? HardState;
         writes.OnSnapshot(snapshot.Index, machine.LastVersion);
         replica.OnInstalled();
-        replica.Worker.Batch.Records.Add(new NodeLogRecord
-        {
-            Kind = NodeLogRecordKind.Base,
-            Shard = replica.Shard,
-            Reset = true,
-            HardState = HardState with { Commit = snapshot.Index },
-            Index = snapshot.Index,
-            Term = snapshot.IndexTerm,
-            Membership = snapshot.Membership,
-        });
+        HardState state = HardState with { Commit = snapshot.Index };
+        replica.Worker.Batch.Records.Add(
+            NodeLogRecord.BaseOf(
+                replica.Shard, state, snapshot.Index, snapshot.IndexTerm, snapshot.Membership, replica.Group.Forgotten) with
+            {
+                Reset = true,
+            });
         return true;
     }
 }

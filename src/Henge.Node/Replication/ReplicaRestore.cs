@@ -76,16 +76,11 @@ internal static class ReplicaRestore
             // The term may have come with the snapshot, and not have been written yet. A node that voted in it has written it.
             replay.RaiseTerm(installed.Term);
             log.Reset(installed.Index, installed.Term, membership);
-            worker.Batch.Records.Add(new NodeLogRecord
-            {
-                Kind = NodeLogRecordKind.Base,
-                Shard = shard,
-                Reset = true,
-                HardState = replay.HardState,
-                Index = installed.Index,
-                Term = installed.Term,
-                Membership = membership,
-            });
+            worker.Batch.Records.Add(
+                NodeLogRecord.BaseOf(shard, replay.HardState, installed.Index, installed.Term, membership, replay.Forgotten) with
+                {
+                    Reset = true,
+                });
         }
 
         if (machine.AppliedIndex > log.LastIndex)

@@ -27,10 +27,10 @@ internal sealed partial class ShardReplica
             case NodeLogRecordKind.Truncate:
                 _log.Truncate(record.Index);
                 break;
-            case NodeLogRecordKind.Base when record.Reset:
+            case NodeLogRecordKind.Base or NodeLogRecordKind.LateBase when record.Reset:
                 _log.Reset(record.Index, record.Term, record.Membership!);
                 break;
-            case NodeLogRecordKind.Base:
+            case NodeLogRecordKind.Base or NodeLogRecordKind.LateBase:
                 _log.Compact(record.Index, record.Term, record.Membership!);
                 _compactor.OnLogged();
                 break;
@@ -40,6 +40,11 @@ internal sealed partial class ShardReplica
     /// <summary>Everything up to a ticket is durable.</summary>
     public void OnPersisted(ulong ticket)
     {
+        if (IsClosed)
+        {
+            return;
+        }
+
         _group.Persisted(ticket);
         Worker.MarkDirty(this);
     }
@@ -47,6 +52,11 @@ internal sealed partial class ShardReplica
     /// <summary>Does what there is to do.</summary>
     public void Process()
     {
+        if (IsClosed)
+        {
+            return;
+        }
+
         if (_heldRebuild is { } rebuild && (!_mayRetryHeld || !Rebuild(rebuild)))
         {
             return;
@@ -197,5 +207,13 @@ internal sealed partial class ShardReplica
         _reads.Serve();
     }
 
-    private void PublishApplied() => Volatile.Write(ref _appliedVersion, _machine.LastVersion.Value);
+    private void PublishApplied()
+    {
+        Volatile.Write(ref _appliedVersion, _machine.LastVersion.Value);
+        if (_machine.IsWithheld && IsRecentEnough)
+        {
+            _machine.Withhold(false);
+            PublishPlace();
+        }
+    }
 }

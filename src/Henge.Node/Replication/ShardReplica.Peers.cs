@@ -22,6 +22,11 @@ internal sealed partial class ShardReplica
             return;
         }
 
+        if (message is AppendEntries or Heartbeat)
+        {
+            _inquiry.OnLeader();
+        }
+
         _group.SetClock(Worker.ClockTicks);
         _group.Receive(message);
         Worker.MarkDirty(this);
@@ -60,6 +65,7 @@ internal sealed partial class ShardReplica
 
         if (kind == PeerRecordKind.SnapshotChunk)
         {
+            _inquiry.OnLeader();
             _receiver.OnChunk(from, body);
         }
         else
@@ -67,6 +73,13 @@ internal sealed partial class ShardReplica
             _sender.OnAck(from, body.Span);
         }
 
+        Worker.MarkDirty(this);
+    }
+
+    /// <inheritdoc/>
+    public void OnMembership(NodeId from, PeerRecordKind kind, ReadOnlySpan<byte> body)
+    {
+        _inquiry.Take(from, kind, body);
         Worker.MarkDirty(this);
     }
 

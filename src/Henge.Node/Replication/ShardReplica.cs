@@ -13,7 +13,7 @@ namespace Henge.Node.Replication;
 /// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except
 /// for <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
 /// </summary>
-internal sealed partial class ShardReplica : IReplica
+internal sealed partial class ShardReplica : IHostedReplica
 {
     private const int MaxRoundsAtOnce = 32;
     private const int HeldTicks = 50;
@@ -35,6 +35,9 @@ internal sealed partial class ShardReplica : IReplica
     private readonly ElectionTimer _election;
     private readonly FollowingPublisher _following;
     private readonly ReplicaPersist _persist;
+    private readonly ShardHost _host;
+    private readonly ShardRemains _remains;
+    private readonly MembershipInquiry _inquiry;
 
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica
     // stands still, as if its node did.
@@ -48,32 +51,37 @@ internal sealed partial class ShardReplica : IReplica
     private ulong _term;
     private ulong _appliedVersion;
 
-    /// <summary>Restores a replica from the engine and the node log.</summary>
+    /// <summary>Restores a replica from the engine and the node log, or makes one that has nothing yet.</summary>
     public ShardReplica(
         Worker worker,
         NodeContext node,
-        ShardId shard,
-        ShardLogReplay replay,
+        ShardHost host,
+        ShardRemains remains,
         ShardStateMachine machine,
-        IReadOnlyList<NodeId> replicas)
+        FoundingReplicas founders)
     {
         Worker = worker;
         Node = node;
-        Shard = shard;
-        _log = replay.Log;
+        Shard = remains.Shard;
+        Preferred = founders.Preferred;
+        _host = host;
+        _remains = remains;
+        _log = remains.Log;
         _machine = machine;
+        var random = new SplitMix64Random(NextSeed(node, remains));
         var firstPass = new VersionScan(_log);
         _group = new RaftGroup(
-            RaftSettings.Of(node, replicas, worker.Log.MaxEntryBytes),
+            RaftSettings.Of(node, founders.InOrder, worker.Log.MaxEntryBytes),
             firstPass,
             new RestoredState
             {
-                HardState = replay.HardState,
-                Membership = _log.CompactedMembership ?? new Membership(replicas),
+                HardState = remains.HardState,
+                Membership = _log.CompactedMembership ?? founders.Membership,
                 MembershipIndex = _log.CompactedIndex,
                 Applied = machine.AppliedIndex,
+                Forgotten = remains.Forgotten,
             },
-            new SplitMix64Random(node.Environment.Seed ^ (((ulong)shard.Value + 1) * 0x9E37_79B9_7F4A_7C15)));
+            random);
         Core.Version lastVersion = firstPass.LastVersion > machine.LastVersion ? firstPass.LastVersion : machine.LastVersion;
         _writes = new WriteQueue(this, _group, lastVersion);
         _versions = new VersionWaiters(this);
@@ -83,14 +91,16 @@ internal sealed partial class ShardReplica : IReplica
         _compactor = new LogCompactor(this, _group, _log);
         _sender = new SnapshotSender(this, _group, machine);
         _receiver = new SnapshotReceiver(this, machine);
-        _persist = new ReplicaPersist(this, _writes, _receiver, machine, replay.HardState);
+        _persist = new ReplicaPersist(this, _writes, _receiver, machine, remains.HardState);
         _expiry = new ExpiryDriver(this, machine);
         _leadership = new LeaderUpkeep(this, _group);
         _election = new ElectionTimer(node);
         _following = new FollowingPublisher(this, _group);
+        _inquiry = new MembershipInquiry(this, _group, random);
         _appliedVersion = machine.LastVersion.Value;
         _term = _group.Term.Value;
-        TermAtStart = _group.Term;
+        TermAtStart = remains.TermAtStart;
+        machine.Withhold(!IsRecentEnough);
     }
 
     /// <summary>Which shard.</summary>
@@ -108,7 +118,7 @@ internal sealed partial class ShardReplica : IReplica
     /// <summary>Its group, for tests and status.</summary>
     public RaftGroup Group => _group;
 
-    /// <summary>Its term when the node started: in no later one has it led before.</summary>
+    /// <inheritdoc/>
     public Term TermAtStart { get; }
 
     /// <summary>Its state machine.</summary>
@@ -128,6 +138,11 @@ internal sealed partial class ShardReplica : IReplica
         !IsHeld
             ? DamageProblem
             : "The disk is full, so that the shard's state cannot be taken in from its leader. Make room; the node goes on by itself.";
+
+    // A replica that began late serves nothing before it has applied the membership that took it in: all that was acknowledged, and all
+    // that an earlier replica of this node was sure of, lies before that.
+    private bool IsRecentEnough =>
+        _group.MembershipAt(_machine.AppliedIndex).IsMember(Node.Self) && _machine.AppliedIndex >= _group.Forgotten.Index;
 
     private bool IsHeld => _held is not null || _heldRebuild is not null;
 
@@ -157,10 +172,13 @@ internal sealed partial class ShardReplica : IReplica
         $"{Shard} {_group.Role} t{_group.Term} l{_group.Leader} [{_group.CompactedIndex}..{_group.LastIndex}] p{_group.PersistedIndex} "
             + $"c{_group.CommitIndex} a{_group.AppliedIndex}, sends {_sender}, receives {_receiver}";
 
-    /// <summary>The node on which the ring would have the leader.</summary>
-    public NodeId Preferred { get; init; }
+    /// <summary>True when it is being dropped: nothing that comes to it does anything any more.</summary>
+    public bool IsClosed { get; private set; }
 
-    /// <summary>True while it leads in a term.</summary>
+    /// <summary>The node on which the ring would have the leader.</summary>
+    public NodeId Preferred { get; }
+
+    /// <inheritdoc/>
     public bool LeadsIn(Term term) => _group.Role == RaftRole.Leader && _group.Term == term;
 
     /// <summary>Begins to take part.</summary>
@@ -253,6 +271,7 @@ internal sealed partial class ShardReplica : IReplica
 
         _sender.Tick();
         _receiver.Tick();
+        _inquiry.Tick();
         NoticeDamage();
         AskForState(tick);
         if (_group.Role == RaftRole.Leader)
@@ -325,19 +344,40 @@ internal sealed partial class ShardReplica : IReplica
         return result.Status;
     }
 
-    /// <summary>Fails everything that waits.</summary>
-    public void Stop()
+    /// <summary>Nobody counts on this replica any more, as the leader of a term has said by a membership: it goes.</summary>
+    public void Drop(NodeId leader, Term term, LogIndex index, Membership membership) =>
+        _host.Drop(this, leader, term, index, membership);
+
+    /// <summary>
+    /// Ends the replica for good: reads of it that are under way fail, what waits fails, and nothing that comes later does anything.
+    /// Returns what stays of it.
+    /// </summary>
+    public ShardRemains Close(HardState state, ForgottenLog forgotten)
     {
-        const string Message = "The node is stopping.";
-        _writes.FailAll(ErrorCode.Stopping, Message);
+        IsClosed = true;
+        _machine.Withhold(true);
+        _machine.Feed.Close();
+        _following.Withdraw();
+        FailAll(ErrorCode.Unavailable, "The replica that this node had of the shard is being removed; ask another node.");
+        _toApply.Clear();
+        (_held, _heldRebuild) = (null, null);
+        return _remains with { HardState = state, Forgotten = forgotten };
+    }
+
+    /// <summary>Fails everything that waits.</summary>
+    public void Stop() => FailAll(ErrorCode.Stopping, "The node is stopping.");
+
+    private void FailAll(ErrorCode error, string message)
+    {
+        _writes.FailAll(error, message);
         OperationList pipelined = _pipelined.TakeAll();
         while (pipelined.TakeFirst() is { } read)
         {
-            Worker.Fail(read, ErrorCode.Stopping, Message);
+            Worker.Fail(read, error, message);
         }
 
-        _reads.FailAll(ErrorCode.Stopping, Message);
-        _versions.FailAll(ErrorCode.Stopping, Message);
+        _reads.FailAll(error, message);
+        _versions.FailAll(error, message);
         _sender.Stop();
         _receiver.Stop();
     }
@@ -350,6 +390,10 @@ internal sealed partial class ShardReplica : IReplica
             _reads.Add(read);
         }
     }
+    // Another one for each replica that the node has of a shard in its life.
+    private static ulong NextSeed(NodeContext node, ShardRemains remains) =>
+        node.Environment.Seed ^ (((ulong)remains.Shard.Value + 1) * 0x9E37_79B9_7F4A_7C15)
+            ^ (remains.Forgotten.Index.Value * 0xD1B5_4A32_D192_ED03) ^ (remains.Forgotten.Term.Value << 40);
 
     // A shard that was never written to has no version, and a watch could not say where in it it stands (WatchService). So the first leader
     // writes an entry without commands.
@@ -413,7 +457,11 @@ internal sealed partial class ShardReplica : IReplica
             Leader = _group.Leader,
             MembershipTerm = _group.Leader.IsNone ? default : _group.Term,
             MembershipIndex = _group.MembershipIndex,
-            Voters = membership.IsJoint ? [.. membership.Voters.Union(membership.OutgoingVoters)] : membership.Voters,
+
+            // One that begins late has a membership that was long ago.
+            Voters = _machine.IsWithheld ? []
+                : membership.IsJoint ? [.. membership.Voters.Union(membership.OutgoingVoters)]
+                : membership.Voters,
             Learners = membership.Learners,
         });
     }

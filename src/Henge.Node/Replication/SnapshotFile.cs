@@ -185,6 +185,18 @@ internal sealed class SnapshotFile : IDisposable
         }
     }
 
+    /// <summary>Deletes all that there is of a shard's snapshots, whole or not.</summary>
+    public static void DeleteAll(IFileSystem files, string directory, ShardId shard)
+    {
+        string part = NameOf(directory, shard) + ".part";
+        if (files.FileExists(part))
+        {
+            files.Delete(part);
+        }
+
+        Delete(files, directory, shard);
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 

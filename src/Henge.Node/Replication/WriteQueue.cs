@@ -73,7 +73,11 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
     public void OnHandedBack(Operation operation, ulong sending)
     {
         _replica.Worker.MarkDirty(_replica);
-        if (_sends.End(sending))
+        if (_replica.IsClosed)
+        {
+            Fail(operation, ErrorCode.Unavailable, "The replica that this node had of the shard was removed. Nothing was done; try again.");
+        }
+        else if (_sends.End(sending))
         {
             // At once if another leader is known by now; else it would only come back again.
             _hold |= _sends.GoTo(_group.Leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind;

@@ -38,6 +38,7 @@ internal sealed class ShardStateMachine
     private string? _damage;
     private long _damagedReads;
     private bool _stopped;
+    private bool _withheld;
 
     private ShardStateMachine(ShardId shard, IStorageEngine engine, HistoryWindow history, IWatchFeed feed, StateMachineOptions options)
     {
@@ -113,7 +114,16 @@ internal sealed class ShardStateMachine
     internal NodeBugs Bugs { get; }
 
     /// <summary>Changes whenever the state is replaced as a whole; odd while it is. Reads compare it before and after.</summary>
-    internal int Epoch => Volatile.Read(ref _epoch);
+    internal int Epoch => Volatile.Read(ref _epoch) | (Volatile.Read(ref _withheld) ? 1 : 0);
+
+    /// <summary>
+    /// True while nothing of it is to be served although it may be whole: it is not yet as recent as its shard knows it to be, or it is
+    /// being dropped. Thread-safe.
+    /// </summary>
+    public bool IsWithheld => Volatile.Read(ref _withheld);
+
+    /// <summary>What is served, or not. On the worker.</summary>
+    public void Withhold(bool withhold) => Volatile.Write(ref _withheld, withhold);
 
     internal IStorageEngine Engine => _engine;
 

@@ -200,7 +200,7 @@ internal sealed class WatchService(
             ?? throw new HengeException(
                 ErrorCode.Unavailable,
                 $"This node does not carry shard {shard}, which the watch needs. Ask another node.");
-        return machine.State == MachineState.Ready
+        return machine.State == MachineState.Ready && !machine.IsWithheld
             ? machine
             : throw new HengeException(
                 ErrorCode.Unavailable,

@@ -128,7 +128,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
                 ErrorCode.Unavailable,
                 "A later write of the same shard came to the leader before this one. Nothing was done; try again.");
         }
-        else if (!replica.LeadsIn(write.Term) && !node.Options.Bugs.TakesForwardsOfAnyTerm)
+        else if (!replica.LeadsIn(write.Term) && (replica is not IHostedReplica || !node.Options.Bugs.TakesForwardsOfAnyTerm))
         {
             write.Fail(
                 ErrorCode.NotLeader,

@@ -6,7 +6,10 @@ using Henge.Raft;
 
 namespace Henge.Node.Workers;
 
-/// <summary>One shard on this node, as its worker drives it. Only the worker calls it.</summary>
+/// <summary>
+/// One shard, as the worker that it belongs to drives it: hosted here (<see cref="IHostedReplica"/>) or not. Only the worker calls it. A
+/// shard that is not hosted has no group; what only concerns one is dropped.
+/// </summary>
 internal interface IReplica : IPersistTarget
 {
     /// <summary>Which shard.</summary>
@@ -15,10 +18,7 @@ internal interface IReplica : IPersistTarget
     /// <summary>For the worker: it is in the list of those to look after.</summary>
     bool IsDirty { get; set; }
 
-    /// <summary>Its Raft group.</summary>
-    RaftGroup Group { get; }
-
-    /// <summary>Its term when the node started: in no later one has it led before.</summary>
+    /// <summary>Its term when the node started: in no later one has this node led the shard before that.</summary>
     Term TermAtStart { get; }
 
     /// <summary>The address of the leader when it is known and another node.</summary>
@@ -27,14 +27,8 @@ internal interface IReplica : IPersistTarget
     /// <summary>True while it leads in a term.</summary>
     bool LeadsIn(Term term);
 
-    /// <summary>Begins to take part.</summary>
-    void Begin();
-
     /// <summary>Takes an operation in.</summary>
     void Add(Operation operation);
-
-    /// <summary>A tick of time has passed.</summary>
-    void Tick(long tick);
 
     /// <summary>Does what has become possible; called once after all that came in one run.</summary>
     void Process();
@@ -45,6 +39,9 @@ internal interface IReplica : IPersistTarget
     /// <summary>A message of its group has come.</summary>
     void Receive(RaftMessage message);
 
+    /// <summary>A piece of a snapshot, or its acknowledgement, has come.</summary>
+    void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body);
+
     /// <summary>A peer wants history to be closed at a version.</summary>
     void OnAdvance(NodeId from, Core.Version version);
 
@@ -54,8 +51,25 @@ internal interface IReplica : IPersistTarget
     /// <summary>A peer asks for the state of the shard.</summary>
     void OnSnapshotRequest(NodeId from, LogIndex index);
 
-    /// <summary>A piece of a snapshot, or its acknowledgement, has come.</summary>
-    void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body);
+    /// <summary>A peer asks whether it is still a member of the shard, or is told that it is not.</summary>
+    void OnMembership(NodeId from, PeerRecordKind kind, ReadOnlySpan<byte> body);
+}
+
+/// <summary>What a worker ticks.</summary>
+internal interface ITicked
+{
+    /// <summary>A tick of time has passed. Shards must not come and go while the worker ticks.</summary>
+    void Tick(long tick);
+}
+
+/// <summary>A shard of which this node has a replica.</summary>
+internal interface IHostedReplica : IReplica, ITicked
+{
+    /// <summary>Its Raft group.</summary>
+    RaftGroup Group { get; }
+
+    /// <summary>Begins to take part.</summary>
+    void Begin();
 
     /// <summary>A peer has answered a heartbeat that shards share.</summary>
     void OnSharedHeartbeat(NodeId from, ulong number, bool agrees, bool wasSteady);

@@ -106,6 +106,9 @@ internal sealed class PeerBatch(PeerBatches owner) : WorkerMessage
             case PeerRecordKind.SnapshotChunk or PeerRecordKind.SnapshotAck:
                 replica.ReceiveSnapshot(_from, kind, body.ToArray());
                 break;
+            case PeerRecordKind.MembershipQuestion or PeerRecordKind.MembershipAnswer:
+                replica.OnMembership(_from, kind, body);
+                break;
         }
     }
 }

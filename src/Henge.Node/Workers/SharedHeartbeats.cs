@@ -22,7 +22,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     /// </summary>
     public const int AnswerBytes = 18;
 
-    private readonly List<IReplica> _reading = [];
+    private readonly List<IHostedReplica> _reading = [];
 
     // Numbers count from 1 at each start. What tells them from those of an earlier one, whose answers may still be on their way, is this
     // random number (decision 0139).
@@ -36,7 +36,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     public void WantHeartbeat() => _isDue = true;
 
     /// <summary>Reads of a shard wait for the next heartbeat.</summary>
-    public void WantProof(IReplica replica) => _reading.Add(replica);
+    public void WantProof(IHostedReplica replica) => _reading.Add(replica);
 
     /// <summary>Sends what is wanted, with the frames of this run.</summary>
     public void Send()
@@ -47,7 +47,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
         }
 
         _number++;
-        foreach (IReplica replica in _reading)
+        foreach (IHostedReplica replica in _reading)
         {
             replica.Group.SharedHeartbeatSent(_number);
         }
@@ -109,7 +109,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 
         ulong number = BinaryPrimitives.ReadUInt64LittleEndian(body[8..]);
         bool wasSteady = body[16] != 0;
-        foreach (IReplica replica in worker.Replicas)
+        foreach (IHostedReplica replica in worker.Hosted)
         {
             replica.OnSharedHeartbeat(from, number, agrees: body[17] != 0, wasSteady);
         }
@@ -118,7 +118,7 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     /// <summary>Tells the groups that follow a leader on another node when its last heartbeat came.</summary>
     public void TellFollowers()
     {
-        foreach (IReplica replica in worker.Replicas)
+        foreach (IHostedReplica replica in worker.Hosted)
         {
             NodeId leader = replica.Group.Leader;
             ulong heard = leader.IsNone || leader == node.Self ? 0 : node.Leaders.HeardTick(leader);

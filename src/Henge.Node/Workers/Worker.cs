@@ -25,14 +25,16 @@ internal sealed class Worker : IWorkItem
     private readonly OperationQueue _operations = new();
     private readonly WorkerMessageQueue _messages = new();
     private readonly Dictionary<ShardId, IReplica> _replicas = [];
-    private readonly List<IReplica> _replicasByShard = [];
+    private readonly List<IHostedReplica> _hosted = [];
+    private readonly List<ITicked> _ticked = [];
     private readonly List<IReplica> _dirty = [];
     private readonly Stack<WorkerLogBatch> _freeBatches = new();
     private WorkerLogBatch _batch;
     private bool _closed;
     private int _scheduled;
     private int _tickSignalled;
-    private long _ticked;
+    private long _lastTick;
+    private bool _isTicking;
     private int _idleTicks;
     private bool _isIdle;
     private int _signals;
@@ -89,14 +91,41 @@ internal sealed class Worker : IWorkItem
     /// <summary>Batches that came back from the node log and are in the indexes. Thread-safe.</summary>
     public long LogBatchesDone => Volatile.Read(ref _logBatchesDone);
 
-    /// <summary>Its shards, in order.</summary>
-    public IReadOnlyList<IReplica> Replicas => _replicasByShard;
+    /// <summary>Those of its shards that are hosted here, in order.</summary>
+    public IReadOnlyList<IHostedReplica> Hosted => _hosted;
 
-    /// <summary>Adds a shard, before the worker first runs.</summary>
-    public void Add(IReplica replica)
+    /// <summary>
+    /// Puts a shard into the table, in place of what was there for it. Before the worker first runs, or on the worker while it takes
+    /// messages: never in a tick.
+    /// </summary>
+    public void Put(IReplica replica)
     {
-        _replicas.Add(replica.Shard, replica);
-        _replicasByShard.Add(replica);
+        Invariant.Check(!_isTicking, "shards come and go between ticks");
+        if (_replicas.TryGetValue(replica.Shard, out IReplica? old))
+        {
+            if (old is IHostedReplica hosted)
+            {
+                _hosted.Remove(hosted);
+            }
+
+            if (old is ITicked ticked)
+            {
+                _ticked.Remove(ticked);
+            }
+        }
+
+        _replicas[replica.Shard] = replica;
+        if (replica is IHostedReplica now)
+        {
+            // In order of shards, so that equal nodes do things in the same order.
+            int at = _hosted.FindIndex(r => r.Shard.Value > now.Shard.Value);
+            _hosted.Insert(at < 0 ? _hosted.Count : at, now);
+        }
+
+        if (replica is ITicked { } more)
+        {
+            _ticked.Add(more);
+        }
     }
 
     /// <summary>The replica of a shard; null when it is not this worker's.</summary>
@@ -182,7 +211,7 @@ internal sealed class Worker : IWorkItem
     /// </summary>
     public void Begin()
     {
-        foreach (IReplica replica in _replicasByShard)
+        foreach (IHostedReplica replica in _hosted)
         {
             replica.Begin();
         }
@@ -192,7 +221,7 @@ internal sealed class Worker : IWorkItem
     public void Stop()
     {
         _closed = true;
-        foreach (IReplica replica in _replicasByShard)
+        foreach (IReplica replica in _replicas.Values)
         {
             replica.Stop();
         }
@@ -329,7 +358,7 @@ internal sealed class Worker : IWorkItem
     private void Tick()
     {
         ClockTicks = _node.NowTicks;
-        long due = (long)ClockTicks - _ticked;
+        long due = (long)ClockTicks - _lastTick;
         if (due <= 0)
         {
             return;
@@ -339,7 +368,7 @@ internal sealed class Worker : IWorkItem
         // Of a long pause or a suspended machine the last ticks are enough: promises and leases go by the clock, not by them.
         int ticks = (int)Math.Min(due, MaxTicksAtOnce);
         long left = Math.Min(due - ticks, MaxTicksLate);
-        _ticked = (long)ClockTicks - left;
+        _lastTick = (long)ClockTicks - left;
         _idleTicks += ticks;
         if (_idleTicks >= IdleAfterTicks && !_isIdle)
         {
@@ -347,14 +376,16 @@ internal sealed class Worker : IWorkItem
         }
 
         Heartbeats.TellFollowers();
+        _isTicking = true;
         for (int i = 0; i < ticks; i++)
         {
-            foreach (IReplica replica in _replicasByShard)
+            foreach (ITicked replica in _ticked)
             {
-                replica.Tick(_ticked - ticks + i + 1);
+                replica.Tick(_lastTick - ticks + i + 1);
             }
         }
 
+        _isTicking = false;
         Forwards.Tick();
         Reads.Tick();
         if (left > 0)

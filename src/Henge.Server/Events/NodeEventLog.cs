@@ -40,6 +40,10 @@ internal sealed class NodeEventLog(ILoggerFactory logging) : INodeEvents
         }
     }
 
+    public void ReplicaBegun(ShardId shard) => ServerEvents.Raft.ReplicaBegun(_raft, shard);
+
+    public void ReplicaDropped(ShardId shard, LogIndex index) => ServerEvents.Raft.ReplicaDropped(_raft, shard, index.Value);
+
     public void LeadershipTransferRefused(ShardId shard, string to, string problem) =>
         ServerEvents.Raft.LeadershipTransferRefused(_raft, shard, to, problem);
 

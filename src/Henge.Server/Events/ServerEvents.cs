@@ -78,6 +78,15 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1105, LogLevel.Warning, "The leadership of shard {Shard} was not transferred to {To}: {Problem}.")]
         public static partial void LeadershipTransferRefused(ILogger logger, ShardId shard, string to, string problem);
+
+        [LoggerMessage(1106, LogLevel.Information, "This node begins to have a replica of shard {Shard}.")]
+        public static partial void ReplicaBegun(ILogger logger, ShardId shard);
+
+        [LoggerMessage(
+            1107,
+            LogLevel.Information,
+            "The replica of shard {Shard} on this node is dropped: it is no member since entry {Index} of the shard's log.")]
+        public static partial void ReplicaDropped(ILogger logger, ShardId shard, ulong index);
     }
 
     /// <summary>Snapshots of shards between nodes: 1200 to 1299.</summary>

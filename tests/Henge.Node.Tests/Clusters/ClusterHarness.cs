@@ -136,7 +136,7 @@ public sealed class ClusterHarness
 
     /// <summary>The node that leads a shard; null when there is none, or nobody is sure.</summary>
     public HarnessNode? LeaderOf(uint shard) => Running
-        .Where(n => !n.IsPaused && n.Replica(shard).Group.Role == RaftRole.Leader)
+        .Where(n => !n.IsPaused && n.Hosts(shard) && n.Replica(shard).Group.Role == RaftRole.Leader)
         .OrderByDescending(n => n.Replica(shard).Group.Term.Value)
         .FirstOrDefault();
 
@@ -145,9 +145,12 @@ public sealed class ClusterHarness
             () =>
                 Enumerable
                     .Range(0, Running.First().Running.Parts.Context.Shards.Count)
-                    .All(s => LeaderOf((uint)s) is { } l && Running.All(n => n.IsPaused || n.Replica((uint)s).Group.Leader == l.Id)),
+                    .All(s => LeaderOf((uint)s) is { } l && Running.All(n => n.IsPaused || Follows(n, (uint)s, l))),
             limitMs,
             "leaders everywhere");
+
+    private static bool Follows(HarnessNode node, uint shard, HarnessNode leader) =>
+        !node.Hosts(shard) || node.Replica(shard).Group.Leader == leader.Id;
 
     public HarnessOperation Complete(HarnessNode node, HarnessOperation operation, long limitMs = 10_000)
     {
@@ -176,7 +179,7 @@ public sealed class ClusterHarness
                 n.Node is null
                     ? $"{n.Name}: down {n.FatalMessage}"
                     : $"{n.Name}: {n.FatalMessage}\n  "
-                        + string.Join("\n  ", n.Running.Parts.Replicas)
+                        + string.Join("\n  ", n.Running.Parts.Hosted.All)
                         + "\n    "
                         + string.Join("\n    ", n.Events.TakeLast(8))));
 }

@@ -145,7 +145,9 @@ public sealed class HarnessNode(ClusterHarness cluster, string name, NodeId firs
     public bool RunOne() =>
         !IsPaused && Node is not null && (_workers.RunOne() | _readers.RunOne() | _logWriter.RunOne() | _background.RunOne());
 
-    internal ShardReplica Replica(uint shard) => Running.Parts.Replicas[(int)shard];
+    internal ShardReplica Replica(uint shard) => Running.Parts.Hosted[new ShardId(shard)];
+
+    internal bool Hosts(uint shard) => Running.Parts.Hosted.TryGet(new ShardId(shard), out _);
 
     public string? Read(HarnessOperation get)
     {

@@ -165,7 +165,7 @@ public sealed class SingleNodeTests
         }
 
         cluster.Run(1_000);
-        Replication.ShardReplica catalog = node.Running.Parts.Replicas[^1];
+        Replication.ShardReplica catalog = node.Running.Parts.Hosted[ShardId.Catalog];
         Assert.True(catalog.Shard.IsCatalog && catalog.Group.LastIndex > LogIndex.Zero);
         Assert.True(catalog.OldestLogSegment > node.Running.Parts.Log.FirstSegment, "the catalog's entries were not moved");
         node.Crash(CrashMode.LoseAllUnsynced);

@@ -12,7 +12,7 @@ internal static class TableDamage
     public static uint ShardOf(string key) => Map.ShardOf(System.Text.Encoding.UTF8.GetBytes(key)).Value;
 
     public static bool IsWhole(HarnessNode node) =>
-        node.Running.Parts.Replicas.All(static replica => replica.Machine.Damage is null)
+        node.Running.Parts.Hosted.All.All(static replica => replica.Machine.Damage is null)
         && node.Running.GetStatus().Shards.All(static shard => shard.Error is null);
 
     public static void AssertSameStates(ClusterHarness cluster)

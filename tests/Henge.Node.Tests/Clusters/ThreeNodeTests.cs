@@ -248,7 +248,7 @@ public sealed class ThreeNodeTests
             () =>
                 Enumerable
                     .Range(0, 4)
-                    .All(s => cluster.LeaderOf((uint)s)?.Id == node.Running.Parts.Placement.PreferredLeaderOf(new ShardId((uint)s))),
+                    .All(s => cluster.LeaderOf((uint)s)?.Id == node.Running.Parts.Placement.FoundersOf(new ShardId((uint)s)).Preferred),
             20_000);
     }
 

@@ -257,7 +257,7 @@ public sealed class JoinTests
     private static bool IsUp(ClusterHarness cluster, HarnessNode joined) => cluster.Running.All(n =>
         n.Running.GetTopology().Nodes.Any(m => m.Id == joined.Id && m.State == MemberState.Up));
 
-    private static ShardStatus Catalog(HarnessNode node) => node.Running.Parts.Replicas.First(static r => r.Shard.IsCatalog).Status;
+    private static ShardStatus Catalog(HarnessNode node) => node.Running.Parts.Hosted[ShardId.Catalog].Status;
 
     private static bool IsInCatalog(HarnessNode node, NodeId id) =>
         Catalog(node) is { Role: ReplicaRole.Leader } status && (status.Voters.Contains(id) || status.Learners.Contains(id));

@@ -53,7 +53,8 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
             // compared with their like.
             foreach (
                 IGrouping<LogIndex, ShardStateMachine> alike in cluster
-                    .Nodes.Select(n => n.Node!.Parts.Replicas[shard].Machine)
+                    .Nodes.Select(n => n.ReplicaOf(shard)?.Machine)
+                    .OfType<ShardStateMachine>()
                     .GroupBy(static m => m.AppliedIndex))
             {
                 ulong[] hashes = [.. alike.Select(static m => m.StateHash())];

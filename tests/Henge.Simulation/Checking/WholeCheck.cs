@@ -48,7 +48,7 @@ internal static class WholeCheck
         string? problem = null;
         node.Guard("read all", () =>
         {
-            foreach (ShardReplica replica in node.Node!.Parts.Replicas)
+            foreach (ShardReplica replica in node.Node!.Parts.Hosted.All)
             {
                 problem ??= replica.Problem;
                 problem ??= Read(node, SystemKeys.UserKeyspace(replica.Shard)) ?? Read(node, SystemKeys.SystemKeyspace(replica.Shard));

@@ -229,7 +229,7 @@ internal sealed class SimCluster
     /// <summary>What its nodes know of its shards, for messages.</summary>
     public string Describe() => string.Join("; ", _nodes.Select(n => n.Node is null
         ? $"node {n.Index} is down"
-        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Replicas.Select(static r => $"{r} {r.Status.Error}{Peers(r.Group)}"))));
+        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Hosted.All.Select(static r => $"{r} {r.Status.Error}{Peers(r.Group)}"))));
 
     private static string Peers(RaftGroup group)
     {

@@ -36,7 +36,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
                     Kind = OperationKind.Get,
                     Key = lease.Key,
                     Shard = shard,
-                    Version = node.Node.Parts.Replicas[(int)shard.Value].Machine.LastVersion,
+                    Version = node.Node.Parts.Hosted[shard].Machine.LastVersion,
                 };
                 if (!node.Node.TryRead(get, out PinnedValue value))
                 {

@@ -240,7 +240,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         // node does.
         CheckGone();
         cluster.Statistics.HistoryGone++;
-        Core.Version floor = node.Node!.Parts.Replicas.Select(static r => r.Machine.HistoryFloor).Max();
+        Core.Version floor = node.Node!.Parts.Hosted.All.Select(static r => r.Machine.HistoryFloor).Max();
         Start = Core.Version.FromMilliseconds(Math.Max(floor.Milliseconds, Start.Milliseconds) + MarginMs);
         _token = [];
         Seen.Clear();

@@ -35,7 +35,7 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
     public SimNode? LeaderOf(int shard) => cluster.Nodes.FirstOrDefault(n => Leads(n, shard));
 
     /// <summary>Whether a node leads a shard, as far as it knows.</summary>
-    public static bool Leads(SimNode node, int shard) => node.Node?.Parts.Replicas[shard].Group.Role == RaftRole.Leader;
+    public static bool Leads(SimNode node, int shard) => node.ReplicaOf(shard)?.Group.Role == RaftRole.Leader;
 
     /// <summary>Cuts the ways between two nodes.</summary>
     public void Cut(SimNode a, SimNode b)
@@ -47,7 +47,7 @@ internal sealed class DrillStage(SimWorld world, SimCluster cluster)
     /// <summary>Has a node stand for election, as far as it may.</summary>
     public static void StandForElection(SimNode node, int shard)
     {
-        if (!node.IsPaused && node.Node?.Parts.Replicas[shard] is { } replica)
+        if (!node.IsPaused && node.ReplicaOf(shard) is { } replica)
         {
             node.Guard("campaign", () => replica.Worker.Post(new WorkerAction(_ => replica.StandForElection())));
         }

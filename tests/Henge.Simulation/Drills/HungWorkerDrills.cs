@@ -81,8 +81,8 @@ internal sealed class HungWorkerDrills(DrillStage stage)
             int[] led =
             [
                 .. Enumerable
-                    .Range(0, node.Node!.Parts.Replicas.Count)
-                    .Where(i => DrillStage.Leads(node, i) && node.Node.Parts.Replicas[i].Worker.Index == lane),
+                    .Range(0, Cluster.Shards + 1)
+                    .Where(i => DrillStage.Leads(node, i) && node.ReplicaOf(i)!.Worker.Index == lane),
             ];
             if (led.Length > 0)
             {

@@ -3,6 +3,7 @@ using Henge.Node;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
+using Henge.Node.Replication;
 using Henge.Node.Workers;
 using Henge.Storage;
 using Henge.Storage.Files;
@@ -70,6 +71,13 @@ internal sealed class SimNode : IFatalErrorHandler
     /// True for an answer that a node may give instead of a value: the shard's state is being replaced, or a part of it is damaged.
     /// </summary>
     public bool MayRefuse(HengeException error) => error.Code == ErrorCode.Unavailable || (IsDamaged && error.Code == ErrorCode.Corruption);
+
+    /// <summary>Its replica of a shard, the catalog being counted last; null while it is down, or has none.</summary>
+    public ShardReplica? ReplicaOf(int shard) =>
+        Node is not null
+        && Node.Parts.Hosted.TryGet(shard < _options.Shards ? new ShardId((uint)shard) : ShardId.Catalog, out ShardReplica? replica)
+            ? replica
+            : null;
 
     /// <summary>Its own settings.</summary>
     public NodeOptions Options => _options;

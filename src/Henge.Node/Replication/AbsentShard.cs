@@ -1,0 +1,93 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Node.Log;
+using Henge.Node.Peers;
+using Henge.Node.Workers;
+using Henge.Raft;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// A shard of which this node has no replica. It begins to have one when a leader speaks to it, and never for a vote: who has nothing has
+/// none to give. Belongs to the shard's worker.
+/// </summary>
+internal sealed class AbsentShard(ShardHost host, Worker worker, ShardRemains remains) : IReplica
+{
+    private const string Elsewhere = "This node has no replica of the shard. Nothing was done; ask another node.";
+
+    /// <inheritdoc/>
+    public ShardId Shard => remains.Shard;
+
+    /// <inheritdoc/>
+    public bool IsDirty { get; set; }
+
+    /// <inheritdoc/>
+    public Term TermAtStart => remains.TermAtStart;
+
+    /// <inheritdoc/>
+    public string? LeaderAddress => null;
+
+    /// <inheritdoc/>
+    public bool LeadsIn(Term term) => false;
+
+    /// <inheritdoc/>
+    public void Add(Operation operation) => worker.Fail(operation, ErrorCode.Unavailable, Elsewhere);
+
+    /// <inheritdoc/>
+    public void Process()
+    {
+    }
+
+    /// <inheritdoc/>
+    public void Stop()
+    {
+    }
+
+    /// <inheritdoc/>
+    public void OnLogged(in NodeLogRecord record, in EntryLocation location)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void OnPersisted(ulong ticket)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void Receive(RaftMessage message)
+    {
+        if (host.MayBegin(message))
+        {
+            host.Begin(worker, remains).Receive(message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void ReceiveSnapshot(NodeId from, PeerRecordKind kind, ReadOnlyMemory<byte> body)
+    {
+        if (kind == PeerRecordKind.SnapshotChunk)
+        {
+            host.Begin(worker, remains).ReceiveSnapshot(from, kind, body);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnAdvance(NodeId from, Core.Version version)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void OnAdvanceRefused(NodeId from, Core.Version version, Core.Version limit)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void OnSnapshotRequest(NodeId from, LogIndex index)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void OnMembership(NodeId from, PeerRecordKind kind, ReadOnlySpan<byte> body)
+    {
+    }
+}

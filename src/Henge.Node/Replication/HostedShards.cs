@@ -1,0 +1,81 @@
+using System.Diagnostics.CodeAnalysis;
+using Henge.Core;
+using Henge.Node.StateMachine;
+
+namespace Henge.Node.Replication;
+
+/// <summary>
+/// The replicas that there are on this node: those of shards in order, then the catalog's. They come and go while the node runs.
+/// Thread-safe.
+/// </summary>
+internal sealed class HostedShards
+{
+    private readonly Lock _gate = new();
+    private readonly ShardReplica?[] _byShard;
+    private ShardReplica? _catalog;
+    private ShardReplica[]? _all;
+
+    /// <summary>Creates it without replicas.</summary>
+    public HostedShards(int shards) => _byShard = new ShardReplica?[shards];
+
+    /// <summary>All there are at the moment.</summary>
+    public IReadOnlyList<ShardReplica> All
+    {
+        get
+        {
+            if (Volatile.Read(ref _all) is { } all)
+            {
+                return all;
+            }
+
+            lock (_gate)
+            {
+                ShardReplica[] made = [.. _byShard.OfType<ShardReplica>()];
+                Volatile.Write(ref _all, _catalog is { } catalog ? [.. made, catalog] : made);
+                return _all!;
+            }
+        }
+    }
+
+    /// <summary>The replica of a shard that is here for sure: for tests and the simulator.</summary>
+    public ShardReplica this[ShardId shard] =>
+        TryGet(shard, out ShardReplica? replica) ? replica : throw new HengeException(ErrorCode.Unavailable, $"{shard} is not here.");
+
+    /// <summary>The replica of a shard; false when there is none here.</summary>
+    public bool TryGet(ShardId shard, [NotNullWhen(true)] out ShardReplica? replica)
+    {
+        replica = shard.IsCatalog ? Volatile.Read(ref _catalog)
+            : shard.Value < (uint)_byShard.Length ? Volatile.Read(ref _byShard[shard.Value])
+            : null;
+        return replica is not null;
+    }
+
+    /// <summary>The state machine of a shard; null when there is none here.</summary>
+    public ShardStateMachine? MachineOf(ShardId shard) => TryGet(shard, out ShardReplica? replica) ? replica.Machine : null;
+
+    /// <summary>The same; null also when it is not to be served, or not yet.</summary>
+    public ShardStateMachine? ServingMachineOf(ShardId shard) => MachineOf(shard) is { IsWithheld: false } machine ? machine : null;
+
+    /// <summary>A replica comes.</summary>
+    public void Add(ShardReplica replica) => Set(replica.Shard, replica);
+
+    /// <summary>A replica goes.</summary>
+    public void Remove(ShardReplica replica) => Set(replica.Shard, null);
+
+    private void Set(ShardId shard, ShardReplica? replica)
+    {
+        lock (_gate)
+        {
+            if (shard.IsCatalog)
+            {
+                Volatile.Write(ref _catalog, replica);
+            }
+            else
+            {
+                Volatile.Write(ref _byShard[shard.Value], replica);
+            }
+
+            Volatile.Write(ref _all, null);
+        }
+    }
+}
