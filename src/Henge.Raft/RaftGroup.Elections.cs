@@ -43,7 +43,7 @@ public sealed partial class RaftGroup
     /// Counted from the last message of a leader, and kept when the term rises or the leader is forgotten: a lease rests on this promise
     /// (thesis, section 6.4.1).
     /// </remarks>
-    private bool IsLeaderAlive => Role == RaftRole.Leader || PromiseClock < _refuseVotesUntil;
+    internal bool IsLeaderAlive => Role == RaftRole.Leader || PromiseClock < _refuseVotesUntil;
 
     private ulong PromiseClock => PromisesByTicks ? _ticks : Now;
 

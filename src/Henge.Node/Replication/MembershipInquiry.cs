@@ -20,7 +20,7 @@ internal sealed class MembershipInquiry(ShardReplica replica, RaftGroup group, I
     private const int QuestionBytes = 8;
     private const int AnswerHeaderBytes = 24;
     private const int OutsideTicks = 100;
-    private const int SilentTicks = 500;
+    private const int SilentTicks = 200;
     private ulong _asked;
     private int _ticks;
     private int _nextOther;
@@ -33,7 +33,7 @@ internal sealed class MembershipInquiry(ShardReplica replica, RaftGroup group, I
     {
         NodeId self = replica.Node.Self;
         bool isOutside = !group.Membership.IsMember(self);
-        if (replica.Shard.IsCatalog || group.Role == RaftRole.Leader || (!isOutside && !group.Leader.IsNone))
+        if (replica.Shard.IsCatalog || group.Role == RaftRole.Leader || (!isOutside && group.HearsLeader))
         {
             _ticks = 0;
             return;
