@@ -97,7 +97,7 @@ public sealed partial class RaftGroup
     /// <summary>Who leads, as far as this node knows; <see cref="NodeId.None"/> when it does not.</summary>
     public NodeId Leader { get; private set; }
 
-    /// <summary>True while it leads, or has heard a leader within the shortest election timeout; <see cref="Leader"/> may be older.</summary>
+    /// <summary>True while it leads, or has heard a leader within the shortest election timeout.</summary>
     public bool HearsLeader => IsLeaderAlive;
 
     /// <summary>The latest term that this node has seen.</summary>
