@@ -56,7 +56,7 @@ internal sealed class NodeParts : IDisposable
     public required IDisposable DirectoryLock { get; init; }
 
     /// <summary>The state machine of a shard that this node carries, for the simulator.</summary>
-    public ShardStateMachine MachineOf(ShardId shard) => Replicas[(int)shard.Value].Machine;
+    public ShardStateMachine MachineOf(ShardId shard) => Hosted[shard].Machine;
 
     /// <summary>The worker of a shard.</summary>
     public Worker WorkerOf(ShardId shard) => Workers[shard.Value % (uint)Workers.Length];
