@@ -31,6 +31,9 @@ public sealed record ShardStep
     /// <summary>How many bytes of snapshots are still to be sent to learners of the target.</summary>
     public long BytesLeft { get; private init; }
 
+    /// <summary>How many bytes of snapshots that are under way learners of the target have taken in.</summary>
+    public long BytesSent { get; private init; }
+
     /// <summary>
     /// What is to be done next. It holds in whatever order calls come and leaders change, since it goes by the shard's configuration alone:
     /// <list type="bullet">
@@ -56,6 +59,7 @@ public sealed record ShardStep
         {
             EntriesLeft = now.Learners.Where(target.Contains).Aggregate(0UL, (sum, id) => sum + Missing(now, id)),
             BytesLeft = now.Learners.Where(target.Contains).Sum(id => now.ProgressOf(id).SnapshotBytesLeft),
+            BytesSent = now.Learners.Where(target.Contains).Sum(id => now.ProgressOf(id).SnapshotBytesSent),
         };
     }
 

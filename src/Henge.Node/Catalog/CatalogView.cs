@@ -15,6 +15,7 @@ internal sealed class CatalogView
 {
     private readonly Dictionary<NodeId, MemberRecord> _members = [];
     private readonly SortedDictionary<string, string> _settings = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (byte[] Value, Core.Version Version)> _placements = new(StringComparer.Ordinal);
 
     private CatalogView(ulong nextMember, Core.Version asOf)
     {
@@ -39,6 +40,9 @@ internal sealed class CatalogView
     /// changed.
     /// </summary>
     public Core.Version NextMemberVersion { get; private set; }
+
+    /// <summary>The entries of placements, by key: bytes, and the version of the entry.</summary>
+    public IReadOnlyDictionary<string, (byte[] Value, Core.Version Version)> Placements => _placements;
 
     /// <summary>The entry of a member; null when there is none.</summary>
     public MemberRecord? Of(NodeId id) => _members.GetValueOrDefault(id);
@@ -75,6 +79,14 @@ internal sealed class CatalogView
         foreach ((byte[] key, byte[] value, _) in Scan(engine, CatalogKeys.Setting))
         {
             view._settings[Encoding.UTF8.GetString(key.AsSpan(CatalogKeys.Setting.Length))] = Encoding.UTF8.GetString(value);
+        }
+
+        foreach (string entry in (string[])[CatalogKeys.Placement, CatalogKeys.Plan, CatalogKeys.Rebalanced])
+        {
+            foreach ((byte[] _, byte[] value, Core.Version version) in Scan(engine, entry))
+            {
+                view._placements[entry] = (value, version);
+            }
         }
 
         return (epoch & 1) == 0 && catalog.Epoch == epoch ? view : null;

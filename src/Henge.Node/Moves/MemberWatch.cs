@@ -1,0 +1,37 @@
+using Henge.Core;
+
+namespace Henge.Node.Moves;
+
+/// <summary>
+/// For how long members have not been heard of, as this node sees it since it leads the catalog. A new leader begins to count anew: then a
+/// member is replaced later, never sooner. Not thread-safe.
+/// </summary>
+internal sealed class MemberWatch
+{
+    /// <summary>
+    /// By default a member counts as down only after this, so that a pause or an election does not move leaders about.
+    /// </summary>
+    public const long DefaultGraceMs = 15_000;
+
+    private readonly Dictionary<NodeId, long> _silentSinceMs = [];
+
+    /// <summary>Takes in what is seen now.</summary>
+    public void See(NodeId member, bool isHeard, long nowMs)
+    {
+        if (isHeard)
+        {
+            _silentSinceMs.Remove(member);
+        }
+        else
+        {
+            _silentSinceMs.TryAdd(member, nowMs);
+        }
+    }
+
+    /// <summary>Begins anew.</summary>
+    public void Clear() => _silentSinceMs.Clear();
+
+    /// <summary>For how long a member has been down; null when it is not, or for less than a time of grace.</summary>
+    public long? DownForMs(NodeId member, long nowMs, long graceMs) =>
+        _silentSinceMs.TryGetValue(member, out long since) && nowMs - since >= graceMs ? nowMs - since : null;
+}

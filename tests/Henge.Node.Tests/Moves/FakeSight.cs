@@ -1,0 +1,18 @@
+using Henge.Core;
+using Henge.Node.Moves;
+
+namespace Henge.Node.Tests.Moves;
+
+/// <summary>What is seen is what a test says.</summary>
+internal sealed class FakeSight : IClusterSight
+{
+    public bool Leads { get; set; } = true;
+
+    public HashSet<NodeId> Silent { get; } = [];
+
+    public Func<ShardId, IReadOnlyList<NodeId>?> Voters { get; set; } = static _ => null;
+
+    public bool IsHeard(NodeId member) => !Silent.Contains(member);
+
+    public IReadOnlyList<NodeId>? VotersOf(ShardId shard) => Voters(shard);
+}
