@@ -3,6 +3,7 @@ using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Opening;
 using Henge.Node.Reads;
+using Henge.Node.Remote;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;
@@ -41,7 +42,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             parts.Clocks,
             parts.Messages,
             parts.News,
-            parts.Subscriptions);
+            parts.Subscriptions,
+            new PageExchange(parts.Pages, parts.PageServer));
         _upkeep = new NodeUpkeep(parts);
         _context.LeadershipChanged = OnTopologyChanged;
         _context.Directory.Changed += _ => OnTopologyChanged();
@@ -115,6 +117,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 
         _parts.News.Tick();
         _parts.Subscriptions.Tick();
+        _parts.Pages.Tick();
         _upkeep.LookForDamage();
         _upkeep.GoOn();
         if (++_ticks % SpaceTicks == 0)
@@ -181,26 +184,17 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     public bool TryRead(Operation get, out PinnedValue value)
     {
-        ReadPoint point = get.ReadVersion.IsZero
-            ? new ReadPoint(Core.Version.Max, get.Version.Milliseconds)
-            : ReadPoint.AsOf(get.ReadVersion);
+        if (get.Remote is { } remote)
+        {
+            return remote.TryRead(out value);
+        }
+
         if (!_parts.Hosted.TryGet(get.Shard, out ShardReplica? replica))
         {
             throw new HengeException(ErrorCode.Unavailable, $"This node has no replica of {get.Shard} any more. Try again.");
         }
 
-        bool found = NodeReads.TryGet(replica.Machine, get.Key.Span, point, out value);
-        if (get.LeaseEndsAtTick != 0 && _context.NowTicks >= get.LeaseEndsAtTick)
-        {
-            // The answer leaves later than the lease held: the clock may have caught up with a pause that it had not counted when the read
-            // was admitted (decision 0137).
-            value.Dispose();
-            throw new HengeException(
-                ErrorCode.Unavailable,
-                "The leader's lease ended before the read was answered, so that it is not sure to be up to date. Try again.");
-        }
-
-        return found;
+        return NodeReads.TryRead(get, replica.Machine, _context, out value);
     }
 
     /// <inheritdoc/>
@@ -209,6 +203,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) =>
         _parts.Reads.History(key, newest, limit, receiver);
+
+    /// <inheritdoc/>
+    public bool HasAllShards => _parts.Hosted.ServesAll;
+
+    /// <inheritdoc/>
+    public ScanEnd ReadPage(PageFetch page, IScanReceiver receiver) => _parts.Reads.Read(page, receiver);
 
     /// <inheritdoc/>
     public IWatch OpenWatch(WatchQuery query, Action onAvailable) => _parts.Watches.Open(query, onAvailable);
@@ -380,10 +380,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         {
             if (Interlocked.Decrement(ref missing) == 0)
             {
-                _parts.Log.Stop(stopped);
+                _parts.Lanes.Stop(() => _parts.Log.Stop(stopped));
             }
         }
 
+        _parts.Pages.Stop();
         _parts.Subscriptions.Stop(OnStopped);
         foreach (Worker worker in _parts.Workers)
         {
@@ -422,6 +423,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     void IPeerReceiver.OnDisconnected(NodeId peer)
     {
+        _context.Directory.OnDisconnected(peer);
+        _parts.Pages.OnDisconnected(peer);
         foreach (Worker worker in _parts.Workers)
         {
             worker.Post(new WorkerAction(w =>
@@ -520,6 +523,12 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             return;
         }
 
+        if (operation.Kind == OperationKind.Page)
+        {
+            _parts.Pages.Submit(operation);
+            return;
+        }
+
         operation.Shard = _context.Shards.ShardOf(operation.Key.Span);
         _parts.WorkerOf(operation.Shard).Submit(operation);
     }
@@ -540,7 +549,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
                 continue;
             }
 
-            if (operation.AllShards)
+            if (operation.AllShards || operation.Kind == OperationKind.Page)
             {
                 // Behind what came before it: it may have to see that.
                 SubmitChains(workers, newest);

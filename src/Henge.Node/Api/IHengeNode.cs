@@ -44,6 +44,21 @@ public interface IHengeNode
     ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver);
 
     /// <summary>
+    /// True while this node has a replica of every shard, so that <see cref="Scan"/> and <see cref="History"/> need nothing from others.
+    /// </summary>
+    bool HasAllShards => true;
+
+    /// <summary>
+    /// Reads a page on the caller's thread, of this node's shards and of what an operation of kind <see cref="OperationKind.Page"/> has
+    /// fetched of the others. Throws <see cref="HengeException"/> as <see cref="Scan"/> and <see cref="History"/> do, which are enough
+    /// where <see cref="HasAllShards"/> is true; Unavailable when a shard has left this node since: fetch again.
+    /// </summary>
+    ScanEnd ReadPage(PageFetch page, IScanReceiver receiver) =>
+        page.IsHistory
+            ? History(page.Query.Lower, page.Query.Version, page.Query.LimitItems, receiver)
+            : Scan(page.Query, receiver);
+
+    /// <summary>
     /// Begins to open a watch. Its call is made when there is something to read, or more to say on whether it stands: ask
     /// <see cref="IWatch.TryOpen"/> before anybody is told that it does. Throws <see cref="HengeException"/> (HistoryGone,
     /// ResourceExhausted). Dispose of it to end it.

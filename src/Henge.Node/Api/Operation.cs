@@ -42,6 +42,9 @@ public abstract class Operation
     /// <summary>When to give up, on the node's monotonic clock (<see cref="IHengeNode.MonotonicMs"/>); 0: the node's default.</summary>
     public long DeadlineMs { get; set; }
 
+    /// <summary>For pages: which one.</summary>
+    public PageFetch? Page { get; set; }
+
     // ---- outcome ----
 
     /// <summary>What went wrong; <see cref="ErrorCode.None"/> when nothing did.</summary>
@@ -105,6 +108,7 @@ public abstract class Operation
         Consistency = default;
         ReadVersion = default;
         AllShards = false;
+        Page = null;
         LeaderOnly = false;
         Pipeline = 0;
         DeadlineMs = 0;

@@ -16,4 +16,9 @@ public enum OperationKind : byte
     /// everything that was acknowledged before. Completes with the version to read at.
     /// </summary>
     Barrier,
+    /// <summary>
+    /// Fetch what other nodes have of a page (<see cref="Operation.Page"/>). When it completes without error, call
+    /// <see cref="IHengeNode.ReadPage"/>. Completes at once when this node has all of it.
+    /// </summary>
+    Page,
 }

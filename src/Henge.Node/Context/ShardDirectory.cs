@@ -68,6 +68,22 @@ internal sealed class ShardDirectory
     }
 
     /// <summary>
+    /// The way to a node broke: what it led may soon be led by another one, and it may come back as one that has forgotten that it led. So
+    /// it is asked for again. Of shards that this node has replicas of, these tell.
+    /// </summary>
+    public void OnDisconnected(NodeId peer)
+    {
+        for (int s = 0; s < _places.Length; s++)
+        {
+            ShardPlace place = PlaceOf(new ShardId((uint)s));
+            if (place.Leader == peer && !place.Has(_self))
+            {
+                Publish(place with { Leader = NodeId.None });
+            }
+        }
+    }
+
+    /// <summary>
     /// A shard of which something has changed while this node leads it, so that others are to be told; false when there is none.
     /// </summary>
     public bool TryTakeLedChange(out ShardId shard) => _ledChanged.TryDequeue(out shard);

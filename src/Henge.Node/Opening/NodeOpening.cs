@@ -7,6 +7,7 @@ using Henge.Node.Context;
 using Henge.Node.Log;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
+using Henge.Node.Remote;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
 using Henge.Node.Subscriptions;
@@ -138,6 +139,21 @@ internal static class NodeOpening
             HasJoined,
             remoteWatches);
         var served = new ServedWatches(context, watches, WatchOptions.Default, outbox);
+        var reads = new NodeReads(context.Shards, hosted.MachineOf);
+        var lanes = new ReadLanes(context, workers, hosted.MachineOf);
+        foreach (Worker worker in workers)
+        {
+            worker.Reads.Values = lanes;
+        }
+
+        context.Directory.Changed += shard =>
+        {
+            // Only those who may have to do with it: a replica that serves knows from its own group.
+            if (!hosted.Serves(shard) || !context.Directory.PlaceOf(shard).Has(context.Self))
+            {
+                workers[shard.Value % (uint)workers.Length].Post(new WorkerAction(w => w.ReplicaOf(shard)?.OnPlaceChanged()));
+            }
+        };
         return new NodeParts
         {
             Context = context,
@@ -153,7 +169,10 @@ internal static class NodeOpening
             Clocks = new ClockExchange(context),
             Messages = new PeerMessages(context),
             News = new ShardNewsExchange(context),
-            Reads = new NodeReads(context.Shards, hosted.MachineOf),
+            Reads = reads,
+            Lanes = lanes,
+            Pages = new PageFetcher(context, hosted.Serves),
+            PageServer = new PageServer(context, workers, lanes, reads, hosted.MachineOf),
             Watches = watches,
             Subscriptions = new WatchSubscriptions(context, remoteWatches, served),
             DirectoryLock = directoryLock,

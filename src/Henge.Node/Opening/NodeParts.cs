@@ -5,6 +5,7 @@ using Henge.Node.Context;
 using Henge.Node.Log;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
+using Henge.Node.Remote;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
 using Henge.Node.Subscriptions;
@@ -48,6 +49,12 @@ internal sealed class NodeParts : IDisposable
     public required ShardNewsExchange News { get; init; }
 
     public required NodeReads Reads { get; init; }
+
+    public required ReadLanes Lanes { get; init; }
+
+    public required PageFetcher Pages { get; init; }
+
+    public required PageServer PageServer { get; init; }
 
     public required WatchService Watches { get; init; }
 

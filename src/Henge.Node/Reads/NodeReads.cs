@@ -43,13 +43,60 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     }
 
     /// <summary>
+    /// The value of a key for a <see cref="OperationKind.Get"/> that was granted; false when it is not there. Dispose of the value.
+    /// </summary>
+    public static bool TryRead(Operation get, ShardStateMachine machine, NodeContext node, out PinnedValue value)
+    {
+        ReadPoint point = get.ReadVersion.IsZero
+            ? new ReadPoint(Core.Version.Max, get.Version.Milliseconds)
+            : ReadPoint.AsOf(get.ReadVersion);
+        bool found = TryGet(machine, get.Key.Span, point, out value);
+        if (get.LeaseEndsAtTick != 0 && node.NowTicks >= get.LeaseEndsAtTick)
+        {
+            // The answer leaves later than the lease held: the clock may have caught up with a pause that it had not counted when the read
+            // was admitted (decision 0137).
+            value.Dispose();
+            throw new HengeException(
+                ErrorCode.Unavailable,
+                "The leader's lease ended before the read was answered, so that it is not sure to be up to date. Try again.");
+        }
+
+        return found;
+    }
+
+    /// <summary>
     /// As <see cref="TryGet(ShardStateMachine, ReadOnlySpan{byte}, ReadPoint, out PinnedValue)"/>, for the shard of the key.
     /// </summary>
     public bool TryGet(ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) =>
         TryGet(MachineOf(shards.ShardOf(key)), key, point, out value);
 
-    /// <summary>One page of a range over all shards, as of one version.</summary>
-    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver)
+    /// <summary>One page of a range over all shards, as of one version; or over some, where they are named.</summary>
+    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver, IReadOnlyList<ShardId>? only = null) =>
+        Scan(query, receiver, only, fetched: null);
+
+    /// <summary>A page of which a part was fetched from other nodes.</summary>
+    public ScanEnd Read(PageFetch page, IScanReceiver receiver)
+    {
+        if (page.IsHistory)
+        {
+            return page.Pages.Count > 0
+                ? History(page.Pages[0], receiver)
+                : History(page.Query.Lower, page.Query.Version, page.Query.LimitItems, receiver);
+        }
+
+        if (page.Pages.Count == 0)
+        {
+            return Scan(page.Query, receiver);
+        }
+
+        ScanQuery query = page.Bounded(out bool isCut);
+        ScanEnd end = Scan(query, receiver, only: null, page);
+
+        // Up to where all have been read there is no more; behind that, nobody knows yet.
+        return isCut && !end.More ? end with { More = true, NextKey = (query.Reverse ? query.Lower : query.Upper).ToArray() } : end;
+    }
+
+    private ScanEnd Scan(in ScanQuery query, IScanReceiver receiver, IReadOnlyList<ShardId>? only, PageFetch? fetched)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(query.LimitItems, 1, nameof(query));
         if (!query.Upper.IsEmpty && query.Lower.Span.SequenceCompareTo(query.Upper.Span) >= 0)
@@ -57,18 +104,39 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
             return new ScanEnd(0, false, null);
         }
 
-        using var merge = new ShardMerge(query.Reverse, shards.Count);
+        using var merge = new ShardMerge(query.Reverse, only?.Count ?? shards.Count);
         var range = KeyRange.Between(query.Lower, query.Upper);
-        if (range.IsOneKey)
+        var added = new List<ShardId>(only?.Count ?? shards.Count);
+        if (only is not null)
         {
-            Add(merge, shards.ShardOf(query.Lower.Span), query);
+            foreach (ShardId shard in only)
+            {
+                Add(merge, shard, query);
+                added.Add(shard);
+            }
+        }
+        else if (range.IsOneKey && fetched is null)
+        {
+            ShardId shard = shards.ShardOf(query.Lower.Span);
+            Add(merge, shard, query);
+            added.Add(shard);
         }
         else
         {
             for (uint s = 0; s < shards.Count; s++)
             {
-                Add(merge, new ShardId(s), query);
+                ShardId shard = new(s);
+                if (fetched?.Has(shard) != true && (!range.IsOneKey || shard == shards.ShardOf(query.Lower.Span)))
+                {
+                    Add(merge, shard, query);
+                    added.Add(shard);
+                }
             }
+        }
+
+        foreach (RemotePage page in fetched?.Pages ?? [])
+        {
+            merge.Add(page.Iterate(query.Lower, query.Upper));
         }
 
         try
@@ -77,7 +145,11 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
         catch (HengeException e)
         {
-            ReportIfDamaged(MachineOf(range.IsOneKey ? shards.ShardOf(query.Lower.Span) : new ShardId((uint)merge.IndexOfCurrent)), e);
+            if (merge.IndexOfCurrent is >= 0 and int current && current < added.Count)
+            {
+                ReportIfDamaged(MachineOf(added[current]), e);
+            }
+
             throw;
         }
     }
@@ -146,6 +218,17 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
 
         return new ScanEnd(items, false, null, applied);
+    }
+
+    private static ScanEnd History(RemotePage page, IScanReceiver receiver)
+    {
+        using EngineIterator versions = page.Iterate(default, default);
+        for (versions.SeekToFirst(); versions.Valid; versions.Next())
+        {
+            receiver.OnItem(versions.Key, versions.Value, versions.Version, versions.Kind, versions.ExpiresAtMs);
+        }
+
+        return new ScanEnd(page.Count, page.HasMore, null, page.Applied);
     }
 
     private static ScanEnd Page(ShardMerge merge, in ScanQuery query, IScanReceiver receiver)

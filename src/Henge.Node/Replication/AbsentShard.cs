@@ -13,8 +13,6 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class AbsentShard(ShardHost host, Worker worker, ShardRemains remains) : IReplica
 {
-    private const string Elsewhere = "This node has no replica of the shard. Nothing was done; ask another node.";
-
     /// <inheritdoc/>
     public ShardId Shard => remains.Shard;
 
@@ -25,23 +23,22 @@ internal sealed class AbsentShard(ShardHost host, Worker worker, ShardRemains re
     public Term TermAtStart => remains.TermAtStart;
 
     /// <inheritdoc/>
-    public string? LeaderAddress => null;
+    public string? LeaderAddress => remains.Remote.LeaderAddress;
 
     /// <inheritdoc/>
     public bool LeadsIn(Term term) => false;
 
     /// <inheritdoc/>
-    public void Add(Operation operation) => worker.Fail(operation, ErrorCode.Unavailable, Elsewhere);
+    public void Add(Operation operation) => remains.Remote.Add(operation);
 
     /// <inheritdoc/>
-    public void Process()
-    {
-    }
+    public void Process() => remains.Remote.Process();
 
     /// <inheritdoc/>
-    public void Stop()
-    {
-    }
+    public void OnPlaceChanged() => remains.Remote.OnPlaceChanged();
+
+    /// <inheritdoc/>
+    public void Stop() => remains.Remote.Stop();
 
     /// <inheritdoc/>
     public void OnLogged(in NodeLogRecord record, in EntryLocation location)

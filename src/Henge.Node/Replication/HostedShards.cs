@@ -14,6 +14,7 @@ internal sealed class HostedShards
     private readonly ShardReplica?[] _byShard;
     private ShardReplica? _catalog;
     private ShardReplica[]? _all;
+    private int _serving;
 
     /// <summary>Creates it without replicas.</summary>
     public HostedShards(int shards) => _byShard = new ShardReplica?[shards];
@@ -37,6 +38,9 @@ internal sealed class HostedShards
         }
     }
 
+    /// <summary>True when every shard is served here.</summary>
+    public bool ServesAll => Volatile.Read(ref _serving) == _byShard.Length;
+
     /// <summary>The replica of a shard that is here for sure: for tests and the simulator.</summary>
     public ShardReplica this[ShardId shard] =>
         TryGet(shard, out ShardReplica? replica) ? replica : throw new HengeException(ErrorCode.Unavailable, $"{shard} is not here.");
@@ -55,6 +59,18 @@ internal sealed class HostedShards
 
     /// <summary>The same; null also when it is not to be served, or not yet.</summary>
     public ShardStateMachine? ServingMachineOf(ShardId shard) => MachineOf(shard) is { IsWithheld: false } machine ? machine : null;
+
+    /// <summary>True when a shard has a replica here that serves operations.</summary>
+    public bool Serves(ShardId shard) => TryGet(shard, out ShardReplica? replica) && replica.Serves;
+
+    /// <summary>A replica begins to serve operations, or ceases to. Once for each change.</summary>
+    public void OnServing(ShardReplica replica)
+    {
+        if (!replica.Shard.IsCatalog)
+        {
+            Interlocked.Add(ref _serving, replica.Serves ? 1 : -1);
+        }
+    }
 
     /// <summary>A replica comes.</summary>
     public void Add(ShardReplica replica) => Set(replica.Shard, replica);

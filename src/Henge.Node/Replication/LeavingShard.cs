@@ -15,7 +15,6 @@ namespace Henge.Node.Replication;
 internal sealed class LeavingShard(ShardHost host, Worker worker, ShardRemains remains) : IReplica, ITicked
 {
     private const int RetryTicks = 50;
-    private const string Leaving = "The replica that this node had of the shard is being removed. Nothing was done; ask another node.";
     private bool _logged;
     private bool _gone;
 
@@ -29,7 +28,7 @@ internal sealed class LeavingShard(ShardHost host, Worker worker, ShardRemains r
     public Term TermAtStart => remains.TermAtStart;
 
     /// <inheritdoc/>
-    public string? LeaderAddress => null;
+    public string? LeaderAddress => remains.Remote.LeaderAddress;
 
     /// <inheritdoc/>
     public bool LeadsIn(Term term) => false;
@@ -38,17 +37,16 @@ internal sealed class LeavingShard(ShardHost host, Worker worker, ShardRemains r
     public void OnFound() => _logged = true;
 
     /// <inheritdoc/>
-    public void Add(Operation operation) => worker.Fail(operation, ErrorCode.Unavailable, Leaving);
+    public void Add(Operation operation) => remains.Remote.Add(operation);
 
     /// <inheritdoc/>
-    public void Process()
-    {
-    }
+    public void Process() => remains.Remote.Process();
 
     /// <inheritdoc/>
-    public void Stop()
-    {
-    }
+    public void OnPlaceChanged() => remains.Remote.OnPlaceChanged();
+
+    /// <inheritdoc/>
+    public void Stop() => remains.Remote.Stop();
 
     /// <summary>Records of the replica come back as well, all of them before the tombstone.</summary>
     public void OnLogged(in NodeLogRecord record, in EntryLocation location)

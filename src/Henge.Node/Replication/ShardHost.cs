@@ -23,6 +23,9 @@ internal sealed class ShardHost(
 {
     private readonly string _snapshots = Path.Combine(node.Options.DataDirectory, "snapshots");
 
+    /// <summary>A replica begins to serve operations, or ceases to.</summary>
+    public void OnServing(ShardReplica replica) => hosted.OnServing(replica);
+
     /// <summary>Puts a shard into its worker's table when the node opens: hosted, absent, or with a drop to be finished.</summary>
     public void Open(Worker worker, ShardId shard, ShardLogReplay replay)
     {
@@ -30,13 +33,13 @@ internal sealed class ShardHost(
         bool isOwn = shard.IsCatalog || (foundersOf(shard).Membership.IsMember(node.Self) && !replay.IsTombstone);
         if (!replay.HasLog && !isOwn)
         {
-            OpenAbsent(worker, RemainsOf(shard, replay));
+            OpenAbsent(worker, RemainsOf(worker, shard, replay));
             return;
         }
 
         ShardStateMachine machine = OpenMachine(shard);
         ReplicaRestore.Reconcile(node, worker, replay, machine, shard, out LogIndex snapshotOnDisk);
-        ShardReplica replica = Make(worker, RemainsOf(shard, replay), machine);
+        ShardReplica replica = Make(worker, RemainsOf(worker, shard, replay), machine);
         replica.OnSnapshotFound(snapshotOnDisk);
     }
 
@@ -177,8 +180,14 @@ internal sealed class ShardHost(
         }
     }
 
-    private static ShardRemains RemainsOf(ShardId shard, ShardLogReplay replay) =>
-        new(shard, replay.Log, replay.HardState, replay.Forgotten, replay.HardState.Term);
+    private ShardRemains RemainsOf(Worker worker, ShardId shard, ShardLogReplay replay) =>
+        new(
+            shard,
+            replay.Log,
+            replay.HardState,
+            replay.Forgotten,
+            replay.HardState.Term,
+            new RemoteShard(worker, node, shard));
 
     private ShardStateMachine OpenMachine(ShardId shard) =>
         ShardStateMachine.Open(
@@ -197,6 +206,7 @@ internal sealed class ShardHost(
         var replica = new ShardReplica(worker, node, this, remains, machine, foundersOf(remains.Shard));
         worker.Put(replica);
         hosted.Add(replica);
+        replica.UpdateServing();
         return replica;
     }
 }

@@ -163,6 +163,19 @@ internal sealed class ShardReads(ShardReplica replica, RaftGroup group, ShardSta
         }
     }
 
+    /// <summary>Takes all away.</summary>
+    public OperationList TakeAll()
+    {
+        OperationList all = _waiting;
+        _waiting = default;
+        foreach (Round round in _rounds)
+        {
+            all.AddAll(ref round.Operations);
+        }
+
+        return all;
+    }
+
     /// <summary>Fails everything.</summary>
     public void FailAll(ErrorCode error, string message)
     {

@@ -12,4 +12,11 @@ namespace Henge.Node.Replication;
 /// <param name="HardState">Term and vote: never forgotten, whatever is dropped.</param>
 /// <param name="Forgotten">How far the log reached that was dropped.</param>
 /// <param name="TermAtStart">Its term when the node started.</param>
-internal sealed record ShardRemains(ShardId Shard, ShardLog Log, HardState HardState, ForgottenLog Forgotten, Term TermAtStart);
+/// <param name="Remote">Its operations while they are served elsewhere.</param>
+internal sealed record ShardRemains(
+    ShardId Shard,
+    ShardLog Log,
+    HardState HardState,
+    ForgottenLog Forgotten,
+    Term TermAtStart,
+    RemoteShard Remote);

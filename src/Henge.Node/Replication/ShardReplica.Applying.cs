@@ -52,6 +52,11 @@ internal sealed partial class ShardReplica
     /// <summary>Does what there is to do.</summary>
     public void Process()
     {
+        if (!_remains.Remote.IsEmpty)
+        {
+            _remains.Remote.Process();
+        }
+
         if (IsClosed)
         {
             return;

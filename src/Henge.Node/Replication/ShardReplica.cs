@@ -50,6 +50,7 @@ internal sealed partial class ShardReplica : IHostedReplica
     private ulong _leader;
     private ulong _term;
     private ulong _appliedVersion;
+    private bool _serves;
 
     /// <summary>Restores a replica from the engine and the node log, or makes one that has nothing yet.</summary>
     public ShardReplica(
@@ -83,7 +84,7 @@ internal sealed partial class ShardReplica : IHostedReplica
             },
             random);
         Core.Version lastVersion = firstPass.LastVersion > machine.LastVersion ? firstPass.LastVersion : machine.LastVersion;
-        _writes = new WriteQueue(this, _group, lastVersion);
+        _writes = new WriteQueue(this, _group, remains.Remote.Order, lastVersion);
         _versions = new VersionWaiters(this);
         _reads = new ShardReads(this, _group, machine, _versions);
         _pipelined = new PipelinedReads(worker, node, _writes.Order);
@@ -181,6 +182,12 @@ internal sealed partial class ShardReplica : IHostedReplica
     /// <inheritdoc/>
     public bool LeadsIn(Term term) => _group.Role == RaftRole.Leader && _group.Term == term;
 
+    /// <summary>
+    /// True when operations are served here: a replica that has begun late, or has left its shard and is still here, leaves them to others.
+    /// Thread-safe.
+    /// </summary>
+    public bool Serves => Volatile.Read(ref _serves);
+
     /// <summary>Begins to take part.</summary>
     public void Begin()
     {
@@ -203,6 +210,12 @@ internal sealed partial class ShardReplica : IHostedReplica
     /// <summary>Takes an operation in.</summary>
     public void Add(Operation operation)
     {
+        if (!_serves && (operation.Kind != OperationKind.Write || _writes.IsIdle))
+        {
+            _remains.Remote.Add(operation);
+            return;
+        }
+
         if (operation.Kind == OperationKind.Write)
         {
             if (operation.LeaderOnly && _group.Role != RaftRole.Leader && !_group.Leader.IsNone)
@@ -358,14 +371,64 @@ internal sealed partial class ShardReplica : IHostedReplica
         _machine.Withhold(true);
         _machine.Feed.Close();
         _following.Withdraw();
-        FailAll(ErrorCode.Unavailable, "The replica that this node had of the shard is being removed; ask another node.");
+        UpdateServing();
+        LeaveRest();
+        _sender.Stop();
+        _receiver.Stop();
         _toApply.Clear();
         (_held, _heldRebuild) = (null, null);
         return _remains with { HardState = state, Forgotten = forgotten };
     }
 
     /// <summary>Fails everything that waits.</summary>
-    public void Stop() => FailAll(ErrorCode.Stopping, "The node is stopping.");
+    public void Stop()
+    {
+        _remains.Remote.Stop();
+        FailAll(ErrorCode.Stopping, "The node is stopping.");
+    }
+
+    /// <inheritdoc/>
+    public void OnPlaceChanged()
+    {
+        UpdateServing();
+        _remains.Remote.OnPlaceChanged();
+    }
+
+    /// <summary>Looks whether operations are to be served here.</summary>
+    public void UpdateServing()
+    {
+        bool serves = !IsClosed
+            && (Shard.IsCatalog
+                || (!_machine.IsWithheld && _group.Membership.IsMember(Node.Self) && Node.Directory.PlaceOf(Shard).Has(Node.Self)));
+        if (serves == _serves)
+        {
+            return;
+        }
+
+        Volatile.Write(ref _serves, serves);
+        _host.OnServing(this);
+        if (serves)
+        {
+            _remains.Remote.HandOver(this);
+        }
+    }
+
+    // What waits here is served elsewhere; what other nodes have sent here, they send there.
+    private void LeaveRest()
+    {
+        OperationList rest = _writes.TakeWaiting(
+            "The replica that this node had of the shard is being removed. The write was under way; it may or may not have been done.");
+        foreach (OperationList reads in (OperationList[])[_pipelined.TakeAll(), _reads.TakeAll(), _versions.TakeAll()])
+        {
+            OperationList some = reads;
+            rest.AddAll(ref some);
+        }
+
+        while (rest.TakeFirst() is { } operation)
+        {
+            _remains.Remote.Add(operation);
+        }
+    }
 
     private void FailAll(ErrorCode error, string message)
     {
@@ -390,6 +453,7 @@ internal sealed partial class ShardReplica : IHostedReplica
             _reads.Add(read);
         }
     }
+
     // Another one for each replica that the node has of a shard in its life.
     private static ulong NextSeed(NodeContext node, ShardRemains remains) =>
         node.Environment.Seed ^ (((ulong)remains.Shard.Value + 1) * 0x9E37_79B9_7F4A_7C15)
@@ -464,6 +528,7 @@ internal sealed partial class ShardReplica : IHostedReplica
                 : membership.Voters,
             Learners = membership.Learners,
         });
+        UpdateServing();
     }
 
     private void TellLeadership(bool hasLed)

@@ -117,6 +117,14 @@ internal sealed class VersionWaiters(ShardReplica replica)
 
     private string NameOf(NodeId id) => replica.Node.NameOf(id) ?? id.ToString();
 
+    /// <summary>Takes all away.</summary>
+    public OperationList TakeAll()
+    {
+        OperationList all = _waiting;
+        _waiting = default;
+        return all;
+    }
+
     /// <summary>Fails everything.</summary>
     public void FailAll(ErrorCode error, string message)
     {

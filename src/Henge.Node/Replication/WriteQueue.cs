@@ -40,10 +40,11 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
     private bool _hold;
 
     /// <summary>Creates the queue of a shard whose log ends with a version.</summary>
-    public WriteQueue(ShardReplica replica, RaftGroup group, Core.Version lastVersion)
+    public WriteQueue(ShardReplica replica, RaftGroup group, WriteOrder order, Core.Version lastVersion)
     {
         _replica = replica;
         _group = group;
+        Order = order;
         _lastVersion = lastVersion;
     }
 
@@ -57,7 +58,7 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
     public bool IsHeld => _hold;
 
     /// <summary>The places of the writes.</summary>
-    public WriteOrder Order { get; } = new();
+    public WriteOrder Order { get; }
 
     /// <summary>Takes a write in.</summary>
     public void Add(Operation operation)
@@ -405,6 +406,30 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
         {
             _pending.RemoveOldest();
         }
+    }
+
+    /// <summary>True when nothing waits and nothing is under way, here or to a leader.</summary>
+    public bool IsIdle => IsEmpty && _sends.IsIdle;
+
+    /// <summary>
+    /// Takes away what waits and was not proposed. What is under way ends as unknown: it may stand in the log of those that stay.
+    /// </summary>
+    public OperationList TakeWaiting(string message)
+    {
+        _waiting.MergeInOrder(ref _returned);
+        while (_pending.Count > 0)
+        {
+            FailOldest(message);
+        }
+
+        OperationList waiting = _waiting;
+        _waiting = default;
+        for (Operation? o = waiting.First; o is not null; o = o.Next)
+        {
+            Order.End(o);
+        }
+
+        return waiting;
     }
 
     /// <summary>Fails everything: what was not proposed with the error, the rest as unknown.</summary>

@@ -17,6 +17,9 @@ internal sealed class WriteSends
     private int _underWay;
     private long _handBackUntilMs;
 
+    /// <summary>True when nothing is on its way.</summary>
+    public bool IsIdle => _underWay == 0;
+
     /// <summary>True when writes go to this leader, in this term.</summary>
     public bool GoTo(NodeId leader, Term term) => _target == (leader, term);
 

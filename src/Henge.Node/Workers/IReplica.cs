@@ -30,6 +30,9 @@ internal interface IReplica : IPersistTarget
     /// <summary>Takes an operation in.</summary>
     void Add(Operation operation);
 
+    /// <summary>Something has become known of where the shard is, or who leads it.</summary>
+    void OnPlaceChanged();
+
     /// <summary>Does what has become possible; called once after all that came in one run.</summary>
     void Process();
 

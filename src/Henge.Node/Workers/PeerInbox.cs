@@ -18,7 +18,8 @@ internal sealed class PeerInbox(
     ClockExchange clocks,
     PeerMessages messages,
     ShardNewsExchange news,
-    WatchSubscriptions subscriptions)
+    WatchSubscriptions subscriptions,
+    IPageRecords pages)
 {
     private const int RefusalIntervalMs = 1_000;
     private readonly MemberMap<long> _refusedAtMs = new();
@@ -99,6 +100,10 @@ internal sealed class PeerInbox(
             else if (records.Kind == PeerRecordKind.ShardQuestion)
             {
                 news.OnQuestion(sender.Node, records.Shard);
+            }
+            else if (records.Kind is PeerRecordKind.PageRequest or PeerRecordKind.PageReply)
+            {
+                pages.OnRecord(sender.Node, records.Kind, records.Body);
             }
             else if (records.Kind == PeerRecordKind.Message)
             {

@@ -194,7 +194,12 @@ internal sealed class RemoteReads(Worker worker, NodeContext node)
         // Anybody with a replica can close history, or say what is stale. For all else who leads is asked, who needs nobody else.
         read.LeaderOnly = read.Consistency != ReadConsistency.Stale && read.Phase != BarrierPhase.Close;
         read.CopyKey(request.Key);
-        if (node.TryAdmit(1, 0))
+        if (read.Phase == BarrierPhase.Close && node.Options.Bugs.PagesBeforeClosed)
+        {
+            read.Version = read.ReadVersion;
+            read.Complete();
+        }
+        else if (node.TryAdmit(1, 0))
         {
             replica.Add(read);
         }

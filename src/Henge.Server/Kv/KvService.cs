@@ -68,7 +68,8 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         await barrier.RunAsync(node);
         int limit = (int)Math.Min(request.Limit == 0 ? uint.MaxValue : request.Limit, (uint)node.Limits.ScanPageItems);
         HistoryReader reader = new(limit, node.Limits.ScanPageBytes);
-        ScanEnd end = node.History(request.Key.Memory, newest.IsZero ? barrier.Version : newest, limit, reader);
+        ScanEnd end = await NodePages.HistoryAsync(
+            node, request.Key.Memory, newest.IsZero ? barrier.Version : newest, limit, reader);
         reader.Response.More |= end.More;
         reader.Response.OldestVersion = node.OldestVersion.Value;
         return reader.Response;

@@ -49,15 +49,7 @@ internal sealed class ScanPages(RangeScan scan, bool countOnly) : IScanReceiver,
     /// <param name="cancellation">Ends the counting.</param>
     public ValueTask ReadAsync(CancellationToken cancellation)
     {
-        if (countOnly)
-        {
-            return CountAsync(cancellation);
-        }
-
-        _page.Truncate(0);
-        scan.ReadPage(this);
-        Finish(count: 0);
-        return ValueTask.CompletedTask;
+        return countOnly ? CountAsync(cancellation) : ReadAsync();
     }
 
     void IScanReceiver.OnItem(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Core.Version version, EntryKind kind, long expiresAtMs)
@@ -73,6 +65,14 @@ internal sealed class ScanPages(RangeScan scan, bool countOnly) : IScanReceiver,
         FieldWriter writer = new(_page.GetSpan(ScanPageFields.SizeOfPair(pair)));
         ScanPageFields.WritePair(ref writer, pair);
         _page.Advance(writer.Position);
+    }
+
+    private async ValueTask ReadAsync()
+    {
+        await scan.PrepareAsync();
+        _page.Truncate(0);
+        scan.ReadPage(this);
+        Finish(count: 0);
     }
 
     private async ValueTask CountAsync(CancellationToken cancellation)

@@ -19,6 +19,8 @@ internal sealed class RangeScan
     private ReadOnlyMemory<byte> _lower;
     private ReadOnlyMemory<byte> _upper;
     private long _remaining;
+    private long _deadlineMs;
+    private PageFetch? _fetched;
 
     private RangeScan(IHengeNode node, in KeyRange range, in ScanTerms terms, int pageItems)
     {
@@ -80,6 +82,7 @@ internal sealed class RangeScan
     /// <param name="deadlineMs">Until when, on the node's monotonic clock; 0: without end.</param>
     public async ValueTask BeginAsync(long deadlineMs = 0)
     {
+        _deadlineMs = deadlineMs;
         AwaitedOperation barrier = new() { DeadlineMs = deadlineMs };
         LoadBarrier(barrier);
         await barrier.RunAsync(_node);
@@ -87,19 +90,35 @@ internal sealed class RangeScan
     }
 
     /// <summary>
-    /// Gives the next page to a receiver, as many entries and bytes as a page may have. Throws <see cref="HengeException"/>.
+    /// Fetches what other nodes have of the next page, before <see cref="ReadPage(IScanReceiver)"/>. Throws <see cref="HengeException"/>.
+    /// </summary>
+    public ValueTask PrepareAsync() => PrepareAsync(_keysOnly);
+
+    /// <summary>
+    /// Gives the next page to a receiver, as many entries and bytes as a page may have; it has been prepared. Throws
+    /// <see cref="HengeException"/>.
     /// </summary>
     /// <returns>How many entries it had.</returns>
     public int ReadPage(IScanReceiver receiver) => ReadPage(receiver, _keysOnly);
 
+    /// <summary>Prepares the next page and gives it to a receiver. Throws <see cref="HengeException"/>.</summary>
+    /// <returns>How many entries it had.</returns>
+    public async ValueTask<int> ReadPageAsync(IScanReceiver receiver)
+    {
+        await PrepareAsync();
+        return ReadPage(receiver);
+    }
+
     /// <summary>Counts all there is, page by page, giving the thread back between pages.</summary>
     public async ValueTask<ulong> CountAsync(CancellationToken cancellation)
     {
+        await PrepareAsync(keysOnly: true);
         ulong count = (ulong)ReadPage(Uncollected.Instance, keysOnly: true);
         while (!Ended)
         {
             cancellation.ThrowIfCancellationRequested();
             await Task.Yield();
+            await PrepareAsync(keysOnly: true);
             count += (ulong)ReadPage(Uncollected.Instance, keysOnly: true);
         }
 
@@ -152,9 +171,24 @@ internal sealed class RangeScan
     /// <summary>What is left to live of an entry of this scan, in milliseconds; 0: for ever.</summary>
     public long TtlRemaining(long expiresAtMs) => TimeToLive.Remaining(expiresAtMs, Version, _node);
 
+    private ValueTask PrepareAsync(bool keysOnly)
+    {
+        _fetched = null;
+        if (_node.HasAllShards)
+        {
+            return default;
+        }
+
+        _fetched = PageFetch.OfScan(NextPage() with { KeysOnly = keysOnly }, _consistency == ReadConsistency.Stale);
+        return NodePages.FetchAsync(_node, _fetched, _deadlineMs);
+    }
+
     private int ReadPage(IScanReceiver receiver, bool keysOnly)
     {
-        ScanEnd end = _node.Scan(NextPage() with { KeysOnly = keysOnly }, receiver);
+        ScanEnd end = _fetched is { } page
+            ? _node.ReadPage(page, receiver)
+            : _node.Scan(NextPage() with { KeysOnly = keysOnly }, receiver);
+        _fetched = null;
         Advance(end);
         return end.Items;
     }

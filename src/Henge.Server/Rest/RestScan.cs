@@ -32,7 +32,16 @@ internal static class RestScan
         };
         RangeScan scan = RangeScan.Create(node, terms);
         await scan.BeginAsync();
-        ulong count = counts ? await scan.CountAsync(context.RequestAborted) : 0;
+        ulong count = 0;
+        if (counts)
+        {
+            count = await scan.CountAsync(context.RequestAborted);
+        }
+        else
+        {
+            await scan.PrepareAsync();
+        }
+
         await RestAnswer.JsonAsync(context, StatusCodes.Status200OK, json =>
         {
             json.WriteNumber("version", scan.Version.Value);

@@ -47,6 +47,19 @@ public sealed class ShardNewsTests
     }
 
     [Fact]
+    public void A_leader_that_cannot_be_reached_is_asked_for_again_unless_a_replica_of_the_node_tells()
+    {
+        _directory.Learn(Place(term: 5, leader: 4, index: 0));
+        _directory.OnDisconnected(new NodeId(5));
+        Assert.Equal(new NodeId(4), _directory.PlaceOf(new ShardId(1)).Leader);
+        _directory.OnDisconnected(new NodeId(4));
+        Assert.True(_directory.PlaceOf(new ShardId(1)).Leader.IsNone);
+        _directory.Learn(Place(term: 6, leader: 4, index: 1, 4, 5, 9));
+        _directory.OnDisconnected(new NodeId(4));
+        Assert.Equal(new NodeId(4), _directory.PlaceOf(new ShardId(1)).Leader);
+    }
+
+    [Fact]
     public void Changes_of_shards_that_the_node_leads_are_kept_for_others()
     {
         _directory.Publish(Place(term: 5, leader: 4, index: 0));

@@ -47,7 +47,7 @@ internal static class KeySpaceCommands
         RangeScan scan = RangeScan.OfKeys(connection.Node, version, Glob.LiteralPrefix(pattern));
         do
         {
-            scan.ReadPage(found);
+            await scan.ReadPageAsync(found);
 
             // A long walk must not keep a pool thread from others. It goes to its end: a client that has closed its sending side still
             // waits for the whole reply.
@@ -74,14 +74,19 @@ internal static class KeySpaceCommands
     /// The first key at or after a random point of the key space: not evenly distributed, as in Redis, but cheap whatever the number of
     /// keys.
     /// </summary>
-    private static ValueTask RandomKeyAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
+    private static async ValueTask RandomKeyAsync(
+        RespConnection connection,
+        RespArguments arguments,
+        RespWriter writer,
+        Core.Version version)
     {
+        int bytes = connection.Node.Limits.ScanPageBytes;
         var found = new KeyCollector("*"u8.ToArray());
-        byte[] point = RandomPoint(connection, version);
-        connection.Node.Scan(Query(version, point, [], 1, connection.Node.Limits.ScanPageBytes), found);
+        byte[] point = await RandomPointAsync(connection, version);
+        await NodePages.ScanAsync(connection.Node, Query(version, point, [], 1, bytes), found);
         if (found.Keys.Count == 0)
         {
-            connection.Node.Scan(Query(version, [], [], 1, connection.Node.Limits.ScanPageBytes), found);
+            await NodePages.ScanAsync(connection.Node, Query(version, [], [], 1, bytes), found);
         }
 
         if (found.Keys.Count == 0)
@@ -92,23 +97,21 @@ internal static class KeySpaceCommands
         {
             writer.Bulk(found.Keys[0]);
         }
-
-        return ValueTask.CompletedTask;
     }
 
     // Between the first and the last key, so that the point does not fall beside all of them.
-    private static byte[] RandomPoint(RespConnection connection, Core.Version version)
+    private static async ValueTask<byte[]> RandomPointAsync(RespConnection connection, Core.Version version)
     {
         KeyCollector first = new("*"u8.ToArray()), last = new("*"u8.ToArray());
         ScanQuery query = Query(version, [], [], 1, connection.Node.Limits.ScanPageBytes);
-        connection.Node.Scan(query, first);
-        connection.Node.Scan(query with { Reverse = true }, last);
-        if (first.Keys.Count == 0)
-        {
-            return [];
-        }
+        await NodePages.ScanAsync(connection.Node, query, first);
+        await NodePages.ScanAsync(connection.Node, query with { Reverse = true }, last);
+        return first.Keys.Count == 0 ? [] : RandomBetween(first.Keys[0], last.Keys[0]);
+    }
 
-        byte[] a = first.Keys[0], b = last.Keys[0], point = new byte[Math.Max(a.Length, b.Length)];
+    private static byte[] RandomBetween(byte[] a, byte[] b)
+    {
+        var point = new byte[Math.Max(a.Length, b.Length)];
         int common = a.AsSpan().CommonPrefixLength(b);
         Random.Shared.NextBytes(point);
         a.AsSpan(0, common).CopyTo(point);

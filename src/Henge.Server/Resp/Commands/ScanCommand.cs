@@ -20,13 +20,11 @@ internal static class ScanCommand
     private const long RunBytesLimit = 64L * 1024 * 1024;
 
     /// <summary>One page, as of a version.</summary>
-    public static ValueTask RunAsync(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
-    {
-        Run(connection, arguments, writer, version);
-        return ValueTask.CompletedTask;
-    }
-
-    private static void Run(RespConnection connection, RespArguments arguments, RespWriter writer, Core.Version version)
+    public static async ValueTask RunAsync(
+        RespConnection connection,
+        RespArguments arguments,
+        RespWriter writer,
+        Core.Version version)
     {
         if (Parse(connection, arguments, out Request request) is { } error)
         {
@@ -36,10 +34,14 @@ internal static class ScanCommand
 
         var keys = new NodeKeys(connection.Node, version);
         byte[]? lower = [];
-        if (request.Cursor != 0 && !ScanCursor.TryDecode(request.Cursor, keys, out lower))
+        if (request.Cursor != 0)
         {
-            writer.Error("ERR invalid cursor");
-            return;
+            (bool isCursor, lower) = await ScanCursor.DecodeAsync(request.Cursor, keys);
+            if (!isCursor)
+            {
+                writer.Error("ERR invalid cursor");
+                return;
+            }
         }
 
         var found = new KeyCollector(request.Pattern) { Type = request.Type };
@@ -48,7 +50,9 @@ internal static class ScanCommand
         {
             byte[] prefix = Glob.LiteralPrefix(request.Pattern);
             lower = lower.AsSpan().SequenceCompareTo(prefix) < 0 ? prefix : lower;
-            if (Page(connection.Node, keys, request.Count, lower, KeyRange.EndOfPrefix(prefix), found, out cursor) is { } problem)
+            (cursor, string? problem) =
+                await PageAsync(connection.Node, keys, request.Count, lower, KeyRange.EndOfPrefix(prefix), found);
+            if (problem is not null)
             {
                 writer.Error(problem);
                 return;
@@ -60,42 +64,51 @@ internal static class ScanCommand
         KeyCollector.Write(found.Keys, writer);
     }
 
-    private static string? Page(IHengeNode node, NodeKeys keys, int count, byte[] lower, byte[] upper, KeyCollector found, out ulong cursor)
+    private static async ValueTask<(ulong Cursor, string? Problem)> PageAsync(
+        IHengeNode node,
+        NodeKeys keys,
+        int count,
+        byte[] lower,
+        byte[] upper,
+        KeyCollector found)
     {
-        cursor = 0;
-        ScanEnd end = keys.Scan(lower, upper, count, found);
-        if (!end.More || keys.FirstIn(end.NextKey!, upper) is not { } next)
+        ScanEnd end = await keys.ScanAsync(lower, upper, count, found);
+        if (!end.More || await keys.FirstInAsync(end.NextKey!, upper) is not { } next)
         {
-            return null;
+            return (0, null);
         }
 
         // Keys that are too much alike for a short cursor: they are all given in this page.
-        cursor = ScanCursor.Encode(next, keys, ScanCursor.UsualBits, out byte[]? run);
-        if (run is not null && keys.Scan(next, End(run, upper), node.Limits.ScanPageItems, new KeyCollector(NoKey)).More)
+        (ulong cursor, byte[]? run) = await ScanCursor.EncodeAsync(next, keys, ScanCursor.UsualBits);
+        if (
+            run is not null
+            && (await keys.ScanAsync(next, End(run, upper), node.Limits.ScanPageItems, new KeyCollector(NoKey))).More)
         {
-            cursor = ScanCursor.Encode(next, keys, ScanCursor.MostBits, out run);
+            (cursor, run) = await ScanCursor.EncodeAsync(next, keys, ScanCursor.MostBits);
         }
 
         long seen = 0;
         while (run is not null)
         {
-            end = keys.Scan(next, End(run, upper), node.Limits.ScanPageItems, found);
+            end = await keys.ScanAsync(next, End(run, upper), node.Limits.ScanPageItems, found);
             seen += end.Items;
             if (!end.More)
             {
-                return null;
+                return (cursor, null);
             }
 
             if (seen > RunKeysLimit || found.Bytes > RunBytesLimit)
             {
-                return $"ERR more than {RunKeysLimit} keys or {RunBytesLimit} bytes of keys are too much alike for a cursor, which is a "
-                    + $"number. Use a pattern with a longer beginning, or a scan by gRPC or REST";
+                return (
+                    0,
+                    $"ERR more than {RunKeysLimit} keys or {RunBytesLimit} bytes of keys are too much alike for a cursor, which is a "
+                        + $"number. Use a pattern with a longer beginning, or a scan by gRPC or REST");
             }
 
             next = end.NextKey!;
         }
 
-        return null;
+        return (cursor, null);
     }
 
     private static byte[] NoKey => [];
@@ -161,19 +174,19 @@ internal static class ScanCommand
     /// <summary>The keys of a node as of one version.</summary>
     private sealed class NodeKeys(IHengeNode node, Core.Version version) : IKeyBounds
     {
-        public byte[]? First(byte[] prefix) => One(prefix, KeyRange.EndOfPrefix(prefix), reverse: false);
+        public ValueTask<byte[]?> FirstAsync(byte[] prefix) => OneAsync(prefix, KeyRange.EndOfPrefix(prefix), reverse: false);
 
-        public byte[]? Last(byte[] prefix) => One(prefix, KeyRange.EndOfPrefix(prefix), reverse: true);
+        public ValueTask<byte[]?> LastAsync(byte[] prefix) => OneAsync(prefix, KeyRange.EndOfPrefix(prefix), reverse: true);
 
-        public byte[]? FirstIn(byte[] lower, byte[] upper) => One(lower, upper, reverse: false);
+        public ValueTask<byte[]?> FirstInAsync(byte[] lower, byte[] upper) => OneAsync(lower, upper, reverse: false);
 
-        public ScanEnd Scan(byte[] lower, byte[] upper, int items, IScanReceiver receiver) =>
-            node.Scan(Query(lower, upper, items, reverse: false), receiver);
+        public ValueTask<ScanEnd> ScanAsync(byte[] lower, byte[] upper, int items, IScanReceiver receiver) =>
+            NodePages.ScanAsync(node, Query(lower, upper, items, reverse: false), receiver);
 
-        private byte[]? One(byte[] lower, byte[] upper, bool reverse)
+        private async ValueTask<byte[]?> OneAsync(byte[] lower, byte[] upper, bool reverse)
         {
             var found = new KeyCollector("*"u8.ToArray());
-            node.Scan(Query(lower, upper, 1, reverse), found);
+            await NodePages.ScanAsync(node, Query(lower, upper, 1, reverse), found);
             return found.Keys.Count > 0 ? found.Keys[0] : null;
         }
 

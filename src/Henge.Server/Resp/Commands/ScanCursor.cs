@@ -8,10 +8,10 @@ namespace Henge.Server.Resp.Commands;
 internal interface IKeyBounds
 {
     /// <summary>The first key that begins with a prefix; null: there is none.</summary>
-    byte[]? First(byte[] prefix);
+    ValueTask<byte[]?> FirstAsync(byte[] prefix);
 
     /// <summary>The last key that begins with a prefix; null: there is none.</summary>
-    byte[]? Last(byte[] prefix);
+    ValueTask<byte[]?> LastAsync(byte[] prefix);
 }
 
 /// <summary>
@@ -42,27 +42,25 @@ internal static class ScanCursor
 
     /// <summary>
     /// The cursor for a scan that goes on at a key which is there. When the key has no room, the cursor stands behind all keys that begin
-    /// with <paramref name="run"/>, which the key does, too: the caller gives those from the key on before it hands out the cursor.
+    /// with the run, which the key does, too: the caller gives those from the key on before it hands out the cursor.
     /// </summary>
-    public static ulong Encode(byte[] next, IKeyBounds keys, int bits, out byte[]? run)
+    public static async ValueTask<(ulong Cursor, byte[]? Run)> EncodeAsync(byte[] next, IKeyBounds keys, int bits)
     {
         var writer = new BitWriter(bits - HeadBits);
-        run = null;
         int known = 0;
         while (true)
         {
             byte[] prefix = next[..known];
-            if (keys.First(prefix) is not { } first || first.AsSpan().SequenceEqual(next))
+            if (await keys.FirstAsync(prefix) is not { } first || first.AsSpan().SequenceEqual(next))
             {
-                return writer.Value | (4UL << writer.Count);
+                return (writer.Value | (4UL << writer.Count), null);
             }
 
             // All keys with the prefix share what the first and the last do.
-            int branch = keys.Last(prefix) is { } last ? first.AsSpan().CommonPrefixLength(last) : known;
+            int branch = await keys.LastAsync(prefix) is { } last ? first.AsSpan().CommonPrefixLength(last) : known;
             if (branch >= next.Length || !writer.TryLevel(branch - known, next[branch]))
             {
-                run = prefix;
-                return writer.Value | (5UL << writer.Count);
+                return (writer.Value | (5UL << writer.Count), prefix);
             }
 
             known = branch + 1;
@@ -72,13 +70,12 @@ internal static class ScanCursor
     /// <summary>
     /// The first key, inclusive, at which a scan goes on; null: there is nothing behind the cursor. False for a number that is no cursor.
     /// </summary>
-    public static bool TryDecode(ulong cursor, IKeyBounds keys, out byte[]? lower)
+    public static async ValueTask<(bool IsCursor, byte[]? Lower)> DecodeAsync(ulong cursor, IKeyBounds keys)
     {
-        lower = [];
         int left = BitOperations.Log2(cursor) + 1 - HeadBits;
         if (left < 0 || (cursor >> left) is not (4 or 5))
         {
-            return false;
+            return (false, null);
         }
 
         bool behind = (cursor >> left) == 5;
@@ -89,7 +86,7 @@ internal static class ScanCursor
         {
             if (!reader.TryLevel(out int common, out byte value))
             {
-                return false;
+                return (false, null);
             }
 
             if (!placed)
@@ -101,7 +98,7 @@ internal static class ScanCursor
             if (common > 0)
             {
                 int depth = position.Length + common;
-                byte[]? first = keys.First(position);
+                byte[]? first = await keys.FirstAsync(position);
                 if (first is null || first.Length < depth)
                 {
                     // What it was about has gone: on from what there is. The rest is only looked at for being well formed.
@@ -115,13 +112,7 @@ internal static class ScanCursor
             position = [.. before, value];
         }
 
-        lower = position;
-        if (behind && placed)
-        {
-            lower = KeyRange.EndOfPrefix(position) is { Length: > 0 } end ? end : null;
-        }
-
-        return true;
+        return (true, !behind || !placed ? position : KeyRange.EndOfPrefix(position) is { Length: > 0 } end ? end : null);
     }
 
     private struct BitWriter(int room)

@@ -288,7 +288,7 @@ internal static class ServerCommands
         do
         {
             var page = new FlushPage();
-            scan.ReadPage(page);
+            await scan.ReadPageAsync(page);
             if (await connection.RunManyAsync(page.Fill) is { } failed)
             {
                 writer.Error(RespErrors.Of(failed));

@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Operations;
 using Henge.Server.Resp.Wire;
 using Henge.Storage;
 
@@ -45,7 +46,7 @@ internal sealed class WatchedKey(byte[] key)
         }
         else
         {
-            _newest = Newest(connection.Node, out _);
+            (_newest, _) = await NewestAsync(connection.Node);
         }
 
         return null;
@@ -69,7 +70,8 @@ internal sealed class WatchedKey(byte[] key)
             return (false, RespErrors.Of(barrier.Error, barrier.ErrorMessage));
         }
 
-        if (Newest(connection.Node, out Core.Version applied) > _newest)
+        (Core.Version newest, Core.Version applied) = await NewestAsync(connection.Node);
+        if (newest > _newest)
         {
             return (true, null);
         }
@@ -77,7 +79,7 @@ internal sealed class WatchedKey(byte[] key)
         UnwrittenSince = applied;
         try
         {
-            connection.Node.History(key, _seen, 1, new NewestVersion());
+            await NodePages.HistoryAsync(connection.Node, key, _seen, 1, new NewestVersion());
             return (false, null);
         }
         catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
@@ -86,11 +88,11 @@ internal sealed class WatchedKey(byte[] key)
         }
     }
 
-    private Core.Version Newest(IHengeNode node, out Core.Version applied)
+    private async ValueTask<(Core.Version Newest, Core.Version Applied)> NewestAsync(IHengeNode node)
     {
         var newest = new NewestVersion();
-        applied = node.History(key, Core.Version.Max, 1, newest).Applied;
-        return newest.Version;
+        ScanEnd end = await NodePages.HistoryAsync(node, key, Core.Version.Max, 1, newest);
+        return (newest.Version, end.Applied);
     }
 
     /// <summary>The version of the first entry, a deletion or not.</summary>
