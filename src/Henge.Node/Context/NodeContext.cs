@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Henge.Cluster.Planning;
 using Henge.Core;
 using Henge.Storage;
 
@@ -109,6 +110,13 @@ internal sealed class NodeContext
     /// <summary>Where all shards are, as far as the node knows.</summary>
     [AllowNull]
     public ShardDirectory Directory { get => field!; set; }
+
+    /// <summary>Where the catalog has the replicas of shards at the moment; null as long as it says nothing of it. Thread-safe.</summary>
+    public TargetPlacement? Followed
+    {
+        get => Volatile.Read(ref field);
+        set => Volatile.Write(ref field, value);
+    }
 
     /// <summary>Operations under way.</summary>
     public long PendingOperations => Interlocked.Read(ref _pendingOperations);

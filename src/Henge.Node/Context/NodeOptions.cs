@@ -115,6 +115,12 @@ public sealed record NodeOptions
     /// <summary>Lets a cluster be made with fewer replicas of a shard than nodes: for tests, until all of it works.</summary>
     internal bool AllowFewerReplicas { get; init; }
 
+    /// <summary>
+    /// Whether the node plans where replicas are to be when it leads the catalog. Off as long as nodes without a replica cannot serve all
+    /// that those with one can.
+    /// </summary>
+    internal bool MovesShards { get; init; }
+
     /// <summary>Deliberate bugs, for the simulator to prove that it would find them.</summary>
     internal RaftBugs RaftBugs { get; init; }
 

@@ -1,10 +1,12 @@
 using Henge.Cluster;
+using Henge.Cluster.Planning;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Catalog;
 using Henge.Node.Clocks;
 using Henge.Node.Context;
 using Henge.Node.Log;
+using Henge.Node.Moves;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
 using Henge.Node.Remote;
@@ -154,8 +156,11 @@ internal static class NodeOpening
                 workers[shard.Value % (uint)workers.Length].Post(new WorkerAction(w => w.ReplicaOf(shard)?.OnPlaceChanged()));
             }
         };
+        var placements = new PlacementCatalog(context, memberCatalog, Founding(context, placement));
         return new NodeParts
         {
+            Placements = placements,
+            Planner = new PlacementKeeper(placements, new ClusterSight(context, hosted[ShardId.Catalog])),
             Context = context,
             Hosted = hosted,
             Placement = placement,
@@ -178,6 +183,13 @@ internal static class NodeOpening
             DirectoryLock = directoryLock,
         };
     }
+
+    // As a placement that can be followed, which has fewer replicas than a cluster may be made with.
+    private static TargetPlacement Founding(NodeContext context, NodePlacement placement) =>
+        TargetPlacement.From(
+            0,
+            Math.Clamp(context.Identity.Founding.ReplicationFactor, 1, TargetPlacement.MaxReplicas),
+            [.. placement.Replicas.Select(static row => row.Take(TargetPlacement.MaxReplicas).ToArray())]);
 
     private static NodePlacement Place(NodeContext context)
     {

@@ -3,6 +3,7 @@ using Henge.Node.Catalog;
 using Henge.Node.Clocks;
 using Henge.Node.Context;
 using Henge.Node.Log;
+using Henge.Node.Moves;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
 using Henge.Node.Remote;
@@ -39,6 +40,12 @@ internal sealed class NodeParts : IDisposable
 
     /// <summary>What this node does for members while it leads the catalog.</summary>
     public required CatalogKeeper Keeper { get; init; }
+
+    /// <summary>Where the catalog has replicas.</summary>
+    public required PlacementCatalog Placements { get; init; }
+
+    /// <summary>What this node does about placements while it leads the catalog.</summary>
+    public required PlacementKeeper Planner { get; init; }
 
     public required PeerHellos Hellos { get; init; }
 

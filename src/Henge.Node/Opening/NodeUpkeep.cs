@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Catalog;
 using Henge.Node.Context;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
@@ -19,8 +20,22 @@ internal sealed class NodeUpkeep(NodeParts parts)
         parts.Cluster.Refresh(mayWrite: _node.Identity.Joined is null);
         parts.Members.Run();
         parts.Keeper.Run();
+        FollowPlacement();
         parts.Clocks.Tick();
         AdvanceHistory();
+    }
+
+    private void FollowPlacement()
+    {
+        if (parts.Members.View?.Placements.ContainsKey(CatalogKeys.Placement) == true)
+        {
+            _node.Followed = parts.Placements.Read()?.Followed;
+        }
+
+        if (_node.Options.MovesShards)
+        {
+            parts.Planner.Run(_node.MonotonicMs);
+        }
     }
 
     /// <summary>Goes on with changes of the catalog that wait. Called at each tick; most often there are none.</summary>

@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Log;
+using Henge.Node.Moves;
 using Henge.Node.StateMachine;
 using Henge.Node.Workers;
 using Henge.Raft;
@@ -13,7 +14,7 @@ namespace Henge.Node.Replication;
 /// One shard on this node: its Raft group, its state machine, and what waits for either. Belongs to a worker, which alone calls it, except
 /// for <see cref="Leader"/>, <see cref="Term"/>, <see cref="AppliedVersion"/> and <see cref="Status"/>.
 /// </summary>
-internal sealed partial class ShardReplica : IHostedReplica
+internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
 {
     private const int MaxRoundsAtOnce = 32;
     private const int HeldTicks = 50;
@@ -38,6 +39,8 @@ internal sealed partial class ShardReplica : IHostedReplica
     private readonly ShardHost _host;
     private readonly ShardRemains _remains;
     private readonly MembershipInquiry _inquiry;
+    private readonly NodeId _founder;
+    private readonly ShardMover _mover;
 
     // What the group has handed out and could not be done yet: it has a snapshot, and the disk is full. Until there is room the replica
     // stands still, as if its node did.
@@ -64,7 +67,7 @@ internal sealed partial class ShardReplica : IHostedReplica
         Worker = worker;
         Node = node;
         Shard = remains.Shard;
-        Preferred = founders.Preferred;
+        _founder = founders.Preferred;
         _host = host;
         _remains = remains;
         _log = remains.Log;
@@ -98,6 +101,7 @@ internal sealed partial class ShardReplica : IHostedReplica
         _election = new ElectionTimer(node);
         _following = new FollowingPublisher(this, _group);
         _inquiry = new MembershipInquiry(this, _group, random);
+        _mover = new ShardMover(this);
         _appliedVersion = machine.LastVersion.Value;
         _term = _group.Term.Value;
         TermAtStart = remains.TermAtStart;
@@ -176,8 +180,8 @@ internal sealed partial class ShardReplica : IHostedReplica
     /// <summary>True when it is being dropped: nothing that comes to it does anything any more.</summary>
     public bool IsClosed { get; private set; }
 
-    /// <summary>The node on which the ring would have the leader.</summary>
-    public NodeId Preferred { get; }
+    /// <summary>The node that should lead: where the catalog has it, else the ring.</summary>
+    public NodeId Preferred => Node.Followed is { } placement && !Shard.IsCatalog ? placement.ReplicasOf(Shard)[0] : _founder;
 
     /// <inheritdoc/>
     public bool LeadsIn(Term term) => _group.Role == RaftRole.Leader && _group.Term == term;
@@ -297,6 +301,7 @@ internal sealed partial class ShardReplica : IHostedReplica
 
             _leadership.Tick(tick);
             BeginHistory();
+            FollowPlacement();
         }
 
         _compactor.Tick(tick);

@@ -39,6 +39,10 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             ? $"idle, {_requested.Count} wait"
             : $"{_id:x} to {_to}: {_next} chunks sent, {_underWay.Count} not acknowledged, silent for {_unansweredTicks} ticks";
 
+    /// <summary>How much of a snapshot that is on its way to a follower has been acknowledged, in bytes; 0 when none is.</summary>
+    public long AcknowledgedBytes(NodeId to) =>
+        _header is null || to != _to ? 0 : (long)(_next - (uint)_underWay.Count) * replica.Node.Options.SnapshotChunkBytes;
+
     /// <summary>A follower needs a snapshot.</summary>
     public void Begin(NodeId to)
     {
