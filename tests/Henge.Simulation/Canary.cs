@@ -55,6 +55,11 @@ public enum Canary
     TakePositionsBehindGap,
     TakeEventsTwice,
     MixServings,
+    DropBeforeCommitted,
+    ForgetVotesOfDropped,
+    ForgetDroppedLog,
+    CountEarlierLives,
+    PromoteBeforeCaughtUp,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -68,6 +73,10 @@ internal static class Canaries
 
     public static StorageBugs StorageBug(this Canary canary) =>
         Enum.TryParse(canary.ToString(), out StorageBugs bug) ? bug : StorageBugs.None;
+
+    /// <summary>Whether it has to do with replicas that move: looked for where they do.</summary>
+    public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
+        or Canary.ForgetDroppedLog or Canary.CountEarlierLives or Canary.PromoteBeforeCaughtUp;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

@@ -10,7 +10,7 @@ internal static class CanaryHunt
         {
             SimResult result = SimRun.Run((ulong)seed, canary);
             // What fails without the bug as well has not found the bug.
-            if (result.Failure is not null && SimRun.Run((ulong)seed).Failure is null)
+            if (result.Failure is not null && SimRun.Run((ulong)seed, canary, isReference: true).Failure is null)
             {
                 how = result.Failure.Split('\n')[0];
                 how = how.Length > 120 ? how[..120] + "…" : how;

@@ -13,6 +13,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
     private readonly SimRandom _random = cluster.World.Random.Fork();
     private readonly HashSet<(int Shard, ulong Term)> _hunted = [];
     private SimOperator? _operator;
+    private SimMover? _mover;
     private bool _over;
 
     private SimWorld World => cluster.World;
@@ -31,8 +32,18 @@ internal sealed partial class Nemesis(SimCluster cluster)
         // Late enough, at times, for a sender to have given up and a leader to have gone and come back.
         faults.LateNs = _random.Pick<long>([300_000_000, 3_000_000_000]);
         World.AfterMs(_random.Between(200, 1500), Turn);
-        _operator = new SimOperator(cluster, _random.Fork());
-        _operator.Start();
+        SimRandom ofOperator = _random.Fork();
+        if (cluster.IsElastic)
+        {
+            _mover = new SimMover(cluster, ofOperator);
+            _mover.Start();
+        }
+        else
+        {
+            _operator = new SimOperator(cluster, ofOperator);
+            _operator.Start();
+        }
+
         StartDamage();
         if (cluster.ByLease && cluster.Nodes.Count == 3)
         {
@@ -59,6 +70,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
     {
         _over = true;
         _operator?.EndFaults();
+        _mover?.EndFaults();
         NetworkFaults faults = cluster.Network.Faults;
         (faults.LossPerMille, faults.DuplicatePerMille, faults.ReorderPerMille, faults.DelayNs) = (0, 0, 0, 500_000);
         cluster.Network.Heal();
@@ -138,7 +150,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
                 Transfer(node);
                 break;
             case 13 or 14:
-                _operator!.Disturb();
+                _operator?.Disturb();
                 break;
             case 15 or 16:
                 Statistics.WorkersBlocked++;

@@ -23,8 +23,8 @@ internal static class SimRun
 {
     private const long SettleMs = 60_000;
 
-    /// <summary>Runs a seed.</summary>
-    public static SimResult Run(ulong seed, Canary canary = Canary.None, bool trace = false)
+    /// <summary>Runs a seed; as a reference, in the world in which a deliberate bug is looked for, and without the bug.</summary>
+    public static SimResult Run(ulong seed, Canary canary = Canary.None, bool trace = false, bool isReference = false)
     {
         var world = new SimWorld(seed, trace);
         var statistics = new SimStatistics();
@@ -32,7 +32,7 @@ internal static class SimRun
         SimCluster? cluster = null;
         try
         {
-            cluster = new SimCluster(world, statistics, canary);
+            cluster = new SimCluster(world, statistics, canary, isReference);
             Play(world, cluster);
         }
         catch (SimulationException e)
@@ -65,7 +65,8 @@ internal static class SimRun
         var nemesis = new Nemesis(cluster);
         SimRandom random = world.Random.Fork();
         SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
-        SimWatcher[] watchers = [.. Enumerable.Range(0, 1 + random.Next(2)).Select(i => new SimWatcher(i, cluster))];
+        int watching = cluster.IsElastic ? 0 : 1 + random.Next(2);
+        SimWatcher[] watchers = [.. Enumerable.Range(0, watching).Select(i => new SimWatcher(i, cluster))];
         SimPipeline[] pipelines = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new SimPipeline(cluster, history))];
         SimHashes[] hashes =
         [
@@ -94,6 +95,15 @@ internal static class SimRun
         bool IsIdle() => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy)
             && Array.TrueForAll(hashes, static h => !h.Busy);
         world.RunUntil(world.NowMs + SettleMs, IsIdle);
+        if (cluster.IsElastic)
+        {
+            // First every replica has to be where it stays.
+            if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
+            {
+                throw new SimulationException("After a virtual minute replicas are not where they stay: " + cluster.Describe());
+            }
+        }
+
         ProveProgress(world, cluster);
         if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
         {
@@ -101,13 +111,21 @@ internal static class SimRun
                 "The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
 
-        WholeCheck.Run(world, cluster, SettleMs);
-        var stage = new DrillStage(world, cluster);
-        new HungWorkerDrills(stage).Run();
-        new LeaseDrills(stage).Run();
-        new OldAnswersDrill(stage).Run();
-        new LateForwardDrill(stage).Run();
-        new VoidedWriteDrill(stage).Run();
+        if (cluster.IsElastic)
+        {
+            DroppedCheck.Run(cluster);
+        }
+        else
+        {
+            WholeCheck.Run(world, cluster, SettleMs);
+            var stage = new DrillStage(world, cluster);
+            new HungWorkerDrills(stage).Run();
+            new LeaseDrills(stage).Run();
+            new OldAnswersDrill(stage).Run();
+            new LateForwardDrill(stage).Run();
+            new VoidedWriteDrill(stage).Run();
+        }
+
         foreach (SimWatcher watcher in watchers)
         {
             watcher.CatchUp(random.Pick(cluster.Nodes), SettleMs);
@@ -130,7 +148,7 @@ internal static class SimRun
         var client = new SimClient(1_000, cluster, new SimHistory());
         foreach (SimNode node in cluster.Nodes)
         {
-            foreach (byte[] key in cluster.Keys)
+            foreach (byte[] key in cluster.Keys.Where(k => cluster.Serves(node, k)))
             {
                 long deadline = world.NowMs + SettleMs;
                 bool done = false;

@@ -110,9 +110,12 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     /// <summary>A node that runs, if there is one.</summary>
     public SimNode? AnyNode() => cluster.AnyNode(_random);
 
+    /// <summary>A node that runs and has a replica of a key's shard, if there is one.</summary>
+    public SimNode? AnyNode(byte[] key) => cluster.AnyNode(_random, key);
+
     private void Read(byte[] key)
     {
-        if (AnyNode() is not { } node)
+        if (AnyNode(key) is not { } node)
         {
             Done();
             return;
@@ -183,7 +186,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     private void PastOrStaleRead(byte[] key, bool stale)
     {
         ulong at = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key));
-        if (AnyNode() is not { } node || (at == 0 && !stale))
+        if (AnyNode(key) is not { } node || (at == 0 && !stale))
         {
             Done();
             return;
@@ -326,7 +329,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
     private void Attempt(WriteIntent write)
     {
-        if (AnyNode() is not { } node)
+        if (AnyNode(write.Key) is not { } node)
         {
             World.AfterMs(100, () => Again(write, unknown: false));
             return;
@@ -395,7 +398,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     // As the library for .NET does before it writes the key again.
     private void Void(WriteIntent write, int attempts)
     {
-        if (cluster.ClientsStop || attempts == 0 || AnyNode() is not { } node)
+        if (cluster.ClientsStop || attempts == 0 || AnyNode(write.Key) is not { } node)
         {
             GiveUp(write, unknown: true);
             return;

@@ -27,7 +27,7 @@ internal sealed class SimCluster
 {
     private readonly List<SimNode> _nodes = [];
 
-    public SimCluster(SimWorld world, SimStatistics statistics, Canary canary)
+    public SimCluster(SimWorld world, SimStatistics statistics, Canary canary, bool isReference = false)
     {
         World = world;
         Statistics = statistics;
@@ -40,6 +40,21 @@ internal sealed class SimCluster
         }
 
         Shards = 1 + random.Next(3);
+        var shape = new SimRandom(world.Seed ^ 0xE1A5_71C0);
+        IsElastic = canary.IsOfMoves() || (canary == Canary.None && shape.PerMille(300));
+        if (IsElastic)
+        {
+            nodes = 1 + shape.Next(9);
+            nodes = canary == Canary.None ? nodes : Math.Max(4, nodes);
+            Shards = 1 + shape.Next(5);
+        }
+
+        ReplicationFactor = IsElastic ? Math.Min(nodes, 1 + shape.Next(4)) : nodes;
+        if (isReference)
+        {
+            canary = Canary.None;
+        }
+
         RestNs = random.Pick<long>([2_000_000, 10_000_000, 40_000_000]);
         Network = new SimNetwork(world, statistics);
         ClusterMember[] members =
@@ -95,6 +110,8 @@ internal sealed class SimCluster
                 Cluster = members,
                 DataDirectory = "/data",
                 Shards = Shards,
+                ReplicationFactor = IsElastic ? ReplicationFactor : 0,
+                AllowFewerReplicas = IsElastic,
                 Limits = limits,
                 Workers = workers,
                 EntryBytes = entryBytes,
@@ -135,9 +152,18 @@ internal sealed class SimCluster
         }
 
         MakeKeys(random);
-        MakeMisfit(members, new SimRandom(world.Seed ^ 0x4D15F17));
+        if (!IsElastic)
+        {
+            MakeMisfit(members, new SimRandom(world.Seed ^ 0x4D15F17));
+        }
+
+        foreach (SimNode node in _nodes)
+        {
+            node.Dropped = (shard, index) => Checking.DroppedCheck.OnDropped(this, node, shard, index);
+        }
+
         var damage = new SimRandom(world.Seed ^ 0xB17_F11F);
-        Victim = _nodes.Count >= 3 && damage.PerMille(400) ? damage.Pick(_nodes) : null;
+        Victim = _nodes.Count >= 3 && !IsElastic && damage.PerMille(400) ? damage.Pick(_nodes) : null;
     }
 
     public SimWorld World { get; }
@@ -149,6 +175,12 @@ internal sealed class SimCluster
     public SimNetwork Network { get; }
 
     public int Shards { get; }
+
+    /// <summary>Whether replicas of shards move between nodes, of which there may be more than replicas.</summary>
+    public bool IsElastic { get; }
+
+    /// <summary>How many replicas a shard is to have.</summary>
+    public int ReplicationFactor { get; }
 
     /// <summary>Whether reads trust the leader's lease: then clocks must not drift further apart than that allows.</summary>
     public bool ByLease { get; }
@@ -202,6 +234,21 @@ internal sealed class SimCluster
         return node.Node is not null ? node : _nodes.FirstOrDefault(static n => n.Node is not null && !n.IsPaused);
     }
 
+    /// <summary>A node that runs and has a replica of a key's shard; null when none does.</summary>
+    public SimNode? AnyNode(SimRandom random, byte[] key)
+    {
+        if (!IsElastic)
+        {
+            return AnyNode(random);
+        }
+
+        SimNode node = random.Pick(_nodes);
+        return Serves(node, key) ? node : _nodes.FirstOrDefault(n => !n.IsPaused && Serves(n, key));
+    }
+
+    /// <summary>Whether a node runs and has a replica of a key's shard.</summary>
+    public bool Serves(SimNode node, byte[] key) => node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is not null;
+
     /// <summary>True when all nodes have joined, and every shard has exactly one leader that all know.</summary>
     public bool IsSettled()
     {
@@ -213,9 +260,13 @@ internal sealed class SimCluster
         for (int shard = 0; shard < Shards; shard++)
         {
             int at = shard;
-            List<ShardStatus> statuses = [.. _nodes.Select(n => n.Node!.GetStatus().Shards[at])];
+            List<ShardStatus> statuses =
+            [
+                .. _nodes.SelectMany(n => n.Node!.GetStatus().Shards).Where(s => s.Shard.Value == (uint)at),
+            ];
             if (
-                statuses.Any(s => s.IsJoint || s.Voters.Count != _nodes.Count)
+                statuses.Count != ReplicationFactor
+                || statuses.Any(s => s.IsJoint || s.Voters.Count != ReplicationFactor || s.Learners.Count != 0)
                 || statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1
                 || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
             {

@@ -50,13 +50,13 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
             return;
         }
 
-        if (cluster.AnyNode(_random) is not { } node)
+        byte[] key = _random.Pick(cluster.PipelineKeys);
+        if (cluster.AnyNode(_random, key) is not { } node)
         {
             World.AfterMs(100, Connect);
             return;
         }
 
-        byte[] key = _random.Pick(cluster.PipelineKeys);
         var record = new PipelineRecord(Encoding.ASCII.GetString(key), []);
         history.Pipelines.Add(record);
         Send(node, node.Epoch, key, record, ++_connections, groups: 2 + _random.Next(60));

@@ -28,7 +28,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
     {
         foreach (Lease lease in _leases.Where(l => l.IsLong && cluster.HasTime))
         {
-            foreach (SimNode node in cluster.Nodes)
+            foreach (SimNode node in cluster.Nodes.Where(n => cluster.Serves(n, lease.Key)))
             {
                 ShardId shard = node.Node!.Parts.Context.Shards.ShardOf(lease.Key);
                 var get = new SimOperation(static _ => { })
@@ -70,11 +70,6 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
 
     private void Write()
     {
-        if (client.AnyNode() is not { } node)
-        {
-            return;
-        }
-
         bool isLong = _random.PerMille(500);
         long ttlMs = isLong ? _random.Pick<long>([600_000, 7_000_000, 360L * 86_400_000]) : _random.Between(100, 2_500);
         byte[] key =
@@ -82,6 +77,11 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
             .. Encoding.ASCII.GetBytes($"{{t{_random.Next(8)}}}ttl"),
             .. Encoding.ASCII.GetBytes((++history.LastValue).ToString(CultureInfo.InvariantCulture)),
         ];
+        if (client.AnyNode(key) is not { } node)
+        {
+            return;
+        }
+
         var command = new ArrayBufferWriter<byte>();
         CommandEncoder.Put(command, key, SimValue.Create(history.LastValue, _random), new PutOptions { Expiry = Expiry.After(ttlMs) });
         client.Run(node, o => (o.Kind, o.Key, o.Command) = (OperationKind.Write, key, command.WrittenMemory), o =>
@@ -96,7 +96,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
 
     private void Read(Lease lease)
     {
-        if (client.AnyNode() is not { } node)
+        if (client.AnyNode(lease.Key) is not { } node)
         {
             return;
         }

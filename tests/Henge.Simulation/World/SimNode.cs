@@ -94,6 +94,9 @@ internal sealed class SimNode : IFatalErrorHandler
     /// <summary>The next sync of the node log fails.</summary>
     public bool FailNextSync { get; set; }
 
+    /// <summary>Called when it drops its replica of a shard, with the index of the membership by which it is none.</summary>
+    public Action<ShardId, LogIndex>? Dropped { get; set; }
+
     /// <summary>Called whenever the node learns of another leader, or becomes one.</summary>
     public Action? LeadershipChanged { get; set; }
 
@@ -459,6 +462,13 @@ internal sealed class SimNode : IFatalErrorHandler
             case nameof(INodeEvents.ApplyStopped):
                 _statistics.DamageMet++;
                 _statistics.AppliesStopped++;
+                break;
+            case nameof(INodeEvents.ReplicaBegun):
+                _statistics.ReplicasBegun++;
+                break;
+            case nameof(INodeEvents.ReplicaDropped):
+                _statistics.ReplicasDropped++;
+                Dropped?.Invoke((ShardId)arguments[0]!, (LogIndex)arguments[1]!);
                 break;
             case nameof(INodeEvents.TornLogTailCut):
                 _statistics.TornTails++;

@@ -47,6 +47,13 @@ internal sealed class SimStatistics
         SnapshotsInstalled,
         LogTruncations,
         TornTails;
+    public long MoveSteps,
+        ReplicasAdded,
+        ReplicasPromoted,
+        ReplicasRemoved,
+        ReplicasBegun,
+        ReplicasDropped,
+        MoversCrashed;
     public long BitsFlipped,
         DamageMet,
         AppliesStopped;

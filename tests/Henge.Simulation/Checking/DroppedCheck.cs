@@ -1,0 +1,79 @@
+using Henge.Core;
+using Henge.Node.Replication;
+using Henge.Node.StateMachine;
+using Henge.Raft;
+using Henge.Simulation.Clients;
+using Henge.Simulation.World;
+using Henge.Storage;
+
+namespace Henge.Simulation.Checking;
+
+/// <summary>A replica is dropped only when nobody counts on it; and then nothing is left of it.</summary>
+internal static class DroppedCheck
+{
+    /// <summary>A node drops its replica of a shard by the membership at an index.</summary>
+    public static void OnDropped(SimCluster cluster, SimNode node, ShardId shard, LogIndex index)
+    {
+        var id = new NodeId((ulong)node.Index + 1);
+        foreach (SimNode other in cluster.Nodes)
+        {
+            if (other == node || other.ReplicaOf((int)shard.Value)?.Group is not { } group)
+            {
+                continue;
+            }
+
+            if (group.CommitIndex >= index && group.CompactedIndex <= index && group.MembershipAt(index).IsMember(id))
+            {
+                throw new SimulationException(
+                    $"node {node.Index} drops its replica of {shard}, of which it is a member by the membership at {index}: "
+                        + cluster.Describe());
+            }
+
+            if (group.Role == RaftRole.Leader && group.IsOwnTermCommitted && group.CommitIndex < index)
+            {
+                throw new SimulationException(
+                    $"node {node.Index} drops its replica of {shard} by the membership at {index}, and only {group.CommitIndex} is "
+                        + $"committed: " + cluster.Describe());
+            }
+        }
+    }
+
+    /// <summary>In the end: nothing is left of shards that are not on a node.</summary>
+    public static void Run(SimCluster cluster)
+    {
+        foreach (SimNode node in cluster.Nodes)
+        {
+            for (int shard = 0; shard < cluster.Shards; shard++)
+            {
+                if (node.ReplicaOf(shard) is null)
+                {
+                    CheckNothingLeft(node, new ShardId((uint)shard));
+                }
+            }
+        }
+    }
+
+    private static void CheckNothingLeft(SimNode node, ShardId shard)
+    {
+        IStorageEngine engine = node.Node!.Parts.Context.Engine;
+        foreach (uint keyspace in (uint[])[SystemKeys.UserKeyspace(shard), SystemKeys.SystemKeyspace(shard)])
+        {
+            using EngineIterator entries = engine.CreateIterator(new IteratorOptions
+            {
+                Keyspace = keyspace,
+                Point = new ReadPoint(Core.Version.Max, 0),
+                AllVersions = true,
+            });
+            entries.SeekToFirst();
+            if (entries.Valid)
+            {
+                throw new SimulationException($"node {node.Index} has no replica of {shard}, and still data of it.");
+            }
+        }
+
+        if (engine.GetPosition(SystemKeys.Stream(shard)) != 0 || node.Files.FileExists(SnapshotFile.NameOf("/data/snapshots", shard)))
+        {
+            throw new SimulationException($"node {node.Index} has no replica of {shard}, and still a position or a snapshot of it.");
+        }
+    }
+}
