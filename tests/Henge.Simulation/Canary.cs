@@ -58,7 +58,6 @@ public enum Canary
     DropBeforeCommitted,
     ForgetVotesOfDropped,
     ForgetDroppedLog,
-    CountEarlierLives,
     PromoteBeforeCaughtUp,
 }
 
@@ -76,7 +75,7 @@ internal static class Canaries
 
     /// <summary>Whether it has to do with replicas that move: looked for where they do.</summary>
     public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
-        or Canary.ForgetDroppedLog or Canary.CountEarlierLives or Canary.PromoteBeforeCaughtUp;
+        or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
