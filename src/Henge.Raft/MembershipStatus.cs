@@ -34,7 +34,10 @@ public enum MembershipStatus : byte
     /// <summary>A new voter must have been a learner first.</summary>
     NotALearner = 7,
 
-    /// <summary>A learner is too far behind to become a voter (<see cref="RaftOptions.PromotionLagEntries"/>).</summary>
+    /// <summary>
+    /// A learner is too far behind to become a voter (<see cref="RaftOptions.PromotionLagEntries"/>), or has not even the membership in
+    /// force.
+    /// </summary>
     NotCaughtUp = 8,
 
     /// <summary>The id has belonged to a member that left, and ids are never used again.</summary>

@@ -24,7 +24,8 @@ public sealed partial class RaftGroup
     public Membership MembershipAt(LogIndex index) => _memberships.At(index);
 
     /// <summary>
-    /// Proposes who shall be voters and who learners. A new voter must be a learner that has caught up. When the voters change, the group
+    /// Proposes who shall be voters and who learners. A new voter must be a learner that has caught up, at least to the membership in
+    /// force. When the voters change, the group
     /// goes through a joint membership and leaves it by itself as soon as that is committed; a leader that is no voter afterwards steps
     /// down when the new membership is committed.
     /// </summary>
@@ -104,7 +105,8 @@ public sealed partial class RaftGroup
             }
 
             if (
-                (ProgressOf(id) is not { State: PeerState.Replicate, IsCertain: true } progress
+                (ProgressOf(id) is not { State: PeerState.Replicate } progress
+                    || progress.Match < MembershipIndex
                     || progress.Match.Value + _options.PromotionLagEntries < _commit.Value)
                 && !PromotesAnyLearner)
             {
