@@ -25,9 +25,8 @@ public sealed partial class RaftGroup
 
     /// <summary>
     /// Proposes who shall be voters and who learners. A new voter must be a learner that has caught up, at least to the membership in
-    /// force. When the voters change, the group
-    /// goes through a joint membership and leaves it by itself as soon as that is committed; a leader that is no voter afterwards steps
-    /// down when the new membership is committed.
+    /// force. When the voters change, the group goes through a joint membership and leaves it by itself as soon as that is committed; a
+    /// leader that is no voter afterwards steps down when the new membership is committed.
     /// </summary>
     public MembershipResult ProposeMembership(IEnumerable<NodeId> voters, IEnumerable<NodeId> learners)
     {
