@@ -59,6 +59,9 @@ public enum Canary
     ForgetVotesOfDropped,
     ForgetDroppedLog,
     PromoteBeforeCaughtUp,
+    AnswerForwardsUnproven,
+    PageBeforeClosed,
+    AnswerForForeignShards,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -73,9 +76,10 @@ internal static class Canaries
     public static StorageBugs StorageBug(this Canary canary) =>
         Enum.TryParse(canary.ToString(), out StorageBugs bug) ? bug : StorageBugs.None;
 
-    /// <summary>Whether it has to do with replicas that move: looked for where they do.</summary>
+    /// <summary>Whether it has to do with shards that are elsewhere, or move: looked for where they do.</summary>
     public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
-        or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp;
+        or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp or Canary.AnswerForwardsUnproven or Canary.PageBeforeClosed
+        or Canary.AnswerForForeignShards;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

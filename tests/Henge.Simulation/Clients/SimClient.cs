@@ -110,12 +110,9 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     /// <summary>A node that runs, if there is one.</summary>
     public SimNode? AnyNode() => cluster.AnyNode(_random);
 
-    /// <summary>A node that runs and has a replica of a key's shard, if there is one.</summary>
-    public SimNode? AnyNode(byte[] key) => cluster.AnyNode(_random, key);
-
     private void Read(byte[] key)
     {
-        if (AnyNode(key) is not { } node)
+        if (AnyNode() is not { } node)
         {
             Done();
             return;
@@ -133,6 +130,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                 return;
             }
 
+            bool noted = true;
             node.Guard("read", () =>
             {
                 if (Value(node, get) is not var (value, version))
@@ -152,29 +150,55 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
                     Outcome = KeyOutcome.Ok
                 });
                 _seen[Encoding.ASCII.GetString(key)] = version;
-                NoteUnwritten(node, key, version);
+                cluster.Statistics.RemoteReads += get.Remote is null ? 0 : 1;
+                noted = NoteUnwritten(node, key, version);
             });
-            Done();
+            if (noted)
+            {
+                Done();
+            }
         });
     }
 
-    // For a key that is not there: up to where all that was written to it is known.
-    private void NoteUnwritten(SimNode node, byte[] key, ulong version)
+    // For a key that is not there: up to where all that was written to it is known. False when that has to be fetched: then the operation
+    // goes on.
+    private bool NoteUnwritten(SimNode node, byte[] key, ulong version)
     {
-        string name = Encoding.ASCII.GetString(key);
-        _unwrittenSince.Remove(name);
+        _unwrittenSince.Remove(Encoding.ASCII.GetString(key));
         if (version != 0)
         {
-            return;
+            return true;
         }
 
+        var page = PageFetch.OfHistory(key, Version.Max, 1, 4096);
+        if (node.Node!.HasAllShards)
+        {
+            NoteUnwritten(node, key, page);
+            return true;
+        }
+
+        int epoch = node.Epoch;
+        Run(node, o => (o.Kind, o.Page) = (OperationKind.Page, page), fetched =>
+        {
+            if (fetched is { Error: ErrorCode.None } && node.Epoch == epoch && node.Node is not null && !node.IsPaused)
+            {
+                node.Guard("history", () => NoteUnwritten(node, key, page));
+            }
+
+            Done();
+        });
+        return false;
+    }
+
+    private void NoteUnwritten(SimNode node, byte[] key, PageFetch page)
+    {
         try
         {
             var newest = new NewestEntry();
-            Version applied = node.Node!.History(key, Version.Max, 1, newest).Applied;
+            Version applied = node.Node!.ReadPage(page, newest).Applied;
             if (!newest.IsThere && newest.Version <= applied)
             {
-                _unwrittenSince[name] = applied.Value;
+                _unwrittenSince[Encoding.ASCII.GetString(key)] = applied.Value;
             }
         }
         catch (HengeException e) when (node.MayRefuse(e))
@@ -186,7 +210,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     private void PastOrStaleRead(byte[] key, bool stale)
     {
         ulong at = _seen.GetValueOrDefault(Encoding.ASCII.GetString(key));
-        if (AnyNode(key) is not { } node || (at == 0 && !stale))
+        if (AnyNode() is not { } node || (at == 0 && !stale))
         {
             Done();
             return;
@@ -329,7 +353,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
 
     private void Attempt(WriteIntent write)
     {
-        if (AnyNode(write.Key) is not { } node)
+        if (AnyNode() is not { } node)
         {
             World.AfterMs(100, () => Again(write, unknown: false));
             return;
@@ -398,7 +422,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
     // As the library for .NET does before it writes the key again.
     private void Void(WriteIntent write, int attempts)
     {
-        if (cluster.ClientsStop || attempts == 0 || AnyNode(write.Key) is not { } node)
+        if (cluster.ClientsStop || attempts == 0 || AnyNode() is not { } node)
         {
             GiveUp(write, unknown: true);
             return;

@@ -234,18 +234,6 @@ internal sealed class SimCluster
         return node.Node is not null ? node : _nodes.FirstOrDefault(static n => n.Node is not null && !n.IsPaused);
     }
 
-    /// <summary>A node that runs and has a replica of a key's shard; null when none does.</summary>
-    public SimNode? AnyNode(SimRandom random, byte[] key)
-    {
-        if (!IsElastic)
-        {
-            return AnyNode(random);
-        }
-
-        SimNode node = random.Pick(_nodes);
-        return Serves(node, key) ? node : _nodes.FirstOrDefault(n => !n.IsPaused && Serves(n, key));
-    }
-
     /// <summary>Whether a node runs and has a replica of a key's shard.</summary>
     public bool Serves(SimNode node, byte[] key) => node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is not null;
 

@@ -60,7 +60,7 @@ internal sealed class SimHashes(int number, SimClient runner, SimCluster cluster
 
     private void Read(byte[] key)
     {
-        if (runner.AnyNode(key) is not { } node)
+        if (runner.AnyNode() is not { } node)
         {
             Done();
             return;
@@ -181,7 +181,7 @@ internal sealed class SimHashes(int number, SimClient runner, SimCluster cluster
 
     private void Attempt(Sent sent)
     {
-        if (runner.AnyNode(sent.Key) is not { } node)
+        if (runner.AnyNode() is not { } node)
         {
             World.AfterMs(100, () => Again(sent, unknown: false));
             return;

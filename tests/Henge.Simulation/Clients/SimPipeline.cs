@@ -51,7 +51,7 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
         }
 
         byte[] key = _random.Pick(cluster.PipelineKeys);
-        if (cluster.AnyNode(_random, key) is not { } node)
+        if (cluster.AnyNode(_random) is not { } node)
         {
             World.AfterMs(100, Connect);
             return;

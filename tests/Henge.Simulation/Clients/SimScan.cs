@@ -45,6 +45,7 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
         }
     }
 
+    // Where the node has all shards there is nothing to fetch.
     private void Page(SimNode node, int epoch, Version version)
     {
         if (node.Epoch != epoch || node.Node is null || node.IsPaused)
@@ -53,20 +54,43 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
             return;
         }
 
+        var page = PageFetch.OfScan(new ScanQuery
+        {
+            Version = version,
+            Lower = _lower,
+            Upper = _upper,
+            Reverse = _reverse,
+            LimitItems = 1 + random.Next(5),
+            LimitBytes = 4096,
+        });
+        if (node.Node.HasAllShards)
+        {
+            Read(node, epoch, page);
+            return;
+        }
+
+        client.Run(node, o => (o.Kind, o.Page) = (OperationKind.Page, page), fetched =>
+        {
+            if (fetched is not { Error: ErrorCode.None } || node.Epoch != epoch || node.Node is null || node.IsPaused)
+            {
+                cluster.Statistics.Errors++;
+                client.Done();
+                return;
+            }
+
+            cluster.Statistics.PagesFetched += page.Pages.Count;
+            Read(node, epoch, page);
+        });
+    }
+
+    private void Read(SimNode node, int epoch, PageFetch page)
+    {
         bool more = false, gone = false;
         bool finished = node.Guard("scan", () =>
         {
             try
             {
-                ScanEnd end = node.Node.Scan(new ScanQuery
-                {
-                    Version = version,
-                    Lower = _lower,
-                    Upper = _upper,
-                    Reverse = _reverse,
-                    LimitItems = 1 + random.Next(5),
-                    LimitBytes = 4096
-                }, this);
+                ScanEnd end = node.Node!.ReadPage(page, this);
                 more = end.More;
                 if (more)
                 {
@@ -75,7 +99,7 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone || node.MayRefuse(e))
             {
-                // Unavailable: a shard's state is being replaced by its leader's.
+                // Unavailable: a shard's state is being replaced by its leader's, or has left the node.
                 gone = true;
             }
         });
@@ -90,12 +114,12 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
         }
         else if (more)
         {
-            cluster.World.After(random.Between(10_000, 20_000_000), () => Page(node, epoch, version));
+            cluster.World.After(random.Between(10_000, 20_000_000), () => Page(node, epoch, page.Query.Version));
         }
         else
         {
             cluster.Statistics.Scans++;
-            history.Scans.Add(new ScanRecord(_call, history.Instant(), version.Value, _found, IsNow: true));
+            history.Scans.Add(new ScanRecord(_call, history.Instant(), page.Query.Version.Value, _found, IsNow: true));
             client.Done();
         }
     }

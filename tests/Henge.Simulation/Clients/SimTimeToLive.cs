@@ -77,7 +77,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
             .. Encoding.ASCII.GetBytes($"{{t{_random.Next(8)}}}ttl"),
             .. Encoding.ASCII.GetBytes((++history.LastValue).ToString(CultureInfo.InvariantCulture)),
         ];
-        if (client.AnyNode(key) is not { } node)
+        if (client.AnyNode() is not { } node)
         {
             return;
         }
@@ -96,7 +96,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
 
     private void Read(Lease lease)
     {
-        if (client.AnyNode(lease.Key) is not { } node)
+        if (client.AnyNode() is not { } node)
         {
             return;
         }

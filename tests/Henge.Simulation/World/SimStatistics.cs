@@ -65,6 +65,8 @@ internal sealed class SimStatistics
         Errors,
         Retries,
         Scans,
+        PagesFetched,
+        RemoteReads,
         Transactions,
         Pipelined,
         WatchEvents,
