@@ -35,7 +35,7 @@ public static class LeaderBalance
         double bound = options.BeginAbove;
         while (transfers.Count < options.MaxTransfers)
         {
-            (double Gain, ShardLoad Shard, NodeId To) best = default;
+            (double Gain, double Share, ShardLoad Shard, NodeId To) best = default;
             foreach (ShardLoad shard in left.Where(s => Share(s.Leader) > bound))
             {
                 double before = Share(shard.Leader);
@@ -44,9 +44,9 @@ public static class LeaderBalance
                     double after = Math.Max(
                         Share(shard.Leader, -shard.OperationsPerSecond), Share(to, shard.OperationsPerSecond));
                     double gain = before - after;
-                    if (gain >= options.LeastGain && gain > best.Gain)
+                    if (gain >= options.LeastGain && (gain, -Share(to)).CompareTo((best.Gain, -best.Share)) > 0)
                     {
-                        best = (gain, shard, to);
+                        best = (gain, Share(to), shard, to);
                     }
                 }
             }

@@ -77,6 +77,27 @@ public sealed class LeaderBalanceTests
     }
 
     [Fact]
+    public void Transfers_go_on_to_whoever_has_least_by_then_until_loads_are_near_enough()
+    {
+        // 900, 100 and 200 operations a second; 400 each would be fair.
+        ShardLoad[] shards =
+        [
+            .. Enumerable.Range(0, 9).Select(static s => Shard((uint)s, 1, 100, 2, 3)), Shard(9, 2, 100, 1, 3), Shard(10, 3, 200, 1, 2),
+        ];
+        LeaderBalanceOptions many = Options with { MaxTransfers = 100 };
+        IReadOnlyList<LeaderTransfer> transfers = LeaderBalance.Plan(shards, Members(3), many);
+        Assert.Equal([3, 2], new ulong[] { 2, 3 }.Select(to => transfers.Count(t => t.To.Value == to)));
+        Assert.All(transfers, static t => Assert.Equal(new NodeId(1), t.From));
+        Assert.Equal(5, transfers.Select(static t => t.Shard).Distinct().Count());
+        Assert.Equal(4, LeaderBalance.Plan(shards, Members(3), Options).Count);
+
+        // Who may not lead is given nothing, and what it leads is not counted.
+        IReadOnlyList<LeaderTransfer> two = LeaderBalance.Plan(shards, Members(2), many);
+        Assert.Equal(4, two.Count);
+        Assert.All(two, static t => Assert.Equal(new NodeId(2), t.To));
+    }
+
+    [Fact]
     public void Weights_count()
     {
         ShardLoad[] shards =
