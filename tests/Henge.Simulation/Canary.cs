@@ -62,6 +62,9 @@ public enum Canary
     AnswerForwardsUnproven,
     PageBeforeClosed,
     AnswerForForeignShards,
+    GiveNumbersTwice,
+    HearMembersThatLeft,
+    UpBeforeCaughtUp,
 }
 
 /// <summary>Which switch a canary is.</summary>

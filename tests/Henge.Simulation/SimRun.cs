@@ -42,7 +42,7 @@ internal static class SimRun
         }
         finally
         {
-            foreach (SimNode node in cluster?.Nodes ?? [])
+            foreach (SimNode node in cluster?.Machines ?? [])
             {
                 node.Files.PowerOff();
                 try
@@ -63,6 +63,7 @@ internal static class SimRun
     {
         var history = new SimHistory();
         var nemesis = new Nemesis(cluster);
+        var members = new SimMembers(cluster);
         SimRandom random = world.Random.Fork();
         SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
         int watching = cluster.IsElastic ? 0 : 1 + random.Next(2);
@@ -86,10 +87,12 @@ internal static class SimRun
         var timesToLive = new SimTimeToLive(new SimClient(900, cluster, history), cluster, history);
         timesToLive.Start();
         nemesis.Start();
+        members.Start();
         world.RunUntil(random.Between(4_000, 15_000));
 
         // Peace: from here on the cluster has to come to rest by itself, and to serve.
         nemesis.Stop();
+        members.EndFaults();
         world.RunUntil(world.NowMs + 1_000);
         cluster.ClientsStop = true;
         bool IsIdle() => Array.TrueForAll(clients, static c => !c.Busy) && Array.TrueForAll(pipelines, static p => !p.Busy)
@@ -111,6 +114,12 @@ internal static class SimRun
                 "The faults are over, and after a virtual minute the cluster still has not come to rest: " + cluster.Describe());
         }
 
+        if (!world.RunUntil(world.NowMs + SettleMs, members.IsSettled))
+        {
+            throw new SimulationException("The members do not agree on who they are: " + members.Describe());
+        }
+
+        members.Check();
         if (cluster.IsElastic)
         {
             DroppedCheck.Run(cluster);

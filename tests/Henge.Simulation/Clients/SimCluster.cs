@@ -26,6 +26,7 @@ internal enum HuntKind
 internal sealed class SimCluster
 {
     private readonly List<SimNode> _nodes = [];
+    private readonly List<SimNode> _machines = [];
 
     public SimCluster(SimWorld world, SimStatistics statistics, Canary canary, bool isReference = false)
     {
@@ -148,6 +149,7 @@ internal sealed class SimCluster
             node.ChangesLeases = changesLeases;
             node.Clock.StopsInSuspend = canary == Canary.ClockStopsInSuspend;
             _nodes.Add(node);
+            _machines.Add(node);
             Network.Add(node);
         }
 
@@ -205,6 +207,9 @@ internal sealed class SimCluster
 
     public IReadOnlyList<SimNode> Nodes => _nodes;
 
+    /// <summary>Those that the cluster was made of, and those that join it.</summary>
+    public IReadOnlyList<SimNode> Machines => _machines;
+
     /// <summary>Keys that clients use; they come in pairs on one shard.</summary>
     public IReadOnlyList<byte[]> Keys { get; private set; } = [];
 
@@ -236,6 +241,31 @@ internal sealed class SimCluster
 
     /// <summary>Whether a node runs and has a replica of a key's shard.</summary>
     public bool Serves(SimNode node, byte[] key) => node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is not null;
+
+    /// <summary>Puts up a machine that the cluster was not made of; it serves no clients. It has to join.</summary>
+    public SimNode AddJoiner(int number)
+    {
+        SimNode like = _nodes[0];
+        var node = new SimNode(
+            _nodes.Count + number,
+            World,
+            Network,
+            Statistics,
+            like.Options with
+            {
+                Name = "new" + number.ToString(CultureInfo.InvariantCulture),
+                Address = string.Create(CultureInfo.InvariantCulture, $"10.0.1.{number}:7000"),
+                Cluster = [],
+            },
+            like.Engine)
+        {
+            Id = NodeId.None,
+        };
+        node.Clock.StopsInSuspend = like.Clock.StopsInSuspend;
+        Network.Add(node);
+        _machines.Add(node);
+        return node;
+    }
 
     /// <summary>True when all nodes have joined, and every shard has exactly one leader that all know.</summary>
     public bool IsSettled()

@@ -76,12 +76,15 @@ internal sealed class HungWorkerDrills(DrillStage stage)
     private (SimNode Leader, int Lane, int[] Led)? WhoLeads()
     {
         int lane = Cluster.Nodes[0].Workers - 1;
+
+        // A member that joined may lead the catalog, and does not hang here.
+        int shards = Cluster.Shards + (Cluster.Machines.Count > Cluster.Nodes.Count ? 0 : 1);
         foreach (SimNode node in Cluster.Nodes)
         {
             int[] led =
             [
                 .. Enumerable
-                    .Range(0, Cluster.Shards + 1)
+                    .Range(0, shards)
                     .Where(i => DrillStage.Leads(node, i) && node.ReplicaOf(i)!.Worker.Index == lane),
             ];
             if (led.Length > 0)

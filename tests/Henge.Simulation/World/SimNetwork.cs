@@ -142,10 +142,11 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
 
     private bool Send(SimNode from, NodeId to, ReadOnlySpan<byte> frame)
     {
-        int index = (int)to.Value - 1;
-        if (index < 0 || index >= _nodes.Count)
+        int index = _nodes.FindIndex(n => n.Id == to);
+        if (index < 0)
         {
-            throw new SimulationException($"A frame was sent to {to}, which does not exist.");
+            // A member that has its number, and does not know it yet.
+            return to.Value <= MemberTable.MostIds ? false : throw new SimulationException($"A frame was sent to {to}, which cannot be.");
         }
 
         if (_cut.Contains((from.Index, index)))
@@ -205,8 +206,8 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
             return false;
         }
 
-        bool good = to.OnHello(from.HelloTo(new NodeId((ulong)to.Index + 1)));
-        good &= to.CanTalk && from.OnHello(to.HelloTo(new NodeId((ulong)from.Index + 1)));
+        bool good = to.OnHello(from.HelloTo(to.Id));
+        good &= to.CanTalk && from.OnHello(to.HelloTo(from.Id));
         statistics.HellosRefused += good ? 0 : 1;
         _greeted[connection] = good ? -1 : world.NowMs + 200;
         return good;

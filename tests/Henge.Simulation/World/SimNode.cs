@@ -39,6 +39,7 @@ internal sealed class SimNode : IFatalErrorHandler
         Func<SimNode, LsmOptions> engine)
     {
         Index = index;
+        Id = new NodeId((ulong)index + 1);
         _world = world;
         _network = network;
         _statistics = statistics;
@@ -51,6 +52,18 @@ internal sealed class SimNode : IFatalErrorHandler
 
     /// <summary>Its number, from 0; its node id is one more.</summary>
     public int Index { get; }
+
+    /// <summary>Its number in the cluster; of a node that joins, the one that it is given.</summary>
+    public NodeId Id { get; set; }
+
+    /// <summary>Somebody has it leave: it may learn that and end itself.</summary>
+    public bool MayLeave { get; set; }
+
+    /// <summary>It has left for ever.</summary>
+    public bool HasLeft { get; set; }
+
+    /// <summary>Called when the node tells that a member came, changed or left.</summary>
+    public Action<NodeId, MemberState>? MemberChanged { get; set; }
 
     /// <summary>Rises with each crash: what was planned before does not happen any more.</summary>
     public int Epoch { get; private set; }
@@ -78,6 +91,9 @@ internal sealed class SimNode : IFatalErrorHandler
         && Node.Parts.Hosted.TryGet(shard < _options.Shards ? new ShardId((uint)shard) : ShardId.Catalog, out ShardReplica? replica)
             ? replica
             : null;
+
+    /// <summary>How its engine is set up.</summary>
+    public Func<SimNode, LsmOptions> Engine => _engine;
 
     /// <summary>Its own settings.</summary>
     public NodeOptions Options => _options;
@@ -115,7 +131,7 @@ internal sealed class SimNode : IFatalErrorHandler
     /// </summary>
     public void Start()
     {
-        if (Node is not null)
+        if (Node is not null || (HasLeft && MayLeave))
         {
             return;
         }
@@ -437,6 +453,14 @@ internal sealed class SimNode : IFatalErrorHandler
             return;
         }
 
+        if (MayLeave && cause is null && message.Contains("has left its cluster", StringComparison.Ordinal))
+        {
+            HasLeft = true;
+            Files.PowerOff();
+            _crashWhenDone ??= CrashMode.KeepAll;
+            return;
+        }
+
         // A full disk is no reason: it is waited for.
         bool isOfFullDisk = cause is DiskFullException or HengeException { Code: ErrorCode.DiskFull };
         if ((isOfFullDisk || !IsOfDisk(cause)) && !Files.IsDown)
@@ -469,6 +493,9 @@ internal sealed class SimNode : IFatalErrorHandler
             case nameof(INodeEvents.ReplicaDropped):
                 _statistics.ReplicasDropped++;
                 Dropped?.Invoke((ShardId)arguments[0]!, (LogIndex)arguments[1]!);
+                break;
+            case nameof(INodeEvents.MemberChanged):
+                MemberChanged?.Invoke((NodeId)arguments[1]!, (MemberState)arguments[2]!);
                 break;
             case nameof(INodeEvents.TornLogTailCut):
                 _statistics.TornTails++;

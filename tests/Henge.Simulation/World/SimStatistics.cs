@@ -24,6 +24,8 @@ internal sealed class SimStatistics
         SlowDisks,
         FailedDisks,
         FullDisks;
+    public long Joins,
+        MembersLeft;
     public long WorkersBlocked,
         Suspends,
         PromisesCrashed,
