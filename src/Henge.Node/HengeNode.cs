@@ -261,7 +261,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         // The epoch first: what changes while the rest is read makes it out of date, and it is asked for again.
         ulong epoch = (ulong)Interlocked.Read(ref _epoch);
         var nodes = new List<NodeEntry>(_context.Members.Count);
-        foreach (MemberInfo member in _context.Members.Current)
+        foreach (MemberInfo member in _context.Members.Current.Where(static m => !m.IsHearsay))
         {
             nodes.Add(new NodeEntry(member.Id, member.Name, member.Address)
             {

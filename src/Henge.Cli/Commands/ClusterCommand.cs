@@ -12,7 +12,12 @@ namespace Henge.Cli.Commands;
 internal static class ClusterCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals) =>
-        new("cluster", "Look after the cluster.") { Topology(context, globals), TransferLeader(context, globals) };
+        new("cluster", "Look after the cluster.")
+        {
+            Topology(context, globals),
+            ClusterNodesCommand.Create(context, globals),
+            TransferLeader(context, globals),
+        };
 
     private static Command Topology(CliContext context, GlobalOptions globals)
     {

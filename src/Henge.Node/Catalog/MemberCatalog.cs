@@ -87,7 +87,7 @@ internal sealed class MemberCatalog
         Id = given,
         ClusterId = _node.Cluster.Id,
         Founding = _node.Identity.Founding.ToText(),
-        Members = [.. _node.Members.Current.Select(static m => new NodeEntry(m.Id, m.Name, m.Address))],
+        Members = [.. _node.Members.Current.Where(static m => !m.IsHearsay).Select(static m => new NodeEntry(m.Id, m.Name, m.Address))],
     };
 
     private void Refresh()

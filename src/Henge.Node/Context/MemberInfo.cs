@@ -26,6 +26,12 @@ internal readonly record struct MemberInfo(NodeId Id, string Name, string Addres
     /// </summary>
     public string OtherAddress { get; init; } = "";
 
+    /// <summary>
+    /// True while it is known by its own word only: this node has not applied yet that it joined. It is heard, since it may be the leader
+    /// that has what this node lacks, and counts for nothing else.
+    /// </summary>
+    public bool IsHearsay { get; init; }
+
     /// <summary>False once it has left.</summary>
     public bool Belongs => State != MemberState.Left;
 

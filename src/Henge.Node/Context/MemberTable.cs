@@ -71,7 +71,7 @@ internal sealed class MemberTable
 
             if (TryGet(member.Id, out MemberInfo known))
             {
-                if (known.Name != member.Name)
+                if (known.Name != member.Name && !known.IsHearsay)
                 {
                     throw new HengeException(
                         ErrorCode.InvalidArgument,
@@ -94,12 +94,23 @@ internal sealed class MemberTable
         }
     }
 
-    /// <summary>A member says that it is reached at an address, which may not be the one that is known.</summary>
-    public void SetOtherAddress(NodeId id, string address)
+    /// <summary>
+    /// A member says who it is and where it is reached, which may not be where it is known to be. One that is not known at all is taken at
+    /// its word for the time being.
+    /// </summary>
+    public void Hear(NodeId id, string name, string address)
     {
         lock (_gate)
         {
-            if (TryGet(id, out MemberInfo known) && known.Belongs && known.Address != address)
+            if (!TryGet(id, out MemberInfo known))
+            {
+                Set(new MemberInfo(id, name, address) { State = Api.MemberState.Joining, IsHearsay = true });
+            }
+            else if (known.IsHearsay)
+            {
+                Set(known with { Address = address });
+            }
+            else if (known.Belongs && known.Address != address)
             {
                 Set(known with { OtherAddress = address });
             }

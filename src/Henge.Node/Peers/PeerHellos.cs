@@ -39,7 +39,7 @@ internal sealed class PeerHellos(NodeContext node)
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{FirstLine}\nname {node.Identity.Name}\nestablished {(node.Cluster.IsEstablished ? 1 : 0)}\n"
-                    + $"address {node.AddressOf(node.Self)}\n"
+                    + $"address {node.AddressOf(node.Self)}\ncluster {node.Cluster.Id}\n"
             ) + node.Identity.Founding.ToText());
         text.CopyTo(frame.GetSpan(text.Length));
         frame.Advance(text.Length);
@@ -92,10 +92,14 @@ internal sealed class PeerHellos(NodeContext node)
             return false;
         }
 
-        if (to.Node == node.Self && sender.Node.Value > node.Members.HighestId)
+        if (to.Node == node.Self && sender.Node.Value <= MemberTable.MostIds && !IsKnown(sender.Node, name))
         {
-            // It has joined, and this node has not applied that yet: it will be taken when it tries again.
-            return false;
+            if (!MayHaveJoined(sender.Node, lines))
+            {
+                return false;
+            }
+
+            node.Members.Hear(sender.Node, name, AddressIn(lines));
         }
 
         if (
@@ -115,22 +119,42 @@ internal sealed class PeerHellos(NodeContext node)
             _refused.Remove(name);
         }
 
-        LearnAddress(sender, lines);
+        LearnAddress(sender, name, lines);
         return true;
     }
 
     // A member that was started at another address can write that into the catalog only when the others find it.
-    private void LearnAddress(PeerSender sender, string[] lines)
+    private void LearnAddress(PeerSender sender, string name, string[] lines)
+    {
+        ulong known = node.Incarnations.Of(sender.Node);
+        if ((known == 0 || known == sender.Incarnation) && AddressIn(lines) is { Length: > 0 } address)
+        {
+            node.Members.Hear(sender.Node, name, address);
+        }
+    }
+
+    private bool IsKnown(NodeId id, string name) =>
+        node.Members.TryGet(id, out MemberInfo known) && (known.Name == name || !known.IsHearsay);
+
+    // It has joined, and this node has not applied that yet. It may be the very leader that has what this node lacks, so it is heard; but
+    // only if it is of the same cluster, and not of an earlier one that was made with the same settings.
+    private bool MayHaveJoined(NodeId id, string[] lines)
+    {
+        const string Item = "cluster ";
+        string theirs = lines.FirstOrDefault(static l => l.StartsWith(Item, StringComparison.Ordinal))?[Item.Length..] ?? "";
+        return (int)id.Value > node.Identity.Founding.Members.Count
+            && theirs.Length > 0
+            && (theirs == node.Cluster.Id || node.Cluster.Id.Length == 0)
+            && AddressIn(lines).Length > 0;
+    }
+
+    private static string AddressIn(string[] lines)
     {
         const string Item = "address ";
-        ulong known = node.Incarnations.Of(sender.Node);
-        if (
-            (known == 0 || known == sender.Incarnation)
-            && lines.FirstOrDefault(static l => l.StartsWith(Item, StringComparison.Ordinal)) is { } line
-            && NodeJoining.IsAddress(line[Item.Length..]))
-        {
-            node.Members.SetOtherAddress(sender.Node, line[Item.Length..]);
-        }
+        return lines.FirstOrDefault(static l => l.StartsWith(Item, StringComparison.Ordinal)) is { } line
+            && NodeJoining.IsAddress(line[Item.Length..])
+            ? line[Item.Length..]
+            : "";
     }
 
     private void Refuse(string name, string problem)
