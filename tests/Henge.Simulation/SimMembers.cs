@@ -130,7 +130,7 @@ internal sealed class SimMembers
                     $"node {n.Index} knows {string.Join(' ', n.Node!.GetTopology().Nodes.Select(static m => $"{m.Name}:{m.Id}:{m.State}"))} "
                     + $"catalog {CatalogOf(n).Role} {CatalogOf(n).Membership} {CatalogOf(n).AppliedIndex}/{CatalogOf(n).LastIndex}"));
 
-    private static RaftGroup CatalogOf(SimNode node) => node.Node!.Parts.Replicas.First(static r => r.Shard.IsCatalog).Group;
+    private static RaftGroup CatalogOf(SimNode node) => node.Node!.Parts.Hosted[ShardId.Catalog].Group;
 
     private void OnGiven(NodeId number, string name)
     {

@@ -43,7 +43,7 @@ internal static class CatalogVoters
         // that it does not know stays.
         List<NodeId> voters = [.. status.Voters];
         List<NodeId> learners = [.. status.Learners.Where(id => !members.HasLeft(id))];
-        learners.AddRange(members.Current.Where(static m => !m.IsHearsay).Select(static m => m.Id).Except(voters).Except(learners).ToList());
+        learners.AddRange(members.Current.Where(static m => !m.IsHearsay).Select(static m => m.Id).Except([.. voters, .. learners]));
         learners.Sort();
         if (!learners.SequenceEqual(status.Learners))
         {
