@@ -29,7 +29,7 @@ internal sealed class SimMembers
         // Other planted bugs are looked for without: they would need more seeds.
         bool isWanted =
             cluster.Canary is Canary.None or Canary.GiveNumbersTwice or Canary.HearMembersThatLeft or Canary.UpBeforeCaughtUp;
-        if (!isWanted || cluster.Nodes.Count < 3 || !_random.PerMille(400))
+        if (!isWanted || cluster.IsElastic || cluster.Nodes.Count < 3 || !_random.PerMille(400))
         {
             return;
         }
