@@ -110,17 +110,6 @@ public sealed class FoundingTests
     }
 
     [Fact]
-    public async Task The_seeds_way_to_join_is_refused_with_the_form_that_works()
-    {
-        using CancellationTokenSource limit = Rounds.Limit();
-        await using ClusterProcesses node = new(1, limit.Token);
-        using HengeProcess process = HengeProcess.Start(node.ArgumentsOf(0, "--peers", "localhost:7001"));
-        Assert.Equal(2, await process.WaitForExitAsync(limit.Token));
-        Assert.Contains("--cluster node1=", process.Printed, StringComparison.Ordinal);
-        Assert.False(Directory.Exists(node.DataDirectory(0)));
-    }
-
-    [Fact]
     public async Task A_node_does_not_start_with_an_address_that_leads_clients_elsewhere()
     {
         using CancellationTokenSource limit = Rounds.Limit();
