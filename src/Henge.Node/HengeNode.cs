@@ -43,7 +43,8 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             parts.Messages,
             parts.News,
             parts.Subscriptions,
-            new PageExchange(parts.Pages, parts.PageServer));
+            new PageExchange(parts.Pages, parts.PageServer),
+            parts.Reports);
         _upkeep = new NodeUpkeep(parts);
         _context.LeadershipChanged = OnTopologyChanged;
         _context.Directory.Changed += _ => OnTopologyChanged();

@@ -91,7 +91,10 @@ public sealed record ShardStep
 
         if (learning.Length > 0)
         {
-            return Waiting(StepWait.CatchingUp, learning);
+            NodeId[] down = [.. learning.Where(now.Down.Contains)];
+            return down.Length == learning.Length
+                ? Waiting(StepWait.TargetIsDown, down)
+                : Waiting(StepWait.CatchingUp, [.. learning.Except(down)]);
         }
 
         if (missing.Length > 0)

@@ -32,7 +32,13 @@ internal static class CatalogVoters
             p.Node == id && p.State == "Replicate" && p.Active && p.Match.Value + MaxLagEntries >= status.Committed.Value);
 
     /// <summary>The next change; null when there is none, or it cannot be made yet.</summary>
-    public static (IReadOnlyList<NodeId> Voters, IReadOnlyList<NodeId> Learners)? Next(ShardStatus status, MemberTable members)
+    /// <param name="status">The catalog's group as its leader sees it.</param>
+    /// <param name="members">The members.</param>
+    /// <param name="lost">Those that have been down for so long that they are replaced.</param>
+    public static (IReadOnlyList<NodeId> Voters, IReadOnlyList<NodeId> Learners)? Next(
+        ShardStatus status,
+        MemberTable members,
+        IReadOnlyCollection<NodeId> lost)
     {
         if (status.IsJoint || status.Voters.Count == 0)
         {
@@ -60,6 +66,15 @@ internal static class CatalogVoters
         {
             NodeId successor = change.Best(voters.Where(id => id != going));
             return !successor.IsNone || (voters.Count > wanted && voters.Count > 1) ? change.Swap(going, successor) : null;
+        }
+
+        // So does one that is drained, or lost, but only when another one takes its place: it may come back.
+        NodeId absent = voters.FirstOrDefault(id =>
+            lost.Contains(id) || (members.TryGet(id, out MemberInfo m) && m.State == MemberState.Draining));
+        NodeId standIn = absent.IsNone ? NodeId.None : change.Best(voters.Where(id => id != absent));
+        if (!standIn.IsNone)
+        {
+            return change.Swap(absent, standIn);
         }
 
         if (voters.Count < wanted)

@@ -12,6 +12,11 @@ namespace Henge.Node.Context;
 /// </summary>
 internal sealed class NodeContext
 {
+    /// <summary>
+    /// By default a member counts as down only after this, so that a pause or an election does not move leaders about.
+    /// </summary>
+    public const long DefaultDownAfterMs = 15_000;
+
     private const long FlushIntervalMs = 1_000;
     private readonly long _startTimestamp;
     private IStorageEngine? _engine;
@@ -66,6 +71,16 @@ internal sealed class NodeContext
 
     /// <summary>How long elections took.</summary>
     public ElectionTimes Elections { get; } = new();
+
+    /// <summary>When the other members were heard of last.</summary>
+    public HeardMembers Heard { get; } = new();
+
+    /// <summary>A member that has been silent for as long counts as down; as the catalog has it. Thread-safe.</summary>
+    public long DownAfterMs
+    {
+        get => Volatile.Read(ref field);
+        set => Volatile.Write(ref field, value);
+    } = DefaultDownAfterMs;
 
     /// <summary>What the node counts.</summary>
     public NodeCounters Counters { get; } = new();

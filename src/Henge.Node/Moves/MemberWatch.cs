@@ -8,11 +8,6 @@ namespace Henge.Node.Moves;
 /// </summary>
 internal sealed class MemberWatch
 {
-    /// <summary>
-    /// By default a member counts as down only after this, so that a pause or an election does not move leaders about.
-    /// </summary>
-    public const long DefaultGraceMs = 15_000;
-
     private readonly Dictionary<NodeId, long> _silentSinceMs = [];
 
     /// <summary>Takes in what is seen now.</summary>

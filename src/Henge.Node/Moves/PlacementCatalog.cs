@@ -39,7 +39,7 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
             Members = all,
             ReplicationFactor = Number(view, "replication-factor", founding.ReplicationFactor, TargetPlacement.MaxReplicas),
             ReplaceAfterMs = Number(view, "replace-after-ms", (int)PlanRequest.DefaultReplaceAfterMs, int.MaxValue),
-            DownAfterMs = Number(view, "down-after-ms", (int)MemberWatch.DefaultGraceMs, int.MaxValue),
+            DownAfterMs = Number(view, "down-after-ms", (int)NodeContext.DefaultDownAfterMs, int.MaxValue),
             RebalanceAsked = (ulong)Number(view, "rebalance", 0, int.MaxValue),
             RebalancePlanned = view.Placements.TryGetValue(CatalogKeys.Rebalanced, out (byte[] Value, Core.Version) planned)
                 && ulong.TryParse(planned.Value, NumberStyles.None, CultureInfo.InvariantCulture, out ulong number)

@@ -17,6 +17,9 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
     /// <summary>What the last plan could not do. Thread-safe.</summary>
     public IReadOnlyList<PlanProblem> Problems => Volatile.Read(ref _problems);
 
+    /// <summary>Members that have been down for so long that they are replaced. Used by the thread that ticks.</summary>
+    public IReadOnlyCollection<NodeId> Lost { get; private set; } = [];
+
     /// <summary>Looks whether there is something to do.</summary>
     public void Run(long nowMs)
     {
@@ -24,6 +27,7 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
         {
             _watch.Clear();
             _planned = null;
+            Lost = [];
             return;
         }
 
@@ -33,6 +37,7 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
         }
 
         PlanMember[] members = [.. state.Members.Select(m => See(m, state, nowMs))];
+        Lost = [.. members.Where(m => m.DownForMs >= state.ReplaceAfterMs).Select(static m => m.Id)];
         ulong rebalance = state.RebalanceAsked;
         TargetPlacement goal = Plan(state, members);
         TargetPlacement followed = MoveRelease.Next(

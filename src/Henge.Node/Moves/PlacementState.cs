@@ -1,4 +1,5 @@
 using Henge.Cluster.Planning;
+using Henge.Node.Context;
 
 namespace Henge.Node.Moves;
 
@@ -18,7 +19,7 @@ internal sealed record PlacementState
     public long ReplaceAfterMs { get; init; } = PlanRequest.DefaultReplaceAfterMs;
 
     /// <summary>A member that has not been heard of for as long counts as down.</summary>
-    public long DownAfterMs { get; init; } = MemberWatch.DefaultGraceMs;
+    public long DownAfterMs { get; init; } = NodeContext.DefaultDownAfterMs;
 
     /// <summary>How many moves may be under way.</summary>
     public MoveLimits Limits { get; init; } = new();

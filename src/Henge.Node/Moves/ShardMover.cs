@@ -29,8 +29,7 @@ internal sealed class ShardMover(IMovableShard shard)
     /// <summary>Takes the next step if there is one. Called at each tick.</summary>
     /// <param name="nowMs">By the monotonic clock.</param>
     /// <param name="target">Who shall carry the shard, the one that shall lead first: the same list as long as it is the same.</param>
-    /// <param name="down">Members that are down, as far as is known.</param>
-    public void Tick(long nowMs, IReadOnlyList<NodeId> target, IReadOnlyCollection<NodeId> down)
+    public void Tick(long nowMs, IReadOnlyList<NodeId> target)
     {
         if (nowMs < _nextMs)
         {
@@ -53,7 +52,7 @@ internal sealed class ShardMover(IMovableShard shard)
             return;
         }
 
-        ShardStep step = ShardStep.Next(seen with { Down = down }, target);
+        ShardStep step = ShardStep.Next(seen, target);
         switch (step.Kind)
         {
             case ShardStepKind.AddLearners or ShardStepKind.RemoveLearners or ShardStepKind.ChangeVoters:

@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Catalog;
 using Henge.Node.Context;
+using Henge.Node.Moves;
 using Henge.Node.Replication;
 using Henge.Node.Workers;
 
@@ -12,18 +13,26 @@ namespace Henge.Node.Opening;
 /// many vote as should. What it has done shows in the catalog and in its group, so that any other leader goes on with it. Called by the
 /// thread that ticks.
 /// </summary>
-internal sealed class CatalogKeeper(NodeContext node, ShardReplica replica, MemberCatalog members)
+internal sealed class CatalogKeeper(
+    NodeContext node,
+    ShardReplica replica,
+    MemberCatalog members,
+    IPlacementCatalog placements,
+    ShardReports reports)
 {
     private const long ChangeMs = 10_000;
-    private readonly HashSet<NodeId> _rising = [];
+    private readonly HashSet<NodeId> _changing = [];
+    private readonly Departures _departures = new();
     private readonly Lock _gate = new();
 
     /// <summary>Looks whether there is something to do.</summary>
-    public void Run()
+    /// <param name="lost">Members that have been down for so long that they are replaced.</param>
+    public void Run(IReadOnlyCollection<NodeId> lost)
     {
         ShardStatus status = replica.Status;
         if (status.Role != ReplicaRole.Leader || members.View is not { } view || !node.Cluster.IsEstablished)
         {
+            _departures.Clear();
             return;
         }
 
@@ -43,7 +52,8 @@ internal sealed class CatalogKeeper(NodeContext node, ShardReplica replica, Memb
             }
         }
 
-        if (CatalogVoters.Next(status, node.Members) is { } change)
+        LetGo(status);
+        if (CatalogVoters.Next(status, node.Members, lost) is { } change)
         {
             replica.Worker.Post(new WorkerAction(_ =>
             {
@@ -57,11 +67,28 @@ internal sealed class CatalogKeeper(NodeContext node, ShardReplica replica, Memb
         }
     }
 
+    // Who hosts nothing any more is no member any more. The catalog's group lets it go then, as it does with all that have left.
+    private void LetGo(ShardStatus status)
+    {
+        if (placements.Read() is not { } state)
+        {
+            return;
+        }
+
+        foreach (NodeId id in _departures.Find(state, reports.Of))
+        {
+            if (!status.IsJoint && !status.Voters.Contains(id) && Begin(id))
+            {
+                members.SetState(id, [MemberState.Leaving], MemberState.Left, node.MonotonicMs + ChangeMs, _ => End(id));
+            }
+        }
+    }
+
     private bool Begin(NodeId id)
     {
         lock (_gate)
         {
-            return _rising.Add(id);
+            return _changing.Add(id);
         }
     }
 
@@ -69,7 +96,7 @@ internal sealed class CatalogKeeper(NodeContext node, ShardReplica replica, Memb
     {
         lock (_gate)
         {
-            _rising.Remove(id);
+            _changing.Remove(id);
         }
     }
 }

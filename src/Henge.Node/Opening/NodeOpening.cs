@@ -156,10 +156,12 @@ internal static class NodeOpening
                 workers[shard.Value % (uint)workers.Length].Post(new WorkerAction(w => w.ReplicaOf(shard)?.OnPlaceChanged()));
             }
         };
+        var reports = new ReportExchange(context, hosted);
         var placements = new PlacementCatalog(context, memberCatalog, Founding(context, placement));
         return new NodeParts
         {
             Placements = placements,
+            Reports = reports,
             Planner = new PlacementKeeper(placements, new ClusterSight(context, hosted[ShardId.Catalog])),
             Context = context,
             Hosted = hosted,
@@ -169,7 +171,7 @@ internal static class NodeOpening
             Incarnations = incarnations,
             Cluster = cluster,
             Members = memberCatalog,
-            Keeper = new CatalogKeeper(context, hosted[ShardId.Catalog], memberCatalog),
+            Keeper = new CatalogKeeper(context, hosted[ShardId.Catalog], memberCatalog, placements, reports.Latest),
             Hellos = new PeerHellos(context),
             Clocks = new ClockExchange(context),
             Messages = new PeerMessages(context),

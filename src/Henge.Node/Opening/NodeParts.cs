@@ -47,6 +47,9 @@ internal sealed class NodeParts : IDisposable
     /// <summary>What this node does about placements while it leads the catalog.</summary>
     public required PlacementKeeper Planner { get; init; }
 
+    /// <summary>What leaders of shards tell the catalog's leader.</summary>
+    public required ReportExchange Reports { get; init; }
+
     public required PeerHellos Hellos { get; init; }
 
     public required ClockExchange Clocks { get; init; }

@@ -19,17 +19,22 @@ internal sealed class NodeUpkeep(NodeParts parts)
         parts.Incarnations.Refresh();
         parts.Cluster.Refresh(mayWrite: _node.Identity.Joined is null);
         parts.Members.Run();
-        parts.Keeper.Run();
         FollowPlacement();
+        parts.Keeper.Run(parts.Planner.Lost);
+        parts.Reports.Run();
         parts.Clocks.Tick();
         AdvanceHistory();
     }
 
     private void FollowPlacement()
     {
-        if (parts.Members.View?.Placements.ContainsKey(CatalogKeys.Placement) == true)
+        if (parts.Members.View is { } view && parts.Placements.Read() is { } state)
         {
-            _node.Followed = parts.Placements.Read()?.Followed;
+            _node.DownAfterMs = state.DownAfterMs;
+            if (view.Placements.ContainsKey(CatalogKeys.Placement))
+            {
+                _node.Followed = state.Followed;
+            }
         }
 
         if (_node.Options.MovesShards)

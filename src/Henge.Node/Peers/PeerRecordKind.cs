@@ -63,6 +63,8 @@ internal enum PeerRecordKind : byte
     WatchEnd = 43,
     /// <summary>No more events are wanted.</summary>
     WatchClose = 44,
+    /// <summary>Tells the catalog's leader how shards are that the sender leads.</summary>
+    ShardReport = 48,
     /// <summary>Asks whether the sender still is a member of the shard.</summary>
     MembershipQuestion = 16,
     /// <summary>It is not, and nobody counts on what it has of the shard.</summary>

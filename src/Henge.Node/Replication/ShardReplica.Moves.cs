@@ -1,6 +1,7 @@
 using Henge.Cluster.Planning;
 using Henge.Cluster.Steps;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.Moves;
 using Henge.Raft;
 
@@ -9,12 +10,22 @@ namespace Henge.Node.Replication;
 // What a leader does to bring its shard to where the catalog has it.
 internal sealed partial class ShardReplica
 {
+    private const long ReportMs = 500;
     private readonly List<PeerStatus> _movePeers = [];
     private TargetPlacement? _followed;
     private NodeId[] _target = [];
+    private readonly ShardLoadMeter _load = new();
+    private ShardReport? _report;
+    private long _nextReportMs;
+
+    /// <summary>What there is to tell of the shard while it is led here; null while it is not. Thread-safe.</summary>
+    public ShardReport? Report => Volatile.Read(ref _report);
 
     /// <summary>How a move of the shard gets on, as its leader knows it; null when there is none. Thread-safe.</summary>
     public ShardMove? Move => _mover.Move;
+
+    /// <summary>Commands that this replica has proposed for callers.</summary>
+    public void OnProposed(int commands) => _load.Add(commands);
 
     /// <inheritdoc/>
     (LogIndex Configuration, Term Term) IMovableShard.Standing =>
@@ -38,6 +49,7 @@ internal sealed partial class ShardReplica
             IsSettled = !membership.IsJoint
                 && _group.MembershipIndex <= _group.CommitIndex
                 && _group.TransferTarget.IsNone,
+            Down = SilentMembers(),
             Last = _group.LastIndex,
             Commit = _group.CommitIndex,
             Replicas =
@@ -76,6 +88,61 @@ internal sealed partial class ShardReplica
             _target = row.SequenceEqual(_target) ? _target : row.ToArray();
         }
 
-        _mover.Tick(Worker.NowMs, _target, []);
+        _mover.Tick(Worker.NowMs, _target);
+    }
+
+    private List<NodeId> SilentMembers()
+    {
+        List<NodeId> silent = [];
+        long now = Node.MonotonicMs;
+        foreach (MemberInfo member in Node.Members.Current)
+        {
+            if (member.Id != Node.Self && Node.Heard.SilentForMs(member.Id, now) >= Node.DownAfterMs)
+            {
+                silent.Add(member.Id);
+            }
+        }
+
+        return silent;
+    }
+
+    // What is read elsewhere of a shard that is led here, made now and then.
+    private void TellOfShard()
+    {
+        if (_group.Role != RaftRole.Leader || Shard.IsCatalog)
+        {
+            if (_report is not null)
+            {
+                Volatile.Write(ref _report, null);
+                _load.Clear();
+            }
+
+            return;
+        }
+
+        long now = Worker.NowMs;
+        if (_report is not null && now < _nextReportMs)
+        {
+            return;
+        }
+
+        _nextReportMs = now + ReportMs;
+        Membership membership = _group.Membership;
+        var report = new ShardReport
+        {
+            Shard = Shard,
+            Term = _group.Term,
+            Generation = _followed?.Generation ?? 0,
+            Configuration = _group.MembershipIndex,
+            IsSettled = _group.IsSureOfMembership,
+            Voters = membership.Voters,
+            Learners = membership.Learners,
+            OperationsPerSecond = _load.Measure(now),
+            Move = _mover.Move,
+        };
+        if (_report is null || !_report.SaysSame(report))
+        {
+            Volatile.Write(ref _report, report);
+        }
     }
 }

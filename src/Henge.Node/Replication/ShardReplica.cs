@@ -220,6 +220,11 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
             return;
         }
 
+        if (operation.Kind != OperationKind.Write)
+        {
+            _load.Add(1);
+        }
+
         if (operation.Kind == OperationKind.Write)
         {
             if (operation.LeaderOnly && _group.Role != RaftRole.Leader && !_group.Leader.IsNone)
@@ -303,6 +308,8 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
             BeginHistory();
             FollowPlacement();
         }
+
+        TellOfShard();
 
         _compactor.Tick(tick);
         _status.Tick(tick);

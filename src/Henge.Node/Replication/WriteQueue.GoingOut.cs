@@ -81,6 +81,7 @@ internal sealed partial class WriteQueue
         }
 
         _replica.Node.Counters.OnProposed(count);
+        _replica.OnProposed(count);
         _lastVersion = new Core.Version(version.Value + (ulong)(count - 1));
         var entry = new PendingEntry
         {

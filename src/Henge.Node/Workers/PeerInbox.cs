@@ -19,7 +19,8 @@ internal sealed class PeerInbox(
     PeerMessages messages,
     ShardNewsExchange news,
     WatchSubscriptions subscriptions,
-    IPageRecords pages)
+    IPageRecords pages,
+    IShardReports reports)
 {
     private const int RefusalIntervalMs = 1_000;
     private readonly MemberMap<long> _refusedAtMs = new();
@@ -66,6 +67,7 @@ internal sealed class PeerInbox(
             return;
         }
 
+        node.Heard.OnFrame(sender.Node, node.MonotonicMs);
         clocks.OnFrame(sender.Node);
         Dispatch(bytes, sender, records);
     }
@@ -100,6 +102,10 @@ internal sealed class PeerInbox(
             else if (records.Kind == PeerRecordKind.ShardQuestion)
             {
                 news.OnQuestion(sender.Node, records.Shard);
+            }
+            else if (records.Kind == PeerRecordKind.ShardReport)
+            {
+                reports.OnReports(records.Body);
             }
             else if (records.Kind is PeerRecordKind.PageRequest or PeerRecordKind.PageReply)
             {

@@ -77,7 +77,7 @@ public sealed class ShardStepTests
     public void A_learner_that_has_not_caught_up_does_not_vote()
     {
         Check(Shard("123", "4", slow: "4"), "124", "CatchingUp 4");
-        Check(Shard("123", "4", down: "4"), "124", "CatchingUp 4");
+        Check(Shard("123", "4", down: "4"), "124", "TargetIsDown 4");
         Check(Shard("123", "4", damaged: "4"), "124", "CatchingUp 4");
         ShardConfiguration snapshot = Shard("123", "4") with
         {

@@ -2,9 +2,11 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 using Henge.Cluster;
+using Henge.Cluster.Steps;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Node.Moves;
 using Henge.Node.Peers;
 using Henge.Node.Subscriptions;
 using Henge.Node.Watch;
@@ -25,6 +27,7 @@ internal static class PeerTargets
         new("raft-message", Message, MessageSeeds),
         new("raft-membership", Members, static () => [Membership().Encode(), new Membership([new NodeId(1)]).Encode()]),
         new("watch-opening", Opening, OpeningSeeds),
+        new("shard-report", Report, ReportSeeds),
         new("watch-events", Events, EventsSeeds),
         new("watch-resume-token", Token,
             static () => [ResumeToken.Encode([(new ShardId(0), new Core.Version(5)), (new ShardId(3), new Core.Version(1UL << 60))]),
@@ -105,6 +108,56 @@ internal static class PeerTargets
             FuzzCheck.That(again is not null && again.DifferencesTo(settings).Count == 0,
                 "settings that are written are others when they are read");
             Founding().DifferencesTo(settings);
+        }
+    }
+
+    private static void Report(ReadOnlySpan<byte> input)
+    {
+        SpanReader reader = new(input);
+        while (ShardReport.TryRead(ref reader) is { } report)
+        {
+            var bytes = new byte[report.MaxBytes];
+            SpanReader written = new(bytes.AsSpan(0, report.Write(bytes)));
+            FuzzCheck.That(
+                ShardReport.TryRead(ref written) is { } again && written.IsEmpty && again.Voters.SequenceEqual(report.Voters)
+                    && again with { Voters = [], Learners = [], Move = null } == report with { Voters = [], Learners = [], Move = null },
+                "a report that is written is another when it is read");
+        }
+    }
+
+    private static IEnumerable<byte[]> ReportSeeds()
+    {
+        var report = new ShardReport
+        {
+            Shard = new ShardId(3),
+            Term = new Term(7),
+            Generation = 2,
+            Configuration = new LogIndex(300),
+            IsSettled = true,
+            Voters = [new NodeId(1), new NodeId(2)],
+            Learners = [new NodeId(4)],
+            OperationsPerSecond = 500,
+        };
+        var move = new ShardMove
+        {
+            Shard = report.Shard,
+            Step = ShardStepKind.Wait,
+            Wait = StepWait.CatchingUp,
+            WaitsFor = [new NodeId(4)],
+            EntriesLeft = 10,
+            BytesSent = 3_000,
+        };
+        ShardReport[] two = [report with { Move = move }, report with { Shard = new ShardId(4) }];
+        foreach (ShardReport[] reports in (ShardReport[][])[[report], two])
+        {
+            var bytes = new byte[reports.Sum(static r => r.MaxBytes)];
+            int length = 0;
+            foreach (ShardReport each in reports)
+            {
+                length += each.Write(bytes.AsSpan(length));
+            }
+
+            yield return bytes[..length];
         }
     }
 

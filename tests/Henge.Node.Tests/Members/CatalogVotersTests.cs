@@ -62,6 +62,28 @@ public sealed class CatalogVotersTests
     }
 
     [Fact]
+    public void Who_is_lost_or_drained_gives_its_vote_away_only_when_somebody_takes_it()
+    {
+        MemberTable members = Members("", "", "", "", "", "");
+        Assert.Equal("1 2 4 5 6 + 3", Next([1, 2, 3, 4, 5], [6], members, lost: 3));
+        Assert.Null(Next([1, 2, 3, 4, 5], [6], members, behind: 6, lost: 3));
+        Assert.Null(Next([1, 2, 3, 4, 5], [6], members, lost: 6));
+
+        // When it is back it learns, and nobody gives a vote back for it.
+        Assert.Null(Next([1, 2, 4, 5, 6], [3], members));
+        members.Set(new MemberInfo(new NodeId(1), "n1", "h:1") { State = MemberState.Draining });
+        Assert.Equal("2 3 4 5 6 + 1", Next([1, 2, 3, 4, 5], [6], members));
+        Assert.Null(Next([1, 2, 3, 4, 5], [], Members("", "", "", "", ""), lost: 2));
+    }
+
+    [Fact]
+    public void In_the_place_of_a_lost_voter_comes_one_of_the_zone_with_fewest()
+    {
+        MemberTable members = Members("a", "b", "c", "a", "b", "b", "a");
+        Assert.Equal("1 3 4 5 6 + 2 7", Next([1, 2, 3, 4, 5], [6, 7], members, lost: 2));
+    }
+
+    [Fact]
     public void Too_many_voters_become_learners_one_by_one_and_never_the_leader()
     {
         MemberTable members = Members("", "", "", "", "", "", "");
@@ -78,7 +100,8 @@ public sealed class CatalogVotersTests
         ulong[] learners,
         MemberTable members,
         ulong leader = 1,
-        ulong behind = 0)
+        ulong behind = 0,
+        params ulong[] lost)
     {
         var status = new ShardStatus
         {
@@ -93,7 +116,7 @@ public sealed class CatalogVotersTests
                     new PeerProgress(new NodeId(id), new LogIndex(id == behind ? 10UL : 999UL), "Replicate", learners.Contains(id), true)),
             ],
         };
-        return CatalogVoters.Next(status, members) is not { } change
+        return CatalogVoters.Next(status, members, [.. lost.Select(static id => new NodeId(id))]) is not { } change
             ? null
             : $"{Text(change.Voters)} + {Text(change.Learners)}";
     }

@@ -11,6 +11,7 @@ public sealed class ShardMoverTests : IMovableShard
     private ShardConfiguration? _seen;
     private bool _refuses;
     private ulong _looked;
+    private NodeId[] _down = [];
     private int _looks;
     private long _nowMs;
 
@@ -23,7 +24,7 @@ public sealed class ShardMoverTests : IMovableShard
     public ShardConfiguration? Look()
     {
         _looks++;
-        return _seen;
+        return _seen is { } seen ? seen with { Down = _down } : null;
     }
 
     public bool TryChange(IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners)
@@ -63,9 +64,10 @@ public sealed class ShardMoverTests : IMovableShard
 
     private void Tick(string target, int times = 1, string down = "")
     {
+        _down = Ids(down);
         for (int i = 0; i < times; i++, _nowMs += ShardMover.IntervalMs)
         {
-            _mover.Tick(_nowMs, Ids(target), Ids(down));
+            _mover.Tick(_nowMs, Ids(target));
         }
     }
 
@@ -109,7 +111,7 @@ public sealed class ShardMoverTests : IMovableShard
         _seen = Seen("123");
         for (int i = 0; i < 10; i++)
         {
-            _mover.Tick(i * ShardMover.IntervalMs / 10, Ids("124"), []);
+            _mover.Tick(i * ShardMover.IntervalMs / 10, Ids("124"));
         }
 
         Assert.Single(_done);
@@ -159,7 +161,7 @@ public sealed class ShardMoverTests : IMovableShard
     public void A_shard_at_rest_is_not_looked_at_before_something_changes()
     {
         NodeId[] target = Ids("123");
-        void At(long nowMs) => _mover.Tick(nowMs, target, []);
+        void At(long nowMs) => _mover.Tick(nowMs, target);
         _seen = Seen("123");
         for (int i = 0; i < 100; i++)
         {
