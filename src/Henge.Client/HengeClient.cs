@@ -57,6 +57,11 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
         _sessions = options.UseSessions
             ? new SessionDispatcher(_transport, _router, _runner, _budget, _lanes, _turns, _voider, options)
             : null;
+        _router.NodesChanged = addresses =>
+        {
+            _sessions?.Keep(addresses);
+            _transport.Keep(addresses);
+        };
     }
 
     /// <summary>Makes a client that begins with these nodes, each <c>host:port</c>.</summary>

@@ -261,6 +261,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     {
         // The epoch first: what changes while the rest is read makes it out of date, and it is asked for again.
         ulong epoch = (ulong)Interlocked.Read(ref _epoch);
+        Core.Version membersVersion = _context.Members.Version;
         var nodes = new List<NodeEntry>(_context.Members.Count);
         foreach (MemberInfo member in _context.Members.Current.Where(static m => !m.IsHearsay))
         {
@@ -279,7 +280,14 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             shards.Add(new ShardPlacement(place.Shard, place.Voters, place.Leader, place.Term));
         }
 
-        return new Topology { ClusterId = ClusterId, Epoch = epoch, Nodes = nodes, Shards = shards };
+        return new Topology
+        {
+            ClusterId = ClusterId,
+            Epoch = epoch,
+            MembersVersion = membersVersion,
+            Nodes = nodes,
+            Shards = shards,
+        };
     }
 
     /// <inheritdoc/>

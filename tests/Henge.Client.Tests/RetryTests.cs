@@ -221,9 +221,9 @@ public sealed class RetryTests
         TimeSpan late = TimeSpan.FromSeconds(3), left = TimeSpan.FromSeconds(2);
 
         // On a machine that is busy the time may have passed with the first attempt.
-        Assert.Null(retries.OnFailure(refused, late, left, nodes: 3).Error);
-        Assert.Null(retries.OnFailure(refused, late, left, nodes: 3).Error);
-        Assert.IsType<UnavailableException>(retries.OnFailure(refused, late, left, nodes: 3).Error);
+        Assert.Null(retries.OnFailure(refused, late, left, nodes: 3, leader: null).Error);
+        Assert.Null(retries.OnFailure(refused, late, left, nodes: 3, leader: null).Error);
+        Assert.IsType<UnavailableException>(retries.OnFailure(refused, late, left, nodes: 3, leader: null).Error);
     }
 
     [Fact]

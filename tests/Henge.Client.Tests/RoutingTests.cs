@@ -2,6 +2,7 @@ using Henge.Client.Retry;
 using Henge.Client.Routing;
 using Henge.Client.Tests.Fakes;
 using Henge.Core;
+using Henge.Protocol.Messages;
 using Microsoft.Extensions.Time.Testing;
 using Wire = Henge.Protocol.V1;
 
@@ -92,12 +93,125 @@ public sealed class RoutingTests
         Assert.Equal("a:1", router.Choose("k"u8, "a:1"));
     }
 
+    private static Wire.TopologyResponse Told(ulong members, string nodes, params (int Shard, ulong Term, string Leader)[] leaders)
+    {
+        Wire.TopologyResponse topology = new() { ClusterId = "c", MembersGeneration = members, ShardCount = 4 };
+        topology.Nodes.AddRange(nodes
+            .Split(',', StringSplitOptions.RemoveEmptyEntries)
+            .Select(static n => new Wire.NodeInfo { NodeId = n.Split('=')[0], Address = n.Split('=')[1] }));
+        topology.Shards.AddRange(leaders.Select(static l => new Wire.ShardInfo
+        {
+            Shard = (uint)l.Shard,
+            Term = l.Term,
+            LeaderId = l.Leader,
+        }));
+        return topology;
+    }
+
+    private static ShardId Shard(uint number) => new(number);
+
+    [Fact]
+    public void What_an_older_term_says_does_not_override_what_a_newer_one_has_said()
+    {
+        Router router = new(new HengeClientOptions { Peers = ["a:1"] });
+        router.OnTopology(Told(7, "n1=a:1,n2=b:1,n3=c:1", (0, 5, "n1"), (1, 5, "n1"), (2, 5, "n1"), (3, 5, "n1")));
+
+        // Another node, which is behind in one shard and ahead in another.
+        router.OnTopology(Told(7, "n1=a:1,n2=b:1,n3=c:1", (0, 4, "n2"), (1, 6, "n2"), (2, 5, ""), (3, 6, "")));
+        Assert.Equal("a:1", router.Map.LeaderOf(Shard(0)));
+        Assert.Equal("b:1", router.Map.LeaderOf(Shard(1)));
+        Assert.Equal("a:1", router.Map.LeaderOf(Shard(2)));
+        Assert.Null(router.Map.LeaderOf(Shard(3)));
+        Assert.Equal(5UL, router.Map.TermOf(Shard(0)));
+
+        // Only what has changed.
+        router.OnTopology(Told(7, "", (3, 6, "n3")));
+        Assert.Equal("c:1", router.Map.LeaderOf(Shard(3)));
+        Assert.Equal(["a:1", "b:1", "c:1"], router.Map.Addresses);
+    }
+
+    [Fact]
+    public void An_older_list_of_nodes_brings_nobody_back_and_a_newer_one_is_followed()
+    {
+        Router router = new(new HengeClientOptions { Peers = ["a:1"] });
+        List<string> changes = [];
+        router.NodesChanged = nodes => changes.Add(string.Join(' ', nodes));
+        router.OnTopology(Told(7, "n1=a:1,n2=b:1", (0, 5, "n2"), (1, 5, "n4")));
+        Assert.Null(router.Map.LeaderOf(Shard(1)));
+
+        // One has left, another one has come, which led before it was known.
+        router.OnTopology(Told(9, "n1=a:1,n4=d:1"));
+        Assert.Equal(["a:1", "d:1"], router.Map.Addresses);
+        Assert.Null(router.Map.LeaderOf(Shard(0)));
+        Assert.Equal("d:1", router.Map.LeaderOf(Shard(1)));
+
+        router.OnTopology(Told(8, "n1=a:1,n2=b:1"));
+        router.OnTopology(Told(0, "n1=a:1,n2=b:1"));
+        Assert.Equal(["a:1", "d:1"], router.Map.Addresses);
+
+        // A node is reached elsewhere.
+        router.OnTopology(Told(10, "n1=a:1,n4=e:1"));
+        Assert.Equal("e:1", router.Map.LeaderOf(Shard(1)));
+        Assert.Equal(["a:1 b:1", "a:1 d:1", "a:1 e:1"], changes);
+    }
+
+    [Fact]
+    public void A_hint_of_a_newer_term_is_followed_and_one_of_an_older_leads_to_who_is_known()
+    {
+        Router router = new(new HengeClientOptions { Peers = ["a:1"] });
+        int ahead = 0;
+        router.Ahead = () => ahead++;
+        uint shard = new ShardMap(4).ShardOf("k"u8).Value;
+        router.OnTopology(Told(1, "n1=a:1,n2=b:1,n3=c:1", ((int)shard, 5, "n1")));
+
+        Assert.Equal("b:1", router.OnNotLeader("k"u8, "b:1", 6, asked: "a:1"));
+        Assert.Equal((1, "b:1"), (ahead, router.Map.LeaderOf(Shard(shard))));
+        Assert.True(router.Map.IsAhead);
+
+        // Who is behind does not take the client back.
+        Assert.Equal("b:1", router.OnNotLeader("k"u8, "a:1", 5, asked: "c:1"));
+        Assert.Null(router.OnNotLeader("k"u8, "a:1", 5, asked: "b:1"));
+        router.OnTopology(Told(1, "", ((int)shard, 5, "n1")));
+        Assert.Equal((1, "b:1"), (ahead, router.Map.LeaderOf(Shard(shard))));
+        Assert.True(router.Map.IsAhead);
+
+        router.OnTopology(Told(1, "", ((int)shard, 6, "n2")));
+        Assert.False(router.Map.IsAhead);
+
+        // An older node, which does not say the term: the client asks whom it names, and keeps what it knows.
+        Assert.Equal("a:1", router.OnNotLeader("k"u8, "a:1", 0, asked: "b:1"));
+        Assert.Equal("b:1", router.Map.LeaderOf(Shard(shard)));
+
+        // Who was thought to lead does not, and knows nobody.
+        Assert.Null(router.OnNotLeader("k"u8, null, 0, asked: "c:1"));
+        Assert.Equal("b:1", router.Map.LeaderOf(Shard(shard)));
+        Assert.Null(router.OnNotLeader("k"u8, null, 0, asked: "b:1"));
+        Assert.Null(router.Map.LeaderOf(Shard(shard)));
+
+        // A node that forwards names the leader.
+        router.OnForwarded("k"u8, new TextField("c:1"), 6);
+        Assert.Equal("c:1", router.Map.LeaderOf(Shard(shard)));
+        router.OnForwarded("k"u8, new TextField("a:1"), 5);
+        Assert.Equal("c:1", router.Map.LeaderOf(Shard(shard)));
+    }
+
+    [Fact]
+    public void When_none_of_the_known_nodes_is_in_health_the_client_begins_anew_where_it_began()
+    {
+        Router router = new(new HengeClientOptions { Peers = ["seed:1"] });
+        router.OnTopology(Told(1, "n1=a:1,n2=b:1"));
+        router.OnUnreachable("a:1");
+        Assert.Equal("b:1", router.Choose("k"u8, null));
+        router.OnUnreachable("b:1");
+        Assert.Equal("seed:1", router.Choose("k"u8, null));
+    }
+
     [Fact]
     public void A_hint_moves_the_lead_of_its_shard_only()
     {
         Router router = new(new HengeClientOptions { Peers = ["a:1"] });
         router.OnTopology(Topology(1, 16, _ => "n1", ("n1", "a:1"), ("n2", "b:1")));
-        router.OnLeaderHint("k"u8, "b:1");
+        router.OnNotLeader("k"u8, "b:1", 0, asked: "a:1");
 
         ShardId shard = new ShardMap(16).ShardOf("k"u8);
         for (uint s = 0; s < 16; s++)

@@ -78,7 +78,7 @@ public sealed class SessionAllocationTests
             _ = router.Choose(call.Key.Span, null);
             SessionResultFields result = SessionResultFields.Read(read ? getAnswer : putAnswer);
             Assert.True(table.TryRemove(call.Id, out SessionCall? found));
-            SessionDecoder.ReadResult(found, result);
+            SessionDecoder.ReadResult(found, result, router);
             budget.OnSuccess();
             short token = call.Version;
             ((IThreadPoolWorkItem)call).Execute();

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Henge.Client.Mapping;
 using Henge.Client.Retry;
+using Henge.Client.Routing;
 using Henge.Client.Sessions;
 using Henge.Core;
 using Henge.Protocol.Messages;
@@ -142,7 +143,7 @@ public sealed class SessionCodecTests
             }
 
             SessionResultFields read = SessionResultFields.Read(result.ToByteArray());
-            SessionDecoder.ReadResult(call, read);
+            SessionDecoder.ReadResult(call, read, new Router(new HengeClientOptions()));
 
             Assert.Equal(result.Id, read.Id);
             switch (call.Kind)
@@ -208,7 +209,7 @@ public sealed class SessionCodecTests
             try
             {
                 SessionResultFields read = SessionResultFields.Read(damaged);
-                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = SessionCallKind.Get }, read);
+                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = SessionCallKind.Get }, read, new Router(new HengeClientOptions()));
                 SessionDecoder.ReadError(read.Content, "a:1");
             }
             catch (FormatException)

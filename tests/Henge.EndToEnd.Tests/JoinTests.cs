@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Henge.Client;
 using Henge.Core;
@@ -19,17 +18,17 @@ public sealed class JoinTests
         using HengeClient client = cluster.Client();
         Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
 
-        string address = Free();
+        string address = ClusterProcesses.FreeAddress();
         string others = $"{cluster.Addresses[2]},{cluster.Addresses[0]}";
-        using (HengeProcess first = HengeProcess.Start(Joining(cluster, "n4", address, "--join", others)))
+        using (HengeProcess first = HengeProcess.Start(cluster.Joining("n4", address, "--join", others)))
         {
             await UntilKnownAsync(cluster, client, "n4", address, limit.Token);
             Assert.Equal(4UL, (await MembersAsync(client, cluster.Addresses[0], limit.Token)).First(static n => n.NodeId == "n4").Number);
         }
 
         // The address may change; the directory says of which cluster the node is, whatever the command line says.
-        string moved = Free();
-        using HengeProcess second = HengeProcess.Start(Joining(cluster, "n4", moved));
+        string moved = ClusterProcesses.FreeAddress();
+        using HengeProcess second = HengeProcess.Start(cluster.Joining("n4", moved));
         await UntilKnownAsync(cluster, client, "n4", moved, limit.Token);
         cluster.Kill(1);
         cluster.Start(1);
@@ -46,10 +45,10 @@ public sealed class JoinTests
         await cluster.StartAllAsync();
         using HengeClient client = cluster.Client();
         Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
-        string second = Free(), third = Free();
-        using HengeProcess b = HengeProcess.Start(Joining(cluster, "n2", second, "--peers", cluster.Addresses[0]));
+        string second = ClusterProcesses.FreeAddress(), third = ClusterProcesses.FreeAddress();
+        using HengeProcess b = HengeProcess.Start(cluster.Joining("n2", second, "--peers", cluster.Addresses[0]));
         await UntilKnownAsync(cluster, client, "n2", second, limit.Token);
-        using HengeProcess c = HengeProcess.Start(Joining(cluster, "n3", third, "--peers", $"{cluster.Addresses[0]},{second}"));
+        using HengeProcess c = HengeProcess.Start(cluster.Joining("n3", third, "--peers", $"{cluster.Addresses[0]},{second}"));
         await UntilKnownAsync(cluster, client, "n3", third, limit.Token);
         Wire.TopologyResponse topology = await client.TopologyAsync(second, limit.Token);
         Assert.Equal(["n1", "n2", "n3"], topology.Nodes.Select(static n => n.NodeId));
@@ -72,20 +71,20 @@ public sealed class JoinTests
         using CancellationTokenSource limit = Rounds.Limit();
         await using ClusterProcesses cluster = new(1, limit.Token);
         await cluster.StartAllAsync();
-        string free = Free();
-        await RefusedAsync("with another data directory", Joining(cluster, "n1", free, "--join", cluster.Addresses[0]));
-        await RefusedAsync("cluster-token", Joining(cluster, "n2", free, "--join", cluster.Addresses[0], "--cluster-token", "other"));
-        await RefusedAsync("own address", Joining(cluster, "n2", free, "--join", free));
+        string free = ClusterProcesses.FreeAddress();
+        await RefusedAsync("with another data directory", cluster.Joining("n1", free, "--join", cluster.Addresses[0]));
+        await RefusedAsync("cluster-token", cluster.Joining("n2", free, "--join", cluster.Addresses[0], "--cluster-token", "other"));
+        await RefusedAsync("own address", cluster.Joining("n2", free, "--join", free));
         string port = cluster.Addresses[0].Split(':')[1];
         await RefusedAsync(
             "is that of the member n1",
-            Joining(cluster, "n2", free, "--join", "localhost:" + port, "--advertise", cluster.Addresses[0]));
+            cluster.Joining("n2", free, "--join", "localhost:" + port, "--advertise", cluster.Addresses[0]));
         await RefusedAsync(
             "is not known here",
-            Joining(cluster, "n2", free, "--join", "no-such-host.invalid:7001", "--advertise", "10.1.2.3:7001"));
+            cluster.Joining("n2", free, "--join", "no-such-host.invalid:7001", "--advertise", "10.1.2.3:7001"));
         await RefusedAsync(
             "leave one of them out",
-            Joining(cluster, "n2", free, "--join", cluster.Addresses[0], "--cluster", $"n2={free}"));
+            cluster.Joining("n2", free, "--join", cluster.Addresses[0], "--cluster", $"n2={free}"));
         Assert.True(await cluster.IsReadyAsync(0));
 
         async Task RefusedAsync(string why, string[] arguments)
@@ -95,22 +94,6 @@ public sealed class JoinTests
             Assert.Contains(why, process.Printed, StringComparison.Ordinal);
         }
     }
-
-    private static string Free() => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{ClusterProcesses.FreePort()}");
-
-    private static string[] Joining(ClusterProcesses cluster, string name, string address, params string[] more) =>
-    [
-        "serve",
-        "--node-id",
-        name,
-        "--addr",
-        address,
-        "--data-dir",
-        Path.Combine(Path.GetDirectoryName(cluster.DataDirectory(0))!, "joined-" + name),
-        "--memory",
-        "64MiB",
-        .. more,
-    ];
 
     private static async Task<IReadOnlyList<Wire.NodeInfo>> MembersAsync(HengeClient client, string address, CancellationToken cancel) =>
         [.. (await client.TopologyAsync(address, cancel)).Nodes];

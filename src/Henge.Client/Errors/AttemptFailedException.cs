@@ -20,7 +20,8 @@ internal sealed class AttemptFailedException(
     AttemptOutcome outcome,
     string? leaderHint = null,
     bool connectionFailed = false,
-    Exception? inner = null) : Exception(message, inner)
+    Exception? inner = null,
+    ulong leaderTerm = 0) : Exception(message, inner)
 {
     /// <summary>What kind of error it is.</summary>
     public ErrorCode Code { get; } = code;
@@ -30,6 +31,9 @@ internal sealed class AttemptFailedException(
 
     /// <summary>The leader's address, where the node knew it and it is one; else null.</summary>
     public string? LeaderHint { get; } = PeerAddress.TryParse(leaderHint, out string address) ? address : null;
+
+    /// <summary>The term in which that node leads; 0 when the node that was asked did not say.</summary>
+    public ulong LeaderTerm { get; } = leaderTerm;
 
     /// <summary>True when the node could not be reached, or the connection to it broke: others should be asked for a while.</summary>
     public bool ConnectionFailed { get; } = connectionFailed;

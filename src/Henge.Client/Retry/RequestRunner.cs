@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Henge.Client.Errors;
 using Henge.Client.Routing;
 using Henge.Client.Transport;
+using Henge.Protocol.Messages;
 
 namespace Henge.Client.Retry;
 
@@ -71,6 +72,7 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
                     if (failure is null)
                     {
                         budget.OnSuccess();
+                        LearnLeader(response, routingKey);
                         return response;
                     }
                 }
@@ -85,14 +87,13 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
                 router.OnUnreachable(target!);
             }
 
-            if (failure.Code == Core.ErrorCode.NotLeader)
-            {
-                router.OnLeaderHint(routingKey.Span, failure.LeaderHint);
-            }
+            string? leader = failure.Code == Core.ErrorCode.NotLeader
+                ? router.OnNotLeader(routingKey.Span, failure.LeaderHint, failure.LeaderTerm, target)
+                : null;
 
             TimeSpan elapsed = time.GetElapsedTime(start);
             int nodes = fixedAddress ? 1 : router.Map.Addresses.Length;
-            RetryDecision decision = retries.OnFailure(failure, elapsed, totalTimeout - elapsed, nodes);
+            RetryDecision decision = retries.OnFailure(failure, elapsed, totalTimeout - elapsed, nodes, leader);
             if (decision.Error is { } error)
             {
                 throw error;
@@ -158,6 +159,20 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
         }
     }
 
+    // Another node has done it in place of the one that was asked.
+    private void LearnLeader(object response, ReadOnlyMemory<byte> key)
+    {
+        (string leader, ulong term) = response switch
+        {
+            Protocol.V1.GetResponse get => (get.LeaderHint, get.LeaderTerm),
+            Protocol.V1.PutResponse put => (put.LeaderHint, put.LeaderTerm),
+            Protocol.V1.DeleteResponse delete => (delete.LeaderHint, delete.LeaderTerm),
+            Protocol.V1.TxnResponse txn => (txn.LeaderHint, txn.LeaderTerm),
+            _ => ("", 0UL),
+        };
+        router.OnForwarded(key.Span, new TextField(leader), term);
+    }
+
     /// <summary>
     /// An unconditional put cannot fail its condition: an answer without success that names a leader is a refusal, in the manner of
     /// kvstore.KVStore.
@@ -168,6 +183,7 @@ internal sealed class RequestRunner(NodeTransport transport, Router router, Retr
                 Core.ErrorCode.NotLeader,
                 $"{address} does not lead the key's shard.",
                 AttemptOutcome.NothingDone,
-                put.LeaderHint)
+                put.LeaderHint,
+                leaderTerm: put.LeaderTerm)
             : null;
 }

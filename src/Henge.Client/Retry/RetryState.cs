@@ -35,9 +35,9 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
 
     /// <summary>
     /// Decides what comes after a failed attempt. <paramref name="nodes"/> is how many nodes there are to ask: that none can be reached is
-    /// not said before each was tried.
+    /// not said before each was tried. <paramref name="leader"/> is who leads, when the failure is that the node does not.
     /// </summary>
-    public RetryDecision OnFailure(AttemptFailedException failure, TimeSpan elapsed, TimeSpan remaining, int nodes)
+    public RetryDecision OnFailure(AttemptFailedException failure, TimeSpan elapsed, TimeSpan remaining, int nodes, string? leader)
     {
         _last = failure;
         _failures++;
@@ -57,10 +57,10 @@ internal struct RetryState(HengeClientOptions options, RetryBudget budget, bool 
             return new RetryDecision(Final(failure), default, null);
         }
 
-        if (failure.Code == ErrorCode.NotLeader && failure.LeaderHint is { } hint && _redirects < LimitRedirects)
+        if (failure.Code == ErrorCode.NotLeader && leader is not null && _redirects < LimitRedirects)
         {
             _redirects++;
-            return new RetryDecision(null, TimeSpan.Zero, hint);
+            return new RetryDecision(null, TimeSpan.Zero, leader);
         }
 
         _redirects = 0;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Henge.Client.Settings;
 using Henge.Client.Transport;
 using Henge.Core;
+using Henge.Protocol.Messages;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Routing;
@@ -27,6 +28,14 @@ internal sealed class Router
         _seeds = options.Peers.Count == 0 ? [PeerAddress.Default] : [.. options.Peers.Select(PeerAddress.Parse).Distinct()];
         _map = ClusterMap.Of(_seeds);
     }
+
+    /// <summary>
+    /// Called when the list of nodes has changed, with their addresses. By whoever told; it is to return soon.
+    /// </summary>
+    public Action<IReadOnlyList<string>>? NodesChanged { get; set; }
+
+    /// <summary>Called when an answer has told of a leader that no topology has named yet.</summary>
+    public Action? Ahead { get; set; }
 
     /// <summary>What is known now.</summary>
     public ClusterMap Map => _map;
@@ -75,7 +84,24 @@ internal sealed class Router
             second ??= address;
         }
 
+        // Of those that are known none can be reached. They may have left, all of them, while the client was cut off.
+        foreach (string seed in _seeds)
+        {
+            if (seed != avoid && IsUp(seed))
+            {
+                return seed;
+            }
+        }
+
         return second ?? addresses[turn];
+    }
+
+    /// <summary>Any node, with equal chances: for what is there to stay, so that clients spread over all nodes.</summary>
+    public string ChooseAny(string? avoid)
+    {
+        string[] addresses = _map.Addresses;
+        string address = addresses[Random.Shared.Next(addresses.Length)];
+        return address != avoid && IsUp(address) ? address : NextOf(addresses, avoid);
     }
 
     /// <summary>True unless the node could not be reached a moment ago.</summary>
@@ -106,25 +132,76 @@ internal sealed class Router
         _health[address] = new NodeHealth(failures, time.GetTimestamp() + (long)(waitSeconds * time.TimestampFrequency));
     }
 
-    /// <summary>A node named the leader of a key's shard; null: the node that was asked is not it.</summary>
-    public void OnLeaderHint(ReadOnlySpan<byte> key, string? leader)
+    /// <summary>
+    /// A node that was asked does not lead a key's shard, and has named who does, in which term; 0: it did not say. Returns whom to ask
+    /// now: the one that it named, or the one that is known already from a higher term; null: neither.
+    /// </summary>
+    public string? OnNotLeader(ReadOnlySpan<byte> key, string? leader, ulong term, string? asked)
     {
         if (key.Length == 0 || _map.Shards is not { } shards)
+        {
+            return leader;
+        }
+
+        ShardId shard = shards.ShardOf(key);
+        bool isNews;
+        lock (_lock)
+        {
+            ClusterMap map = _map;
+            ulong known = map.TermOf(shard);
+            if (leader is null ? map.LeaderOf(shard) == asked : IsNewer(map, shard, leader, term))
+            {
+                // Who does not lead and knows nobody who does has not said that there is a later term.
+                _map = map.With(shard, leader, leader is null ? known : term);
+            }
+            else if (term != 0 && term < known)
+            {
+                leader = map.LeaderOf(shard) is { } newer && newer != asked ? newer : null;
+            }
+
+            isNews = term > known && leader is not null;
+        }
+
+        if (isNews)
+        {
+            Ahead?.Invoke();
+        }
+
+        return leader;
+    }
+
+    /// <summary>
+    /// A node had another one do what it was asked, and names it: the leader of the key's shard in a term. Costs nothing when that is known.
+    /// </summary>
+    public void OnForwarded(ReadOnlySpan<byte> key, in TextField leader, ulong term)
+    {
+        ClusterMap map = _map;
+        if (term == 0 || leader.IsEmpty || key.Length == 0 || !KnowsCluster || map.Shards is not { } shards)
         {
             return;
         }
 
         ShardId shard = shards.ShardOf(key);
-        lock (_lock)
+        ulong known = map.TermOf(shard);
+        if (
+            (term > known || (term == known && map.LeaderOf(shard) is null))
+            && PeerAddress.TryParse(leader.ToString(), out string address))
         {
-            _map = _map.With(shard, leader);
+            OnNotLeader(key, address, term, asked: null);
         }
+    }
+
+    // A hint without a term comes from an older node, which may know less than the client.
+    private static bool IsNewer(ClusterMap map, ShardId shard, string leader, ulong term)
+    {
+        ulong known = map.TermOf(shard);
+        return term > known || (term == known && map.LeaderOf(shard) != leader && (term == 0 || map.LeaderOf(shard) is null));
     }
 
     /// <summary>True once the client knows which cluster it belongs to.</summary>
     public bool KnowsCluster => _pin.Id is not null;
 
-    /// <summary>A node told the whole topology; false when it is of another cluster than the client.</summary>
+    /// <summary>A node told the topology, or what has changed of it; false when it is of another cluster than the client.</summary>
     public bool OnTopology(Wire.TopologyResponse topology)
     {
         if (!_pin.Accepts(topology.ClusterId))
@@ -132,15 +209,19 @@ internal sealed class Router
             return false;
         }
 
-        ClusterMap map = ClusterMap.Of(topology);
-        if (map.Addresses.Length == 0)
-        {
-            return true;
-        }
-
+        bool haveChanged;
+        string[] addresses;
         lock (_lock)
         {
-            _map = map;
+            ClusterMap old = _map;
+            _map = old.With(topology);
+            addresses = _map.Addresses;
+            haveChanged = !addresses.AsSpan().SequenceEqual(old.Addresses);
+        }
+
+        if (haveChanged)
+        {
+            NodesChanged?.Invoke(addresses);
         }
 
         return true;

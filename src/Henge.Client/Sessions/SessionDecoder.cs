@@ -1,5 +1,6 @@
 using Henge.Client.Errors;
 using Henge.Client.Mapping;
+using Henge.Client.Routing;
 using Henge.Client.Transport;
 using Henge.Core;
 using Henge.Protocol.Messages;
@@ -14,7 +15,7 @@ namespace Henge.Client.Sessions;
 internal static class SessionDecoder
 {
     /// <summary>Reads the result that belongs to the call's kind into it.</summary>
-    public static void ReadResult(SessionCall call, in SessionResultFields result)
+    public static void ReadResult(SessionCall call, in SessionResultFields result, Router router)
     {
         if (result.Kind != (int)call.Kind)
         {
@@ -24,16 +25,18 @@ internal static class SessionDecoder
         switch (call.Kind)
         {
             case SessionCallKind.Get:
-                call.GetResult = ReadGet(result.Content);
+                call.GetResult = ReadGet(result.Content, call, router);
                 break;
             case SessionCallKind.Put:
-                call.PutResult = ReadPut(result.Content);
+                call.PutResult = ReadPut(result.Content, call, router);
                 break;
             case SessionCallKind.Delete:
-                call.DeleteResult = ReadDelete(result.Content);
+                call.DeleteResult = ReadDelete(result.Content, call, router);
                 break;
             default:
-                call.TxnResult = WireMapping.FromWire(MessageFormatException.Parse(Wire.TxnResponse.Parser, result.Content));
+                Wire.TxnResponse txn = MessageFormatException.Parse(Wire.TxnResponse.Parser, result.Content);
+                router.OnForwarded(call.Key.Span, new TextField(txn.LeaderHint), txn.LeaderTerm);
+                call.TxnResult = WireMapping.FromWire(txn);
                 break;
         }
     }
@@ -48,12 +51,14 @@ internal static class SessionDecoder
             code,
             message.Length > 0 ? message : $"{address} answered with the error {code}.",
             CallFailure.OutcomeOf(code, saidByHenge: true),
-            error.LeaderHint.ToString());
+            error.LeaderHint.ToString(),
+            leaderTerm: error.LeaderTerm);
     }
 
-    private static GetResult ReadGet(ReadOnlySpan<byte> content)
+    private static GetResult ReadGet(ReadOnlySpan<byte> content, SessionCall call, Router router)
     {
         GetResponseFields fields = GetResponseFields.Read(content);
+        router.OnForwarded(call.Key.Span, fields.LeaderHint, fields.LeaderTerm);
         return fields.Found
             ? new()
             {
@@ -66,9 +71,10 @@ internal static class SessionDecoder
             : default;
     }
 
-    private static PutResult ReadPut(ReadOnlySpan<byte> content)
+    private static PutResult ReadPut(ReadOnlySpan<byte> content, SessionCall call, Router router)
     {
         PutResponseFields fields = PutResponseFields.Read(content);
+        router.OnForwarded(call.Key.Span, fields.LeaderHint, fields.LeaderTerm);
         return new()
         {
             Succeeded = fields.Success,
@@ -77,9 +83,10 @@ internal static class SessionDecoder
         };
     }
 
-    private static DeleteResult ReadDelete(ReadOnlySpan<byte> content)
+    private static DeleteResult ReadDelete(ReadOnlySpan<byte> content, SessionCall call, Router router)
     {
         DeleteResponseFields fields = DeleteResponseFields.Read(content);
+        router.OnForwarded(call.Key.Span, fields.LeaderHint, fields.LeaderTerm);
         return new()
         {
             Deleted = fields.Success,

@@ -69,6 +69,9 @@ internal sealed class SessionDispatcher : IDisposable
             Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Who is asked; it learns from answers too.</summary>
+    public Router Router => _router;
+
     /// <summary>False when the nodes do not know sessions.</summary>
     public bool IsSupported => !_unsupported;
 
@@ -191,6 +194,21 @@ internal sealed class SessionDispatcher : IDisposable
     {
         ErrorFactory.ThrowIfDisposed(_disposed);
         return new SessionStream(this, _transport, _options, address);
+    }
+
+    /// <summary>
+    /// These are the cluster's nodes now: sessions with others end once nothing is under way there.
+    /// </summary>
+    public void Keep(IReadOnlyList<string> addresses)
+    {
+        foreach ((string address, NodeSessions sessions) in _nodes)
+        {
+            if (!addresses.Contains(address) && !sessions.IsBusy && _nodes.TryRemove(address, out _))
+            {
+                // What comes too late for it was not sent, and is asked of another node.
+                sessions.Close();
+            }
+        }
     }
 
     public void OnReached(string address) => _router.OnReached(address);
@@ -355,6 +373,8 @@ internal sealed class SessionDispatcher : IDisposable
                 return fresh;
             }
         }
+
+        public bool IsBusy => _streams.Any(static stream => stream is { IsBusy: true });
 
         public bool Sweep(long now)
         {

@@ -242,7 +242,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
                 return;
             }
 
-            SessionDecoder.ReadResult(call, result);
+            SessionDecoder.ReadResult(call, result, _dispatcher.Router);
         }
         catch (FormatException e)
         {

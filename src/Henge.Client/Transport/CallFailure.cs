@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
@@ -30,7 +31,12 @@ internal static class CallFailure
                 Text(e, address),
                 OutcomeOf(said, saidByHenge: true),
                 e.Trailers.GetValue(GrpcHeaders.HengeLeader),
-                inner: e);
+                inner: e,
+                leaderTerm: ulong.TryParse(
+                    e.Trailers.GetValue(GrpcHeaders.HengeLeaderTerm),
+                    NumberStyles.None,
+                    CultureInfo.InvariantCulture,
+                    out ulong term) ? term : 0);
         }
 
         Exception? cause = e.Status.DebugException ?? e.InnerException;

@@ -107,20 +107,42 @@ internal sealed class NodeTransport : IDisposable
         }
     }
 
+    /// <summary>Keys as they change. As <see cref="OpenAsync"/>.</summary>
+    public Task<StreamCall<Wire.WatchEvent>> WatchAsync(string address, Wire.WatchRequest request, CancellationToken lifetime) =>
+        OpenAsync(
+            address,
+            request,
+            static (invoker, asked, options) => new Wire.KVStore.KVStoreClient(invoker).Watch(asked, options),
+            lifetime);
+
+    /// <summary>The topology as it changes. As <see cref="OpenAsync"/>.</summary>
+    public Task<StreamCall<Wire.TopologyResponse>> WatchTopologyAsync(string address, CancellationToken lifetime) =>
+        OpenAsync(
+            address,
+            new Wire.WatchTopologyRequest(),
+            static (invoker, asked, options) => new Wire.Cluster.ClusterClient(invoker).WatchTopology(asked, options),
+            lifetime);
+
     /// <summary>
-    /// A watch. Waits for the head of the answer, for at most <see cref="HengeClientOptions.AttemptTimeout"/>; the stream itself lasts
+    /// A stream of answers. Waits for the head of the answer, for at most <see cref="HengeClientOptions.AttemptTimeout"/>; the stream itself lasts
     /// until it ends, is disposed of, or <paramref name="lifetime"/> is cancelled. Throws as <see cref="UnaryAsync"/> does.
     /// </summary>
-    public async Task<WatchCall> WatchAsync(string address, Wire.WatchRequest request, CancellationToken lifetime)
+    private async Task<StreamCall<TAnswer>> OpenAsync<TRequest, TAnswer>(
+        string address,
+        TRequest request,
+        Func<CallInvoker, TRequest, CallOptions, AsyncServerStreamingCall<TAnswer>> open,
+        CancellationToken lifetime)
+        where TAnswer : class
     {
-        AsyncServerStreamingCall<Wire.WatchEvent>? call = null;
+        AsyncServerStreamingCall<TAnswer>? call = null;
         try
         {
-            call = new Wire.KVStore.KVStoreClient(ChannelOf(address).Invoker).Watch(
+            call = open(
+                ChannelOf(address).Invoker,
                 request,
                 new CallOptions(Headers(timeout: null), cancellationToken: lifetime));
             await call.ResponseHeadersAsync.WaitAsync(_options.AttemptTimeout, _options.TimeProvider, lifetime).ConfigureAwait(false);
-            return new WatchCall(call, address);
+            return new StreamCall<TAnswer>(call, address);
         }
         catch (Exception e)
         {
@@ -189,6 +211,19 @@ internal sealed class NodeTransport : IDisposable
         // A client has few nodes. Addresses come from answers as well: should they ever be many, what is over the bound is made anew each
         // time; its connections are the handler's.
         return _channels.Count < MaxChannels ? _channels.GetOrAdd(address, channel) : channel;
+    }
+
+    /// <summary>These are the cluster's nodes now: what is kept for others is let go of. Calls under way there go on.</summary>
+    public void Keep(IReadOnlyList<string> addresses)
+    {
+        foreach (string address in _channels.Keys)
+        {
+            if (!addresses.Contains(address))
+            {
+                // It holds nothing by itself: the connections are the handler's, which closes them when they are idle.
+                _channels.TryRemove(address, out _);
+            }
+        }
     }
 
     /// <summary>Closes all connections; what is under way fails.</summary>

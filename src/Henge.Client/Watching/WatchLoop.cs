@@ -32,7 +32,7 @@ internal static class WatchLoop
             cancellationToken.ThrowIfCancellationRequested();
             string address = router.Choose(default, avoid);
             AttemptFailedException? failure = null;
-            WatchCall? stream = null;
+            StreamCall<Wire.WatchEvent>? stream = null;
             try
             {
                 Wire.WatchRequest request = WireMapping.Watch(options);

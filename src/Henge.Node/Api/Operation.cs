@@ -58,6 +58,9 @@ public abstract class Operation
     /// </summary>
     public string? LeaderHint { get; set; }
 
+    /// <summary>The term in which the node of <see cref="LeaderHint"/> leads; zero when that is not known.</summary>
+    public Term LeaderTerm { get; set; }
+
     /// <summary>
     /// For writes: the version of the write. For barriers: the version to read at. For gets: the version as of which is read.
     /// </summary>
@@ -115,6 +118,7 @@ public abstract class Operation
         Error = ErrorCode.None;
         ErrorMessage = null;
         LeaderHint = null;
+        LeaderTerm = default;
         Version = default;
         Result = default;
         Next = null;

@@ -107,9 +107,17 @@ internal sealed class MemberCatalog
 
             (_read, _hasRead) = (applied, true);
             Volatile.Write(ref _view, view);
+            Core.Version newest = default;
             foreach (MemberRecord member in view.Members)
             {
                 Take(member);
+                newest = member.Version > newest ? member.Version : newest;
+            }
+
+            // Behind the members: whoever reads it before them has a list that is at least as new.
+            if (_node.Members.Reach(newest))
+            {
+                _node.MembersChanged?.Invoke();
             }
         }
         catch (HengeException e) when (e.Code == ErrorCode.Corruption)

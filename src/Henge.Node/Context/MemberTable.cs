@@ -13,6 +13,7 @@ internal sealed class MemberTable
 
     private readonly Lock _gate = new();
     private volatile State _state = new([], []);
+    private long _version;
 
     /// <summary>Creates it with the members that are known from the start.</summary>
     public MemberTable(IEnumerable<MemberInfo> members)
@@ -33,6 +34,9 @@ internal sealed class MemberTable
 
     /// <summary>How many belong to it now.</summary>
     public int Count => _state.Current.Length;
+
+    /// <summary>The version of the latest change of a member that was applied from the catalog; zero before the first.</summary>
+    public Core.Version Version => new((ulong)Interlocked.Read(ref _version));
 
     /// <summary>The highest number that is known to have been given.</summary>
     public ulong HighestId => (ulong)Math.Max(0, _state.ById.Length - 1);
@@ -90,6 +94,21 @@ internal sealed class MemberTable
             byId[member.Id.Value] = member;
             _state = new State(byId, [.. byId.Where(static m => m is { Belongs: true }).Select(static m => m!.Value)]);
             Changed?.Invoke(member);
+            return true;
+        }
+    }
+
+    /// <summary>All changes of members in the catalog up to a version have been taken in; false when that is known.</summary>
+    public bool Reach(Core.Version version)
+    {
+        lock (_gate)
+        {
+            if (version <= Version)
+            {
+                return false;
+            }
+
+            Interlocked.Exchange(ref _version, (long)version.Value);
             return true;
         }
     }

@@ -233,7 +233,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return;
         }
 
-        operation.LeaderHint = node.AddressOf(from);
+        worker.NameLeader(operation, node.AddressOf(from));
         worker.Complete(operation);
     }
 

@@ -156,7 +156,7 @@ internal sealed class RemoteReads(Worker worker, NodeContext node)
                 if (!read.Shard.IsCatalog)
                 {
                     NodeId leader = node.Directory.PlaceOf(read.Shard).Leader;
-                    read.LeaderHint = leader == node.Self ? null : node.AddressOf(leader);
+                    worker.NameLeader(read, leader == node.Self ? null : node.AddressOf(leader));
                 }
 
                 worker.Complete(read);

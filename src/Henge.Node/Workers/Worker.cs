@@ -185,7 +185,26 @@ internal sealed class Worker : IWorkItem
     public void Fail(Operation operation, ErrorCode error, string message, string? leaderHint = null)
     {
         Count(operation);
+        if (leaderHint is not null)
+        {
+            NameLeader(operation, leaderHint);
+        }
+
         operation.Fail(error, message, leaderHint);
+    }
+
+    /// <summary>
+    /// Says in an operation's outcome who leads its shard, and in which term, where what is known of the shard agrees.
+    /// </summary>
+    public void NameLeader(Operation operation, string? address)
+    {
+        operation.LeaderHint = address;
+        if (address is not null && !operation.Shard.IsCatalog)
+        {
+            // Both from one place: the term of another leader would make this one look newer than it is.
+            ShardPlace place = _node.Directory.PlaceOf(operation.Shard);
+            operation.LeaderTerm = _node.AddressOf(place.Leader) == address ? place.Term : default;
+        }
     }
 
     /// <summary>Tells a node that has asked the wrong one where a shard is, in the frame that refuses it.</summary>

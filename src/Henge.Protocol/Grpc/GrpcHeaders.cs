@@ -36,4 +36,10 @@ public static class GrpcHeaders
 
     /// <summary>Trailer: address of the leader, where the error is <see cref="Core.ErrorCode.NotLeader"/> and it is known.</summary>
     public const string HengeLeader = "henge-leader";
+
+    /// <summary>
+    /// Trailer: the term in which the node of <see cref="HengeLeader"/> leads, in decimal: one that is lower than what a caller knows is out
+    /// of date.
+    /// </summary>
+    public const string HengeLeaderTerm = "henge-leader-term";
 }

@@ -91,13 +91,15 @@ internal ref struct DeleteResponseFields
     public KeyValueFields Previous;
     public bool ConditionFailed;
     public TextField LeaderHint;
+    public ulong LeaderTerm;
 
     /// <summary>Its bytes on the wire.</summary>
     public readonly int Size => FieldWriter.SizeOf(Success)
         + FieldWriter.SizeOf(Version)
         + (HasPrevious ? FieldWriter.SizeOfMessage(Previous.Size) : 0)
         + FieldWriter.SizeOf(ConditionFailed)
-        + LeaderHint.Size;
+        + LeaderHint.Size
+        + FieldWriter.SizeOf(LeaderTerm);
 
     /// <summary>Throws <see cref="MessageFormatException"/>.</summary>
     public static DeleteResponseFields Read(ReadOnlySpan<byte> message)
@@ -124,6 +126,9 @@ internal ref struct DeleteResponseFields
                 case (DeleteResponse.LeaderHintFieldNumber << WireType.Bits) | WireType.Bytes:
                     fields.LeaderHint = new(reader.Bytes);
                     break;
+                case (DeleteResponse.LeaderTermFieldNumber << WireType.Bits) | WireType.Number:
+                    fields.LeaderTerm = reader.Number;
+                    break;
             }
         }
 
@@ -142,5 +147,6 @@ internal ref struct DeleteResponseFields
 
         writer.Write(DeleteResponse.ConditionFailedFieldNumber, ConditionFailed);
         LeaderHint.Write(ref writer, DeleteResponse.LeaderHintFieldNumber);
+        writer.Write(DeleteResponse.LeaderTermFieldNumber, LeaderTerm);
     }
 }

@@ -8,9 +8,10 @@ internal ref struct ErrorFields
     public uint Code;
     public TextField Message;
     public TextField LeaderHint;
+    public ulong LeaderTerm;
 
     /// <summary>Its bytes on the wire.</summary>
-    public readonly int Size => FieldWriter.SizeOf(Code) + Message.Size + LeaderHint.Size;
+    public readonly int Size => FieldWriter.SizeOf(Code) + Message.Size + LeaderHint.Size + FieldWriter.SizeOf(LeaderTerm);
 
     /// <summary>Throws <see cref="MessageFormatException"/>.</summary>
     public static ErrorFields Read(ReadOnlySpan<byte> message)
@@ -30,6 +31,9 @@ internal ref struct ErrorFields
                 case (Error.LeaderHintFieldNumber << WireType.Bits) | WireType.Bytes:
                     fields.LeaderHint = new(reader.Bytes);
                     break;
+                case (Error.LeaderTermFieldNumber << WireType.Bits) | WireType.Number:
+                    fields.LeaderTerm = reader.Number;
+                    break;
             }
         }
 
@@ -41,5 +45,6 @@ internal ref struct ErrorFields
         writer.Write(Error.CodeFieldNumber, Code);
         Message.Write(ref writer, Error.MessageFieldNumber);
         LeaderHint.Write(ref writer, Error.LeaderHintFieldNumber);
+        writer.Write(Error.LeaderTermFieldNumber, LeaderTerm);
     }
 }

@@ -72,13 +72,17 @@ internal ref struct GetResponseFields
     public bool Found;
     public long TtlRemainingMs;
     public DataType Type;
+    public TextField LeaderHint;
+    public ulong LeaderTerm;
 
     /// <summary>Its bytes on the wire.</summary>
     public readonly int Size => FieldWriter.SizeOfBytes(Value.Length)
         + FieldWriter.SizeOf(Version)
         + FieldWriter.SizeOf(Found)
         + FieldWriter.SizeOf((ulong)TtlRemainingMs)
-        + FieldWriter.SizeOf((ulong)Type);
+        + FieldWriter.SizeOf((ulong)Type)
+        + LeaderHint.Size
+        + FieldWriter.SizeOf(LeaderTerm);
 
     /// <summary>Throws <see cref="MessageFormatException"/>.</summary>
     public static GetResponseFields Read(ReadOnlySpan<byte> message)
@@ -104,6 +108,12 @@ internal ref struct GetResponseFields
                 case (GetResponse.TypeFieldNumber << WireType.Bits) | WireType.Number:
                     fields.Type = (DataType)reader.Number;
                     break;
+                case (GetResponse.LeaderHintFieldNumber << WireType.Bits) | WireType.Bytes:
+                    fields.LeaderHint = new(reader.Bytes);
+                    break;
+                case (GetResponse.LeaderTermFieldNumber << WireType.Bits) | WireType.Number:
+                    fields.LeaderTerm = reader.Number;
+                    break;
             }
         }
 
@@ -117,5 +127,7 @@ internal ref struct GetResponseFields
         writer.Write(GetResponse.FoundFieldNumber, Found);
         writer.Write(GetResponse.TtlRemainingMsFieldNumber, (ulong)TtlRemainingMs);
         writer.Write(GetResponse.TypeFieldNumber, (ulong)Type);
+        LeaderHint.Write(ref writer, GetResponse.LeaderHintFieldNumber);
+        writer.Write(GetResponse.LeaderTermFieldNumber, LeaderTerm);
     }
 }

@@ -118,6 +118,7 @@ internal ref struct PutResponseFields
     public ulong Version;
     public bool Success;
     public TextField LeaderHint;
+    public ulong LeaderTerm;
     public bool HasPrevious;
     public KeyValueFields Previous;
 
@@ -125,6 +126,7 @@ internal ref struct PutResponseFields
     public readonly int Size => FieldWriter.SizeOf(Version)
         + FieldWriter.SizeOf(Success)
         + LeaderHint.Size
+        + FieldWriter.SizeOf(LeaderTerm)
         + (HasPrevious ? FieldWriter.SizeOfMessage(Previous.Size) : 0);
 
     /// <summary>Throws <see cref="MessageFormatException"/>.</summary>
@@ -144,6 +146,9 @@ internal ref struct PutResponseFields
                     break;
                 case (PutResponse.LeaderHintFieldNumber << WireType.Bits) | WireType.Bytes:
                     fields.LeaderHint = new(reader.Bytes);
+                    break;
+                case (PutResponse.LeaderTermFieldNumber << WireType.Bits) | WireType.Number:
+                    fields.LeaderTerm = reader.Number;
                     break;
                 case (PutResponse.PreviousFieldNumber << WireType.Bits) | WireType.Bytes:
                     fields.HasPrevious = true;
@@ -165,5 +170,7 @@ internal ref struct PutResponseFields
             writer.BeginMessage(PutResponse.PreviousFieldNumber, Previous.Size);
             Previous.Write(ref writer);
         }
+
+        writer.Write(PutResponse.LeaderTermFieldNumber, LeaderTerm);
     }
 }

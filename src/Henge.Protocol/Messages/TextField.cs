@@ -14,6 +14,9 @@ internal readonly ref struct TextField
     /// <summary>A value to write.</summary>
     public TextField(string? text) => _text = text;
 
+    /// <summary>True when there is nothing in it.</summary>
+    public bool IsEmpty => string.IsNullOrEmpty(_text) && _bytes.IsEmpty;
+
     /// <summary>Bytes of the field.</summary>
     public int Size => FieldWriter.SizeOfBytes(Length);
 

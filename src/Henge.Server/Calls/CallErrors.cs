@@ -21,7 +21,12 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
     private const int LimitChars = 2048;
 
     /// <summary>The error for a call, with the trailers that say it finely.</summary>
-    public static RpcException Create(StatusCode status, string message, ErrorCode code = ErrorCode.None, string? leaderHint = null)
+    public static RpcException Create(
+        StatusCode status,
+        string message,
+        ErrorCode code = ErrorCode.None,
+        string? leaderHint = null,
+        Term leaderTerm = default)
     {
         Metadata trailers = [];
         if (code != ErrorCode.None)
@@ -32,14 +37,18 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
         if (!string.IsNullOrEmpty(leaderHint))
         {
             trailers.Add(GrpcHeaders.HengeLeader, leaderHint);
+            if (leaderTerm != default)
+            {
+                trailers.Add(GrpcHeaders.HengeLeaderTerm, leaderTerm.Value.ToString(CultureInfo.InvariantCulture));
+            }
         }
 
         return new RpcException(new Status(status, message.Length > LimitChars ? message[..LimitChars] : message), trailers);
     }
 
     /// <summary>The error for a call, from an error of Henge.</summary>
-    public static RpcException Create(ErrorCode code, string message, string? leaderHint = null) =>
-        Create((StatusCode)(int)GrpcErrors.ToStatus(code), message, code, leaderHint);
+    public static RpcException Create(ErrorCode code, string message, string? leaderHint = null, Term leaderTerm = default) =>
+        Create((StatusCode)(int)GrpcErrors.ToStatus(code), message, code, leaderHint, leaderTerm);
 
     /// <summary>The error for bytes that are no message of the type that a method takes.</summary>
     public static RpcException MalformedMessage(string message, InvalidProtocolBufferException e) =>
@@ -62,7 +71,7 @@ internal sealed class CallErrors(ILogger logger, CancellationToken stopping)
             case RpcException e:
                 return e;
             case NotLeaderException e:
-                return Create(e.Code, e.Message, e.LeaderHint);
+                return Create(e.Code, e.Message, e.LeaderHint, e.LeaderTerm);
             case HengeException e:
                 return Create(e.Code, e.Message);
             case MessageFormatException e:

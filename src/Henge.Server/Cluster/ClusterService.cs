@@ -8,7 +8,8 @@ using Henge.Server.Calls;
 namespace Henge.Server.Cluster;
 
 /// <summary><c>henge.v1.Cluster</c>: for operators, and for clients that route by themselves. Thread-safe.</summary>
-internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate gate) : Protocol.V1.Cluster.ClusterBase
+internal sealed class ClusterService(IHengeNode node, PeerStatus peers, TopologyFeed feed, CallGate gate)
+    : Protocol.V1.Cluster.ClusterBase
 {
     public const string Name = "henge.v1.Cluster";
 
@@ -19,8 +20,16 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
     /// <summary>The service's methods.</summary>
     public ServerServiceDefinition Define()
     {
-        ServiceMethods methods = new(Name, new ErrorInterceptor(gate.Errors));
+        ServiceMethods methods = new(Name, new ErrorInterceptor(gate.Errors), nameof(WatchTopology));
         Protocol.V1.Cluster.BindService(methods, this);
+        methods.Add(
+            new Method<WatchTopologyRequest, EncodedMessage>(
+                MethodType.ServerStreaming,
+                Name,
+                nameof(WatchTopology),
+                ServiceMethods.RequestsOf<WatchTopologyRequest>(),
+                EncodedMessage.Marshaller),
+            StreamTopologyAsync);
         return methods.Build();
     }
 
@@ -34,12 +43,18 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
 
         // Without the id a caller could not tell whether the addresses lead to nodes of this cluster.
         Topology topology = node.GetTopology();
-        return topology.ClusterId.Length > 0
-            ? ToMessage(topology)
-            : throw new HengeException(
-                ErrorCode.Unavailable,
-                "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.");
+        return topology.ClusterId.Length > 0 ? TopologyEdition.ToMessage(topology) : throw IdNotKnown();
     }
+
+    /// <summary>The error for callers that ask where nodes are, before the node knows of which cluster.</summary>
+    public static HengeException IdNotKnown() => new(
+        ErrorCode.Unavailable,
+        "This node does not know its cluster's id yet, which a majority of the nodes has to agree on. Try again.");
+
+    private Task StreamTopologyAsync(
+        WatchTopologyRequest request,
+        IServerStreamWriter<EncodedMessage> answers,
+        ServerCallContext context) => new TopologyStream(feed, answers, context).RunAsync();
 
     private async Task WaitForChangeAsync(ulong epoch, CancellationToken cancellation)
     {
@@ -174,33 +189,5 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, CallGate
         throw new HengeException(
             ErrorCode.InvalidArgument,
             $"There is no node \"{name}\" in the cluster. There are: {string.Join(", ", topology.Nodes.Select(entry => entry.Name))}.");
-    }
-
-    private static TopologyResponse ToMessage(Topology topology)
-    {
-        TopologyResponse response = new()
-        {
-            ClusterId = topology.ClusterId,
-            Epoch = topology.Epoch,
-            ShardCount = (uint)topology.Shards.Count,
-        };
-        foreach (NodeEntry entry in topology.Nodes)
-        {
-            response.Nodes.Add(StatusMapper.ToMessage(entry));
-        }
-
-        foreach (ShardPlacement placement in topology.Shards)
-        {
-            ShardInfo shard = new()
-            {
-                Shard = placement.Shard.Value,
-                LeaderId = StatusMapper.NameOf(placement.Leader, topology),
-                Term = placement.Term.Value,
-            };
-            shard.Replicas.AddRange(placement.Replicas.Select(id => StatusMapper.NameOf(id, topology)));
-            response.Shards.Add(shard);
-        }
-
-        return response;
     }
 }

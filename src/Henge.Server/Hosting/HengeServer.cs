@@ -39,6 +39,7 @@ public sealed class HengeServer : IAsyncDisposable
     private readonly PortDispatcher _dispatcher;
     private readonly CallGate _gate;
     private readonly PeerStatus _peers;
+    private readonly TopologyFeed _feed;
     private ListenOptions? _listen;
     private bool _disposed;
 
@@ -75,6 +76,7 @@ public sealed class HengeServer : IAsyncDisposable
             ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics)
             : null;
         _peers = new PeerStatus(tls is not null);
+        _feed = new TopologyFeed(node);
         _dispatcher = new PortDispatcher(options.Port, tls, protocols ?? [], http2.Listener, http1.Listener, _metrics);
         _metrics.Meter.CreateObservableGauge(
             "henge.server.input.size",
@@ -186,6 +188,7 @@ public sealed class HengeServer : IAsyncDisposable
         await StopAsync(new CancellationToken(canceled: true));
         await _application.DisposeAsync();
         _peers.Dispose();
+        _feed.Dispose();
         _stopping.Dispose();
         _exporter.Dispose();
         _metrics.Dispose();
@@ -195,7 +198,7 @@ public sealed class HengeServer : IAsyncDisposable
     {
         KvService kv = new(node, _options.Streams, _gate);
         IEnumerable<ServerServiceDefinition> definitions =
-            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), new ClusterService(node, _peers, _gate).Define()];
+            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), new ClusterService(node, _peers, _feed, _gate).Define()];
         List<IEndpointConventionBuilder> mapped = [.. definitions.Select(_application.MapGrpcService)];
         mapped.Add(_application.MapGrpcHealthChecksService());
         mapped.Add(_application.MapGrpcReflectionService());

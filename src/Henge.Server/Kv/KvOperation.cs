@@ -194,7 +194,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         Found = Node.TryRead(this, out _pinned);
         if (!Found)
         {
-            return 0;
+            return GetResponse().Size;
         }
 
         _ttlRemainingMs = TimeToLive.Remaining(_pinned.ExpiresAtMs, ReadVersion, Node);
@@ -229,14 +229,17 @@ internal abstract class KvOperation(IHengeNode node) : Operation
             Version = _pinned.Version.Value,
             TtlRemainingMs = _ttlRemainingMs,
             Type = (Wire.DataType)_pinned.Type,
+            LeaderHint = new(LeaderHint),
+            LeaderTerm = LeaderTerm.Value,
         }
-        : default;
+        : new() { LeaderHint = new(LeaderHint), LeaderTerm = LeaderTerm.Value };
 
     private PutResponseFields PutResponse() => new()
     {
         Version = _result.Version.Value,
         Success = _result.Status == CommandStatus.Ok,
         LeaderHint = new(LeaderHint),
+        LeaderTerm = LeaderTerm.Value,
         HasPrevious = _hasPrevious,
         Previous = Previous(),
     };
@@ -249,6 +252,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         Previous = Previous(),
         ConditionFailed = _result.Status == CommandStatus.ConditionFailed,
         LeaderHint = new(LeaderHint),
+        LeaderTerm = LeaderTerm.Value,
     };
 
     private KeyValueFields Previous()

@@ -198,7 +198,7 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
 
             if (size < 0)
             {
-                return Task.FromException<KvUnaryOperation>(CallErrors.Create(Error, ErrorMessage ?? "The operation failed.", LeaderHint));
+                return Task.FromException<KvUnaryOperation>(CallErrors.Create(Error, ErrorMessage ?? "The operation failed.", LeaderHint, LeaderTerm));
             }
 
             _terms.Reserve(size);

@@ -185,6 +185,7 @@ internal sealed class SessionOperation(IHengeNode node, SessionStream session) :
         Code = (uint)Error,
         Message = new(ErrorMessage ?? "The operation failed."),
         LeaderHint = new(LeaderHint),
+        LeaderTerm = LeaderTerm.Value,
     };
 
     private int ResultField => _failed ? SessionResult.ErrorFieldNumber : Request switch

@@ -68,6 +68,7 @@ internal static class TxnCodec
             Succeeded = result.Succeeded,
             Version = operation.Version.Value,
             LeaderHint = operation.LeaderHint ?? "",
+            LeaderTerm = operation.LeaderTerm.Value,
         };
         IList<TxnOperation> branch = result.Succeeded ? request.Then : request.Otherwise;
         TxnResultReader reader = new(payload);

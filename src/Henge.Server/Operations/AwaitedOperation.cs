@@ -16,7 +16,7 @@ internal sealed class AwaitedOperation : Operation, IValueTaskSource
         await new ValueTask(this, _core.Version);
         if (Error != ErrorCode.None)
         {
-            throw new NotLeaderException(Error, ErrorMessage ?? "The operation failed.", LeaderHint);
+            throw new NotLeaderException(Error, ErrorMessage ?? "The operation failed.", LeaderHint, LeaderTerm);
         }
     }
 

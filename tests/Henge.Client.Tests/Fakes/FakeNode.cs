@@ -154,8 +154,14 @@ public sealed class FakeCall(HttpContext http)
     }
 
     /// <summary>Ends the call with an error, in trailers-only form if nothing was written.</summary>
-    public void Fail(ErrorCode code, string message = "as the test wants it", string? leader = null) =>
+    public void Fail(ErrorCode code, string message = "as the test wants it", string? leader = null, ulong leaderTerm = 0)
+    {
         FailBare(GrpcErrors.ToStatus(code), message, GrpcErrors.ToTrailer(code), leader);
+        if (leaderTerm > 0)
+        {
+            Trail(GrpcHeaders.HengeLeaderTerm, leaderTerm.ToString());
+        }
+    }
 
     /// <summary>Ends the call with a status as a stranger would: without Henge's own trailer.</summary>
     public void FailBare(GrpcStatusCode status, string message, string? fine = null, string? leader = null)

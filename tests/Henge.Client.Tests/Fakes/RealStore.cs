@@ -30,6 +30,9 @@ public sealed class RealStore : IAsyncDisposable
     /// <summary>Asks it directly.</summary>
     public Wire.KVStore.KVStoreClient Stub { get; private set; } = null!;
 
+    /// <summary>The id of its cluster.</summary>
+    public string ClusterId => _node.Node.GetTopology().ClusterId;
+
     private string Address => _server.EndPoint.ToString();
 
     public static async Task<RealStore> StartAsync()

@@ -72,6 +72,21 @@ public sealed class ClusterProcesses : IAsyncDisposable
         ];
     }
 
+    /// <summary>The command line of a node that is not one of these, and joins or has joined them.</summary>
+    public string[] Joining(string name, string address, params string[] more) =>
+    [
+        "serve",
+        "--node-id",
+        name,
+        "--addr",
+        address,
+        "--data-dir",
+        Path.Combine(_directory.FullName, "joined-" + name),
+        "--memory",
+        "64MiB",
+        .. more,
+    ];
+
     /// <summary>Has a node start with a wall clock that is off from then on.</summary>
     public void PutClockOff(int node, TimeSpan ahead) =>
         _environment[node] = [("TESTING_HENGE_CLOCK_OFFSET_MS", ((long)ahead.TotalMilliseconds).ToString(CultureInfo.InvariantCulture))];
@@ -264,6 +279,9 @@ public sealed class ClusterProcesses : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>An address of this machine with such a port.</summary>
+    public static string FreeAddress() => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{FreePort()}");
 
     /// <summary>A node's name.</summary>
     public static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"n{node + 1}");

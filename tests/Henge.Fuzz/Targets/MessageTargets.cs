@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Henge.Client;
+using Henge.Client.Routing;
 using Henge.Client.Sessions;
 using Henge.Core;
 using Henge.Node.Api;
@@ -17,6 +18,8 @@ namespace Henge.Fuzz.Targets;
 /// </summary>
 internal static class MessageTargets
 {
+    private static readonly Router Nobody = new(new HengeClientOptions());
+
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("message-get-request", GetRequest, static () => Messages(
@@ -204,7 +207,7 @@ internal static class MessageTargets
             }
             else if (result.Kind is not 0 and not Wire.SessionResult.ScanFieldNumber)
             {
-                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = (SessionCallKind)result.Kind }, result);
+                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = (SessionCallKind)result.Kind }, result, Nobody);
             }
         }
         catch (FormatException)

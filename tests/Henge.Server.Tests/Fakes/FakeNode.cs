@@ -215,7 +215,19 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
         ],
     };
 
-    public Topology GetTopology() => new()
+    /// <summary>What is told in place of the made-up topology.</summary>
+    public Topology? Told { get; set; }
+
+    /// <summary>How often the topology was asked for.</summary>
+    public int TopologiesRead { get; private set; }
+
+    public Topology GetTopology()
+    {
+        TopologiesRead++;
+        return Told ?? MadeUpTopology();
+    }
+
+    private Topology MadeUpTopology() => new()
     {
         ClusterId = "fake",
         Epoch = Volatile.Read(ref _epoch),
@@ -226,6 +238,16 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
                 new ShardId((uint)i), [new NodeId(1), new NodeId(2)], i < Leaderless ? NodeId.None : new NodeId(1), new Term(3))),
         ],
     };
+
+    /// <summary>Tells another leader of a shard.</summary>
+    public void ChangeLeader(int shard, ulong leader, ulong term)
+    {
+        Topology now = GetTopology();
+        ShardPlacement[] shards = [.. now.Shards];
+        shards[shard] = shards[shard] with { Leader = new NodeId(leader), Term = new Term(term) };
+        Told = now with { Shards = shards };
+        ChangeTopology();
+    }
 
     public void ChangeTopology()
     {

@@ -1,16 +1,16 @@
 using Grpc.Core;
-using Wire = Henge.Protocol.V1;
 
 namespace Henge.Client.Transport;
 
-/// <summary>The events of one watch on one node. One reader at a time; dispose of it to end the call.</summary>
-internal sealed class WatchCall(AsyncServerStreamingCall<Wire.WatchEvent> call, string address) : IDisposable
+/// <summary>The answers of one call that has many, from one node. One reader at a time; dispose of it to end the call.</summary>
+internal sealed class StreamCall<TAnswer>(AsyncServerStreamingCall<TAnswer> call, string address) : IDisposable
+    where TAnswer : class
 {
     /// <summary>
-    /// The next event; null when the call ended well. Throws <see cref="Errors.AttemptFailedException"/> when it ended otherwise, and
+    /// The next answer; null when the call ended well. Throws <see cref="Errors.AttemptFailedException"/> when it ended otherwise, and
     /// <see cref="OperationCanceledException"/> when <paramref name="lifetime"/>, with which the call was made, was cancelled.
     /// </summary>
-    public async ValueTask<Wire.WatchEvent?> ReadAsync(CancellationToken lifetime)
+    public async ValueTask<TAnswer?> ReadAsync(CancellationToken lifetime)
     {
         try
         {
