@@ -13,6 +13,7 @@ namespace Henge.Client.Tests;
 public sealed class SessionCodecTests
 {
     private static readonly HengeClientOptions Client = new();
+    private static readonly Router Router = new(Client);
 
     private static byte[] Random(Random random, int most)
     {
@@ -143,7 +144,7 @@ public sealed class SessionCodecTests
             }
 
             SessionResultFields read = SessionResultFields.Read(result.ToByteArray());
-            SessionDecoder.ReadResult(call, read, new Router(new HengeClientOptions()));
+            SessionDecoder.ReadResult(call, read, Router);
 
             Assert.Equal(result.Id, read.Id);
             switch (call.Kind)
@@ -209,7 +210,7 @@ public sealed class SessionCodecTests
             try
             {
                 SessionResultFields read = SessionResultFields.Read(damaged);
-                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = SessionCallKind.Get }, read, new Router(new HengeClientOptions()));
+                SessionDecoder.ReadResult(new SessionCall(null!) { Kind = SessionCallKind.Get }, read, Router);
                 SessionDecoder.ReadError(read.Content, "a:1");
             }
             catch (FormatException)

@@ -62,6 +62,7 @@ public enum Canary
     AnswerForwardsUnproven,
     PageBeforeClosed,
     AnswerForForeignShards,
+    NameLeaderOfAnotherTerm,
     GiveNumbersTwice,
     HearMembersThatLeft,
     UpBeforeCaughtUp,
@@ -82,7 +83,7 @@ internal static class Canaries
     /// <summary>Whether it has to do with shards that are elsewhere, or move: looked for where they do.</summary>
     public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
         or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp or Canary.AnswerForwardsUnproven or Canary.PageBeforeClosed
-        or Canary.AnswerForForeignShards;
+        or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

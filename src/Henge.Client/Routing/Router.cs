@@ -171,7 +171,7 @@ internal sealed class Router
     }
 
     /// <summary>
-    /// A node had another one do what it was asked, and names it: the leader of the key's shard in a term. Costs nothing when that is known.
+    /// A node had another one do what it was asked, and names it: the leader of the key's shard in a term. Costs little when that is known.
     /// </summary>
     public void OnForwarded(ReadOnlySpan<byte> key, in TextField leader, ulong term)
     {

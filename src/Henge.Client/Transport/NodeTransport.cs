@@ -124,8 +124,8 @@ internal sealed class NodeTransport : IDisposable
             lifetime);
 
     /// <summary>
-    /// A stream of answers. Waits for the head of the answer, for at most <see cref="HengeClientOptions.AttemptTimeout"/>; the stream itself lasts
-    /// until it ends, is disposed of, or <paramref name="lifetime"/> is cancelled. Throws as <see cref="UnaryAsync"/> does.
+    /// A stream of answers. Waits for the head of the answer, for at most <see cref="HengeClientOptions.AttemptTimeout"/>; the stream
+    /// itself lasts until it ends, is disposed of, or <paramref name="lifetime"/> is cancelled. Throws as <see cref="UnaryAsync"/> does.
     /// </summary>
     private async Task<StreamCall<TAnswer>> OpenAsync<TRequest, TAnswer>(
         string address,

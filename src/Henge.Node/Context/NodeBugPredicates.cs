@@ -99,6 +99,9 @@ internal static class NodeBugPredicates
         /// <summary>A node that has no replica of a shard answers as if it had an empty one.</summary>
         public bool AnswersForForeignShards => Has(bugs, NodeBugs.AnswerForForeignShards);
 
+        /// <summary>A hint at the leader of an earlier term goes out with the newest term that is known.</summary>
+        public bool NamesLeadersOfOtherTerms => Has(bugs, NodeBugs.NameLeaderOfAnotherTerm);
+
         /// <summary>A node is taken in without a look at whether another one was at the same time.</summary>
         public bool GivesNumbersTwice => Has(bugs, NodeBugs.GiveNumbersTwice);
 

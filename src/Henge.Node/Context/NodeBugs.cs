@@ -69,6 +69,8 @@ internal enum NodeBugs : long
     PageBeforeClosed = 1L << 41,
     /// <summary>A node that has no replica of a shard answers as if it had an empty one.</summary>
     AnswerForForeignShards = 1L << 42,
+    /// <summary>A hint at the leader of an earlier term goes out with the newest term that is known.</summary>
+    NameLeaderOfAnotherTerm = 1L << 44,
     /// <summary>A node is taken in without a look at whether another one was at the same time.</summary>
     GiveNumbersTwice = 1L << 56,
     /// <summary>Members that have left are listened to.</summary>

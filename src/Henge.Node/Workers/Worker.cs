@@ -203,7 +203,9 @@ internal sealed class Worker : IWorkItem
         {
             // Both from one place: the term of another leader would make this one look newer than it is.
             ShardPlace place = _node.Directory.PlaceOf(operation.Shard);
-            operation.LeaderTerm = _node.AddressOf(place.Leader) == address ? place.Term : default;
+            operation.LeaderTerm = _node.AddressOf(place.Leader) == address || _node.Options.Bugs.NamesLeadersOfOtherTerms
+                ? place.Term
+                : default;
         }
     }
 

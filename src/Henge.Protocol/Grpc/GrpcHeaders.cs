@@ -38,8 +38,8 @@ public static class GrpcHeaders
     public const string HengeLeader = "henge-leader";
 
     /// <summary>
-    /// Trailer: the term in which the node of <see cref="HengeLeader"/> leads, in decimal: one that is lower than what a caller knows is out
-    /// of date.
+    /// Trailer: the term in which the node of <see cref="HengeLeader"/> leads, in decimal: one that is lower than what a caller knows is
+    /// out of date.
     /// </summary>
     public const string HengeLeaderTerm = "henge-leader-term";
 }

@@ -198,7 +198,8 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
 
             if (size < 0)
             {
-                return Task.FromException<KvUnaryOperation>(CallErrors.Create(Error, ErrorMessage ?? "The operation failed.", LeaderHint, LeaderTerm));
+                return Task.FromException<KvUnaryOperation>(
+                    CallErrors.Create(Error, ErrorMessage ?? "The operation failed.", LeaderHint, LeaderTerm));
             }
 
             _terms.Reserve(size);

@@ -82,7 +82,11 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
             }
         }
 
-        var operation = new SimOperation(o => World.After(_random.Between(10_000, 200_000), () => End(o)));
+        var operation = new SimOperation(o =>
+        {
+            cluster.LeaderNames.Check(o);
+            World.After(_random.Between(10_000, 200_000), () => End(o));
+        });
         fill(operation);
         World.AfterMs(GiveUpMs, () => End(null));
         long patienceMs = cluster.HasShortSessions ? _random.Between(50, 400) : _random.Between(50, 3_000);

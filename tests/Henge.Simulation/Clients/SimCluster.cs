@@ -32,6 +32,7 @@ internal sealed class SimCluster
     {
         World = world;
         Statistics = statistics;
+        LeaderNames = new Checking.LeaderNames(this);
         Canary = canary;
         SimRandom random = world.Random.Fork();
         int nodes = random.Next(10) switch { 0 => 1, < 7 => 3, _ => 5 };
@@ -198,6 +199,9 @@ internal sealed class SimCluster
 
     /// <summary>Whether sessions end within seconds.</summary>
     public bool HasShortSessions { get; }
+
+    /// <summary>Who is named as the leader of which shard, in which term.</summary>
+    public Checking.LeaderNames LeaderNames { get; }
 
     /// <summary>What happens to every new leader of the first shard in this run.</summary>
     public HuntKind Hunt { get; }

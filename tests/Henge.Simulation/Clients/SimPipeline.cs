@@ -111,7 +111,11 @@ internal sealed class SimPipeline(SimCluster cluster, SimHistory history)
         }
 
         World.AfterMs(4_000, () => End(null));
-        var operation = new SimOperation(o => World.After(10_000, () => End(o)))
+        var operation = new SimOperation(o =>
+        {
+            cluster.LeaderNames.Check(o);
+            World.After(10_000, () => End(o));
+        })
         {
             Kind = write ? OperationKind.Write : OperationKind.Get,
             Key = key,
