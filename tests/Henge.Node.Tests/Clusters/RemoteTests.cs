@@ -68,6 +68,8 @@ public sealed class RemoteTests
         Assert.Equal((ErrorCode.NotLeader, AddressOf(leader)), (get.Error, get.LeaderHint));
         Assert.Equal("v", cluster.Get(stranger, key));
         Assert.Equal(leader.Id, stranger.Running.GetTopology().Shards[3].Leader);
+        Term term = leader.Running.GetTopology().Shards[3].Term;
+        Assert.Equal([term, term, term], new[] { put.LeaderTerm, get.LeaderTerm, only.LeaderTerm });
     }
 
     [Fact]
