@@ -245,6 +245,10 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             Activity = _context.Counters.Read() with
             {
                 ElectionTimes = _context.Elections.Read(),
+                MovesUnderWay = hosted.Count(static replica => replica.Report?.Move is not null),
+                MovesStuck = hosted.Count(static replica => replica.Report?.Move is { IsStuck: true }),
+                MovesWaiting = _parts.Planner.Waiting.Count,
+                PlanProblems = _parts.Planner.Problems.Count,
                 Watches = _parts.Watches.Count,
                 WatchesLost = _parts.Watches.Lost,
                 WatchesInHistory = _parts.Watches.HistoryReaders,

@@ -9,6 +9,33 @@ public sealed partial class RaftGroup
     private readonly List<NodeId> _snapshotsWanted = [];
 
     /// <summary>
+    /// The lowest index that a snapshot covers which is on its way to a peer, or was just sent: the peer goes on behind it. Null when there
+    /// is none.
+    /// </summary>
+    public LogIndex? SnapshotFloor
+    {
+        get
+        {
+            LogIndex? floor = null;
+            foreach (Progress p in _progress)
+            {
+                LogIndex index = p.State switch
+                {
+                    PeerState.Snapshot => p.PendingSnapshot,
+                    PeerState.Probe when p.SnapshotNotBefore > Now => new LogIndex(p.Next.Value - 1),
+                    _ => LogIndex.Zero,
+                };
+                if (p.Id != _self && index > LogIndex.Zero && (floor is null || index < floor))
+                {
+                    floor = index;
+                }
+            }
+
+            return floor;
+        }
+    }
+
+    /// <summary>
     /// A snapshot for a peer begins: returns the header to send along with its data. Null when the peer needs none any more, or when the
     /// log has been compacted beyond the snapshot meanwhile, so that it would lead nowhere (another one is asked for then); in both cases
     /// nothing is to be sent, and nothing reported.

@@ -32,8 +32,10 @@ public static class LeaderBalance
         double Share(NodeId id, double more = 0) => (loads[id] + more) / (weights[id] * fair);
         List<ShardLoad> left = [.. shards.Where(s => loads.ContainsKey(s.Leader) && !options.Resting.Contains(s.Shard))];
         List<LeaderTransfer> transfers = [];
-        double bound = options.BeginAbove;
-        while (transfers.Count < options.MaxTransfers)
+        bool begins = shards.Any(s => loads.ContainsKey(s.Leader) && Share(s.Leader) > options.BeginAbove)
+            || shards.SelectMany(static s => s.Replicas).Distinct().Any(id => loads.ContainsKey(id) && Share(id) < options.BeginBelow);
+        double bound = options.EndBelow;
+        while (begins && transfers.Count < options.MaxTransfers)
         {
             (double Gain, double Share, ShardLoad Shard, NodeId To) best = default;
             foreach (ShardLoad shard in left.Where(s => Share(s.Leader) > bound))
@@ -60,7 +62,6 @@ public static class LeaderBalance
             loads[best.To] += best.Shard.OperationsPerSecond;
             left.Remove(best.Shard);
             transfers.Add(new LeaderTransfer(best.Shard.Shard, best.Shard.Leader, best.To));
-            bound = options.EndBelow;
         }
 
         return transfers;

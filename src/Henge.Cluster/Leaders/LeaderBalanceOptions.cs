@@ -5,8 +5,15 @@ namespace Henge.Cluster.Leaders;
 /// <summary>Settings of <see cref="LeaderBalance"/>.</summary>
 public sealed record LeaderBalanceOptions
 {
-    /// <summary>Nothing is done before somebody has so many times the fair share of the load. Default 1.3.</summary>
+    /// <summary>
+    /// Nothing is done before somebody has so many times the fair share of the load, or less than <see cref="BeginBelow"/>. Default 1.3.
+    /// </summary>
     public double BeginAbove { get; init; } = 1.3;
+
+    /// <summary>
+    /// Somebody who could lead has less than so many times the fair share, as a member that came just now. Default 0.7.
+    /// </summary>
+    public double BeginBelow { get; init; } = 0.7;
 
     /// <summary>Once begun, transfers go on until nobody has more than so many times the fair share. Default 1.1.</summary>
     public double EndBelow { get; init; } = 1.1;

@@ -16,10 +16,12 @@ internal sealed class LeaderShares
     private readonly ReplicaTable _leaders;
     private readonly int[] _quotas;
     private readonly int[] _via;
+    private readonly bool _keepsLeaders;
     private readonly Queue<int> _queue = new();
 
-    public LeaderShares(TargetPlacement present, PlanMembers members, ReplicaTable replicas)
+    public LeaderShares(TargetPlacement present, PlanMembers members, ReplicaTable replicas, bool keepsLeaders = false)
     {
+        _keepsLeaders = keepsLeaders;
         _present = present;
         _members = members;
         _replicas = replicas;
@@ -41,6 +43,22 @@ internal sealed class LeaderShares
             }
         }
 
+        if (!_keepsLeaders)
+        {
+            ShareOut(led);
+        }
+
+        int[] result = new int[_leaders.Shards];
+        for (int s = 0; s < result.Length; s++)
+        {
+            result[s] = _leaders.MemberAt(s);
+        }
+
+        return result;
+    }
+
+    private void ShareOut(int led)
+    {
         for (int m = 0; m < _members.Count; m++)
         {
             HandOver(m);
@@ -51,14 +69,6 @@ internal sealed class LeaderShares
         for (int round = 0; (Balance() | SetQuotas(led)) && round < MaxRounds; round++)
         {
         }
-
-        int[] result = new int[_leaders.Shards];
-        for (int s = 0; s < result.Length; s++)
-        {
-            result[s] = _leaders.MemberAt(s);
-        }
-
-        return result;
     }
 
     private bool CanLead(int member) => _members.Takes(member) && _members.Holds(member);

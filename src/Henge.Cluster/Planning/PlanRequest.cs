@@ -18,6 +18,11 @@ public sealed record PlanRequest
     /// <summary>A member that is down for as long as this is replaced, in milliseconds.</summary>
     public long ReplaceAfterMs { get; init; } = DefaultReplaceAfterMs;
 
+    /// <summary>
+    /// Whether leaders stay where they can, however many shards each member leads: they are balanced by load then (<c>LeaderBalance</c>).
+    /// </summary>
+    public bool KeepsLeaders { get; init; }
+
     /// <summary>Whether replicas may move between members that stay, so that all carry their fair share.</summary>
     public bool Rebalance { get; init; }
 }

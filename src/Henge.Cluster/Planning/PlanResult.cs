@@ -19,7 +19,7 @@ internal sealed class PlanResult(
 
     public PlacementPlan Make()
     {
-        int[] leaders = new LeaderShares(_present, members, table).Make();
+        int[] leaders = new LeaderShares(_present, members, table, request.KeepsLeaders).Make();
         List<NodeId> all = new(table.Shards * table.Width);
         var starts = new int[table.Shards + 1];
         List<NodeId> row = [];

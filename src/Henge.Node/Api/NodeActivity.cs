@@ -29,6 +29,24 @@ public sealed record NodeActivity
     /// <summary>How often a leader here did not close a shard's history at a version, because it lay too far ahead of its clock.</summary>
     public long AdvancesRefused { get; init; }
 
+    /// <summary>Snapshots of shards that are on their way from this node to others.</summary>
+    public long SnapshotsSending { get; init; }
+
+    /// <summary>Bytes of snapshots that were sent to other nodes, without what was sent again.</summary>
+    public long SnapshotBytesSent { get; init; }
+
+    /// <summary>Shards led here that are on their way to other members.</summary>
+    public int MovesUnderWay { get; init; }
+
+    /// <summary>Those of them that have not got on for half a minute.</summary>
+    public int MovesStuck { get; init; }
+
+    /// <summary>On the catalog's leader: shards that are to move and have not begun to.</summary>
+    public int MovesWaiting { get; init; }
+
+    /// <summary>On the catalog's leader: what the plan of replicas cannot do, such as replicas for which there is no place.</summary>
+    public int PlanProblems { get; init; }
+
     /// <summary>Watches that ended because they fell behind what history keeps.</summary>
     public long WatchesLost { get; init; }
 

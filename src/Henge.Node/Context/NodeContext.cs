@@ -75,6 +75,9 @@ internal sealed class NodeContext
     /// <summary>When the other members were heard of last.</summary>
     public HeardMembers Heard { get; } = new();
 
+    /// <summary>How fast snapshots of shards that move are sent; as the catalog has it.</summary>
+    public MoveRate MoveRate { get; } = new();
+
     /// <summary>A member that has been silent for as long counts as down; as the catalog has it. Thread-safe.</summary>
     public long DownAfterMs
     {

@@ -12,6 +12,8 @@ internal sealed class NodeCounters
     private long _readRounds;
     private long _writeStalls;
     private long _advancesRefused;
+    private long _snapshotBytesSent;
+    private long _snapshotsSending;
 
     public void OnElectionWon() => Interlocked.Increment(ref _electionsWon);
 
@@ -29,6 +31,12 @@ internal sealed class NodeCounters
 
     public void OnAdvanceRefused() => Interlocked.Increment(ref _advancesRefused);
 
+    public void OnSnapshotBegun() => Interlocked.Increment(ref _snapshotsSending);
+
+    public void OnSnapshotEnded() => Interlocked.Decrement(ref _snapshotsSending);
+
+    public void OnSnapshotSent(int bytes) => Interlocked.Add(ref _snapshotBytesSent, bytes);
+
     /// <summary>The counts as they are now; what else there is to tell is filled in by the node.</summary>
     public NodeActivity Read() => new()
     {
@@ -39,5 +47,7 @@ internal sealed class NodeCounters
         ReadRounds = Interlocked.Read(ref _readRounds),
         WriteStalls = Interlocked.Read(ref _writeStalls),
         AdvancesRefused = Interlocked.Read(ref _advancesRefused),
+        SnapshotBytesSent = Interlocked.Read(ref _snapshotBytesSent),
+        SnapshotsSending = Interlocked.Read(ref _snapshotsSending),
     };
 }

@@ -13,4 +13,7 @@ internal interface IClusterSight
 
     /// <summary>Who votes in a shard, by the latest news of it; null while nothing is known.</summary>
     IReadOnlyList<NodeId>? VotersOf(ShardId shard);
+
+    /// <summary>Operations that a shard's leader takes in for a second, as it said last; 0 when it has said nothing.</summary>
+    long LoadOf(ShardId shard);
 }

@@ -16,6 +16,8 @@ namespace Henge.Node.Moves;
 internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, TargetPlacement founding) : IPlacementCatalog
 {
     private const long WriteMs = 10_000;
+    private const int MostMoves = 4_096;
+    private static readonly MoveLimits DefaultLimits = new();
     private CatalogView? _view;
     private PlacementState? _state;
     private int _writing;
@@ -37,9 +39,15 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
             Inputs = string.Join('\n', all.Select(static m => $"{m.Id} {m.Zone} {m.Weight} {m.State}"))
                 + string.Join('\n', view.Settings.Select(static s => $"{s.Key}={s.Value}")),
             Members = all,
-            ReplicationFactor = Number(view, "replication-factor", founding.ReplicationFactor, TargetPlacement.MaxReplicas),
-            ReplaceAfterMs = Number(view, "replace-after-ms", (int)PlanRequest.DefaultReplaceAfterMs, int.MaxValue),
-            DownAfterMs = Number(view, "down-after-ms", (int)NodeContext.DefaultDownAfterMs, int.MaxValue),
+            MoveBytesPerSecond = Number(view, "move-rate", MoveRate.DefaultBytesPerSecond, long.MaxValue),
+            Limits = new MoveLimits
+            {
+                Cluster = (int)Number(view, "moves", DefaultLimits.Cluster, MostMoves),
+                Member = (int)Number(view, "moves-per-member", DefaultLimits.Member, MostMoves),
+            },
+            ReplicationFactor = (int)Number(view, "replication-factor", founding.ReplicationFactor, TargetPlacement.MaxReplicas),
+            ReplaceAfterMs = Number(view, "replace-after-ms", PlanRequest.DefaultReplaceAfterMs, int.MaxValue),
+            DownAfterMs = Number(view, "down-after-ms", NodeContext.DefaultDownAfterMs, int.MaxValue),
             RebalanceAsked = (ulong)Number(view, "rebalance", 0, int.MaxValue),
             RebalancePlanned = view.Placements.TryGetValue(CatalogKeys.Rebalanced, out (byte[] Value, Core.Version) planned)
                 && ulong.TryParse(planned.Value, NumberStyles.None, CultureInfo.InvariantCulture, out ulong number)
@@ -91,9 +99,9 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
     private static Core.Version VersionOf(CatalogView view, string key) =>
         view.Placements.TryGetValue(key, out (byte[], Core.Version Version) entry) ? entry.Version : default;
 
-    private static int Number(CatalogView view, string setting, int other, int most) =>
+    private static long Number(CatalogView view, string setting, long other, long most) =>
         view.Settings.TryGetValue(setting, out string? text)
-            && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value)
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value)
             && value >= 1 && value <= most
             ? value
             : other;

@@ -10,12 +10,24 @@ namespace Henge.Node.Moves;
 /// </summary>
 internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight sight)
 {
+    private const long ListenMs = 5_000;
     private readonly MemberWatch _watch = new();
-    private (string Inputs, string Down, TargetPlacement Goal)? _planned;
+    private readonly LeaderBalancer _balancer = new(sight);
+    private (string Inputs, string Down, TargetPlacement Goal, bool IsFinal)? _planned;
+
+    // Until then it has not been told of loads, and leaves leaders where the one before had them.
+    private long? _toldMs;
     private IReadOnlyList<PlanProblem> _problems = [];
 
     /// <summary>What the last plan could not do. Thread-safe.</summary>
     public IReadOnlyList<PlanProblem> Problems => Volatile.Read(ref _problems);
+
+    /// <summary>Shards whose moves have not begun yet, and why. Thread-safe.</summary>
+    public IReadOnlyList<WaitingMove> Waiting
+    {
+        get => Volatile.Read(ref field);
+        private set => Volatile.Write(ref field, value);
+    } = [];
 
     /// <summary>Members that have been down for so long that they are replaced. Used by the thread that ticks.</summary>
     public IReadOnlyCollection<NodeId> Lost { get; private set; } = [];
@@ -26,7 +38,11 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
         if (!sight.Leads)
         {
             _watch.Clear();
+            _balancer.Clear();
             _planned = null;
+            _toldMs = null;
+            Waiting = [];
+            Volatile.Write(ref _problems, []);
             Lost = [];
             return;
         }
@@ -39,17 +55,43 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
         PlanMember[] members = [.. state.Members.Select(m => See(m, state, nowMs))];
         Lost = [.. members.Where(m => m.DownForMs >= state.ReplaceAfterMs).Select(static m => m.Id)];
         ulong rebalance = state.RebalanceAsked;
-        TargetPlacement goal = Plan(state, members);
+        TargetPlacement goal = Plan(state, members, nowMs);
+        bool isWell = !members.Any(m => IsUnwell(m, state));
         TargetPlacement followed = MoveRelease.Next(
             state.Followed,
             goal,
             shard => Arriving(state.Followed, shard),
             id => Array.Find(members, m => m.Id == id) is not { } member || IsDeparting(member, state),
-            state.Limits with { OnlyUrgent = members.Any(m => IsUnwell(m, state)) });
+            state.Limits with { OnlyUrgent = !isWell });
+        Waiting = FindWaiting(goal, followed, members, state);
+        if (isWell && goal.HasSameReplicas(followed))
+        {
+            (goal, followed) = ShareLoad(goal, followed, members, state, nowMs);
+        }
+
         if (goal != state.Goal || followed != state.Followed || rebalance != state.RebalancePlanned)
         {
             catalog.Write(state, goal, followed, rebalance);
         }
+    }
+
+    // Who leads stands in both placements, as the first of a shard's replicas; a plan that is made later leaves it so while loads differ.
+    private (TargetPlacement Goal, TargetPlacement Followed) ShareLoad(
+        TargetPlacement goal,
+        TargetPlacement followed,
+        PlanMember[] members,
+        PlacementState state,
+        long nowMs)
+    {
+        (ShardId, NodeId)[] leaders = [.. _balancer.Find(followed, members, nowMs).Select(static t => (t.Shard, t.To))];
+        if (leaders.Length == 0)
+        {
+            return (goal, followed);
+        }
+
+        goal = goal.WithLeaders(leaders);
+        _planned = _planned is { } planned ? planned with { Goal = goal } : null;
+        return (goal, followed.WithLeaders(leaders));
     }
 
     private PlanMember See(PlanMember member, PlacementState state, long nowMs)
@@ -59,11 +101,13 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
     }
 
     // The same inputs give the same plan, so it is made again only for others.
-    private TargetPlacement Plan(PlacementState state, PlanMember[] members)
+    private TargetPlacement Plan(PlacementState state, PlanMember[] members, long nowMs)
     {
+        bool isTold = nowMs >= (_toldMs ??= nowMs + ListenMs);
         string down = string.Join(' ', members.Where(static m => m.DownForMs is not null).Select(m => (m.Id, IsDeparting(m, state))));
         bool rebalance = state.RebalanceAsked != state.RebalancePlanned;
         if (!rebalance && _planned is { } planned && (planned.Inputs, planned.Down) == (state.Inputs, down)
+            && (planned.IsFinal || !isTold)
             && planned.Goal.HasSameReplicas(state.Goal))
         {
             return state.Goal;
@@ -76,11 +120,48 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
                 Present = state.Goal,
                 ReplicationFactor = state.ReplicationFactor,
                 ReplaceAfterMs = state.ReplaceAfterMs,
+                KeepsLeaders = !isTold || _balancer.IsLoaded(state.Followed, members.Length),
                 Rebalance = rebalance,
             });
         Volatile.Write(ref _problems, plan.Problems);
-        _planned = (state.Inputs, down, plan.Target);
+        _planned = (state.Inputs, down, plan.Target, isTold);
         return plan.Target;
+    }
+
+    private static WaitingMove[] FindWaiting(
+        TargetPlacement goal,
+        TargetPlacement followed,
+        PlanMember[] members,
+        PlacementState state)
+    {
+        if (goal.HasSameReplicas(followed))
+        {
+            return [];
+        }
+
+        NodeId[] away = [.. members.Where(m => IsUnwell(m, state)).Select(static m => m.Id)];
+        List<WaitingMove> waiting = [];
+        for (uint s = 0; s < goal.ShardCount; s++)
+        {
+            var shard = new ShardId(s);
+            if (goal.ReplicasOf(shard).SequenceEqual(followed.ReplicasOf(shard)))
+            {
+                continue;
+            }
+
+            // What is urgent waits for nobody but other moves.
+            bool isUrgent = false;
+            foreach (NodeId id in followed.ReplicasOf(shard))
+            {
+                isUrgent |= Array.Find(members, m => m.Id == id) is not { } member || IsDeparting(member, state);
+            }
+
+            waiting.Add(away.Length > 0 && !isUrgent
+                ? new WaitingMove(shard, MoveWait.MembersAreDown, away)
+                : new WaitingMove(shard, MoveWait.OtherMoves, []));
+        }
+
+        return [.. waiting];
     }
 
     private static bool IsDeparting(PlanMember member, PlacementState state) =>

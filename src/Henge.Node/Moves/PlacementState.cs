@@ -21,6 +21,9 @@ internal sealed record PlacementState
     /// <summary>A member that has not been heard of for as long counts as down.</summary>
     public long DownAfterMs { get; init; } = NodeContext.DefaultDownAfterMs;
 
+    /// <summary>How many bytes of snapshots for moves a node sends in a second.</summary>
+    public long MoveBytesPerSecond { get; init; } = MoveRate.DefaultBytesPerSecond;
+
     /// <summary>How many moves may be under way.</summary>
     public MoveLimits Limits { get; init; } = new();
 

@@ -10,7 +10,7 @@ namespace Henge.Node.Opening;
 /// What the catalog's leader sees of the cluster: all members follow the catalog, so it hears of all of them; where shards are, their
 /// leaders tell. Used by the thread that ticks.
 /// </summary>
-internal sealed class ClusterSight(NodeContext node, ShardReplica catalog) : IClusterSight
+internal sealed class ClusterSight(NodeContext node, ShardReplica catalog, ShardReports reports) : IClusterSight
 {
     /// <inheritdoc/>
     public bool Leads => catalog.Status.Role == ReplicaRole.Leader && node.Cluster.IsEstablished;
@@ -21,4 +21,7 @@ internal sealed class ClusterSight(NodeContext node, ShardReplica catalog) : ICl
     /// <inheritdoc/>
     public IReadOnlyList<NodeId>? VotersOf(ShardId shard) =>
         node.Directory.PlaceOf(shard) is { Voters.Count: > 0 } place ? place.Voters : null;
+
+    /// <inheritdoc/>
+    public long LoadOf(ShardId shard) => reports.Of(shard)?.OperationsPerSecond ?? 0;
 }

@@ -162,7 +162,7 @@ internal static class NodeOpening
         {
             Placements = placements,
             Reports = reports,
-            Planner = new PlacementKeeper(placements, new ClusterSight(context, hosted[ShardId.Catalog])),
+            Planner = new PlacementKeeper(placements, new ClusterSight(context, hosted[ShardId.Catalog], reports.Latest)),
             Context = context,
             Hosted = hosted,
             Placement = placement,

@@ -31,6 +31,7 @@ internal sealed class NodeUpkeep(NodeParts parts)
         if (parts.Members.View is { } view && parts.Placements.Read() is { } state)
         {
             _node.DownAfterMs = state.DownAfterMs;
+            _node.MoveRate.BytesPerSecond = state.MoveBytesPerSecond;
             if (view.Placements.ContainsKey(CatalogKeys.Placement))
             {
                 _node.Followed = state.Followed;

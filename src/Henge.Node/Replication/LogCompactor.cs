@@ -12,6 +12,7 @@ namespace Henge.Node.Replication;
 internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardLog log)
 {
     private const int IntervalTicks = 20;
+    private const int SnapshotBudget = 4;
     private const int MaxMovedEntries = 1_000;
     private const long MaxMovedBytes = 64 * 1024;
     private readonly List<Entry> _carriedOver = [];
@@ -42,6 +43,13 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
             LogIndex hint = group.CompactionHint;
             LogIndex kept = size > options.LogBudgetBytes / 2 && hint > behind ? hint : behind;
             target = kept < target ? kept : target;
+        }
+
+        // What comes behind a snapshot that is on its way is needed once it is there, or it was sent for nothing. It may take its time, so
+        // the log may grow for it; but not without end.
+        if (size <= SnapshotBudget * options.LogBudgetBytes && group.SnapshotFloor is { } floor && floor < target)
+        {
+            target = floor;
         }
 
         // A step of a few entries is not worth its record. A snapshot that is not written down yet has taken the place of everything that

@@ -24,6 +24,9 @@ internal sealed partial class ShardReplica
     /// <summary>How a move of the shard gets on, as its leader knows it; null when there is none. Thread-safe.</summary>
     public ShardMove? Move => _mover.Move;
 
+    /// <summary>How much of a snapshot that is on its way to a follower is there, for tests.</summary>
+    public long SnapshotBytesAcknowledgedBy(NodeId follower) => _sender.AcknowledgedBytes(follower);
+
     /// <summary>Commands that this replica has proposed for callers.</summary>
     public void OnProposed(int commands) => _load.Add(commands);
 

@@ -14,7 +14,8 @@ namespace Henge.Node.Replication;
 /// </summary>
 internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine machine)
 {
-    private const int AbandonAfterTicks = 2_000;
+    // After the sender has.
+    private const long AbandonAfterMs = 2 * SnapshotSender.StallMs;
     private readonly string _directory = Path.Combine(replica.Node.Options.DataDirectory, "snapshots");
     private readonly (ReadOnlyMemory<byte> Bytes, bool Last, bool IsHere)[] _outOfOrder = new (ReadOnlyMemory<byte>, bool, bool)[
         SnapshotSender.Window
@@ -24,7 +25,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private NodeId _from;
     private ulong _id;
     private uint _next;
-    private int _idleTicks;
+    private long _progressMs;
     private LogIndex _onDisk;
 
     /// <inheritdoc/>
@@ -130,9 +131,11 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     /// <summary>Deletes what is not needed any more.</summary>
     public void Tick()
     {
-        if (_file is not null && ++_idleTicks > AbandonAfterTicks)
+        if (_file is not null && replica.Worker.NowMs - _progressMs > AbandonAfterMs)
         {
+            // Whatever comes of it now is the middle of something that is not here.
             Abandon();
+            _id = 0;
         }
 
         if (_onDisk > LogIndex.Zero && replica.Node.Engine.GetDurablePosition(SystemKeys.Stream(replica.Shard)) >= _onDisk.Value)
@@ -183,7 +186,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         _header = header;
         _file = SnapshotFile.Create(replica.Node.Environment.FileSystem, _directory, replica.Shard, encoded.Span);
         _next = 1;
-        _idleTicks = 0;
+        _progressMs = replica.Worker.NowMs;
     }
 
     private void Take(uint sequence, ReadOnlyMemory<byte> bytes, bool last)
@@ -196,7 +199,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
             (bytes, last) = (next.Bytes, next.Last);
             next = default;
             _next++;
-            _idleTicks = 0;
+            _progressMs = replica.Worker.NowMs;
             if (last)
             {
                 Complete();

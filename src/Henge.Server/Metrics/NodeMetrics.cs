@@ -118,6 +118,36 @@ internal sealed class NodeMetrics
             "{round}",
             "Rounds of the read barrier; all reads of a shard that wait when one begins share it.");
         meter.CreateObservableGauge(
+            "henge.moves",
+            () => Status.Activity.MovesUnderWay,
+            "{shard}",
+            "Shards led here that are on their way to other members.");
+        meter.CreateObservableGauge(
+            "henge.moves.stuck",
+            () => Status.Activity.MovesStuck,
+            "{shard}",
+            "Those of them that have not got on for half a minute.");
+        meter.CreateObservableGauge(
+            "henge.moves.waiting",
+            () => Status.Activity.MovesWaiting,
+            "{shard}",
+            "On the catalog's leader: shards that are to move and have not begun to.");
+        meter.CreateObservableGauge(
+            "henge.moves.problems",
+            () => Status.Activity.PlanProblems,
+            "{problem}",
+            "On the catalog's leader: what the plan of replicas cannot do.");
+        meter.CreateObservableGauge(
+            "henge.snapshots.sending",
+            () => Status.Activity.SnapshotsSending,
+            "{snapshot}",
+            "Snapshots of shards on their way from this node.");
+        meter.CreateObservableCounter(
+            "henge.snapshots.sent",
+            () => Status.Activity.SnapshotBytesSent,
+            "By",
+            "Bytes of snapshots that were sent to other nodes.");
+        meter.CreateObservableGauge(
             "henge.raft.term",
             () => Status.Shards.Select(static s => (long)s.Term.Value).DefaultIfEmpty().Max(),
             "{term}",

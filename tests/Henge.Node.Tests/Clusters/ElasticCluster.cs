@@ -1,13 +1,7 @@
-using System.Buffers;
-using System.Globalization;
-using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Node.Catalog;
 using Henge.Node.Context;
 using Henge.Node.Moves;
-using Henge.Node.Opening;
-using Henge.Node.StateMachine;
 
 namespace Henge.Node.Tests.Clusters;
 
@@ -65,33 +59,7 @@ internal sealed class ElasticCluster
     }
 
     /// <summary>Puts settings of the cluster into the catalog.</summary>
-    public void Set(params (string Name, long Value)[] settings)
-    {
-        var txn = new TxnBuilder();
-        foreach ((string name, long value) in settings)
-        {
-            var command = new ArrayBufferWriter<byte>();
-            CommandEncoder.Put(
-                command,
-                Encoding.UTF8.GetBytes(CatalogKeys.Setting + name),
-                Encoding.UTF8.GetBytes(value.ToString(CultureInfo.InvariantCulture)),
-                new PutOptions());
-            txn.Then.Add(command.WrittenSpan);
-        }
-
-        bool done = false, written = false;
-        NodeParts parts = Harness.Running.First().Running.Parts;
-        parts.Members.Changes.Add(
-            _ =>
-            {
-                CatalogStep step = written ? CatalogStep.Done : CatalogStep.Write(txn);
-                written = true;
-                return step;
-            },
-            parts.Context.MonotonicMs + 10_000,
-            _ => done = true);
-        Harness.RunUntil(() => done, 12_000, "the settings are written");
-    }
+    public void Set(params (string Name, long Value)[] settings) => ClusterSettings.Set(Harness, settings);
 
     public void SetState(HarnessNode member, MemberState to)
     {

@@ -12,6 +12,10 @@ internal sealed class FakeSight : IClusterSight
 
     public Func<ShardId, IReadOnlyList<NodeId>?> Voters { get; set; } = static _ => null;
 
+    public Dictionary<ShardId, long> Loads { get; } = [];
+
+    public long LoadOf(ShardId shard) => Loads.GetValueOrDefault(shard);
+
     public bool IsHeard(NodeId member) => !Silent.Contains(member);
 
     public IReadOnlyList<NodeId>? VotersOf(ShardId shard) => Voters(shard);

@@ -214,4 +214,101 @@ public sealed class PlacementKeeperTests
         Run(20);
         Assert.Equal(writes, _catalog.Writes);
     }
+
+    [Fact]
+    public void A_move_that_has_not_begun_says_what_it_waits_for()
+    {
+        TargetPlacement before = _catalog.State.Followed;
+        _sight.Voters = shard => before.ReplicasOf(shard).ToArray();
+        _catalog.Set(Member(4));
+        Run(3);
+        Assert.Equal(7, _keeper.Waiting.Count);
+        Assert.All(_keeper.Waiting, static w => Assert.Equal(MoveWait.OtherMoves, w.Wait));
+        _sight.Silent.Add(new NodeId(2));
+        Run(20);
+        AllArrive();
+        Run(5);
+        Assert.Equal(2, Carried(4));
+        Assert.NotEmpty(_keeper.Waiting);
+        Assert.All(_keeper.Waiting, static w =>
+        {
+            Assert.Equal(MoveWait.MembersAreDown, w.Wait);
+            Assert.Equal(new NodeId(2), Assert.Single(w.WaitsFor));
+        });
+        _sight.Silent.Clear();
+        Run(20);
+        Assert.Empty(_keeper.Waiting);
+        Assert.Equal(9, Carried(4));
+    }
+
+    [Fact]
+    public void Who_leads_a_shard_with_most_of_the_load_leads_nothing_else_and_then_nothing_changes()
+    {
+        Run(20);
+        var hot = new ShardId(0);
+        NodeId busy = _catalog.Followed(0)[0];
+        Random random = new(1);
+        void Load()
+        {
+            for (uint s = 0; s < Shards; s++)
+            {
+                _sight.Loads[new ShardId(s)] = (s == 0 ? 4_000 : 200) * random.Next(80, 121) / 100;
+            }
+        }
+
+        int Led(NodeId id) => Enumerable.Range(0, Shards).Count(s => _catalog.Followed((uint)s)[0] == id);
+        for (int i = 0; i < 300; i++)
+        {
+            Load();
+            Run();
+        }
+
+        Assert.Equal((1, busy), (Led(busy), _catalog.Followed(hot.Value)[0]));
+        int writes = _catalog.Writes;
+        for (int i = 0; i < 3_600; i++)
+        {
+            Load();
+            Run();
+        }
+
+        Assert.Equal(writes, _catalog.Writes);
+
+        // Another leader of the catalog, who has not heard of loads yet, leaves it so; and so does a plan that is made anew.
+        PlacementKeeper other = new(_catalog, _sight);
+        Dictionary<ShardId, long> loads = new(_sight.Loads);
+        _sight.Loads.Clear();
+        other.Run(_nowMs += 1_000);
+        foreach ((ShardId shard, long load) in loads)
+        {
+            _sight.Loads[shard] = load;
+        }
+
+        for (int i = 0; i < 60; i++)
+        {
+            other.Run(_nowMs += 1_000);
+        }
+
+        Assert.Equal(1, Led(busy));
+        _catalog.Change(static s => s with { ReplaceAfterMs = 700_000 });
+        for (int i = 0; i < 60; i++)
+        {
+            other.Run(_nowMs += 1_000);
+        }
+
+        Assert.Equal(1, Led(busy));
+    }
+
+    [Fact]
+    public void A_member_that_comes_gets_its_part_of_the_load_to_lead()
+    {
+        for (uint s = 0; s < Shards; s++)
+        {
+            _sight.Loads[new ShardId(s)] = 500;
+        }
+
+        Run(20);
+        _catalog.Set(Member(4));
+        Run(200);
+        Assert.Equal(3, Enumerable.Range(0, Shards).Count(s => _catalog.Followed((uint)s)[0] == new NodeId(4)));
+    }
 }
