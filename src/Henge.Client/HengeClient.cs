@@ -514,6 +514,16 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     public Task<Wire.TopologyResponse> TopologyAsync(string? address = null, CancellationToken cancellationToken = default) =>
         AskAsync(NodeCalls.Topology, new Wire.TopologyRequest(), address, cancellationToken);
 
+    /// <summary>Where replicas are to be, and how shards get there.</summary>
+    public Task<Wire.PlacementResponse> PlacementAsync(CancellationToken cancellationToken = default) =>
+        AskAsync(NodeCalls.Placement, new Wire.PlacementRequest(), null, cancellationToken);
+
+    /// <summary>
+    /// Changes members or settings of the cluster, by any of its nodes; or says what that would come to (<c>dry_run</c>).
+    /// </summary>
+    public Task<Wire.ChangeResponse> ChangeClusterAsync(Wire.ChangeRequest change, CancellationToken cancellationToken = default) =>
+        AskAsync(NodeCalls.Change, change, null, cancellationToken);
+
     /// <summary>
     /// Asks the node at <paramref name="address"/> to hand shards that it leads over to another node; no shards: all that it leads.
     /// </summary>

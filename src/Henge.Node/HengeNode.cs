@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Node.Moves;
 using Henge.Node.Opening;
 using Henge.Node.Reads;
 using Henge.Node.Remote;
@@ -297,6 +298,16 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     public void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
         _parts.Members.Join(request, deadlineMs, answered);
+
+    /// <inheritdoc/>
+    public void Change(ClusterChange change, long deadlineMs, Action<ClusterChangeAnswer?, HengeException?> answered) =>
+        _parts.Admin.Change(change, deadlineMs, answered);
+
+    /// <inheritdoc/>
+    public PlacementStatus GetPlacement() =>
+        _parts.Admin.Read(
+            _parts.Hosted[ShardId.Catalog].Status,
+            [.. _parts.Hosted.All.Select(static replica => replica.Move).OfType<ShardMove>()]);
 
     /// <summary>
     /// Has a member go to another state, if the catalog says that it is in one of those given, and calls back when the catalog has it, or

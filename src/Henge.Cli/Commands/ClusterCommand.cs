@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Henge.Cli.Context;
 using Henge.Cli.Outcome;
 using Henge.Cli.Output;
@@ -14,41 +13,19 @@ internal static class ClusterCommand
     public static Command Create(CliContext context, GlobalOptions globals) =>
         new("cluster", "Look after the cluster.")
         {
-            Topology(context, globals),
             ClusterNodesCommand.Create(context, globals),
+            ClusterTopologyCommand.Create(context, globals),
+            ClusterMovesCommand.Create(context, globals),
+            ClusterMemberCommands.Remove(context, globals),
+            ClusterMemberCommands.Replace(context, globals),
+            ClusterMemberCommands.Cancel(context, globals),
+            ClusterMemberCommands.Drain(context, globals),
+            ClusterMemberCommands.Undrain(context, globals),
+            ClusterPlanCommands.Rebalance(context, globals),
+            ClusterPlanCommands.Set(context, globals),
+            ClusterPlanCommands.Settings(context, globals),
             TransferLeader(context, globals),
         };
-
-    private static Command Topology(CliContext context, GlobalOptions globals)
-    {
-        Command command = new("topology", "Show where shards are and who leads them.");
-        command.Do(context, globals, async (parse, cancellationToken) =>
-        {
-            using HengeClient client = globals.Connect(parse);
-            Wire.TopologyResponse topology = await client.TopologyAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
-            if (globals.IsJson(parse))
-            {
-                WriteJson(context, topology);
-                return ExitCode.Ok;
-            }
-
-            context.Output.WriteLine($"Cluster: {topology.ClusterId} | Epoch: {topology.Epoch} | Shards: {topology.ShardCount}");
-            context.Output.WriteLine();
-            Table table = new Table("SHARD", "LEADER", "TERM", "REPLICAS").AlignRight(0, 2);
-            foreach (Wire.ShardInfo shard in topology.Shards)
-            {
-                table.Add(
-                    shard.Shard.ToString(CultureInfo.InvariantCulture),
-                    shard.LeaderId.Length > 0 ? shard.LeaderId : "-",
-                    shard.Term.ToString(CultureInfo.InvariantCulture),
-                    string.Join(", ", shard.Replicas));
-            }
-
-            context.Output.Write(table.ToString());
-            return ExitCode.Ok;
-        });
-        return command.WithExamples("henge cluster topology");
-    }
 
     private static Command TransferLeader(CliContext context, GlobalOptions globals)
     {
@@ -133,22 +110,4 @@ internal static class ClusterCommand
                 $"{option} {name}: there is no such node; the cluster has {string.Join(", ", topology.Nodes.Select(n => n.NodeId))}.");
         }
     }
-
-    private static void WriteJson(CliContext context, Wire.TopologyResponse topology) => JsonForm.WriteLine(context.Output, json =>
-    {
-        json.WriteString("cluster", topology.ClusterId);
-        json.WriteNumber("epoch", topology.Epoch);
-        json.WriteObjects("nodes", topology.Nodes, node =>
-        {
-            json.WriteString("id", node.NodeId);
-            json.WriteString("address", node.Address);
-        });
-        json.WriteObjects("shards", topology.Shards, shard =>
-        {
-            json.WriteNumber("shard", shard.Shard);
-            json.WriteString("leader", shard.LeaderId);
-            json.WriteNumber("term", shard.Term);
-            json.WriteList("replicas", shard.Replicas, json.WriteStringValue);
-        });
-    });
 }

@@ -20,58 +20,122 @@ internal static class ClusterNodesCommand
             using HengeClient client = globals.Connect(parse);
             Wire.TopologyResponse topology = await client.TopologyAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
             Wire.ClusterStatusResponse all = await client.ClusterStatusAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
-            Dictionary<string, Wire.StatusResponse> status =
-                all.Nodes.Where(static n => n.Status is not null).ToDictionary(static n => n.NodeId, static n => n.Status);
+            Wire.PlacementResponse? placement = await ClusterView.TryReadAsync(client, cancellationToken).ConfigureAwait(false);
+            Row[] rows = [.. topology.Nodes.Select(node => new Row(node, all, placement))];
             if (globals.IsJson(parse))
             {
-                JsonForm.WriteLine(context.Output, json =>
-                    json.WriteObjects("nodes", topology.Nodes, node => Write(json, node, status.GetValueOrDefault(node.NodeId))));
+                JsonForm.WriteLine(context.Output, json => json.WriteObjects("nodes", rows, row => row.Write(json)));
                 return ExitCode.Ok;
             }
 
-            Table table = new Table("NODE", "NUMBER", "STATE", "ZONE", "WEIGHT", "ADDRESS", "VERSION", "UP", "SHARDS", "LEADS")
-                .AlignRight(1, 4, 7, 8, 9);
-            foreach (Wire.NodeInfo node in topology.Nodes)
+            Table table = new Table(
+                "NODE", "NUMBER", "STATE", "ZONE", "WEIGHT", "ADDRESS", "SHARDS", "PLAN", "LEADS", "DATA", "LOG", "VERSION", "UP")
+                .AlignRight(1, 4, 6, 7, 8, 9, 10, 12);
+            foreach (Row row in rows)
             {
-                Wire.StatusResponse? known = status.GetValueOrDefault(node.NodeId);
-                table.Add(
-                    node.NodeId,
-                    Number(node.Number),
-                    known is null ? node.State + ", down" : node.State,
-                    node.Zone.Length > 0 ? node.Zone : "-",
-                    Number(node.Weight),
-                    node.Address,
-                    known?.Version ?? "",
-                    known is null ? "" : TextForm.OfDuration(TimeSpan.FromMilliseconds(known.UptimeMs)),
-                    known is null ? "" : Number((ulong)known.Shards.Count),
-                    known is null ? "" : Number((ulong)LedBy(known)));
+                table.Add(row.Cells());
             }
 
             context.Output.Write(table.ToString());
+            foreach (string line in rows.SelectMany(static r => r.Remarks()))
+            {
+                context.Output.WriteLine(line);
+            }
+
             return ExitCode.Ok;
         });
         return command.WithExamples("henge cluster nodes", "henge cluster nodes --output json");
     }
 
-    private static void Write(Utf8JsonWriter json, Wire.NodeInfo node, Wire.StatusResponse? status)
+    private sealed class Row(Wire.NodeInfo node, Wire.ClusterStatusResponse all, Wire.PlacementResponse? placement)
     {
-        json.WriteString("id", node.NodeId);
-        json.WriteNumber("number", node.Number);
-        json.WriteString("state", node.State);
-        json.WriteString("zone", node.Zone);
-        json.WriteNumber("weight", node.Weight);
-        json.WriteString("address", node.Address);
-        json.WriteBoolean("up", status is not null);
-        if (status is not null)
+        private readonly Wire.ClusterStatusResponse.Types.Node? _asked = all.Nodes.FirstOrDefault(n => n.NodeId == node.NodeId);
+
+        private Wire.StatusResponse? Status => _asked?.Status;
+
+        // What the leaders of shards say; what the node says itself where these are not known.
+        private int? Shards =>
+            placement is { Shards.Count: > 0 } ? ClusterView.CarriedBy(placement, node.NodeId)
+            : Status is { } status ? status.Shards.Count
+            : null;
+
+        private int? Planned => placement is { Shards.Count: > 0 }
+            ? placement.Shards.Count(s => s.Planned.Contains(node.NodeId))
+            : null;
+
+        private int? Led => Status?.Shards.Count(static s => s.Role == "leader");
+
+        private ulong? Data => Status?.Engine is { } engine ? engine.MemtableBytes + engine.TableBytes : null;
+
+        private bool Votes => placement?.CatalogVoters.Contains(node.NodeId) == true;
+
+        public string[] Cells() =>
+        [
+            node.NodeId,
+            Number(node.Number),
+            Status is null ? node.State + ", down" : node.State,
+            node.Zone.Length > 0 ? node.Zone : "-",
+            Number(node.Weight),
+            node.Address,
+            Number(Shards),
+            Number(Planned),
+            Number(Led),
+            Size(Data),
+            Size(Status?.Log?.Bytes),
+            Status?.Version ?? "",
+            Status is null ? "" : TextForm.OfDuration(TimeSpan.FromMilliseconds(Status.UptimeMs)),
+        ];
+
+        /// <summary>What is the matter with it, where something is.</summary>
+        public IEnumerable<string> Remarks()
         {
-            json.WriteString("version", status.Version);
-            json.WriteNumber("uptime_ms", status.UptimeMs);
-            json.WriteNumber("shards", status.Shards.Count);
-            json.WriteNumber("leads", LedBy(status));
+            if (Status is null && _asked is { Error.Length: > 0 })
+            {
+                yield return $"{node.NodeId} is down: {_asked.Error}";
+            }
+
+            if (node.State == "leaving" && placement is not null)
+            {
+                yield return $"{node.NodeId} is leaving: {ClusterView.DescribeLeaving(placement, node.NodeId)}";
+            }
         }
+
+        public void Write(Utf8JsonWriter json)
+        {
+            json.WriteString("id", node.NodeId);
+            json.WriteNumber("number", node.Number);
+            json.WriteString("state", node.State);
+            json.WriteString("zone", node.Zone);
+            json.WriteNumber("weight", node.Weight);
+            json.WriteString("address", node.Address);
+            json.WriteBoolean("up", Status is not null);
+            json.WriteBoolean("catalog_voter", Votes);
+            Write(json, "shards", Shards);
+            Write(json, "planned_shards", Planned);
+            Write(json, "leads", Led);
+            Write(json, "data_bytes", Data);
+            Write(json, "log_bytes", Status?.Log?.Bytes);
+            if (Status is { } status)
+            {
+                json.WriteString("version", status.Version);
+                json.WriteNumber("uptime_ms", status.UptimeMs);
+            }
+        }
+
+        private static void Write(Utf8JsonWriter json, string name, long? number)
+        {
+            if (number is { } known)
+            {
+                json.WriteNumber(name, known);
+            }
+        }
+
+        private static void Write(Utf8JsonWriter json, string name, ulong? number) => Write(json, name, (long?)number);
     }
 
-    private static int LedBy(Wire.StatusResponse status) => status.Shards.Count(static s => s.Role == "leader");
+    private static string Number(long? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "";
 
     private static string Number(ulong number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string Size(ulong? bytes) => bytes is { } known ? TextForm.OfSize(known) : "";
 }

@@ -82,11 +82,14 @@ internal sealed class GlobalOptions
     /// A client. <paramref name="shortLived"/>: for a command that asks once and ends, which would gain nothing from learning who leads
     /// what.
     /// </summary>
-    public HengeClient Connect(ParseResult parse, bool shortLived = true)
+    /// <param name="parse">The command line.</param>
+    /// <param name="shortLived">See above.</param>
+    /// <param name="others">Where nodes are that the command has learnt of.</param>
+    public HengeClient Connect(ParseResult parse, bool shortLived = true, IEnumerable<string>? others = null)
     {
         HengeClientOptions options = new()
         {
-            Peers = PeerList(parse),
+            Peers = [.. PeerList(parse).Union(others ?? [])],
             RouteToLeaders = !shortLived,
             UseSessions = !shortLived,
             UnreachableTimeout = TimeSpan.FromSeconds(2),

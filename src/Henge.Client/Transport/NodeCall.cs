@@ -73,6 +73,13 @@ internal static class NodeCalls
     public static readonly NodeCall<Wire.ClusterStatusRequest, Wire.ClusterStatusResponse> ClusterStatus =
         new(static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ClusterStatusAsync(request, options));
 
+    public static readonly NodeCall<Wire.PlacementRequest, Wire.PlacementResponse> Placement =
+        new(static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).PlacementAsync(request, options));
+
+    public static readonly NodeCall<Wire.ChangeRequest, Wire.ChangeResponse> Change = new(
+        static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ChangeAsync(request, options),
+        changesState: true);
+
     public static readonly NodeCall<Wire.TransferLeaderRequest, Wire.TransferLeaderResponse> TransferLeader = new(
         static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).TransferLeaderAsync(request, options),
         changesState: true);

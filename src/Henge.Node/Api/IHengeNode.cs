@@ -86,6 +86,20 @@ public interface IHengeNode
     void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered);
 
     /// <summary>
+    /// Changes members, settings or the plan of where replicas are to be, whichever member is asked; or says what it would come to.
+    /// </summary>
+    /// <param name="change">What is wanted.</param>
+    /// <param name="deadlineMs">When to give up, on the node's monotonic clock.</param>
+    /// <param name="answered">
+    /// Called once, on any thread, with the answer or why there is none: InvalidArgument (no such node or setting; or it would lose
+    /// something, or could not be finished, and the message says what), Unavailable (try again), ResourceExhausted.
+    /// </param>
+    void Change(ClusterChange change, long deadlineMs, Action<ClusterChangeAnswer?, HengeException?> answered);
+
+    /// <summary>Where replicas are to be, as this node has applied it, and how the shards that it leads get there.</summary>
+    PlacementStatus GetPlacement();
+
+    /// <summary>
     /// Asks the leader of a shard, if it is this node, to hand over. Throws <see cref="HengeException"/> when it cannot begin.
     /// </summary>
     void TransferLeader(ShardId shard, NodeId to);

@@ -150,10 +150,7 @@ internal sealed class MemberCatalog
 
         if (isSelf && record.State == MemberState.Left)
         {
-            _node.Fatal(
-                $"This node, {record.Name}, has left its cluster, in which it was member {record.Id}. It cannot come back under that number. "
-                    + $"To have it as a new member, start it with an empty data directory and --join.",
-                null);
+            _node.EndAsLeft();
         }
     }
 

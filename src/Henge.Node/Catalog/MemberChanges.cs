@@ -106,6 +106,42 @@ internal static class MemberChanges
                 $"{member.Name} is {MemberRecord.TextOf(member.State)}, and cannot become {MemberRecord.TextOf(to)}.");
     }
 
+    /// <summary>
+    /// A member goes to another state, and something else is written with that. Whoever asks has looked whether it may.
+    /// </summary>
+    public static CatalogStep SetState(CatalogView view, MemberRecord member, MemberState to, Action<TxnBuilder> more) =>
+        Update(view, member, member with { State = to }, more);
+
+    /// <summary>
+    /// Something that is no member is written, on the condition that no member has changed since it was looked at, and no setting.
+    /// </summary>
+    public static CatalogStep Write(CatalogView view, Action<TxnBuilder> what)
+    {
+        var txn = new TxnBuilder();
+        SeenAsIs(txn, view);
+        what(txn);
+        PutNext(txn, view.NextMember);
+        return CatalogStep.Write(txn);
+    }
+
+    /// <summary>A setting gets a value; null: it goes.</summary>
+    public static CatalogStep Set(CatalogView view, string setting, string? value) =>
+        view.Settings.GetValueOrDefault(setting) == value
+            ? CatalogStep.Done
+            : Write(view, txn =>
+            {
+                byte[] key = Encoding.UTF8.GetBytes(CatalogKeys.Setting + setting);
+                if (value is not null)
+                {
+                    Put(txn, key, value);
+                    return;
+                }
+
+                var command = new ArrayBufferWriter<byte>();
+                CommandEncoder.Delete(command, key);
+                txn.Then.Add(command.WrittenSpan);
+            });
+
     /// <summary>A founder's first entry: who it is stands under <c>node/&lt;name&gt;</c>, once and for all.</summary>
     public static CatalogStep Found(CatalogView view, MemberRecord founder)
     {
@@ -175,12 +211,13 @@ internal static class MemberChanges
     private static bool IsTaken(CatalogView view, MemberTable table, FoundingSettings founding, string address, NodeId self) =>
         Everyone(view, table, founding).Any(m => m.Id != self && m.State != MemberState.Left && m.Address == address);
 
-    private static CatalogStep Update(CatalogView view, MemberRecord before, MemberRecord after)
+    private static CatalogStep Update(CatalogView view, MemberRecord before, MemberRecord after, Action<TxnBuilder>? more = null)
     {
         var txn = new TxnBuilder();
         SeenAsIs(txn, view);
         txn.CompareVersion(MemberRecord.KeyOf(before.Id), CompareRelation.Equal, before.Version);
         Put(txn, after);
+        more?.Invoke(txn);
         PutNext(txn, view.NextMember);
         return CatalogStep.Write(txn);
     }

@@ -196,6 +196,17 @@ internal sealed class NodeContext
         }
     }
 
+    /// <summary>The node is no member any more, and ends.</summary>
+    public void EndAsLeft()
+    {
+        if (Interlocked.Exchange(ref _dead, 1) == 0)
+        {
+            Environment.Fatal.Left(
+                $"This node, {Options.Name}, has left its cluster, in which it was member {Self}. It cannot come back under that number. To "
+                    + $"have it as a new member, start it with an empty data directory and --join.");
+        }
+    }
+
     /// <summary>Asks the engine to make all it has durable, at most once in a while, so that the node log can shrink.</summary>
     public void RequestFlush()
     {

@@ -49,4 +49,10 @@ public interface IFatalErrorHandler
     /// Ends the process (in the simulator: crashes the node). The node does nothing more after it, even when this returns.
     /// </summary>
     void Fatal(string message, Exception? cause);
+
+    /// <summary>
+    /// Ends the process because the node is no member of its cluster any more, which is in order. As for <see cref="Fatal"/>, the node does
+    /// nothing more after it.
+    /// </summary>
+    void Left(string message) => Fatal(message, null);
 }

@@ -22,6 +22,9 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
     private PlacementState? _state;
     private int _writing;
 
+    /// <summary>What was read last; null while nothing was. Thread-safe.</summary>
+    public PlacementState? Latest => Volatile.Read(ref _state);
+
     /// <inheritdoc/>
     public PlacementState? Read()
     {
@@ -34,7 +37,7 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
         TargetPlacement followed = Placement(view, CatalogKeys.Placement) ?? _state?.Followed ?? founding;
         TargetPlacement goal = Placement(view, CatalogKeys.Plan) ?? _state?.Goal ?? followed;
         PlanMember[] all = [.. node.Members.All.Select(ToPlan)];
-        _state = new PlacementState
+        var state = new PlacementState
         {
             Inputs = string.Join('\n', all.Select(static m => $"{m.Id} {m.Zone} {m.Weight} {m.State}"))
                 + string.Join('\n', view.Settings.Select(static s => $"{s.Key}={s.Value}")),
@@ -56,8 +59,9 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
             Goal = goal,
             Followed = followed,
         };
+        Volatile.Write(ref _state, state);
         _view = view;
-        return _state;
+        return state;
     }
 
     /// <inheritdoc/>
@@ -87,6 +91,17 @@ internal sealed class PlacementCatalog(NodeContext node, MemberCatalog members, 
                 : CatalogStep.Done,
             node.MonotonicMs + WriteMs,
             _ => Interlocked.Exchange(ref _writing, 0));
+    }
+
+    /// <summary>Has a transaction write another plan, on the condition that it is as it was seen.</summary>
+    public static void PutPlan(TxnBuilder txn, CatalogView seen, TargetPlacement plan)
+    {
+        foreach (string key in (string[])[CatalogKeys.Placement, CatalogKeys.Plan])
+        {
+            txn.CompareVersion(Bytes(key), CompareRelation.Equal, VersionOf(seen, key));
+        }
+
+        Put(txn, CatalogKeys.Plan, plan.Encode());
     }
 
     private TargetPlacement? Placement(CatalogView view, string key) =>

@@ -1,6 +1,7 @@
 using Henge.Cluster;
 using Henge.Cluster.Planning;
 using Henge.Core;
+using Henge.Node.Admin;
 using Henge.Node.Api;
 using Henge.Node.Catalog;
 using Henge.Node.Clocks;
@@ -158,11 +159,15 @@ internal static class NodeOpening
         };
         var reports = new ReportExchange(context, hosted);
         var placements = new PlacementCatalog(context, memberCatalog, Founding(context, placement));
+        var planner = new PlacementKeeper(
+            placements,
+            new ClusterSight(context, hosted[ShardId.Catalog], reports.Latest));
         return new NodeParts
         {
             Placements = placements,
             Reports = reports,
-            Planner = new PlacementKeeper(placements, new ClusterSight(context, hosted[ShardId.Catalog], reports.Latest)),
+            Planner = planner,
+            Admin = new ClusterAdmin(context, memberCatalog, placements, planner),
             Context = context,
             Hosted = hosted,
             Placement = placement,

@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Admin;
 using Henge.Node.Catalog;
 using Henge.Node.Clocks;
 using Henge.Node.Context;
@@ -49,6 +50,9 @@ internal sealed class NodeParts : IDisposable
 
     /// <summary>What leaders of shards tell the catalog's leader.</summary>
     public required ReportExchange Reports { get; init; }
+
+    /// <summary>What operators ask for.</summary>
+    public required ClusterAdmin Admin { get; init; }
 
     public required PeerHellos Hellos { get; init; }
 

@@ -13,6 +13,9 @@ namespace Henge.Node.Peers;
 internal sealed class PeerHellos(NodeContext node)
 {
     private const string FirstLine = "henge-hello 1";
+
+    // To a member that has left, with its directory's number: nobody sends it the catalog any more, so it would not learn it there.
+    private const string Left = "left ";
     private const int MaxRefused = 64;
     private const long RepeatIntervalMs = 60_000;
     private readonly Lock _lock = new();
@@ -40,7 +43,7 @@ internal sealed class PeerHellos(NodeContext node)
                 CultureInfo.InvariantCulture,
                 $"{FirstLine}\nname {node.Identity.Name}\nestablished {(node.Cluster.IsEstablished ? 1 : 0)}\n"
                     + $"address {node.AddressOf(node.Self)}\ncluster {node.Cluster.Id}\n"
-            ) + node.Identity.Founding.ToText());
+            ) + (node.Members.HasLeft(peer) ? LeftLine(node.Incarnations.Of(peer)) + "\n" : "") + node.Identity.Founding.ToText());
         text.CopyTo(frame.GetSpan(text.Length));
         frame.Advance(text.Length);
         frame.EndRecord();
@@ -83,6 +86,12 @@ internal sealed class PeerHellos(NodeContext node)
                 name,
                 $"{string.Join("; ", differences)}. These are fixed when a cluster is made, and must be the same on all its nodes.");
             EndIfItCannotJoin(name, theirs, differences, isEstablished: lines.Contains("established 1"));
+            return false;
+        }
+
+        if (to.Node == node.Self && lines.Contains(LeftLine(node.Identity.Incarnation)))
+        {
+            node.EndAsLeft();
             return false;
         }
 
@@ -147,6 +156,8 @@ internal sealed class PeerHellos(NodeContext node)
             && (theirs == node.Cluster.Id || node.Cluster.Id.Length == 0)
             && AddressIn(lines).Length > 0;
     }
+
+    private static string LeftLine(ulong incarnation) => Left + incarnation.ToString("x16", CultureInfo.InvariantCulture);
 
     private static string AddressIn(string[] lines)
     {

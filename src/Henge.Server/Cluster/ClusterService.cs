@@ -11,6 +11,8 @@ namespace Henge.Server.Cluster;
 internal sealed class ClusterService(IHengeNode node, PeerStatus peers, TopologyFeed feed, CallGate gate)
     : Protocol.V1.Cluster.ClusterBase
 {
+    private readonly OperatorCalls _operators = new(node, peers);
+
     public const string Name = "henge.v1.Cluster";
 
     private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(5);
@@ -175,6 +177,14 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         });
         return JoinCall.ToMessage(await answered.Task.WaitAsync(terms.Cancellation));
     }
+
+    /// <inheritdoc/>
+    public override Task<PlacementResponse> Placement(PlacementRequest request, ServerCallContext context) =>
+        _operators.ReadAsync(request.OwnOnly, CallTerms.Of(context).Cancellation);
+
+    /// <inheritdoc/>
+    public override Task<ChangeResponse> Change(ChangeRequest request, ServerCallContext context) =>
+        _operators.ChangeAsync(request, CallTerms.Of(context));
 
     private static NodeId Find(string name, Topology topology)
     {

@@ -19,16 +19,26 @@ internal sealed class PeerStatus(bool tls) : IDisposable
     };
 
     /// <summary>The status of the node at an address. Throws <see cref="RpcException"/>.</summary>
-    public async Task<StatusResponse> GetAsync(string address, string clusterId, TimeSpan timeout, CancellationToken cancellation)
-    {
-        GrpcChannel channel = _channels.GetOrAdd(address, Open);
-        Metadata headers = new() { { GrpcHeaders.HengeCluster, clusterId } };
-        return await new KVStore.KVStoreClient(channel).NodeStatusAsync(
+    public async Task<StatusResponse> GetAsync(string address, string clusterId, TimeSpan timeout, CancellationToken cancellation) =>
+        await new KVStore.KVStoreClient(ChannelTo(address)).NodeStatusAsync(
             new StatusRequest(),
-            headers,
+            HeadersOf(clusterId),
             DateTime.UtcNow + timeout,
             cancellation);
-    }
+
+    /// <summary>
+    /// Where the node at an address has it that replicas are to be, and how its shards get there. Throws <see cref="RpcException"/>.
+    /// </summary>
+    public async Task<PlacementResponse> PlacementAsync(
+        string address,
+        string clusterId,
+        TimeSpan timeout,
+        CancellationToken cancellation) =>
+        await new Protocol.V1.Cluster.ClusterClient(ChannelTo(address)).PlacementAsync(
+            new PlacementRequest { OwnOnly = true },
+            HeadersOf(clusterId),
+            DateTime.UtcNow + timeout,
+            cancellation);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -40,6 +50,10 @@ internal sealed class PeerStatus(bool tls) : IDisposable
 
         _http.Dispose();
     }
+
+    private static Metadata HeadersOf(string clusterId) => new() { { GrpcHeaders.HengeCluster, clusterId } };
+
+    private GrpcChannel ChannelTo(string address) => _channels.GetOrAdd(address, Open);
 
     private GrpcChannel Open(string address) =>
         GrpcChannel.ForAddress($"{(tls ? "https" : "http")}://{address}", new GrpcChannelOptions { HttpHandler = _http });

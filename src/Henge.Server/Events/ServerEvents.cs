@@ -57,6 +57,9 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1009, LogLevel.Critical, "The node ends itself: {Problem}")]
         public static partial void Fatal(ILogger logger, string problem, Exception? exception);
+
+        [LoggerMessage(1013, LogLevel.Warning, "{Message}")]
+        public static partial void Left(ILogger logger, string message);
     }
 
     /// <summary>Leaders and members of shards: 1100 to 1199.</summary>

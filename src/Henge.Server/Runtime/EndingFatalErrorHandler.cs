@@ -36,20 +36,38 @@ internal sealed partial class EndingFatalErrorHandler(ILoggerFactory? logging) :
             Console.Error.Flush();
         }
 
-        End();
+        End(ExitCode);
     }
 
-    private static void End()
+    /// <summary>Says so in the log, and ends the process with exit code 0: a supervisor has nothing to start again.</summary>
+    public void Left(string message)
+    {
+        ILogger? logger = logging?.CreateLogger(ServerEvents.Node.Category);
+        if (logger is not null)
+        {
+            ServerEvents.Node.Left(logger, message);
+        }
+
+        if (logging is not ServerLogging || !logger!.IsEnabled(LogLevel.Warning))
+        {
+            Console.Error.WriteLine("henge: " + message);
+            Console.Error.Flush();
+        }
+
+        End(0);
+    }
+
+    private static void End(int code)
     {
         try
         {
             if (OperatingSystem.IsWindows())
             {
-                _ = TerminateProcess(Process.GetCurrentProcess().Handle, ExitCode);
+                _ = TerminateProcess(Process.GetCurrentProcess().Handle, (uint)code);
             }
             else
             {
-                ExitNow(ExitCode);
+                ExitNow(code);
             }
         }
         finally

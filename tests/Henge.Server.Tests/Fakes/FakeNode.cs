@@ -36,6 +36,12 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
     /// <summary>What reading a key throws, as a damaged table or a replica that is being rebuilt does; null: nothing.</summary>
     public Func<ReadOnlyMemory<byte>, Exception?>? ReadProblem { get; set; }
 
+    /// <summary>What it says of where replicas are; null: what is so.</summary>
+    public PlacementStatus? Placement { get; set; }
+
+    /// <summary>Answers changes of the cluster, or throws; null: they are made.</summary>
+    public Func<ClusterChange, ClusterChangeAnswer>? OnChange { get; set; }
+
     /// <summary>Values that are pinned now.</summary>
     public int Pins => _pinned.Count;
 
@@ -257,6 +263,26 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
 
     public void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
         Real.Join(request, deadlineMs, answered);
+
+    public void Change(ClusterChange change, long deadlineMs, Action<ClusterChangeAnswer?, HengeException?> answered)
+    {
+        if (OnChange is null)
+        {
+            Real.Change(change, deadlineMs, answered);
+            return;
+        }
+
+        try
+        {
+            answered(OnChange(change), null);
+        }
+        catch (HengeException e)
+        {
+            answered(null, e);
+        }
+    }
+
+    public PlacementStatus GetPlacement() => Placement ?? Real.GetPlacement();
 
     public void TransferLeader(ShardId shard, NodeId to)
     {

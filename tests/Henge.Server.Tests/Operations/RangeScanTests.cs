@@ -151,6 +151,14 @@ public sealed class RangeScanTests
         public void Join(Henge.Node.Api.JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
             throw new NotSupportedException();
 
+        public void Change(
+            Henge.Node.Api.ClusterChange change,
+            long deadlineMs,
+            Action<Henge.Node.Api.ClusterChangeAnswer?, HengeException?> answered) =>
+            throw new NotSupportedException();
+
+        public Henge.Node.Api.PlacementStatus GetPlacement() => throw new NotSupportedException();
+
         public void TransferLeader(ShardId shard, NodeId to) => throw new NotSupportedException();
     }
 }
