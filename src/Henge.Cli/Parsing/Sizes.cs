@@ -6,7 +6,10 @@ namespace Henge.Cli.Parsing;
 /// <summary>Counts of bytes as people write them.</summary>
 internal static class Sizes
 {
-    private static readonly (string Unit, long Bytes)[] Units = [("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("B", 1), ("", 1)];
+    private static readonly (string Unit, long Bytes)[] Units =
+    [
+        ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("B", 1), ("", 1),
+    ];
 
     /// <summary>Reads <c>64MiB</c>, <c>512KiB</c>, <c>1GiB</c>; a number alone is bytes. Throws <see cref="UsageException"/>.</summary>
     public static long Parse(string text)
