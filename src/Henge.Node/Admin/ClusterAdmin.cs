@@ -71,8 +71,25 @@ internal sealed class ClusterAdmin(NodeContext node, MemberCatalog members, Plac
                     m.StalledForMs,
                     m.IsStuck)),
             ],
-            Problems = catalog.Role == ReplicaRole.Leader ? Outlook.Problems(planner.Problems) : [],
+            Problems = catalog.Role == ReplicaRole.Leader ? [.. Outlook.Problems(planner.Problems), .. Pauses()] : [],
         };
+    }
+
+    // Moves that wait for members to come back, or to be given up.
+    private IEnumerable<PlacementProblem> Pauses()
+    {
+        WaitingMove[] paused = [.. planner.Waiting.Where(static w => w.Wait == MoveWait.MembersAreDown)];
+        if (paused.Length > 0)
+        {
+            IReadOnlyList<NodeId> away = paused[0].WaitsFor;
+            yield return new PlacementProblem(
+                "Paused",
+                [.. paused.Select(static w => w.Shard)],
+                away,
+                $"{paused.Length} {(paused.Length == 1 ? "move waits" : "moves wait")} until "
+                    + $"{string.Join(", ", away.Select(id => node.NameOf(id) ?? id.ToString()))} "
+                    + $"{(away.Count == 1 ? "is" : "are")} back, or down for replace-after: meanwhile only what is urgent begins.");
+        }
     }
 
     private ShardPlace[] Places() =>

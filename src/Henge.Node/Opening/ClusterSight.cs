@@ -12,11 +12,32 @@ namespace Henge.Node.Opening;
 /// </summary>
 internal sealed class ClusterSight(NodeContext node, ShardReplica catalog, ShardReports reports) : IClusterSight
 {
+    // The group forgets who was active at each check of its quorum, so one look may come at a moment when nobody was.
+    private const long HeardMs = 1_000;
+    private readonly Dictionary<NodeId, long> _activeMs = [];
+    private ShardStatus? _seen;
+
     /// <inheritdoc/>
     public bool Leads => catalog.Status.Role == ReplicaRole.Leader && node.Cluster.IsEstablished;
 
     /// <inheritdoc/>
-    public bool IsHeard(NodeId member) => member == node.Self || catalog.Status.Peers.Any(p => p.Node == member && p.Active);
+    public bool IsHeard(NodeId member)
+    {
+        long now = node.MonotonicMs;
+        if (catalog.Status is var status && !ReferenceEquals(status, _seen))
+        {
+            _seen = status;
+            foreach (PeerProgress peer in status.Peers)
+            {
+                if (peer.Active)
+                {
+                    _activeMs[peer.Node] = now;
+                }
+            }
+        }
+
+        return member == node.Self || (_activeMs.TryGetValue(member, out long last) && now - last < HeardMs);
+    }
 
     /// <inheritdoc/>
     public IReadOnlyList<NodeId>? VotersOf(ShardId shard) =>

@@ -10,6 +10,7 @@ namespace Henge.Node.Replication;
 internal sealed class ShardStatusPublisher
 {
     private const int IntervalTicks = 5;
+    private const int CatalogTicks = 20;
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
     private readonly List<PeerStatus> _peers = [];
@@ -30,10 +31,16 @@ internal sealed class ShardStatusPublisher
     /// <summary>Something is other than in the latest picture.</summary>
     public void MarkChanged() => _changed = true;
 
-    /// <summary>Publishes at the next tick that is due, when something has changed.</summary>
+    /// <summary>
+    /// Publishes at the next tick that is due, when something has changed. The catalog's leader is asked who is there: that changes without
+    /// a change of its own.
+    /// </summary>
     public void Tick(long tick)
     {
-        if (_changed && tick % IntervalTicks == 0)
+        bool isDue = _changed
+            ? tick % IntervalTicks == 0
+            : tick % CatalogTicks == 0 && _replica.Shard.IsCatalog && _group.Role == RaftRole.Leader;
+        if (isDue)
         {
             _changed = false;
             Volatile.Write(ref _latest, Make());

@@ -181,4 +181,43 @@ public sealed class SelfHealingTests
         cluster.RunUntilPlaced();
         Assert.Equal(carried, cluster.Carried(drained.Id));
     }
+
+    [Fact]
+    public void Nobody_is_taken_for_down_while_nothing_happens_and_who_is_gone_is_missed()
+    {
+        var cluster = new ElasticCluster(4, replaceAfterMs: 60_000);
+        ulong Generation() => cluster.CatalogLeader.Running.Parts.Placements.Read()!.Goal.Generation;
+        ulong before = Generation();
+        cluster.Harness.Run(60_000);
+        Assert.Equal(before, Generation());
+        HarnessNode gone = cluster.Harness.Nodes.First(n => n != cluster.CatalogLeader && cluster.Led(n.Id) > 0);
+        gone.Crash(CrashMode.LoseAllUnsynced);
+        bool Leads() => Enumerable.Range(0, cluster.Shards).Any(s =>
+            cluster.CatalogLeader.Running.Parts.Placements.Read()!.Followed.ReplicasOf(new ShardId((uint)s))[0] == gone.Id);
+        cluster.Harness.RunUntil(() => !Leads(), 5_000, "others are to lead what it led");
+        cluster.Harness.Run(20_000);
+        gone.Start();
+        cluster.Harness.RunUntil(Leads, 10_000, "it leads again");
+    }
+
+    [Fact]
+    public void While_a_member_is_down_and_not_given_up_a_new_one_waits_for_its_share_and_that_is_told()
+    {
+        var cluster = new ElasticCluster(4, replaceAfterMs: 30_000);
+        HarnessNode down = cluster.Harness.Nodes.First(n => n != cluster.CatalogLeader && cluster.Carried(n.Id) > 0);
+        down.Crash(CrashMode.LoseAllUnsynced);
+        cluster.Harness.Run(3_000);
+        HarnessNode young = cluster.Join("node9", "10.0.0.9:7000");
+        cluster.Harness.Run(10_000);
+        Assert.Equal(0, cluster.Carried(young.Id));
+        PlacementProblem paused = Assert.Single(
+            cluster.CatalogLeader.Running.GetPlacement().Problems,
+            static p => p.Kind == "Paused");
+        Assert.Equal(down.Id, Assert.Single(paused.Members));
+        Assert.NotEmpty(paused.Shards);
+        down.Start();
+        cluster.Harness.RunUntil(() => cluster.Carried(young.Id) > 0, 20_000, "it gets its share");
+        cluster.RunUntilPlaced();
+        Assert.Empty(cluster.CatalogLeader.Running.GetPlacement().Problems);
+    }
 }
