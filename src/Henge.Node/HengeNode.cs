@@ -207,7 +207,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         _parts.Reads.History(key, newest, limit, receiver);
 
     /// <inheritdoc/>
-    public bool HasAllShards => _parts.Hosted.ServesAll;
+    public bool HasAllShardsAt(Core.Version version) => _parts.Hosted.ServesAllAt(version);
 
     /// <inheritdoc/>
     public ScanEnd ReadPage(PageFetch page, IScanReceiver receiver) => _parts.Reads.Read(page, receiver);

@@ -82,7 +82,8 @@ public sealed partial class RaftGroup
         _handedOut = restored.Applied;
         _commit = restored.HardState.Commit > restored.Applied ? restored.HardState.Commit : restored.Applied;
         _forwardedReads = new ForwardedReads(random.NextUInt64());
-        _refuseVotesUntil = MayHavePromised ? (ulong)options.ElectionTimeoutMinTicks : 0;
+        _clock = restored.Clock;
+        _refuseVotesUntil = MayHavePromised ? _clock + (ulong)options.ElectionTimeoutMinTicks : 0;
         _reported = (Role, Leader, Term);
         _membershipChanged = true;
         ResetElectionTimer();

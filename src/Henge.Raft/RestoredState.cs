@@ -24,6 +24,9 @@ public sealed class RestoredState
     /// <summary>What an earlier life of this replica had and dropped; none for most.</summary>
     public ForgottenLog Forgotten { get; init; }
 
+    /// <summary>What the clock of <see cref="RaftGroup.SetClock"/> shows when the group is made; 0 when the node starts with it.</summary>
+    public ulong Clock { get; init; }
+
     /// <summary>The last entry that the state machine has applied durably. Must lie between the log's compacted and last index.</summary>
     public LogIndex Applied { get; init; }
 }

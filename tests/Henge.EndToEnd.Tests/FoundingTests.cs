@@ -17,15 +17,24 @@ public sealed class FoundingTests
         await using ClusterProcesses cluster = new(3, limit.Token);
         string[] arguments = cluster.ArgumentsOf(0);
         arguments[Array.IndexOf(arguments, "--replication-factor") + 1] = "1";
-        using (HengeProcess first = HengeProcess.Start(arguments))
-        {
-            Assert.NotEqual(0, await first.WaitForExitAsync(limit.Token));
-            Assert.Contains("replication-factor is 1", first.Printed, StringComparison.Ordinal);
-            Assert.Contains("Leave replication-factor out (or say 3)", first.Printed, StringComparison.Ordinal);
-        }
+        using HengeProcess first = HengeProcess.Start(arguments);
+        using HengeClient alone = new(
+            new HengeClientOptions
+            {
+                Peers = [cluster.Addresses[0]],
+                RouteToLeaders = false,
+                DefaultDeadline = TimeSpan.FromSeconds(3),
+            });
+        await Assert.ThrowsAnyAsync<HengeException>(() => alone.PutAsync("key", "lost", cancellationToken: limit.Token).AsTask());
+        cluster.Start(1, 2);
+        await cluster.WaitReadyAsync(1, 2);
+        Assert.NotEqual(0, await first.WaitForExitAsync(limit.Token));
+        Assert.Contains("replication-factor is 1 here and 3 there", first.Printed, StringComparison.Ordinal);
 
-        Assert.False(Directory.Exists(cluster.DataDirectory(0)));
-        await cluster.StartAllAsync();
+        // The way out that the message gives.
+        Directory.Delete(cluster.DataDirectory(0), recursive: true);
+        cluster.Start(0);
+        await cluster.WaitReadyAsync(0);
         cluster.Kill(0);
         using (HengeProcess again = HengeProcess.Start(arguments))
         {

@@ -38,6 +38,7 @@ public enum Canary
     RepeatAfterSessionEnd,
     VouchForHungWorkers,
     WatchBeforeJoining,
+    LeadBeforeCluster,
     PromiseByTicks,
     PromiseOnlyWithLeases,
     ForgetStartOfHeartbeats,
@@ -54,7 +55,6 @@ public enum Canary
     ReopenWatchTooLate,
     TakePositionsBehindGap,
     TakeEventsTwice,
-    MixServings,
     DropBeforeCommitted,
     ForgetVotesOfDropped,
     ForgetDroppedLog,
@@ -66,6 +66,8 @@ public enum Canary
     GiveNumbersTwice,
     HearMembersThatLeft,
     UpBeforeCaughtUp,
+    LeaveLearnersBehind,
+    TrustFirstPlan,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -84,6 +86,9 @@ internal static class Canaries
     public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
         or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp or Canary.AnswerForwardsUnproven or Canary.PageBeforeClosed
         or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm;
+
+    /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
+    public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

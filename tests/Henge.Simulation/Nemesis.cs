@@ -14,7 +14,11 @@ internal sealed partial class Nemesis(SimCluster cluster)
     private readonly HashSet<(int Shard, ulong Term)> _hunted = [];
     private SimOperator? _operator;
     private SimMover? _mover;
+    private SimPlanner? _planner;
     private bool _over;
+
+    /// <summary>Who changes members and settings of a cluster that plans for itself; null where none does.</summary>
+    public SimPlanner? Planner => _planner;
 
     private SimWorld World => cluster.World;
 
@@ -33,7 +37,12 @@ internal sealed partial class Nemesis(SimCluster cluster)
         faults.LateNs = _random.Pick<long>([300_000_000, 3_000_000_000]);
         World.AfterMs(_random.Between(200, 1500), Turn);
         SimRandom ofOperator = _random.Fork();
-        if (cluster.IsElastic)
+        if (cluster.IsPlanned)
+        {
+            _planner = new SimPlanner(cluster, ofOperator);
+            _planner.Start();
+        }
+        else if (cluster.IsElastic)
         {
             _mover = new SimMover(cluster, ofOperator);
             _mover.Start();
@@ -71,6 +80,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
         _over = true;
         _operator?.EndFaults();
         _mover?.EndFaults();
+        _planner?.EndFaults();
         NetworkFaults faults = cluster.Network.Faults;
         (faults.LossPerMille, faults.DuplicatePerMille, faults.ReorderPerMille, faults.DelayNs) = (0, 0, 0, 500_000);
         cluster.Network.Heal();

@@ -142,7 +142,7 @@ internal sealed class SimMembers
 
     private void OnMemberChanged(SimNode teller, NodeId id, MemberState state)
     {
-        if (state != MemberState.Up || (int)id.Value <= _cluster.Nodes.Count)
+        if (state != MemberState.Up || (int)id.Value <= _cluster.Founders)
         {
             return;
         }

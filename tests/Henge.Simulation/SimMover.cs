@@ -78,7 +78,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
         if (!_peace && random.PerMille(250))
         {
             NodeId part = random.Pick([.. now.Members, .. voters, .. learners]);
-            SimNode victim = random.PerMille(400) ? leader : cluster.Nodes[(int)part.Value - 1];
+            SimNode victim = random.PerMille(400) ? leader : cluster.NodeOf(part);
             cluster.World.After(random.Between(0, random.Pick<long>([2_000_000, 200_000_000, 2_000_000_000])), () => Crash(victim));
         }
     }
@@ -126,7 +126,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
 
     private void CheckPromoted(int shard, NodeId id)
     {
-        SimNode node = cluster.Nodes[(int)id.Value - 1];
+        SimNode node = cluster.NodeOf(id);
         LogIndex least = _takenInAt.GetValueOrDefault((shard, id));
         if (node.Node is not null && (node.ReplicaOf(shard)?.Group.LastIndex ?? LogIndex.Zero) < least)
         {
@@ -146,7 +146,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
                 continue;
             }
 
-            int have = group.Membership.Voters.Count(id => Has(cluster.Nodes[(int)id.Value - 1], shard, group.CommitIndex));
+            int have = group.Membership.Voters.Count(id => Has(cluster.NodeOf(id), shard, group.CommitIndex));
             if (have <= group.Membership.Voters.Count / 2)
             {
                 throw new SimulationException(

@@ -66,7 +66,7 @@ internal static class SimRun
         var members = new SimMembers(cluster);
         SimRandom random = world.Random.Fork();
         SimClient[] clients = [.. Enumerable.Range(0, 2 + random.Next(5)).Select(i => new SimClient(i, cluster, history))];
-        int watching = cluster.IsElastic ? 0 : 1 + random.Next(2);
+        int watching = 1 + random.Next(2);
         SimWatcher[] watchers = [.. Enumerable.Range(0, watching).Select(i => new SimWatcher(i, cluster))];
         SimPipeline[] pipelines = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new SimPipeline(cluster, history))];
         SimHashes[] hashes =
@@ -101,7 +101,7 @@ internal static class SimRun
         if (cluster.IsElastic)
         {
             // First every replica has to be where it stays.
-            if (!world.RunUntil(world.NowMs + SettleMs, cluster.IsSettled))
+            if (!world.RunUntil(world.NowMs + SettleMs, () => cluster.IsSettled() && nemesis.Planner?.IsPlaced() != false))
             {
                 throw new SimulationException("After a virtual minute replicas are not where they stay: " + cluster.Describe());
             }
@@ -123,6 +123,7 @@ internal static class SimRun
         if (cluster.IsElastic)
         {
             DroppedCheck.Run(cluster);
+            nemesis.Planner?.Check();
         }
         else
         {
@@ -135,12 +136,8 @@ internal static class SimRun
             new VoidedWriteDrill(stage).Run();
         }
 
-        foreach (SimWatcher watcher in watchers)
-        {
-            watcher.CatchUp(random.Pick(cluster.Nodes), SettleMs);
-        }
-
-        foreach (SimWatcher watcher in watchers)
+        SimWatcher.CatchUp(watchers, cluster, random, SettleMs);
+        foreach (SimWatcher watcher in cluster.IsElastic ? [] : watchers)
         {
             watcher.Drain(random.Pick(cluster.Nodes));
         }

@@ -35,23 +35,27 @@ public interface IHengeNode
     bool TryRead(Operation get, out PinnedValue value);
 
     /// <summary>
-    /// Reads a page of a range on the caller's thread, as of <see cref="ScanQuery.Version"/> (which a barrier gave). Throws
+    /// Reads a page of a range on the caller's thread, as of <see cref="ScanQuery.Version"/>, as far as this node has applied. Throws
     /// <see cref="HengeException"/> for history that is gone and for damage.
     /// </summary>
     ScanEnd Scan(in ScanQuery query, IScanReceiver receiver);
 
-    /// <summary>The versions of one key on the caller's thread, newest first, tombstones included.</summary>
+    /// <summary>
+    /// The versions of one key on the caller's thread, newest first, tombstones included, as far as this node has applied.
+    /// </summary>
     ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver);
 
     /// <summary>
-    /// True while this node has a replica of every shard, so that <see cref="Scan"/> and <see cref="History"/> need nothing from others.
+    /// True while this node has a replica of every shard that has come to a version, so that a page as of it needs nothing from others.
+    /// Zero: however far they are.
     /// </summary>
-    bool HasAllShards => true;
+    bool HasAllShardsAt(Core.Version version) => true;
 
     /// <summary>
     /// Reads a page on the caller's thread, of this node's shards and of what an operation of kind <see cref="OperationKind.Page"/> has
-    /// fetched of the others. Throws <see cref="HengeException"/> as <see cref="Scan"/> and <see cref="History"/> do, which are enough
-    /// where <see cref="HasAllShards"/> is true; Unavailable when a shard has left this node since: fetch again.
+    /// fetched of the others. Nothing need be fetched where <see cref="HasAllShardsAt"/> is true of <see cref="PageFetch.Required"/>,
+    /// except for the newest of a history. Throws <see cref="HengeException"/> as <see cref="Scan"/> and <see cref="History"/> do; and
+    /// Unavailable when a shard has left this node since, or has come anew and is not at the page's version yet: fetch again.
     /// </summary>
     ScanEnd ReadPage(PageFetch page, IScanReceiver receiver) =>
         page.IsHistory

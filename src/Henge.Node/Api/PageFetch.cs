@@ -24,6 +24,21 @@ public sealed class PageFetch
     /// <summary>True when each shard may be read as it is at whoever is asked.</summary>
     public bool IsStale { get; }
 
+    /// <summary>
+    /// To which version a shard must have come to be read for this page; zero: however far it is. The newest of a history has one when it
+    /// was fetched.
+    /// </summary>
+    public Core.Version Required =>
+        IsStale ? default
+        : IsNewest ? Seen
+        : Query.Version;
+
+    /// <summary>True for the newest versions of a key, whatever they are: what they are is found out by a barrier of its own.</summary>
+    public bool IsNewest => IsHistory && Query.Version == Core.Version.Max;
+
+    /// <summary>To which version the shard of <see cref="IsNewest"/> had come when it was asked.</summary>
+    internal Core.Version Seen { get; set; }
+
     /// <summary>What was fetched.</summary>
     internal List<RemotePage> Pages { get; } = [];
 
@@ -40,11 +55,17 @@ public sealed class PageFetch
     /// <param name="newest">The version.</param>
     /// <param name="limitItems">Most versions; at least 1.</param>
     /// <param name="limitBytes">Most bytes of keys and values that are fetched; one version is always let in.</param>
-    public static PageFetch OfHistory(ReadOnlyMemory<byte> key, Core.Version newest, int limitItems, int limitBytes) =>
+    /// <param name="isStale">Whether the barrier was content with what is stale.</param>
+    public static PageFetch OfHistory(
+        ReadOnlyMemory<byte> key,
+        Core.Version newest,
+        int limitItems,
+        int limitBytes,
+        bool isStale = false) =>
         new(
             new ScanQuery { Version = newest, Lower = key, LimitItems = limitItems, LimitBytes = limitBytes },
             isHistory: true,
-            isStale: false);
+            isStale);
 
     /// <summary>The same page, of which nothing was fetched.</summary>
     public PageFetch Again() => new(Query, IsHistory, IsStale);

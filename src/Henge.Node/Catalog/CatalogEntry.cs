@@ -46,10 +46,10 @@ internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte
     }
 
     /// <summary>
-    /// Asks the catalog's leader to write it, on the condition that it is not there. Whatever comes of it shows in the catalog; one try at
-    /// a time.
+    /// Asks the catalog's leader to write it, and others with it, on the condition that it is not there. Whatever comes of it shows in the
+    /// catalog; one try at a time.
     /// </summary>
-    public void Write(string text)
+    public void Write(string text, params ReadOnlySpan<(byte[] Key, string Text)> others)
     {
         if (Interlocked.Exchange(ref _writing, 1) != 0)
         {
@@ -57,7 +57,15 @@ internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte
         }
 
         var writer = new System.Buffers.ArrayBufferWriter<byte>();
-        CommandEncoder.Put(writer, key, System.Text.Encoding.UTF8.GetBytes(text), new PutOptions { Condition = PutCondition.IfAbsent });
+        var txn = new TxnBuilder();
+        txn.CompareExistence(key, exists: false);
+        Put(key, text);
+        foreach ((byte[] other, string its) in others)
+        {
+            Put(other, its);
+        }
+
+        txn.Encode(writer);
         var write = new WriteOperation(this)
         {
             Kind = OperationKind.Write,
@@ -68,6 +76,13 @@ internal sealed class CatalogEntry(NodeContext node, ICatalogShard catalog, byte
         };
         node.Admit(1);
         catalog.Submit(write);
+
+        void Put(byte[] at, string value)
+        {
+            var put = new System.Buffers.ArrayBufferWriter<byte>();
+            CommandEncoder.Put(put, at, System.Text.Encoding.UTF8.GetBytes(value), new PutOptions());
+            txn.Then.Add(put.WrittenSpan);
+        }
     }
 
     private sealed class WriteOperation(CatalogEntry owner) : Operation

@@ -9,6 +9,9 @@ internal static class CatalogKeys
     /// <summary>Before a setting's name.</summary>
     public const string Setting = "setting/";
 
+    /// <summary>The name of the setting that says how many replicas each shard is to have, when there are as many nodes.</summary>
+    public const string ReplicationFactor = "replication-factor";
+
     /// <summary>The number that the next member to join is given. Every change of a member but its first entry writes it anew.</summary>
     public const string NextMember = "next-member";
 

@@ -37,7 +37,12 @@ internal sealed class ClusterRecord(NodeContext node, ICatalogShard catalog) : I
         {
             if (mayWrite)
             {
-                _entry.Write(_ownSettings + "id " + MakeId() + "\n");
+                // The replication factor may be above the number of nodes that there are yet; from here on it is the catalog's to say.
+                int factor = node.Options.ReplicationFactor;
+                _entry.Write(
+                    _ownSettings + "id " + MakeId() + "\n",
+                    (Encoding.UTF8.GetBytes(CatalogKeys.Setting + CatalogKeys.ReplicationFactor),
+                        (factor == 0 ? NodeOptions.DefaultReplicationFactor : factor).ToString(CultureInfo.InvariantCulture)));
             }
 
             return;

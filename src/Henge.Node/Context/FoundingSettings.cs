@@ -53,7 +53,9 @@ internal sealed record FoundingSettings
     public static FoundingSettings Of(NodeOptions options, IReadOnlyList<ClusterMember> members) => new()
     {
         Shards = options.Shards == 0 ? NodeOptions.DefaultShards : options.Shards,
-        ReplicationFactor = options.ReplicationFactor == 0 ? members.Count : Math.Min(options.ReplicationFactor, members.Count),
+        ReplicationFactor = Math.Min(
+            options.ReplicationFactor == 0 ? NodeOptions.DefaultReplicationFactor : options.ReplicationFactor,
+            members.Count),
         Token = DescribeToken(options.ClusterToken),
         PlacementRule = Placement.RuleVersion,
         FormatLevel = NewestFormatLevel,

@@ -120,17 +120,23 @@ internal static class NodeBugPredicates
         /// <summary>A watch takes events of another node again when they come again.</summary>
         public bool TakesEventsTwice => Has(bugs, NodeBugs.TakeEventsTwice);
 
-        /// <summary>A watch takes events of a later serving of its subscription for those of the one before.</summary>
-        public bool MixesServings => Has(bugs, NodeBugs.MixServings);
-
         /// <summary>A leader says that a replica is not needed any more before the membership without it is committed.</summary>
         public bool DropsBeforeCommitted => Has(bugs, NodeBugs.DropBeforeCommitted);
 
         /// <summary>A replica that drops what it has forgets its term and vote.</summary>
         public bool ForgetsVotesOfDropped => Has(bugs, NodeBugs.ForgetVotesOfDropped);
 
+        /// <summary>A shard is led before it is known that there is a cluster of the node's settings.</summary>
+        public bool LeadsBeforeCluster => Has(bugs, NodeBugs.LeadBeforeCluster);
+
         /// <summary>A shard that is absent begins when it is asked for a vote.</summary>
         public bool BeginsForVotes => Has(bugs, NodeBugs.ForgetVotesOfDropped);
+
+        /// <summary>A leader does not take learners back that its shard is not to have any more.</summary>
+        public bool LeavesLearnersBehind => Has(bugs, NodeBugs.LeaveLearnersBehind);
+
+        /// <summary>Whoever leads the catalog plans once and never again.</summary>
+        public bool TrustsFirstPlan => Has(bugs, NodeBugs.TrustFirstPlan);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

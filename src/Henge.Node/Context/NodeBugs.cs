@@ -83,10 +83,14 @@ internal enum NodeBugs : long
     TakePositionsBehindGap = 1L << 49,
     /// <summary>A watch takes events of another node again when they come again.</summary>
     TakeEventsTwice = 1L << 50,
-    /// <summary>A watch takes events of a later serving of its subscription for those of the one before.</summary>
-    MixServings = 1L << 51,
     /// <summary>A leader says that a replica is not needed any more before the membership without it is committed.</summary>
     DropBeforeCommitted = 1 << 8,
     /// <summary>A replica that drops what it has forgets its term and vote, and begins anew when it is asked for a vote.</summary>
     ForgetVotesOfDropped = 1 << 9,
+    /// <summary>Lead a shard before it is known that there is a cluster of the node's settings.</summary>
+    LeadBeforeCluster = 1L << 60,
+    /// <summary>A leader does not take learners back that its shard is not to have any more.</summary>
+    LeaveLearnersBehind = 1L << 52,
+    /// <summary>Whoever leads the catalog plans once and never again.</summary>
+    TrustFirstPlan = 1L << 53,
 }

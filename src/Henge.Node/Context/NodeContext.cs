@@ -162,6 +162,14 @@ internal sealed class NodeContext
         }
     }
 
+    /// <summary>
+    /// True once a shard may be led here. With fewer replicas than nodes the voters of a shard need not be a majority of the cluster: as
+    /// long as it is not known that a majority has made the cluster with the settings of this node, they could acknowledge what the others
+    /// never hear of (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md).
+    /// </summary>
+    public bool MayLeadShards =>
+        Identity.Founding.ReplicationFactor >= Identity.Founding.Members.Count || Cluster.IsEstablished || Options.Bugs.LeadsBeforeCluster;
+
     /// <summary>Counts operations in, or says that there are too many under way.</summary>
     public bool TryAdmit(int operations, long bytes)
     {

@@ -101,7 +101,7 @@ internal sealed record NodeIdentity
                     + $"Give all nodes the same list.");
         }
 
-        CheckFactor(options, members);
+        CheckFactor(options);
         return members;
     }
 
@@ -142,26 +142,13 @@ internal sealed record NodeIdentity
         return made;
     }
 
-    // With fewer replicas than nodes, a node that carries none of a shard cannot serve it, and one that counts other replicas than its
-    // peers can acknowledge writes alone.
-    private static void CheckFactor(NodeOptions options, IReadOnlyList<ClusterMember> members)
+    private static void CheckFactor(NodeOptions options)
     {
         if (options.ReplicationFactor < 0)
         {
             throw new HengeException(
                 ErrorCode.InvalidArgument,
                 $"The replication factor is {options.ReplicationFactor}; it must not be negative.");
-        }
-
-        if (options.ReplicationFactor != 0 && options.ReplicationFactor < members.Count && !options.AllowFewerReplicas
-            && !options.Bugs.DoesNotCompareHellos)
-        {
-            throw new HengeException(
-                ErrorCode.Misconfigured,
-                $"replication-factor is {options.ReplicationFactor}, and cluster names {members.Count} nodes. Fewer replicas than nodes do "
-                    + $"not work yet: a node without a replica of a shard could not serve it. "
-                    + $"Leave replication-factor out (or say {members.Count}), or name {options.ReplicationFactor} "
-                    + $"{(options.ReplicationFactor == 1 ? "node" : "nodes")} in cluster, on every node alike.");
         }
     }
 
@@ -198,9 +185,18 @@ internal sealed record NodeIdentity
             throw Fixed("shards", made.Shards, options.Shards);
         }
 
-        if (options.ReplicationFactor != 0 && made.ReplicationFactor != Math.Min(options.ReplicationFactor, made.Members.Count))
+        if (
+            identity.Joined is null
+            && options.ReplicationFactor != 0
+            && made.ReplicationFactor != Math.Min(options.ReplicationFactor, made.Members.Count))
         {
-            throw Fixed("replication-factor", made.ReplicationFactor, options.ReplicationFactor);
+            throw Misconfigured(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The cluster was made with replication-factor {made.ReplicationFactor}, and this start says "
+                        + $"{options.ReplicationFactor}. A start does not change it: leave the setting out, or say "
+                        + $"{made.ReplicationFactor}. To have another one: henge cluster set replication-factor "
+                        + $"{options.ReplicationFactor}"));
         }
 
         if (made.Token != FoundingSettings.DescribeToken(options.ClusterToken))

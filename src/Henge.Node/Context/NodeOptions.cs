@@ -45,10 +45,13 @@ public sealed record NodeOptions
     public int Shards { get; init; }
 
     /// <summary>
-    /// Replicas of each shard; more than there are nodes means all; 0: as the cluster has, all nodes for a new one. A cluster keeps what it
-    /// was created with. Fewer than there are nodes are refused (docs/decisions/0156-what-is-fixed-when-a-cluster-is-made.md).
+    /// Replicas of each shard of a new cluster, once it has as many nodes: until then each node has one. 0: as the cluster has,
+    /// <see cref="DefaultReplicationFactor"/> for a new one. Later the catalog says how many there are to be.
     /// </summary>
     public int ReplicationFactor { get; init; }
+
+    /// <summary>Replicas of each shard of a new cluster that nothing else was said for.</summary>
+    public const int DefaultReplicationFactor = 3;
 
     /// <summary>How long every version of a key is kept.</summary>
     public long HistoryMs { get; init; } = 3_600_000;
@@ -112,14 +115,10 @@ public sealed record NodeOptions
     /// <summary>Milliseconds between two steps of bringing leaders to their preferred nodes; 0: never.</summary>
     public int BalanceIntervalMs { get; init; } = 2_000;
 
-    /// <summary>Lets a cluster be made with fewer replicas of a shard than nodes: for tests, until all of it works.</summary>
-    internal bool AllowFewerReplicas { get; init; }
-
     /// <summary>
-    /// Whether the node plans where replicas are to be when it leads the catalog. Off as long as nodes without a replica cannot serve all
-    /// that those with one can.
+    /// Whether the node plans where replicas are to be when it leads the catalog. Off only where something else moves them, in tests.
     /// </summary>
-    internal bool MovesShards { get; init; }
+    internal bool MovesShards { get; init; } = true;
 
     /// <summary>Deliberate bugs, for the simulator to prove that it would find them.</summary>
     internal RaftBugs RaftBugs { get; init; }

@@ -1,5 +1,6 @@
 using Henge.Cluster.Planning;
 using Henge.Core;
+using Henge.Node.Context;
 
 namespace Henge.Node.Moves;
 
@@ -8,7 +9,7 @@ namespace Henge.Node.Moves;
 /// where the plan has them, a bounded number at a time. It keeps nothing that another leader needs: the goal and what is followed stand in
 /// the catalog, and how far shards are shows in their own configurations. Used by the thread that ticks.
 /// </summary>
-internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight sight)
+internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight sight, NodeBugs bugs = NodeBugs.None)
 {
     private const long ListenMs = 5_000;
     private readonly MemberWatch _watch = new();
@@ -103,6 +104,11 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
     // The same inputs give the same plan, so it is made again only for others.
     private TargetPlacement Plan(PlacementState state, PlanMember[] members, long nowMs)
     {
+        if (_planned is not null && bugs.TrustsFirstPlan)
+        {
+            return state.Goal;
+        }
+
         bool isTold = nowMs >= (_toldMs ??= nowMs + ListenMs);
         string down = string.Join(' ', members.Where(static m => m.DownForMs is not null).Select(m => (m.Id, IsDeparting(m, state))));
         bool rebalance = state.RebalanceAsked != state.RebalancePlanned;

@@ -161,7 +161,8 @@ internal static class NodeOpening
         var placements = new PlacementCatalog(context, memberCatalog, Founding(context, placement));
         var planner = new PlacementKeeper(
             placements,
-            new ClusterSight(context, hosted[ShardId.Catalog], reports.Latest));
+            new ClusterSight(context, hosted[ShardId.Catalog], reports.Latest),
+            options.Bugs);
         return new NodeParts
         {
             Placements = placements,
@@ -183,7 +184,7 @@ internal static class NodeOpening
             News = new ShardNewsExchange(context),
             Reads = reads,
             Lanes = lanes,
-            Pages = new PageFetcher(context, hosted.Serves),
+            Pages = new PageFetcher(context, hosted.ServesAt, workers),
             PageServer = new PageServer(context, workers, lanes, reads, hosted.MachineOf),
             Watches = watches,
             Subscriptions = new WatchSubscriptions(context, remoteWatches, served),

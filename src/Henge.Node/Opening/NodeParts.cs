@@ -76,8 +76,8 @@ internal sealed class NodeParts : IDisposable
 
     public required IDisposable DirectoryLock { get; init; }
 
-    /// <summary>The state machine of a shard that this node carries, for the simulator.</summary>
-    public ShardStateMachine MachineOf(ShardId shard) => Hosted[shard].Machine;
+    /// <summary>The state machine of a shard, for the simulator; null when this node does not carry it.</summary>
+    public ShardStateMachine? MachineOf(ShardId shard) => Hosted.MachineOf(shard);
 
     /// <summary>The worker of a shard.</summary>
     public Worker WorkerOf(ShardId shard) => Workers[shard.Value % (uint)Workers.Length];

@@ -70,33 +70,40 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     public bool TryGet(ReadOnlySpan<byte> key, ReadPoint point, out PinnedValue value) =>
         TryGet(MachineOf(shards.ShardOf(key)), key, point, out value);
 
-    /// <summary>One page of a range over all shards, as of one version; or over some, where they are named.</summary>
-    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver, IReadOnlyList<ShardId>? only = null) =>
-        Scan(query, receiver, only, fetched: null);
+    /// <summary>One page of a range over all shards, as of one version, as far as they are.</summary>
+    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver) => Scan(query, receiver, only: null, fetched: null, required: default);
 
-    /// <summary>A page of which a part was fetched from other nodes.</summary>
-    public ScanEnd Read(PageFetch page, IScanReceiver receiver)
+    /// <summary>
+    /// A page of which a part may have been fetched from other nodes; or of some shards only, where they are named. Unavailable when a
+    /// shard is not at <see cref="PageFetch.Required"/>.
+    /// </summary>
+    public ScanEnd Read(PageFetch page, IScanReceiver receiver, IReadOnlyList<ShardId>? only = null)
     {
         if (page.IsHistory)
         {
             return page.Pages.Count > 0
                 ? History(page.Pages[0], receiver)
-                : History(page.Query.Lower, page.Query.Version, page.Query.LimitItems, receiver);
+                : History(page.Query.Lower, page.Query.Version, page.Query.LimitItems, receiver, page.Required);
         }
 
         if (page.Pages.Count == 0)
         {
-            return Scan(page.Query, receiver);
+            return Scan(page.Query, receiver, only, fetched: null, page.Required);
         }
 
         ScanQuery query = page.Bounded(out bool isCut);
-        ScanEnd end = Scan(query, receiver, only: null, page);
+        ScanEnd end = Scan(query, receiver, only, page, page.Required);
 
         // Up to where all have been read there is no more; behind that, nobody knows yet.
         return isCut && !end.More ? end with { More = true, NextKey = (query.Reverse ? query.Lower : query.Upper).ToArray() } : end;
     }
 
-    private ScanEnd Scan(in ScanQuery query, IScanReceiver receiver, IReadOnlyList<ShardId>? only, PageFetch? fetched)
+    private ScanEnd Scan(
+        in ScanQuery query,
+        IScanReceiver receiver,
+        IReadOnlyList<ShardId>? only,
+        PageFetch? fetched,
+        Core.Version required)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(query.LimitItems, 1, nameof(query));
         if (!query.Upper.IsEmpty && query.Lower.Span.SequenceCompareTo(query.Upper.Span) >= 0)
@@ -111,14 +118,14 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         {
             foreach (ShardId shard in only)
             {
-                Add(merge, shard, query);
+                Add(merge, shard, query, required);
                 added.Add(shard);
             }
         }
         else if (range.IsOneKey && fetched is null)
         {
             ShardId shard = shards.ShardOf(query.Lower.Span);
-            Add(merge, shard, query);
+            Add(merge, shard, query, required);
             added.Add(shard);
         }
         else
@@ -128,7 +135,7 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
                 ShardId shard = new(s);
                 if (fetched?.Has(shard) != true && (!range.IsOneKey || shard == shards.ShardOf(query.Lower.Span)))
                 {
-                    Add(merge, shard, query);
+                    Add(merge, shard, query, required);
                     added.Add(shard);
                 }
             }
@@ -158,10 +165,14 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
     /// The versions that a key has had, newest first, from one on down to the oldest that is kept: those above the floor, and the value
     /// that was there at the floor.
     /// </summary>
-    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
+    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) =>
+        History(key, newest, limit, receiver, required: default);
+
+    private ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver, Core.Version required)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
         ShardStateMachine machine = MachineOf(shards.ShardOf(key.Span));
+        RequireAt(machine, required);
         try
         {
             return History(machine, key, newest, limit, receiver);
@@ -260,10 +271,11 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         return new ScanEnd(items, false, null);
     }
 
-    private void Add(ShardMerge merge, ShardId shard, in ScanQuery query)
+    private void Add(ShardMerge merge, ShardId shard, in ScanQuery query, Core.Version required)
     {
         ShardStateMachine machine = MachineOf(shard);
         var guard = new ReadGuard(machine);
+        RequireAt(machine, required);
         try
         {
             merge.Add(machine.Engine.CreateIterator(new IteratorOptions
@@ -282,6 +294,17 @@ internal sealed class NodeReads(ShardMap shards, Func<ShardId, ShardStateMachine
         }
 
         guard.Check(query.Version);
+    }
+
+    // It may have begun here after the barrier, which then asked another replica of the shard.
+    private static void RequireAt(ShardStateMachine machine, Core.Version required)
+    {
+        if (machine.LastVersion < required)
+        {
+            throw new HengeException(
+                ErrorCode.Unavailable,
+                $"The replica of {machine.Shard} on this node has not come to version {required} yet. Try again.");
+        }
     }
 
     private static void ReportIfDamaged(ShardStateMachine machine, Exception error)

@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
+using Henge.Node.Workers;
 using Henge.Raft;
 
 namespace Henge.Node.Remote;
@@ -10,7 +11,7 @@ namespace Henge.Node.Remote;
 /// Fetches what other nodes have of a page: one request to each leader of shards that this node does not host, for all that it leads. What
 /// a node does not answer in time, or cannot, is asked of another one. When all of a page is here nothing is fetched. Thread-safe.
 /// </summary>
-internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted)
+internal sealed class PageFetcher(NodeContext node, Func<ShardId, Core.Version, bool> servesAt, Worker[] workers)
 {
     /// <summary>How long a node may take to answer before another one is asked.</summary>
     public const long AttemptMs = 1_500;
@@ -21,7 +22,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
 
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, Request> _requests = [];
-    private readonly List<Fetch> _fetches = [];
+    private readonly List<PendingFetch> _fetches = [];
 
     // Begins anywhere, anew at each start: an answer to a request of before a restart must not pass for that to a request of after it.
     private ulong _lastId = new SplitMix64Random(node.Environment.Seed ^ 0xF0A4_D200).NextUInt64();
@@ -31,18 +32,38 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
     {
         PageFetch page = operation.Page
             ?? throw new ArgumentException("An operation of this kind needs a page.", nameof(operation));
+        if (!page.IsNewest)
+        {
+            Fetch(operation, page);
+            return;
+        }
+
+        ShardId shard = node.Shards.ShardOf(page.Query.Lower.Span);
+        node.Admit(1);
+        workers[shard.Value % (uint)workers.Length].Submit(new NewestBarrier(this, operation, page)
+        {
+            Kind = OperationKind.Barrier,
+            Phase = BarrierPhase.Collect,
+            Shard = shard,
+            Consistency = ReadConsistency.Linearizable,
+            DeadlineMs = operation.DeadlineMs,
+        });
+    }
+
+    private void Fetch(Operation operation, PageFetch page)
+    {
         List<ShardId>? missing = null;
         ScanQuery query = page.Query;
         if (page.IsHistory || KeyRangeIsOneKey(query))
         {
             ShardId shard = node.Shards.ShardOf(query.Lower.Span);
-            missing = isHosted(shard) ? null : [shard];
+            missing = servesAt(shard, page.Required) ? null : [shard];
         }
         else
         {
             for (uint s = 0; s < node.Shards.Count; s++)
             {
-                if (!isHosted(new ShardId(s)))
+                if (!servesAt(new ShardId(s), page.Required))
                 {
                     (missing ??= []).Add(new ShardId(s));
                 }
@@ -56,7 +77,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
             return;
         }
 
-        var fetch = new Fetch(operation, page, missing);
+        var fetch = new PendingFetch(operation, page, missing);
         lock (_gate)
         {
             _fetches.Add(fetch);
@@ -73,6 +94,19 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
         End(fetch);
     }
 
+    private void OnNewest(NewestBarrier barrier, Operation operation, PageFetch page)
+    {
+        if (barrier.Error == ErrorCode.None)
+        {
+            page.Seen = barrier.Version;
+            Fetch(operation, page);
+            return;
+        }
+
+        node.OnCompleted(1, operation.Command.Length);
+        operation.Fail(barrier.Error, barrier.ErrorMessage ?? "", barrier.LeaderHint);
+    }
+
     /// <summary>A page has come, or why there is none.</summary>
     public void OnReply(NodeId from, ReadOnlySpan<byte> body)
     {
@@ -81,7 +115,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
             return;
         }
 
-        Fetch fetch;
+        PendingFetch fetch;
         lock (_gate)
         {
             if (!_requests.TryGetValue(reply.Id, out Request? request) || request.To != from)
@@ -149,7 +183,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
     /// <summary>Asks again, and elsewhere, what was not answered.</summary>
     public void Tick()
     {
-        List<Fetch>? over = null;
+        List<PendingFetch>? over = null;
         lock (_gate)
         {
             if (_fetches.Count == 0)
@@ -168,7 +202,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
 
             for (int i = _fetches.Count - 1; i >= 0; i--)
             {
-                Fetch fetch = _fetches[i];
+                PendingFetch fetch = _fetches[i];
                 if (fetch.Operation.DeadlineMs <= now)
                 {
                     fetch.Error = ErrorCode.Unavailable;
@@ -200,7 +234,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
     /// <summary>Fails everything.</summary>
     public void Stop()
     {
-        List<Fetch> all;
+        List<PendingFetch> all;
         lock (_gate)
         {
             all = [.. _fetches];
@@ -208,7 +242,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
             _requests.Clear();
         }
 
-        foreach (Fetch fetch in all)
+        foreach (PendingFetch fetch in all)
         {
             fetch.Error = ErrorCode.Stopping;
             fetch.LastProblem = "The node is stopping. Ask another one.";
@@ -232,14 +266,14 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
     }
 
     // One request to each node, for all the shards that it is asked for.
-    private void Ask(Fetch fetch)
+    private void Ask(PendingFetch fetch)
     {
         List<ShardId> shards = [.. fetch.Missing];
         fetch.Missing.Clear();
         var byNode = new SortedDictionary<ulong, List<ShardId>>();
         foreach (ShardId shard in shards)
         {
-            if (isHosted(shard))
+            if (servesAt(shard, fetch.Page.Required))
             {
                 // It has come here meanwhile.
                 continue;
@@ -266,7 +300,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
         }
     }
 
-    private void Send(Fetch fetch, NodeId to, List<ShardId> shards)
+    private void Send(PendingFetch fetch, NodeId to, List<ShardId> shards)
     {
         long now = node.MonotonicMs, dueMs = Math.Min(fetch.Operation.DeadlineMs, now + AttemptMs);
         var request = new PageRequest
@@ -300,7 +334,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
         request.Fetch.Missing.AddRange(request.Shards);
     }
 
-    private void Remove(Fetch fetch)
+    private void Remove(PendingFetch fetch)
     {
         _fetches.Remove(fetch);
         foreach ((ulong id, Request request) in _requests)
@@ -314,7 +348,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
         Begin();
     }
 
-    private void End(Fetch fetch)
+    private void End(PendingFetch fetch)
     {
         Operation operation = fetch.Operation;
         node.OnCompleted(1, operation.Command.Length);
@@ -328,9 +362,16 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, bool> isHosted
         }
     }
 
-    private sealed record Request(Fetch Fetch, NodeId To, List<ShardId> Shards, long DueMs);
+    /// <summary>Finds out to which version a shard has come, before the newest of a key is read.</summary>
+    private sealed class NewestBarrier(PageFetcher fetcher, Operation operation, PageFetch page) : Operation
+    {
+        /// <inheritdoc/>
+        protected override void OnCompleted() => fetcher.OnNewest(this, operation, page);
+    }
 
-    private sealed class Fetch(Operation operation, PageFetch page, List<ShardId> missing)
+    private sealed record Request(PendingFetch Fetch, NodeId To, List<ShardId> Shards, long DueMs);
+
+    private sealed class PendingFetch(Operation operation, PageFetch page, List<ShardId> missing)
     {
         public Operation Operation => operation;
 

@@ -96,7 +96,7 @@ internal sealed record PageRequest
             Id = BinaryPrimitives.ReadUInt64LittleEndian(body),
             RemainingMs = BinaryPrimitives.ReadUInt32LittleEndian(body[8..]),
             Page = isHistory
-                ? PageFetch.OfHistory(query.Lower, query.Version, query.LimitItems, query.LimitBytes)
+                ? PageFetch.OfHistory(query.Lower, query.Version, query.LimitItems, query.LimitBytes, (flags & Stale) != 0)
                 : PageFetch.OfScan(query, (flags & Stale) != 0),
             Shards = shards,
         };

@@ -61,7 +61,7 @@ internal sealed class PageServer(
         /// <summary>Asks the shards that are not closed at the version yet.</summary>
         public void Begin()
         {
-            bool isNewest = request.Page.IsHistory && request.Page.Query.Version == Core.Version.Max;
+            bool isNewest = request.Page.IsNewest;
             long deadlineMs = Node.MonotonicMs + Math.Min(request.RemainingMs, PageFetcher.AttemptMs);
             foreach (ShardId shard in request.Shards)
             {
@@ -175,10 +175,12 @@ internal sealed class PageServer(
                 return;
             }
 
-            ScanQuery query = request.Page.Query;
-            ScanEnd end = request.Page.IsHistory
-                ? server._reads.History(query.Lower, query.Version, query.LimitItems, this)
-                : server._reads.Scan(query, this, request.Shards);
+            if (request.Page.IsNewest)
+            {
+                request.Page.Seen = _parts[0].Version;
+            }
+
+            ScanEnd end = server._reads.Read(request.Page, this, request.Shards);
             end = end with { Items = _items, More = end.More || _isFull };
             PeerFrameBuilder frame = lane.Begin(from, PeerRecordKind.PageReply, ShardId.Catalog);
             PageReply.Write(frame, request.Id, end, _entries!.WrittenSpan);

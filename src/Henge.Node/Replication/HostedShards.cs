@@ -38,9 +38,6 @@ internal sealed class HostedShards
         }
     }
 
-    /// <summary>True when every shard is served here.</summary>
-    public bool ServesAll => Volatile.Read(ref _serving) == _byShard.Length;
-
     /// <summary>The replica of a shard that is here for sure: for tests and the simulator.</summary>
     public ShardReplica this[ShardId shard] =>
         TryGet(shard, out ShardReplica? replica) ? replica : throw new HengeException(ErrorCode.Unavailable, $"{shard} is not here.");
@@ -62,6 +59,31 @@ internal sealed class HostedShards
 
     /// <summary>True when a shard has a replica here that serves operations.</summary>
     public bool Serves(ShardId shard) => TryGet(shard, out ShardReplica? replica) && replica.Serves;
+
+    /// <summary>
+    /// The same, and has come to a version: a replica that has just begun here may be behind what a barrier saw elsewhere.
+    /// </summary>
+    public bool ServesAt(ShardId shard, Core.Version version) =>
+        TryGet(shard, out ShardReplica? replica) && replica.Serves && replica.Machine.LastVersion >= version;
+
+    /// <summary>True when every shard is served here and has come to a version.</summary>
+    public bool ServesAllAt(Core.Version version)
+    {
+        if (Volatile.Read(ref _serving) != _byShard.Length)
+        {
+            return false;
+        }
+
+        for (uint s = 0; s < _byShard.Length; s++)
+        {
+            if (!ServesAt(new ShardId(s), version))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     /// <summary>A replica begins to serve operations, or ceases to. Once for each change.</summary>
     public void OnServing(ShardReplica replica)

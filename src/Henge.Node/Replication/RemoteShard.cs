@@ -172,21 +172,33 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
     }
 
     /// <summary>This node has a replica of the shard from now on: what waits goes to it. What is under way comes back, or ends.</summary>
-    public void HandOver(IReplica replica)
+    public void HandOver(ShardReplica replica)
     {
         _writes.MergeInOrder(ref _writesBack);
         OperationList writes = _writes, reads = TakeReads();
         _writes = default;
         while (writes.TakeFirst() is { } write)
         {
-            Order.End(write);
-            replica.Add(write);
+            replica.TakeOver(write);
         }
 
         while (reads.TakeFirst() is { } read)
         {
             replica.Add(read);
         }
+    }
+
+    /// <summary>Takes a write over from a replica of this node that goes. It has its place already.</summary>
+    public void TakeOver(Operation write)
+    {
+        if (write.IsForwarded || (write.LeaderOnly && LeaderAddress is not null))
+        {
+            Refuse(write);
+            return;
+        }
+
+        _writes.AddInOrder(write);
+        MarkDirty();
     }
 
     /// <inheritdoc/>

@@ -71,7 +71,9 @@ internal sealed partial class ShardReplica
 
     /// <inheritdoc/>
     bool IMovableShard.TryChange(IReadOnlyList<NodeId> voters, IReadOnlyList<NodeId> learners) =>
-        ChangeMembership(voters, learners) == MembershipStatus.Accepted;
+        !(Node.Options.Bugs.LeavesLearnersBehind && learners.Count < _group.Membership.Learners.Count
+            && voters.Count == _group.Membership.Voters.Count && voters.All(_group.Membership.IsVoter))
+        && ChangeMembership(voters, learners) == MembershipStatus.Accepted;
 
     /// <inheritdoc/>
     bool IMovableShard.TryTransfer(NodeId to) => TransferLeadership(to) is null;

@@ -50,6 +50,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     // The same for a snapshot that takes the place of a damaged state.
     private InstallSnapshot? _heldRebuild;
     private bool _damageNoticed;
+    private bool _mayLead;
     private ulong _leader;
     private ulong _term;
     private ulong _appliedVersion;
@@ -84,6 +85,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
                 MembershipIndex = _log.CompactedIndex,
                 Applied = machine.AppliedIndex,
                 Forgotten = remains.Forgotten,
+                Clock = worker.ClockTicks,
             },
             random);
         Core.Version lastVersion = firstPass.LastVersion > machine.LastVersion ? firstPass.LastVersion : machine.LastVersion;
@@ -195,7 +197,8 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     /// <summary>Begins to take part.</summary>
     public void Begin()
     {
-        if (Preferred == Node.Self)
+        _mayLead = MayLead;
+        if (_mayLead && Preferred == Node.Self)
         {
             StandForElection();
         }
@@ -243,6 +246,19 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
         Worker.MarkDirty(this);
     }
 
+    /// <summary>Takes a write over that waited for a replica elsewhere. It has its place already.</summary>
+    public void TakeOver(Operation write)
+    {
+        if (write.LeaderOnly && _group.Role != RaftRole.Leader && !_group.Leader.IsNone)
+        {
+            _writes.Refuse(write);
+            return;
+        }
+
+        _writes.TakeOver(write);
+        Worker.MarkDirty(this);
+    }
+
     /// <summary>Fails an operation that wanted the leader.</summary>
     public void FailNotLeader(Operation operation) =>
         Worker.Fail(
@@ -258,7 +274,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
         if (!IsHeld)
         {
             _group.SetClock(Worker.ClockTicks);
-            _group.Tick();
+            TickGroup();
         }
 
         _writes.Release();
@@ -317,6 +333,28 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
         {
             Worker.MarkDirty(this);
         }
+    }
+
+    private bool MayLead => Shard.IsCatalog || Node.MayLeadShards;
+
+    // Without ticks it stands for no election; what others send it takes in.
+    private void TickGroup()
+    {
+        if (!_mayLead)
+        {
+            if (!MayLead)
+            {
+                return;
+            }
+
+            _mayLead = true;
+            if (Preferred == Node.Self)
+            {
+                StandForElection();
+            }
+        }
+
+        _group.Tick();
     }
 
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>
@@ -380,8 +418,9 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     public ShardRemains Close(HardState state, ForgottenLog forgotten)
     {
         IsClosed = true;
-        _machine.Withhold(true);
+        // First, so that whoever finds that something of it is gone finds out why.
         _machine.Feed.Close();
+        _machine.Withhold(true);
         _following.Withdraw();
         UpdateServing();
         LeaveRest();
@@ -428,8 +467,13 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     // What waits here is served elsewhere; what other nodes have sent here, they send there.
     private void LeaveRest()
     {
-        OperationList rest = _writes.TakeWaiting(
+        OperationList rest = default, writes = _writes.TakeWaiting(
             "The replica that this node had of the shard is being removed. The write was under way; it may or may not have been done.");
+        while (writes.TakeFirst() is { } write)
+        {
+            _remains.Remote.TakeOver(write);
+        }
+
         foreach (OperationList reads in (OperationList[])[_pipelined.TakeAll(), _reads.TakeAll(), _versions.TakeAll()])
         {
             OperationList some = reads;

@@ -67,6 +67,9 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
         _waiting.Add(operation);
     }
 
+    /// <summary>Takes a write in that has its place already: reads that were held for it are held by that.</summary>
+    public void TakeOver(Operation operation) => Return(operation);
+
     /// <summary>
     /// A write that was sent to a leader has come back: nothing of it was done, or has left. It is tried again, at its place, when
     /// something has changed or time has passed.
@@ -412,7 +415,8 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
     public bool IsIdle => IsEmpty && _sends.IsIdle;
 
     /// <summary>
-    /// Takes away what waits and was not proposed. What is under way ends as unknown: it may stand in the log of those that stay.
+    /// Takes away what waits and was not proposed; it keeps its places. What is under way ends as unknown: it may stand in the log of those
+    /// that stay.
     /// </summary>
     public OperationList TakeWaiting(string message)
     {
@@ -424,11 +428,6 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
 
         OperationList waiting = _waiting;
         _waiting = default;
-        for (Operation? o = waiting.First; o is not null; o = o.Next)
-        {
-            Order.End(o);
-        }
-
         return waiting;
     }
 

@@ -32,7 +32,7 @@ internal sealed partial class RemoteShards
 
             tells |= _mustOpen;
             subscription.HeardMs = _watches.NowMs;
-            subscription.Serving = subscription.Serving == 0 || _watches.Bugs.MixesServings ? serving : subscription.Serving;
+            subscription.Serving = subscription.Serving == 0 ? serving : subscription.Serving;
             bool isOther = subscription.Serving != serving;
             if (!isOther && sequence <= subscription.Sequence && !_watches.Bugs.TakesEventsTwice)
             {
@@ -175,7 +175,7 @@ internal sealed partial class RemoteShards
                         + "not be opened. Try again, or ask another node.");
             }
 
-            tells = _failure is not null || _shards.Exists(s => s.Source is null && _watches.IsHere(s.Shard));
+            tells = _failure is not null || _shards.Exists(s => _watches.IsHere(s.Shard));
         }
 
         Assign();

@@ -123,8 +123,9 @@ internal sealed partial class RemoteShards : IRemoteShards
     }
 
     /// <inheritdoc/>
-    public void TakeHome(Predicate<ShardId> isHere, List<ShardPosition> home)
+    public void TakeHome(Predicate<ShardPosition> isHere, List<ShardPosition> home)
     {
+        List<Subscription>? left = null;
         lock (_lock)
         {
             if (_queue.Count > 0 || _mustOpen)
@@ -135,12 +136,28 @@ internal sealed partial class RemoteShards : IRemoteShards
             for (int i = _shards.Count - 1; i >= 0; i--)
             {
                 RemoteShard shard = _shards[i];
-                if (shard.Source is null && !shard.Gone.Contains(_watches.Self) && isHere(shard.Shard))
+                var position = new ShardPosition(shard.Shard, shard.Received);
+                if (shard.Gone.Contains(_watches.Self) || !isHere(position))
                 {
-                    _shards.RemoveAt(i);
-                    home.Add(new ShardPosition(shard.Shard, shard.Given));
+                    continue;
                 }
+
+                if (shard.Source is { } source)
+                {
+                    // What of it is under way is not taken any more.
+                    Lose(source);
+                    (left ??= []).Add(source);
+                }
+
+                _shards.RemoveAt(i);
+                home.Add(position);
             }
+        }
+
+        if (left is not null)
+        {
+            left.ForEach(_watches.Close);
+            Assign();
         }
     }
 

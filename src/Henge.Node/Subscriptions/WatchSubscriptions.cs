@@ -14,7 +14,7 @@ namespace Henge.Node.Subscriptions;
 /// <param name="served">What others ask this node for.</param>
 internal sealed class WatchSubscriptions(NodeContext node, RemoteWatches remote, ServedWatches served)
 {
-    private const long TickMs = 100;
+    private const long TickMs = 200;
     private long _tickedMs;
 
     /// <summary>What this node asks others for.</summary>

@@ -29,10 +29,10 @@ internal interface IRemoteShards : IDisposable
     /// <param name="isGoneHere">This node does not have all of the history any more that the watch needs.</param>
     bool TryAdd(ShardPosition position, bool isGoneHere);
 
-    /// <summary>Hands back the shards that nobody sends events of and that this node carries by now.</summary>
-    /// <param name="isHere">Whether it does.</param>
+    /// <summary>Hands back the shards that this node can serve by now, unless something of what came waits to be given.</summary>
+    /// <param name="isHere">Whether it can, from a position on.</param>
     /// <param name="home">Gets them, with where the watch stands.</param>
-    void TakeHome(Predicate<ShardId> isHere, List<ShardPosition> home);
+    void TakeHome(Predicate<ShardPosition> isHere, List<ShardPosition> home);
 
     /// <summary>Adds where the watch stands in each of its shards.</summary>
     void CopyPositions(List<ShardPosition> positions);

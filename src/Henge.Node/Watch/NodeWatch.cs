@@ -254,7 +254,7 @@ internal sealed partial class NodeWatch : IWatch
         return cursor;
     }
 
-    // Shards that nobody sends events of and that this node carries by now.
+    // Shards that this node carries by now, and is not behind in.
     private void TakeHome()
     {
         if (_remote is not { IsEmpty: false } remote)
@@ -263,7 +263,11 @@ internal sealed partial class NodeWatch : IWatch
         }
 
         _positions.Clear();
-        remote.TakeHome(shard => _parts.MachineOf(shard) is not null, _positions);
+        remote.TakeHome(
+            position => _parts.MachineOf(position.Shard) is { } machine
+                && machine.LastVersion.Next >= position.Next
+                && machine.HistoryFloor < position.Next,
+            _positions);
         foreach (ShardPosition position in _positions)
         {
             if (_parts.MachineOf(position.Shard) is { } machine)

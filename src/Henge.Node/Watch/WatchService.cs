@@ -146,7 +146,7 @@ internal sealed class WatchService(
     private ShardStateMachine? LocalMachine(ShardPosition position, bool isNew)
     {
         bool hasSource = remotes?.HasSource(position.Shard) == true;
-        if (hasSource && machineOf(position.Shard) is not { State: MachineState.Ready })
+        if (hasSource && machineOf(position.Shard) is not { State: MachineState.Ready, IsWithheld: false })
         {
             return null;
         }
@@ -191,7 +191,7 @@ internal sealed class WatchService(
         !next.IsZero && next <= machine.HistoryFloor && next <= machine.LastVersion;
 
     private ShardStateMachine? ReadyMachine(ShardId shard) =>
-        machineOf(shard) is { State: MachineState.Ready, LastVersion.IsZero: false } machine ? machine : null;
+        machineOf(shard) is { State: MachineState.Ready, IsWithheld: false, LastVersion.IsZero: false } machine ? machine : null;
 
     private ShardStateMachine MachineOf(ShardId shard)
     {

@@ -39,9 +39,9 @@ public static class ServerSettings
         Node(
             "replication-factor",
             "N",
-            "Replicas of each shard of a new cluster; fewer than there are nodes do not work yet and are refused.",
-            "all nodes",
-            (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 4096) }),
+            "Replicas of each shard of a new cluster, once there are as many nodes; henge cluster set changes it later.",
+            "3",
+            (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 15) }),
         Node(
             "history",
             "DURATION",

@@ -69,7 +69,12 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         int limit = (int)Math.Min(request.Limit == 0 ? uint.MaxValue : request.Limit, (uint)node.Limits.ScanPageItems);
         HistoryReader reader = new(limit, node.Limits.ScanPageBytes);
         ScanEnd end = await NodePages.HistoryAsync(
-            node, request.Key.Memory, newest.IsZero ? barrier.Version : newest, limit, reader);
+            node,
+            request.Key.Memory,
+            newest.IsZero ? barrier.Version : newest,
+            limit,
+            reader,
+            isStale: barrier.Consistency == ReadConsistency.Stale);
         reader.Response.More |= end.More;
         reader.Response.OldestVersion = node.OldestVersion.Value;
         return reader.Response;

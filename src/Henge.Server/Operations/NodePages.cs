@@ -4,8 +4,8 @@ using Henge.Node.Api;
 namespace Henge.Server.Operations;
 
 /// <summary>
-/// Pages of scans and of histories, wherever their shards are. Where the node has all of them, they are read at once and nothing is waited
-/// for.
+/// Pages of scans and of histories, wherever their shards are. Where the node has all of them as they are asked for, they are read at once
+/// and nothing is waited for.
 /// </summary>
 internal static class NodePages
 {
@@ -13,18 +13,20 @@ internal static class NodePages
 
     /// <summary>Reads a page of a range. Throws <see cref="HengeException"/>.</summary>
     public static ValueTask<ScanEnd> ScanAsync(IHengeNode node, in ScanQuery query, IScanReceiver receiver) =>
-        node.HasAllShards ? ValueTask.FromResult(node.Scan(query, receiver)) : ReadAsync(node, PageFetch.OfScan(query), receiver);
+        ReadAsync(node, PageFetch.OfScan(query), receiver);
 
-    /// <summary>Reads the newest versions of a key, from one on down. Throws <see cref="HengeException"/>.</summary>
+    /// <summary>
+    /// Reads the newest versions of a key, from one on down; what is newest, for <see cref="Core.Version.Max"/>, is made sure of here.
+    /// Throws <see cref="HengeException"/>.
+    /// </summary>
     public static ValueTask<ScanEnd> HistoryAsync(
         IHengeNode node,
         ReadOnlyMemory<byte> key,
         Core.Version newest,
         int limit,
-        IScanReceiver receiver) =>
-        node.HasAllShards
-            ? ValueTask.FromResult(node.History(key, newest, limit, receiver))
-            : ReadAsync(node, PageFetch.OfHistory(key, newest, limit, node.Limits.ScanPageBytes), receiver);
+        IScanReceiver receiver,
+        bool isStale = false) =>
+        ReadAsync(node, PageFetch.OfHistory(key, newest, limit, node.Limits.ScanPageBytes, isStale), receiver);
 
     /// <summary>Fetches what other nodes have of a page. Throws <see cref="HengeException"/>.</summary>
     /// <param name="node">The node.</param>
@@ -40,7 +42,11 @@ internal static class NodePages
     {
         for (int attempt = 1; ; attempt++)
         {
-            await FetchAsync(node, page);
+            if (page.IsNewest || !node.HasAllShardsAt(page.Required))
+            {
+                await FetchAsync(node, page);
+            }
+
             try
             {
                 return node.ReadPage(page, receiver);

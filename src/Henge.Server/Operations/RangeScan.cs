@@ -20,7 +20,7 @@ internal sealed class RangeScan
     private ReadOnlyMemory<byte> _upper;
     private long _remaining;
     private long _deadlineMs;
-    private PageFetch? _fetched;
+    private PageFetch? _page;
 
     private RangeScan(IHengeNode node, in KeyRange range, in ScanTerms terms, int pageItems)
     {
@@ -173,22 +173,15 @@ internal sealed class RangeScan
 
     private ValueTask PrepareAsync(bool keysOnly)
     {
-        _fetched = null;
-        if (_node.HasAllShards)
-        {
-            return default;
-        }
-
-        _fetched = PageFetch.OfScan(NextPage() with { KeysOnly = keysOnly }, _consistency == ReadConsistency.Stale);
-        return NodePages.FetchAsync(_node, _fetched, _deadlineMs);
+        _page = PageFetch.OfScan(NextPage() with { KeysOnly = keysOnly }, _consistency == ReadConsistency.Stale);
+        return _node.HasAllShardsAt(_page.Required) ? default : NodePages.FetchAsync(_node, _page, _deadlineMs);
     }
 
     private int ReadPage(IScanReceiver receiver, bool keysOnly)
     {
-        ScanEnd end = _fetched is { } page
-            ? _node.ReadPage(page, receiver)
-            : _node.Scan(NextPage() with { KeysOnly = keysOnly }, receiver);
-        _fetched = null;
+        PageFetch page = _page ?? throw new InvalidOperationException("A page is read once, after it was prepared.");
+        _page = null;
+        ScanEnd end = _node.ReadPage(page, receiver);
         Advance(end);
         return end.Items;
     }

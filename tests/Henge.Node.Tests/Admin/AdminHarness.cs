@@ -13,7 +13,7 @@ internal sealed class AdminHarness
         Cluster = new ClusterHarness(
             founders,
             seed,
-            o => o with { ReplicationFactor = replicas, AllowFewerReplicas = true, MovesShards = true, BalanceIntervalMs = 200 });
+            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200 });
         Cluster.RunUntilLed();
         Cluster.RunUntil(() => Cluster.Nodes.All(static n => n.Running.ClusterId.Length > 0), what: "the cluster is made");
         Cluster.RunUntil(

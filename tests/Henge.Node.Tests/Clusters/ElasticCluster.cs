@@ -24,8 +24,6 @@ internal sealed class ElasticCluster
             o => configure(o with
             {
                 ReplicationFactor = replicas,
-                AllowFewerReplicas = true,
-                MovesShards = true,
                 BalanceIntervalMs = 500,
             }));
         Harness.RunUntilLed();

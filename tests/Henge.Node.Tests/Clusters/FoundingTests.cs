@@ -127,19 +127,33 @@ public sealed class FoundingTests
     }
 
     [Fact]
-    public void Fewer_replicas_than_nodes_are_refused_before_anything_is_made()
+    public void A_node_with_fewer_replicas_than_the_others_leads_nothing_before_there_is_a_cluster()
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { ReplicationFactor = 1 }, start: false);
-        HengeException e = Assert.Throws<HengeException>(cluster.Nodes[0].Start);
-        Assert.Equal(ErrorCode.Misconfigured, e.Code);
-        Assert.Contains("replication-factor", e.Message, StringComparison.Ordinal);
-        Assert.False(cluster.Nodes[0].Files.FileExists("/data/IDENTITY"));
+        var cluster = new ClusterHarness(3, configure: static o => o.Name == "node1" ? o with { ReplicationFactor = 1 } : o, start: false);
+        HarnessNode misfit = cluster.Nodes[0];
+        misfit.Start();
+
+        // Its shards have one voter each, itself; several election timeouts pass.
+        cluster.Run(10_000);
+        Assert.DoesNotContain(misfit.Running.GetStatus().Shards, static s => s.Role == ReplicaRole.Leader);
+        cluster.Nodes[1].Start();
+        cluster.Nodes[2].Start();
+        cluster.RunUntil(() => misfit.FatalMessage is not null);
+        Assert.Contains("replication-factor is 1 here and 3 there", misfit.FatalMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cluster_with_fewer_replicas_than_nodes_leads_its_shards_once_it_is_made()
+    {
+        var cluster = new ClusterHarness(5, configure: static o => o with { ReplicationFactor = 3 });
+        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => cluster.LeaderOf((uint)s) is not null));
+        Assert.All(cluster.Nodes, static n => Assert.Equal(32, n.Running.ClusterId.Length));
     }
 
     [Theory]
     [InlineData("shards", "shards 4, and this start says 8")]
     [InlineData("cluster-token", "made with no cluster-token")]
-    [InlineData("replication-factor", "replication-factor is 2")]
+    [InlineData("replication-factor", "replication-factor 3, and this start says 2")]
     public void A_restart_with_another_setting_is_refused_with_the_way_out(string setting, string told)
     {
         bool isWrong = false;

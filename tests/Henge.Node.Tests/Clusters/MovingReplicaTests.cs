@@ -200,7 +200,7 @@ public sealed class MovingReplicaTests
         ClusterHarness cluster = Make();
         Fill(cluster, 3);
         HarnessNode node = Follower(cluster);
-        cluster.RunUntil(() => node.Running.ClusterId.Length > 0);
+        cluster.RunUntil(() => node.Running.ClusterId.Length > 0 && !node.Replica(Shard).AppliedVersion.IsZero);
         byte[] key = Encoding.UTF8.GetBytes(Key(0));
         using IWatch watch = node.Running.OpenWatch(new WatchQuery { Lower = key, Upper = (byte[])[.. key, 0] }, static () => { });
         Change(cluster, [.. Voters(cluster).Where(id => id != node.Id)], []);
@@ -215,7 +215,7 @@ public sealed class MovingReplicaTests
     {
         var cluster = new ClusterHarness(
             5,
-            configure: static o => o with { ReplicationFactor = 3, AllowFewerReplicas = true, BalanceIntervalMs = 0 });
+            configure: static o => o with { ReplicationFactor = 3, BalanceIntervalMs = 0, MovesShards = false });
         cluster.RunUntil(
             () => Enumerable.Range(0, 4).All(s => cluster.LeaderOf((uint)s)?.Replica((uint)s).Group.IsSureOfMembership ?? false),
             what: "leaders everywhere");

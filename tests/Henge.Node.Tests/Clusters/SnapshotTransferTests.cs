@@ -27,7 +27,7 @@ public sealed class SnapshotTransferTests
             configure: static o => o with
             {
                 ReplicationFactor = 3,
-                AllowFewerReplicas = true,
+                MovesShards = false,
                 BalanceIntervalMs = 0,
                 LogKeepEntries = 0,
                 SnapshotChunkBytes = ChunkBytes,

@@ -122,12 +122,14 @@ public sealed class RemoteWatchTests
     public void A_shard_that_is_let_go_comes_from_elsewhere_and_the_watch_does_not_notice()
     {
         HarnessNode node = _cluster.Nodes[1];
-        using var watch = new RemoteWatchHarness(_cluster, node, hidden: static _ => false);
+        uint gone = 0;
+        using var watch = new RemoteWatchHarness(_cluster, node, hidden: s => s.Value < gone);
         Assert.True(watch.Watch.TryOpen());
         Fill(0, 40);
         Assert.True(watch.Watch.TryRead(watch, 3, 1 << 20));
         for (uint shard = 0; shard < 4; shard++)
         {
+            gone = shard + 1;
             Assert.True(watch.Watch.TryLeave(new ShardId(shard)));
             Fill(40 + (int)(shard * 10), 10);
         }
@@ -137,6 +139,23 @@ public sealed class RemoteWatchTests
         all.ReadUntil(80);
         watch.ReadUntil(77);
         watch.AssertNothingMore(77);
+    }
+
+    [Fact]
+    public void A_shard_that_comes_to_the_node_is_taken_home()
+    {
+        bool hides = true;
+        using var watch = new RemoteWatchHarness(_cluster, _cluster.Nodes[1], hidden: s => hides && s.Value != 3).Opened();
+        Fill(0, 20);
+        watch.ReadUntil(20);
+        Assert.InRange(PartsOf(1).Subscriptions.Remote.Count, 1, 3);
+        Fill(20, 10);
+        hides = false;
+        watch.ReadUntil(30);
+        Fill(30, 10);
+        watch.ReadUntil(40);
+        Assert.Equal(0, PartsOf(1).Subscriptions.Remote.Count);
+        watch.AssertNothingMore(40);
     }
 
     [Fact]

@@ -164,7 +164,7 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         });
     }
 
-    // For a key that is not there: up to where all that was written to it is known. False when that has to be fetched: then the operation
+    // For a key that is not there: up to where all that was written to it is known. That has to be fetched, and then false: the operation
     // goes on.
     private bool NoteUnwritten(SimNode node, byte[] key, ulong version)
     {
@@ -175,12 +175,6 @@ internal sealed class SimClient(int number, SimCluster cluster, SimHistory histo
         }
 
         var page = PageFetch.OfHistory(key, Version.Max, 1, 4096);
-        if (node.Node!.HasAllShards)
-        {
-            NoteUnwritten(node, key, page);
-            return true;
-        }
-
         int epoch = node.Epoch;
         Run(node, o => (o.Kind, o.Page) = (OperationKind.Page, page), fetched =>
         {

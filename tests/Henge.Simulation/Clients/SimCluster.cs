@@ -43,7 +43,7 @@ internal sealed class SimCluster
 
         Shards = 1 + random.Next(3);
         var shape = new SimRandom(world.Seed ^ 0xE1A5_71C0);
-        IsElastic = canary.IsOfMoves() || (canary == Canary.None && shape.PerMille(300));
+        IsElastic = canary.IsOfMoves() || canary.IsOfPlans() || (canary == Canary.None && shape.PerMille(300));
         if (IsElastic)
         {
             nodes = 1 + shape.Next(9);
@@ -51,6 +51,7 @@ internal sealed class SimCluster
             Shards = 1 + shape.Next(5);
         }
 
+        IsPlanned = IsElastic && (canary.IsOfPlans() || (canary == Canary.None && shape.PerMille(500)));
         ReplicationFactor = IsElastic ? Math.Min(nodes, 1 + shape.Next(4)) : nodes;
         if (isReference)
         {
@@ -104,6 +105,7 @@ internal sealed class SimCluster
         int frame = Hunt == HuntKind.Isolate ? 128 : random.Pick<int>([128, 1024, 64 * 1024]);
         int stepEntries = random.Pick<int>([1, 8, 1024]);
         int sessions = random.Pick<int>([3, 100]);
+        int zones = IsPlanned ? shape.Pick<int>([1, 1, 2, 3]) : 1;
         for (int i = 0; i < nodes; i++)
         {
             var options = new NodeOptions
@@ -112,8 +114,9 @@ internal sealed class SimCluster
                 Cluster = members,
                 DataDirectory = "/data",
                 Shards = Shards,
-                ReplicationFactor = IsElastic ? ReplicationFactor : 0,
-                AllowFewerReplicas = IsElastic,
+                ReplicationFactor = ReplicationFactor,
+                MovesShards = IsPlanned,
+                Zone = zones > 1 ? $"z{i % zones}" : "",
                 Limits = limits,
                 Workers = workers,
                 EntryBytes = entryBytes,
@@ -182,6 +185,9 @@ internal sealed class SimCluster
     /// <summary>Whether replicas of shards move between nodes, of which there may be more than replicas.</summary>
     public bool IsElastic { get; }
 
+    /// <summary>Whether it plans by itself where replicas are to be.</summary>
+    public bool IsPlanned { get; }
+
     /// <summary>How many replicas a shard is to have.</summary>
     public int ReplicationFactor { get; }
 
@@ -209,7 +215,18 @@ internal sealed class SimCluster
     /// <summary>How long clients rest between operations, at most.</summary>
     public long RestNs { get; }
 
-    public IReadOnlyList<SimNode> Nodes => _nodes;
+    /// <summary>Those that the cluster was made of and that have not left it.</summary>
+    public IReadOnlyList<SimNode> Nodes =>
+        _nodes.Exists(static n => n.HasLeft) ? [.. _nodes.Where(static n => !n.HasLeft)] : _nodes;
+
+    /// <summary>How many nodes the cluster was made of.</summary>
+    public int Founders => _nodes.Count;
+
+    /// <summary>One that the cluster was made of, whether it has left or not.</summary>
+    public SimNode NodeOf(NodeId id) => _nodes[(int)id.Value - 1];
+
+    /// <summary>How many replicas a shard can have with those that have not left.</summary>
+    public int PossibleReplicas => Math.Min(ReplicationFactor, Nodes.Count);
 
     /// <summary>Those that the cluster was made of, and those that join it.</summary>
     public IReadOnlyList<SimNode> Machines => _machines;
@@ -274,7 +291,7 @@ internal sealed class SimCluster
     /// <summary>True when all nodes have joined, and every shard has exactly one leader that all know.</summary>
     public bool IsSettled()
     {
-        if (_nodes.Any(static n => n.Node is null || n.Node.ClusterId.Length == 0))
+        if (Nodes.Any(static n => n.Node is null || n.Node.ClusterId.Length == 0))
         {
             return false;
         }
@@ -284,11 +301,11 @@ internal sealed class SimCluster
             int at = shard;
             List<ShardStatus> statuses =
             [
-                .. _nodes.SelectMany(n => n.Node!.GetStatus().Shards).Where(s => s.Shard.Value == (uint)at),
+                .. Nodes.SelectMany(n => n.Node!.GetStatus().Shards).Where(s => s.Shard.Value == (uint)at),
             ];
             if (
-                statuses.Count != ReplicationFactor
-                || statuses.Any(s => s.IsJoint || s.Voters.Count != ReplicationFactor || s.Learners.Count != 0)
+                statuses.Count != PossibleReplicas
+                || statuses.Any(s => s.IsJoint || s.Voters.Count != PossibleReplicas || s.Learners.Count != 0)
                 || statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1
                 || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
             {
@@ -298,6 +315,21 @@ internal sealed class SimCluster
 
         return true;
     }
+
+    /// <summary>What the nodes that run have of a shard.</summary>
+    public IEnumerable<ShardStateMachine> MachinesOf(ShardId shard) =>
+        _nodes.Select(n => n.Node?.Parts.MachineOf(shard)).OfType<ShardStateMachine>();
+
+    /// <summary>The last version that any node has of a shard.</summary>
+    public Core.Version LastVersionOf(ShardId shard) => MachinesOf(shard).Max(static m => m.LastVersion);
+
+    /// <summary>The oldest version that all replicas have.</summary>
+    public Core.Version HighestFloor => Enumerable
+        .Range(0, Shards)
+        .SelectMany(s => MachinesOf(new ShardId((uint)s)))
+        .Select(static m => m.HistoryFloor)
+        .DefaultIfEmpty()
+        .Max();
 
     /// <summary>What its nodes know of its shards, for messages.</summary>
     public string Describe() => string.Join("; ", _nodes.Select(n => n.Node is null

@@ -63,7 +63,7 @@ internal sealed class SimScan(SimClient client, SimCluster cluster, SimHistory h
             LimitItems = 1 + random.Next(5),
             LimitBytes = 4096,
         });
-        if (node.Node.HasAllShards)
+        if (node.Node.HasAllShardsAt(page.Required))
         {
             Read(node, epoch, page);
             return;

@@ -24,6 +24,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     private int _epoch;
     private byte[] _token = [];
     private bool _signalled;
+    private int _hidden;
 
     /// <summary>Events by key, in the order in which they came: version, reason, value number.</summary>
     public SortedDictionary<string, List<(ulong Version, WatchReason Reason, long Value)>> Seen { get; } = new(StringComparer.Ordinal);
@@ -35,27 +36,25 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     public void Begin() => cluster.World.AfterMs(_random.Next(200), Turn);
 
     /// <summary>
-    /// When the faults are over, other nodes give all events within a time, up to the last. Where there are no other nodes there is nothing
-    /// to do.
+    /// When the faults are over, other nodes give all watchers all events within a time, up to the last, at one moment.
     /// </summary>
-    public void CatchUp(SimNode node, long limitMs)
+    public static void CatchUp(IReadOnlyList<SimWatcher> watchers, SimCluster cluster, SimRandom random, long limitMs)
     {
-        if (cluster.Nodes.Count == 1)
+        (SimWatcher Watcher, SimNode Node)[] all = [.. watchers.Select(w => (w, random.Pick(cluster.Nodes)))];
+        foreach (SimWatcher watcher in watchers)
         {
-            return;
+            watcher.Close();
         }
 
-        Close();
-        long end = cluster.World.NowMs + limitMs;
-        if (!cluster.World.RunUntil(end, () => HasAllOf(node)))
+        if (!cluster.World.RunUntil(cluster.World.NowMs + limitMs, () => all.All(static a => a.Watcher.HasAll(a.Node))))
         {
             throw new SimulationException(
-                $"Watcher {number}: a virtual minute after the faults other nodes still have not given it all events; it stands at "
-                    + string.Join(", ", Positions()));
+                "A virtual minute after the faults watchers still have not got all events from other nodes; they stand at "
+                    + string.Join("; ", watchers.Select(static w => string.Join(", ", w.Positions()))));
         }
     }
 
-    /// <summary>Reads everything that there is on one node, in the end.</summary>
+    /// <summary>Reads everything that there is on one node that carries all shards, in the end.</summary>
     public void Drain(SimNode node)
     {
         Close();
@@ -103,9 +102,12 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         }
         else if (!_node.IsPaused)
         {
-            if (_random.PerMille(20) && _watch!.TryLeave(new ShardId((uint)_random.Next(cluster.Shards))))
+            if (_random.PerMille(20) && cluster.Nodes.Count > 1)
             {
-                cluster.Statistics.WatchesLeft++;
+                // As if the node let go of a shard just now; or as if it had just come.
+                int shard = _random.Next(cluster.Shards);
+                _hidden ^= 1 << shard;
+                cluster.Statistics.WatchesLeft += (_hidden & (1 << shard)) != 0 && _watch!.TryLeave(new ShardId((uint)shard)) ? 1 : 0;
             }
 
             Read(_node, 1 + _random.Next(20));
@@ -117,21 +119,21 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     // Which shards other nodes are to give the events of.
     private Predicate<ShardId> Hidden()
     {
-        int mask = _random.Next(3) switch { 0 => 0, 1 => -1, _ => _random.Next(1 << cluster.Shards) };
+        _hidden = _random.Next(3) switch { 0 => 0, 1 => -1, _ => _random.Next(1 << cluster.Shards) };
         if (cluster.Nodes.Count == 1)
         {
             return static _ => false;
         }
 
-        cluster.Statistics.WatchesRemote += mask == 0 ? 0 : 1;
-        return shard => (mask & (1 << (int)shard.Value)) != 0;
+        cluster.Statistics.WatchesRemote += _hidden == 0 ? 0 : 1;
+        return shard => (_hidden & (1 << (int)shard.Value)) != 0;
     }
 
-    private bool HasAllOf(SimNode node)
+    private bool HasAll(SimNode node)
     {
         if (_watch is null)
         {
-            Open(node, static _ => true);
+            Open(node, shard => cluster.Nodes.Any(other => other != node && other.Node?.Parts.MachineOf(shard) is not null));
         }
         else
         {
@@ -141,7 +143,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         }
 
         List<ShardPosition> positions = Positions();
-        return positions.Count == cluster.Shards && positions.TrueForAll(p => p.Next > node.Node!.Parts.MachineOf(p.Shard).LastVersion);
+        return positions.Count == cluster.Shards && positions.TrueForAll(p => p.Next > cluster.LastVersionOf(p.Shard));
     }
 
     private List<ShardPosition> Positions()
@@ -175,7 +177,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
-                Lose(node);
+                Lose();
             }
             catch (HengeException e) when (node.MayRefuse(e))
             {
@@ -205,7 +207,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
-                Lose(node);
+                Lose();
             }
             catch (HengeException e) when (node.MayRefuse(e))
             {
@@ -234,13 +236,13 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         events.Add((came.Version, came.Reason, came.Value));
     }
 
-    private void Lose(SimNode node)
+    private void Lose()
     {
         // History goes on being let go while the watcher looks for another node. A replica that took in a snapshot may keep less than its
         // node does.
         CheckGone();
         cluster.Statistics.HistoryGone++;
-        Core.Version floor = node.Node!.Parts.Hosted.All.Select(static r => r.Machine.HistoryFloor).Max();
+        Core.Version floor = cluster.HighestFloor;
         Start = Core.Version.FromMilliseconds(Math.Max(floor.Milliseconds, Start.Milliseconds) + MarginMs);
         _token = [];
         Seen.Clear();
@@ -250,7 +252,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     // Somebody must have let history go above where the watcher stands. A node that has crashed since might have been the one.
     private void CheckGone()
     {
-        if (cluster.Nodes.Any(static n => n.Node is null))
+        if (cluster.Nodes.Any(static n => n.Node is null || n.Misfit is not null))
         {
             return;
         }
@@ -258,7 +260,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         List<(ShardId Shard, Core.Version Next)> stands = _token.Length > 0
             ? ResumeToken.Decode(_token, cluster.Shards)
             : [.. Enumerable.Range(0, cluster.Shards).Select(s => (new ShardId((uint)s), Start))];
-        if (!stands.Exists(p => cluster.Nodes.Any(n => n.Misfit is null && n.Node!.Parts.MachineOf(p.Shard).HistoryFloor >= p.Next)))
+        if (!stands.Exists(p => cluster.MachinesOf(p.Shard).Any(m => m.HistoryFloor >= p.Next)))
         {
             throw new SimulationException($"Watcher {number}: history is said to be gone where every node has it: {string.Join(", ", stands)}");
         }

@@ -55,7 +55,8 @@ internal sealed class SimStatistics
         ReplicasRemoved,
         ReplicasBegun,
         ReplicasDropped,
-        MoversCrashed;
+        MoversCrashed,
+        MembersTurned;
     public long BitsFlipped,
         DamageMet,
         AppliesStopped;

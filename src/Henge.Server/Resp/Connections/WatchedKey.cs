@@ -79,7 +79,8 @@ internal sealed class WatchedKey(byte[] key)
         UnwrittenSince = applied;
         try
         {
-            await NodePages.HistoryAsync(connection.Node, key, _seen, 1, new NewestVersion());
+            // A node that is alone judges by a version that its shards come to only later.
+            await NodePages.HistoryAsync(connection.Node, key, _seen < applied ? _seen : applied, 1, new NewestVersion());
             return (false, null);
         }
         catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)

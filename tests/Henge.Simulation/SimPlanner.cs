@@ -1,0 +1,235 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Henge.Cluster.Planning;
+using Henge.Core;
+using Henge.Node.Catalog;
+using Henge.Node.Moves;
+using Henge.Node.StateMachine;
+using Henge.Raft;
+using Henge.Simulation.Clients;
+using Henge.Simulation.World;
+using Henge.Testing.Files;
+using MemberState = Henge.Node.Api.MemberState;
+
+namespace Henge.Simulation;
+
+/// <summary>
+/// An operator of a cluster that plans for itself: drains members, has them leave and cancels that, changes the replication factor, asks
+/// for rebalances, all in the catalog, by any node; and the nodes do the rest. In peace all members are up again, and shards come to be
+/// where the plan has them, each member carrying its fair share.
+/// </summary>
+internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
+{
+    private const string ReplicationFactor = "replication-factor";
+    private const string Rebalance = "rebalance";
+    private bool _peace;
+    private bool _rebalanced;
+    private int _asked;
+
+    /// <summary>Begins.</summary>
+    public void Start()
+    {
+        foreach (SimNode node in cluster.Nodes)
+        {
+            node.MayLeave = true;
+        }
+
+        cluster.World.AfterMs(random.Between(50, 500), Turn);
+        cluster.World.AfterMs(50, Look);
+    }
+
+    /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
+    public void EndFaults() => _peace = true;
+
+    /// <summary>True when shards are where the plan has them, and the plan is as it should be in peace.</summary>
+    public bool IsPlaced()
+    {
+        if (!_rebalanced || States().Any(static s => s is null))
+        {
+            return false;
+        }
+
+        PlacementState state = States().First()!;
+        return States().All(s => s!.Followed.HasSameReplicas(state.Followed) && s.Goal.HasSameReplicas(s.Followed))
+            && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
+            && state.Members.All(m => m.State != Cluster.Planning.MemberState.Left || cluster.NodeOf(m.Id).HasLeft)
+            && state.ReplicationFactor == cluster.ReplicationFactor
+            && state.RebalanceAsked == state.RebalancePlanned;
+    }
+
+    /// <summary>Checks what <see cref="IsPlaced"/> does not: that shards are there, and that members carry their fair shares.</summary>
+    public void Check()
+    {
+        PlacementState state = States().First()!;
+        for (int shard = 0; shard < cluster.Shards; shard++)
+        {
+            NodeId[] row = state.Followed.ReplicasOf(new ShardId((uint)shard)).ToArray();
+            if (LeaderOf(shard) is not { } leader || !leader.ReplicaOf(shard)!.Group.Membership.Voters.ToHashSet().SetEquals(row))
+            {
+                throw new SimulationException(
+                    $"shard {shard} is not where the plan has it ({string.Join(' ', row)}): " + cluster.Describe());
+            }
+        }
+
+        PlacementPlan plan = PlacementPlanner.Plan(new PlanRequest
+        {
+            Members = state.Members,
+            Present = state.Goal,
+            ReplicationFactor = state.ReplicationFactor,
+            Rebalance = true,
+        });
+        if (plan.Copies > 0 || plan.Shares.Any(static s => Math.Abs(s.After - s.Fair) > 1.001))
+        {
+            throw new SimulationException($"After a rebalance shares are not fair: {string.Join("; ", plan.Shares)}");
+        }
+    }
+
+    private IEnumerable<PlacementState?> States() => cluster.Nodes.Select(static n => n.Node?.Parts.Placements.Read());
+
+    private void Turn()
+    {
+        if (cluster.AnyNode(random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
+        {
+            if (_peace)
+            {
+                TakeAway(view);
+                Restore(node, view);
+            }
+            else
+            {
+                Disturb(node, view);
+            }
+        }
+
+        cluster.World.AfterMs(_peace ? 200 : random.Between(100, 2_000), Turn);
+    }
+
+    private void Disturb(Node.HengeNode node, CatalogView view)
+    {
+        MemberRecord[] members = [.. view.Members.Where(static m => m.State != MemberState.Left)];
+        if (members.Length == 0)
+        {
+            return;
+        }
+
+        MemberRecord member = random.Pick(members);
+        switch (random.Next(6))
+        {
+            case 0 or 1:
+                // Leaving and draining are cancelled as often as they are begun.
+                SetState(node, member, random.PerMille(500) ? MemberState.Leaving : MemberState.Draining);
+                break;
+            case 2 or 3:
+                SetState(node, member, MemberState.Up);
+                break;
+            case 4:
+                Set(node, ReplicationFactor, 1 + random.Next(Math.Min(5, cluster.Nodes.Count)));
+                break;
+            default:
+                Set(node, Rebalance, ++_asked);
+                break;
+        }
+    }
+
+    // A member that was down when it left is told by nobody; its operator switches the machine off.
+    private void TakeAway(CatalogView view)
+    {
+        foreach (MemberRecord member in view.Members.Where(static m => m.State == MemberState.Left))
+        {
+            SimNode node = cluster.NodeOf(member.Id);
+            node.HasLeft = true;
+            if (node.Node is not null)
+            {
+                node.Crash(CrashMode.KeepAll);
+            }
+        }
+    }
+
+    private void Restore(Node.HengeNode node, CatalogView view)
+    {
+        foreach (MemberRecord member in view.Members.Where(static m => m.State is MemberState.Leaving or MemberState.Draining))
+        {
+            SetState(node, member, MemberState.Up);
+        }
+
+        PlacementState? state = node.Parts.Placements.Read();
+        if (state is null)
+        {
+            return;
+        }
+
+        if (state.ReplicationFactor != cluster.ReplicationFactor)
+        {
+            Set(node, ReplicationFactor, cluster.ReplicationFactor);
+        }
+        else if (!_rebalanced
+            && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
+            && state.Goal.HasSameReplicas(state.Followed)
+            && cluster.Nodes.All(static n => n.Node is not null))
+        {
+            _rebalanced = true;
+            Set(node, Rebalance, ++_asked);
+        }
+    }
+
+    private void SetState(Node.HengeNode node, MemberRecord member, MemberState to)
+    {
+        cluster.Statistics.MembersTurned++;
+        node.Parts.Members.SetState(
+            member.Id,
+            [MemberState.Up, MemberState.Leaving, MemberState.Draining],
+            to,
+            node.Parts.Context.MonotonicMs + 2_000,
+            static _ => { });
+    }
+
+    private static void Set(Node.HengeNode node, string name, int value)
+    {
+        string text = value.ToString(CultureInfo.InvariantCulture);
+        node.Parts.Members.Changes.Add(
+            view => view.Settings.GetValueOrDefault(name) == text ? CatalogStep.Done : Write(name, text),
+            node.Parts.Context.MonotonicMs + 5_000,
+            static _ => { });
+    }
+
+    private static CatalogStep Write(string name, string text)
+    {
+        var txn = new TxnBuilder();
+        foreach ((string key, string value) in new[] { (name, text), ("down-after-ms", "300"), ("replace-after-ms", "2000") })
+        {
+            var command = new ArrayBufferWriter<byte>();
+            CommandEncoder.Put(command, Encoding.UTF8.GetBytes(CatalogKeys.Setting + key), Encoding.UTF8.GetBytes(value), new PutOptions());
+            txn.Then.Add(command.WrittenSpan);
+        }
+
+        return CatalogStep.Write(txn);
+    }
+
+    // Whatever happens, most of the voters of a membership that is final have everything that is committed.
+    private void Look()
+    {
+        for (int shard = 0; shard < cluster.Shards; shard++)
+        {
+            if (LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group)
+            {
+                int have = group.Membership.Voters.Count(id => Has(cluster.NodeOf(id), shard, group.CommitIndex));
+                if (have <= group.Membership.Voters.Count / 2)
+                {
+                    throw new SimulationException(
+                        $"of the voters {string.Join(' ', group.Membership.Voters)} of shard {shard} only {have} can have all that is "
+                            + $"committed ({group.CommitIndex}): " + cluster.Describe());
+                }
+            }
+        }
+
+        cluster.World.AfterMs(50, Look);
+    }
+
+    private static bool Has(SimNode node, int shard, LogIndex index) =>
+        node.Node is null || (node.ReplicaOf(shard) is { } replica && replica.Group.PersistedIndex >= index);
+
+    private SimNode? LeaderOf(int shard) => cluster.Nodes
+        .Where(n => !n.IsPaused && n.ReplicaOf(shard)?.Group.Role == RaftRole.Leader)
+        .MaxBy(n => n.ReplicaOf(shard)!.Group.Term.Value);
+}
