@@ -39,8 +39,9 @@ public static class ServerSettings
         Node(
             "replication-factor",
             "N",
-            "Replicas of each shard of a new cluster, once there are as many nodes; henge cluster set changes it later.",
-            "3",
+            "Replicas of each shard of a new cluster, once it has as many nodes; `henge cluster set` changes it later. With fewer than there "
+                + "are nodes each node has its share of the shards, and any node serves any key.",
+            "at most 3",
             (o, v) => o with { ReplicationFactor = SettingValue.Number(v, 1, 15) }),
         Node(
             "history",
