@@ -84,7 +84,8 @@ internal sealed class TopologyFollower : IDisposable
             }
             catch (AttemptFailedException e)
             {
-                if (e.ConnectionFailed || e.Code == ErrorCode.Misconfigured)
+                // A node of another cluster is not down: requests that lead there are to be told so.
+                if (e.ConnectionFailed)
                 {
                     _router.OnUnreachable(address);
                 }
