@@ -42,4 +42,8 @@ internal enum RaftBugs
     CountEarlierLives = 1 << 15,
     /// <summary>A learner becomes a voter whatever it has.</summary>
     PromoteBeforeCaughtUp = 1 << 16,
+    /// <summary>
+    /// A voter that is silent is replaced at once, without the majority that it belongs to: it may be slow only, and still acknowledge.
+    /// </summary>
+    ReplaceSilentAtOnce = 1 << 17,
 }

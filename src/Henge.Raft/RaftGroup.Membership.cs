@@ -127,7 +127,9 @@ public sealed partial class RaftGroup
             return MembershipStatus.Invalid;
         }
 
-        next = new Membership(target.Voters, target.Learners, votersChange ? current.Voters : null, removed);
+        bool isJoint = votersChange
+            && !(ReplacesSilentAtOnce && current.Voters.Any(id => !target.IsVoter(id) && ProgressOf(id) is { IsRecentlyActive: false }));
+        next = new Membership(target.Voters, target.Learners, isJoint ? current.Voters : null, removed);
         return MembershipStatus.Accepted;
     }
 

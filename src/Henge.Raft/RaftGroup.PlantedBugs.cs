@@ -56,5 +56,8 @@ public sealed partial class RaftGroup
     /// <summary>A learner becomes a voter whatever it has.</summary>
     private bool PromotesAnyLearner => HasBug(RaftBugs.PromoteBeforeCaughtUp);
 
+    /// <summary>A voter that is silent is replaced at once, without the majority that it belongs to.</summary>
+    private bool ReplacesSilentAtOnce => HasBug(RaftBugs.ReplaceSilentAtOnce);
+
     private bool HasBug(RaftBugs bug) => PlantedBugs.AreAllowed && (_options.Bugs & bug) != 0;
 }

@@ -68,6 +68,8 @@ public enum Canary
     UpBeforeCaughtUp,
     LeaveLearnersBehind,
     TrustFirstPlan,
+    ReplaceSilentAtOnce,
+    LeaveWhileCountedOn,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -85,16 +87,17 @@ internal static class Canaries
     /// <summary>Whether it has to do with shards that are elsewhere, or move: looked for where they do.</summary>
     public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
         or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp or Canary.AnswerForwardsUnproven or Canary.PageBeforeClosed
-        or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm;
+        or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm or Canary.ReplaceSilentAtOnce;
 
     /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
-    public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan;
+    public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan
+        or Canary.LeaveWhileCountedOn;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
     {
         Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
-        Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader => 300,
+        Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.ReplaceSilentAtOnce => 300,
         _ => 100,
     };
 }

@@ -15,9 +15,9 @@ using MemberState = Henge.Node.Api.MemberState;
 namespace Henge.Simulation;
 
 /// <summary>
-/// An operator of a cluster that plans for itself: drains members, has them leave and cancels that, changes the replication factor, asks
-/// for rebalances, all in the catalog, by any node; and the nodes do the rest. In peace all members are up again, and shards come to be
-/// where the plan has them, each member carrying its fair share.
+/// An operator of a cluster that plans for itself: drains members, has them leave and cancels that or does not, changes the replication
+/// factor and the rate of moves, asks for rebalances, all in the catalog, by any node; and the nodes do the rest. In peace all members that
+/// have not left are up again, and shards come to be where the plan has them, each member carrying its fair share.
 /// </summary>
 internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
 {
@@ -25,7 +25,9 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
     private const string Rebalance = "rebalance";
     private bool _peace;
     private bool _rebalanced;
+    private long? _allRunSinceMs;
     private int _asked;
+    private readonly HashSet<NodeId> _gone = [];
 
     /// <summary>Begins.</summary>
     public void Start()
@@ -55,7 +57,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
             && state.Members.All(m => m.State != Cluster.Planning.MemberState.Left || cluster.NodeOf(m.Id).HasLeft)
             && state.ReplicationFactor == cluster.ReplicationFactor
-            && state.RebalanceAsked == state.RebalancePlanned;
+            && States().All(s => s!.RebalancePlanned == (ulong)_asked);
     }
 
     /// <summary>Checks what <see cref="IsPlaced"/> does not: that shards are there, and that members carry their fair shares.</summary>
@@ -81,7 +83,11 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         });
         if (plan.Copies > 0 || plan.Shares.Any(static s => Math.Abs(s.After - s.Fair) > 1.001))
         {
-            throw new SimulationException($"After a rebalance shares are not fair: {string.Join("; ", plan.Shares)}");
+            throw new SimulationException(
+                $"After a rebalance shares are not fair: {string.Join("; ", plan.Shares)}; {string.Join("; ", state.Members)}; "
+                    + string.Join("; ", Enumerable.Range(0, cluster.Shards).Select(s =>
+                        $"{string.Join(' ', state.Goal.ReplicasOf(new ShardId((uint)s)).ToArray())} to "
+                            + string.Join(' ', plan.Target.ReplicasOf(new ShardId((uint)s)).ToArray()))));
         }
     }
 
@@ -91,9 +97,9 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
     {
         if (cluster.AnyNode(random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
         {
+            Bury(view);
             if (_peace)
             {
-                TakeAway(view);
                 Restore(node, view);
             }
             else
@@ -118,7 +124,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         {
             case 0 or 1:
                 // Leaving and draining are cancelled as often as they are begun.
-                SetState(node, member, random.PerMille(500) ? MemberState.Leaving : MemberState.Draining);
+                SetState(node, member, random.PerMille(500) && MayLeave(view, member) ? MemberState.Leaving : MemberState.Draining);
                 break;
             case 2 or 3:
                 SetState(node, member, MemberState.Up);
@@ -132,12 +138,41 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         }
     }
 
-    // A member that was down when it left is told by nobody; its operator switches the machine off.
-    private void TakeAway(CatalogView view)
+    // Who is left must be able to carry what there is to be in peace, and most clocks must be right.
+    private bool MayLeave(CatalogView view, MemberRecord member)
+    {
+        ulong[] gone =
+        [
+            .. view.Members.Where(static m => m.State is MemberState.Left or MemberState.Leaving).Select(static m => m.Id.Value),
+            member.Id.Value,
+        ];
+        SimNode[] stay = [.. cluster.Nodes.Where(n => !gone.Contains(n.Id.Value))];
+        return stay.Length >= Math.Max(2, cluster.ReplicationFactor)
+            && 2 * cluster.Nodes.Count(n => cluster.WrongClocks.Contains(n.Index)) < stay.Length;
+    }
+
+    // A member has left: whoever did not count on it did so for good reason.
+    private void Bury(CatalogView view)
     {
         foreach (MemberRecord member in view.Members.Where(static m => m.State == MemberState.Left))
         {
+            if (!_gone.Add(member.Id))
+            {
+                continue;
+            }
+
+            for (int shard = 0; shard < cluster.Shards; shard++)
+            {
+                if (LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group
+                    && group.Membership.IsMember(member.Id))
+                {
+                    throw new SimulationException($"{member.Id} has left, and is a member of shard {shard}: " + cluster.Describe());
+                }
+            }
+
+            // One that was down when it left is told by nobody; its operator switches the machine off.
             SimNode node = cluster.NodeOf(member.Id);
+            cluster.Statistics.MembersLeft++;
             node.HasLeft = true;
             if (node.Node is not null)
             {
@@ -153,6 +188,11 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             SetState(node, member, MemberState.Up);
         }
 
+        // A member that was away a moment ago, or is not known to be up, is left alone by plans.
+        bool allAreUp = cluster.Nodes.All(static n => n is { Node: not null, IsPaused: false })
+            && States().All(static s => s?.Members.All(
+                static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left) == true);
+        _allRunSinceMs = allAreUp ? _allRunSinceMs ?? cluster.World.NowMs : null;
         PlacementState? state = node.Parts.Placements.Read();
         if (state is null)
         {
@@ -163,10 +203,13 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         {
             Set(node, ReplicationFactor, cluster.ReplicationFactor);
         }
+        else if (_rebalanced && state.RebalanceAsked != (ulong)_asked)
+        {
+            Set(node, Rebalance, _asked);
+        }
         else if (!_rebalanced
-            && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
             && state.Goal.HasSameReplicas(state.Followed)
-            && cluster.Nodes.All(static n => n.Node is not null))
+            && cluster.World.NowMs - _allRunSinceMs >= 2_000)
         {
             _rebalanced = true;
             Set(node, Rebalance, ++_asked);
@@ -184,19 +227,22 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             static _ => { });
     }
 
-    private static void Set(Node.HengeNode node, string name, int value)
+    private void Set(Node.HengeNode node, string name, int value)
     {
+        string rate = (_peace ? 1_000_000 : random.Pick<int>([3_000, 30_000, 1_000_000])).ToString(CultureInfo.InvariantCulture);
         string text = value.ToString(CultureInfo.InvariantCulture);
         node.Parts.Members.Changes.Add(
-            view => view.Settings.GetValueOrDefault(name) == text ? CatalogStep.Done : Write(name, text),
+            view => view.Settings.GetValueOrDefault(name) == text ? CatalogStep.Done : Write(name, text, rate),
             node.Parts.Context.MonotonicMs + 5_000,
             static _ => { });
     }
 
-    private static CatalogStep Write(string name, string text)
+    private static CatalogStep Write(string name, string text, string rate)
     {
         var txn = new TxnBuilder();
-        foreach ((string key, string value) in new[] { (name, text), ("down-after-ms", "300"), ("replace-after-ms", "2000") })
+        (string Key, string Value)[] settings =
+            [(name, text), ("down-after-ms", "300"), ("replace-after-ms", "2000"), ("move-rate", rate)];
+        foreach ((string key, string value) in settings)
         {
             var command = new ArrayBufferWriter<byte>();
             CommandEncoder.Put(command, Encoding.UTF8.GetBytes(CatalogKeys.Setting + key), Encoding.UTF8.GetBytes(value), new PutOptions());

@@ -122,7 +122,7 @@ internal static class SimRun
         members.Check();
         if (cluster.IsElastic)
         {
-            DroppedCheck.Run(cluster);
+            DroppedCheck.Run(world, cluster, SettleMs);
             nemesis.Planner?.Check();
         }
         else

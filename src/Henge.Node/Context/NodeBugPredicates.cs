@@ -126,6 +126,9 @@ internal static class NodeBugPredicates
         /// <summary>A replica that drops what it has forgets its term and vote.</summary>
         public bool ForgetsVotesOfDropped => Has(bugs, NodeBugs.ForgetVotesOfDropped);
 
+        /// <summary>A member that leaves has left once the placement does not name it, whatever shards still count on.</summary>
+        public bool LeavesWhileCountedOn => Has(bugs, NodeBugs.LeaveWhileCountedOn);
+
         /// <summary>A shard is led before it is known that there is a cluster of the node's settings.</summary>
         public bool LeadsBeforeCluster => Has(bugs, NodeBugs.LeadBeforeCluster);
 

@@ -87,6 +87,8 @@ internal enum NodeBugs : long
     DropBeforeCommitted = 1 << 8,
     /// <summary>A replica that drops what it has forgets its term and vote, and begins anew when it is asked for a vote.</summary>
     ForgetVotesOfDropped = 1 << 9,
+    /// <summary>A member that leaves has left once the placement does not name it, whatever shards still count on.</summary>
+    LeaveWhileCountedOn = 1L << 61,
     /// <summary>Lead a shard before it is known that there is a cluster of the node's settings.</summary>
     LeadBeforeCluster = 1L << 60,
     /// <summary>A leader does not take learners back that its shard is not to have any more.</summary>

@@ -1,5 +1,6 @@
 using Henge.Cluster.Planning;
 using Henge.Core;
+using Henge.Node.Context;
 
 namespace Henge.Node.Moves;
 
@@ -7,7 +8,7 @@ namespace Henge.Node.Moves;
 /// Which members that are leaving have nothing left that anybody counts on: no placement names them, nor does the configuration of any
 /// shard, as its leader says who has seen such a placement. Used by the thread that ticks on the catalog's leader.
 /// </summary>
-internal sealed class Departures
+internal sealed class Departures(NodeBugs bugs = NodeBugs.None)
 {
     // The generation of the placement from which on it was seen that a member is not named.
     private readonly Dictionary<NodeId, ulong> _since = [];
@@ -30,7 +31,7 @@ internal sealed class Departures
             }
 
             _since.TryAdd(member.Id, state.Followed.Generation);
-            if (AllHaveLetGo(state.Followed.ShardCount, member.Id, _since[member.Id], reports))
+            if (bugs.LeavesWhileCountedOn || AllHaveLetGo(state.Followed.ShardCount, member.Id, _since[member.Id], reports))
             {
                 gone.Add(member.Id);
             }

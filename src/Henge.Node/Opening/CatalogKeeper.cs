@@ -22,7 +22,7 @@ internal sealed class CatalogKeeper(
 {
     private const long ChangeMs = 10_000;
     private readonly HashSet<NodeId> _changing = [];
-    private readonly Departures _departures = new();
+    private readonly Departures _departures = new(node.Options.Bugs);
     private readonly Lock _gate = new();
 
     /// <summary>Looks whether there is something to do.</summary>

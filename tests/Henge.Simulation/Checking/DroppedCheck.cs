@@ -43,22 +43,35 @@ internal static class DroppedCheck
         }
     }
 
-    /// <summary>In the end: nothing is left of shards that are not on a node.</summary>
-    public static void Run(SimCluster cluster)
+    /// <summary>
+    /// In the end: nothing is left of shards that are not on a node. What was dropped just now goes once that is durable, so it is waited
+    /// for.
+    /// </summary>
+    public static void Run(SimWorld world, SimCluster cluster, long limitMs)
+    {
+        if (!world.RunUntil(world.NowMs + limitMs, () => FindRest(cluster) is null))
+        {
+            throw new SimulationException(FindRest(cluster)!);
+        }
+    }
+
+    private static string? FindRest(SimCluster cluster)
     {
         foreach (SimNode node in cluster.Nodes)
         {
             for (int shard = 0; shard < cluster.Shards; shard++)
             {
-                if (node.ReplicaOf(shard) is null)
+                if (node.ReplicaOf(shard) is null && FindRest(node, new ShardId((uint)shard)) is { } rest)
                 {
-                    CheckNothingLeft(node, new ShardId((uint)shard));
+                    return rest;
                 }
             }
         }
+
+        return null;
     }
 
-    private static void CheckNothingLeft(SimNode node, ShardId shard)
+    private static string? FindRest(SimNode node, ShardId shard)
     {
         IStorageEngine engine = node.Node!.Parts.Context.Engine;
         foreach (uint keyspace in (uint[])[SystemKeys.UserKeyspace(shard), SystemKeys.SystemKeyspace(shard)])
@@ -72,13 +85,12 @@ internal static class DroppedCheck
             entries.SeekToFirst();
             if (entries.Valid)
             {
-                throw new SimulationException($"node {node.Index} has no replica of {shard}, and still data of it.");
+                return $"node {node.Index} has no replica of {shard}, and still data of it.";
             }
         }
 
-        if (engine.GetPosition(SystemKeys.Stream(shard)) != 0 || node.Files.FileExists(SnapshotFile.NameOf("/data/snapshots", shard)))
-        {
-            throw new SimulationException($"node {node.Index} has no replica of {shard}, and still a position or a snapshot of it.");
-        }
+        return engine.GetPosition(SystemKeys.Stream(shard)) != 0 || node.Files.FileExists(SnapshotFile.NameOf("/data/snapshots", shard))
+            ? $"node {node.Index} has no replica of {shard}, and still a position or a snapshot of it."
+            : null;
     }
 }
