@@ -82,7 +82,7 @@ internal static class ClusterNodesCommand
             Number(Led),
             Size(Data),
             Size(Status?.Log?.Bytes),
-            Status?.Version ?? "",
+            Status?.Version.Split('+')[0] ?? "",
             Status is null ? "" : TextForm.OfDuration(TimeSpan.FromMilliseconds(Status.UptimeMs)),
         ];
 
