@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
@@ -26,6 +27,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     private readonly BarrierCoordinator _barriers;
     private readonly PeerInbox _inbox;
     private readonly NodeUpkeep _upkeep;
+    private readonly ConcurrentDictionary<NodeId, bool> _connected = [];
     private long _epoch = 1;
     private long _ticks;
     private int _stopping;
@@ -241,6 +243,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             LogBytes = _parts.Log.SizeBytes,
             LogSegments = _parts.Log.Segments,
             LogSyncs = _parts.Log.Syncs,
+            ConnectedPeers = [.. _connected.Keys],
             RefusedPeers = _parts.Hellos.Refused,
             Clock = _parts.Clocks.Read(shards),
             Activity = _context.Counters.Read() with
@@ -282,7 +285,11 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         for (uint s = 0; s < _context.Directory.Count; s++)
         {
             ShardPlace place = _context.Directory.PlaceOf(new ShardId(s));
-            shards.Add(new ShardPlacement(place.Shard, place.Voters, place.Leader, place.Term));
+            shards.Add(new ShardPlacement(place.Shard, place.Voters, place.Leader, place.Term)
+            {
+                MembershipTerm = place.MembershipTerm,
+                MembershipIndex = place.MembershipIndex.Value,
+            });
         }
 
         return new Topology
@@ -433,7 +440,16 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     byte[] IPeerReceiver.HelloTo(NodeId peer) => _parts.Hellos.HelloTo(peer);
 
     /// <inheritdoc/>
-    bool IPeerReceiver.OnHello(ReadOnlySpan<byte> frame, out NodeId peer) => _parts.Hellos.OnHello(frame, out peer);
+    bool IPeerReceiver.OnHello(ReadOnlySpan<byte> frame, out NodeId peer)
+    {
+        bool isAccepted = _parts.Hellos.OnHello(frame, out peer);
+        if (isAccepted)
+        {
+            _connected[peer] = true;
+        }
+
+        return isAccepted;
+    }
 
     /// <inheritdoc/>
     void IPeerReceiver.OnFrame(ReadOnlySpan<byte> frame)
@@ -447,6 +463,7 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     /// <inheritdoc/>
     void IPeerReceiver.OnDisconnected(NodeId peer)
     {
+        _connected.TryRemove(peer, out _);
         _context.Directory.OnDisconnected(peer);
         _parts.Pages.OnDisconnected(peer);
         foreach (Worker worker in _parts.Workers)

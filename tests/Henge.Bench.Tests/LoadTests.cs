@@ -119,6 +119,49 @@ public sealed class LoadTests
         Assert.True(result.All.P50Ms > 100, $"p50 was {result.All.P50Ms} ms");
     }
 
+    [Fact]
+    public async Task What_changes_in_the_cluster_during_a_run_is_noted_whichever_node_tells_it()
+    {
+        static ClusterView View(string nodes, ulong generation, params (string Leader, ulong Term, string Replicas, ulong Index)[] shards) =>
+            new()
+            {
+                Nodes = nodes.Split(' '),
+                NodesGeneration = generation,
+                Shards = [.. shards.Select(static s => new ShardView(s.Leader, s.Term, s.Replicas.Split(' '), (1, s.Index)))],
+            };
+        ClusterView first = View("a b", 1, ("a", 1, "a b", 1), ("b", 1, "a b", 1));
+        ClusterView later = View("a b c", 2, ("c", 2, "a c", 2), ("b", 1, "a b", 1));
+        ClusterView end = View("a c", 3, ("c", 2, "a c", 2), ("", 2, "a c", 3));
+        Queue<ClusterView> views = new([first, later, first, end]);
+        await using var target = new DictionaryTarget { View = views.Dequeue };
+        ClusterChanges changes = new(target);
+        foreach (double seconds in (double[])[0, 0.25, 0.5, 1, 1.5, 2, 2.25])
+        {
+            changes.Look(seconds, CancellationToken.None);
+        }
+
+        await changes.EndAsync(3, CancellationToken.None);
+        Assert.Equal(
+            [
+                (1.5, "c joined"),
+                (1.5, "1 shard has another leader"),
+                (1.5, "1 shard has other replicas"),
+                (3, "b left"),
+                (3, "1 shard has no leader"),
+                (3, "1 shard has other replicas"),
+            ],
+            changes.Noted.Select(static c => (c.Seconds, c.Text)));
+
+        int told = 0;
+        await using var changing = new DictionaryTarget { View = () => told++ == 0 ? first : end };
+        LoadResult result = await new LoadRunner(
+            changing,
+            new LoadOptions { Concurrency = 1, Keys = 10, Duration = TimeSpan.FromSeconds(1), WarmUp = TimeSpan.Zero })
+            .RunAsync(null, CancellationToken.None);
+        Assert.Contains("c joined", HtmlReport.Create("run", [result]), StringComparison.Ordinal);
+        Assert.Contains("c joined", result.ToJson(), StringComparison.Ordinal);
+    }
+
     private sealed class DictionaryTarget : ILoadTarget, ILoadConnection
     {
         private int _calls;
@@ -130,6 +173,10 @@ public sealed class LoadTests
         public ConcurrentDictionary<string, byte[]> Data { get; } = [];
 
         public string Name => "dictionary";
+
+        public Func<ClusterView?>? View { get; init; }
+
+        public Task<ClusterView?> ViewAsync(CancellationToken cancellationToken) => Task.FromResult(View?.Invoke());
 
         public Task<ILoadConnection> ConnectAsync(int worker, CancellationToken cancellationToken) =>
             Task.FromResult<ILoadConnection>(this);

@@ -89,6 +89,14 @@ public static class HtmlReport
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{r.Operations:#,0} operations in {r.Seconds:0.0} s, {r.Errors:#,0} errors, {r.Missing:#,0} reads of absent keys"));
+        if (r.Changes.Count > 0)
+        {
+            Fact(
+                html,
+                "cluster",
+                string.Join("; ", r.Changes.Select(static c => string.Create(CultureInfo.InvariantCulture, $"{c.Seconds:0.0} s: {c.Text}"))));
+        }
+
         Fact(html, "date", r.Date.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture));
         Fact(html, "Henge", r.HengeVersion);
         Fact(html, "machine", r.Machine);

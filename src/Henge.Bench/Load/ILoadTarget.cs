@@ -8,6 +8,9 @@ public interface ILoadTarget : IAsyncDisposable
 
     /// <summary>Opens one connection (or a share of one) for a worker.</summary>
     Task<ILoadConnection> ConnectAsync(int worker, CancellationToken cancellationToken);
+
+    /// <summary>The cluster as it is now; null when the target does not tell.</summary>
+    Task<ClusterView?> ViewAsync(CancellationToken cancellationToken) => Task.FromResult<ClusterView?>(null);
 }
 
 /// <summary>What one worker works over. One call at a time, but for targets that pipeline: those take several.</summary>

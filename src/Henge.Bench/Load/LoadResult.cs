@@ -83,6 +83,9 @@ public sealed record LoadResult
     /// <summary>Throughput over time.</summary>
     public IReadOnlyList<ThroughputSample> Samples { get; init; } = [];
 
+    /// <summary>What changed in the cluster meanwhile: nodes that joined or left, shards with other leaders or replicas.</summary>
+    public IReadOnlyList<ClusterChange> Changes { get; init; } = [];
+
     internal static LoadResult Create(
         string target,
         LoadOptions options,

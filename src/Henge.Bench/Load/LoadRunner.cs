@@ -12,6 +12,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
     private const int SampleMs = 250;
     private readonly List<LoadWorker> _workers = [];
     private readonly List<ThroughputSample> _samples = [];
+    private readonly ClusterChanges _changes = new(target);
 
     /// <summary>
     /// Runs preload, warm-up and measurement. Errors of single operations are counted; only a target that cannot be reached at all throws.
@@ -50,7 +51,13 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
             await SampleAsync(pace, lanes, started, progress, cancellationToken);
             TimeSpan elapsed = Stopwatch.GetElapsedTime(started, pace.EndedAt != 0 ? pace.EndedAt : Stopwatch.GetTimestamp());
             await Task.WhenAll(lanes);
-            return LoadResult.Create(target.Name, options, _workers, _samples, elapsed, ServerCpu() - serverCpu) with { Date = date };
+            TimeSpan cpu = ServerCpu() - serverCpu;
+            await _changes.EndAsync(elapsed.TotalSeconds, cancellationToken);
+            return LoadResult.Create(target.Name, options, _workers, _samples, elapsed, cpu) with
+            {
+                Date = date,
+                Changes = _changes.Noted,
+            };
         }
         finally
         {
@@ -110,6 +117,7 @@ public sealed class LoadRunner(ILoadTarget target, LoadOptions options)
             await Task.WhenAny(all, Task.Delay(SampleMs, cancellationToken));
             cancellationToken.ThrowIfCancellationRequested();
             TimeSpan now = Stopwatch.GetElapsedTime(started);
+            _changes.Look(now.TotalSeconds, cancellationToken);
             long reads = _workers.Sum(w => w.Reads.Count), writes = _workers.Sum(w => w.Writes.Count), operations = reads + writes;
             long errors = _workers.Sum(w => w.Errors);
             double seconds = Math.Max(0.001, (now - at).TotalSeconds), rate = (operations - readsBefore - writesBefore) / seconds;

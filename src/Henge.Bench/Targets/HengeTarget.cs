@@ -1,6 +1,7 @@
 using Henge.Bench.Load;
 using Henge.Client;
 using Henge.Core;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Bench.Targets;
 
@@ -42,6 +43,22 @@ public sealed class HengeTarget : ILoadTarget
         }
 
         return new Connection(_client);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ClusterView?> ViewAsync(CancellationToken cancellationToken)
+    {
+        Wire.TopologyResponse topology = await _client.TopologyAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
+        return new ClusterView
+        {
+            Nodes = [.. topology.Nodes.Select(static n => n.NodeId)],
+            NodesGeneration = topology.MembersGeneration,
+            Shards =
+            [
+                .. topology.Shards.Select(static s =>
+                    new ShardView(s.LeaderId, s.Term, [.. s.Replicas], (s.MembershipTerm, s.MembershipIndex))),
+            ],
+        };
     }
 
     /// <inheritdoc/>

@@ -22,13 +22,13 @@ internal static class StatusCommand
         {
             TimeSpan period = Durations.Parse(parse.GetRequiredValue(every));
             bool json = globals.IsJson(parse);
-            using HengeClient client = globals.Connect(parse);
+            // Whoever watches goes on when the nodes that were named have left.
+            using HengeClient client = globals.Connect(parse, shortLived: !parse.GetValue(watch));
             if (!parse.GetValue(watch))
             {
-                (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await AskAsync(client, parse.GetValue(one),
-                    cancellationToken).ConfigureAwait(false);
-                var verdict = ClusterVerdict.Of(own, all);
-                Write(context, json, own, all, parse.GetValue(shards), verdict);
+                ClusterState state = await AskAsync(client, parse.GetValue(one), cancellationToken).ConfigureAwait(false);
+                var verdict = ClusterVerdict.Of(state);
+                Write(context, json, state, parse.GetValue(shards), verdict);
                 return verdict.Serves ? ExitCode.Ok : ExitCode.Unavailable;
             }
 
@@ -39,23 +39,37 @@ internal static class StatusCommand
         return command.WithExamples("henge status", "henge status --shards", "henge status --watch --every 500ms");
     }
 
-    private static async Task<(Wire.StatusResponse Own, Wire.ClusterStatusResponse? All)> AskAsync(
-        HengeClient client, bool nodeOnly, CancellationToken cancellationToken)
+    private static async Task<ClusterState> AskAsync(HengeClient client, bool nodeOnly, CancellationToken cancellationToken)
     {
         Wire.StatusResponse own = await client.NodeStatusAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
         if (nodeOnly)
         {
-            return (own, null);
+            return new ClusterState(own, null);
         }
 
         try
         {
-            return (own, await client.ClusterStatusAsync(cancellationToken).ConfigureAwait(false));
+            Wire.ClusterStatusResponse all = await client.ClusterStatusAsync(cancellationToken).ConfigureAwait(false);
+            return new ClusterState(own, all, await TopologyAsync(client, cancellationToken).ConfigureAwait(false));
         }
         catch (UnsupportedFormatException)
         {
             // A node that offers only the key-value service still tells about itself.
-            return (own, null);
+            return new ClusterState(own, null);
+        }
+    }
+
+    private static async Task<Wire.TopologyResponse?> TopologyAsync(HengeClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.TopologyAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+        catch (Core.HengeException e) when (e.Code is Core.ErrorCode.Unavailable or Core.ErrorCode.DeadlineExceeded
+            or Core.ErrorCode.UnsupportedFormat)
+        {
+            // A node of a cluster that has no majority yet; what the nodes say of themselves is there all the same.
+            return null;
         }
     }
 
@@ -63,15 +77,15 @@ internal static class StatusCommand
     internal static void Write(
         CliContext context,
         bool json,
-        Wire.StatusResponse own,
-        Wire.ClusterStatusResponse? all,
+        ClusterState state,
         bool shards,
         ClusterVerdict verdict,
         StatusRates? rates = null)
     {
+        (Wire.StatusResponse own, Wire.ClusterStatusResponse? all, _) = state;
         if (json)
         {
-            StatusJson.Write(context.Output, own, all, verdict);
+            StatusJson.Write(context.Output, state, verdict);
             return;
         }
 
@@ -84,7 +98,7 @@ internal static class StatusCommand
         if (all is { Nodes.Count: > 0 })
         {
             context.Output.WriteLine();
-            context.Output.Write(StatusTables.Nodes(all, rates));
+            context.Output.Write(StatusTables.Nodes(all, state, rates));
             foreach (string problem in StatusTables.Problems(all))
             {
                 context.Output.WriteLine(problem);

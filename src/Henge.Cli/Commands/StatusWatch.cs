@@ -1,6 +1,5 @@
 using Henge.Cli.Context;
 using Henge.Cli.Output;
-using Wire = Henge.Protocol.V1;
 
 namespace Henge.Cli.Commands;
 
@@ -11,7 +10,7 @@ internal sealed class StatusWatch(CliContext context, bool json, bool shards, Ti
 
     /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(
-        Func<CancellationToken, Task<(Wire.StatusResponse Own, Wire.ClusterStatusResponse? All)>> ask,
+        Func<CancellationToken, Task<ClusterState>> ask,
         CancellationToken cancellationToken) =>
         LiveDisplay.RunAsync(
             context,
@@ -19,13 +18,13 @@ internal sealed class StatusWatch(CliContext context, bool json, bool shards, Ti
             period,
             async token =>
             {
-                (Wire.StatusResponse own, Wire.ClusterStatusResponse? all) = await ask(token).ConfigureAwait(false);
-                if (all is not null)
+                ClusterState state = await ask(token).ConfigureAwait(false);
+                if (state.All is not null)
                 {
-                    _rates.Update(all);
+                    _rates.Update(state.All);
                 }
 
-                return () => StatusCommand.Write(context, json, own, all, shards, ClusterVerdict.Of(own, all), _rates);
+                return () => StatusCommand.Write(context, json, state, shards, ClusterVerdict.Of(state), _rates);
             },
             cancellationToken);
 }

@@ -20,37 +20,61 @@ internal sealed record ClusterVerdict
 
     /// <summary>
     /// Judges by what the nodes say of themselves. A shard has a leader when a node that answers says that it leads it, and more than half
-    /// of its replicas are on nodes that answer: a leader that is cut off from its followers says that it leads until its election timeout
-    /// is over.
+    /// of those who vote in it are nodes that answer: a leader that is cut off from its followers says that it leads until its election
+    /// timeout is over. Nodes without a replica of it do not count.
     /// </summary>
-    public static ClusterVerdict Of(Wire.StatusResponse own, Wire.ClusterStatusResponse? all)
+    public static ClusterVerdict Of(ClusterState state)
     {
-        if (all is not { Nodes.Count: > 0 })
+        if (state.All is not { Nodes.Count: > 0 } all)
         {
-            int unknown = own.Shards.Count(static s => s.LeaderId.Length == 0 && s.Role != "leader");
-            return new ClusterVerdict
-            {
-                Serves = unknown == 0,
-                Whole = unknown == 0 && own.Shards.All(static s => s.Error.Length == 0),
-                Reason = unknown == 0
-                    ? $"{own.NodeId} knows a leader of each of {Count(own.Shards.Count, "shard")}"
-                    : $"{own.NodeId} knows no leader of {unknown} of {Count(own.Shards.Count, "shard")}",
-            };
+            return OfOne(state.Own);
         }
 
-        Wire.StatusResponse[] up = [.. all.Nodes.Where(static n => n.Status is not null).Select(static n => n.Status)];
+        Wire.ClusterStatusResponse.Types.Node[] up = [.. all.Nodes.Where(static n => n.Status is not null)];
         string[] down = [.. all.Nodes.Where(static n => n.Status is null).Select(static n => n.NodeId)];
-        bool majority = up.Length > all.Nodes.Count / 2;
-        Wire.ShardStatus[][] shards = [.. up.SelectMany(static n => n.Shards).GroupBy(static s => s.Shard).Select(static g => g.ToArray())];
-        int leaderless = majority ? shards.Count(static replicas => replicas.All(static r => r.Role != "leader")) : shards.Length;
-        int failed = up.Sum(static n => n.Shards.Count(static s => s.Error.Length > 0));
+        Dictionary<uint, ShardView> shards = [];
+
+        // Of a shard whose replicas are all down, no node that answers says anything.
+        foreach (uint shard in Enumerable.Range(0, (int)(state.Topology?.ShardCount ?? 0)).Select(static s => (uint)s))
+        {
+            shards[shard] = new ShardView();
+        }
+
+        foreach (Wire.ClusterStatusResponse.Types.Node node in up)
+        {
+            foreach (Wire.ShardStatus replica in node.Status.Shards.Where(static s => s.Role == "leader"))
+            {
+                ShardView known = shards.GetValueOrDefault(replica.Shard) ?? new ShardView();
+                shards[replica.Shard] = known.Leader is null || known.Leader.Term < replica.Term
+                    ? new ShardView(node.NodeId, replica)
+                    : known;
+            }
+
+            foreach (Wire.ShardStatus replica in node.Status.Shards)
+            {
+                shards.TryAdd(replica.Shard, new ShardView());
+            }
+        }
+
+        int leaderless = shards.Count(s => !HasMajority(s.Key, s.Value, up, state));
+        int failed = up.Sum(static n => n.Status.Shards.Count(static s => s.Error.Length > 0));
+        int moving = shards.Values.Count(static s => s.Leader?.Peers.Any(static p => p.Learner) == true);
         List<string> reasons =
         [
             $"{up.Length} of {Count(all.Nodes.Count, "node")} up" + (down.Length > 0 ? $" (not {string.Join(", ", down)})" : ""),
-            !majority ? "no majority, so that nothing can be written or read linearizably"
-                : leaderless > 0 ? $"{leaderless} of {Count(shards.Length, "shard")} without a leader"
+            leaderless > 0 && leaderless == shards.Count ? "no majority, so that nothing can be written or read linearizably"
+                : leaderless > 0 ? $"{leaderless} of {Count(shards.Count, "shard")} without a leader"
                 : "every shard has a leader",
         ];
+        reasons.AddRange((state.Topology?.Nodes ?? [])
+            .Where(static n => n.State is not ("" or "up"))
+            .GroupBy(static n => n.State)
+            .Select(static g => $"{g.Key}: {string.Join(", ", g.Select(static n => n.NodeId))}"));
+        if (moving > 0)
+        {
+            reasons.Add($"{Count(moving, "shard")} with a replica that catches up");
+        }
+
         if (failed > 0)
         {
             reasons.Add($"{Count(failed, "replica")} in trouble (see --shards)");
@@ -64,6 +88,38 @@ internal sealed record ClusterVerdict
         };
     }
 
+    private static ClusterVerdict OfOne(Wire.StatusResponse own)
+    {
+        int unknown = own.Shards.Count(static s => s.LeaderId.Length == 0 && s.Role != "leader");
+        return new ClusterVerdict
+        {
+            Serves = unknown == 0,
+            Whole = unknown == 0 && own.Shards.All(static s => s.Error.Length == 0),
+            Reason = own.Shards.Count == 0 ? $"{own.NodeId} has no shards, and passes on what it is asked"
+                : unknown == 0 ? $"{own.NodeId} knows a leader of each of {Count(own.Shards.Count, "shard")}"
+                : $"{own.NodeId} knows no leader of {unknown} of {Count(own.Shards.Count, "shard")}",
+        };
+    }
+
+    private static bool HasMajority(uint number, ShardView shard, Wire.ClusterStatusResponse.Types.Node[] up, ClusterState state)
+    {
+        if (shard is not { Node: { } node, Leader: { } leader })
+        {
+            return false;
+        }
+
+        // Who votes, the leader knows; else where the shard was put, or, of nodes that do not tell, all.
+        IEnumerable<string> voters = leader.Peers.Count > 0
+            ? leader.Peers.Where(static p => !p.Learner).Select(static p => p.NodeId).Append(node)
+            : state.Topology?.Shards.FirstOrDefault(s => s.Shard == number) is { Replicas.Count: > 0 } placed
+                ? placed.Replicas
+                : state.All!.Nodes.Select(static n => n.NodeId);
+        string[] all = [.. voters.Distinct()];
+        return all.Count(v => up.Any(n => n.NodeId == v)) > all.Length / 2;
+    }
+
     private static string Count(int number, string what) =>
         string.Create(CultureInfo.InvariantCulture, $"{number} {what}{(number == 1 ? "" : "s")}");
+
+    private sealed record ShardView(string? Node = null, Wire.ShardStatus? Leader = null);
 }

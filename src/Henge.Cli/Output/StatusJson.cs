@@ -6,23 +6,28 @@ namespace Henge.Cli.Output;
 /// <summary>The state of nodes as one JSON object.</summary>
 internal static class StatusJson
 {
-    public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all, ClusterVerdict verdict) =>
+    public static void Write(OutputWriter output, ClusterState state, ClusterVerdict verdict) =>
         JsonForm.WriteLine(
             output,
             json =>
             {
-                WriteStatus(json, own);
+                WriteStatus(json, state.Own);
                 json.WriteString("verdict", verdict.Word);
                 json.WriteString("reason", verdict.Reason);
-                if (all is null)
+                if (state.All is null)
                 {
                     return;
                 }
 
-                json.WriteObjects("nodes", all.Nodes, node =>
+                json.WriteObjects("nodes", state.All.Nodes, node =>
                 {
                     json.WriteString("id", node.NodeId);
                     json.WriteString("address", node.Address);
+                    if (state.StateOf(node.NodeId) is { Length: > 0 } stands)
+                    {
+                        json.WriteString("state", stands);
+                    }
+
                     if (node.Error.Length > 0)
                     {
                         json.WriteString("error", node.Error);

@@ -8,10 +8,13 @@ internal static class StatusTables
 {
     /// <summary>One row for each node.</summary>
     /// <param name="all">The nodes.</param>
+    /// <param name="state">How members stand is shown in a column when not all of them are up.</param>
     /// <param name="rates">Entries that each has applied and syncs that it has made in a second, for a column each; null: none.</param>
-    public static string Nodes(Wire.ClusterStatusResponse all, StatusRates? rates = null)
+    public static string Nodes(Wire.ClusterStatusResponse all, ClusterState state, StatusRates? rates = null)
     {
         Dictionary<uint, ulong> commits = Commits(all);
+        bool hasStates = all.Nodes.Any(n => state.StateOf(n.NodeId) is not ("" or "up"));
+        string[] stateHeader = hasStates ? ["STATE"] : [];
         string[] rateHeaders = rates is null ? [] : ["APPLIED/s", "SYNCS/s"];
         Table table = new([
             "NODE",
@@ -26,6 +29,7 @@ internal static class StatusTables
             "ENGINE",
             "UP",
             .. rateHeaders,
+            .. stateHeader,
         ]);
         table.AlignRight([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         foreach (Wire.ClusterStatusResponse.Types.Node node in all.Nodes)
@@ -33,7 +37,8 @@ internal static class StatusTables
             if (node.Status is not { } status)
             {
                 // Why it is down stands below the table: a whole sentence in a cell would make every row as wide.
-                table.Add([node.NodeId, node.Address, "down", "", "", "", "", "", "", "", "", .. rateHeaders.Select(static _ => "")]);
+                table.Add([node.NodeId, node.Address, "down", "", "", "", "", "", "", "", "",
+                    .. rateHeaders.Select(static _ => ""), .. StateOf(node.NodeId)]);
                 continue;
             }
 
@@ -48,7 +53,7 @@ internal static class StatusTables
             [
                 status.NodeId,
                 node.Address,
-                status.Role,
+                status.Shards.Count == 0 ? "no shards" : status.Role,
                 $"{status.Shards.Count(s => s.Role == "leader")}/{status.Shards.Count}",
                 Number(status.Term),
                 Number(status.CommittedIndex),
@@ -58,9 +63,11 @@ internal static class StatusTables
                 status.Engine is { } engine ? TextForm.OfSize(engine.MemtableBytes + engine.TableBytes) : "",
                 TextForm.OfDuration(TimeSpan.FromMilliseconds(status.UptimeMs)),
                 .. rates is null ? [] : rates.Of(status),
+                .. StateOf(node.NodeId),
             ]);
         }
 
+        string[] StateOf(string name) => hasStates ? [state.StateOf(name)] : [];
         return table
             + string.Concat(
                 all.Nodes.Where(static n => n.Status is not null)
@@ -89,7 +96,8 @@ internal static class StatusTables
                 Number(best.Term),
                 Number(best.CommittedIndex),
                 Number(best.LastIndex),
-                .. replicas.Select(r => r is null ? "-" : r.Error.Length > 0 ? "error: " + r.Error : Number(r.AppliedIndex)),
+                .. replicas.Select(r => r is null ? "-" : r.Error.Length > 0 ? "error: " + r.Error
+                    : Number(r.AppliedIndex) + (r.Role == "learner" ? " learner" : "")),
             ]);
         }
 

@@ -39,6 +39,9 @@ public sealed record NodeStatus
     /// <summary>Syncs of its log since it started.</summary>
     public long LogSyncs { get; init; }
 
+    /// <summary>Peers that this node has a connection with.</summary>
+    public IReadOnlyCollection<NodeId> ConnectedPeers { get; init; } = [];
+
     /// <summary>
     /// Peers that this node exchanges nothing with, with the reason for each: what they were made with differs. Empty when all is well.
     /// </summary>

@@ -90,6 +90,8 @@ internal sealed class TopologyEdition
             Shard = placement.Shard.Value,
             LeaderId = StatusMapper.NameOf(placement.Leader, topology),
             Term = placement.Term.Value,
+            MembershipTerm = placement.MembershipTerm.Value,
+            MembershipIndex = placement.MembershipIndex,
         };
         shard.Replicas.AddRange(placement.Replicas.Select(id => StatusMapper.NameOf(id, topology)));
         return shard;

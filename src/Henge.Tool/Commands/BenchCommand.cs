@@ -16,6 +16,8 @@ namespace Henge.Tool.Commands;
 /// <summary><c>henge bench</c>: puts a load on a cluster or on a peer of ours, or runs db_bench's workloads on the engine.</summary>
 internal static class BenchCommand
 {
+    private const int MostChanges = 20;
+
     public static Command Create(CliContext context, GlobalOptions globals, bool wanted)
     {
         Command command = new("bench", NodeCommands.DescriptionOf("bench"));
@@ -239,6 +241,16 @@ internal static class BenchCommand
         }
 
         context.Output.Write(table.ToString());
+        foreach (ClusterChange change in result.Changes.Take(MostChanges))
+        {
+            context.Output.WriteLine($"{F(change.Seconds, "0.0")} s: {change.Text}");
+        }
+
+        if (result.Changes.Count > MostChanges)
+        {
+            context.Output.WriteLine($"... and {result.Changes.Count - MostChanges} more changes (all with --output json)");
+        }
+
         foreach ((string message, long count) in result.ErrorMessages)
         {
             context.Output.WriteLine($"{F(count, "#,0")} x {message}");

@@ -266,6 +266,18 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal(code.ToString(), JsonDocument.Parse(json.Error).RootElement.GetProperty("error").GetProperty("code").GetString());
     }
 
+    // A node of before there were members.
+    private static Func<FakeCall, Task> WithoutTopology(Func<FakeCall, Task> handler) => call =>
+    {
+        if (call.Method != "Topology")
+        {
+            return handler(call);
+        }
+
+        call.Fail(ErrorCode.UnsupportedFormat);
+        return Task.CompletedTask;
+    };
+
     [Fact]
     public async Task Status_prints_the_seeds_two_lines_and_a_table()
     {
@@ -288,7 +300,7 @@ public sealed class CliTests : IAsyncLifetime
                     : 1240u, LastIndex = 1248 },
             },
         };
-        _instead = async call =>
+        _instead = WithoutTopology(async call =>
         {
             if (call.Method == "NodeStatus")
             {
@@ -319,7 +331,7 @@ public sealed class CliTests : IAsyncLifetime
                     Error = "connection refused",
                 });
             await call.WriteAsync(all);
-        };
+        });
 
         Ran ran = await RunAsync("status", "--shards");
 
@@ -364,12 +376,12 @@ public sealed class CliTests : IAsyncLifetime
             Status(2, new Wire.ClockStatus { Known = true, SkewMs = 7_200_000, Overruled = true }),
             Status(3, new Wire.ClockStatus { Known = true, SkewMs = -60_000, Overruled = true, VersionLeadMs = 3_600_000 }),
         ];
-        _instead = async call =>
+        _instead = WithoutTopology(async call =>
         {
             Wire.ClusterStatusResponse all = new();
             all.Nodes.AddRange(nodes.Select(static n => new Wire.ClusterStatusResponse.Types.Node { NodeId = n.NodeId, Status = n }));
             await (call.Method == "NodeStatus" ? call.WriteAsync(nodes[0]) : call.WriteAsync(all));
-        };
+        });
 
         string[] lines =
         [
@@ -400,7 +412,7 @@ public sealed class CliTests : IAsyncLifetime
             },
         };
         int down = 2;
-        _instead = async call =>
+        _instead = WithoutTopology(async call =>
         {
             Wire.ClusterStatusResponse all = new();
             for (int i = 1; i <= 3; i++)
@@ -415,7 +427,7 @@ public sealed class CliTests : IAsyncLifetime
             }
 
             await (call.Method == "NodeStatus" ? call.WriteAsync(status) : call.WriteAsync(all));
-        };
+        });
 
         Ran lost = await RunAsync("status");
         Assert.Equal(ExitCode.Unavailable, lost.ExitCode);

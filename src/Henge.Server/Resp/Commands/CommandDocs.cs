@@ -24,7 +24,7 @@ internal sealed record CommandDocs(
         auth|1.0.0|connection|F|O(1)|[username] password|Says who the client is.
         bitcount|2.6.0|bitmap|S|O(N) with the bytes looked at|key:key [range=start:integer end:integer [unit=BYTE|BIT]]|Counts the bits that are set.
         client|2.4.0|connection|S|Depends on the subcommand|subcommand [argument...]|Names the connection and tells of it.
-        cluster|3.0.0|cluster|S|O(1)|subcommand [argument...]|Answers that this is no Redis Cluster: any node serves any key.
+        cluster|3.0.0|cluster|S|O(1)|subcommand [argument...]|Tells of nodes and shards. This is no Redis Cluster: any node serves any key.
         command|2.8.13|server|S|O(N) with the number of commands|[subcommand] [argument...]|Describes the commands of this server.
         config|2.0.0|server|S|O(N) with the number of settings|subcommand [argument...]|Tells the settings that clients ask for.
         copy|6.2.0|generic|S|O(N) with the length of the value|source:key destination:key [DB destination-db:integer] [replace=REPLACE]|Copies a value to another key of the same shard.

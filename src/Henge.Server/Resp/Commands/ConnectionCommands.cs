@@ -217,6 +217,9 @@ internal static class ConnectionCommands
             ("shards", status.Shards.Count),
             ("shards_led", leads),
             ("cluster_id", status.ClusterId));
+
+        // Clients that see a 1 look for hash slots, which there are none of.
+        Section("Cluster", ("cluster_enabled", 0));
         writer.Verbatim(text.ToString());
     }
 

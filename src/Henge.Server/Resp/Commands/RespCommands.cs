@@ -14,6 +14,7 @@ internal static class RespCommands
         .. MoveCommands.All,
         .. ScriptCommands.All,
         .. ServerCommands.All,
+        .. ClusterCommands.All,
         .. KeyCommands.All,
         .. KeySpaceCommands.All,
         .. ChannelCommands.All,

@@ -19,7 +19,6 @@ internal static class ServerCommands
 {
     private const int FlushPageKeys = 1000;
     private const int EntryOverheadBytes = 64;
-    private const string ClusterDisabled = "ERR This instance has cluster support disabled";
     private static readonly (int, int, int) OneKey = (1, 1, 1);
     private static readonly (int, int, int) SecondKey = (2, 2, 1);
 
@@ -41,7 +40,6 @@ internal static class ServerCommands
                 Subcommands = ["USAGE"],
             },
             new LocalCommand("config", -2, Config),
-            new LocalCommand("cluster", -2, static (_, _, w) => w.Error(ClusterDisabled)),
             new LocalCommand("role", 1, Role),
             new LocalCommand("lastsave", 1, static (c, _, w) => w.Integer((c.Node.Now.Milliseconds + Core.Version.EpochUnixMs) / 1000)),
             new LocalCommand("latency", -2, Latency),
