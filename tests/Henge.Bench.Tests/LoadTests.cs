@@ -122,8 +122,10 @@ public sealed class LoadTests
     [Fact]
     public async Task What_changes_in_the_cluster_during_a_run_is_noted_whichever_node_tells_it()
     {
-        static ClusterView View(string nodes, ulong generation, params (string Leader, ulong Term, string Replicas, ulong Index)[] shards) =>
-            new()
+        static ClusterView View(
+            string nodes,
+            ulong generation,
+            params (string Leader, ulong Term, string Replicas, ulong Index)[] shards) => new()
             {
                 Nodes = nodes.Split(' '),
                 NodesGeneration = generation,

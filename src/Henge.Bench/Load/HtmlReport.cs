@@ -94,7 +94,9 @@ public static class HtmlReport
             Fact(
                 html,
                 "cluster",
-                string.Join("; ", r.Changes.Select(static c => string.Create(CultureInfo.InvariantCulture, $"{c.Seconds:0.0} s: {c.Text}"))));
+                string.Join(
+                    "; ",
+                    r.Changes.Select(static c => string.Create(CultureInfo.InvariantCulture, $"{c.Seconds:0.0} s: {c.Text}"))));
         }
 
         Fact(html, "date", r.Date.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture));

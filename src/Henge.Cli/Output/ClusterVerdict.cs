@@ -1,4 +1,5 @@
 using System.Globalization;
+using Henge.Core;
 using Wire = Henge.Protocol.V1;
 
 namespace Henge.Cli.Output;
@@ -35,7 +36,8 @@ internal sealed record ClusterVerdict
         Dictionary<uint, ShardView> shards = [];
 
         // Of a shard whose replicas are all down, no node that answers says anything.
-        foreach (uint shard in Enumerable.Range(0, (int)(state.Topology?.ShardCount ?? 0)).Select(static s => (uint)s))
+        uint count = Math.Min(state.Topology?.ShardCount ?? 0, ShardMap.MaxShards);
+        for (uint shard = 0; shard < count; shard++)
         {
             shards[shard] = new ShardView();
         }
@@ -62,7 +64,8 @@ internal sealed record ClusterVerdict
         List<string> reasons =
         [
             $"{up.Length} of {Count(all.Nodes.Count, "node")} up" + (down.Length > 0 ? $" (not {string.Join(", ", down)})" : ""),
-            leaderless > 0 && leaderless == shards.Count ? "no majority, so that nothing can be written or read linearizably"
+            shards.Count == 0 ? "no shard is known of"
+                : leaderless == shards.Count ? "no majority, so that nothing can be written or read linearizably"
                 : leaderless > 0 ? $"{leaderless} of {Count(shards.Count, "shard")} without a leader"
                 : "every shard has a leader",
         ];
@@ -82,8 +85,8 @@ internal sealed record ClusterVerdict
 
         return new ClusterVerdict
         {
-            Serves = leaderless == 0,
-            Whole = leaderless == 0 && down.Length == 0 && failed == 0,
+            Serves = leaderless == 0 && shards.Count > 0,
+            Whole = leaderless == 0 && shards.Count > 0 && down.Length == 0 && failed == 0,
             Reason = string.Join(", ", reasons),
         };
     }

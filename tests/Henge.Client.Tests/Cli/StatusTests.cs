@@ -84,7 +84,8 @@ public sealed class StatusTests
         {
             Wire.StatusResponse status = new() { NodeId = "n1", UptimeMs = uptime, Log = new Wire.LogStatus { Syncs = uptime / 10 } };
             status.Shards.AddRange(shards.Select(static s => new Wire.ShardStatus { Shard = s.Shard, AppliedIndex = s.Applied }));
-            return new Wire.ClusterStatusResponse { Nodes = { new Wire.ClusterStatusResponse.Types.Node { NodeId = "n1", Status = status } } };
+            Wire.ClusterStatusResponse.Types.Node node = new() { NodeId = "n1", Status = status };
+            return new Wire.ClusterStatusResponse { Nodes = { node } };
         }
 
         rates.Update(Look(1000, (0, 100), (1, 5000)));
