@@ -56,10 +56,33 @@ internal static class DevCommand
             DevCluster cluster = new(context, count, first, parse.GetRequiredValue(data), settings);
             return await cluster.RunAsync(cancellationToken).ConfigureAwait(false);
         });
+        command.Add(Add(context, globals));
         return command.WithExamples(
             "henge dev",
+            "henge dev add",
             "henge dev --nodes 5",
             "henge dev --log-format json --log-level Henge.Raft=Debug",
             "henge dev --data-dir /tmp/henge -- --history 10m");
+    }
+
+    private static Command Add(CliContext context, GlobalOptions globals)
+    {
+        Option<string> data = CommandExtensions.OptionOf("--data-dir", "That of the running henge dev.", "directory", "./data");
+        Argument<string[]> extra = new("setting")
+        {
+            Description = "Behind --: settings for the node, as for henge serve.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        Command command = new("add", "Start one node more in the cluster that henge dev runs; it joins, and takes its share.") { data, extra };
+        command.Do(context, globals, async (parse, cancellationToken) =>
+        {
+            string[] added = await DevRequests
+                .AddAsync(parse.GetRequiredValue(data), parse.GetValue(extra) ?? [], cancellationToken)
+                .ConfigureAwait(false);
+            context.Output.WriteLine($"{added[0]}  {added[1]}  pid {added[2]}  has joined. Its log: {added[3]}");
+            context.Output.WriteLine("Its share of the shards moves to it: henge cluster moves --watch");
+            return ExitCode.Ok;
+        });
+        return command.WithExamples("henge dev add", "henge dev add -- --zone b");
     }
 }

@@ -20,9 +20,26 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
 
+    private const int MostNodes = 64;
+
+    private readonly Lock _gate = new();
     private readonly List<DevNode> _nodes = [];
 
+    // Done when a node was added since it was made.
+    private TaskCompletionSource _added = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private string Peers => string.Join(',', Enumerable.Range(0, count).Select(AddressOf));
+
+    private DevNode[] Running
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _nodes.Where(static n => !n.HasExited)];
+            }
+        }
+    }
 
     /// <summary>Runs until cancelled, or until no node is left. Returns the exit code.</summary>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
@@ -35,21 +52,13 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         {
             for (int i = 0; i < count; i++)
             {
-                string name = NameOf(i);
-                string[] arguments =
-                [
-                    "serve",
-                    "--node-id",
-                    name,
-                    "--addr",
-                    AddressOf(i),
-                    "--data-dir",
-                    Path.Combine(dataDirectory, name),
-                    "--cluster",
-                    cluster,
-                    .. settings,
-                ];
-                _nodes.Add(DevNode.Start(name, arguments, Path.Combine(dataDirectory, name + ".log")));
+                Start(i, ["--cluster", cluster, .. settings]);
+            }
+
+            // Those that were added in an earlier run.
+            foreach (int i in Added())
+            {
+                Start(i, ["--join", Peers, .. settings]);
             }
 
             bool ready = await WaitUntilReadyAsync(cancellationToken).ConfigureAwait(false);
@@ -58,7 +67,17 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
                 PrintIntroduction();
             }
 
-            return await WatchAsync(cancellationToken).ConfigureAwait(false);
+            using CancellationTokenSource ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            Task requests = ServeRequestsAsync(ended.Token);
+            try
+            {
+                return await WatchAsync(cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                await ended.CancelAsync().ConfigureAwait(false);
+                await requests.ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -71,6 +90,101 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         }
     }
 
+    private DevNode Start(int index, string[] how)
+    {
+        string name = NameOf(index), address = AddressOf(index);
+        string[] arguments =
+            ["serve", "--node-id", name, "--addr", address, "--data-dir", Path.Combine(dataDirectory, name), .. how];
+        DevNode node = DevNode.Start(name, address, arguments, Path.Combine(dataDirectory, name + ".log"));
+        lock (_gate)
+        {
+            _nodes.Add(node);
+        }
+
+        return node;
+    }
+
+    private IEnumerable<int> Added() =>
+        Enumerable.Range(count, MostNodes - count)
+            .Where(i => File.Exists(Path.Combine(dataDirectory, NameOf(i), IdentityFile.Name)) && !IsTaken(i));
+
+    private async Task ServeRequestsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await DevRequests.ServeAsync(dataDirectory, AddAsync, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // It ends with the cluster.
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            await context.Error.WriteLineAsync($"henge: henge dev add cannot reach this cluster: {e.Message}").ConfigureAwait(false);
+        }
+    }
+
+    // A number that was used is not used again: its directory may be that of a node that has left.
+    private async Task<DevNode> AddAsync(string[] itsSettings, CancellationToken cancellationToken)
+    {
+        int index = Enumerable.Range(count, MostNodes - count).FirstOrDefault(i => !Directory.Exists(Path.Combine(dataDirectory, NameOf(i))));
+        if (index == 0)
+        {
+            throw new UsageException($"There are as many nodes in {dataDirectory} as henge dev starts, {MostNodes}.");
+        }
+
+        if (IsTaken(index))
+        {
+            throw new UsageException($"Something else listens on {AddressOf(index)}, which the next node would have.");
+        }
+
+        string join = string.Join(',', Running.Select(static n => n.Address));
+        DevNode node = Start(index, ["--join", join, .. settings, .. itsSettings]);
+        lock (_gate)
+        {
+            _added.TrySetResult();
+            _added = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        await WaitUntilItServesAsync(node, cancellationToken).ConfigureAwait(false);
+        context.Output.WriteLine($"{node.Name}  {node.Address}  pid {node.Id}  has joined. Its log: {node.LogPath}");
+        context.Output.Flush();
+        return node;
+    }
+
+    private async Task WaitUntilItServesAsync(DevNode node, CancellationToken cancellationToken)
+    {
+        using HengeClient client = new(new HengeClientOptions { Peers = [node.Address], RouteToLeaders = false, UseSessions = false });
+        long start = context.Time.GetTimestamp();
+        while (true)
+        {
+            if (node.HasExited)
+            {
+                await node.Exited.WaitAsync(cancellationToken).ConfigureAwait(false);
+                throw new UsageException($"{node.Name} has ended {node.HowItEnded}: {node.LastLine() ?? $"see {node.LogPath}"}");
+            }
+
+            try
+            {
+                await client
+                    .GetAsync("henge:dev", new GetOptions { Deadline = TimeSpan.FromSeconds(1) }, cancellationToken)
+                    .ConfigureAwait(false);
+                return;
+            }
+            catch (HengeException e)
+            {
+                if (context.Time.GetElapsedTime(start) > StartTimeout)
+                {
+                    throw new UsageException(
+                        $"{node.Name} does not serve after {StartTimeout.TotalSeconds:0} s: {e.Message} It goes on trying; its log: "
+                            + node.LogPath);
+                }
+
+                await Task.Delay(50, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
     private static string NameOf(int index) => "node" + (index + 1).ToString(CultureInfo.InvariantCulture);
 
     private string AddressOf(int index) => "127.0.0.1:" + (firstPort + index).ToString(CultureInfo.InvariantCulture);
@@ -79,16 +193,25 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
     {
         for (int i = 0; i < count; i++)
         {
-            try
-            {
-                using TcpListener listener = new(IPAddress.Loopback, firstPort + i);
-                listener.Start();
-            }
-            catch (SocketException)
+            if (IsTaken(i))
             {
                 throw new UsageException(
                     $"Something listens on {AddressOf(i)} already (another henge dev?). Stop it, or choose other ports with --port.");
             }
+        }
+    }
+
+    private bool IsTaken(int index)
+    {
+        try
+        {
+            using TcpListener listener = new(IPAddress.Loopback, firstPort + index);
+            listener.Start();
+            return false;
+        }
+        catch (SocketException)
+        {
+            return true;
         }
     }
 
@@ -116,7 +239,8 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         while (true)
         {
             // A node that refuses to start will not do better by waiting: it has said why.
-            if (_nodes.Find(static n => n.HasExited) is { } ended)
+            // One that has left its cluster ends in order, and is not waited for.
+            if (_nodes.Find(static n => n.HasExited && !n.HasEndedInOrder) is { } ended)
             {
                 await ended.Exited.WaitAsync(cancellationToken).ConfigureAwait(false);
                 throw new UsageException(
@@ -151,12 +275,12 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
     private void PrintIntroduction()
     {
         OutputWriter output = context.Output;
-        output.WriteLine(count == 1 ? "A node of Henge is ready:" : $"A cluster of {count} nodes is ready:");
-        for (int i = 0; i < count; i++)
+        DevNode[] running = Running;
+        output.WriteLine(running.Length == 1 ? "A node of Henge is ready:" : $"A cluster of {running.Length} nodes is ready:");
+        foreach (DevNode node in running)
         {
             output.WriteLine(
-                $"  {_nodes[i].Name}  {AddressOf(i)}  pid {_nodes[i].Id}  data {Path.Combine(dataDirectory, _nodes[i].Name)}  log "
-                    + $"{_nodes[i].LogPath}");
+                $"  {node.Name}  {node.Address}  pid {node.Id}  data {Path.Combine(dataDirectory, node.Name)}  log {node.LogPath}");
         }
 
         string henge = CommandName();
@@ -173,8 +297,10 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         output.WriteLine($"  {henge} status --watch");
         if (count > 1)
         {
-            output.WriteLine($"  kill -9 {_nodes[0].Id}          # then read and write on: {count / 2 + 1} of {count} are enough");
+            output.WriteLine($"  kill -9 {running[0].Id}          # then read and write on: {count / 2 + 1} of {count} are enough");
         }
+
+        output.WriteLine($"  {henge} dev add          # one node more; it takes its share: {henge} cluster moves --watch");
 
         output.WriteLine();
         output.WriteLine("Ctrl-C stops all nodes; the data stays.");
@@ -183,15 +309,36 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
 
     private async Task<int> WatchAsync(CancellationToken cancellationToken)
     {
-        List<DevNode> running = [.. _nodes];
-        while (running.Count > 0)
+        HashSet<DevNode> told = [];
+        while (true)
         {
-            Task[] exits = [.. running.Select(n => n.Exited)];
+            DevNode[] running;
+            Task added;
+            lock (_gate)
+            {
+                running = [.. _nodes.Where(n => !told.Contains(n))];
+                added = _added.Task;
+            }
+
+            if (running.Length == 0)
+            {
+                break;
+            }
+
+            Task[] exits = [.. running.Select(n => n.Exited), added];
             Task ended = await Task.WhenAny(exits).WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (ended == added)
+            {
+                continue;
+            }
+
             DevNode node = running[Array.IndexOf(exits, ended)];
-            running.Remove(node);
+            told.Add(node);
             context.Output.WriteLine($"{node.Name} (pid {node.Id}) has ended {node.HowItEnded}. Its log: {node.LogPath}");
-            context.Output.WriteLine(running.Count > 0 ? $"  start it again with: {CommandName()} {node.CommandLine}" : "No node is left.");
+            context.Output.WriteLine(
+                running.Length == 1 ? "No node is left."
+                : node.HasEndedInOrder ? $"  {node.LastLine()}"
+                : $"  start it again with: {CommandName()} {node.CommandLine}");
             context.Output.Flush();
         }
 
@@ -200,7 +347,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
 
     private async Task StopAsync()
     {
-        DevNode[] alive = [.. _nodes.Where(n => !n.HasExited)];
+        DevNode[] alive = Running;
         if (alive.Length > 0)
         {
             context.Output.WriteLine("Stopping ...");

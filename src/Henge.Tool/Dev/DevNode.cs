@@ -15,9 +15,10 @@ internal sealed partial class DevNode : IDisposable
     private readonly FileStream _log;
     private readonly long _logStart;
 
-    private DevNode(string name, string[] arguments, string logPath, Process process, FileStream log)
+    private DevNode(string name, string address, string[] arguments, string logPath, Process process, FileStream log)
     {
         Name = name;
+        Address = address;
         LogPath = logPath;
         CommandLine = string.Join(' ', arguments.Select(Quote));
         Id = process.Id;
@@ -28,6 +29,9 @@ internal sealed partial class DevNode : IDisposable
     }
 
     public string Name { get; }
+
+    /// <summary>Where it serves.</summary>
+    public string Address { get; }
 
     public string LogPath { get; }
 
@@ -41,6 +45,9 @@ internal sealed partial class DevNode : IDisposable
 
     public bool HasExited => _process.HasExited;
 
+    /// <summary>True when it ended because it had nothing more to do, as a node that has left its cluster does.</summary>
+    public bool HasEndedInOrder => _process.HasExited && _process.ExitCode == 0;
+
     /// <summary>How it ended, in words.</summary>
     public string HowItEnded => _process.ExitCode switch
     {
@@ -50,7 +57,7 @@ internal sealed partial class DevNode : IDisposable
     };
 
     /// <summary>Starts a node from this very program.</summary>
-    public static DevNode Start(string name, string[] arguments, string logPath)
+    public static DevNode Start(string name, string address, string[] arguments, string logPath)
     {
         string self =
             Environment.ProcessPath ?? throw new UsageException("The path of this program is not known, so that it cannot start nodes.");
@@ -76,7 +83,7 @@ internal sealed partial class DevNode : IDisposable
         {
             Process process = Process.Start(start) ?? throw new IOException($"{self} cannot be started.");
             process.StandardInput.Close();
-            return new DevNode(name, arguments, logPath, process, log);
+            return new DevNode(name, address, arguments, logPath, process, log);
         }
         catch
         {
