@@ -1,0 +1,83 @@
+using System.Globalization;
+using Henge.Client;
+using Henge.EndToEnd.Tests.Harness;
+
+namespace Henge.EndToEnd.Tests;
+
+/// <summary><c>henge dev</c>, and nodes that are added to it.</summary>
+public sealed class DevTests
+{
+    [Fact]
+    public async Task A_node_is_added_to_the_running_cluster_and_is_there_again_at_the_next_start()
+    {
+        using CancellationTokenSource limit = Rounds.Limit();
+        DirectoryInfo data = Directory.CreateTempSubdirectory("henge-dev-");
+        try
+        {
+            int port = FreePorts();
+            string[] dev = ["dev", "--nodes", "1", "--port", Text(port), "--data-dir", data.FullName, "--", "--memory", "64MiB"];
+            string second = "127.0.0.1:" + Text(port + 1);
+            (int exitCode, string printed) = await RunAsync("dev", "add", "--data-dir", data.FullName);
+            Assert.NotEqual(0, exitCode);
+            Assert.Contains("No henge dev runs", printed, StringComparison.Ordinal);
+            using (HengeProcess first = HengeProcess.Start(dev))
+            {
+                await UntilPrintedAsync(first, "is ready");
+                (exitCode, printed) = await RunAsync("dev", "add", "--data-dir", data.FullName);
+                Assert.True(exitCode == 0, printed);
+                Assert.Contains("node2  " + second, printed, StringComparison.Ordinal);
+                using HengeClient client = new(new HengeClientOptions { Peers = [second], RouteToLeaders = false });
+                Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
+                first.Terminate();
+                Assert.Equal(0, await first.WaitForExitAsync(limit.Token));
+            }
+
+            using HengeProcess again = HengeProcess.Start(dev);
+            await UntilPrintedAsync(again, "A cluster of 2 nodes is ready");
+            using HengeClient later = new(new HengeClientOptions { Peers = [second], RouteToLeaders = false });
+            Assert.Equal("value", (await later.GetAsync("key", cancellationToken: limit.Token)).Text);
+            again.Terminate();
+            Assert.Equal(0, await again.WaitForExitAsync(limit.Token));
+        }
+        finally
+        {
+            data.Delete(recursive: true);
+        }
+
+        async Task<(int ExitCode, string Printed)> RunAsync(params string[] arguments)
+        {
+            using HengeProcess process = HengeProcess.Start(arguments);
+            return (await process.WaitForExitAsync(limit.Token), process.Printed);
+        }
+
+        async Task UntilPrintedAsync(HengeProcess process, string text)
+        {
+            while (!process.Printed.Contains(text, StringComparison.Ordinal))
+            {
+                Assert.False(process.HasExited, process.Printed);
+                await Task.Delay(50, limit.Token);
+            }
+        }
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    // Two that follow each other.
+    private static int FreePorts()
+    {
+        while (true)
+        {
+            int port = ClusterProcesses.FreePort();
+            try
+            {
+                using System.Net.Sockets.TcpListener next = new(System.Net.IPAddress.Loopback, port + 1);
+                next.Start();
+                return port;
+            }
+            catch (System.Net.Sockets.SocketException)
+            {
+                // Another one, then.
+            }
+        }
+    }
+}
