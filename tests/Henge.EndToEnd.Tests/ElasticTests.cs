@@ -19,7 +19,7 @@ public sealed class ElasticTests
     [Fact]
     public async Task From_three_nodes_to_five_and_back_under_load_with_a_kill_in_each_step_nothing_is_lost()
     {
-        using CancellationTokenSource limit = Rounds.Limit();
+        using CancellationTokenSource limit = Rounds.Limit(times: 3);
         await using ClusterProcesses cluster = new(3, limit.Token);
         await cluster.StartAllAsync();
         Recorder recorder = new();
@@ -33,7 +33,9 @@ public sealed class ElasticTests
         using HengeProcess killed = HengeProcess.Start(cluster.Joining("n4", addresses[0], join));
         using HengeProcess fifth = HengeProcess.Start(cluster.Joining("n5", addresses[1], join));
         using HengeClient asker = cluster.Client();
-        await cluster.UntilAsync("a shard has come to n4", () => PlacesAsync(asker, addresses[0], p => p.Any(static s => s.Contains("n4"))));
+        await cluster.UntilAsync(
+            "a shard has come to n4",
+            () => PlacesAsync(asker, addresses[0], static places => places.Any(static s => s.Contains("n4"))));
         killed.Kill();
         using HengeProcess fourth = HengeProcess.Start(cluster.Joining("n4", addresses[0]));
         cluster.Kill(1);
@@ -68,7 +70,8 @@ public sealed class ElasticTests
 
         async Task<(int ExitCode, string Printed)> RunAsync(params string[] arguments)
         {
-            using HengeProcess process = HengeProcess.Start([.. arguments, "--timeout", "60s", "--peers", string.Join(',', cluster.Addresses)]);
+            using HengeProcess process = HengeProcess.Start(
+                [.. arguments, "--timeout", "60s", "--peers", string.Join(',', cluster.Addresses)]);
             return (await process.WaitForExitAsync(limit.Token), process.Printed);
         }
     }
@@ -103,7 +106,8 @@ public sealed class ElasticTests
         try
         {
             Wire.TopologyResponse topology = await client.TopologyAsync(address);
-            return topology.Shards.Count > 0 && holds([.. topology.Shards.Select(static s => s.Replicas.ToHashSet(StringComparer.Ordinal))]);
+            return topology.Shards.Count > 0
+                && holds([.. topology.Shards.Select(static s => s.Replicas.ToHashSet(StringComparer.Ordinal))]);
         }
         catch (HengeException)
         {

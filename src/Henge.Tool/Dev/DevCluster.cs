@@ -127,7 +127,9 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
     // A number that was used is not used again: its directory may be that of a node that has left.
     private async Task<DevNode> AddAsync(string[] itsSettings, CancellationToken cancellationToken)
     {
-        int index = Enumerable.Range(count, MostNodes - count).FirstOrDefault(i => !Directory.Exists(Path.Combine(dataDirectory, NameOf(i))));
+        int index = Enumerable
+            .Range(count, MostNodes - count)
+            .FirstOrDefault(i => !Directory.Exists(Path.Combine(dataDirectory, NameOf(i))));
         if (index == 0)
         {
             throw new UsageException($"There are as many nodes in {dataDirectory} as henge dev starts, {MostNodes}.");

@@ -15,11 +15,11 @@ public static class Rounds
             ? rounds
             : 3;
 
-    /// <summary>The time limit of a test.</summary>
-    public static CancellationTokenSource Limit()
+    /// <summary>The time limit of a test; of a long one, so many times as much.</summary>
+    public static CancellationTokenSource Limit(int times = 1)
     {
         CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(TimeSpan.FromSeconds(60 + (20 * Count)));
+        limit.CancelAfter(times * TimeSpan.FromSeconds(60 + (20 * Count)));
         return limit;
     }
 }
