@@ -27,7 +27,7 @@ public sealed class SelfHealingTests
         cluster.AssertFilled(20);
 
         // With four members left and one lost, nobody could take its vote of the catalog; with one more there is somebody.
-        Assert.True(cluster.Catalog.Voters.Contains(lost.Id));
+        Assert.Contains(lost.Id, cluster.Catalog.Voters);
         cluster.Join("node9", "10.0.0.9:7000");
         cluster.Harness.RunUntil(
             () => cluster.Catalog is { IsJoint: false } c && c.Voters.Count == 5 && !c.Voters.Contains(lost.Id),
