@@ -13,7 +13,7 @@ public sealed class ElasticTests
     private const int Clients = 4;
 
     // Over all shards.
-    private static readonly string[] _keys =
+    private static readonly string[] Keys =
         [.. Enumerable.Range(0, 24).Select(static k => string.Create(CultureInfo.InvariantCulture, $"elastic:{k}"))];
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class ElasticTests
         using PeriodicTimer pace = Load.Pace();
         while (await Load.TickAsync(pace, cancel))
         {
-            string key = _keys[random.Next(_keys.Length)];
+            string key = Keys[random.Next(Keys.Length)];
             if (random.Next(2) == 0)
             {
                 await recorder.PutAsync(client, number, key, cancel);
