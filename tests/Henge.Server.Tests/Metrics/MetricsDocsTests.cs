@@ -24,6 +24,9 @@ public sealed partial class MetricsDocsTests
         "rpc_system_name",
         "http_request_method",
         "http_route",
+
+        // Of CLUSTER INFO.
+        "henge_state",
     ];
 
     [Fact]
