@@ -521,8 +521,13 @@ public sealed class HengeClient : IAsyncDisposable, IDisposable
     /// <summary>
     /// Changes members or settings of the cluster, by any of its nodes; or says what that would come to (<c>dry_run</c>).
     /// </summary>
-    public Task<Wire.ChangeResponse> ChangeClusterAsync(Wire.ChangeRequest change, CancellationToken cancellationToken = default) =>
-        AskAsync(NodeCalls.Change, change, null, cancellationToken);
+    public Task<Wire.ChangeResponse> ChangeClusterAsync(Wire.ChangeRequest change, CancellationToken cancellationToken = default)
+    {
+        ThrowIfDisposed();
+
+        // Each change says how the cluster is to be: asked for again it finds that it is so, and a rebalance finds nothing to do.
+        return _runner.RunAsync(NodeCalls.Change, change, default, repeatable: true, deadline: null, cancellationToken);
+    }
 
     /// <summary>
     /// Asks the node at <paramref name="address"/> to hand shards that it leads over to another node; no shards: all that it leads.

@@ -51,7 +51,7 @@ public sealed class OperatorTests
         // Who is not there cannot leave; what has no other place is said before anything is done; the rest is shown.
         Assert.Equal(5, (await RunAsync("cluster", "remove", "nobody")).ExitCode);
         (int exitCode, string printed) = await RunAsync("cluster", "remove", "n2", "--dry-run");
-        Assert.Equal(0, exitCode);
+        Assert.True(exitCode == 0, printed);
         Assert.Contains("dry run", printed, StringComparison.Ordinal);
 
         (exitCode, printed) = await RunAsync("cluster", "remove", "n2", "--wait");
@@ -73,7 +73,7 @@ public sealed class OperatorTests
 
         // One more cannot go: three replicas need three nodes.
         (exitCode, printed) = await RunAsync("cluster", "remove", "n3");
-        Assert.Equal(5, exitCode);
+        Assert.True(exitCode == 5, printed);
         Assert.Contains("keeps its replicas", printed, StringComparison.Ordinal);
 
         async Task<JsonElement?> JsonAsync(params string[] arguments)
