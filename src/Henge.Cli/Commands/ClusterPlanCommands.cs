@@ -12,7 +12,7 @@ namespace Henge.Cli.Commands;
 /// <summary><c>henge cluster rebalance</c>, <c>set</c> and <c>settings</c>: what decides where replicas are to be.</summary>
 internal static class ClusterPlanCommands
 {
-    private static readonly string[] KnownSettings = 
+    private static readonly string[] KnownSettings =
     [
         "replication-factor", "replace-after", "down-after", "move-rate", "moves", "moves-per-member",
     ];
