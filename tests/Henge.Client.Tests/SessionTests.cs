@@ -79,8 +79,9 @@ public sealed class SessionTests
             await call.Http.Response.StartAsync();
             while (await call.ReadAsync(Wire.SessionRequest.Parser) is { } request)
             {
-                messages++;
-                operations += request.Operations.Count;
+                // The client may have several streams, each with a handler.
+                Interlocked.Increment(ref messages);
+                Interlocked.Add(ref operations, request.Operations.Count);
                 Wire.SessionResponse response = new();
 
                 // In any order: the numbers tell which is which.
