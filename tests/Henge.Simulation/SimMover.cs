@@ -1,5 +1,6 @@
 using Henge.Core;
 using Henge.Raft;
+using Henge.Simulation.Checking;
 using Henge.Simulation.Clients;
 using Henge.Simulation.World;
 using Henge.Testing.Files;
@@ -23,7 +24,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
     public void Start()
     {
         cluster.World.AfterMs(random.Between(100, 1_000), Turn);
-        cluster.World.AfterMs(50, Look);
+        new MajorityCheck(cluster).Start();
     }
 
     /// <summary>From now on every shard comes to rest.</summary>
@@ -32,7 +33,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
     private void Turn()
     {
         int shard = random.Next(cluster.Shards);
-        if (LeaderOf(shard) is { } leader)
+        if (cluster.LeaderOf(shard) is { } leader)
         {
             Step(leader, shard, leader.ReplicaOf(shard)!.Group.Membership);
         }
@@ -135,33 +136,4 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
                     + cluster.Describe());
         }
     }
-
-    // Whatever happens, most of the voters of a membership that is final have everything that is committed.
-    private void Look()
-    {
-        for (int shard = 0; shard < cluster.Shards; shard++)
-        {
-            if (LeaderOf(shard) is not { } leader || leader.ReplicaOf(shard)!.Group is not { IsSureOfMembership: true } group)
-            {
-                continue;
-            }
-
-            int have = group.Membership.Voters.Count(id => Has(cluster.NodeOf(id), shard, group.CommitIndex));
-            if (have <= group.Membership.Voters.Count / 2)
-            {
-                throw new SimulationException(
-                    $"of the voters {string.Join(' ', group.Membership.Voters)} of shard {shard} only {have} can have all that is committed "
-                        + $"({group.CommitIndex}): " + cluster.Describe());
-            }
-        }
-
-        cluster.World.AfterMs(50, Look);
-    }
-
-    private static bool Has(SimNode node, int shard, LogIndex index) =>
-        node.Node is null || (node.ReplicaOf(shard) is { } replica && replica.Group.PersistedIndex >= index);
-
-    private SimNode? LeaderOf(int shard) => cluster.Nodes
-        .Where(n => !n.IsPaused && n.ReplicaOf(shard)?.Group.Role == RaftRole.Leader)
-        .MaxBy(n => n.ReplicaOf(shard)!.Group.Term.Value);
 }

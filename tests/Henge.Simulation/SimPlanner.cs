@@ -7,6 +7,7 @@ using Henge.Node.Catalog;
 using Henge.Node.Moves;
 using Henge.Node.StateMachine;
 using Henge.Raft;
+using Henge.Simulation.Checking;
 using Henge.Simulation.Clients;
 using Henge.Simulation.World;
 using Henge.Testing.Files;
@@ -38,7 +39,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         }
 
         cluster.World.AfterMs(random.Between(50, 500), Turn);
-        cluster.World.AfterMs(50, Look);
+        new MajorityCheck(cluster).Start();
     }
 
     /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
@@ -67,7 +68,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         for (int shard = 0; shard < cluster.Shards; shard++)
         {
             NodeId[] row = state.Followed.ReplicasOf(new ShardId((uint)shard)).ToArray();
-            if (LeaderOf(shard) is not { } leader || !leader.ReplicaOf(shard)!.Group.Membership.Voters.ToHashSet().SetEquals(row))
+            if (cluster.LeaderOf(shard) is not { } leader || !leader.ReplicaOf(shard)!.Group.Membership.Voters.ToHashSet().SetEquals(row))
             {
                 throw new SimulationException(
                     $"shard {shard} is not where the plan has it ({string.Join(' ', row)}): " + cluster.Describe());
@@ -163,7 +164,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
 
             for (int shard = 0; shard < cluster.Shards; shard++)
             {
-                if (LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group
+                if (cluster.LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group
                     && group.Membership.IsMember(member.Id))
                 {
                     throw new SimulationException($"{member.Id} has left, and is a member of shard {shard}: " + cluster.Describe());
@@ -251,31 +252,4 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
 
         return CatalogStep.Write(txn);
     }
-
-    // Whatever happens, most of the voters of a membership that is final have everything that is committed.
-    private void Look()
-    {
-        for (int shard = 0; shard < cluster.Shards; shard++)
-        {
-            if (LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group)
-            {
-                int have = group.Membership.Voters.Count(id => Has(cluster.NodeOf(id), shard, group.CommitIndex));
-                if (have <= group.Membership.Voters.Count / 2)
-                {
-                    throw new SimulationException(
-                        $"of the voters {string.Join(' ', group.Membership.Voters)} of shard {shard} only {have} can have all that is "
-                            + $"committed ({group.CommitIndex}): " + cluster.Describe());
-                }
-            }
-        }
-
-        cluster.World.AfterMs(50, Look);
-    }
-
-    private static bool Has(SimNode node, int shard, LogIndex index) =>
-        node.Node is null || (node.ReplicaOf(shard) is { } replica && replica.Group.PersistedIndex >= index);
-
-    private SimNode? LeaderOf(int shard) => cluster.Nodes
-        .Where(n => !n.IsPaused && n.ReplicaOf(shard)?.Group.Role == RaftRole.Leader)
-        .MaxBy(n => n.ReplicaOf(shard)!.Group.Term.Value);
 }

@@ -219,6 +219,11 @@ internal sealed class SimCluster
     public IReadOnlyList<SimNode> Nodes =>
         _nodes.Exists(static n => n.HasLeft) ? [.. _nodes.Where(static n => !n.HasLeft)] : _nodes;
 
+    /// <summary>Who leads a shard in the newest term; null when nobody that runs does.</summary>
+    public SimNode? LeaderOf(int shard) => Nodes
+        .Where(n => !n.IsPaused && n.ReplicaOf(shard)?.Group.Role == RaftRole.Leader)
+        .MaxBy(n => n.ReplicaOf(shard)!.Group.Term.Value);
+
     /// <summary>How many nodes the cluster was made of.</summary>
     public int Founders => _nodes.Count;
 
