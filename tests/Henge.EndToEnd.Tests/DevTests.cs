@@ -55,7 +55,8 @@ public sealed class DevTests
             while (!process.Printed.Contains(text, StringComparison.Ordinal))
             {
                 Assert.False(process.HasExited, process.Printed);
-                await Task.Delay(50, limit.Token);
+                Assert.False(limit.IsCancellationRequested, $"Never printed \"{text}\", only: {process.Printed}");
+                await Task.Delay(50, CancellationToken.None);
             }
         }
     }

@@ -111,9 +111,10 @@ internal sealed class SessionTable
             session = new Session(stamp.ClientId, _pieces);
             _sessions.Add(stamp.ClientId, session);
             _bytes += SessionOverheadBytes;
-            if ((stamp.Flags & SessionFlags.Continues) != 0)
+            if ((stamp.Flags & SessionFlags.Continues) != 0 && !_endedUpTo.IsZero)
             {
-                // It goes on after it had ended: what came before is not known any more.
+                // It goes on after it had ended: what came before is not known any more. Where no session ever ended, this one was only
+                // on other shards before.
                 session.Forgotten = stamp.Sequence - 1;
             }
         }

@@ -110,6 +110,20 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public void An_earlier_write_that_is_retried_is_done_where_no_session_has_ever_ended()
+    {
+        // A client that had answers of other shards only: what it says of its session is not true of this one.
+        var h = new MachineHarness();
+        Assert.Equal(1, h.Apply(Increment(7, 9, SessionFlags.Continues)).Number);
+        Assert.Equal(2, h.Apply(Increment(7, 5, SessionFlags.Retry | SessionFlags.Continues)).Number);
+        Assert.Equal(3, h.Apply(Increment(7, 6, SessionFlags.Retry)).Number);
+        h.Reopen();
+        Assert.Equal(2, h.Apply(Increment(7, 5, SessionFlags.Retry)).Number);
+        Assert.Equal(4, h.Apply(Increment(7, 4, SessionFlags.Retry)).Number);
+        Assert.Equal("4", h.Get("n"));
+    }
+
+    [Fact]
     public void A_snapshot_says_that_sessions_have_ended()
     {
         MachineHarness h = With(new SessionLimits { IdleMs = 1_000 });
