@@ -16,9 +16,10 @@ public sealed class Placement
     /// <summary>
     /// The version of the rule by which <see cref="Create"/> places shards. Nodes of one cluster compute the placement each for itself, so
     /// they must go by the same rule: raise it with any change of what Create gives for some input, of the ring, or of where keys stand on
-    /// it.
+    /// it. Older rules stay, since a node computes the founding placement of its cluster at each start, by the rule of that time.
     /// </summary>
-    public const int RuleVersion = 1;
+    /// <remarks>Rule 1: no member has more than its fair share, rounded up. Rule 2: nor less than its fair share, rounded down.</remarks>
+    public const int RuleVersion = 2;
 
     private readonly string[][] _replicas;
 
@@ -36,21 +37,36 @@ public sealed class Placement
     /// <summary>
     /// Places the shards of a new cluster. With fewer members than <paramref name="replicas"/>, each shard gets all of them.
     /// </summary>
-    public static Placement Create(ShardMap shards, HashRing ring, int replicas)
+    /// <param name="shards">The shards.</param>
+    /// <param name="ring">The members.</param>
+    /// <param name="replicas">How many replicas each shard has, 1 or more.</param>
+    /// <param name="rule">The rule that the cluster was made by: 1 to <see cref="RuleVersion"/>.</param>
+    public static Placement Create(ShardMap shards, HashRing ring, int replicas, int rule = RuleVersion)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rule, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rule, RuleVersion);
         int width = Width(ring, replicas);
         int share = Ceiling(shards.Count * width, ring.Members.Count);
         var load = new Dictionary<string, int>(StringComparer.Ordinal);
-        var lists = new string[shards.Count][];
+        var lists = new List<string>[shards.Count];
         for (uint s = 0; s < shards.Count; s++)
         {
-            var list = new List<string>(width);
-            Fill(list, ring.Clockwise(shards.ArcStart(new ShardId(s))), width, share, load);
-            lists[s] = [.. list];
+            lists[s] = new List<string>(width);
+            Fill(lists[s], ring.Clockwise(shards.ArcStart(new ShardId(s))), width, share, load);
         }
 
-        BalanceLeaders(lists, ring.Members);
-        return new Placement(lists);
+        // Filling stops at the share, so what is left over falls on whoever stands last on the ring, up to a quarter too little.
+        if (rule >= 2)
+        {
+            foreach (string member in ring.Members)
+            {
+                Give(member, shards, ring, lists, width, load);
+            }
+        }
+
+        string[][] result = Array.ConvertAll(lists, static l => l.ToArray());
+        BalanceLeaders(result, ring.Members);
+        return new Placement(result);
     }
 
     /// <summary>
@@ -125,7 +141,7 @@ public sealed class Placement
         }
     }
 
-    // Gives a member that came its floor share, from those that have more than theirs.
+    // Gives a member that has less its fair share, rounded down, from those that have more than that.
     private static void Give(string member, ShardMap shards, HashRing ring, List<string>[] lists, int width, Dictionary<string, int> load)
     {
         int wanted = lists.Length * width / ring.Members.Count;

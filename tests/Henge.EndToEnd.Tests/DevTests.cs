@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Henge.Client;
 using Henge.EndToEnd.Tests.Harness;
 
@@ -14,7 +16,7 @@ public sealed class DevTests
         DirectoryInfo data = Directory.CreateTempSubdirectory("henge-dev-");
         try
         {
-            int port = FreePorts();
+            int port = ClusterProcesses.FreePorts(2);
             string[] dev = ["dev", "--nodes", "1", "--port", Text(port), "--data-dir", data.FullName, "--", "--memory", "64MiB"];
             string second = "127.0.0.1:" + Text(port + 1);
             (int exitCode, string printed) = await RunAsync("dev", "add", "--data-dir", data.FullName);
@@ -30,6 +32,15 @@ public sealed class DevTests
                 Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
                 first.Terminate();
                 Assert.Equal(0, await first.WaitForExitAsync(limit.Token));
+            }
+
+            // A cluster that would lack a node is refused, with the port that it lacks.
+            using (TcpListener other = new(IPAddress.Loopback, port + 1))
+            {
+                other.Start();
+                (exitCode, printed) = await RunAsync(dev);
+                Assert.Equal(2, exitCode);
+                Assert.Contains($"Something listens on {second} already", printed, StringComparison.Ordinal);
             }
 
             using HengeProcess again = HengeProcess.Start(dev);
@@ -62,23 +73,4 @@ public sealed class DevTests
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
-
-    // Two that follow each other.
-    private static int FreePorts()
-    {
-        while (true)
-        {
-            int port = ClusterProcesses.FreePort();
-            try
-            {
-                using System.Net.Sockets.TcpListener next = new(System.Net.IPAddress.Loopback, port + 1);
-                next.Start();
-                return port;
-            }
-            catch (System.Net.Sockets.SocketException)
-            {
-                // Another one, then.
-            }
-        }
-    }
 }

@@ -208,12 +208,12 @@ internal sealed record NodeIdentity
                 + "A token is fixed when a cluster is made: start the node with that one, or give it a directory of its own.");
         }
 
-        if (made.PlacementRule != Placement.RuleVersion || made.FormatLevel > FoundingSettings.NewestFormatLevel)
+        if (made.PlacementRule is < 1 or > Placement.RuleVersion || made.FormatLevel > FoundingSettings.NewestFormatLevel)
         {
             throw new HengeException(
                 ErrorCode.UnsupportedFormat,
                 $"The cluster in '{options.DataDirectory}' goes by placement rule {made.PlacementRule} and format level "
-                    + $"{made.FormatLevel}, and this build by placement rule {Placement.RuleVersion} and up to format level "
+                    + $"{made.FormatLevel}, and this build up to placement rule {Placement.RuleVersion} and up to format level "
                 + $"{FoundingSettings.NewestFormatLevel}. Use the build that the cluster was made with, or a newer one.");
         }
     }

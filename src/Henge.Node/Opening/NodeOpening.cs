@@ -205,7 +205,8 @@ internal static class NodeOpening
         Dictionary<string, NodeId> ids = Enumerable.Range(0, founders.Count)
             .ToDictionary(i => founders[i].Name, static i => new NodeId((ulong)i + 1), StringComparer.Ordinal);
         var ring = new HashRing(founders.Select(static m => m.Name));
-        Placement placement = Placement.Create(context.Shards, ring, context.Identity.Founding.ReplicationFactor);
+        FoundingSettings founding = context.Identity.Founding;
+        Placement placement = Placement.Create(context.Shards, ring, founding.ReplicationFactor, founding.PlacementRule);
         var replicas = new IReadOnlyList<NodeId>[context.Shards.Count];
         for (uint s = 0; s < replicas.Length; s++)
         {

@@ -106,7 +106,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
 
     private IEnumerable<int> Added() =>
         Enumerable.Range(count, MostNodes - count)
-            .Where(i => File.Exists(Path.Combine(dataDirectory, NameOf(i), IdentityFile.Name)) && !IsTaken(i));
+            .Where(i => File.Exists(Path.Combine(dataDirectory, NameOf(i), IdentityFile.Name)));
 
     private async Task ServeRequestsAsync(CancellationToken cancellationToken)
     {
@@ -193,7 +193,8 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
 
     private void CheckPorts()
     {
-        for (int i = 0; i < count; i++)
+        // Those that were added count as the others do: without one of them, the cluster may have no majority.
+        foreach (int i in Enumerable.Range(0, count).Concat(Added()))
         {
             if (IsTaken(i))
             {

@@ -262,21 +262,32 @@ public sealed class ClusterProcesses : IAsyncDisposable
     /// A port that nobody listens on, below those that systems give to outgoing connections: a node that is down for a while must find it
     /// free again.
     /// </summary>
-    public static int FreePort()
+    public static int FreePort() => FreePorts(1);
+
+    /// <summary>The first of several such ports that follow each other. None of them is given to anybody else in this process.</summary>
+    public static int FreePorts(int count)
     {
         while (true)
         {
-            int port = Interlocked.Increment(ref _nextPort);
-            try
+            int first = Interlocked.Add(ref _nextPort, count) - count + 1;
+            if (Enumerable.Range(first, count).All(IsFree))
             {
-                using TcpListener probe = new(IPAddress.Loopback, port);
-                probe.Start();
-                return port;
+                return first;
             }
-            catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
-            {
-                continue;
-            }
+        }
+    }
+
+    private static bool IsFree(int port)
+    {
+        try
+        {
+            using TcpListener probe = new(IPAddress.Loopback, port);
+            probe.Start();
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
+        {
+            return false;
         }
     }
 
