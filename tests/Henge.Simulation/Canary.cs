@@ -70,6 +70,7 @@ public enum Canary
     TrustFirstPlan,
     ReplaceSilentAtOnce,
     LeaveWhileCountedOn,
+    JudgeChangesAlone,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -91,7 +92,7 @@ internal static class Canaries
 
     /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
     public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan
-        or Canary.LeaveWhileCountedOn;
+        or Canary.LeaveWhileCountedOn or Canary.JudgeChangesAlone;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

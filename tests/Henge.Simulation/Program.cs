@@ -3,10 +3,11 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Henge.Core;
 using Henge.Simulation;
+using Henge.Simulation.Clients;
 using Henge.Simulation.World;
 
-// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--keep-going] [--jobs J] | --seed S [--trace] |
-// --canaries [--canary NAME]
+// dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--planned] [--keep-going] [--jobs J] |
+// --seed S [--trace] | --canaries [--canary NAME]
 Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 return Campaign.Run(args);
 
@@ -32,7 +33,14 @@ internal static class Campaign
         int jobs = int.Parse(
             Option("--jobs") ?? Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),
             CultureInfo.InvariantCulture);
-        return RunMany(from, seeds, canary, args.Contains("--keep-going"), jobs);
+        ulong[] chosen =
+        [
+            .. Enumerable
+                .InfiniteSequence(from, 1UL)
+                .Where(s => !args.Contains("--planned") || SimCluster.IsPlannedBy(s))
+                .Take(seeds),
+        ];
+        return RunMany(chosen, canary, args.Contains("--keep-going"), jobs);
     }
 
     private static int Replay(ulong seed, Canary canary, bool trace)
@@ -48,7 +56,7 @@ internal static class Campaign
         return result.Failure is null ? 0 : 1;
     }
 
-    private static int RunMany(ulong from, int seeds, Canary canary, bool keepGoing, int jobs)
+    private static int RunMany(ulong[] seeds, Canary canary, bool keepGoing, int jobs)
     {
         var watch = Stopwatch.StartNew();
         var statistics = new SimStatistics();
@@ -59,9 +67,9 @@ internal static class Campaign
         bool stop = false;
         void Work()
         {
-            while (!Volatile.Read(ref stop) && Interlocked.Increment(ref next) is int i && i < seeds)
+            while (!Volatile.Read(ref stop) && Interlocked.Increment(ref next) is int i && i < seeds.Length)
             {
-                SimResult result = SimRun.Run(from + (ulong)i, canary);
+                SimResult result = SimRun.Run(seeds[i], canary);
                 lock (gate)
                 {
                     virtualMs += result.VirtualMs;
@@ -82,7 +90,7 @@ internal static class Campaign
 
                     if (done % 100 == 0)
                     {
-                        Console.Error.WriteLine($"{done} of {seeds} seeds, {failures} failed, {watch.Elapsed.TotalSeconds:F0} s");
+                        Console.Error.WriteLine($"{done} of {seeds.Length} seeds, {failures} failed, {watch.Elapsed.TotalSeconds:F0} s");
                     }
                 }
             }

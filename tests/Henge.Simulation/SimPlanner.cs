@@ -1,11 +1,10 @@
-using System.Buffers;
 using System.Globalization;
-using System.Text;
 using Henge.Cluster.Planning;
 using Henge.Core;
+using Henge.Node.Admin;
+using Henge.Node.Api;
 using Henge.Node.Catalog;
 using Henge.Node.Moves;
-using Henge.Node.StateMachine;
 using Henge.Raft;
 using Henge.Simulation.Checking;
 using Henge.Simulation.Clients;
@@ -16,18 +15,18 @@ using MemberState = Henge.Node.Api.MemberState;
 namespace Henge.Simulation;
 
 /// <summary>
-/// An operator of a cluster that plans for itself: drains members, has them leave and cancels that or does not, changes the replication
-/// factor and the rate of moves, asks for rebalances, all in the catalog, by any node; and the nodes do the rest. In peace all members that
-/// have not left are up again, and shards come to be where the plan has them, each member carrying its fair share.
+/// An operator of a cluster that plans for itself: drains members, removes and replaces them and cancels that or does not, changes the
+/// replication factor and the rate of moves, cancels moves, asks for rebalances, all by commands to any node (<see cref="SimCommands"/>);
+/// and the nodes do the rest. In peace all members that have not left are up again, and shards come to be where the plan has them, each
+/// member carrying its fair share.
 /// </summary>
 internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
 {
-    private const string ReplicationFactor = "replication-factor";
-    private const string Rebalance = "rebalance";
+    private const int PeaceRate = 1_000_000;
+    private readonly SimCommands _commands = new(cluster, random);
     private bool _peace;
     private bool _rebalanced;
     private long? _allRunSinceMs;
-    private int _asked;
     private readonly HashSet<NodeId> _gone = [];
 
     /// <summary>Begins.</summary>
@@ -43,7 +42,14 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
     }
 
     /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
-    public void EndFaults() => _peace = true;
+    public void EndFaults()
+    {
+        _peace = true;
+        _commands.EndFaults();
+    }
+
+    /// <summary>Somebody else says commands, and it does not.</summary>
+    public bool IsResting { get; set; }
 
     /// <summary>True when shards are where the plan has them, and the plan is as it should be in peace.</summary>
     public bool IsPlaced()
@@ -58,8 +64,28 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
             && state.Members.All(m => m.State != Cluster.Planning.MemberState.Left || cluster.NodeOf(m.Id).HasLeft)
             && state.ReplicationFactor == cluster.ReplicationFactor
-            && States().All(s => s!.RebalancePlanned == (ulong)_asked);
+            && States().All(static s => s!.RebalancePlanned == s.RebalanceAsked);
     }
+
+    /// <summary>
+    /// Whether members may go: who is left must be able to carry what there is to be in peace, and most clocks must be right.
+    /// </summary>
+    public bool MayLeave(IReadOnlyCollection<NodeId> going)
+    {
+        SimNode[] stay = [.. cluster.Nodes.Where(n => !going.Contains(n.Id))];
+        return stay.Length >= Math.Max(2, cluster.ReplicationFactor)
+            && 2 * cluster.Nodes.Count(n => cluster.WrongClocks.Contains(n.Index)) < stay.Length;
+    }
+
+    /// <summary>What keeps it from being placed, for messages.</summary>
+    public string Describe() => $"rebalanced {_rebalanced}, all run since {_allRunSinceMs}; "
+        + string.Join("; ", cluster.Nodes.Zip(States(), static (node, state) =>
+            $"node {node.Index}: {state?.ReplicationFactor} replicas, rebalance {state?.RebalancePlanned} of {state?.RebalanceAsked}, "
+            + $"{string.Join(' ', state?.Members.Select(static m => $"{m.Id}:{m.State}") ?? [])} goal {Rows(state?.Goal)} "
+            + $"followed {Rows(state?.Followed)}"));
+
+    private static string Rows(TargetPlacement? placement) => placement is null ? "?" : string.Join('|', Enumerable
+        .Range(0, placement.ShardCount).Select(s => string.Join(' ', placement.ReplicasOf(new ShardId((uint)s)).ToArray())));
 
     /// <summary>Checks what <see cref="IsPlaced"/> does not: that shards are there, and that members carry their fair shares.</summary>
     public void Check()
@@ -99,20 +125,25 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         if (cluster.AnyNode(random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
         {
             Bury(view);
-            if (_peace)
+            if (IsResting)
             {
-                Restore(node, view);
+                // What others ask for is not taken back meanwhile.
+            }
+            else if (_peace)
+            {
+                Restore(view);
             }
             else
             {
-                Disturb(node, view);
+                Disturb(view);
             }
         }
 
         cluster.World.AfterMs(_peace ? 200 : random.Between(100, 2_000), Turn);
     }
 
-    private void Disturb(Node.HengeNode node, CatalogView view)
+    // Each command may be answered, refused, or not be heard of again.
+    private void Disturb(CatalogView view)
     {
         MemberRecord[] members = [.. view.Members.Where(static m => m.State != MemberState.Left)];
         if (members.Length == 0)
@@ -120,37 +151,73 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             return;
         }
 
-        MemberRecord member = random.Pick(members);
-        switch (random.Next(6))
+        if (!view.Settings.ContainsKey("replace-after-ms"))
         {
-            case 0 or 1:
-                // Leaving and draining are cancelled as often as they are begun.
-                SetState(node, member, random.PerMille(500) && MayLeave(view, member) ? MemberState.Leaving : MemberState.Draining);
+            // In these worlds nobody waits for ten minutes.
+            Set("down-after", 1_000);
+            Set("replace-after", 2_000);
+        }
+
+        if (random.PerMille(50))
+        {
+            _commands.Say(
+                random.Pick<ClusterChange>(
+                [
+                    new() { Kind = ClusterChangeKind.Remove, Node = "nobody" },
+                    new() { Kind = ClusterChangeKind.Set, Setting = "nothing", Value = "1" },
+                    new() { Kind = ClusterChangeKind.Set, Setting = ClusterSettings.ReplicationFactor, Value = "many" },
+                ]),
+                isNonsense: true);
+        }
+
+        for (int commands = random.PerMille(250) ? 2 : 1; commands > 0; commands--)
+        {
+            Command(view, members);
+        }
+    }
+
+    private void Command(CatalogView view, MemberRecord[] members)
+    {
+        MemberRecord member = random.Pick(members);
+        bool isDryRun = random.PerMille(100);
+        ClusterChange On(ClusterChangeKind kind) => new() { Kind = kind, Node = member.Name, IsDryRun = isDryRun };
+        switch (random.Next(10))
+        {
+            case 0 or 1 when isDryRun || MayLeave(view, member):
+                _commands.Say(On(ClusterChangeKind.Remove) with { Successor = random.PerMille(300) ? random.Pick(members).Name : "" });
                 break;
-            case 2 or 3:
-                SetState(node, member, MemberState.Up);
+            case 0 or 1 or 2:
+                _commands.Say(On(ClusterChangeKind.Drain));
                 break;
-            case 4:
-                Set(node, ReplicationFactor, 1 + random.Next(Math.Min(5, cluster.Nodes.Count)));
+            case 3 or 4:
+                _commands.Say(On(ClusterChangeKind.Cancel));
+                break;
+            case 5:
+                _commands.Say(On(ClusterChangeKind.Undrain));
+                break;
+            case 6:
+                Set(ClusterSettings.ReplicationFactor, 1 + random.Next(Math.Min(5, cluster.Nodes.Count)), isDryRun);
+                break;
+            case 7:
+                string setting = random.Pick<string>(["move-rate", "moves", "moves-per-member"]);
+                Set(setting, setting == "move-rate" ? random.Pick<int>([3_000, 30_000, 1_000_000]) : 1 + random.Next(4), isDryRun);
+                break;
+            case 8:
+                _commands.Say(new ClusterChange { Kind = ClusterChangeKind.CancelMoves, IsDryRun = isDryRun });
                 break;
             default:
-                Set(node, Rebalance, ++_asked);
+                _commands.Say(new ClusterChange { Kind = ClusterChangeKind.Rebalance, IsDryRun = isDryRun });
                 break;
         }
     }
 
-    // Who is left must be able to carry what there is to be in peace, and most clocks must be right.
-    private bool MayLeave(CatalogView view, MemberRecord member)
-    {
-        ulong[] gone =
-        [
-            .. view.Members.Where(static m => m.State is MemberState.Left or MemberState.Leaving).Select(static m => m.Id.Value),
-            member.Id.Value,
-        ];
-        SimNode[] stay = [.. cluster.Nodes.Where(n => !gone.Contains(n.Id.Value))];
-        return stay.Length >= Math.Max(2, cluster.ReplicationFactor)
-            && 2 * cluster.Nodes.Count(n => cluster.WrongClocks.Contains(n.Index)) < stay.Length;
-    }
+    private bool MayLeave(CatalogView view, MemberRecord member) => MayLeave(
+    [
+        .. view.Members
+            .Where(m => m.State is MemberState.Left or MemberState.Leaving || _commands.MayBeLeaving(m.Name))
+            .Select(static m => m.Id),
+        member.Id,
+    ]);
 
     // A member has left: whoever did not count on it did so for good reason.
     private void Bury(CatalogView view)
@@ -182,74 +249,45 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         }
     }
 
-    private void Restore(Node.HengeNode node, CatalogView view)
+    private void Restore(CatalogView view)
     {
-        foreach (MemberRecord member in view.Members.Where(static m => m.State is MemberState.Leaving or MemberState.Draining))
-        {
-            SetState(node, member, MemberState.Up);
-        }
-
         // A member that was away a moment ago, or is not known to be up, is left alone by plans.
         bool allAreUp = cluster.Nodes.All(static n => n is { Node: not null, IsPaused: false })
             && States().All(static s => s?.Members.All(
                 static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left) == true);
         _allRunSinceMs = allAreUp ? _allRunSinceMs ?? cluster.World.NowMs : null;
-        PlacementState? state = node.Parts.Placements.Read();
-        if (state is null)
+        foreach (MemberRecord member in view.Members.Where(static m => m.State is MemberState.Leaving or MemberState.Draining))
         {
-            return;
+            _commands.Say(new ClusterChange
+            {
+                Kind = member.State == MemberState.Leaving ? ClusterChangeKind.Cancel : ClusterChangeKind.Undrain,
+                Node = member.Name,
+            });
         }
 
-        if (state.ReplicationFactor != cluster.ReplicationFactor)
+        // What was asked for just before may be done only now.
+        if (States().Any(s => s?.ReplicationFactor != cluster.ReplicationFactor || s.MoveBytesPerSecond != PeaceRate))
         {
-            Set(node, ReplicationFactor, cluster.ReplicationFactor);
-        }
-        else if (_rebalanced && state.RebalanceAsked != (ulong)_asked)
-        {
-            Set(node, Rebalance, _asked);
+            Set("move-rate", PeaceRate);
+            Set("moves", 16);
+            Set("moves-per-member", 2);
+            Set(ClusterSettings.ReplicationFactor, cluster.ReplicationFactor);
         }
         else if (!_rebalanced
-            && state.Goal.HasSameReplicas(state.Followed)
-            && cluster.World.NowMs - _allRunSinceMs >= 2_000)
+            && cluster.World.NowMs - _allRunSinceMs >= 2_000
+            && States().All(static s => s!.Goal.HasSameReplicas(s.Followed)))
         {
-            _rebalanced = true;
-            Set(node, Rebalance, ++_asked);
+            _commands.Say(new ClusterChange { Kind = ClusterChangeKind.Rebalance }, answered: _ => _rebalanced = true);
         }
     }
 
-    private void SetState(Node.HengeNode node, MemberRecord member, MemberState to)
-    {
-        cluster.Statistics.MembersTurned++;
-        node.Parts.Members.SetState(
-            member.Id,
-            [MemberState.Up, MemberState.Leaving, MemberState.Draining],
-            to,
-            node.Parts.Context.MonotonicMs + 2_000,
-            static _ => { });
-    }
-
-    private void Set(Node.HengeNode node, string name, int value)
-    {
-        string rate = (_peace ? 1_000_000 : random.Pick<int>([3_000, 30_000, 1_000_000])).ToString(CultureInfo.InvariantCulture);
-        string text = value.ToString(CultureInfo.InvariantCulture);
-        node.Parts.Members.Changes.Add(
-            view => view.Settings.GetValueOrDefault(name) == text ? CatalogStep.Done : Write(name, text, rate),
-            node.Parts.Context.MonotonicMs + 5_000,
-            static _ => { });
-    }
-
-    private static CatalogStep Write(string name, string text, string rate)
-    {
-        var txn = new TxnBuilder();
-        (string Key, string Value)[] settings =
-            [(name, text), ("down-after-ms", "300"), ("replace-after-ms", "2000"), ("move-rate", rate)];
-        foreach ((string key, string value) in settings)
+    private void Set(string name, int value, bool isDryRun = false, Action<ClusterChangeAnswer>? answered = null) => _commands.Say(
+        new ClusterChange
         {
-            var command = new ArrayBufferWriter<byte>();
-            CommandEncoder.Put(command, Encoding.UTF8.GetBytes(CatalogKeys.Setting + key), Encoding.UTF8.GetBytes(value), new PutOptions());
-            txn.Then.Add(command.WrittenSpan);
-        }
-
-        return CatalogStep.Write(txn);
-    }
+            Kind = ClusterChangeKind.Set,
+            Setting = name,
+            Value = value.ToString(CultureInfo.InvariantCulture),
+            IsDryRun = isDryRun,
+        },
+        answered: answered);
 }

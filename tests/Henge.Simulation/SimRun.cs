@@ -103,7 +103,8 @@ internal static class SimRun
             // First every replica has to be where it stays.
             if (!world.RunUntil(world.NowMs + SettleMs, () => cluster.IsSettled() && nemesis.Planner?.IsPlaced() != false))
             {
-                throw new SimulationException("After a virtual minute replicas are not where they stay: " + cluster.Describe());
+                throw new SimulationException(
+                    $"After a virtual minute replicas are not where they stay: {nemesis.Planner?.Describe()} {cluster.Describe()}");
             }
         }
 
@@ -124,6 +125,10 @@ internal static class SimRun
         {
             DroppedCheck.Run(world, cluster, SettleMs);
             nemesis.Planner?.Check();
+            if (nemesis.Planner is { } planner)
+            {
+                new CommandDrill(world, cluster, planner, SettleMs).Run();
+            }
         }
         else
         {

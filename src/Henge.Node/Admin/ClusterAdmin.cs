@@ -12,7 +12,7 @@ internal sealed class ClusterAdmin(NodeContext node, MemberCatalog members, Plac
     /// <summary>Makes a change, or says what it would come to.</summary>
     public void Change(ClusterChange change, long deadlineMs, Action<ClusterChangeAnswer?, HengeException?> answered)
     {
-        var wanted = new OperatorChange(change, Places);
+        var wanted = new OperatorChange(change, Places, node.Options.Bugs);
         members.Changes.Add(
             view => placements.Read() is { } state
                 ? wanted.Next(view, state)

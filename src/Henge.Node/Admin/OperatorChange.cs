@@ -17,7 +17,11 @@ namespace Henge.Node.Admin;
 /// </summary>
 /// <param name="change">What is wanted.</param>
 /// <param name="placesOf">Where shards are.</param>
-internal sealed class OperatorChange(ClusterChange change, Func<IReadOnlyList<ShardPlace>> placesOf)
+/// <param name="bugs">Deliberate bugs, for the simulator.</param>
+internal sealed class OperatorChange(
+    ClusterChange change,
+    Func<IReadOnlyList<ShardPlace>> placesOf,
+    NodeBugs bugs = NodeBugs.None)
 {
     private ulong? _rebalance;
     private ulong? _written;
@@ -79,13 +83,33 @@ internal sealed class OperatorChange(ClusterChange change, Func<IReadOnlyList<Sh
             }
         }
 
-        PlanProblem? kept = plan.Problems.FirstOrDefault(p =>
-            p.Kind == PlanProblemKind.NoPlaceElsewhere && p.Members.Contains(member.Id));
-        return kept is not null && !change.IsForced
-            ? Refuse(kept.Text + " With --force it stays a member that is leaving until there is room.")
+        return Kept(state, plan, member) is { } kept && !change.IsForced
+            ? Refuse(kept)
             : Write(goal is null
-                ? MemberChanges.SetState(view, member.Id, [member.State], to)
+                ? MemberChanges.SetState(view, member.Id, [member.State], to, bugs)
                 : MemberChanges.SetState(view, member, to, txn => PlacementCatalog.PutPlan(txn, view, goal)));
+    }
+
+    // Why a removal could not be finished, or another one not any more: the member may carry nothing, and be the only place there is.
+    private string? Kept(PlacementState state, PlacementPlan plan, MemberRecord member)
+    {
+        PlanProblem[] kept = [.. plan.Problems.Where(static p => p.Kind == PlanProblemKind.NoPlaceElsewhere)];
+        if (Array.Find(kept, p => p.Members.Contains(member.Id)) is { } own)
+        {
+            return own.Text + " With --force it stays a member that is leaving until there is room.";
+        }
+
+        // What has no place already does not lose it by this removal.
+        HashSet<NodeId> before =
+        [
+            .. (kept.Length > 0 ? Outlook.Plan(state, change.Unreachable).Problems : [])
+                .Where(static p => p.Kind == PlanProblemKind.NoPlaceElsewhere)
+                .SelectMany(static p => p.Members),
+        ];
+        return Array.Find(kept, p => !p.Members.All(before.Contains)) is { } other
+            ? $"{member.Name} is to take over from a node that is leaving. Without it: {other.Text} With --force both stay members until "
+                + "there is room."
+            : null;
     }
 
     // The plan in which the other member takes over, as far as it can.

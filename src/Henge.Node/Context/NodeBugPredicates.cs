@@ -140,6 +140,9 @@ internal static class NodeBugPredicates
 
         /// <summary>Whoever leads the catalog plans once and never again.</summary>
         public bool TrustsFirstPlan => Has(bugs, NodeBugs.TrustFirstPlan);
+
+        /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
+        public bool JudgesChangesAlone => Has(bugs, NodeBugs.JudgeChangesAlone);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

@@ -95,4 +95,6 @@ internal enum NodeBugs : long
     LeaveLearnersBehind = 1L << 52,
     /// <summary>Whoever leads the catalog plans once and never again.</summary>
     TrustFirstPlan = 1L << 53,
+    /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
+    JudgeChangesAlone = 1L << 45,
 }

@@ -8,12 +8,12 @@ namespace Henge.Node.Tests.Admin;
 /// <summary>A cluster that plans where its replicas are, and is asked for changes as an operator does.</summary>
 internal sealed class AdminHarness
 {
-    public AdminHarness(int founders, int replicas = 3, ulong seed = 1)
+    public AdminHarness(int founders, int replicas = 3, ulong seed = 1, int shards = 4)
     {
         Cluster = new ClusterHarness(
             founders,
             seed,
-            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200 });
+            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200, Shards = shards });
         Cluster.RunUntilLed();
         Cluster.RunUntil(() => Cluster.Nodes.All(static n => n.Running.ClusterId.Length > 0), what: "the cluster is made");
         Cluster.RunUntil(

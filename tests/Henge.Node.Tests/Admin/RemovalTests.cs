@@ -51,6 +51,28 @@ public sealed class RemovalTests
         admin.Cluster.RunUntil(() => admin.Replicas("node2") == 0 && admin.Replicas("node9") == 4, 60_000, "node9 has it all");
     }
 
+    /// <summary>The simulator's seed 1147: each of the two removals was harmless, and the second left the first no place.</summary>
+    [Fact]
+    public void The_only_place_that_another_removal_has_is_refused_as_well()
+    {
+        AdminHarness admin = new(4, shards: 1);
+        string empty = Enumerable.Range(1, 4).Select(static i => $"node{i}").Single(name => admin.Replicas(name) == 0);
+        string full = empty == "node2" ? "node3" : "node2";
+        List<string> answers = [];
+        foreach (string name in (string[])[full, empty])
+        {
+            HarnessNode via = admin.Node(name);
+            via.Running.Change(
+                new ClusterChange { Kind = ClusterChangeKind.Remove, Node = name },
+                via.Running.MonotonicMs + 10_000,
+                (_, problem) => answers.Add(problem?.Message ?? ""));
+        }
+
+        admin.Cluster.RunUntil(() => answers.Count == 2, 12_000, "both are answered");
+        Assert.Single(answers, "");
+        Assert.Contains("keeps its replica", answers.Single(static a => a.Length > 0), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Who_is_unknown_or_last_is_refused()
     {

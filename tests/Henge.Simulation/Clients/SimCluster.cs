@@ -172,6 +172,20 @@ internal sealed class SimCluster
         Victim = _nodes.Count >= 3 && !IsElastic && damage.PerMille(400) ? damage.Pick(_nodes) : null;
     }
 
+    /// <summary>Whether the run of a seed is of a cluster that plans by itself: to look at such runs only.</summary>
+    public static bool IsPlannedBy(ulong seed)
+    {
+        var shape = new SimRandom(seed ^ 0xE1A5_71C0);
+        if (!shape.PerMille(300))
+        {
+            return false;
+        }
+
+        shape.Next(9);
+        shape.Next(5);
+        return shape.PerMille(500);
+    }
+
     public SimWorld World { get; }
 
     public SimStatistics Statistics { get; }

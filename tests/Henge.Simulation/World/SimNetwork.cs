@@ -42,6 +42,9 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
     /// <summary>True when any way is cut.</summary>
     public bool IsCut => _cut.Count > 0;
 
+    /// <summary>True when one of the two ways between two nodes is cut.</summary>
+    public bool IsCutBetween(int a, int b) => _cut.Contains((a, b)) || _cut.Contains((b, a));
+
     /// <summary>Adds a node.</summary>
     public void Add(SimNode node) => _nodes.Add(node);
 

@@ -55,8 +55,12 @@ internal sealed class SimStatistics
         ReplicasRemoved,
         ReplicasBegun,
         ReplicasDropped,
-        MoversCrashed,
-        MembersTurned;
+        MoversCrashed;
+    public long CommandsSaid,
+        CommandsDone,
+        CommandsRefused,
+        CommandsRepeated,
+        RemovalsTogether;
     public long BitsFlipped,
         DamageMet,
         AppliesStopped;
