@@ -115,6 +115,7 @@ public sealed partial class RaftGroup
         Invariant.Check(index <= _log.LastIndex, "commits what is not in the log");
         LogIndex before = _commit;
         _commit = index;
+        NoteSettledTerm(index);
         if (Role != RaftRole.Leader)
         {
             return;

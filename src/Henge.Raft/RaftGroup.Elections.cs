@@ -18,7 +18,7 @@ public sealed partial class RaftGroup
     /// </summary>
     public void Campaign()
     {
-        if (IsLeaderAlive || !MayCampaign)
+        if (IsLeaderAlive || !MayCampaign || HoldsElections)
         {
             // After a restart it is only the promise of before that it has to wait for, not a leader.
             _isCampaignDeferred = Role == RaftRole.Follower && Leader.IsNone;
@@ -77,6 +77,7 @@ public sealed partial class RaftGroup
         // Neither term nor vote change here: that is the point of a PreVote.
         FailReads();
         _isCampaignDeferred = false;
+        ElectionsBegun++;
         Role = RaftRole.PreCandidate;
         Leader = NodeId.None;
         ResetElectionTimer();

@@ -121,7 +121,7 @@ public sealed partial class RaftGroup
 
     private void TickLeader()
     {
-        if (_electionElapsed >= _options.ElectionTimeoutMinTicks)
+        if (_electionElapsed >= QuorumTicks)
         {
             _electionElapsed = 0;
             EndTransfer();

@@ -172,7 +172,7 @@ public sealed partial class RaftGroup
                 Campaign(isTransfer: false);
             }
         }
-        else if ((_electionElapsed >= _electionTimeout || _isCampaignDeferred) && MayCampaign && !IsLeaderAlive)
+        else if ((_electionElapsed >= _electionTimeout || _isCampaignDeferred) && MayCampaign && !IsLeaderAlive && MayCampaignNow())
         {
             // Its own vote is one that it has promised not to give: ticks that came late must not shorten that.
             PreCampaign();
@@ -299,6 +299,7 @@ public sealed partial class RaftGroup
         {
             Invariant.Check(term > Term, "terms never fall");
             Term = term;
+            TermBegins();
             _votedFor = NodeId.None;
             _persist.HardStateChanged();
         }
@@ -307,8 +308,7 @@ public sealed partial class RaftGroup
     private void ResetElectionTimer()
     {
         _electionElapsed = 0;
-        ulong range = (ulong)(_options.ElectionTimeoutMaxTicks - _options.ElectionTimeoutMinTicks + 1);
-        _electionTimeout = _options.ElectionTimeoutMinTicks + _options.ElectionDelayTicks + (int)(_random.NextUInt64() % range);
+        _electionTimeout = DrawElectionTimeout();
     }
 
     private static Membership DecodeMembership(in Entry entry)

@@ -71,6 +71,7 @@ public enum Canary
     ReplaceSilentAtOnce,
     LeaveWhileCountedOn,
     JudgeChangesAlone,
+    KeepEndedElections,
 }
 
 /// <summary>Which switch a canary is.</summary>

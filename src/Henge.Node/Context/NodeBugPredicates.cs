@@ -132,6 +132,9 @@ internal static class NodeBugPredicates
         /// <summary>A shard is led before it is known that there is a cluster of the node's settings.</summary>
         public bool LeadsBeforeCluster => Has(bugs, NodeBugs.LeadBeforeCluster);
 
+        /// <summary>Elections that have ended still count as under way.</summary>
+        public bool KeepsEndedElections => Has(bugs, NodeBugs.KeepEndedElections);
+
         /// <summary>A shard that is absent begins when it is asked for a vote.</summary>
         public bool BeginsForVotes => Has(bugs, NodeBugs.ForgetVotesOfDropped);
 

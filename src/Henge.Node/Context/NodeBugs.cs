@@ -97,4 +97,6 @@ internal enum NodeBugs : long
     TrustFirstPlan = 1L << 53,
     /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
     JudgeChangesAlone = 1L << 45,
+    /// <summary>Elections that have ended still count as under way.</summary>
+    KeepEndedElections = 1L << 62,
 }

@@ -115,6 +115,9 @@ public sealed record NodeOptions
     /// <summary>Milliseconds between two steps of bringing leaders to their preferred nodes; 0: never.</summary>
     public int BalanceIntervalMs { get; init; } = 2_000;
 
+    /// <summary>Elections that the shards of one worker begin at a time, at the most.</summary>
+    internal int ElectionsAtOnce { get; init; } = 64;
+
     /// <summary>
     /// Whether the node plans where replicas are to be when it leads the catalog. Off only where something else moves them, in tests.
     /// </summary>

@@ -1,14 +1,57 @@
 using Henge.Node.Context;
+using Henge.Node.Workers;
 using Henge.Raft;
 
 namespace Henge.Node.Replication;
 
-/// <summary>Times the elections that one replica wins. Belongs to its worker.</summary>
-internal sealed class ElectionTimer(NodeContext node)
+/// <summary>
+/// Times the elections that one replica wins, and keeps those that it begins within the budget of its worker. Belongs to its worker.
+/// </summary>
+internal sealed class ElectionTimer(NodeContext node, ElectionBudget budget, RaftGroup group)
 {
     private RaftRole _role;
+    private ulong _begun;
+    private long _beganAt = -1;
     private long _preVoteSince;
     private long _candidateSince;
+
+    /// <summary>A tick passes for the group.</summary>
+    public void Tick(long tick)
+    {
+        budget.PassTo(tick);
+        group.HoldsElections = !budget.HasRoom;
+        group.Tick();
+        NoteBegun(tick);
+    }
+
+    /// <summary>The group shall stand for election, if it hears no leader.</summary>
+    public void Stand(long tick)
+    {
+        budget.PassTo(tick);
+        group.HoldsElections = !budget.HasRoom;
+        group.Campaign();
+        NoteBegun(tick);
+    }
+
+    private void NoteBegun(long tick)
+    {
+        if (group.ElectionsBegun != _begun)
+        {
+            _begun = group.ElectionsBegun;
+            NoteEnd();
+            budget.Begin(tick);
+            _beganAt = tick;
+        }
+    }
+
+    private void NoteEnd()
+    {
+        if (_beganAt >= 0)
+        {
+            budget.End(_beganAt);
+            _beganAt = -1;
+        }
+    }
 
     /// <summary>The replica's role may have changed.</summary>
     public void OnRole(RaftRole role)
@@ -16,6 +59,11 @@ internal sealed class ElectionTimer(NodeContext node)
         if (role == _role)
         {
             return;
+        }
+
+        if (role is RaftRole.Leader or RaftRole.Follower)
+        {
+            NoteEnd();
         }
 
         TimeProvider time = node.Environment.Time;

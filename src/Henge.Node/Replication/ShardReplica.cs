@@ -100,7 +100,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
         _persist = new ReplicaPersist(this, _writes, _receiver, machine, remains.HardState);
         _expiry = new ExpiryDriver(this, machine);
         _leadership = new LeaderUpkeep(this, _group);
-        _election = new ElectionTimer(node);
+        _election = new ElectionTimer(node, worker.Elections, _group);
         _following = new FollowingPublisher(this, _group);
         _inquiry = new MembershipInquiry(this, _group, random);
         _mover = new ShardMover(this);
@@ -210,7 +210,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     /// <summary>Stands for election now, if it hears no leader.</summary>
     public void StandForElection()
     {
-        _group.Campaign();
+        _election.Stand((long)Worker.ClockTicks);
         Worker.MarkDirty(this);
     }
 
@@ -354,7 +354,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
             }
         }
 
-        _group.Tick();
+        _election.Tick((long)Worker.ClockTicks);
     }
 
     /// <summary>A read may be served now: everything acknowledged before it came is applied.</summary>

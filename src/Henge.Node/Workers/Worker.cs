@@ -53,6 +53,10 @@ internal sealed class Worker : IWorkItem
         Links = new PeerLinks(node);
         Forwards = new ForwardTable(this, node);
         Heartbeats = new SharedHeartbeats(this, node);
+        Elections = new ElectionBudget(node.Options.ElectionsAtOnce, node.Options.ElectionTicks)
+        {
+            KeepsEnded = node.Options.Bugs.KeepsEndedElections,
+        };
         Reads = new RemoteReads(this, node);
         Links.Flushed = (to, sent) =>
         {
@@ -78,6 +82,9 @@ internal sealed class Worker : IWorkItem
 
     /// <summary>What this worker has asked other nodes to read, and they have asked it.</summary>
     public RemoteReads Reads { get; }
+
+    /// <summary>How many elections its shards may hold at a time.</summary>
+    public ElectionBudget Elections { get; }
 
     /// <summary>What this worker's leaders have to say together.</summary>
     public SharedHeartbeats Heartbeats { get; }

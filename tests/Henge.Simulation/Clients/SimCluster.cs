@@ -128,6 +128,7 @@ internal sealed class SimCluster
                 PeerFrameBytes = frame,
                 DiskReserveBytes = 0,
                 BalanceIntervalMs = random.Pick<int>([0, 500, 2000]),
+                ElectionsAtOnce = (world.Seed % 3) switch { 0 => 1, 1 => 3, _ => 64 },
                 DefaultDeadlineMs = 2_000,
                 Reads = ByLease ? ReadConsistency.Lease : ReadConsistency.Linearizable,
                 SessionLimit = Math.Max(sessions, 100),
