@@ -20,14 +20,17 @@ public sealed class ClusterProcesses : IAsyncDisposable
     private readonly HengeProcess?[] _processes;
     private readonly CancellationToken _cancel;
     private readonly VirtualNetwork? _network;
+    private readonly int _replicas;
     private readonly Dictionary<int, (string Name, string Value)[]> _environment = [];
 
     /// <summary>Chooses addresses; starts nothing.</summary>
     /// <param name="nodes">How many nodes.</param>
     /// <param name="cancel">Ends every wait.</param>
     /// <param name="network">Where the nodes live; null: on this machine's loopback.</param>
-    public ClusterProcesses(int nodes, CancellationToken cancel, VirtualNetwork? network = null)
+    /// <param name="replicas">The replication factor; null: as many as there are nodes.</param>
+    public ClusterProcesses(int nodes, CancellationToken cancel, VirtualNetwork? network = null, int? replicas = null)
     {
+        _replicas = replicas ?? nodes;
         _processes = new HengeProcess?[nodes];
         _cancel = cancel;
         _network = network;
@@ -64,7 +67,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
             "--shards",
             Shards.ToString(CultureInfo.InvariantCulture),
             "--replication-factor",
-            _processes.Length.ToString(CultureInfo.InvariantCulture),
+            _replicas.ToString(CultureInfo.InvariantCulture),
             "--memory",
             "64MiB",
             .. (_processes.Length > 1 ? new[] { "--cluster", members } : []),

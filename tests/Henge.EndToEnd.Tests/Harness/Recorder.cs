@@ -14,11 +14,15 @@ namespace Henge.EndToEnd.Tests.Harness;
 public sealed class Recorder
 {
     private readonly ConcurrentDictionary<string, ConcurrentQueue<KeyOperation>> _keys = new();
+    private readonly ConcurrentQueue<string> _failures = new();
     private long _values;
     private long _acknowledged;
 
     /// <summary>Writes that were acknowledged.</summary>
     public long Acknowledged => Interlocked.Read(ref _acknowledged);
+
+    /// <summary>What callers were told in place of an answer: errors that were left after the client's own retries.</summary>
+    public IReadOnlyCollection<string> Failures => _failures;
 
     /// <summary>All operations.</summary>
     public IEnumerable<KeyOperation> Operations => _keys.Values.SelectMany(static k => k);
@@ -45,10 +49,13 @@ public sealed class Recorder
         catch (Exception e) when (e is UnknownOutcomeException or SessionExpiredException or OperationCanceledException)
         {
             Add(key, operation);
+            Note(e);
             return false;
         }
         catch (HengeException e) when (IsRefusal(e))
         {
+            Note(e);
+
             // Nothing was done, says the client: a read that sees the value all the same finds no write for it.
             return false;
         }
@@ -75,6 +82,7 @@ public sealed class Recorder
         }
         catch (Exception e) when (e is OperationCanceledException || (e is HengeException refused && IsRefusal(refused)))
         {
+            Note(e);
             return false;
         }
     }
@@ -117,6 +125,15 @@ public sealed class Recorder
                 or ErrorCode.DeadlineExceeded
                 or ErrorCode.ResourceExhausted
                 or ErrorCode.Stopping;
+
+    // A call that was given up because the test is over is none.
+    private void Note(Exception e)
+    {
+        if (e is not OperationCanceledException)
+        {
+            _failures.Enqueue(e.ToString());
+        }
+    }
 
     private void Add(string key, KeyOperation operation) => _keys.GetOrAdd(key, static _ => new()).Enqueue(operation);
 }
