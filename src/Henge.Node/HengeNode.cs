@@ -285,7 +285,10 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         for (uint s = 0; s < _context.Directory.Count; s++)
         {
             ShardPlace place = _context.Directory.PlaceOf(new ShardId(s));
-            shards.Add(new ShardPlacement(place.Shard, place.Voters, place.Leader, place.Term)
+
+            // Of its own shards the node's replicas know better. A leader elsewhere that is not heard cannot be asked for anything.
+            bool isLost = !place.Leader.IsNone && !place.Has(_context.Self) && _context.Near.IsSilent(place.Leader);
+            shards.Add(new ShardPlacement(place.Shard, place.Voters, isLost ? NodeId.None : place.Leader, place.Term)
             {
                 MembershipTerm = place.MembershipTerm,
                 MembershipIndex = place.MembershipIndex.Value,

@@ -72,6 +72,64 @@ public sealed class PartitionTests
             ));
     }
 
+    [Fact]
+    public async Task Of_five_nodes_with_three_replicas_each_shard_goes_on_with_the_side_that_has_its_majority_and_with_no_other()
+    {
+        Assert.SkipWhen(VirtualNetwork.Obstacle is not null, VirtualNetwork.Obstacle ?? "");
+        using CancellationTokenSource limit = Rounds.Limit();
+        using VirtualNetwork network = new(5);
+        await using ClusterProcesses cluster = new(5, limit.Token, network, replicas: 3);
+        await cluster.StartAllAsync();
+        Wire.TopologyResponse topology;
+        using (HengeClient asker = cluster.Client())
+        {
+            topology = await asker.TopologyAsync(cluster.Addresses[0], limit.Token);
+        }
+
+        // Two nodes that have two of the three replicas of some shard, and fewer of another.
+        int[] two = [.. cluster.All
+            .SelectMany(a => cluster.All.Where(b => b > a).Select(b => new[] { a, b }))
+            .First(pair => topology.Shards.Any(s => Held(s, pair) == 2) && topology.Shards.Any(s => Held(s, pair) < 2))];
+        int[] three = [.. cluster.All.Except(two)];
+        HashSet<int> ofTwo = [.. topology.Shards.Where(s => Held(s, two) == 2).Select(static s => (int)s.Shard)];
+        string[] keysOfTwo = [.. Load.SpreadKeys.Where(k => ofTwo.Contains(ClusterProcesses.ShardOf(k)))];
+        string[] keysOfThree = [.. Load.SpreadKeys.Except(keysOfTwo)];
+        Recorder recorder = new();
+        using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
+        long byTwo = 0;
+        long byThree = 0;
+        Task[] load =
+        [
+            .. Enumerable.Range(0, 2).Select(c => Load.MixedAsync(
+                cluster, recorder, c, Through(), two, () => Interlocked.Increment(ref byTwo), enough.Token, keysOfTwo)),
+            .. Enumerable.Range(2, 2).Select(c => Load.MixedAsync(
+                cluster, recorder, c, Through(), three, () => Interlocked.Increment(ref byThree), enough.Token, keysOfThree)),
+        ];
+        await BothGoOnAsync();
+        network.Split(two, three);
+        await UntilRefusedAsync(cluster, two, limit.Token, $"{{{keysOfThree[0]}}}:refused");
+        await UntilRefusedAsync(cluster, three, limit.Token, $"{{{keysOfTwo[0]}}}:refused");
+        await BothGoOnAsync();
+
+        network.Heal();
+        await cluster.WaitReadyAsync(cluster.All);
+        await BothGoOnAsync();
+        await enough.CancelAsync();
+        await Task.WhenAll(load);
+        recorder.CheckLinearizable();
+        using HengeClient client = cluster.Client();
+        await recorder.CheckNothingLostAsync(client, limit.Token);
+
+        static int Held(Wire.ShardInfo shard, int[] nodes) => nodes.Count(n => shard.Replicas.Contains(ClusterProcesses.NameOf(n)));
+
+        Task BothGoOnAsync()
+        {
+            (long two, long three) before = (Interlocked.Read(ref byTwo), Interlocked.Read(ref byThree));
+            return cluster.UntilAsync("both sides take writes", () => Task.FromResult(
+                Interlocked.Read(ref byTwo) >= before.two + 20 && Interlocked.Read(ref byThree) >= before.three + 20));
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -109,21 +167,26 @@ public sealed class PartitionTests
     private static HengeClientOptions Through() => new() { RouteToLeaders = false, DefaultDeadline = Patience };
 
     /// <summary>
-    /// Writes by way of some nodes until one is refused as it should be. One that a slow machine leaves in doubt is no proof, and is tried
-    /// again; and so is the next one to the key, which waits in the client until that doubt is over (docs/decisions/0170).
+    /// Writes by way of some nodes until one is refused as it should be. One that a slow machine leaves in doubt is no proof. The next
+    /// one to the key would wait in the client until that doubt is over (docs/decisions/0170), so another key of the shard is tried.
     /// </summary>
-    private static async Task UntilRefusedAsync(ClusterProcesses cluster, int[] nodes, CancellationToken cancel)
+    private static async Task UntilRefusedAsync(
+        ClusterProcesses cluster,
+        int[] nodes,
+        CancellationToken cancel,
+        string key = "{e2e}:refused")
     {
         using HengeClient client = cluster.Client(Through(), nodes);
         await cluster.UntilAsync("a write is refused as unavailable", async () =>
         {
             try
             {
-                await client.PutAsync("{e2e}:refused", "never", cancellationToken: cancel);
+                await client.PutAsync(key, "never", cancellationToken: cancel);
                 Assert.Fail("A minority took a write.");
             }
             catch (Exception e) when (e is UnknownOutcomeException or DeadlineExceededException)
             {
+                key += "'";
                 return false;
             }
             catch (UnavailableException)

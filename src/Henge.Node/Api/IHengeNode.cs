@@ -75,7 +75,10 @@ public interface IHengeNode
     /// <summary>Where shards are and who leads them, as this node knows it.</summary>
     Topology GetTopology();
 
-    /// <summary>Raised when <see cref="GetTopology"/> would answer something new. Quick, on any thread.</summary>
+    /// <summary>
+    /// Raised when <see cref="GetTopology"/> would answer something new, but not when all that is new is that a leader elsewhere has fallen
+    /// silent. Quick, on any thread.
+    /// </summary>
     event Action? TopologyChanged;
 
     /// <summary>

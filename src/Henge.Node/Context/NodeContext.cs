@@ -75,6 +75,9 @@ internal sealed class NodeContext
     /// <summary>When the other members were heard of last.</summary>
     public HeardMembers Heard { get; } = new();
 
+    /// <summary>Which replicas are near.</summary>
+    public NearReplicas Near => field ??= new NearReplicas(this);
+
     /// <summary>How fast snapshots of shards that move are sent; as the catalog has it.</summary>
     public MoveRate MoveRate { get; } = new();
 

@@ -279,7 +279,8 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, Core.Version, 
                 continue;
             }
 
-            NodeId to = node.Directory.PlaceOf(shard).LeaderOrVoter(fetch.Attempt, node.Self);
+            ShardPlace place = node.Directory.PlaceOf(shard);
+            NodeId to = fetch.Page.IsStale ? node.Near.Of(place, fetch.Attempt) : place.LeaderOrVoter(fetch.Attempt, node.Self);
             if (to.IsNone || node.AddressOf(to) is null)
             {
                 fetch.Missing.Add(shard);

@@ -8,8 +8,8 @@ namespace Henge.Node.Replication;
 
 /// <summary>
 /// The operations of a shard of which this node has no replica (docs/decisions/0193): writes go to its leader under the same promises as
-/// those of a replica that follows, reads to its leader or, where they may be stale, to any replica. One hop: what another node has sent
-/// here is refused. Costs nothing while nothing waits. Belongs to the shard's worker.
+/// those of a replica that follows, reads to its leader or, where they may be stale, to the nearest replica. One hop: what another node has
+/// sent here is refused. Costs nothing while nothing waits. Belongs to the shard's worker.
 /// </summary>
 internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
 {
@@ -94,7 +94,7 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
     {
         _writes.MergeInOrder(ref _writesBack);
         ShardPlace place = Place;
-        if (!_writes.IsEmpty && !_hold && !place.Leader.IsNone && place.Leader != _node.Self
+        if (!_writes.IsEmpty && !_hold && IsThere(place.Leader)
             && _sends.MayGo(place.Leader, place.Term, _worker.NowMs))
         {
             _sends.Forward(ref _writes, _worker, place.Leader, place.Term, this);
@@ -139,7 +139,7 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
         }
 
         // Who leads is not known, or was not right: one of its replicas will know.
-        if ((_hold || Place.Leader.IsNone || Place.Leader == _node.Self) && _worker.NowMs - _askedMs >= AskMs)
+        if ((_hold || !IsThere(Place.Leader)) && _worker.NowMs - _askedMs >= AskMs)
         {
             _askedMs = _worker.NowMs;
             NodeId next = Place.AnyReplica(_asked++, _node.Self);
@@ -266,6 +266,9 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
 
     private static bool IsStale(Operation read) => read.Consistency == ReadConsistency.Stale;
 
+    // A write that is sent to a leader which is silent could only end as unknown; one that is kept is known to have done nothing.
+    private bool IsThere(NodeId leader) => !leader.IsNone && leader != _node.Self && !_node.Near.IsSilent(leader);
+
     private void AddRead(Operation read)
     {
         read.Tag = 0;
@@ -284,7 +287,7 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
             }
 
             int attempt = (int)(read.Tag & 0xFFFF);
-            NodeId to = IsStale(read) ? place.AnyReplica(attempt, _node.Self) : place.LeaderOrVoter(attempt, _node.Self);
+            NodeId to = IsStale(read) ? _node.Near.Of(place, attempt) : place.LeaderOrVoter(attempt, _node.Self);
             if (to.IsNone || !_worker.Reads.TrySend(read, to, this))
             {
                 read.Tag++;

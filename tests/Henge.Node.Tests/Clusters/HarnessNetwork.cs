@@ -19,6 +19,9 @@ public sealed class HarnessNetwork(Random random)
 
     public int DelayMaxMs { get; set; } = 1;
 
+    /// <summary>How long frames take between two nodes, where not all are alike.</summary>
+    public Func<NodeId, NodeId, int>? Delay { get; set; }
+
     public double LossRate { get; set; }
 
     public double RepeatRate { get; set; }
@@ -141,7 +144,8 @@ public sealed class HarnessNetwork(Random random)
 
         return true;
 
-        void Add() => _underWay.Add((NowMs + random.Next(DelayMinMs, DelayMaxMs + 1), _order++, from, to, copy));
+        void Add() => _underWay.Add((
+            NowMs + (Delay?.Invoke(from, to) ?? random.Next(DelayMinMs, DelayMaxMs + 1)), _order++, from, to, copy));
     }
 
     private sealed class Port(HarnessNetwork network, NodeId node) : IPeerTransport
