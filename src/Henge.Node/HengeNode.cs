@@ -22,6 +22,7 @@ namespace Henge.Node;
 public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 {
     private const int SpaceTicks = 20;
+    private const long PreferMs = 10_000;
     private readonly NodeContext _context;
     private readonly NodeParts _parts;
     private readonly BarrierCoordinator _barriers;
@@ -360,6 +361,10 @@ public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
             if (replica.TransferLeadership(to) is { } problem)
             {
                 _context.Events?.LeadershipTransferRefused(shard, _context.NameOf(to) ?? to.ToString(), problem);
+            }
+            else if (_context.Options.MovesShards && !shard.IsCatalog)
+            {
+                _parts.Admin.Prefer(shard, to, _context.MonotonicMs + PreferMs);
             }
         }));
     }

@@ -107,6 +107,12 @@ public interface IStorageEngine : IDisposable
         // An engine without tables has nothing that could be damaged.
     }
 
+    /// <summary>
+    /// About how many bytes of keys and values, all versions of them, a keyspace has in tables: by whole blocks of them, with what range
+    /// drops hide, without what is in memory only. 0 where an engine does not know. Cheap: it reads nothing from the disk.
+    /// </summary>
+    long EstimateTableBytes(uint keyspace) => 0;
+
     /// <summary>A picture of the engine's state, for operators.</summary>
     EngineStatistics GetStatistics();
 }

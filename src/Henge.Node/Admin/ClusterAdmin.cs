@@ -1,3 +1,4 @@
+using Henge.Cluster.Planning;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Catalog;
@@ -20,6 +21,29 @@ internal sealed class ClusterAdmin(NodeContext node, MemberCatalog members, Plac
             deadlineMs,
             problem => answered(problem is null ? wanted.Answer : null, problem));
     }
+
+    /// <summary>
+    /// Has the plan say that a member leads a shard, if it is to have a replica of it: an operator has handed over, and what the plan says
+    /// would be given back. What goes wrong is nobody's business: then it is given back.
+    /// </summary>
+    public void Prefer(ShardId shard, NodeId leader, long deadlineMs) =>
+        members.Changes.Add(
+            view =>
+            {
+                if (placements.Read() is not { } state
+                    || state.Goal.ReplicasOf(shard)[0] == leader
+                    || !state.Goal.ReplicasOf(shard).Contains(leader)
+                    || !node.Members.TryGet(leader, out MemberInfo member)
+                    || member.State != Api.MemberState.Up)
+                {
+                    return CatalogStep.Done;
+                }
+
+                TargetPlacement goal = state.Goal.WithLeaders([(shard, leader)]);
+                return MemberChanges.Write(view, txn => PlacementCatalog.PutPlan(txn, view, goal));
+            },
+            deadlineMs,
+            static _ => { });
 
     /// <summary>Where replicas are to be.</summary>
     /// <param name="catalog">The catalog's shard as it is here.</param>

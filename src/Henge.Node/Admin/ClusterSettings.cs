@@ -27,7 +27,7 @@ internal static class ClusterSettings
             "",
             1,
             TargetPlacement.MaxReplicas,
-            0,
+            NodeOptions.DefaultReplicationFactor,
             "replicas of each shard, each on another node"),
         new(
             "replace-after",
@@ -71,16 +71,18 @@ internal static class ClusterSettings
             $"There is no setting '{name}' of a cluster. There are: {string.Join(", ", All.Select(static r => r.Name))}.");
 
     /// <summary>What they are.</summary>
+    /// <param name="view">The catalog.</param>
+    /// <param name="foundingFactor">The replication factor of a cluster that was made before there was a setting for it.</param>
     public static IReadOnlyList<ClusterSetting> Read(CatalogView view, int foundingFactor) =>
     [
         .. All.Select(rule =>
         {
-            long other = rule.Name == ReplicationFactor ? foundingFactor : rule.Default;
+            long unset = rule.Name == ReplicationFactor ? foundingFactor : rule.Default;
             bool isSet = view.Settings.TryGetValue(rule.Key, out string? text) && rule.TryRead(text, out _, out _);
             return new ClusterSetting(
                 rule.Name,
-                isSet ? long.Parse(text!, CultureInfo.InvariantCulture) : other,
-                other,
+                isSet ? long.Parse(text!, CultureInfo.InvariantCulture) : unset,
+                rule.Default,
                 isSet,
                 rule.Unit,
                 rule.Least,

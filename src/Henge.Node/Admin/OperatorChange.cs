@@ -283,14 +283,16 @@ internal sealed class OperatorChange(
             return CatalogStep.Refuse(ErrorCode.InvalidArgument, problem);
         }
 
-        string? text = change.Value.Length > 0 ? value.ToString(CultureInfo.InvariantCulture) : null;
+        // Without a value for the replication factor it would be the founding one, which is less where few nodes founded the cluster.
+        bool isFactor = rule.Name == ClusterSettings.ReplicationFactor;
+        string? text = isFactor || change.Value.Length > 0 ? value.ToString(CultureInfo.InvariantCulture) : null;
         CatalogStep step = MemberChanges.Set(view, rule.Key, text);
         if (step.Transaction is null)
         {
             return Answer.Loads.Count > 0 ? Done() : IsSo(state, null);
         }
 
-        PlacementState then = rule.Name == ClusterSettings.ReplicationFactor && text is not null
+        PlacementState then = isFactor
             ? state with { ReplicationFactor = (int)value }
             : state;
         Answer = Outlook.Describe(state.Goal, Outlook.Plan(then, change.Unreachable));

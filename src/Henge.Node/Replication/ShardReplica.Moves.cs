@@ -63,6 +63,7 @@ internal sealed partial class ShardReplica
                     p.IsRecentlyActive,
                     p.State == PeerState.Replicate,
                     _leadership.IsDamaged(p.Id),
+                    SnapshotBytesLeft: p.State == PeerState.Snapshot ? _sender.BytesLeft(p.Id) : 0,
                     SnapshotBytesSent: p.State == PeerState.Snapshot ? _sender.AcknowledgedBytes(p.Id) : 0)),
                 new ReplicaProgress(Node.Self, _group.LastIndex, true, true, _machine.Damage is not null),
             ],

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Henge.Core;
+using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Raft;
 
@@ -18,7 +19,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     internal const long StallMs = 60_000;
 
     private const int MostTransfers = 3;
-    private readonly Queue<(NodeId To, LogIndex? Rebuilds)> _requested = new();
+    private readonly Queue<(NodeId To, LogIndex? Rebuilds, long EstimatedBytes)> _requested = new();
     private readonly List<SnapshotTransfer> _transfers = [];
     private ulong _count;
 
@@ -31,6 +32,13 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     /// <summary>How much of a snapshot that is on its way to a follower has been acknowledged, in bytes; 0 when none is.</summary>
     public long AcknowledgedBytes(NodeId to) => _transfers.Find(t => t.To == to)?.AcknowledgedBytes ?? 0;
 
+    /// <summary>
+    /// About how much of a snapshot that is on its way to a follower, or waits for its turn, is left, in bytes; 0 when none is, or that is
+    /// not known.
+    /// </summary>
+    public long BytesLeft(NodeId to) =>
+        _transfers.Find(t => t.To == to)?.BytesLeft ?? _requested.FirstOrDefault(wanted => wanted.To == to).EstimatedBytes;
+
     /// <summary>A follower needs a snapshot.</summary>
     public void Begin(NodeId to)
     {
@@ -40,7 +48,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             Remove(before);
         }
 
-        _requested.Enqueue((to, null));
+        _requested.Enqueue((to, null, EstimateBytes()));
         BeginNext();
     }
 
@@ -52,7 +60,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     {
         if (!_transfers.Exists(t => t.To == to) && _requested.All(wanted => wanted.To != to))
         {
-            _requested.Enqueue((to, applied));
+            _requested.Enqueue((to, applied, EstimateBytes()));
             BeginNext();
         }
     }
@@ -126,7 +134,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
     {
         while (_transfers.Count < MostTransfers && _requested.Count > 0)
         {
-            (NodeId to, LogIndex? rebuilds) = _requested.Dequeue();
+            (NodeId to, LogIndex? rebuilds, long estimatedBytes) = _requested.Dequeue();
             LogIndex applied = machine.AppliedIndex;
             if (rebuilds is { } least && (machine.Damage is not null || applied < least))
             {
@@ -155,8 +163,19 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
                 machine.CreateSnapshot(term, header.Membership.Encode()),
                 header,
                 (group.Term.Value << 24) | (++_count & 0xFF_FFFF),
-                isThrottled: group.Membership.IsLearner(to)));
+                isThrottled: group.Membership.IsLearner(to),
+                estimatedBytes));
         }
+    }
+
+    // What the engine has in memory is not counted by shard, and taken for evenly spread.
+    private long EstimateBytes()
+    {
+        NodeContext node = replica.Node;
+        int hosted = Enumerable.Range(0, node.Directory.Count).Count(s => node.Directory.PlaceOf(new ShardId((uint)s)).Has(node.Self));
+        long inMemory = node.Engine.GetStatistics().MemTableBytes / Math.Max(1, hosted);
+        return node.Engine.EstimateTableBytes(SystemKeys.UserKeyspace(replica.Shard))
+            + node.Engine.EstimateTableBytes(SystemKeys.SystemKeyspace(replica.Shard)) + inMemory;
     }
 
     private void Pump(SnapshotTransfer transfer)

@@ -25,6 +25,7 @@ internal sealed class SnapshotTransfer : IDisposable
     private readonly ShardReplica _replica;
     private readonly ShardSnapshotReader _reader;
     private readonly bool _isThrottled;
+    private readonly long _estimatedBytes;
     private uint _next;
     private bool _allRead;
     private long _repeatMs = RepeatMs;
@@ -37,8 +38,16 @@ internal sealed class SnapshotTransfer : IDisposable
     /// <param name="header">What it is for the group.</param>
     /// <param name="id">Tells it from all others.</param>
     /// <param name="isThrottled">It is a move's, and keeps to the rate for these.</param>
-    public SnapshotTransfer(ShardReplica replica, ShardSnapshotReader reader, InstallSnapshot header, ulong id, bool isThrottled)
+    /// <param name="estimatedBytes">About how much it is; 0: not known.</param>
+    public SnapshotTransfer(
+        ShardReplica replica,
+        ShardSnapshotReader reader,
+        InstallSnapshot header,
+        ulong id,
+        bool isThrottled,
+        long estimatedBytes)
     {
+        _estimatedBytes = estimatedBytes;
         _replica = replica;
         _reader = reader;
         _isThrottled = isThrottled;
@@ -60,6 +69,10 @@ internal sealed class SnapshotTransfer : IDisposable
 
     /// <summary>Bytes that have been acknowledged.</summary>
     public long AcknowledgedBytes { get; private set; }
+
+    /// <summary>About how many bytes have not been; exactly, once all has been read. 0 when that is not known.</summary>
+    public long BytesLeft =>
+        _allRead ? _underWay.Sum(static chunk => (long)chunk.Bytes.Length) : Math.Max(0, _estimatedBytes - AcknowledgedBytes);
 
     /// <summary>All of it has been acknowledged.</summary>
     public bool IsDone => _allRead && _underWay.Count == 0;

@@ -291,6 +291,30 @@ public sealed unsafe class LsmEngine : IStorageEngine
     }
 
     /// <inheritdoc/>
+    public long EstimateTableBytes(uint keyspace)
+    {
+        _state.ThrowIfUnusable();
+        SuperVersion version = _state.Acquire(out int stripe);
+        try
+        {
+            long bytes = 0;
+            foreach (TableHandle[] level in version.Levels.Levels)
+            {
+                foreach (TableHandle table in level)
+                {
+                    bytes += table.Reader.EstimateBytesOf(keyspace);
+                }
+            }
+
+            return bytes;
+        }
+        finally
+        {
+            version.Release(stripe);
+        }
+    }
+
+    /// <inheritdoc/>
     public EngineStatistics GetStatistics()
     {
         _state.ThrowIfUnusable();

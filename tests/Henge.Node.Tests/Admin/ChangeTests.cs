@@ -73,6 +73,13 @@ public sealed class ChangeTests
     {
         AdminHarness admin = new(1, replicas: 1);
         Assert.Equal((600_000L, false), Read("replace-after"));
+
+        // Not what a single node could have when it founded the cluster.
+        Assert.True(admin.Set("replication-factor", "2").Answer!.IsDone);
+        admin.Cluster.RunUntil(() => Read("replication-factor") == (2L, true), what: "it is set");
+        Assert.True(admin.Set("replication-factor", "").Answer!.IsDone);
+        admin.Cluster.RunUntil(() => Read("replication-factor") == (3L, true), what: "it is the default");
+        Assert.Equal(3, admin.Cluster.Nodes[0].Running.GetPlacement().Settings.First(static s => s.Name == "replication-factor").Default);
         Assert.True(admin.Set("replace-after", "30000").Answer!.IsDone);
         admin.Cluster.RunUntil(() => Read("replace-after") == (30_000L, true), what: "it is set");
         Assert.True(admin.Set("replace-after", "").Answer!.IsDone);

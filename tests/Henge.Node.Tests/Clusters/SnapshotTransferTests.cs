@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using System.Text;
+using Henge.Cluster.Steps;
 using Henge.Core;
 using Henge.Node.Context;
+using Henge.Node.Moves;
 using Henge.Node.Peers;
 using Henge.Node.Replication;
 using Henge.Raft;
@@ -76,6 +78,33 @@ public sealed class SnapshotTransferTests
 
         // While it was away it was asked for now and then, and not with all that was under way.
         Assert.InRange(_chunks.Count(c => c.AtMs < healedMs && c.AtMs > healedMs - 25_000), 3, 20);
+    }
+
+    [Fact]
+    public void How_much_is_left_is_told_while_it_is_on_its_way()
+    {
+        HarnessNode to = Outside[0];
+        AddLearners(to);
+        long total = Keys * 1_000;
+        List<(long Sent, long Left)> seen = [];
+        _cluster.RunUntil(
+            () =>
+            {
+                ReplicaProgress? progress = ((IMovableShard)Leader.Replica(Shard)).Look()?.Replicas.FirstOrDefault(r => r.Id == to.Id);
+                if (progress is { SnapshotBytesSent: > 0 } on && (seen.Count == 0 || seen[^1].Sent != on.SnapshotBytesSent))
+                {
+                    seen.Add((on.SnapshotBytesSent, on.SnapshotBytesLeft));
+                }
+
+                return IsThere(to);
+            },
+            what: "it has all");
+
+        // About as much as there is; then less and less, to the end.
+        Assert.True(seen.Count > 5, string.Join(" ", seen));
+        Assert.InRange(seen[0].Left, total / 2, 2 * total);
+        Assert.Equal(seen.Select(static s => s.Left).OrderDescending(), seen.Select(static s => s.Left));
+        Assert.InRange(seen[^1].Left, 0, SnapshotSender.Window * ChunkBytes);
     }
 
     [Fact]

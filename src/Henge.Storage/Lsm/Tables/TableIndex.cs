@@ -251,6 +251,44 @@ internal sealed unsafe class TableIndex
         return _words[block] == word && block != 0 ? FindAmongEqual(block, word, target, targetLength, targetVersion, targetKind) : block;
     }
 
+    /// <summary>How many blocks may have entries of a keyspace.</summary>
+    public int CountBlocksOf(uint keyspace)
+    {
+        Span<byte> prefix = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32BigEndian(prefix, keyspace);
+
+        // From the last block that begins before the keyspace to the last one that begins in it; the first block begins before all.
+        int first = CountBefore(prefix, 1) - 1;
+        int end = Count;
+        if (keyspace != uint.MaxValue)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(prefix, keyspace + 1);
+            end = CountBefore(prefix, first + 1);
+        }
+
+        return end - first;
+    }
+
+    // How many blocks have a separator below some bytes; so many at least.
+    private int CountBefore(ReadOnlySpan<byte> bytes, int least)
+    {
+        int low = least, high = Count;
+        while (low < high)
+        {
+            int middle = (low + high) >> 1;
+            if (Separator(middle).SequenceCompareTo(bytes) < 0)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low;
+    }
+
     private int FindAmongEqual(int block, ulong word, byte* target, int targetLength, ulong targetVersion, byte targetKind)
     {
         // The lowest block whose word is this one, less one: its separator is before the target for certain.

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using Henge.Core;
@@ -66,6 +67,15 @@ internal sealed unsafe class TableReader
             file.Dispose();
             throw;
         }
+    }
+
+    /// <summary>About how many bytes of keys and values, before compression, a keyspace has here: by whole blocks.</summary>
+    public long EstimateBytesOf(uint keyspace)
+    {
+        bool mayHave = BinaryPrimitives.ReadUInt32BigEndian(Properties.SmallestKey) <= keyspace
+            && keyspace <= BinaryPrimitives.ReadUInt32BigEndian(Properties.LargestKey);
+        double share = mayHave ? (double)_index.CountBlocksOf(keyspace) / _index.Count : 0;
+        return (long)(share * (Properties.RawKeyBytes + Properties.RawValueBytes));
     }
 
     /// <summary>
