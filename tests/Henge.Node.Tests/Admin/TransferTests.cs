@@ -27,7 +27,9 @@ public sealed class TransferTests
         admin.Cluster.RunUntil(() => admin.Cluster.LeaderOf(Shard) == after, 20_000, "it leads again");
 
         after.Running.TransferLeader(new ShardId(Shard), before.Id);
-        admin.Cluster.RunUntil(() => admin.Cluster.LeaderOf(Shard) == before && PlannedLeader(admin) == before.Id, what: "it is taken back");
+        admin.Cluster.RunUntil(
+            () => admin.Cluster.LeaderOf(Shard) == before && PlannedLeader(admin) == before.Id,
+            what: "it is taken back");
     }
 
     private static NodeId PlannedLeader(AdminHarness admin) =>
