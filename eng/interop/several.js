@@ -9,7 +9,7 @@ function report(good, name, detail = '') {
   console.log(`${good ? 'ok   ' : 'FAIL '} ioredis: ${name}${good ? '' : `  ${detail}`}`);
 }
 
-// docs/client-redis.md has this function: a client of whichever of several nodes can be reached.
+// docs/protocol.md has this function: a client of whichever of several nodes can be reached.
 function several(endpoints, options = {}) {
   let turn = Math.floor(Math.random() * endpoints.length);
   const redis = new Redis({

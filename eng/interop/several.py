@@ -19,7 +19,7 @@ def report(good, name, detail=""):
     print(("ok    " if good else "FAIL  ") + "redis-py: " + name + ("" if good else f"  {detail}"), flush=True)
 
 
-# docs/client-redis.md has this class: a connection that is to whichever of several nodes can be reached.
+# docs/protocol.md has this class: a connection that is to whichever of several nodes can be reached.
 class AnyOf(redis.Connection):
     turn = itertools.count()
 

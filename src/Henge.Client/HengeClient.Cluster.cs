@@ -31,7 +31,8 @@ public sealed partial class HengeClient
         ThrowIfDisposed();
 
         // Each change says how the cluster is to be: asked for again it finds that it is so, and a rebalance finds nothing to do.
-        return _runner.RunAsync(NodeCalls.Change, change, default, repeatable: true, deadline: null, cancellationToken);
+        NodeCall<Wire.ChangeRequest, Wire.ChangeResponse> call = change.DryRun ? NodeCalls.Preview : NodeCalls.Change;
+        return _runner.RunAsync(call, change, default, repeatable: true, deadline: null, cancellationToken);
     }
 
     /// <summary>

@@ -56,6 +56,27 @@ public sealed class OutcomeTests
         Assert.Empty(node.Calls);
     }
 
+    [Theory]
+    [InlineData(true, typeof(DeadlineExceededException))]
+    [InlineData(false, typeof(UnknownOutcomeException))]
+    public async Task A_change_of_the_cluster_without_an_answer_is_unknown_and_a_dry_run_never_is(bool dryRun, Type error)
+    {
+        await using FakeNode node = await FakeNode.StartAsync(static async call =>
+        {
+            _ = await call.ReadAsync(Wire.ChangeRequest.Parser);
+            await call.HangAsync();
+        });
+        HengeClientOptions options = new()
+        {
+            Peers = [node.Address],
+            RouteToLeaders = false,
+            DefaultDeadline = TimeSpan.FromSeconds(1),
+        };
+        await using HengeClient client = new(options);
+        Wire.ChangeRequest change = new() { Kind = Wire.ChangeRequest.Types.Kind.Drain, NodeId = "node1", DryRun = dryRun };
+        Assert.IsType(error, await Record.ExceptionAsync(() => client.ChangeClusterAsync(change)));
+    }
+
     [Fact]
     public async Task A_write_that_waited_behind_a_stream_that_took_nothing_is_withdrawn_and_was_not_sent()
     {

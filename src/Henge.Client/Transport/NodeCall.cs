@@ -80,6 +80,10 @@ internal static class NodeCalls
         static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ChangeAsync(request, options),
         changesState: true);
 
+    /// <summary>The same as a dry run: it changes nothing, so nobody is ever in doubt about it.</summary>
+    public static readonly NodeCall<Wire.ChangeRequest, Wire.ChangeResponse> Preview =
+        new(static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ChangeAsync(request, options));
+
     public static readonly NodeCall<Wire.TransferLeaderRequest, Wire.TransferLeaderResponse> TransferLeader = new(
         static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).TransferLeaderAsync(request, options),
         changesState: true);
