@@ -88,6 +88,28 @@ public sealed class TargetPlacement
     public bool HasSameReplicas(TargetPlacement other) =>
         _starts.AsSpan().SequenceEqual(other._starts) && _replicas.AsSpan().SequenceEqual(other._replicas);
 
+    /// <summary>True when each shard is on the same members, whoever shall lead it.</summary>
+    public bool HasSameMembers(TargetPlacement other)
+    {
+        if (!_starts.AsSpan().SequenceEqual(other._starts))
+        {
+            return false;
+        }
+
+        for (int s = 0; s < ShardCount; s++)
+        {
+            foreach (NodeId id in RowOf(s))
+            {
+                if (!other.RowOf(s).Contains(id))
+                {
+                    return false;
+                }
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>
     /// The same with another replica of a shard first. One that the shard does not have is an <see cref="ErrorCode.InvalidArgument"/>.
     /// </summary>

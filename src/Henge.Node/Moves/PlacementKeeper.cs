@@ -114,8 +114,9 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
         bool rebalance = state.RebalanceAsked != state.RebalancePlanned;
         if (!rebalance && _planned is { } planned && (planned.Inputs, planned.Down) == (state.Inputs, down)
             && (planned.IsFinal || !isTold)
-            && planned.Goal.HasSameReplicas(state.Goal))
+            && planned.Goal.HasSameMembers(state.Goal))
         {
+            // Whom an operator would have lead does so until there is another reason to plan.
             return state.Goal;
         }
 

@@ -32,6 +32,25 @@ public sealed class TransferTests
             what: "it is taken back");
     }
 
+    [Fact]
+    public void All_can_be_handed_to_one_member_however_uneven_that_is()
+    {
+        AdminHarness admin = new(3);
+        admin.Cluster.Run(12_000);
+        HarnessNode to = admin.Cluster.Nodes[2];
+        for (uint s = 0; s < 4; s++)
+        {
+            if (admin.Cluster.LeaderOf(s) is { } leader && leader != to)
+            {
+                leader.Running.TransferLeader(new ShardId(s), to.Id);
+            }
+        }
+
+        admin.Cluster.RunUntil(() => admin.Led(to.Name) == 4, 10_000, "it leads all");
+        admin.Cluster.Run(45_000);
+        Assert.Equal(4, admin.Led(to.Name));
+    }
+
     private static NodeId PlannedLeader(AdminHarness admin) =>
         admin.Cluster.Running.First().Running.GetPlacement().Shards[(int)Shard].Planned[0];
 }
