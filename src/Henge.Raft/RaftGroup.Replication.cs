@@ -119,7 +119,7 @@ public sealed partial class RaftGroup
         _isLeaseVoid = false;
     }
 
-    private void TickLeader()
+    private void TickLeader(int ticks)
     {
         if (_electionElapsed >= QuorumTicks)
         {
@@ -138,9 +138,10 @@ public sealed partial class RaftGroup
             progress.IsWaitingForLog = false;
         }
 
-        if (++_heartbeatElapsed >= _options.HeartbeatTicks)
+        _heartbeatElapsed += ticks;
+        if (_heartbeatElapsed >= _options.HeartbeatTicks)
         {
-            _heartbeatElapsed = 0;
+            _heartbeatElapsed %= _options.HeartbeatTicks;
             _isHeartbeatDue = true;
             AskForProofAgain();
         }

@@ -153,15 +153,18 @@ public sealed partial class RaftGroup
     /// A tick of time has passed: call it at a steady rate, and for each tick that was missed. After a pause a few are enough. Never call
     /// it more often than the clock has ticked.
     /// </summary>
-    public void Tick()
+    public void Tick() => Tick(1);
+
+    /// <summary>So many ticks have passed, 1 or more. More than one at a time only while the group rests (<see cref="Rests"/>).</summary>
+    public void Tick(int ticks)
     {
-        _ticks++;
+        _ticks += (ulong)ticks;
         _applyIsPending = false;
         _forwardedReads.Expire(Now, _ready.PendingReadsFailed);
-        _electionElapsed++;
+        _electionElapsed += ticks;
         if (Role == RaftRole.Leader)
         {
-            TickLeader();
+            TickLeader(ticks);
         }
         else if (Membership.IsSingleVoter(_self) && !LacksForgotten)
         {

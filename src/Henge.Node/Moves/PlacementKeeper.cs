@@ -180,9 +180,19 @@ internal sealed class PlacementKeeper(IPlacementCatalog catalog, IClusterSight s
 
     private IReadOnlyCollection<NodeId>? Arriving(TargetPlacement followed, ShardId shard)
     {
-        NodeId[] row = followed.ReplicasOf(shard).ToArray();
-        return sight.VotersOf(shard) is not { } voters ? row
-            : voters.ToHashSet().SetEquals(row) ? null
-            : [.. row.Where(id => !voters.Contains(id))];
+        ReadOnlySpan<NodeId> row = followed.ReplicasOf(shard);
+        if (sight.VotersOf(shard) is not { } voters)
+        {
+            return row.ToArray();
+        }
+
+        // Of all shards, each time, and most are where they shall be: that must cost nothing.
+        bool isThere = voters.Count == row.Length;
+        for (int i = 0; isThere && i < row.Length; i++)
+        {
+            isThere = voters.Contains(row[i]);
+        }
+
+        return isThere ? null : [.. row.ToArray().Where(id => !voters.Contains(id))];
     }
 }

@@ -15,12 +15,12 @@ internal sealed class ElectionTimer(NodeContext node, ElectionBudget budget, Raf
     private long _preVoteSince;
     private long _candidateSince;
 
-    /// <summary>A tick passes for the group.</summary>
-    public void Tick(long tick)
+    /// <summary>Ticks pass for the group, the last of which is this one by the clock.</summary>
+    public void Tick(long tick, int ticks)
     {
         budget.PassTo(tick);
         group.HoldsElections = !budget.HasRoom;
-        group.Tick();
+        group.Tick(ticks);
         NoteBegun(tick);
     }
 

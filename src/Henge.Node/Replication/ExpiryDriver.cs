@@ -18,14 +18,14 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
     private long _proposedAtTick;
 
     /// <summary>Looks now and then; only while the replica leads.</summary>
-    public void Tick(long tick)
+    public void Tick(TickSpan span)
     {
-        if (tick % IntervalTicks != 0 || machine.HasBatch || replica.IsApplyHeld)
+        if (!span.Reaches(IntervalTicks) || machine.HasBatch || replica.IsApplyHeld)
         {
             return;
         }
 
-        if (_underWay > machine.LastVersion && tick - _proposedAtTick < RepeatTicks)
+        if (_underWay > machine.LastVersion && span.Now - _proposedAtTick < RepeatTicks)
         {
             return;
         }
@@ -47,7 +47,7 @@ internal sealed class ExpiryDriver(ShardReplica replica, ShardStateMachine machi
         if (TryCollect(now) && replica.TryPropose(_entry))
         {
             _underWay = replica.LastLoggedVersion;
-            _proposedAtTick = tick;
+            _proposedAtTick = span.Now;
         }
     }
 

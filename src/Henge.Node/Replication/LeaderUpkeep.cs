@@ -58,15 +58,15 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
     }
 
     /// <summary>Looks now and then; only while the replica leads.</summary>
-    public void Tick(long tick)
+    public void Tick(TickSpan span)
     {
-        ForgetPeers(tick);
-        _tick = tick;
+        ForgetPeers(span.Now);
+        _tick = span.Now;
         NodeContext node = replica.Node;
         if (replica.Machine.Damage is not null)
         {
             // Another member that has caught up can serve what cannot be read here.
-            if (tick % DamagedTicks == 0)
+            if (span.Reaches(DamagedTicks))
             {
                 HandOverDamaged();
             }
@@ -80,12 +80,12 @@ internal sealed class LeaderUpkeep(ShardReplica replica, RaftGroup group)
             interval > 0
             && replica.Preferred != node.Self
             && !replica.Preferred.IsNone
-            && (tick + ((long)replica.Shard.Value * interval / node.Shards.Count)) % interval == 0)
+            && span.Reaches(interval, (long)replica.Shard.Value * interval / node.Shards.Count))
         {
             HandOverToPreferred();
         }
 
-        if ((tick + replica.Shard.Value) % IdleTicks == 0)
+        if (span.Reaches(IdleTicks, replica.Shard.Value))
         {
             CloseIdleHistory(node);
         }

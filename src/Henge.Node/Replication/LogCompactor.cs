@@ -19,10 +19,10 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
     private bool _underWay;
 
     /// <summary>Looks now and then.</summary>
-    public void Tick(long tick)
+    public void Tick(TickSpan span)
     {
         // Shards take turns, so that not all of them look in the same tick.
-        if ((tick + replica.Shard.Value) % IntervalTicks != 0)
+        if (!span.Reaches(IntervalTicks, replica.Shard.Value))
         {
             return;
         }

@@ -52,6 +52,12 @@ internal sealed partial class ShardReplica
     /// <summary>Does what there is to do.</summary>
     public void Process()
     {
+        ProcessAll();
+        Rest();
+    }
+
+    private void ProcessAll()
+    {
         if (!_remains.Remote.IsEmpty)
         {
             _remains.Remote.Process();
@@ -169,7 +175,13 @@ internal sealed partial class ShardReplica
         }
 
         _reads.Serve();
-        _status.MarkChanged();
+        if (ready.PersistTicket != 0 || ready.RoleChanged || ready.Membership is not null || !ready.Committed.IsEmpty
+            || !ready.Messages.IsEmpty)
+        {
+            // A heartbeat that is due is no news, and most shards have no other.
+            _status.MarkChanged();
+        }
+
         return true;
     }
 

@@ -82,9 +82,9 @@ internal sealed partial class ShardReplica
 
     // Its leader is asked again and again: the request, the leader or the snapshot may be lost, and each one tells the leader to keep
     // leadership away from here.
-    private void AskForState(long tick)
+    private void AskForState(TickSpan span)
     {
-        if (_machine.Damage is not null && tick % DamagedTicks == 0)
+        if (_machine.Damage is not null && span.Reaches(DamagedTicks))
         {
             AskForState();
         }

@@ -22,6 +22,7 @@ internal sealed partial class ShardReplica
             return;
         }
 
+        CatchUp();
         if (message is AppendEntries or Heartbeat)
         {
             _inquiry.OnLeader();
@@ -29,6 +30,7 @@ internal sealed partial class ShardReplica
 
         _group.SetClock(Worker.ClockTicks);
         _group.Receive(message);
+        _status.MarkChanged();
         Worker.MarkDirty(this);
     }
 

@@ -11,6 +11,9 @@ internal sealed class ShardStatusPublisher
 {
     private const int IntervalTicks = 5;
     private const int CatalogTicks = 20;
+
+    // What a leader knows of its peers also changes without anything that it does.
+    private const int LeaderTicks = 100;
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
     private readonly List<PeerStatus> _peers = [];
@@ -35,11 +38,12 @@ internal sealed class ShardStatusPublisher
     /// Publishes at the next tick that is due, when something has changed. The catalog's leader is asked who is there: that changes without
     /// a change of its own.
     /// </summary>
-    public void Tick(long tick)
+    public void Tick(TickSpan span)
     {
         bool isDue = _changed
-            ? tick % IntervalTicks == 0
-            : tick % CatalogTicks == 0 && _replica.Shard.IsCatalog && _group.Role == RaftRole.Leader;
+            ? span.Reaches(IntervalTicks)
+            : _group.Role == RaftRole.Leader
+                && (_replica.Shard.IsCatalog ? span.Reaches(CatalogTicks) : span.Reaches(LeaderTicks, _replica.Shard.Value));
         if (isDue)
         {
             _changed = false;

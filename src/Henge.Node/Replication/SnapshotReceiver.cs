@@ -128,6 +128,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         return header;
     }
 
+    /// <summary>Nothing is coming in, and no file waits to be deleted.</summary>
+    public bool IsIdle => _file is null && _onDisk == LogIndex.Zero;
+
     /// <summary>Deletes what is not needed any more.</summary>
     public void Tick()
     {

@@ -93,6 +93,9 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
         }
     }
 
+    /// <summary>Nothing is being sent, and nothing waits for it.</summary>
+    public bool IsIdle => _transfers.Count == 0 && _requested.Count == 0;
+
     /// <summary>Goes on with what waited for its turn, repeats what seems lost; gives up what does not get on, or is not wanted.</summary>
     public void Tick()
     {

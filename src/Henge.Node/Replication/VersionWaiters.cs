@@ -16,6 +16,9 @@ internal sealed class VersionWaiters(ShardReplica replica)
     private Core.Version _wanted;
     private long _askedAtMs;
 
+    /// <summary>Nobody waits.</summary>
+    public bool IsEmpty => _waiting.IsEmpty;
+
     /// <summary>Takes a read in; <see cref="Operation.Version"/> is what it wants.</summary>
     public void Add(Operation operation)
     {

@@ -71,6 +71,9 @@ internal interface IHostedReplica : IReplica, ITicked
     /// <summary>Its Raft group.</summary>
     RaftGroup Group { get; }
 
+    /// <summary>Whether it takes several ticks at once, and hears of its leader then.</summary>
+    bool Rests { get; }
+
     /// <summary>Begins to take part.</summary>
     void Begin();
 

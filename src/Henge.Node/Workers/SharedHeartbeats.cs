@@ -120,13 +120,22 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
     {
         foreach (IHostedReplica replica in worker.Hosted)
         {
-            NodeId leader = replica.Group.Leader;
-            ulong heard = leader.IsNone || leader == node.Self ? 0 : node.Leaders.HeardTick(leader);
-            if (heard != 0)
+            if (!replica.Rests)
             {
-                replica.Group.SetClock(worker.ClockTicks);
-                replica.Group.SharedHeartbeatReceived(leader, heard);
+                Tell(replica);
             }
+        }
+    }
+
+    /// <summary>Tells one group.</summary>
+    public void Tell(IHostedReplica replica)
+    {
+        NodeId leader = replica.Group.Leader;
+        ulong heard = leader.IsNone || leader == node.Self ? 0 : node.Leaders.HeardTick(leader);
+        if (heard != 0)
+        {
+            replica.Group.SetClock(worker.ClockTicks);
+            replica.Group.SharedHeartbeatReceived(leader, heard);
         }
     }
 }

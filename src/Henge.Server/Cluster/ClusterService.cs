@@ -63,7 +63,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         void OnChanged()
         {
-            if (node.GetTopology().Epoch > epoch)
+            if (!changed.Task.IsCompleted && node.GetTopology().Epoch > epoch)
             {
                 changed.TrySetResult();
             }

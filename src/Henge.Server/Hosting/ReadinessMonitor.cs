@@ -11,13 +11,17 @@ public sealed class ReadinessMonitor : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
+    // A look reads the state of each shard, and when leaders change, hundreds may do so in a second.
+    private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(20);
+
     private readonly IHengeNode _node;
     private readonly Action<string?> _changed;
     private readonly ReadinessLog? _log;
     private readonly CancellationTokenSource _stopping = new();
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly SemaphoreSlim _wake = new(0);
     private readonly Task _loop;
     private int _disposed;
+    private int _woken;
 
     /// <summary>Begins to look.</summary>
     /// <param name="node">The node.</param>
@@ -94,16 +98,12 @@ public sealed class ReadinessMonitor : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    // On the node's own threads, at each change of a leader.
     private void OnTopologyChanged()
     {
-        try
+        if (Interlocked.Exchange(ref _woken, 1) == 0)
         {
             _wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // A look is due already.
-            return;
         }
     }
 
@@ -114,6 +114,8 @@ public sealed class ReadinessMonitor : IAsyncDisposable
         string? last = "";
         while (!_stopping.IsCancellationRequested)
         {
+            // Before the look: what changes in it is looked at again.
+            Interlocked.Exchange(ref _woken, 0);
             string? problem = FindProblem(_node);
             if (problem != last)
             {
@@ -124,7 +126,10 @@ public sealed class ReadinessMonitor : IAsyncDisposable
             _log?.Observe(problem);
             try
             {
-                await _wake.WaitAsync(Interval, _stopping.Token);
+                if (await _wake.WaitAsync(Interval, _stopping.Token))
+                {
+                    await Task.Delay(LeastPause, _stopping.Token);
+                }
             }
             catch (OperationCanceledException)
             {
