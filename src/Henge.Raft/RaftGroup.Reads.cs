@@ -45,8 +45,8 @@ public sealed partial class RaftGroup
     /// another before that has passed. False: use <see cref="RequestRead"/>.
     /// </summary>
     /// <param name="nowTicks">How many ticks have passed since the group was made, by a monotonic clock (one that counts suspended time)
-    /// read by the caller just before this call, whether or not <see cref="Tick()"/> has been called for each yet; Tick must never have been
-    /// called more often than that.</param>
+    /// read by the caller just before this call, whether or not <see cref="Tick()"/> has been called for each yet; Tick must never have
+    /// been called more often than that.</param>
     /// <param name="index">What must be applied before the read.</param>
     /// <param name="endsAtTick">The tick of that clock with which the lease ends, unless it is renewed: an answer that leaves later is not
     /// covered by it.</param>
