@@ -95,6 +95,9 @@ internal static class Canaries
     public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan
         or Canary.LeaveWhileCountedOn or Canary.JudgeChangesAlone;
 
+    /// <summary>Whether it has to do with nodes that join a cluster that plans for itself.</summary>
+    public static bool IsOfJoins(this Canary canary) => false;
+
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
     {

@@ -274,7 +274,7 @@ internal sealed partial class Nemesis(SimCluster cluster)
             return;
         }
 
-        if (cluster.Nodes.Count == 1)
+        if (cluster.Founders == 1)
         {
             // The one clock there is may take times to live along, but not history, which the checks need.
             node.Clock.SkewMs = _random.Between(_random.PerMille(500) ? -20_000 : -50 * 366L * 86_400_000, 1_000_000);

@@ -24,6 +24,12 @@ internal sealed class SimCommands(SimCluster cluster, SimRandom random)
     /// <summary>A removal of a member may be under way, or have been done and not been taken back.</summary>
     public bool MayBeLeaving(string name) => _removals.ContainsKey(name);
 
+    /// <summary>A member is to go.</summary>
+    public void OnRemoving(string name) => _removals[name] = _removals.GetValueOrDefault(name) + 1;
+
+    /// <summary>The name is another member's from now on.</summary>
+    public void Forget(string name) => _removals.Remove(name);
+
     /// <summary>Says a command to a node that runs.</summary>
     /// <param name="change">Which.</param>
     /// <param name="isNonsense">It names something that there is not: it must not be done.</param>
@@ -42,7 +48,7 @@ internal sealed class SimCommands(SimCluster cluster, SimRandom random)
         bool isRemoval = change is { Kind: ClusterChangeKind.Remove, IsDryRun: false };
         if (isRemoval)
         {
-            _removals[change.Node] = _removals.GetValueOrDefault(change.Node) + 1;
+            OnRemoving(change.Node);
         }
 
         if (!_peace && random.PerMille(250))

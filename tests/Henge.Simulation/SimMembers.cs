@@ -1,7 +1,6 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Catalog;
-using Henge.Node.Context;
 using Henge.Raft;
 using Henge.Simulation.Clients;
 using Henge.Simulation.World;
@@ -15,7 +14,6 @@ namespace Henge.Simulation;
 /// </summary>
 internal sealed class SimMembers
 {
-    private const int TryAgainMs = 3_000;
     private readonly SimCluster _cluster;
     private readonly SimRandom _random;
     private readonly List<Joiner> _joiners = [];
@@ -53,7 +51,7 @@ internal sealed class SimMembers
             _cluster.World.AfterMs(_random.Between(2_000, 12_000), joiner.Disturb);
         }
 
-        foreach (SimNode node in _cluster.Nodes.Concat(_joiners.Select(static j => j.Machine)))
+        foreach (SimNode node in _cluster.IsElastic ? [] : _cluster.Nodes.Concat(_joiners.Select(static j => j.Machine)))
         {
             node.MemberChanged = (id, state) => OnMemberChanged(node, id, state);
         }
@@ -158,49 +156,17 @@ internal sealed class SimMembers
 
     private sealed class Joiner(SimMembers owner, SimNode machine)
     {
-        private ulong _asked;
+        private readonly SimJoin _join = new(owner._cluster, owner._random, machine);
 
         public SimNode Machine => machine;
 
-        public bool HasJoined { get; private set; }
+        public bool HasJoined => _join.HasJoined;
 
         /// <summary>The hello that it said as long as it belonged.</summary>
         public Func<NodeId, byte[]>? LastHello { get; private set; }
 
         /// <summary>Asks any member; again and again, as answers can be lost with the member that was asked.</summary>
-        public void Ask()
-        {
-            if (HasJoined)
-            {
-                return;
-            }
-
-            owner._cluster.World.AfterMs(TryAgainMs, Ask);
-            if (owner._cluster.AnyNode(owner._random) is not { Node: { } node } via)
-            {
-                return;
-            }
-
-            JoinRequest request;
-            using (NodeJoining joining = Begin())
-            {
-                request = joining.Request;
-            }
-
-            ulong asked = ++_asked;
-            owner._cluster.World.Note("join", via.Index, (ulong)machine.Index);
-            via.Guard("join", () => node.Join(request, node.MonotonicMs + TryAgainMs, (answer, problem) =>
-            {
-                if (answer is not null && asked == _asked)
-                {
-                    owner._cluster.World.After(0, () => OnAnswer(answer));
-                }
-                else if (problem is { Code: not (ErrorCode.Unavailable or ErrorCode.Stopping) })
-                {
-                    throw new SimulationException($"{machine.Options.Name} cannot join: {problem.Message}", problem);
-                }
-            }));
-        }
+        public void Ask() => _join.Begin(OnJoined);
 
         /// <summary>Something happens to it.</summary>
         public void Disturb()
@@ -237,25 +203,9 @@ internal sealed class SimMembers
             }
         }
 
-        private NodeJoining Begin() => NodeJoining.Begin(machine.Files, machine.Options, owner._random.NextUInt64);
-
-        private void OnAnswer(JoinAnswer answer)
+        private void OnJoined(NodeId number)
         {
-            if (HasJoined)
-            {
-                return;
-            }
-
-            owner._cluster.Statistics.Joins++;
-            owner.OnGiven(answer.Id, machine.Options.Name);
-            using (NodeJoining joining = Begin())
-            {
-                joining.Complete(answer);
-            }
-
-            HasJoined = true;
-            machine.Id = answer.Id;
-            owner._cluster.World.Note("joined", machine.Index, answer.Id.Value);
+            owner.OnGiven(number, machine.Options.Name);
             if (owner._peace || owner._random.PerMille(700))
             {
                 machine.Start();

@@ -20,25 +20,37 @@ namespace Henge.Simulation;
 /// and the nodes do the rest. In peace all members that have not left are up again, and shards come to be where the plan has them, each
 /// member carrying its fair share.
 /// </summary>
-internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
+internal sealed class SimPlanner
 {
     private const int PeaceRate = 1_000_000;
-    private readonly SimCommands _commands = new(cluster, random);
+    private readonly SimCluster _cluster;
+    private readonly SimRandom _random;
+    private readonly SimCommands _commands;
+    private readonly SimGrowth _growth;
     private bool _peace;
     private bool _rebalanced;
     private long? _allRunSinceMs;
     private readonly HashSet<NodeId> _gone = [];
 
+    public SimPlanner(SimCluster cluster, SimRandom random)
+    {
+        _cluster = cluster;
+        _random = random;
+        _commands = new SimCommands(cluster, random);
+        _growth = new SimGrowth(cluster, random.Fork(), _commands, MayGo);
+    }
+
     /// <summary>Begins.</summary>
     public void Start()
     {
-        foreach (SimNode node in cluster.Nodes)
+        foreach (SimNode node in _cluster.Nodes)
         {
             node.MayLeave = true;
         }
 
-        cluster.World.AfterMs(random.Between(50, 500), Turn);
-        new MajorityCheck(cluster).Start();
+        _cluster.World.AfterMs(_random.Between(50, 500), Turn);
+        new MajorityCheck(_cluster).Start();
+        _growth.Start();
     }
 
     /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
@@ -46,6 +58,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
     {
         _peace = true;
         _commands.EndFaults();
+        _growth.EndFaults();
     }
 
     /// <summary>Somebody else says commands, and it does not.</summary>
@@ -54,7 +67,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
     /// <summary>True when shards are where the plan has them, and the plan is as it should be in peace.</summary>
     public bool IsPlaced()
     {
-        if (!_rebalanced || States().Any(static s => s is null))
+        if (!_rebalanced || !_growth.IsSettled || States().Any(static s => s is null))
         {
             return false;
         }
@@ -62,27 +75,39 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         PlacementState state = States().First()!;
         return States().All(s => s!.Followed.HasSameReplicas(state.Followed) && s.Goal.HasSameReplicas(s.Followed))
             && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
-            && state.Members.All(m => m.State != Cluster.Planning.MemberState.Left || cluster.NodeOf(m.Id).HasLeft)
-            && state.ReplicationFactor == cluster.ReplicationFactor
-            && States().All(static s => s!.RebalancePlanned == s.RebalanceAsked);
+            && state.Members.All(m => m.State != Cluster.Planning.MemberState.Left || _cluster.NodeOf(m.Id).HasLeft)
+            && state.ReplicationFactor == _cluster.ReplicationFactor
+            && States().All(static s => s!.RebalancePlanned == s.RebalanceAsked)
+            && Enumerable.Range(0, _cluster.Shards).All(s => IsThere(s, state));
     }
+
+    /// <summary>Those that have left are switched on again, and end themselves.</summary>
+    public void CheckLeft(SimWorld world, long limitMs) => _growth.CheckLeft(world, limitMs);
+
+    // With all that may be going already.
+    private bool MayGo(SimNode node) =>
+        MayLeave([.. _cluster.Nodes.Where(n => n == node || _commands.MayBeLeaving(n.Options.Name)).Select(static n => n.Id)]);
 
     /// <summary>
     /// Whether members may go: who is left must be able to carry what there is to be in peace, and most clocks must be right.
     /// </summary>
     public bool MayLeave(IReadOnlyCollection<NodeId> going)
     {
-        SimNode[] stay = [.. cluster.Nodes.Where(n => !going.Contains(n.Id))];
-        return stay.Length >= Math.Max(2, cluster.ReplicationFactor)
-            && 2 * cluster.Nodes.Count(n => cluster.WrongClocks.Contains(n.Index)) < stay.Length;
+        SimNode[] stay = [.. _cluster.Nodes.Where(n => !going.Contains(n.Id))];
+        return stay.Count(static n => !n.IsLost) >= Math.Max(2, _cluster.ReplicationFactor)
+            && 2 * _cluster.Nodes.Count(n => _cluster.WrongClocks.Contains(n.Index)) < stay.Length;
     }
 
     /// <summary>What keeps it from being placed, for messages.</summary>
     public string Describe() => $"rebalanced {_rebalanced}, all run since {_allRunSinceMs}; "
-        + string.Join("; ", cluster.Nodes.Zip(States(), static (node, state) =>
+        + string.Join("; ", _cluster.Nodes.Zip(States(), static (node, state) =>
             $"node {node.Index}: {state?.ReplicationFactor} replicas, rebalance {state?.RebalancePlanned} of {state?.RebalanceAsked}, "
             + $"{string.Join(' ', state?.Members.Select(static m => $"{m.Id}:{m.State}") ?? [])} goal {Rows(state?.Goal)} "
             + $"followed {Rows(state?.Followed)}"));
+
+    private bool IsThere(int shard, PlacementState state) => _cluster.LeaderOf(shard) is { } leader
+        && leader.ReplicaOf(shard)!.Group.Membership.Voters.ToHashSet().SetEquals(
+            state.Followed.ReplicasOf(new ShardId((uint)shard)).ToArray());
 
     private static string Rows(TargetPlacement? placement) => placement is null ? "?" : string.Join('|', Enumerable
         .Range(0, placement.ShardCount).Select(s => string.Join(' ', placement.ReplicasOf(new ShardId((uint)s)).ToArray())));
@@ -91,13 +116,11 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
     public void Check()
     {
         PlacementState state = States().First()!;
-        for (int shard = 0; shard < cluster.Shards; shard++)
+        for (int shard = 0; shard < _cluster.Shards; shard++)
         {
-            NodeId[] row = state.Followed.ReplicasOf(new ShardId((uint)shard)).ToArray();
-            if (cluster.LeaderOf(shard) is not { } leader || !leader.ReplicaOf(shard)!.Group.Membership.Voters.ToHashSet().SetEquals(row))
+            if (!IsThere(shard, state))
             {
-                throw new SimulationException(
-                    $"shard {shard} is not where the plan has it ({string.Join(' ', row)}): " + cluster.Describe());
+                throw new SimulationException($"shard {shard} is not where the plan has it: {Describe()} {_cluster.Describe()}");
             }
         }
 
@@ -112,17 +135,17 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
         {
             throw new SimulationException(
                 $"After a rebalance shares are not fair: {string.Join("; ", plan.Shares)}; {string.Join("; ", state.Members)}; "
-                    + string.Join("; ", Enumerable.Range(0, cluster.Shards).Select(s =>
+                    + string.Join("; ", Enumerable.Range(0, _cluster.Shards).Select(s =>
                         $"{string.Join(' ', state.Goal.ReplicasOf(new ShardId((uint)s)).ToArray())} to "
                             + string.Join(' ', plan.Target.ReplicasOf(new ShardId((uint)s)).ToArray()))));
         }
     }
 
-    private IEnumerable<PlacementState?> States() => cluster.Nodes.Select(static n => n.Node?.Parts.Placements.Read());
+    private IEnumerable<PlacementState?> States() => _cluster.Nodes.Select(static n => n.Node?.Parts.Placements.Read());
 
     private void Turn()
     {
-        if (cluster.AnyNode(random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
+        if (_cluster.AnyNode(_random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
         {
             Bury(view);
             if (IsResting)
@@ -139,7 +162,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             }
         }
 
-        cluster.World.AfterMs(_peace ? 200 : random.Between(100, 2_000), Turn);
+        _cluster.World.AfterMs(_peace ? 200 : _random.Between(100, 2_000), Turn);
     }
 
     // Each command may be answered, refused, or not be heard of again.
@@ -158,10 +181,10 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             Set("replace-after", 2_000);
         }
 
-        if (random.PerMille(50))
+        if (_random.PerMille(50))
         {
             _commands.Say(
-                random.Pick<ClusterChange>(
+                _random.Pick<ClusterChange>(
                 [
                     new() { Kind = ClusterChangeKind.Remove, Node = "nobody" },
                     new() { Kind = ClusterChangeKind.Set, Setting = "nothing", Value = "1" },
@@ -170,7 +193,7 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
                 isNonsense: true);
         }
 
-        for (int commands = random.PerMille(250) ? 2 : 1; commands > 0; commands--)
+        for (int commands = _random.PerMille(250) ? 2 : 1; commands > 0; commands--)
         {
             Command(view, members);
         }
@@ -178,13 +201,13 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
 
     private void Command(CatalogView view, MemberRecord[] members)
     {
-        MemberRecord member = random.Pick(members);
-        bool isDryRun = random.PerMille(100);
+        MemberRecord member = _random.Pick(members);
+        bool isDryRun = _random.PerMille(100);
         ClusterChange On(ClusterChangeKind kind) => new() { Kind = kind, Node = member.Name, IsDryRun = isDryRun };
-        switch (random.Next(10))
+        switch (_random.Next(10))
         {
             case 0 or 1 when isDryRun || MayLeave(view, member):
-                _commands.Say(On(ClusterChangeKind.Remove) with { Successor = random.PerMille(300) ? random.Pick(members).Name : "" });
+                _commands.Say(On(ClusterChangeKind.Remove) with { Successor = _random.PerMille(300) ? _random.Pick(members).Name : "" });
                 break;
             case 0 or 1 or 2:
                 _commands.Say(On(ClusterChangeKind.Drain));
@@ -196,11 +219,11 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
                 _commands.Say(On(ClusterChangeKind.Undrain));
                 break;
             case 6:
-                Set(ClusterSettings.ReplicationFactor, 1 + random.Next(Math.Min(5, cluster.Nodes.Count)), isDryRun);
+                Set(ClusterSettings.ReplicationFactor, 1 + _random.Next(Math.Min(5, _cluster.Nodes.Count)), isDryRun);
                 break;
             case 7:
-                string setting = random.Pick<string>(["move-rate", "moves", "moves-per-member"]);
-                Set(setting, setting == "move-rate" ? random.Pick<int>([3_000, 30_000, 1_000_000]) : 1 + random.Next(4), isDryRun);
+                string setting = _random.Pick<string>(["move-rate", "moves", "moves-per-member"]);
+                Set(setting, setting == "move-rate" ? _random.Pick<int>([3_000, 30_000, 1_000_000]) : 1 + _random.Next(4), isDryRun);
                 break;
             case 8:
                 _commands.Say(new ClusterChange { Kind = ClusterChangeKind.CancelMoves, IsDryRun = isDryRun });
@@ -229,34 +252,37 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
                 continue;
             }
 
-            for (int shard = 0; shard < cluster.Shards; shard++)
+            for (int shard = 0; shard < _cluster.Shards; shard++)
             {
-                if (cluster.LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group
+                if (_cluster.LeaderOf(shard) is { } leader && leader.ReplicaOf(shard)!.Group is { IsSureOfMembership: true } group
                     && group.Membership.IsMember(member.Id))
                 {
-                    throw new SimulationException($"{member.Id} has left, and is a member of shard {shard}: " + cluster.Describe());
+                    throw new SimulationException($"{member.Id} has left, and is a member of shard {shard}: " + _cluster.Describe());
                 }
             }
 
             // One that was down when it left is told by nobody; its operator switches the machine off.
-            SimNode node = cluster.NodeOf(member.Id);
-            cluster.Statistics.MembersLeft++;
+            SimNode node = _cluster.NodeOf(member.Id);
+            _cluster.Statistics.MembersLeft++;
             node.HasLeft = true;
             if (node.Node is not null)
             {
                 node.Crash(CrashMode.KeepAll);
             }
+
+            _growth.OnLeft(node);
         }
     }
 
     private void Restore(CatalogView view)
     {
         // A member that was away a moment ago, or is not known to be up, is left alone by plans.
-        bool allAreUp = cluster.Nodes.All(static n => n is { Node: not null, IsPaused: false })
+        bool allAreUp = _cluster.Nodes.All(static n => n is { Node: not null, IsPaused: false })
             && States().All(static s => s?.Members.All(
                 static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left) == true);
-        _allRunSinceMs = allAreUp ? _allRunSinceMs ?? cluster.World.NowMs : null;
-        foreach (MemberRecord member in view.Members.Where(static m => m.State is MemberState.Leaving or MemberState.Draining))
+        _allRunSinceMs = allAreUp ? _allRunSinceMs ?? _cluster.World.NowMs : null;
+        foreach (MemberRecord member in view.Members.Where(m => m.State is MemberState.Leaving or MemberState.Draining
+            && m.Id != _growth.Lost?.Id))
         {
             _commands.Say(new ClusterChange
             {
@@ -265,16 +291,22 @@ internal sealed class SimPlanner(SimCluster cluster, SimRandom random)
             });
         }
 
+        if (_growth.Lost is { } lost && view.Of(lost.Id) is { State: not (MemberState.Leaving or MemberState.Left) })
+        {
+            _commands.Say(new ClusterChange { Kind = ClusterChangeKind.Remove, Node = lost.Options.Name });
+        }
+
         // What was asked for just before may be done only now.
-        if (States().Any(s => s?.ReplicationFactor != cluster.ReplicationFactor || s.MoveBytesPerSecond != PeaceRate))
+        if (States().Any(s => s?.ReplicationFactor != _cluster.ReplicationFactor || s.MoveBytesPerSecond != PeaceRate))
         {
             Set("move-rate", PeaceRate);
             Set("moves", 16);
             Set("moves-per-member", 2);
-            Set(ClusterSettings.ReplicationFactor, cluster.ReplicationFactor);
+            Set(ClusterSettings.ReplicationFactor, _cluster.ReplicationFactor);
         }
         else if (!_rebalanced
-            && cluster.World.NowMs - _allRunSinceMs >= 2_000
+            && _growth.IsSettled
+            && _cluster.World.NowMs - _allRunSinceMs >= 2_000
             && States().All(static s => s!.Goal.HasSameReplicas(s.Followed)))
         {
             _commands.Say(new ClusterChange { Kind = ClusterChangeKind.Rebalance }, answered: _ => _rebalanced = true);

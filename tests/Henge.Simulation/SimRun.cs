@@ -40,6 +40,11 @@ internal static class SimRun
             failure = e.InnerException is null ? e.Message : e.Message + "\n" + e.InnerException;
             world.Say("FAILURE", () => e.Message);
         }
+        catch (HengeException e)
+        {
+            // A check asked a node that was to have an answer.
+            failure = e.ToString();
+        }
         finally
         {
             foreach (SimNode node in cluster?.Machines ?? [])
@@ -127,6 +132,7 @@ internal static class SimRun
             nemesis.Planner?.Check();
             if (nemesis.Planner is { } planner)
             {
+                planner.CheckLeft(world, SettleMs);
                 new CommandDrill(world, cluster, planner, SettleMs).Run();
             }
         }

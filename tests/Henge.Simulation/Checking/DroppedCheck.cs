@@ -14,7 +14,7 @@ internal static class DroppedCheck
     /// <summary>A node drops its replica of a shard by the membership at an index.</summary>
     public static void OnDropped(SimCluster cluster, SimNode node, ShardId shard, LogIndex index)
     {
-        var id = new NodeId((ulong)node.Index + 1);
+        NodeId id = node.Id;
 
         // A leader that does not know yet that another one was elected says nothing of what that one has committed.
         Term newest = cluster.Nodes

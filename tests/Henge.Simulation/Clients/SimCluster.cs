@@ -158,6 +158,7 @@ internal sealed class SimCluster
             Network.Add(node);
         }
 
+        Founders = nodes;
         MakeKeys(random);
         if (!IsElastic)
         {
@@ -216,7 +217,7 @@ internal sealed class SimCluster
     public IReadOnlySet<int> WrongClocks { get; }
 
     /// <summary>True when a majority's clocks are right, so that times to live are held to them.</summary>
-    public bool HasTime => _nodes.Count > 1;
+    public bool HasTime => Founders > 1;
 
     /// <summary>Whether sessions end within seconds.</summary>
     public bool HasShortSessions { get; }
@@ -230,7 +231,7 @@ internal sealed class SimCluster
     /// <summary>How long clients rest between operations, at most.</summary>
     public long RestNs { get; }
 
-    /// <summary>Those that the cluster was made of and that have not left it.</summary>
+    /// <summary>Those that the cluster was made of, or that count as such, and that have not left it.</summary>
     public IReadOnlyList<SimNode> Nodes =>
         _nodes.Exists(static n => n.HasLeft) ? [.. _nodes.Where(static n => !n.HasLeft)] : _nodes;
 
@@ -240,10 +241,11 @@ internal sealed class SimCluster
         .MaxBy(n => n.ReplicaOf(shard)!.Group.Term.Value);
 
     /// <summary>How many nodes the cluster was made of.</summary>
-    public int Founders => _nodes.Count;
+    public int Founders { get; }
 
-    /// <summary>One that the cluster was made of, whether it has left or not.</summary>
-    public SimNode NodeOf(NodeId id) => _nodes[(int)id.Value - 1];
+    /// <summary>One that the cluster was made of, or that has joined and counts as such, whether it has left or not.</summary>
+    public SimNode NodeOf(NodeId id) =>
+        _nodes.Find(n => n.Id == id) ?? throw new SimulationException($"nobody has been given the number {id}");
 
     /// <summary>How many replicas a shard can have with those that have not left.</summary>
     public int PossibleReplicas => Math.Min(ReplicationFactor, Nodes.Count);
@@ -284,21 +286,31 @@ internal sealed class SimCluster
     public bool Serves(SimNode node, byte[] key) => node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is not null;
 
     /// <summary>Puts up a machine that the cluster was not made of; it serves no clients. It has to join.</summary>
-    public SimNode AddJoiner(int number)
+    public SimNode AddJoiner(int number) => AddMachine(_nodes[0], _nodes[0].Options with
     {
-        SimNode like = _nodes[0];
-        var node = new SimNode(
-            _nodes.Count + number,
-            World,
-            Network,
-            Statistics,
-            like.Options with
-            {
-                Name = "new" + number.ToString(CultureInfo.InvariantCulture),
-                Address = string.Create(CultureInfo.InvariantCulture, $"10.0.1.{number}:7000"),
-                Cluster = [],
-            },
-            like.Engine)
+        Name = "new" + number.ToString(CultureInfo.InvariantCulture),
+        Address = string.Create(CultureInfo.InvariantCulture, $"10.0.1.{number}:7000"),
+        Cluster = [],
+    });
+
+    /// <summary>Puts up a machine in the place of another one: of its name and address, with an empty disk. It has to join.</summary>
+    public SimNode AddSuccessor(SimNode of) => AddMachine(of, of.Options with
+    {
+        Address = of.Options.Cluster.Where(m => m.Name == of.Options.Name).Select(static m => m.Address).FirstOrDefault(of.Options.Address),
+        Cluster = [],
+    });
+
+    /// <summary>A machine that has joined counts as a founder's from now on: clients ask it, and it is checked.</summary>
+    public void Take(SimNode joined)
+    {
+        joined.Dropped = (shard, index) => Checking.DroppedCheck.OnDropped(this, joined, shard, index);
+        joined.MayLeave = true;
+        _nodes.Add(joined);
+    }
+
+    private SimNode AddMachine(SimNode like, NodeOptions options)
+    {
+        var node = new SimNode(_machines.Count, World, Network, Statistics, options, like.Engine)
         {
             Id = NodeId.None,
         };

@@ -177,7 +177,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
-                Lose();
+                Lose(e.Message);
             }
             catch (HengeException e) when (node.MayRefuse(e))
             {
@@ -207,7 +207,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             }
             catch (HengeException e) when (e.Code == ErrorCode.HistoryGone)
             {
-                Lose();
+                Lose(e.Message);
             }
             catch (HengeException e) when (node.MayRefuse(e))
             {
@@ -236,11 +236,11 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         events.Add((came.Version, came.Reason, came.Value));
     }
 
-    private void Lose()
+    private void Lose(string told)
     {
         // History goes on being let go while the watcher looks for another node. A replica that took in a snapshot may keep less than its
         // node does.
-        CheckGone();
+        CheckGone(told);
         cluster.Statistics.HistoryGone++;
         Core.Version floor = cluster.HighestFloor;
         Start = Core.Version.FromMilliseconds(Math.Max(floor.Milliseconds, Start.Milliseconds) + MarginMs);
@@ -250,7 +250,7 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
     }
 
     // Somebody must have let history go above where the watcher stands. A node that has crashed since might have been the one.
-    private void CheckGone()
+    private void CheckGone(string told)
     {
         if (cluster.Nodes.Any(static n => n.Node is null || n.Misfit is not null))
         {
@@ -262,7 +262,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
             : [.. Enumerable.Range(0, cluster.Shards).Select(s => (new ShardId((uint)s), Start))];
         if (!stands.Exists(p => cluster.MachinesOf(p.Shard).Any(m => m.HistoryFloor >= p.Next)))
         {
-            throw new SimulationException($"Watcher {number}: history is said to be gone where every node has it: {string.Join(", ", stands)}");
+            throw new SimulationException(
+                $"Watcher {number}: history is said to be gone where every node has it: {string.Join(", ", stands)}: {told}");
         }
     }
 

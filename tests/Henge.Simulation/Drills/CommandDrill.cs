@@ -32,6 +32,9 @@ internal sealed class CommandDrill(SimWorld world, SimCluster cluster, SimPlanne
         TryTwice();
         TryTogether();
         planner.IsResting = false;
+
+        // A removal that is cancelled may have begun to take effect, which does not show at once.
+        world.RunUntil(world.NowMs + AnswerMs);
         if (!world.RunUntil(world.NowMs + settleMs, () => planner.IsPlaced() && cluster.IsSettled()))
         {
             throw new SimulationException(

@@ -62,6 +62,9 @@ internal sealed class SimNode : IFatalErrorHandler
     /// <summary>It has left for ever.</summary>
     public bool HasLeft { get; set; }
 
+    /// <summary>Its disk is gone for good, and it does not start any more.</summary>
+    public bool IsLost { get; set; }
+
     /// <summary>Called when the node tells that a member came, changed or left.</summary>
     public Action<NodeId, MemberState>? MemberChanged { get; set; }
 
@@ -131,7 +134,7 @@ internal sealed class SimNode : IFatalErrorHandler
     /// </summary>
     public void Start()
     {
-        if (Node is not null || (HasLeft && MayLeave))
+        if (Node is not null || IsLost || (HasLeft && MayLeave))
         {
             return;
         }
@@ -203,6 +206,13 @@ internal sealed class SimNode : IFatalErrorHandler
         Crash(CrashMode.KeepAll);
         Misfit = null;
         Files = new SimulatedFileSystem { Faults = OnFileOperation };
+        Start();
+    }
+
+    /// <summary>Somebody switches a machine on again that has left: it must find that out, and end itself.</summary>
+    public void StartLeft()
+    {
+        HasLeft = false;
         Start();
     }
 

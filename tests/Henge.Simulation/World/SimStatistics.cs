@@ -25,7 +25,11 @@ internal sealed class SimStatistics
         FailedDisks,
         FullDisks;
     public long Joins,
-        MembersLeft;
+        JoinsRefused,
+        MembersLeft,
+        MachinesReplaced,
+        MachinesLost,
+        LeftStarted;
     public long WorkersBlocked,
         Suspends,
         PromisesCrashed,
