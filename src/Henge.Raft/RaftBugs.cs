@@ -46,4 +46,10 @@ internal enum RaftBugs
     /// A voter that is silent is replaced at once, without the majority that it belongs to: it may be slow only, and still acknowledge.
     /// </summary>
     ReplaceSilentAtOnce = 1 << 17,
+    /// <summary>A change of the membership begins while another one is under way.</summary>
+    ChangeWhileJoint = 1 << 18,
+    /// <summary>Learners count in the majority that commits.</summary>
+    CountLearners = 1 << 19,
+    /// <summary>Learners, and members of before the last change, are asked for their votes, and these count.</summary>
+    LetRemovedVote = 1 << 20,
 }

@@ -89,7 +89,7 @@ public sealed partial class RaftGroup
     private void AdvanceCommit()
     {
         LogIndex reached = new(
-            QuorumMath.Reached(Membership, this, static (group, id) => group.ProgressOf(id)?.Match.Value ?? 0, IgnoresOutgoingMajority));
+            QuorumMath.Reached(Counted, this, static (group, id) => group.ProgressOf(id)?.Match.Value ?? 0, IgnoresOutgoingMajority));
         if (reached.Value == ulong.MaxValue || reached <= _commit)
         {
             return;

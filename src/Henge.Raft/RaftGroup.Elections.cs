@@ -106,9 +106,9 @@ public sealed partial class RaftGroup
 
     private void AskForVotes(Term term, bool isPreVote, bool isTransfer)
     {
-        foreach (NodeId id in Membership.All)
+        foreach (NodeId id in Electors)
         {
-            if (id == _self || !Membership.IsVoter(id))
+            if (id == _self)
             {
                 continue;
             }
@@ -171,7 +171,7 @@ public sealed partial class RaftGroup
 
             return null;
         }, IgnoresOutgoingMajority);
-        if (outcome == VoteOutcome.Won)
+        if (outcome == VoteOutcome.Won || IsElectedByAnybody)
         {
             if (Role == RaftRole.PreCandidate)
             {

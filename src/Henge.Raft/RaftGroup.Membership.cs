@@ -61,7 +61,7 @@ public sealed partial class RaftGroup
         }
 
         Membership current = Membership;
-        if (current.IsJoint || _memberships.CurrentIndex > _commit)
+        if ((current.IsJoint || _memberships.CurrentIndex > _commit) && !ChangesWhileJoint)
         {
             return MembershipStatus.ChangePending;
         }

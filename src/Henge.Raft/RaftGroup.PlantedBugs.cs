@@ -59,5 +59,26 @@ public sealed partial class RaftGroup
     /// <summary>A voter that is silent is replaced at once, without the majority that it belongs to.</summary>
     private bool ReplacesSilentAtOnce => HasBug(RaftBugs.ReplaceSilentAtOnce);
 
+    /// <summary>A change of the membership begins while another one is under way.</summary>
+    private bool ChangesWhileJoint => HasBug(RaftBugs.ChangeWhileJoint);
+
+    /// <summary>Learners count in the majority that commits.</summary>
+    private bool CountsLearners => HasBug(RaftBugs.CountLearners);
+
+    /// <summary>Learners, and members of before the last change, are asked for their votes, and these count.</summary>
+    private bool LetsRemovedVote => HasBug(RaftBugs.LetRemovedVote);
+
+    /// <summary>Who counts when something is committed.</summary>
+    private Membership Counted =>
+        CountsLearners && !Membership.IsJoint ? new Membership([.. Membership.Voters, .. Membership.Learners], []) : Membership;
+
+    /// <summary>Who is asked for votes.</summary>
+    private IEnumerable<NodeId> Electors => LetsRemovedVote
+        ? Membership.All.Concat(_memberships.Previous?.All ?? []).Distinct()
+        : Membership.All.Where(Membership.IsVoter);
+
+    // Whoever the votes are of.
+    private bool IsElectedByAnybody => LetsRemovedVote && _votes.Count(static v => v.IsGranted) > Membership.Voters.Count / 2;
+
     private bool HasBug(RaftBugs bug) => PlantedBugs.AreAllowed && (_options.Bugs & bug) != 0;
 }

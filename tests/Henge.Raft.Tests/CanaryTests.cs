@@ -23,7 +23,10 @@ public sealed class CanaryTests
                         or RaftBugs.ForgetDroppedLog
                         or RaftBugs.CountEarlierLives
                         or RaftBugs.PromoteBeforeCaughtUp
-                        or RaftBugs.ReplaceSilentAtOnce))
+                        or RaftBugs.ReplaceSilentAtOnce
+                        or RaftBugs.ChangeWhileJoint
+                        or RaftBugs.CountLearners
+                        or RaftBugs.LetRemovedVote))
                 {
                     data.Add(bug.ToString());
                 }

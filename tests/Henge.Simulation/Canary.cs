@@ -72,6 +72,11 @@ public enum Canary
     LeaveWhileCountedOn,
     JudgeChangesAlone,
     KeepEndedElections,
+    ChangeWhileJoint,
+    CountLearners,
+    LetRemovedVote,
+    ForgetSessionsInMove,
+    ResumeOnOtherSnapshot,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -89,7 +94,9 @@ internal static class Canaries
     /// <summary>Whether it has to do with shards that are elsewhere, or move: looked for where they do.</summary>
     public static bool IsOfMoves(this Canary canary) => canary is Canary.DropBeforeCommitted or Canary.ForgetVotesOfDropped
         or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp or Canary.AnswerForwardsUnproven or Canary.PageBeforeClosed
-        or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm or Canary.ReplaceSilentAtOnce;
+        or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm or Canary.ReplaceSilentAtOnce
+        or Canary.ChangeWhileJoint or Canary.CountLearners or Canary.LetRemovedVote or Canary.ForgetSessionsInMove
+        or Canary.ResumeOnOtherSnapshot;
 
     /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
     public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan

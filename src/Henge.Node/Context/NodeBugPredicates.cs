@@ -144,6 +144,12 @@ internal static class NodeBugPredicates
         /// <summary>Whoever leads the catalog plans once and never again.</summary>
         public bool TrustsFirstPlan => Has(bugs, NodeBugs.TrustFirstPlan);
 
+        /// <summary>A snapshot for a member that a shard moves to leaves out who has written what.</summary>
+        public bool ForgetsSessionsInMove => Has(bugs, NodeBugs.ForgetSessionsInMove);
+
+        /// <summary>A snapshot that takes the place of another one, of which a part has come, goes on behind that part.</summary>
+        public bool ResumesOnOtherSnapshot => Has(bugs, NodeBugs.ResumeOnOtherSnapshot);
+
         /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
         public bool JudgesChangesAlone => Has(bugs, NodeBugs.JudgeChangesAlone);
     }

@@ -156,6 +156,12 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
     private void Begin(NodeId from, ulong id, ReadOnlyMemory<byte> encoded)
     {
+        if (replica.Node.Options.Bugs.ResumesOnOtherSnapshot && _file is not null && _next > 1)
+        {
+            (_from, _id) = (from, id);
+            return;
+        }
+
         Abandon();
         if (
             !RaftMessageCodec.TryDecode(encoded.Span, out RaftMessage? message, out _)

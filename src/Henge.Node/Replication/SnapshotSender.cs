@@ -163,7 +163,7 @@ internal sealed class SnapshotSender(ShardReplica replica, RaftGroup group, Shar
             replica.Node.Counters.OnSnapshotBegun();
             _transfers.Add(new SnapshotTransfer(
                 replica,
-                machine.CreateSnapshot(term, header.Membership.Encode()),
+                machine.CreateSnapshot(term, header.Membership.Encode(), isMove: group.Membership.IsLearner(to)),
                 header,
                 (group.Term.Value << 24) | (++_count & 0xFF_FFFF),
                 isThrottled: group.Membership.IsLearner(to),

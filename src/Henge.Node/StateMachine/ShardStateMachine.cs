@@ -280,7 +280,8 @@ internal sealed class ShardStateMachine
     /// </summary>
     /// <param name="term">The term of the entry at <see cref="AppliedIndex"/>.</param>
     /// <param name="extra">The replica's own bytes, at most <see cref="SnapshotMeta.MaxExtraBytes"/>.</param>
-    public ShardSnapshotReader CreateSnapshot(Term term, ReadOnlyMemory<byte> extra)
+    /// <param name="isMove">It is for a member that the shard moves to.</param>
+    public ShardSnapshotReader CreateSnapshot(Term term, ReadOnlyMemory<byte> extra, bool isMove = false)
     {
         Invariant.Check(!HasBatch && State == MachineState.Ready && extra.Length <= SnapshotMeta.MaxExtraBytes);
         IEngineSnapshot snapshot = _engine.CreateSnapshot();
@@ -288,7 +289,7 @@ internal sealed class ShardStateMachine
         // The floor after the snapshot: what compactions dropped before is below it for sure.
         return new ShardSnapshotReader(Shard, snapshot, new SnapshotMeta(AppliedIndex, term, extra), LastVersion, HistoryFloor)
         {
-            WithoutSessions = Bugs.DropsSessionsFromSnapshot,
+            WithoutSessions = Bugs.DropsSessionsFromSnapshot || (isMove && Bugs.ForgetsSessionsInMove),
             WithoutTypes = Bugs.DropsTypesFromSnapshot,
         };
     }
