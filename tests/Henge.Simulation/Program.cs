@@ -4,10 +4,11 @@ using System.Runtime.InteropServices;
 using Henge.Core;
 using Henge.Simulation;
 using Henge.Simulation.Clients;
+using Henge.Simulation.Scale;
 using Henge.Simulation.World;
 
 // dotnet run -c Release --project tests/Henge.Simulation -- --seeds 1000 [--from S] [--planned] [--keep-going] [--jobs J] |
-// --seed S [--trace] | --canaries [--canary NAME]
+// --seed S [--trace] | --canaries [--canary NAME] | --scale
 Invariant.Failed = static message => throw new SimulationException("Invariant broken: " + message);
 return Campaign.Run(args);
 
@@ -21,6 +22,12 @@ internal static class Campaign
         if (Option("--seed") is { } seed)
         {
             return Replay(ulong.Parse(seed, CultureInfo.InvariantCulture), canary, args.Contains("--trace"));
+        }
+
+        if (args.Contains("--scale"))
+        {
+            Console.Write(ScaleRun.Table([3, 6, 9, 12]));
+            return 0;
         }
 
         if (args.Contains("--canaries"))

@@ -54,7 +54,9 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 
         foreach (MemberInfo member in node.Members.Current)
         {
-            ulong led = member.Id == node.Self ? 0 : node.Leaders.LedFor(member.Id, worker.Index, node.NowTicks);
+            // Only a steady one goes to all: a read asks the members of its shard, or it would cost a message for every node there is.
+            ulong led = member.Id == node.Self || !(_isDue || IsAsked(member.Id)) ? 0
+                : node.Leaders.LedFor(member.Id, worker.Index, node.NowTicks);
             if (led != 0 && worker.Links.Begin(member.Id, PeerRecordKind.Heartbeat, new ShardId((uint)worker.Index)) is { } frame)
             {
                 Span<byte> body = frame.GetSpan(BodyBytes);
@@ -69,6 +71,19 @@ internal sealed class SharedHeartbeats(Worker worker, NodeContext node)
 
         _reading.Clear();
         _isDue = false;
+    }
+
+    private bool IsAsked(NodeId member)
+    {
+        foreach (IHostedReplica replica in _reading)
+        {
+            if (replica.Group.Membership.IsMember(member))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>

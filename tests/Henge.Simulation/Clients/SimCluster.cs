@@ -282,8 +282,9 @@ internal sealed class SimCluster
         return node.Node is not null ? node : _nodes.FirstOrDefault(static n => n.Node is not null && !n.IsPaused);
     }
 
-    /// <summary>Whether a node runs and has a replica of a key's shard.</summary>
-    public bool Serves(SimNode node, byte[] key) => node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is not null;
+    /// <summary>Whether a node runs and has a replica of a key's shard that serves.</summary>
+    public bool Serves(SimNode node, byte[] key) =>
+        node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is { Serves: true };
 
     /// <summary>Puts up a machine that the cluster was not made of; it serves no clients. It has to join.</summary>
     public SimNode AddJoiner(int number) => AddMachine(_nodes[0], _nodes[0].Options with

@@ -241,6 +241,9 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
 
         statistics.Frames++;
+        from.Work.Sent++;
+        from.Work.SentBytes += frame.Length;
+        to.Work.Received++;
         world.After(delay, () =>
         {
             if (!_cut.Contains((from.Index, to.Index)))

@@ -62,6 +62,9 @@ internal sealed class SimNode : IFatalErrorHandler
     /// <summary>It has left for ever.</summary>
     public bool HasLeft { get; set; }
 
+    /// <summary>Frames and bytes that it has sent, frames that have come to it, and syncs of its disk, since the world began.</summary>
+    public (long Sent, long SentBytes, long Received, long Syncs) Work;
+
     /// <summary>Its disk is gone for good, and it does not start any more.</summary>
     public bool IsLost { get; set; }
 
@@ -557,6 +560,8 @@ internal sealed class SimNode : IFatalErrorHandler
 
     private FaultDecision OnFileOperation(FileOperation operation)
     {
+        Work.Syncs += operation.Kind == FileOperationKind.Sync ? 1 : 0;
+
         // A disk that fails while the node starts is only a later start; what is of interest is a failure under load.
         if (
             FailNextSync

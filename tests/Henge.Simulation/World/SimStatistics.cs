@@ -29,7 +29,8 @@ internal sealed class SimStatistics
         MembersLeft,
         MachinesReplaced,
         MachinesLost,
-        LeftStarted;
+        LeftStarted,
+        LeftUnaware;
     public long WorkersBlocked,
         Suspends,
         PromisesCrashed,
@@ -108,6 +109,6 @@ internal sealed class SimStatistics
 
     /// <summary>The faults that a whole campaign must have seen.</summary>
     public IEnumerable<string> Missing() => All()
-        .Where(c => c.Count == 0 && c.Name is not (nameof(Errors) or nameof(HistoryGone)))
+        .Where(c => c.Count == 0 && c.Name is not (nameof(Errors) or nameof(HistoryGone) or nameof(LeftUnaware)))
         .Select(c => c.Name);
 }
