@@ -36,6 +36,19 @@ public sealed partial class HengeClient
     }
 
     /// <summary>
+    /// After majorities are lost for ever: plans how the cluster goes on from the nodes that are left, or carries a plan out that was shown
+    /// (<c>apply_plan_id</c>), and with it loses what only the others had. Any node that is left is asked, and asks the others.
+    /// </summary>
+    public Task<Wire.RecoverResponse> RecoverAsync(
+        Wire.RecoverRequest request, TimeSpan? deadline = null, CancellationToken cancellationToken = default)
+    {
+        ThrowIfDisposed();
+
+        // A plan that was begun is gone on with when it is asked for again.
+        return _runner.RunAsync(NodeCalls.Recover, request, default, repeatable: true, deadline, cancellationToken);
+    }
+
+    /// <summary>
     /// Asks the node at <paramref name="address"/> to hand shards that it leads over to another node; no shards: all that it leads.
     /// </summary>
     public Task<Wire.TransferLeaderResponse> TransferLeaderAsync(

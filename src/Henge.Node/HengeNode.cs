@@ -19,7 +19,7 @@ namespace Henge.Node;
 /// clock of its own: all of that comes in through <see cref="NodeEnvironment"/>. Open it, <see cref="Start"/> it, call <see cref="Tick"/>
 /// every <see cref="NodeOptions.TickMs"/>; to end it, <see cref="BeginStop"/>, wait for its call, and dispose of it. Thread-safe.
 /// </summary>
-public sealed class HengeNode : IHengeNode, IPeerReceiver, IDisposable
+public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
 {
     private const int SpaceTicks = 20;
     private const long PreferMs = 10_000;

@@ -57,6 +57,8 @@ internal sealed class EntryLog
 
     public Term? TermAt(LogIndex index) => _terms.At(index);
 
+    public IReadOnlyList<(LogIndex First, Term Term)> Runs(int most) => _terms.Newest(most);
+
     public LogIndex LastAtOrBelow(LogIndex index, Term term) => _terms.LastAtOrBelow(index, term);
 
     /// <summary>Raft paper, section 5.4.1: the log with the later last term is more up to date; of the same term, the longer one.</summary>

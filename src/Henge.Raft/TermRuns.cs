@@ -21,6 +21,9 @@ internal sealed class TermRuns
 
     public Term LastTerm => _runs[^1].Term;
 
+    /// <summary>The last runs, oldest first.</summary>
+    public IReadOnlyList<(LogIndex First, Term Term)> Newest(int most) => [.. _runs.Skip(Math.Max(0, _runs.Count - most))];
+
     public void Reset(LogIndex index, Term term)
     {
         _runs.Clear();

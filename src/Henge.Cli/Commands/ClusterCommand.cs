@@ -25,6 +25,7 @@ internal static class ClusterCommand
             ClusterPlanCommands.Set(context, globals),
             ClusterPlanCommands.Settings(context, globals),
             TransferLeader(context, globals),
+            ClusterRecoverCommand.Create(context, globals),
         };
 
     private static Command TransferLeader(CliContext context, GlobalOptions globals)

@@ -19,24 +19,21 @@ public static class LossReport
 
     private static ShardLoss Of(ShardId shard, Survivor[] left)
     {
-        // Whoever has the longest log of the last term has all that any of them has that was ever committed (Raft paper, section 5.4).
-        Survivor? best = left.Where(static s => !s.IsDamaged).MaxBy(static s => (s.LastTerm, s.Last));
+        Survivor? best = Choose(left);
         if (best is null)
         {
             return new ShardLoss { Shard = shard, Kind = LossKind.Gone, Text = $"{shard}: nothing is left of it; all its data is lost." };
         }
 
-        Survivor newest = left.MaxBy(static s => (s.ConfigurationIndex, s.LastTerm))!;
         NodeId[] whole = [.. left.Where(static s => !s.IsDamaged).Select(static s => s.Node)];
-        NodeId[] lost = [.. newest.Voters.Union(newest.OutgoingVoters).Except(whole).Order()];
-        ulong committed = left.Max(static s => s.Commit.Value);
-        NodeId[] answering = [.. left.Select(static s => s.Node)];
-        LossKind kind = HasMajority(newest.Voters, answering) && HasMajority(newest.OutgoingVoters, answering) ? LossKind.Serving
+        NodeId[] lost = [.. best.Voters.Union(best.OutgoingVoters).Except(whole).Order()];
+        LossKind kind = left.Any(s => CanBeElected(s, left)) ? LossKind.Serving
             // While a configuration is joint, lost nodes may have gone back to the one before it, or on to the one after it, and then a
             // majority of that one was enough.
-            : HasMajority(newest.Voters, lost) || (newest.OutgoingVoters.Count > 0 && HasMajority(newest.OutgoingVoters, lost))
+            : HasMajority(best.Voters, lost) || (best.OutgoingVoters.Count > 0 && HasMajority(best.OutgoingVoters, lost))
                 ? LossKind.MayLose
                 : LossKind.Complete;
+        Survivor[] ahead = [.. left.Where(s => s.Commit > LogComparison.LastCommon(best, s))];
         string kept = $"everything up to version {best.LastVersion} (entry {best.Last}) is on {best.Node}";
         string names = string.Join(", ", lost);
         return new ShardLoss
@@ -46,8 +43,9 @@ public static class LossReport
             Best = best.Node,
             KeptVersion = best.LastVersion,
             Kept = best.Last,
-            CertainlyLost = committed > best.Last.Value ? committed - best.Last.Value : 0,
+            CertainlyLost = ahead.Length == 0 ? 0 : ahead.Max(s => s.Commit.Value - LogComparison.LastCommon(best, s).Value),
             Lost = lost,
+            Ahead = [.. ahead.Select(static s => s.Node)],
             Text = kind switch
             {
                 LossKind.Serving => $"{shard}: a majority is left; it needs no recovery.",
@@ -55,6 +53,35 @@ public static class LossReport
                 _ => $"{shard}: {kept}; writes acknowledged after that are lost with {names}.",
             },
         };
+    }
+
+    /// <summary>
+    /// Who has most. Among those that have whatever anybody who is left knows to be committed, it is who has the longest log of the last
+    /// term (Raft paper, section 5.4). Without a majority the last term alone does not say it: an entry of an old term, which a later leader
+    /// has committed, may be on a node whose last entry it is, while another has an entry of a term between the two that came to nothing.
+    /// </summary>
+    private static Survivor? Choose(Survivor[] left)
+    {
+        Survivor[] whole = [.. left.Where(static s => !s.IsDamaged)];
+        Survivor[] known = [.. whole.Where(s => left.All(other => other.Commit <= LogComparison.LastCommon(s, other)))];
+
+        // Nobody has it all when it is on damaged ones only: then who has most of it.
+        return known.Length > 0
+            ? known.MaxBy(static s => (s.LastTerm, s.Last))
+            : whole.MaxBy(s => (
+                left.Max(other => Math.Min(other.Commit.Value, LogComparison.LastCommon(s, other).Value)),
+                s.LastTerm,
+                s.Last));
+    }
+
+    // Whether the others that are left would vote for it, by the configuration that it knows: then they come to an agreement by themselves.
+    private static bool CanBeElected(Survivor candidate, Survivor[] left)
+    {
+        NodeId[] votes =
+        [
+            .. left.Where(s => (s.LastTerm, s.Last).CompareTo((candidate.LastTerm, candidate.Last)) <= 0).Select(static s => s.Node),
+        ];
+        return candidate.Voters.Count > 0 && HasMajority(candidate.Voters, votes) && HasMajority(candidate.OutgoingVoters, votes);
     }
 
     // Of no voters, everybody is a majority.

@@ -26,6 +26,12 @@ public sealed record ShardLoss
     /// </summary>
     public ulong CertainlyLost { get; init; }
 
+    /// <summary>
+    /// Replicas, all of them damaged, that know of committed entries which <see cref="Best"/> has not: they cannot follow it, and must be
+    /// made whole or given up first.
+    /// </summary>
+    public IReadOnlyList<NodeId> Ahead { get; init; } = [];
+
     /// <summary>Voters that are lost.</summary>
     public IReadOnlyList<NodeId> Lost { get; init; } = [];
 

@@ -20,6 +20,18 @@ public sealed record Survivor
     /// <summary>The highest index that it knows to be committed.</summary>
     public required LogIndex Commit { get; init; }
 
+    /// <summary>The term that it is in.</summary>
+    public Term Term { get; init; }
+
+    /// <summary>The term of the entry at <see cref="Commit"/>.</summary>
+    public Term CommitTerm { get; init; }
+
+    /// <summary>
+    /// The terms of its log's entries: the first index of each term and the term, oldest first. What lies before the first one is
+    /// committed. Empty: not known, and taken for what the others have.
+    /// </summary>
+    public IReadOnlyList<(LogIndex First, Term Term)> Terms { get; init; } = [];
+
     /// <summary>The version of the last entry in its log.</summary>
     public required Core.Version LastVersion { get; init; }
 

@@ -103,6 +103,9 @@ public interface IHengeNode
     /// </param>
     void Change(ClusterChange change, long deadlineMs, Action<ClusterChangeAnswer?, HengeException?> answered);
 
+    /// <summary>What can be done after majorities are lost for ever.</summary>
+    IClusterRecovery Recovery { get; }
+
     /// <summary>Where replicas are to be, as this node has applied it, and how the shards that it leads get there.</summary>
     PlacementStatus GetPlacement();
 

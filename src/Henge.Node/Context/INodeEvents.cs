@@ -102,6 +102,12 @@ public interface INodeEvents
     /// <summary>A member came, changed or left, as the catalog says.</summary>
     void MemberChanged(string member, NodeId id, Api.MemberState state, string address);
 
+    /// <summary>An operator has the cluster recovered without members, which are given up for lost, with all that only they have.</summary>
+    void RecoveryBegun(string plan, IReadOnlyList<string> lost);
+
+    /// <summary>A shard goes on alone from what this node has of it: what was written after that version is lost.</summary>
+    void ShardRecovered(ShardId shard, string plan, Core.Version kept, LogIndex index);
+
     /// <summary>A member that has left for ever sends messages; they are refused.</summary>
     void LeftMemberRefused(string member);
 

@@ -110,27 +110,13 @@ public static class IdentityFile
     /// <summary>Writes the file durably, in place of one that may be there.</summary>
     internal static void Write(IFileSystem files, string directory, NodeIdentity identity)
     {
-        string path = Path.Combine(directory, Name);
         string body =
             (identity.Joined is null ? FirstLine : JoinedFirstLine)
             + string.Create(CultureInfo.InvariantCulture, $"\nname {identity.Name}\nincarnation {identity.Incarnation:x16}\n")
             + TextOf(identity.Joined)
             + identity.Founding.ToText();
         string whole = body + "crc " + Crc(body) + "\n";
-        string temporary = path + ".new";
-        if (files.FileExists(temporary))
-        {
-            files.Delete(temporary);
-        }
-
-        using (IFile file = files.Open(temporary, FileOpenMode.CreateNew))
-        {
-            file.Write(0, Encoding.UTF8.GetBytes(whole));
-            file.Sync();
-        }
-
-        files.Rename(temporary, path);
-        files.SyncDirectory(directory);
+        DurableFile.Replace(files, directory, Name, Encoding.UTF8.GetBytes(whole));
     }
 
     /// <summary>The id of a cluster whose directories have files of version 1.</summary>

@@ -152,6 +152,12 @@ internal static class NodeBugPredicates
 
         /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
         public bool JudgesChangesAlone => Has(bugs, NodeBugs.JudgeChangesAlone);
+
+        /// <summary>In a recovery, a node goes on listening to those who were given up for lost.</summary>
+        public bool HearsTheLost => Has(bugs, NodeBugs.HearTheLost);
+
+        /// <summary>In a recovery, a node says that it has done its part before that is durable.</summary>
+        public bool RecoversBeforeSync => Has(bugs, NodeBugs.RecoverBeforeSync);
     }
 
     private static bool Has(NodeBugs bugs, NodeBugs bug) => PlantedBugs.AreAllowed && (bugs & bug) != 0;

@@ -103,4 +103,8 @@ internal enum NodeBugs : long
     ForgetSessionsInMove = 1L << 43,
     /// <summary>A snapshot that takes the place of another one, of which a part has come, goes on behind that part.</summary>
     ResumeOnOtherSnapshot = 1L << 51,
+    /// <summary>In a recovery, a node goes on listening to those who were given up for lost.</summary>
+    HearTheLost = 1L << 47,
+    /// <summary>In a recovery, a node says that it has done its part before that is durable.</summary>
+    RecoverBeforeSync = 1L << 46,
 }

@@ -159,22 +159,10 @@ public sealed class NodeJoining : IDisposable
         }
         while (Incarnation == 0);
 
-        string temporary = path + ".new";
-        if (_files.FileExists(temporary))
-        {
-            _files.Delete(temporary);
-        }
-
-        using (IFile file = _files.Open(temporary, FileOpenMode.CreateNew))
-        {
-            file.Write(0, Encoding.UTF8.GetBytes(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{FirstLine}\n{_options.Name}\n{Incarnation:x16}\n")));
-            file.Sync();
-        }
-
-        _files.Rename(temporary, path);
-        _files.SyncDirectory(_options.DataDirectory);
+        byte[] text = Encoding.UTF8.GetBytes(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{FirstLine}\n{_options.Name}\n{Incarnation:x16}\n"));
+        DurableFile.Replace(_files, _options.DataDirectory, Path.GetFileName(path), text);
     }
 
     private string Read(string path)

@@ -10,6 +10,7 @@ using Henge.Node.Log;
 using Henge.Node.Moves;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
+using Henge.Node.Recovery;
 using Henge.Node.Remote;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
@@ -48,7 +49,7 @@ internal static class NodeOpening
                 context.Events?.NodeRestarted(options.Name, context.Self, options.DataDirectory);
             }
 
-            return OpenParts(context, directoryLock, ref log);
+            return OpenParts(context, directoryLock, RecoveryFile.Apply(context), ref log);
         }
         catch
         {
@@ -87,7 +88,7 @@ internal static class NodeOpening
                 + $"bytes), which has to fit into a segment.");
     }
 
-    private static NodeParts OpenParts(NodeContext context, IDisposable directoryLock, ref NodeLog? log)
+    private static NodeParts OpenParts(NodeContext context, IDisposable directoryLock, string recovery, ref NodeLog? log)
     {
         NodeOptions options = context.Options;
         context.Engine = context.Environment.OpenEngine(Path.Combine(options.DataDirectory, "engine"));
@@ -169,6 +170,7 @@ internal static class NodeOpening
             Reports = reports,
             Planner = planner,
             Admin = new ClusterAdmin(context, memberCatalog, placements, planner),
+            Recovery = new NodeRecovery(context, memberCatalog, workers, recovery),
             Context = context,
             Hosted = hosted,
             Placement = placement,

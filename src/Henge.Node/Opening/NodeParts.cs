@@ -7,6 +7,7 @@ using Henge.Node.Log;
 using Henge.Node.Moves;
 using Henge.Node.Peers;
 using Henge.Node.Reads;
+using Henge.Node.Recovery;
 using Henge.Node.Remote;
 using Henge.Node.Replication;
 using Henge.Node.StateMachine;
@@ -53,6 +54,9 @@ internal sealed class NodeParts : IDisposable
 
     /// <summary>What operators ask for.</summary>
     public required ClusterAdmin Admin { get; init; }
+
+    /// <summary>What is done when majorities are lost for ever.</summary>
+    public required NodeRecovery Recovery { get; init; }
 
     public required PeerHellos Hellos { get; init; }
 

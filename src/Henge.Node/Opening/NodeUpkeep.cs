@@ -44,9 +44,10 @@ internal sealed class NodeUpkeep(NodeParts parts)
         }
     }
 
-    /// <summary>Goes on with changes of the catalog that wait. Called at each tick; most often there are none.</summary>
+    /// <summary>Goes on with changes of the catalog that wait, and with a recovery. Called at each tick; most often there are none.</summary>
     public void GoOn()
     {
+        parts.Recovery.Tick();
         if (parts.Members.Changes.Any)
         {
             parts.Members.Run();

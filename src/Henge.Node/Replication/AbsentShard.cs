@@ -22,6 +22,12 @@ internal sealed class AbsentShard(ShardHost host, Worker worker, ShardRemains re
     /// <inheritdoc/>
     public Term TermAtStart => remains.TermAtStart;
 
+    /// <summary>True when there was a replica here, and it was dropped.</summary>
+    public bool WasDropped => !remains.Forgotten.IsNone;
+
+    /// <summary>A replica begins that has nothing, since nobody has anything of the shard.</summary>
+    public ShardReplica Begin() => host.Begin(worker, remains);
+
     /// <inheritdoc/>
     public string? LeaderAddress => remains.Remote.LeaderAddress;
 

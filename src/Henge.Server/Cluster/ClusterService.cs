@@ -12,6 +12,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
     : Protocol.V1.Cluster.ClusterBase
 {
     private readonly OperatorCalls _operators = new(node, peers);
+    private readonly RecoveryCalls _recovery = new(node, peers);
 
     public const string Name = "henge.v1.Cluster";
 
@@ -185,6 +186,21 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
     /// <inheritdoc/>
     public override Task<ChangeResponse> Change(ChangeRequest request, ServerCallContext context) =>
         _operators.ChangeAsync(request, CallTerms.Of(context));
+
+    /// <inheritdoc/>
+    public override Task<RecoverResponse> Recover(RecoverRequest request, ServerCallContext context) =>
+        _recovery.RecoverAsync(request, CallTerms.Of(context).Cancellation);
+
+    /// <inheritdoc/>
+    public override async Task<ReportRemainsResponse> ReportRemains(ReportRemainsRequest request, ServerCallContext context) =>
+        new() { Report = await _recovery.ReportAsync(CallTerms.Of(context).Cancellation) };
+
+    /// <inheritdoc/>
+    public override async Task<AdoptRecoveryResponse> AdoptRecovery(AdoptRecoveryRequest request, ServerCallContext context)
+    {
+        await _recovery.AdoptAsync(request.Plan, (RecoveryPhase)request.Phase, CallTerms.Of(context).Cancellation);
+        return new AdoptRecoveryResponse();
+    }
 
     private static NodeId Find(string name, Topology topology)
     {

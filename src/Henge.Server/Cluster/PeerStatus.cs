@@ -40,6 +40,27 @@ internal sealed class PeerStatus(bool tls) : IDisposable
             DateTime.UtcNow + timeout,
             cancellation);
 
+    /// <summary>What the node at an address has of each shard. Throws <see cref="RpcException"/>.</summary>
+    public async Task<string> ReportRemainsAsync(string address, string clusterId, TimeSpan timeout, CancellationToken cancellation) =>
+        (await new Protocol.V1.Cluster.ClusterClient(ChannelTo(address)).ReportRemainsAsync(
+            new ReportRemainsRequest(),
+            HeadersOf(clusterId),
+            DateTime.UtcNow + timeout,
+            cancellation)).Report;
+
+    /// <summary>Has the node at an address do a part of a recovery. Throws <see cref="RpcException"/>.</summary>
+    public async Task AdoptRecoveryAsync(
+        string address,
+        string clusterId,
+        AdoptRecoveryRequest request,
+        TimeSpan timeout,
+        CancellationToken cancellation) =>
+        await new Protocol.V1.Cluster.ClusterClient(ChannelTo(address)).AdoptRecoveryAsync(
+            request,
+            HeadersOf(clusterId),
+            DateTime.UtcNow + timeout,
+            cancellation);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -60,6 +60,12 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1013, LogLevel.Warning, "{Message}")]
         public static partial void Left(ILogger logger, string message);
+
+        [LoggerMessage(
+            1014,
+            LogLevel.Critical,
+            "The cluster is recovered by plan {Plan}: given up for ever, with all that only they have: {Lost}.")]
+        public static partial void RecoveryBegun(ILogger logger, string plan, string lost);
     }
 
     /// <summary>Leaders and members of shards: 1100 to 1199.</summary>
@@ -90,6 +96,12 @@ internal static partial class ServerEvents
             LogLevel.Information,
             "The replica of shard {Shard} on this node is dropped: it is no member since entry {Index} of the shard's log.")]
         public static partial void ReplicaDropped(ILogger logger, ShardId shard, ulong index);
+
+        [LoggerMessage(
+            1108,
+            LogLevel.Critical,
+            "Shard {Shard} goes on alone from this node by plan {Plan}: what was written after version {Version} (entry {Index}) is lost.")]
+        public static partial void ShardRecovered(ILogger logger, ShardId shard, string plan, Core.Version version, ulong index);
     }
 
     /// <summary>Snapshots of shards between nodes: 1200 to 1299.</summary>

@@ -77,11 +77,20 @@ public sealed class LossReportTests
     }
 
     [Fact]
-    public void The_newest_configuration_that_anybody_knows_counts()
+    public void The_configuration_of_whoever_has_most_counts()
     {
-        ShardLoss loss = Report(Left(1, "123"), Left(2, "123"), Left(4, "456", last: 90, at: 80));
+        // 1, 2, 3 have become 4, 5, 6, of which 1 has heard nothing yet, and 2 that it is under way.
+        ShardLoss loss = Report(
+            Left(1, "123", last: 90),
+            Left(2, "456", last: 100, outgoing: "123", at: 95),
+            Left(4, "456", last: 110, at: 105));
         Assert.Equal(LossKind.MayLose, loss.Kind);
+        Assert.Equal(new NodeId(4), loss.Best);
         Assert.Equal(Ids("56"), loss.Lost);
+
+        // One that came to nothing, in the log of a leader that was cut off, keeps nobody from being elected.
+        loss = Report(Left(1, "123", last: 90, term: 6), Left(2, "123", last: 90, term: 6), Left(4, "456", last: 110, at: 105));
+        Assert.Equal(LossKind.Serving, loss.Kind);
     }
 
     [Fact]

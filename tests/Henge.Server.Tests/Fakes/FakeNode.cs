@@ -282,6 +282,8 @@ internal sealed class FakeNode : IHengeNode, IPinOwner, IDisposable
         }
     }
 
+    public IClusterRecovery Recovery => Real.Recovery;
+
     public PlacementStatus GetPlacement() => Placement ?? Real.GetPlacement();
 
     public void TransferLeader(ShardId shard, NodeId to)

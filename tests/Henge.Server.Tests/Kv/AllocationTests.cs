@@ -117,6 +117,8 @@ public sealed class AllocationTests
             Action<Henge.Node.Api.ClusterChangeAnswer?, HengeException?> answered) =>
             throw new NotSupportedException();
 
+        public Henge.Node.Api.IClusterRecovery Recovery => throw new NotSupportedException();
+
         public Henge.Node.Api.PlacementStatus GetPlacement() => throw new NotSupportedException();
 
         public void TransferLeader(ShardId shard, NodeId to) => throw new NotSupportedException();
