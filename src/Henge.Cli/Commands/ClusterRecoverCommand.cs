@@ -68,7 +68,10 @@ internal static class ClusterRecoverCommand
             }
             else
             {
-                RecoveryReport.Write(context.Output, answer, string.Join(',', peers));
+                RecoveryReport.Write(
+                    context.Output,
+                    answer,
+                    string.Concat(request.StartEmpty.Select(static s => $"--start-empty {s} ")) + "--peers " + string.Join(',', peers));
             }
 
             return answer.Refusal.Length > 0 ? ExitCode.Refused

@@ -11,8 +11,8 @@ internal static class RecoveryReport
     /// <summary>Writes it.</summary>
     /// <param name="output">Where to.</param>
     /// <param name="recovery">The answer.</param>
-    /// <param name="peers">Who was asked, for the command that carries it out.</param>
-    public static void Write(OutputWriter output, Wire.RecoverResponse recovery, string peers)
+    /// <param name="options">What the command that carries it out has to say as well.</param>
+    public static void Write(OutputWriter output, Wire.RecoverResponse recovery, string options)
     {
         if (recovery.Refusal.Length > 0)
         {
@@ -25,12 +25,9 @@ internal static class RecoveryReport
         output.WriteLine($"Lost: {Names(recovery.Lost)}.");
         if (!recovery.Done)
         {
-            output.WriteLine(
-                "This is for nodes whose disks are gone. A node that is called lost is given up for ever when the plan is carried out, with "
-                    + "whatever only it has:");
-            output.WriteLine(
-                "if one of them can be started or reached again, do that first and make a new plan. Those that were given up must never be "
-                    + "started again.");
+            output.WriteLine("Is that so? A node that is called lost is given up for ever when the plan is carried out, with all that");
+            output.WriteLine("only it has. If one can be started or reached again, do that first, and make a new plan. Lost nodes must");
+            output.WriteLine("never be started again: several of them, without the others, would take themselves for the cluster.");
         }
 
         output.WriteLine();
@@ -42,16 +39,16 @@ internal static class RecoveryReport
 
         if (recovery.Done)
         {
-            output.WriteLine($"Plan {recovery.PlanId} is carried out. The cluster makes new replicas by itself where there are nodes for them:");
-            output.WriteLine("henge cluster moves shows how far it is. Never start the lost nodes again with their old directories.");
+            output.WriteLine($"Plan {recovery.PlanId} is carried out. New replicas are made where there are nodes for them, which");
+            output.WriteLine("henge cluster moves shows. Never start the lost nodes again with their old directories.");
             return;
         }
 
         output.WriteLine(recovery.LosesNothing
             ? "No acknowledged write is lost by it."
-            : "LOSS: writes that were acknowledged after what is kept, and were on lost nodes only, are lost by it.");
+            : "LOSS: writes that were acknowledged after what is kept are lost by it, if there were any.");
         output.WriteLine($"This is plan {recovery.PlanId}. Nothing was done. To carry it out:");
-        output.WriteLine($"henge cluster recover --apply --yes-lose-data {recovery.PlanId} --peers {peers}");
+        output.WriteLine($"henge cluster recover --apply --yes-lose-data {recovery.PlanId} {options}");
     }
 
     /// <summary>The same as one line of JSON.</summary>

@@ -57,8 +57,8 @@ public static class LossReport
 
     /// <summary>
     /// Who has most. Among those that have whatever anybody who is left knows to be committed, it is who has the longest log of the last
-    /// term (Raft paper, section 5.4). Without a majority the last term alone does not say it: an entry of an old term, which a later leader
-    /// has committed, may be on a node whose last entry it is, while another has an entry of a term between the two that came to nothing.
+    /// term (Raft paper, section 5.4). Without a majority the last term alone does not say it: an entry of an old term, which a later
+    /// leader has committed, may be the last one on a node, while another has one of a term between the two that came to nothing.
     /// </summary>
     private static Survivor? Choose(Survivor[] left)
     {

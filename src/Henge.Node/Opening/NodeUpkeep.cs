@@ -44,7 +44,7 @@ internal sealed class NodeUpkeep(NodeParts parts)
         }
     }
 
-    /// <summary>Goes on with changes of the catalog that wait, and with a recovery. Called at each tick; most often there are none.</summary>
+    /// <summary>Goes on with changes of the catalog that wait, and with a recovery. Called at each tick.</summary>
     public void GoOn()
     {
         parts.Recovery.Tick();

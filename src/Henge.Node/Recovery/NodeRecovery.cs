@@ -73,8 +73,8 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
             : throw new HengeException(
                 ErrorCode.Unavailable,
                 $"Plan {planId} was begun, and {string.Join(", ", away)} {(away.Length == 1 ? "has its" : "have their")} part in it and "
-                    + $"{(away.Length == 1 ? "does" : "do")} not answer. Start {(away.Length == 1 ? "it" : "them")} and say the same again; "
-                    + "or make a new plan, if that is lost as well.");
+                    + $"{(away.Length == 1 ? "does" : "do")} not answer. Start {(away.Length == 1 ? "it" : "them")} and say the same "
+                    + "again; or make a new plan, if that is lost as well.");
     }
 
     /// <inheritdoc/>

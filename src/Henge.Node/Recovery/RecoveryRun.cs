@@ -6,7 +6,7 @@ using Henge.Raft;
 
 namespace Henge.Node.Recovery;
 
-/// <summary>Steps of a plan that this node does, until all of them are durable, or one cannot be done, or time is up. Thread-safe.</summary>
+/// <summary>Steps of a plan that this node does, until all are durable, or one cannot be done, or time is up. Thread-safe.</summary>
 internal sealed class RecoveryRun(
     string plan,
     IReadOnlyList<RecoveryStep> steps,
