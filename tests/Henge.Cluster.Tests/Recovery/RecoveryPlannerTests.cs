@@ -180,7 +180,8 @@ public sealed class RecoveryPlannerTests
         Assert.Equal(said.Replicas[1].Terms, heard.Replicas[1].Terms);
         string[] spoilt =
         [
-            "", "henge-remains 2\n", "henge-remains 1\nnode 1\n", text.Replace("cluster", "claster"), text.Replace("replica 0", "replica x"),
+            "", "henge-remains 2\n", "henge-remains 1\nnode 1\n",
+            text.Replace("cluster", "claster"), text.Replace("replica 0", "replica x"),
         ];
         Assert.All(spoilt, static t => Assert.Null(RemainsText.Parse(t)));
     }
