@@ -34,14 +34,17 @@ public static class LossReport
                 ? LossKind.MayLose
                 : LossKind.Complete;
         Survivor[] ahead = [.. left.Where(s => s.Commit > LogComparison.LastCommon(best, s))];
-        string kept = $"everything up to version {best.LastVersion} (entry {best.Last}) is on {best.Node}";
+
+        // Not the version of the last entry: a leader that was cut off may have written later ones than what another acknowledged.
+        Core.Version known = left.Where(s => !s.IsDamaged && !ahead.Contains(s)).Max(static s => s.AppliedVersion);
+        string kept = $"everything up to version {known} is on {best.Node}, and what it has noted since (up to entry {best.Last})";
         string names = string.Join(", ", lost);
         return new ShardLoss
         {
             Shard = shard,
             Kind = kind,
             Best = best.Node,
-            KeptVersion = best.LastVersion,
+            KeptVersion = known,
             Kept = best.Last,
             CertainlyLost = ahead.Length == 0 ? 0 : ahead.Max(s => s.Commit.Value - LogComparison.LastCommon(best, s).Value),
             Lost = lost,
@@ -50,7 +53,7 @@ public static class LossReport
             {
                 LossKind.Serving => $"{shard}: a majority is left; it needs no recovery.",
                 LossKind.Complete => $"{shard}: {kept}; every acknowledged write is among it. Lost: {names}.",
-                _ => $"{shard}: {kept}; writes acknowledged after that are lost with {names}.",
+                _ => $"{shard}: {kept}; other writes acknowledged after that are lost with {names}.",
             },
         };
     }

@@ -109,7 +109,7 @@ public static class RecoveryPlanner
             Term = TermFor(loss.Shard, nodes),
             Last = best.Last,
             LastTerm = best.LastTerm,
-            KeptVersion = best.LastVersion,
+            KeptVersion = loss.KeptVersion,
             Learners =
             [
                 .. nodes.SelectMany(static n => n.Replicas).Where(s => s.Shard == loss.Shard && s.Node != best.Node)

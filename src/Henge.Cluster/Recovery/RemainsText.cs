@@ -38,7 +38,7 @@ public static class RemainsText
             text.Append(
                 CultureInfo.InvariantCulture,
                 $"replica {r.Shard.Value} {r.Term.Value} {r.LastTerm.Value} {r.Last.Value} {r.CommitTerm.Value} {r.Commit.Value} "
-                    + $"{r.LastVersion.Value} {r.ConfigurationIndex.Value} {(r.IsDamaged ? 1 : 0)} {List(r.Voters)} "
+                    + $"{r.AppliedVersion.Value} {r.ConfigurationIndex.Value} {(r.IsDamaged ? 1 : 0)} {List(r.Voters)} "
                     + $"{List(r.OutgoingVoters)} {List(r.Terms.SelectMany(static t => new[] { t.First.Value, t.Term.Value }))}\n");
         }
 
@@ -130,7 +130,7 @@ public static class RemainsText
             Last = new LogIndex(Number(words[3])),
             CommitTerm = new Term(Number(words[4])),
             Commit = new LogIndex(Number(words[5])),
-            LastVersion = new Core.Version(Number(words[6])),
+            AppliedVersion = new Core.Version(Number(words[6])),
             ConfigurationIndex = new LogIndex(Number(words[7])),
             IsDamaged = words[8] == "1",
             Voters = [.. Numbers(words[9]).Select(static id => new NodeId(id))],

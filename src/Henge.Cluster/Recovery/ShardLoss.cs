@@ -14,10 +14,13 @@ public sealed record ShardLoss
     /// <summary>From whom it can be recovered; none when it is gone.</summary>
     public NodeId Best { get; init; }
 
-    /// <summary>Everything up to this version is kept.</summary>
+    /// <summary>Whatever was acknowledged up to this version is kept.</summary>
     public Core.Version KeptVersion { get; init; }
 
-    /// <summary>Everything up to this entry is kept.</summary>
+    /// <summary>
+    /// The last entry of the log that is kept. Who wrote the last ones was perhaps overtaken by another leader, all of whose entries are
+    /// lost: so some that were acknowledged after <see cref="KeptVersion"/> may be missing before it.
+    /// </summary>
     public LogIndex Kept { get; init; }
 
     /// <summary>

@@ -18,7 +18,7 @@ public sealed class LossReportTests
             LastTerm = new Term(term),
             Last = new LogIndex(last),
             Commit = new LogIndex(commit),
-            LastVersion = new Core.Version(last * 10),
+            AppliedVersion = new Core.Version(last * 10),
             ConfigurationIndex = new LogIndex(at),
             Voters = Ids(voters),
             OutgoingVoters = Ids(outgoing),

@@ -19,7 +19,7 @@ public sealed class RecoveryPlannerTests
         Commit = new LogIndex(commit),
         CommitTerm = new Term(term),
         Terms = [(new LogIndex(0), Term.Zero), (new LogIndex(1), new Term(term))],
-        LastVersion = new Core.Version(last * 10),
+        AppliedVersion = new Core.Version(last * 10),
         ConfigurationIndex = new LogIndex(1),
         Voters = Ids(voters),
     };
