@@ -77,6 +77,8 @@ public enum Canary
     LetRemovedVote,
     ForgetSessionsInMove,
     ResumeOnOtherSnapshot,
+    HearTheLost,
+    RecoverBeforeSync,
 }
 
 /// <summary>Which switch a canary is.</summary>
@@ -104,6 +106,8 @@ internal static class Canaries
 
     /// <summary>Whether it has to do with nodes that join a cluster that plans for itself.</summary>
     public static bool IsOfJoins(this Canary canary) => false;
+    /// <summary>Whether it has to do with recoveries: looked for where there is one.</summary>
+    public static bool IsOfRecovery(this Canary canary) => canary is Canary.HearTheLost or Canary.RecoverBeforeSync;
 
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch

@@ -32,6 +32,11 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
 
     private void Turn()
     {
+        if (cluster.IsOver)
+        {
+            return;
+        }
+
         int shard = random.Next(cluster.Shards);
         if (cluster.LeaderOf(shard) is { } leader)
         {

@@ -81,6 +81,11 @@ internal sealed class SimOperator(SimCluster cluster, SimRandom random)
 
     private void Turn()
     {
+        if (cluster.IsOver)
+        {
+            return;
+        }
+
         if (Leader(out ShardId shard) is { } leader)
         {
             BringBack(leader, shard);

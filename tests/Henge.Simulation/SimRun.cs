@@ -157,6 +157,7 @@ internal static class SimRun
         timesToLive.Check();
         new FinalCheck(cluster, history, watchers).Run();
         new HashCheck(cluster, history).Run();
+        new RecoveryDrill(world, cluster).Run();
     }
 
     /// <summary>After the faults every shard must take a write by every node, soon.</summary>

@@ -18,6 +18,11 @@ internal sealed class MajorityCheck(SimCluster cluster)
 
     private void Look()
     {
+        if (cluster.IsOver)
+        {
+            return;
+        }
+
         for (int shard = 0; shard < cluster.Shards; shard++)
         {
             if (cluster.LeaderOf(shard) is not { } leader || leader.ReplicaOf(shard)!.Group is not { IsSureOfMembership: true } group)

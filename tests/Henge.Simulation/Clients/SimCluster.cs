@@ -265,6 +265,9 @@ internal sealed class SimCluster
     /// <summary>Clients begin nothing new.</summary>
     public bool ClientsStop { get; set; }
 
+    /// <summary>Its end has come: whoever looks after it or checks it as a whole rests from now on.</summary>
+    public bool IsOver { get; set; }
+
     /// <summary>The other key of a pair.</summary>
     public byte[] SiblingOf(byte[] key)
     {

@@ -86,6 +86,11 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
 
     private void Turn()
     {
+        if (cluster.IsOver)
+        {
+            return;
+        }
+
         if (cluster.ClientsStop)
         {
             return;

@@ -70,6 +70,9 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         }
     }
 
+    /// <summary>Opens one way.</summary>
+    public void Open(int from, int to) => _cut.Remove((from, to));
+
     /// <summary>Opens all ways.</summary>
     public void Heal()
     {

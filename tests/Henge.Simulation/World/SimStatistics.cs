@@ -92,6 +92,7 @@ internal sealed class SimStatistics
         ExpiriesSeen,
         SessionsEnded;
     public long LateForwardsTried;
+    public long Recoveries, RecoveriesInterrupted, LostNodesBack;
     public long HashCommands, HashRetries, HashesEmptied, HashesExpired, WrongKinds;
 
     /// <summary>All counters with their names.</summary>

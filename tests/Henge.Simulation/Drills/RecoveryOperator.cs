@@ -1,0 +1,201 @@
+using Henge.Core;
+using Henge.Node.Api;
+using Henge.Simulation.Clients;
+using Henge.Simulation.World;
+using Henge.Testing.Files;
+
+namespace Henge.Simulation.Drills;
+
+/// <summary>
+/// What <c>henge cluster recover</c> does, said by an operator again and again while nodes that are left crash: plan, carry out phase by
+/// phase, go on with a plan that was begun, or make a new one.
+/// </summary>
+internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, List<SimNode> left, List<SimNode> lost)
+{
+    private const long AnswerMs = 4_000;
+    private const int MostAttempts = 40;
+    private readonly Dictionary<int, Core.Version> _kept = [];
+    private readonly HashSet<int> _recovered = [];
+
+    /// <summary>Called before each phase.</summary>
+    public Action BetweenPhases { get; init; } = static () => { };
+
+    /// <summary>Everything of a shard up to there is kept, by the plan: for one that had a majority all the time, everything.</summary>
+    public Core.Version KeptOf(int shard) => _kept.GetValueOrDefault(shard, Core.Version.Max);
+
+    /// <summary>Whether a shard goes on, or is to, without those who are lost; the catalog is counted last.</summary>
+    public bool GoesOnWithout(int shard) => _recovered.Contains(shard);
+
+    /// <summary>Recovers; false when there is nothing to recover.</summary>
+    public bool Run()
+    {
+        string planId = "";
+        for (int attempt = 0; attempt < MostAttempts; attempt++)
+        {
+            cluster.World.RunUntil(cluster.World.NowMs + random.Between(1, 500));
+            if (left.Exists(static n => n.Node is null || n.IsPaused) || Reports() is not { } reports)
+            {
+                continue;
+            }
+
+            SimNode asked = random.Pick(left);
+            RecoveryOffer? offer = null;
+            if (!asked.Guard("offer", () =>
+            {
+                offer = planId.Length == 0 ? null : asked.Node!.Recovery.Resume(reports, planId);
+                if (offer is null)
+                {
+                    offer = asked.Node!.Recovery.Offer(reports, [.. Enumerable.Range(0, cluster.Shards)]);
+                    Note(offer);
+                }
+            }))
+            {
+                continue;
+            }
+
+            if (offer!.IsRefused)
+            {
+                if (planId.Length == 0)
+                {
+                    return false;
+                }
+
+                // All of it was done, and the last answer was lost.
+                return true;
+            }
+
+            planId = offer.PlanId;
+            cluster.World.Say("recover", () => offer.Plan);
+            if (Carry(offer, asked))
+            {
+                return true;
+            }
+
+            cluster.Statistics.RecoveriesInterrupted++;
+        }
+
+        throw new SimulationException("The cluster cannot be recovered: " + cluster.Describe());
+    }
+
+    // The plan that was shown last is what counts; what a plan before it has done has a majority by now.
+    private void Note(RecoveryOffer offer)
+    {
+        foreach (RecoveryRow row in offer.IsRefused ? [] : offer.Shards.Where(static r => r.Kind != "Serving"))
+        {
+            int shard = row.Shard.IsCatalog ? cluster.Shards : (int)row.Shard.Value;
+            _recovered.Add(shard);
+            if (row.Kind is "MayLose" or "Gone" || row.CertainlyLost > 0)
+            {
+                _kept[shard] = row.Kind == "Gone" ? default : row.KeptVersion;
+            }
+        }
+    }
+
+    private bool Carry(RecoveryOffer offer, SimNode asked)
+    {
+        foreach (RecoveryPhase phase in Enum.GetValues<RecoveryPhase>())
+        {
+            if (phase == RecoveryPhase.Shards && !Remove(asked))
+            {
+                return false;
+            }
+
+            int missing = left.Count;
+            bool failed = false;
+            foreach (SimNode node in left)
+            {
+                if (node.Node is null || !node.Guard("adopt", () => node.Node.Recovery.Adopt(
+                    offer.Plan,
+                    phase,
+                    node.Node.MonotonicMs + AnswerMs,
+                    problem =>
+                    {
+                        missing--;
+                        failed |= problem is not null;
+                        cluster.World.Say("adopted", () => $"node {node.Index} {phase}: {problem?.Message}");
+                    })))
+                {
+                    return false;
+                }
+            }
+
+            if (random.PerMille(150))
+            {
+                CrashOneSoon();
+            }
+
+            if (!cluster.World.RunUntil(cluster.World.NowMs + AnswerMs + 500, () => failed || missing == 0) || failed)
+            {
+                return false;
+            }
+
+            // The moment after it was acknowledged: what was said to be done must have been durable.
+            if (random.PerMille(250))
+            {
+                Crash(random.Pick(left));
+            }
+
+            BetweenPhases();
+        }
+
+        return true;
+    }
+
+    private bool Remove(SimNode asked)
+    {
+        foreach (SimNode node in lost)
+        {
+            bool ended = false, done = false;
+            if (asked.Node is null || !asked.Guard("remove", () => asked.Node.Change(
+                new ClusterChange
+                {
+                    Kind = ClusterChangeKind.Remove,
+                    Node = node.Options.Name,
+                    IsForced = true,
+                    Unreachable = [.. lost.Select(static n => n.Id)],
+                },
+                asked.Node.MonotonicMs + (2 * AnswerMs),
+                (answer, problem) =>
+                {
+                    (ended, done) = (true, answer is not null);
+                    cluster.World.Say("removed", () => $"node {node.Index}: {problem?.Message}");
+                })))
+            {
+                return false;
+            }
+
+            if (!cluster.World.RunUntil(cluster.World.NowMs + (2 * AnswerMs) + 500, () => ended) || !done)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void CrashOneSoon()
+    {
+        SimNode node = random.Pick(left);
+        cluster.World.After(random.Between(0, 3_000_000), () => Crash(node));
+    }
+
+    private void Crash(SimNode node)
+    {
+        if (node.Node is not null)
+        {
+            node.Crash(random.Pick<CrashMode>([CrashMode.KeepAll, CrashMode.LoseAllUnsynced, CrashMode.LoseRandomPart]));
+            node.RestartLater();
+        }
+    }
+
+    private string[]? Reports()
+    {
+        List<string> reports = [];
+        foreach (SimNode node in left)
+        {
+            node.Guard("report", () => node.Node!.Recovery.Report(reports.Add));
+        }
+
+        return cluster.World.RunUntil(cluster.World.NowMs + AnswerMs, () => reports.Count == left.Count) ? [.. reports] : null;
+    }
+}
