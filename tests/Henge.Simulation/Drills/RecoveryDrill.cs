@@ -70,7 +70,7 @@ internal sealed class RecoveryDrill(SimWorld world, SimCluster cluster)
             throw new SimulationException("Nodes that were given up have come back, and the cluster does not serve: " + Describe());
         }
 
-        writes.MustTakeMore(_left);
+        writes.MustTakeMore(_left, recovery.IsUnavailable);
         if (!world.RunUntil(world.NowMs + SettleMs, IsSettled))
         {
             throw new SimulationException("After writes the cluster does not come to rest: " + Describe());
@@ -156,6 +156,11 @@ internal sealed class RecoveryDrill(SimWorld world, SimCluster cluster)
         for (int shard = 0; shard <= cluster.Shards; shard++)
         {
             int at = shard;
+            if (recovery.IsUnavailable(at))
+            {
+                continue;
+            }
+
             RaftGroup[] groups = [.. _left.Select(n => n.ReplicaOf(at)?.Group).OfType<RaftGroup>()];
             RaftGroup? leader = groups.Where(static g => g.Role == RaftRole.Leader).MaxBy(static g => g.Term.Value);
             if (

@@ -14,8 +14,11 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
 {
     private const long AnswerMs = 4_000;
     private const int MostAttempts = 40;
+    private const int MostDisturbed = 8;
     private readonly Dictionary<int, Core.Version> _kept = [];
     private readonly HashSet<int> _recovered = [];
+    private readonly HashSet<int> _unavailable = [];
+    private int _attempts;
 
     /// <summary>Called before each phase.</summary>
     public Action BetweenPhases { get; init; } = static () => { };
@@ -26,11 +29,14 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
     /// <summary>Whether a shard goes on, or is to, without those who are lost; the catalog is counted last.</summary>
     public bool GoesOnWithout(int shard) => _recovered.Contains(shard);
 
+    /// <summary>Whether a shard stays unavailable: nothing is left of it, and who is left cannot begin it anew.</summary>
+    public bool IsUnavailable(int shard) => _unavailable.Contains(shard);
+
     /// <summary>Recovers; false when there is nothing to recover.</summary>
     public bool Run()
     {
         string planId = "";
-        for (int attempt = 0; attempt < MostAttempts; attempt++)
+        for (_attempts = 0; _attempts < MostAttempts; _attempts++)
         {
             cluster.World.RunUntil(cluster.World.NowMs + random.Between(1, 500));
             if (left.Exists(static n => n.Node is null || n.IsPaused) || Reports() is not { } reports)
@@ -84,6 +90,11 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
         {
             int shard = row.Shard.IsCatalog ? cluster.Shards : (int)row.Shard.Value;
             _recovered.Add(shard);
+            if (row.Action == "stays as it is" ? _unavailable.Add(shard) : _unavailable.Remove(shard))
+            {
+                cluster.World.Note("unavailable", -1, (ulong)shard);
+            }
+
             if (row.Kind is "MayLose" or "Gone" || row.CertainlyLost > 0)
             {
                 _kept[shard] = row.Kind == "Gone" ? default : row.KeptVersion;
@@ -181,7 +192,7 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
 
     private void Crash(SimNode node)
     {
-        if (node.Node is not null)
+        if (node.Node is not null && _attempts < MostDisturbed)
         {
             node.Crash(random.Pick<CrashMode>([CrashMode.KeepAll, CrashMode.LoseAllUnsynced, CrashMode.LoseRandomPart]));
             node.RestartLater();

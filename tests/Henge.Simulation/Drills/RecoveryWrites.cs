@@ -30,14 +30,14 @@ internal sealed class RecoveryWrites(SimCluster cluster, SimRandom random)
     /// <summary>Nothing new is begun.</summary>
     public void Stop() => _stopped = true;
 
-    /// <summary>Each shard must take a write by each node.</summary>
-    public void MustTakeMore(IReadOnlyList<SimNode> nodes)
+    /// <summary>Each shard must take a write by each node, but for those that are not there.</summary>
+    public void MustTakeMore(IReadOnlyList<SimNode> nodes, Func<int, bool> isUnavailable)
     {
         foreach (SimNode node in nodes)
         {
             for (int shard = 0; shard < cluster.Shards; shard++)
             {
-                bool done = false;
+                bool done = isUnavailable(shard);
                 long end = cluster.World.NowMs + 30_000;
                 while (!done && cluster.World.NowMs < end)
                 {
