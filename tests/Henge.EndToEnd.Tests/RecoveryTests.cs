@@ -77,7 +77,7 @@ public sealed class RecoveryTests
             .Where(static s => s.GetProperty("shard").GetString() != "catalog" && s.GetProperty("state").GetString() != "Serving")
             .ToDictionary(
                 static s => int.Parse(s.GetProperty("shard").GetString()![1..], CultureInfo.InvariantCulture),
-                static s => s.GetProperty("kept_version").GetUInt64());
+                static s => s.GetProperty("certain_version").GetUInt64());
         Assert.NotEmpty(keptVersions);
         foreach ((string key, ulong version) in acknowledged)
         {
@@ -135,10 +135,8 @@ public sealed class RecoveryTests
         {
             for (int b = a + 1; b < 5; b++)
             {
-                int[] counts =
-                [
-                    .. topology.Shards.Select(s => s.Replicas.Count(r => r == ClusterProcesses.NameOf(a) || r == ClusterProcesses.NameOf(b))),
-                ];
+                string[] names = [ClusterProcesses.NameOf(a), ClusterProcesses.NameOf(b)];
+                int[] counts = [.. topology.Shards.Select(s => s.Replicas.Count(names.Contains))];
                 if (counts.All(static c => c > 0) && counts.Any(static c => c == 1))
                 {
                     return [a, b];

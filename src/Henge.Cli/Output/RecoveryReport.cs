@@ -66,6 +66,7 @@ internal static class RecoveryReport
             json.WriteString("state", shard.Kind);
             json.WriteString("action", shard.Action);
             json.WriteString("from", shard.FromId);
+            json.WriteNumber("certain_version", shard.CertainVersion);
             json.WriteNumber("kept_version", shard.KeptVersion);
             json.WriteNumber("kept_entry", shard.KeptEntry);
             json.WriteNumber("certainly_lost", shard.CertainlyLost);
@@ -81,8 +82,9 @@ internal static class RecoveryReport
             return;
         }
 
-        Table table = new Table("SHARD", "STATE", "KEPT TO VERSION", "ENTRY", "LOST ENTRIES", "LOST REPLICAS", "DONE ABOUT IT")
-            .AlignRight(2, 3);
+        Table table = new Table(
+            "SHARD", "STATE", "CERTAIN TO VERSION", "KEPT TO VERSION", "ENTRY", "LOST ENTRIES", "LOST REPLICAS", "DONE ABOUT IT")
+            .AlignRight(2, 3, 4);
         foreach (Wire.ShardRecovery shard in recovery.Shards)
         {
             bool isServing = shard.Kind == "Serving";
@@ -96,6 +98,7 @@ internal static class RecoveryReport
                     "Gone" => "gone",
                     _ => "",
                 },
+                isServing || shard.Kind.Length == 0 ? "" : Number(shard.CertainVersion),
                 isServing ? "" : Number(shard.KeptVersion),
                 isServing ? "" : Number(shard.KeptEntry),
                 isServing || shard.Kind.Length == 0 ? ""

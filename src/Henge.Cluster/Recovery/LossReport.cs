@@ -35,16 +35,17 @@ public static class LossReport
                 : LossKind.Complete;
         Survivor[] ahead = [.. left.Where(s => s.Commit > LogComparison.LastCommon(best, s))];
 
-        // Not the version of the last entry: a leader that was cut off may have written later ones than what another acknowledged.
-        Core.Version known = left.Where(s => !s.IsDamaged && !ahead.Contains(s)).Max(static s => s.AppliedVersion);
-        string kept = $"everything up to version {known} is on {best.Node}, and what it has noted since (up to entry {best.Last})";
+        // Not for certain up to the last entry: a leader that was cut off may have written that after another one had overtaken it.
+        Core.Version certain = left.Where(s => !s.IsDamaged && !ahead.Contains(s)).Max(static s => s.AppliedVersion);
+        string kept = $"everything up to version {best.LastVersion} (entry {best.Last}) is on {best.Node}";
         string names = string.Join(", ", lost);
         return new ShardLoss
         {
             Shard = shard,
             Kind = kind,
             Best = best.Node,
-            KeptVersion = known,
+            KeptVersion = best.LastVersion,
+            CertainVersion = certain,
             Kept = best.Last,
             CertainlyLost = ahead.Length == 0 ? 0 : ahead.Max(s => s.Commit.Value - LogComparison.LastCommon(best, s).Value),
             Lost = lost,
@@ -53,7 +54,7 @@ public static class LossReport
             {
                 LossKind.Serving => $"{shard}: a majority is left; it needs no recovery.",
                 LossKind.Complete => $"{shard}: {kept}; every acknowledged write is among it. Lost: {names}.",
-                _ => $"{shard}: {kept}; other writes acknowledged after that are lost with {names}.",
+                _ => $"{shard}: {kept}; writes acknowledged after that are lost with {names}.",
             },
         };
     }

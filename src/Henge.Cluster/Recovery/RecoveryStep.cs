@@ -20,7 +20,7 @@ public sealed record RecoveryStep
     /// <summary>The term of the entry there.</summary>
     public required Term LastTerm { get; init; }
 
-    /// <summary>Whatever was acknowledged up to this version is kept.</summary>
+    /// <summary>The highest version in its log: later ones are lost.</summary>
     public required Core.Version KeptVersion { get; init; }
 
     /// <summary>The other replicas that are left.</summary>

@@ -38,7 +38,7 @@ public static class RemainsText
             text.Append(
                 CultureInfo.InvariantCulture,
                 $"replica {r.Shard.Value} {r.Term.Value} {r.LastTerm.Value} {r.Last.Value} {r.CommitTerm.Value} {r.Commit.Value} "
-                    + $"{r.AppliedVersion.Value} {r.ConfigurationIndex.Value} {(r.IsDamaged ? 1 : 0)} {List(r.Voters)} "
+                    + $"{r.LastVersion.Value} {r.AppliedVersion.Value} {r.ConfigurationIndex.Value} {(r.IsDamaged ? 1 : 0)} {List(r.Voters)} "
                     + $"{List(r.OutgoingVoters)} {List(r.Terms.SelectMany(static t => new[] { t.First.Value, t.Term.Value }))}\n");
         }
 
@@ -90,7 +90,7 @@ public static class RemainsText
                     case ["dropped", var shard]:
                         dropped.Add(Shard(shard));
                         break;
-                    case ["replica", .. { Length: 12 } rest]:
+                    case ["replica", .. { Length: 13 } rest]:
                         replicas.Add(rest);
                         break;
                     default:
@@ -120,7 +120,7 @@ public static class RemainsText
 
     private static Survivor Replica(NodeId node, string[] words)
     {
-        ulong[] runs = Numbers(words[11]);
+        ulong[] runs = Numbers(words[12]);
         return new Survivor
         {
             Node = node,
@@ -130,11 +130,12 @@ public static class RemainsText
             Last = new LogIndex(Number(words[3])),
             CommitTerm = new Term(Number(words[4])),
             Commit = new LogIndex(Number(words[5])),
-            AppliedVersion = new Core.Version(Number(words[6])),
-            ConfigurationIndex = new LogIndex(Number(words[7])),
-            IsDamaged = words[8] == "1",
-            Voters = [.. Numbers(words[9]).Select(static id => new NodeId(id))],
-            OutgoingVoters = [.. Numbers(words[10]).Select(static id => new NodeId(id))],
+            LastVersion = new Core.Version(Number(words[6])),
+            AppliedVersion = new Core.Version(Number(words[7])),
+            ConfigurationIndex = new LogIndex(Number(words[8])),
+            IsDamaged = words[9] == "1",
+            Voters = [.. Numbers(words[10]).Select(static id => new NodeId(id))],
+            OutgoingVoters = [.. Numbers(words[11]).Select(static id => new NodeId(id))],
             Terms = [.. runs.Chunk(2).Where(static p => p.Length == 2).Select(static p => (new LogIndex(p[0]), new Term(p[1])))],
         };
     }

@@ -14,14 +14,17 @@ public sealed record ShardLoss
     /// <summary>From whom it can be recovered; none when it is gone.</summary>
     public NodeId Best { get; init; }
 
-    /// <summary>Whatever was acknowledged up to this version is kept.</summary>
+    /// <summary>The highest version that is kept.</summary>
     public Core.Version KeptVersion { get; init; }
 
-    /// <summary>
-    /// The last entry of the log that is kept. Who wrote the last ones was perhaps overtaken by another leader, all of whose entries are
-    /// lost: so some that were acknowledged after <see cref="KeptVersion"/> may be missing before it.
-    /// </summary>
+    /// <summary>The last entry of the log that is kept.</summary>
     public LogIndex Kept { get; init; }
+
+    /// <summary>
+    /// Whatever was acknowledged up to this version is kept for certain. What was acknowledged between this and <see cref="KeptVersion"/>
+    /// is kept as well, unless whoever wrote the last entries there had been overtaken by another leader, of whom nothing is left.
+    /// </summary>
+    public Core.Version CertainVersion { get; init; }
 
     /// <summary>
     /// Entries that are certainly lost: known to be committed, and on no node that is left and whole. Those of which nobody left knows come

@@ -32,8 +32,14 @@ public sealed record Survivor
     /// </summary>
     public IReadOnlyList<(LogIndex First, Term Term)> Terms { get; init; } = [];
 
-    /// <summary>The version of the last entry that it has applied, and so knows to be committed.</summary>
-    public required Core.Version AppliedVersion { get; init; }
+    /// <summary>The highest version in its log.</summary>
+    public required Core.Version LastVersion { get; init; }
+
+    /// <summary>
+    /// The version of the last entry that it has applied, and so knows to be committed. A node that was started anew knows little of that
+    /// before it hears a leader.
+    /// </summary>
+    public Core.Version AppliedVersion { get; init; }
 
     /// <summary>Where in its log the configuration stands that it goes by.</summary>
     public required LogIndex ConfigurationIndex { get; init; }

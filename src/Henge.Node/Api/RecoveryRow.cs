@@ -17,10 +17,13 @@ public sealed record RecoveryRow
     /// <summary>The name of the node that it goes on from; empty: none.</summary>
     public string From { get; init; } = "";
 
-    /// <summary>Everything up to this version is kept.</summary>
+    /// <summary>The highest version that is kept.</summary>
     public Core.Version KeptVersion { get; init; }
 
-    /// <summary>Everything up to this entry is kept.</summary>
+    /// <summary>What was acknowledged up to this version is kept for certain.</summary>
+    public Core.Version CertainVersion { get; init; }
+
+    /// <summary>The last entry that is kept.</summary>
     public LogIndex Kept { get; init; }
 
     /// <summary>Committed entries that are known to be lost; others may come on top.</summary>

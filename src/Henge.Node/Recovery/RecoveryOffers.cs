@@ -30,6 +30,7 @@ internal static class RecoveryOffers
                             : "goes on",
                         From = step is null ? "" : NameOf(step.Best),
                         KeptVersion = loss.KeptVersion,
+                        CertainVersion = loss.CertainVersion,
                         Kept = loss.Kept,
                         CertainlyLost = loss.CertainlyLost,
                         Lost = [.. loss.Lost.Select(NameOf)],

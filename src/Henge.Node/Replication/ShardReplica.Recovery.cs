@@ -22,6 +22,7 @@ internal sealed partial class ShardReplica
         Commit = _group.CommitIndex,
         CommitTerm = _group.TermAt(_group.CommitIndex) ?? Term.Zero,
         Terms = _group.TermsOfLog(MostTerms),
+        LastVersion = _writes.LastLoggedVersion,
         AppliedVersion = _machine.LastVersion,
         ConfigurationIndex = _group.MembershipIndex,
         Voters = _group.Membership.Voters,

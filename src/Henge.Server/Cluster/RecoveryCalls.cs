@@ -201,6 +201,7 @@ internal sealed class RecoveryCalls(IHengeNode node, PeerStatus peers)
                 Action = row.Action,
                 FromId = row.From,
                 KeptVersion = row.KeptVersion.Value,
+                CertainVersion = row.CertainVersion.Value,
                 KeptEntry = row.Kept.Value,
                 CertainlyLost = row.CertainlyLost,
             };

@@ -18,6 +18,7 @@ public sealed class LossReportTests
             LastTerm = new Term(term),
             Last = new LogIndex(last),
             Commit = new LogIndex(commit),
+            LastVersion = new Core.Version(last * 10),
             AppliedVersion = new Core.Version(commit * 10),
             ConfigurationIndex = new LogIndex(at),
             Voters = Ids(voters),
@@ -43,7 +44,7 @@ public sealed class LossReportTests
         Assert.Equal(LossKind.MayLose, loss.Kind);
         Assert.Equal(new NodeId(2), loss.Best);
         Assert.Equal(new LogIndex(150), loss.Kept);
-        Assert.Equal(new Core.Version(900), loss.KeptVersion);
+        Assert.Equal((new Core.Version(1_500), new Core.Version(900)), (loss.KeptVersion, loss.CertainVersion));
         Assert.Equal(Ids("345"), loss.Lost);
     }
 

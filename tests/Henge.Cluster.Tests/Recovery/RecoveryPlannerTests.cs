@@ -19,6 +19,7 @@ public sealed class RecoveryPlannerTests
         Commit = new LogIndex(commit),
         CommitTerm = new Term(term),
         Terms = [(new LogIndex(0), Term.Zero), (new LogIndex(1), new Term(term))],
+        LastVersion = new Core.Version(last * 10),
         AppliedVersion = new Core.Version(commit * 10),
         ConfigurationIndex = new LogIndex(1),
         Voters = Ids(voters),
@@ -59,7 +60,7 @@ public sealed class RecoveryPlannerTests
         Assert.Equal((new NodeId(2), new LogIndex(110), new Term(5), new Term(9 + RecoveryPlanner.TermsApart)), (
             shard.Best, shard.Last, shard.LastTerm, shard.Term));
         Assert.Equal(Ids("5"), shard.Learners);
-        Assert.Equal(new Core.Version(900), shard.KeptVersion);
+        Assert.Equal(new Core.Version(1_100), shard.KeptVersion);
     }
 
     [Fact]

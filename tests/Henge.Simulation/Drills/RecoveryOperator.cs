@@ -97,7 +97,7 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
 
             if (row.Kind is "MayLose" or "Gone" || row.CertainlyLost > 0)
             {
-                _kept[shard] = row.Kind == "Gone" ? default : row.KeptVersion;
+                _kept[shard] = row.Kind == "Gone" ? default : row.CertainVersion;
             }
         }
     }
