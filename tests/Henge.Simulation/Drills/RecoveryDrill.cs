@@ -88,6 +88,12 @@ internal sealed class RecoveryDrill(SimWorld world, SimCluster cluster)
         int count = cluster.Nodes.Count;
         SimNode[] shuffled = [.. cluster.Nodes.OrderBy(_ => _random.NextUInt64())];
         int lost = _random.Between(cluster.IsElastic ? 1 : (count + 1) / 2, count - 1) is var n ? (int)n : 0;
+        if (2 * shuffled.Skip(lost).Count(n => cluster.WrongClocks.Contains(n.Index)) >= count - lost)
+        {
+            // Most clocks of those that are left must be right, or an operator has to set them first.
+            shuffled = [.. shuffled.OrderBy(n => cluster.WrongClocks.Contains(n.Index) ? 0 : 1)];
+        }
+
         _lost = [.. shuffled.Take(lost)];
         _left = [.. shuffled.Skip(lost)];
         foreach (SimNode node in cluster.Nodes)
