@@ -20,7 +20,7 @@ public sealed record NodeRemains
     /// <summary>What it has.</summary>
     public required IReadOnlyList<Survivor> Replicas { get; init; }
 
-    /// <summary>The terms of shards that it has heard of.</summary>
+    /// <summary>The terms of shards that it has heard of, or has been in.</summary>
     public required IReadOnlyDictionary<ShardId, Term> Terms { get; init; }
 
     /// <summary>Shards that it had once and has dropped: they cannot begin there without anything.</summary>

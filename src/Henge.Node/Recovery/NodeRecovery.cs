@@ -25,6 +25,7 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
     {
         var replicas = new List<Survivor>[workers.Length];
         var dropped = new List<ShardId>[workers.Length];
+        var terms = new Dictionary<ShardId, Term>[workers.Length];
         int missing = workers.Length;
         foreach (Worker worker in workers)
         {
@@ -32,9 +33,14 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
             {
                 replicas[w.Index] = [.. w.Hosted.OfType<ShardReplica>().Where(static r => !r.IsClosed).Select(static r => r.Describe())];
                 dropped[w.Index] = [.. AllShards.Where(s => w.ReplicaOf(s) is LeavingShard or AbsentShard { WasDropped: true })];
+                terms[w.Index] = AllShards.Select(w.ReplicaOf).OfType<AbsentShard>()
+                    .ToDictionary(static a => a.Shard, static a => a.LastTerm);
                 if (Interlocked.Decrement(ref missing) == 0)
                 {
-                    answered(RemainsText.Write(Describe(replicas.SelectMany(static r => r), dropped.SelectMany(static d => d))));
+                    answered(RemainsText.Write(Describe(
+                        replicas.SelectMany(static r => r),
+                        dropped.SelectMany(static d => d),
+                        terms.SelectMany(static t => t).ToDictionary())));
                 }
             }));
         }
@@ -143,7 +149,10 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
     private IEnumerable<ShardId> AllShards =>
         Enumerable.Range(0, node.Shards.Count).Select(static s => new ShardId((uint)s)).Append(ShardId.Catalog);
 
-    private NodeRemains Describe(IEnumerable<Survivor> replicas, IEnumerable<ShardId> dropped)
+    private NodeRemains Describe(
+        IEnumerable<Survivor> replicas,
+        IEnumerable<ShardId> dropped,
+        Dictionary<ShardId, Term> absent)
     {
         string plan;
         lock (_gate)
@@ -159,7 +168,9 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
             Members = [.. Members()],
             Replicas = [.. replicas],
             Terms = Enumerable.Range(0, node.Shards.Count).Select(s => node.Directory.PlaceOf(new ShardId((uint)s)))
-                .ToDictionary(static p => p.Shard, static p => p.Term),
+                .ToDictionary(
+                    static p => p.Shard,
+                    p => absent.TryGetValue(p.Shard, out Term had) && had > p.Term ? had : p.Term),
             Dropped = [.. dropped],
             Adopted = plan,
         };

@@ -25,6 +25,9 @@ internal sealed class AbsentShard(ShardHost host, Worker worker, ShardRemains re
     /// <summary>True when there was a replica here, and it was dropped.</summary>
     public bool WasDropped => !remains.Forgotten.IsNone;
 
+    /// <summary>The term that a replica which was here had been in.</summary>
+    public Term LastTerm => remains.HardState.Term;
+
     /// <summary>A replica begins that has nothing, since nobody has anything of the shard.</summary>
     public ShardReplica Begin() => host.Begin(worker, remains);
 

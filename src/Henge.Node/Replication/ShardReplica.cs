@@ -148,8 +148,8 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
 
     // A replica that began late serves nothing before it has applied the membership that took it in: all that was acknowledged, and all
     // that an earlier replica of this node was sure of, lies before that.
-    private bool IsRecentEnough =>
-        _group.MembershipAt(_machine.AppliedIndex).IsMember(Node.Self) && _machine.AppliedIndex >= _group.Forgotten.Index;
+    private bool IsRecentEnough => _group.MembershipAt(_machine.AppliedIndex).IsMember(Node.Self)
+        && !_group.Forgotten.IsAheadOf(_machine.AppliedIndex, _group.TermAt(_machine.AppliedIndex) ?? Term.Zero);
 
     private bool IsHeld => _held is not null || _heldRebuild is not null;
 
