@@ -8,7 +8,16 @@ public sealed record NodeRemains
     /// <summary>Its number, name and data directory.</summary>
     public required RecoveryMember Member { get; init; }
 
-    /// <summary>Which cluster it belongs to.</summary>
+    private const string Hint = "made-";
+
+    /// <summary>What stands for a cluster's id for a node that was started anew and has not applied it yet.</summary>
+    /// <param name="founding">What the cluster was made with: clusters that differ in it are different ones.</param>
+    public static string HintOf(ulong founding) => Hint + founding.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Whether that is not an id.</summary>
+    public static bool IsHint(string clusterId) => clusterId.StartsWith(Hint, StringComparison.Ordinal);
+
+    /// <summary>Which cluster it belongs to; a hint at it when the node does not know yet.</summary>
     public required string ClusterId { get; init; }
 
     /// <summary>How many shards the cluster has, without the catalog.</summary>

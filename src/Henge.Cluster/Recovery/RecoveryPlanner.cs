@@ -29,7 +29,11 @@ public static class RecoveryPlanner
         RecoveryMember[] survivors = [.. nodes.Select(static n => n.Member)];
         RecoveryMember[] lost =
         [
-            .. nodes.SelectMany(static n => n.Members).Where(m => survivors.All(s => s.Id != m.Id)).GroupBy(static m => m.Id)
+            // Also those that only the logs know: a node that was started anew has not applied yet who has joined.
+            .. nodes.SelectMany(static n => n.Members)
+                .Concat(nodes.SelectMany(static n => n.Replicas).SelectMany(static r => r.Voters.Concat(r.OutgoingVoters))
+                    .Select(static id => new RecoveryMember(id, id.ToString())))
+                .Where(m => survivors.All(s => s.Id != m.Id)).GroupBy(static m => m.Id)
                 .Select(static same => same.First() with { Incarnation = 0 }),
         ];
         IReadOnlyList<ShardLoss> losses = LossReport.Make(shards, nodes.SelectMany(static n => n.Replicas));
@@ -46,7 +50,8 @@ public static class RecoveryPlanner
             }
         }
 
-        string clusterId = nodes.Select(static n => n.ClusterId).FirstOrDefault(static id => id.Length > 0) ?? "";
+        string[] ids = [.. nodes.Select(static n => n.ClusterId).OrderBy(NodeRemains.IsHint)];
+        string clusterId = ids.FirstOrDefault() ?? "";
         string? refusal = Refuse(nodes, losses, steps, clusterId);
         return new RecoveryOutline
         {
@@ -69,7 +74,7 @@ public static class RecoveryPlanner
                 + "Stop the one that does not belong to the cluster.";
         }
 
-        if (clusterId.Length == 0 || nodes.Any(n => n.ClusterId.Length > 0 && n.ClusterId != clusterId))
+        if (clusterId.Length == 0 || nodes.Any(n => !NodeRemains.IsHint(n.ClusterId) && n.ClusterId != clusterId))
         {
             return clusterId.Length == 0
                 ? "No node that answers knows of a cluster: there is nothing to recover. Start the other nodes."

@@ -146,6 +146,8 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
         }
     }
 
+    private string OwnHint => NodeRemains.HintOf(node.Sender.Cluster);
+
     private IEnumerable<ShardId> AllShards =>
         Enumerable.Range(0, node.Shards.Count).Select(static s => new ShardId((uint)s)).Append(ShardId.Catalog);
 
@@ -163,7 +165,7 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
         return new NodeRemains
         {
             Member = new RecoveryMember(node.Self, node.Options.Name, node.Identity.Incarnation),
-            ClusterId = node.Cluster.Id,
+            ClusterId = node.Cluster.Id.Length > 0 ? node.Cluster.Id : OwnHint,
             Shards = node.Shards.Count,
             Members = [.. Members()],
             Replicas = [.. replicas],
@@ -195,9 +197,10 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
         static HengeException Refused(string why) => new(ErrorCode.InvalidArgument, why);
         RecoveryPlan plan = RecoveryPlan.Parse(text)
             ?? throw Refused("The plan of the recovery cannot be read. Run the same release on all nodes.");
-        if (node.Cluster.Id.Length > 0 && plan.ClusterId != node.Cluster.Id)
+        string own = NodeRemains.IsHint(plan.ClusterId) ? OwnHint : node.Cluster.Id;
+        if (own.Length > 0 && plan.ClusterId != own)
         {
-            throw Refused($"The plan is for the cluster {plan.ClusterId}, and this node belongs to {node.Cluster.Id}.");
+            throw Refused($"The plan is for the cluster {plan.ClusterId}, and this node belongs to {own}.");
         }
 
         if (plan.Survivors.All(s => s.Id != node.Self || s.Incarnation != node.Identity.Incarnation))

@@ -141,11 +141,19 @@ internal sealed class RecoveryCalls(IHengeNode node, PeerStatus peers)
     // The catalog goes on by now: it says for ever that they have left.
     private async Task RemoveAsync(NodeEntry lost, IReadOnlyList<NodeEntry> all, CancellationToken cancellation)
     {
+        // By number: the plan may have been made by nodes that did not know its name yet.
+        NodeEntry[] members = await MembersAsync(cancellation);
+        NodeEntry member = members.FirstOrDefault(m => m.Id == lost.Id);
+        if (member.Name is null || member.State == MemberState.Left)
+        {
+            return;
+        }
+
         TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
         ClusterChange change = new()
         {
             Kind = ClusterChangeKind.Remove,
-            Node = lost.Name,
+            Node = member.Name,
             IsForced = true,
             Unreachable = [.. all.Select(static l => l.Id)],
         };
@@ -161,6 +169,20 @@ internal sealed class RecoveryCalls(IHengeNode node, PeerStatus peers)
             }
         });
         await answered.Task.WaitAsync(cancellation);
+    }
+
+    // As soon as the catalog is led again, and this node has applied that.
+    private async Task<NodeEntry[]> MembersAsync(CancellationToken cancellation)
+    {
+        using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(50));
+        PlacementStatus status = node.GetPlacement();
+        while (!status.IsKnown || status.Planner.IsNone)
+        {
+            await timer.WaitForNextTickAsync(cancellation);
+            status = node.GetPlacement();
+        }
+
+        return [.. status.Members];
     }
 
     private async Task<(string Address, string? Report)> AskAsync(string address, string clusterId, CancellationToken cancellation)
