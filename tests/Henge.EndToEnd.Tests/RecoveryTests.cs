@@ -16,7 +16,7 @@ public sealed class RecoveryTests
     public async Task Three_of_five_nodes_are_lost_for_ever_and_the_cluster_goes_on_with_all_that_the_plan_said_is_kept()
     {
         using CancellationTokenSource limit = Rounds.Limit(times: 3);
-        await using ClusterProcesses cluster = new(5, limit.Token) { ReplicationFactor = 3 };
+        await using ClusterProcesses cluster = new(5, limit.Token, replicas: 3);
         await cluster.StartAllAsync();
         using HengeClient client = cluster.Client();
         Dictionary<string, ulong> acknowledged = [];

@@ -83,6 +83,7 @@ internal static class NodeCalls
     /// <summary>The same as a dry run: it changes nothing, so nobody is ever in doubt about it.</summary>
     public static readonly NodeCall<Wire.ChangeRequest, Wire.ChangeResponse> Preview =
         new(static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).ChangeAsync(request, options));
+
     public static readonly NodeCall<Wire.RecoverRequest, Wire.RecoverResponse> Recover = new(
         static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).RecoverAsync(request, options),
         changesState: true);

@@ -42,9 +42,6 @@ public sealed class ClusterProcesses : IAsyncDisposable
     /// <summary>Where the nodes listen.</summary>
     public IReadOnlyList<string> Addresses { get; }
 
-    /// <summary>How many replicas each shard has; on all nodes when nothing else is said.</summary>
-    public int? ReplicationFactor { get; init; }
-
     /// <summary>All nodes.</summary>
     public IEnumerable<int> All => Enumerable.Range(0, _processes.Length);
 
@@ -71,7 +68,6 @@ public sealed class ClusterProcesses : IAsyncDisposable
             Shards.ToString(CultureInfo.InvariantCulture),
             "--replication-factor",
             _replicas.ToString(CultureInfo.InvariantCulture),
-            (ReplicationFactor ?? _processes.Length).ToString(CultureInfo.InvariantCulture),
             "--memory",
             "64MiB",
             .. (_processes.Length > 1 ? new[] { "--cluster", members } : []),
