@@ -26,6 +26,12 @@ public interface IClusterRecovery
     /// </summary>
     RecoveryOffer? Resume(IReadOnlyCollection<string> reports, string planId);
 
+    /// <summary>
+    /// Has the catalog, once it goes on, say for ever that those who are lost have left. By any node that is left; said again, it does
+    /// nothing more.
+    /// </summary>
+    void MarkLost(string plan, long deadlineMs, Action<HengeException?> answered);
+
     /// <summary>Does this node's part of a plan. Said again, it does nothing more.</summary>
     /// <param name="plan">The text of an offer.</param>
     /// <param name="phase">Which part.</param>

@@ -124,6 +124,21 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
         run.GoOn(node.MonotonicMs);
     }
 
+    /// <inheritdoc/>
+    public void MarkLost(string plan, long deadlineMs, Action<HengeException?> answered)
+    {
+        NodeId[] lost = [.. (RecoveryPlan.Parse(plan)?.Lost ?? []).Select(static m => m.Id)];
+        MemberState[] from = [MemberState.Joining, MemberState.Up, MemberState.Draining, MemberState.Leaving];
+
+        // By number: another member may have the name by now.
+        catalog.Changes.Add(
+            view => lost.FirstOrDefault(id => view.Of(id) is { State: not MemberState.Left }) is { IsNone: false } next
+                ? MemberChanges.SetState(view, next, from, MemberState.Left)
+                : CatalogStep.Done,
+            deadlineMs,
+            answered);
+    }
+
     /// <summary>Goes on with what is not durable yet. Called at each tick; nearly always there is nothing.</summary>
     public void Tick()
     {

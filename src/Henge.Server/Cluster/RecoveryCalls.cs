@@ -100,11 +100,7 @@ internal sealed class RecoveryCalls(IHengeNode node, PeerStatus peers)
             await OnAllAsync(offer, phase, addressOf, clusterId, cancellation);
         }
 
-        foreach (NodeEntry lost in offer.Lost)
-        {
-            await RemoveAsync(lost, offer.Lost, cancellation);
-        }
-
+        await MarkLostAsync(offer.Plan, cancellation);
         await OnAllAsync(offer, RecoveryPhase.Shards, addressOf, clusterId, cancellation);
     }
 
@@ -138,51 +134,22 @@ internal sealed class RecoveryCalls(IHengeNode node, PeerStatus peers)
         }));
     }
 
-    // The catalog goes on by now: it says for ever that they have left.
-    private async Task RemoveAsync(NodeEntry lost, IReadOnlyList<NodeEntry> all, CancellationToken cancellation)
+    // The catalog goes on by now.
+    private async Task MarkLostAsync(string plan, CancellationToken cancellation)
     {
-        // By number: the plan may have been made by nodes that did not know its name yet.
-        NodeEntry[] members = await MembersAsync(cancellation);
-        NodeEntry member = members.FirstOrDefault(m => m.Id == lost.Id);
-        if (member.Name is null || member.State == MemberState.Left)
-        {
-            return;
-        }
-
         TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        ClusterChange change = new()
+        node.Recovery.MarkLost(plan, node.MonotonicMs + (long)PhaseTimeout.TotalMilliseconds, problem =>
         {
-            Kind = ClusterChangeKind.Remove,
-            Node = member.Name,
-            IsForced = true,
-            Unreachable = [.. all.Select(static l => l.Id)],
-        };
-        node.Change(change, node.MonotonicMs + (long)PhaseTimeout.TotalMilliseconds, (answer, problem) =>
-        {
-            if (answer is null)
-            {
-                answered.SetException(problem!);
-            }
-            else
+            if (problem is null)
             {
                 answered.SetResult();
             }
+            else
+            {
+                answered.SetException(problem);
+            }
         });
         await answered.Task.WaitAsync(cancellation);
-    }
-
-    // As soon as the catalog is led again, and this node has applied that.
-    private async Task<NodeEntry[]> MembersAsync(CancellationToken cancellation)
-    {
-        using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(50));
-        PlacementStatus status = node.GetPlacement();
-        while (!status.IsKnown || status.Planner.IsNone)
-        {
-            await timer.WaitForNextTickAsync(cancellation);
-            status = node.GetPlacement();
-        }
-
-        return [.. status.Members];
     }
 
     private async Task<(string Address, string? Report)> AskAsync(string address, string clusterId, CancellationToken cancellation)
