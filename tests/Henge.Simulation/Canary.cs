@@ -106,6 +106,7 @@ internal static class Canaries
 
     /// <summary>Whether it has to do with nodes that join a cluster that plans for itself.</summary>
     public static bool IsOfJoins(this Canary canary) => false;
+
     /// <summary>Whether it has to do with recoveries: looked for where there is one.</summary>
     public static bool IsOfRecovery(this Canary canary) => canary is Canary.HearTheLost or Canary.RecoverBeforeSync;
 

@@ -145,13 +145,12 @@ internal sealed class SimPlanner
 
     private void Turn()
     {
-        if (_cluster.AnyNode(_random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
-        if (cluster.IsOver)
+        if (_cluster.IsOver)
         {
             return;
         }
 
-        if (cluster.AnyNode(random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
+        if (_cluster.AnyNode(_random) is { Node: { } node, IsPaused: false } && node.Parts.Members.View is { } view)
         {
             Bury(view);
             if (IsResting)
