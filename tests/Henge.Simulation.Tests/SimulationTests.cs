@@ -33,6 +33,7 @@ public sealed class SimulationTests
     [InlineData(253)]
     [InlineData(575)]
     [InlineData(2241)]
+    [InlineData(61868)]
     [InlineData(402647)]
     [InlineData(500101)]
     [InlineData(600358)]

@@ -303,7 +303,9 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
         // behind that.
         if (_group.Role == RaftRole.Leader && _reads.JudgedBy > _machine.LastVersion)
         {
-            TryAdvance(_reads.JudgedBy, out _);
+            // However far ahead that is: its clock may be overruled by now, and reads by it have been answered.
+            _writes.AdvanceTo(_reads.JudgedBy);
+            Worker.MarkDirty(this);
             return MembershipStatus.LeaderNotReady;
         }
 

@@ -4,6 +4,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.StateMachine;
+using Henge.Node.Replication;
 using Henge.Raft;
 using Henge.Simulation.World;
 using Henge.Storage.Lsm;
@@ -370,7 +371,12 @@ internal sealed class SimCluster
     /// <summary>What its nodes know of its shards, for messages.</summary>
     public string Describe() => string.Join("; ", _nodes.Select(n => n.Node is null
         ? $"node {n.Index} is down"
-        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Hosted.All.Select(static r => $"{r} {r.Status.Error}{Peers(r.Group)}"))));
+        : $"node {n.Index}: " + string.Join(", ", n.Node.Parts.Hosted.All.Select(Describe))));
+
+    private static string Describe(ShardReplica replica) => $"{replica} {replica.Status.Error}{Peers(replica.Group)}{Move(replica)}";
+
+    private static string Move(ShardReplica replica) =>
+        replica.Move is { } move ? $" (move: {move.Step} {move.Wait} {string.Join(' ', move.WaitsFor)})" : "";
 
     private static string Peers(RaftGroup group)
     {
