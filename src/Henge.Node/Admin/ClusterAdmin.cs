@@ -13,7 +13,11 @@ internal sealed class ClusterAdmin(NodeContext node, MemberCatalog members, Plac
     /// <summary>Makes a change, or says what it would come to.</summary>
     public void Change(ClusterChange change, long deadlineMs, Action<ClusterChangeAnswer?, HengeException?> answered)
     {
-        var wanted = new OperatorChange(change, Places, node.Options.Bugs);
+        var wanted = new OperatorChange(
+            change,
+            Places,
+            view => MemberChanges.Absent(view, node.Members, node.Identity.Founding),
+            node.Options.Bugs);
         members.Changes.Add(
             view => placements.Read() is { } state
                 ? wanted.Next(view, state)

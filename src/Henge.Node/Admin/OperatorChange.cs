@@ -17,10 +17,12 @@ namespace Henge.Node.Admin;
 /// </summary>
 /// <param name="change">What is wanted.</param>
 /// <param name="placesOf">Where shards are.</param>
+/// <param name="absent">Founders that have no entry in the catalog, since they have never been up.</param>
 /// <param name="bugs">Deliberate bugs, for the simulator.</param>
 internal sealed class OperatorChange(
     ClusterChange change,
     Func<IReadOnlyList<ShardPlace>> placesOf,
+    Func<CatalogView, IEnumerable<MemberRecord>>? absent = null,
     NodeBugs bugs = NodeBugs.None)
 {
     private ulong? _rebalance;
@@ -85,9 +87,9 @@ internal sealed class OperatorChange(
 
         return Kept(state, plan, member) is { } kept && !change.IsForced
             ? Refuse(kept)
-            : Write(goal is null
+            : Write(goal is null && !member.IsAbsent
                 ? MemberChanges.SetState(view, member.Id, [member.State], to, bugs)
-                : MemberChanges.SetState(view, member, to, txn => PlacementCatalog.PutPlan(txn, view, goal)));
+                : MemberChanges.SetState(view, member, to, goal is null ? null : txn => PlacementCatalog.PutPlan(txn, view, goal)));
     }
 
     // Why a removal could not be finished, or another one not any more: the member may carry nothing, and be the only place there is.
@@ -185,9 +187,11 @@ internal sealed class OperatorChange(
             return IsSo(state, member.State);
         }
 
-        if (member.State != MemberState.Up)
+        if (member.State != MemberState.Up || member.IsAbsent)
         {
-            return Refuse($"{member.Name} is {MemberRecord.TextOf(member.State)}, and only a member that is up can be drained.");
+            return Refuse(
+                $"{member.Name} {(member.IsAbsent ? "has never been up" : "is " + MemberRecord.TextOf(member.State))}, and only a member that "
+                    + "is up can be drained.");
         }
 
         PlacementPlan plan = Outlook.Plan(state, change.Unreachable, m =>
@@ -320,16 +324,19 @@ internal sealed class OperatorChange(
         member.Id == id ? member with { State = Henge.Cluster.Planning.MemberState.Leaving } : member;
 
     // The member of a name; of those that had it, the one that has not left.
-    private static CatalogStep? Find(CatalogView view, string name, out MemberRecord? member)
+    private CatalogStep? Find(CatalogView view, string name, out MemberRecord? member)
     {
+        MemberRecord[] others = [.. absent?.Invoke(view) ?? []];
         member = view.Members.LastOrDefault(m => m.Name == name && m.State != MemberState.Left)
+            ?? Array.Find(others, m => m.Name == name)
             ?? view.Members.LastOrDefault(m => m.Name == name);
         return member is not null
             ? null
             : CatalogStep.Refuse(
                 ErrorCode.InvalidArgument,
                 $"There is no member '{name}'. There are: "
-                    + $"{string.Join(", ", view.Members.Where(static m => m.State != MemberState.Left).Select(static m => m.Name))}.");
+                    + string.Join(", ", view.Members.Concat(others).Where(static m => m.State != MemberState.Left).Select(static m => m.Name))
+                    + ".");
     }
 
     // Somebody has done it already, or this change has.

@@ -114,7 +114,7 @@ internal static class MemberChanges
     /// <summary>
     /// A member goes to another state, and something else is written with that. Whoever asks has looked whether it may.
     /// </summary>
-    public static CatalogStep SetState(CatalogView view, MemberRecord member, MemberState to, Action<TxnBuilder> more) =>
+    public static CatalogStep SetState(CatalogView view, MemberRecord member, MemberState to, Action<TxnBuilder>? more = null) =>
         Update(view, member, member with { State = to }, more);
 
     /// <summary>
@@ -189,8 +189,11 @@ internal static class MemberChanges
         return wanted == known ? CatalogStep.Done : Update(view, known, wanted);
     }
 
-    // Founders that have not written themselves in yet are known from the table alone.
-    private static IEnumerable<MemberRecord> Everyone(CatalogView view, MemberTable table, FoundingSettings founding)
+    private static IEnumerable<MemberRecord> Everyone(CatalogView view, MemberTable table, FoundingSettings founding) =>
+        Absent(view, table, founding).Concat(view.Members);
+
+    /// <summary>Founders that have not written themselves in yet are known from the table alone.</summary>
+    public static IEnumerable<MemberRecord> Absent(CatalogView view, MemberTable table, FoundingSettings founding)
     {
         for (ulong number = 1; number <= (ulong)founding.Members.Count; number++)
         {
@@ -205,11 +208,6 @@ internal static class MemberChanges
                     State = MemberState.Up,
                 };
             }
-        }
-
-        foreach (MemberRecord member in view.Members)
-        {
-            yield return member;
         }
     }
 
@@ -229,7 +227,20 @@ internal static class MemberChanges
             SeenAsIs(txn, view);
         }
 
-        txn.CompareVersion(MemberRecord.KeyOf(before.Id), CompareRelation.Equal, before.Version);
+        if (before.IsAbsent)
+        {
+            // It may be coming up just now: then it has written itself in, and this is looked at again.
+            byte[] founder = Encoding.UTF8.GetBytes(CatalogKeys.Founder + before.Name);
+            txn.CompareExistence(MemberRecord.KeyOf(before.Id), exists: false);
+            txn.CompareExistence(founder, exists: false);
+            after = after with { Incarnation = MemberRecord.NoDirectory };
+            Put(txn, founder, after.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
+        }
+        else
+        {
+            txn.CompareVersion(MemberRecord.KeyOf(before.Id), CompareRelation.Equal, before.Version);
+        }
+
         Put(txn, after);
         more?.Invoke(txn);
         PutNext(txn, view.NextMember);

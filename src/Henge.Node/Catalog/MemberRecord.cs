@@ -20,6 +20,12 @@ internal sealed record MemberRecord
     /// <summary>The highest weight.</summary>
     public const int MaxWeight = 10_000;
 
+    /// <summary>
+    /// Stands in place of the incarnation of a founder that was removed before it was ever up: no directory has it, so that none is listened
+    /// to.
+    /// </summary>
+    public const ulong NoDirectory = ulong.MaxValue;
+
     private const int MaxTextLength = 4_096;
 
     /// <summary>Its number.</summary>
@@ -31,7 +37,7 @@ internal sealed record MemberRecord
     /// <summary>Where it is reached.</summary>
     public required string Address { get; init; }
 
-    /// <summary>Which data directory it runs with; never 0.</summary>
+    /// <summary>Which data directory it runs with; 0 only for a founder that has no entry yet (<see cref="IsAbsent"/>).</summary>
     public required ulong Incarnation { get; init; }
 
     /// <summary>Where it stands.</summary>
@@ -48,6 +54,9 @@ internal sealed record MemberRecord
 
     /// <summary>The version of the entry; zero for one that is not written yet.</summary>
     public Core.Version Version { get; init; }
+
+    /// <summary>A founder that has never been up, and so has no entry.</summary>
+    public bool IsAbsent => Incarnation == 0;
 
     /// <summary>The key of a member's entry.</summary>
     public static byte[] KeyOf(NodeId id) =>

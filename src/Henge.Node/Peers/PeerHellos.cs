@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
+using Henge.Node.Catalog;
 using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
@@ -89,7 +90,7 @@ internal sealed class PeerHellos(NodeContext node)
             return false;
         }
 
-        if (to.Node == node.Self && lines.Contains(LeftLine(node.Identity.Incarnation)))
+        if (to.Node == node.Self && (lines.Contains(LeftLine(node.Identity.Incarnation)) || IsTooLate(lines)))
         {
             node.EndAsLeft();
             return false;
@@ -156,6 +157,9 @@ internal sealed class PeerHellos(NodeContext node)
             && (theirs == node.Cluster.Id || node.Cluster.Id.Length == 0)
             && AddressIn(lines).Length > 0;
     }
+
+    // A founder that was removed before it was ever up.
+    private bool IsTooLate(string[] lines) => node.Identity.Joined is null && lines.Contains(LeftLine(MemberRecord.NoDirectory));
 
     private static string LeftLine(ulong incarnation) => Left + incarnation.ToString("x16", CultureInfo.InvariantCulture);
 

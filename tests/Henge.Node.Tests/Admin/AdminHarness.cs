@@ -8,17 +8,25 @@ namespace Henge.Node.Tests.Admin;
 /// <summary>A cluster that plans where its replicas are, and is asked for changes as an operator does.</summary>
 internal sealed class AdminHarness
 {
-    public AdminHarness(int founders, int replicas = 3, ulong seed = 1, int shards = 4)
+    /// <summary>Makes the cluster; of its founders, the last may never come up.</summary>
+    public AdminHarness(int founders, int replicas = 3, ulong seed = 1, int shards = 4, bool isLastAbsent = false)
     {
         Cluster = new ClusterHarness(
             founders,
             seed,
-            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200, Shards = shards });
+            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200, Shards = shards },
+            start: false);
+        int started = isLastAbsent ? founders - 1 : founders;
+        foreach (HarnessNode node in Cluster.Nodes.Take(started))
+        {
+            node.Start();
+        }
+
         Cluster.RunUntilLed();
-        Cluster.RunUntil(() => Cluster.Nodes.All(static n => n.Running.ClusterId.Length > 0), what: "the cluster is made");
+        Cluster.RunUntil(() => Cluster.Running.All(static n => n.Running.ClusterId.Length > 0), what: "the cluster is made");
         Cluster.RunUntil(
-            () => Cluster.Nodes.All(n => n.Running.GetPlacement() is { IsKnown: true } p && p.Members.Count == founders
-                && n.Running.Parts.Members.View!.Members.Count() == founders),
+            () => Cluster.Running.All(n => n.Running.GetPlacement() is { IsKnown: true } p && p.Members.Count == founders
+                && n.Running.Parts.Members.View!.Members.Count() == started),
             what: "all have written themselves in");
     }
 

@@ -34,6 +34,26 @@ public sealed class RemovalTests
     }
 
     [Fact]
+    public void A_founder_that_never_came_up_is_removed_and_its_name_is_free()
+    {
+        AdminHarness admin = new(4, isLastAbsent: true);
+        admin.Cluster.Put(admin.Cluster.Nodes[0], "key", "value");
+        Assert.Contains("never been up", admin.Refused(ClusterChangeKind.Drain, "node4").Message, StringComparison.Ordinal);
+        Assert.True(admin.Do(ClusterChangeKind.Remove, "node4").IsDone);
+        admin.RunUntilState("node4", MemberState.Left, 60_000);
+        Assert.Equal(0, admin.Replicas("node4"));
+
+        // Whoever comes up in its place now is not taken for it.
+        HarnessNode late = admin.Cluster.Nodes[3];
+        late.Start();
+        admin.Cluster.RunUntil(() => late.FatalMessage is not null, what: "the founder that is late ends");
+        Assert.Contains("node4", late.FatalMessage, StringComparison.Ordinal);
+        HarnessNode next = admin.Join("node4");
+        Assert.Equal(5UL, next.Id.Value);
+        Assert.Equal("value", admin.Cluster.Get(next, "key"));
+    }
+
+    [Fact]
     public void A_member_whose_replicas_have_no_other_place_is_refused_with_the_reason()
     {
         AdminHarness admin = new(3);
