@@ -142,12 +142,6 @@ internal sealed class SimGrowth(SimCluster cluster, SimRandom random, SimCommand
             return;
         }
 
-        // A founder that has never written itself into the catalog cannot be removed: see docs/simulation.md, known limits.
-        if (!cluster.Nodes.Any(n => n != node && n.Node?.Parts.Members.View?.Of(node.Id) is not null))
-        {
-            return;
-        }
-
         for (int shard = 0; shard <= cluster.Shards; shard++)
         {
             if (cluster.LeaderOf(shard)?.ReplicaOf(shard)!.Group is not { IsSureOfMembership: true } group
