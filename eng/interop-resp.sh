@@ -16,13 +16,13 @@ cleanup() {
 }
 trap cleanup EXIT
 
-if ! { command -v redis-server redis-cli && "$python" -c 'import redis'; } >/dev/null 2>&1; then
+if ! { command -v redis-server && command -v redis-cli && "$python" -c 'import redis'; } >/dev/null 2>&1; then
   # The package would start a server of its own: a policy that says no keeps it from doing so.
   if [ ! -e /usr/sbin/policy-rc.d ]; then printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d && policy=1; fi
   { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server redis-tools python3-redis; } >"$work/apt.log" 2>&1
   [ -n "${policy:-}" ] && rm -f /usr/sbin/policy-rc.d
 fi
-{ command -v redis-server redis-cli && "$python" -c 'import redis'; } >/dev/null 2>"$work/python.log"
+{ command -v redis-server && command -v redis-cli && "$python" -c 'import redis'; } >/dev/null 2>"$work/python.log"
 code=$?
 check 'redis-server, redis-cli and python3-redis are there' $code "$(last_of 1 "$work/python.log")"
 [ $code -eq 0 ] || finish

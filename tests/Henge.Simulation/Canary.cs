@@ -114,7 +114,9 @@ internal static class Canaries
     public static int Budget(this Canary canary) => canary switch
     {
         Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
-        Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.ReplaceSilentAtOnce => 300,
+        Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.ReplaceSilentAtOnce
+            or Canary.AnswerForHungWorkers or Canary.AnswerFromDamaged => 300,
+        Canary.LeadBeforeCluster => 500,
         _ => 100,
     };
 }

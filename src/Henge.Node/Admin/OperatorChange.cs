@@ -89,7 +89,11 @@ internal sealed class OperatorChange(
             ? Refuse(kept)
             : Write(goal is null && !member.IsAbsent
                 ? MemberChanges.SetState(view, member.Id, [member.State], to, bugs)
-                : MemberChanges.SetState(view, member, to, goal is null ? null : txn => PlacementCatalog.PutPlan(txn, view, goal)));
+                : MemberChanges.SetState(
+                    view,
+                    member,
+                    to,
+                    goal is null ? null : txn => PlacementCatalog.PutPlan(txn, view, goal)));
     }
 
     // Why a removal could not be finished, or another one not any more: the member may carry nothing, and be the only place there is.
@@ -190,8 +194,8 @@ internal sealed class OperatorChange(
         if (member.State != MemberState.Up || member.IsAbsent)
         {
             return Refuse(
-                $"{member.Name} {(member.IsAbsent ? "has never been up" : "is " + MemberRecord.TextOf(member.State))}, and only a member that "
-                    + "is up can be drained.");
+                $"{member.Name} {(member.IsAbsent ? "has never been up" : "is " + MemberRecord.TextOf(member.State))}, and only a member "
+                    + "that is up can be drained.");
         }
 
         PlacementPlan plan = Outlook.Plan(state, change.Unreachable, m =>
@@ -330,13 +334,15 @@ internal sealed class OperatorChange(
         member = view.Members.LastOrDefault(m => m.Name == name && m.State != MemberState.Left)
             ?? Array.Find(others, m => m.Name == name)
             ?? view.Members.LastOrDefault(m => m.Name == name);
-        return member is not null
-            ? null
-            : CatalogStep.Refuse(
-                ErrorCode.InvalidArgument,
-                $"There is no member '{name}'. There are: "
-                    + string.Join(", ", view.Members.Concat(others).Where(static m => m.State != MemberState.Left).Select(static m => m.Name))
-                    + ".");
+        if (member is not null)
+        {
+            return null;
+        }
+
+        IEnumerable<string> present = view.Members.Concat(others).Where(static m => m.State != MemberState.Left).Select(static m => m.Name);
+        return CatalogStep.Refuse(
+            ErrorCode.InvalidArgument,
+            $"There is no member '{name}'. There are: {string.Join(", ", present)}.");
     }
 
     // Somebody has done it already, or this change has.

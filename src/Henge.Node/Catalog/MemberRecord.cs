@@ -21,8 +21,8 @@ internal sealed record MemberRecord
     public const int MaxWeight = 10_000;
 
     /// <summary>
-    /// Stands in place of the incarnation of a founder that was removed before it was ever up: no directory has it, so that none is listened
-    /// to.
+    /// Stands in place of the incarnation of a founder that was removed before it was ever up: no directory has it, so that none is
+    /// listened to.
     /// </summary>
     public const ulong NoDirectory = ulong.MaxValue;
 

@@ -97,7 +97,12 @@ internal sealed partial class RemoteShards
             var reason = new HengeException(isOfWatch ? error : ErrorCode.Unavailable, message);
             if (error == ErrorCode.HistoryGone)
             {
-                OnGone(subscription, reason);
+                // Once it has given something, this may be the answer to an opening that came twice, before and after a restart there: to
+                // where the watch stood then. It is asked again from where it stands now, and the first answer to that counts.
+                if (subscription.Sequence == 0)
+                {
+                    OnGone(subscription, reason);
+                }
             }
             else
             {

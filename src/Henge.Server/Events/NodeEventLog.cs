@@ -96,8 +96,13 @@ internal sealed class NodeEventLog(ILoggerFactory logging) : INodeEvents
     public void MemberChanged(string member, NodeId id, MemberState state, string address) =>
         ServerEvents.Peers.MemberChanged(_peers, id, member, address, state);
 
-    public void RecoveryBegun(string plan, IReadOnlyList<string> lost) =>
-        ServerEvents.Node.RecoveryBegun(_node, plan, string.Join(", ", lost));
+    public void RecoveryBegun(string plan, IReadOnlyList<string> lost)
+    {
+        if (_node.IsEnabled(LogLevel.Critical))
+        {
+            ServerEvents.Node.RecoveryBegun(_node, plan, string.Join(", ", lost));
+        }
+    }
 
     public void ShardRecovered(ShardId shard, string plan, Core.Version kept, LogIndex index) =>
         ServerEvents.Raft.ShardRecovered(_raft, shard, plan, kept, index.Value);

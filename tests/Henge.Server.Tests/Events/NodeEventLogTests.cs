@@ -57,13 +57,16 @@ public sealed class NodeEventLogTests
         var type when type == typeof(Henge.Node.Api.MemberState) => Henge.Node.Api.MemberState.Draining,
         var type when type == typeof(Term) => new Term(17),
         var type when type == typeof(LogIndex) => new LogIndex(19),
+        var type when type == typeof(Core.Version) => new Core.Version(23),
         var type when type == typeof(IReadOnlyList<NodeId>) => new NodeId[] { new(7), new(8) },
+        var type when type == typeof(IReadOnlyList<string>) => new string[] { "node7", "node8" },
         var type => throw new InvalidOperationException($"No sample of {type}."),
     };
 
     private static string SampleText(ParameterInfo parameter) => Sample(parameter) switch
     {
         NodeId[] ids => string.Join(", ", ids),
+        string[] names => string.Join(", ", names),
         var value => $"{value}",
     };
 
