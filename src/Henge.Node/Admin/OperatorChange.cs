@@ -48,7 +48,7 @@ internal sealed class OperatorChange(
 
     private CatalogStep Remove(CatalogView view, PlacementState state)
     {
-        if (Find(view, change.Node, out MemberRecord? member) is { } unknown)
+        if (Find(view, change.Node, out MemberRecord? member, mayBeAbsent: true) is { } unknown)
         {
             return unknown;
         }
@@ -191,11 +191,9 @@ internal sealed class OperatorChange(
             return IsSo(state, member.State);
         }
 
-        if (member.State != MemberState.Up || member.IsAbsent)
+        if (member.State != MemberState.Up)
         {
-            return Refuse(
-                $"{member.Name} {(member.IsAbsent ? "has never been up" : "is " + MemberRecord.TextOf(member.State))}, and only a member "
-                    + "that is up can be drained.");
+            return Refuse($"{member.Name} is {MemberRecord.TextOf(member.State)}, and only a member that is up can be drained.");
         }
 
         PlacementPlan plan = Outlook.Plan(state, change.Unreachable, m =>
@@ -328,7 +326,7 @@ internal sealed class OperatorChange(
         member.Id == id ? member with { State = Henge.Cluster.Planning.MemberState.Leaving } : member;
 
     // The member of a name; of those that had it, the one that has not left.
-    private CatalogStep? Find(CatalogView view, string name, out MemberRecord? member)
+    private CatalogStep? Find(CatalogView view, string name, out MemberRecord? member, bool mayBeAbsent = false)
     {
         MemberRecord[] others = [.. absent?.Invoke(view) ?? []];
         member = view.Members.LastOrDefault(m => m.Name == name && m.State != MemberState.Left)
@@ -336,7 +334,9 @@ internal sealed class OperatorChange(
             ?? view.Members.LastOrDefault(m => m.Name == name);
         if (member is not null)
         {
-            return null;
+            return member.IsAbsent && !mayBeAbsent
+                ? Refuse($"{name} has never been up. It can be removed or replaced, and nothing else.")
+                : null;
         }
 
         IEnumerable<string> present = view.Members.Concat(others).Where(static m => m.State != MemberState.Left).Select(static m => m.Name);

@@ -233,7 +233,7 @@ internal static class MemberChanges
             byte[] founder = Encoding.UTF8.GetBytes(CatalogKeys.Founder + before.Name);
             txn.CompareExistence(MemberRecord.KeyOf(before.Id), exists: false);
             txn.CompareExistence(founder, exists: false);
-            after = after with { Incarnation = MemberRecord.NoDirectory };
+            after = after with { Incarnation = MemberTable.NoDirectory };
             Put(txn, founder, after.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
         }
         else

@@ -20,12 +20,6 @@ internal sealed record MemberRecord
     /// <summary>The highest weight.</summary>
     public const int MaxWeight = 10_000;
 
-    /// <summary>
-    /// Stands in place of the incarnation of a founder that was removed before it was ever up: no directory has it, so that none is
-    /// listened to.
-    /// </summary>
-    public const ulong NoDirectory = ulong.MaxValue;
-
     private const int MaxTextLength = 4_096;
 
     /// <summary>Its number.</summary>

@@ -8,6 +8,12 @@ namespace Henge.Node.Context;
 /// </summary>
 internal sealed class MemberTable
 {
+    /// <summary>
+    /// Stands in place of the incarnation of a founder that was removed before it was ever up: no directory has it, so that none is
+    /// listened to.
+    /// </summary>
+    public const ulong NoDirectory = ulong.MaxValue;
+
     /// <summary>The highest number that a member is given: so many members can a cluster have had in its life.</summary>
     public const int MostIds = 4_096;
 

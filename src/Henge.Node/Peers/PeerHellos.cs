@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
-using Henge.Node.Catalog;
 using Henge.Node.Context;
 
 namespace Henge.Node.Peers;
@@ -159,7 +158,7 @@ internal sealed class PeerHellos(NodeContext node)
     }
 
     // A founder that was removed before it was ever up.
-    private bool IsTooLate(string[] lines) => node.Identity.Joined is null && lines.Contains(LeftLine(MemberRecord.NoDirectory));
+    private bool IsTooLate(string[] lines) => node.Identity.Joined is null && lines.Contains(LeftLine(MemberTable.NoDirectory));
 
     private static string LeftLine(ulong incarnation) => Left + incarnation.ToString("x16", CultureInfo.InvariantCulture);
 
