@@ -67,17 +67,23 @@ internal sealed class SimPlanner
     /// <summary>True when shards are where the plan has them, and the plan is as it should be in peace.</summary>
     public bool IsPlaced()
     {
-        if (!_rebalanced || !_growth.IsSettled || States().Any(static s => s is null))
+        if (!_rebalanced || !_growth.IsSettled)
         {
             return false;
         }
 
-        PlacementState state = States().First()!;
-        return States().All(s => s!.Followed.HasSameReplicas(state.Followed) && s.Goal.HasSameReplicas(s.Followed))
+        PlacementState?[] states = [.. States()];
+        if (Array.Exists(states, static s => s is null))
+        {
+            return false;
+        }
+
+        PlacementState state = states[0]!;
+        return states.All(s => s!.Followed.HasSameReplicas(state.Followed) && s.Goal.HasSameReplicas(s.Followed))
             && state.Members.All(static m => m.State is Cluster.Planning.MemberState.Up or Cluster.Planning.MemberState.Left)
             && state.Members.All(m => m.State != Cluster.Planning.MemberState.Left || _cluster.NodeOf(m.Id).HasLeft)
             && state.ReplicationFactor == _cluster.ReplicationFactor
-            && States().All(static s => s!.RebalancePlanned == s.RebalanceAsked)
+            && Array.TrueForAll(states, static s => s!.RebalancePlanned == s.RebalanceAsked)
             && Enumerable.Range(0, _cluster.Shards).All(s => IsThere(s, state));
     }
 
@@ -296,7 +302,8 @@ internal sealed class SimPlanner
             });
         }
 
-        if (_growth.Lost is { } lost && view.Of(lost.Id) is { State: not (MemberState.Leaving or MemberState.Left) })
+        // A founder that was lost before it wrote itself into the catalog has no record there, and is removed by its name all the same.
+        if (_growth.Lost is { } lost && view.Of(lost.Id) is null or { State: not (MemberState.Leaving or MemberState.Left) })
         {
             _commands.Say(new ClusterChange { Kind = ClusterChangeKind.Remove, Node = lost.Options.Name });
         }

@@ -13,6 +13,12 @@ namespace Henge.Node.Catalog;
 internal sealed class CatalogChanges(NodeContext node, ICatalogShard catalog)
 {
     private const int MostChanges = 256;
+
+    /// <summary>
+    /// How long after a write the next one of the same change follows: doubled each time up to the longest, so that changes that are in each
+    /// other's way, or whose conditions never hold, do not fill the catalog's log.
+    /// </summary>
+    private const int FirstPauseMs = 10, LongestPauseMs = 640;
     private readonly Lock _gate = new();
     private readonly List<Change> _changes = [];
 
@@ -85,6 +91,8 @@ internal sealed class CatalogChanges(NodeContext node, ICatalogShard catalog)
     {
         // The version that must be applied here before there is anything new to see.
         private ulong _notBefore;
+        private long _pauseMs;
+        private long _nextWriteMs;
         private string? _problem;
         private int _writing;
 
@@ -111,8 +119,10 @@ internal sealed class CatalogChanges(NodeContext node, ICatalogShard catalog)
                     "The cluster's catalog could not be changed in time; it may or may not have been. "
                         + (_problem ?? "This node does not follow its leader yet.") + " Try again."));
             }
-            else if (step is { Transaction: { } transaction })
+            else if (step is { Transaction: { } transaction } && owner.Node.MonotonicMs >= _nextWriteMs)
             {
+                _pauseMs = Math.Clamp(2 * _pauseMs, FirstPauseMs, LongestPauseMs);
+                _nextWriteMs = owner.Node.MonotonicMs + _pauseMs;
                 Write(transaction);
             }
         }

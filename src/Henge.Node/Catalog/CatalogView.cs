@@ -15,6 +15,7 @@ internal sealed class CatalogView
 {
     private readonly Dictionary<NodeId, MemberRecord> _members = [];
     private readonly SortedDictionary<string, string> _settings = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ulong> _founders = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (byte[] Value, Core.Version Version)> _placements = new(StringComparer.Ordinal);
 
     private CatalogView(ulong nextMember, Core.Version asOf)
@@ -48,6 +49,11 @@ internal sealed class CatalogView
     public MemberRecord? Of(NodeId id) => _members.GetValueOrDefault(id);
 
     /// <summary>
+    /// Which data directory a founder has said that it runs with; 0 when it has not, which it does before its entry is written.
+    /// </summary>
+    public ulong IncarnationOfFounder(string name) => _founders.GetValueOrDefault(name);
+
+    /// <summary>
     /// Reads it; null when the catalog's state is being replaced. Throws <see cref="HengeException"/> (Corruption).
     /// </summary>
     /// <param name="engine">The node's engine.</param>
@@ -73,6 +79,14 @@ internal sealed class CatalogView
             if (MemberRecord.Parse(key, value, version) is { } member)
             {
                 view._members[member.Id] = member;
+            }
+        }
+
+        foreach ((byte[] key, byte[] value, _) in Scan(engine, CatalogKeys.Founder))
+        {
+            if (ulong.TryParse(value, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong incarnation))
+            {
+                view._founders[Encoding.UTF8.GetString(key.AsSpan(CatalogKeys.Founder.Length))] = incarnation;
             }
         }
 

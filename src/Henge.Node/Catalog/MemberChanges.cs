@@ -204,7 +204,7 @@ internal static class MemberChanges
                     Id = founder.Id,
                     Name = founder.Name,
                     Address = founder.Address,
-                    Incarnation = 0,
+                    Incarnation = view.IncarnationOfFounder(founder.Name),
                     State = MemberState.Up,
                 };
             }
@@ -232,9 +232,20 @@ internal static class MemberChanges
             // It may be coming up just now: then it has written itself in, and this is looked at again.
             byte[] founder = Encoding.UTF8.GetBytes(CatalogKeys.Founder + before.Name);
             txn.CompareExistence(MemberRecord.KeyOf(before.Id), exists: false);
-            txn.CompareExistence(founder, exists: false);
-            after = after with { Incarnation = MemberTable.NoDirectory };
-            Put(txn, founder, after.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
+            if (before.Incarnation == 0)
+            {
+                txn.CompareExistence(founder, exists: false);
+                after = after with { Incarnation = MemberTable.NoDirectory };
+                Put(txn, founder, after.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
+            }
+            else
+            {
+                // It has said with which directory it runs, and was lost before it could say more.
+                txn.CompareValue(
+                    founder,
+                    CompareRelation.Equal,
+                    Encoding.UTF8.GetBytes(before.Incarnation.ToString("x16", CultureInfo.InvariantCulture)));
+            }
         }
         else
         {

@@ -31,7 +31,7 @@ internal sealed record MemberRecord
     /// <summary>Where it is reached.</summary>
     public required string Address { get; init; }
 
-    /// <summary>Which data directory it runs with; 0 only for a founder that has no entry yet (<see cref="IsAbsent"/>).</summary>
+    /// <summary>Which data directory it runs with; 0 only for a founder that has not said so yet.</summary>
     public required ulong Incarnation { get; init; }
 
     /// <summary>Where it stands.</summary>
@@ -49,8 +49,10 @@ internal sealed record MemberRecord
     /// <summary>The version of the entry; zero for one that is not written yet.</summary>
     public Core.Version Version { get; init; }
 
-    /// <summary>A founder that has never been up, and so has no entry.</summary>
-    public bool IsAbsent => Incarnation == 0;
+    /// <summary>
+    /// It is not written yet: a founder that has never been up, or was lost between saying with which directory it runs and writing its entry.
+    /// </summary>
+    public bool IsAbsent => Version == default;
 
     /// <summary>The key of a member's entry.</summary>
     public static byte[] KeyOf(NodeId id) =>

@@ -130,11 +130,13 @@ internal sealed class NodeRecovery(NodeContext node, MemberCatalog catalog, Work
         NodeId[] lost = [.. (RecoveryPlan.Parse(plan)?.Lost ?? []).Select(static m => m.Id)];
         MemberState[] from = [MemberState.Joining, MemberState.Up, MemberState.Draining, MemberState.Leaving];
 
-        // By number: another member may have the name by now.
+        // By number: another member may have the name by now. A founder that was never up has no entry yet, and gets one that says so.
         catalog.Changes.Add(
             view => lost.FirstOrDefault(id => view.Of(id) is { State: not MemberState.Left }) is { IsNone: false } next
-                ? MemberChanges.SetState(view, next, from, MemberState.Left)
-                : CatalogStep.Done,
+                    ? MemberChanges.SetState(view, next, from, MemberState.Left)
+                : MemberChanges.Absent(view, node.Members, node.Identity.Founding).FirstOrDefault(m => lost.Contains(m.Id)) is { } absent
+                    ? MemberChanges.SetState(view, absent, MemberState.Left)
+                    : CatalogStep.Done,
             deadlineMs,
             answered);
     }

@@ -1,5 +1,8 @@
+using System.Buffers;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Catalog;
+using Henge.Node.StateMachine;
 using Henge.Node.Tests.Clusters;
 using Henge.Testing.Files;
 
@@ -51,6 +54,53 @@ public sealed class RemovalTests
         HarnessNode next = admin.Join("node4");
         Assert.Equal(5UL, next.Id.Value);
         Assert.Equal("value", admin.Cluster.Get(next, "key"));
+    }
+
+    /// <summary>The simulator's seed 910096: its removal was tried again at each tick, for ever, and the catalog's log filled up.</summary>
+    [Fact]
+    public void A_founder_that_was_lost_between_its_directory_and_its_entry_is_removed()
+    {
+        AdminHarness admin = new(4, isLastAbsent: true);
+        admin.Cluster.Put(admin.Cluster.Nodes[0], "key", "value");
+        bool isSaid = false;
+        admin.Cluster.Running.First().Running.Parts.Members.Changes.Add(
+            static view => view.IncarnationOfFounder("node4") != 0 ? CatalogStep.Done : MemberChanges.Write(view, static txn =>
+            {
+                var command = new ArrayBufferWriter<byte>();
+                CommandEncoder.Put(command, "node/node4"u8, "00000000000000aa"u8, new PutOptions());
+                txn.Then.Add(command.WrittenSpan);
+            }),
+            admin.Cluster.Running.First().Running.MonotonicMs + 10_000,
+            problem => isSaid = problem is null);
+        admin.Cluster.RunUntil(() => isSaid, what: "node4 has said with which directory it runs");
+        Assert.True(admin.Do(ClusterChangeKind.Remove, "node4").IsDone);
+        admin.RunUntilState("node4", MemberState.Left, 60_000);
+        Assert.Equal(0xaaUL, admin.Cluster.Running.First().Running.Parts.Members.View!.Of(new NodeId(4))!.Incarnation);
+    }
+
+    /// <summary>A condition that never holds is no reason to write to the catalog's log at each tick.</summary>
+    [Fact]
+    public void A_change_whose_conditions_never_hold_is_tried_less_and_less_often()
+    {
+        AdminHarness admin = new(3);
+        HengeNode node = admin.Cluster.Running.First().Running;
+        int steps = 0;
+        HengeException? problem = null;
+        LogIndex before = node.Parts.Hosted[ShardId.Catalog].Group.LastIndex;
+        node.Parts.Members.Changes.Add(
+            _ =>
+            {
+                steps++;
+                var txn = new TxnBuilder();
+                txn.CompareExistence("node/node1"u8, exists: false);
+                return CatalogStep.Write(txn);
+            },
+            node.MonotonicMs + 5_000,
+            p => problem = p);
+        admin.Cluster.RunUntil(() => problem is not null, 10_000, "the change is given up");
+        Assert.Equal(ErrorCode.Unavailable, problem!.Code);
+        Assert.True(steps > 10);
+        Assert.InRange(node.Parts.Hosted[ShardId.Catalog].Group.LastIndex.Value - before.Value, 5UL, 20UL);
     }
 
     [Fact]

@@ -333,18 +333,20 @@ internal sealed class SimCluster
             return false;
         }
 
+        // Asked after each event: so it takes from the nodes no more than it needs.
+        ShardStatus[] all =
+        [
+            .. Nodes.SelectMany(static n => n.Node!.Parts.Hosted.All).Where(static r => !r.Shard.IsCatalog).Select(static r => r.Status),
+        ];
         for (int shard = 0; shard < Shards; shard++)
         {
             int at = shard;
-            List<ShardStatus> statuses =
-            [
-                .. Nodes.SelectMany(n => n.Node!.GetStatus().Shards).Where(s => s.Shard.Value == (uint)at),
-            ];
+            ShardStatus[] statuses = Array.FindAll(all, s => s.Shard.Value == (uint)at);
             if (
-                statuses.Count != PossibleReplicas
-                || statuses.Any(s => s.IsJoint || s.Voters.Count != PossibleReplicas || s.Learners.Count != 0)
+                statuses.Length != PossibleReplicas
+                || Array.Exists(statuses, s => s.IsJoint || s.Voters.Count != PossibleReplicas || s.Learners.Count != 0)
                 || statuses.Count(static s => s.Role == ReplicaRole.Leader) != 1
-                || statuses.Any(s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
+                || Array.Exists(statuses, s => s.Leader != statuses[0].Leader || s.Applied != statuses[0].Applied || s.Applied != s.Last))
             {
                 return false;
             }
