@@ -68,6 +68,7 @@ internal sealed class CliApp(
             TxnCommand.Create(context, globals),
             StatusCommand.Create(context, globals),
             ClusterCommand.Create(context, globals),
+            CertCommand.Create(context, globals),
             ImportCommand.Create(context, globals),
             ExportCommand.Create(context, globals),
         };
