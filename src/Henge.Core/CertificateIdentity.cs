@@ -20,7 +20,9 @@ public static class CertificateIdentity
 
     private const string CommonName = "2.5.4.3";
 
-    /// <summary>The common name of the subject; null when it has none, or more than one, of which nobody could say which one counts.</summary>
+    /// <summary>
+    /// The common name of the subject; null when it has none, or more than one, of which nobody could say which one counts.
+    /// </summary>
     public static string? NameOf(X509Certificate2 certificate)
     {
         string? found = null;

@@ -83,7 +83,7 @@ internal sealed class CertificateDirectory(string path)
         throw new UsageException($"{AuthorityKeyFile} is not the key of an authority in {AuthorityFile}.");
     }
 
-    /// <summary>The certificates of a file: the one that it is about, and what stands behind. Throws <see cref="UsageException"/>.</summary>
+    /// <summary>The certificates of a file, in their order. Throws <see cref="UsageException"/>.</summary>
     public static X509Certificate2Collection ReadAll(string file)
     {
         X509Certificate2Collection found = [];

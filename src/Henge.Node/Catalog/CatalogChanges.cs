@@ -15,8 +15,8 @@ internal sealed class CatalogChanges(NodeContext node, ICatalogShard catalog)
     private const int MostChanges = 256;
 
     /// <summary>
-    /// How long after a write the next one of the same change follows: doubled each time up to the longest, so that changes that are in each
-    /// other's way, or whose conditions never hold, do not fill the catalog's log.
+    /// How long after a write the next one of the same change follows: doubled each time up to the longest, so that changes that are in
+    /// each other's way, or whose conditions never hold, do not fill the catalog's log.
     /// </summary>
     private const int FirstPauseMs = 10, LongestPauseMs = 640;
     private readonly Lock _gate = new();

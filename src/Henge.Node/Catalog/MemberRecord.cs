@@ -50,7 +50,8 @@ internal sealed record MemberRecord
     public Core.Version Version { get; init; }
 
     /// <summary>
-    /// It is not written yet: a founder that has never been up, or was lost between saying with which directory it runs and writing its entry.
+    /// It is not written yet: a founder that has never been up, or was lost between saying with which directory it runs and writing its
+    /// entry.
     /// </summary>
     public bool IsAbsent => Version == default;
 

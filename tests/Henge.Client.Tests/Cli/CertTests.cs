@@ -54,8 +54,8 @@ public sealed class CertTests : IDisposable
         using X509Certificate2 node = Read("node.10.0.0.1.crt");
 
         X509BasicConstraintsExtension constraints = authority.Extensions.OfType<X509BasicConstraintsExtension>().Single();
-        Assert.Equal((true, true, 0), (constraints.CertificateAuthority, constraints.HasPathLengthConstraint, constraints.PathLengthConstraint));
-        Assert.True(constraints.Critical);
+        Assert.True(constraints.CertificateAuthority && constraints.Critical && constraints.HasPathLengthConstraint);
+        Assert.Equal(0, constraints.PathLengthConstraint);
         Assert.Equal(
             X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign,
             authority.Extensions.OfType<X509KeyUsageExtension>().Single().KeyUsages);
