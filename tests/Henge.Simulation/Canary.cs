@@ -36,6 +36,7 @@ public enum Canary
     TrustOwnClock,
     ExpireByOwnClock,
     RepeatAfterSessionEnd,
+    RepeatForgottenFirst,
     VouchForHungWorkers,
     WatchBeforeJoining,
     LeadBeforeCluster,

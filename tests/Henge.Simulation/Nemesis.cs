@@ -35,6 +35,12 @@ internal sealed partial class Nemesis(SimCluster cluster)
 
         // Late enough, at times, for a sender to have given up and a leader to have gone and come back.
         faults.LateNs = _random.Pick<long>([300_000_000, 3_000_000_000]);
+        if (cluster.HasShortSessions)
+        {
+            // A frame must not be late by as much as a session lives (docs/decisions/0134-sessions-that-have-ended.md).
+            faults.LateNs = 300_000_000;
+        }
+
         World.AfterMs(_random.Between(200, 1500), Turn);
         SimRandom ofOperator = _random.Fork();
         if (cluster.IsPlanned)

@@ -23,6 +23,9 @@ internal sealed class SimGrowth(SimCluster cluster, SimRandom random, SimCommand
     /// <summary>Whose disk is gone for good, and who has not left yet.</summary>
     public SimNode? Lost { get; private set; }
 
+    /// <summary>Called with each machine that has joined.</summary>
+    public Action<SimNode> Taken { get; init; } = static _ => { };
+
     /// <summary>True when all have joined who want to.</summary>
     public bool IsSettled => _joins.TrueForAll(static j => j is { HasJoined: true, Machine: { Node: not null } or { HasLeft: true } });
 
@@ -82,10 +85,7 @@ internal sealed class SimGrowth(SimCluster cluster, SimRandom random, SimCommand
             left.StartLeft();
             if (!world.RunUntil(world.NowMs + limitMs, () => left is { HasLeft: true, Node: null }))
             {
-                // A known limit (docs/simulation.md): nobody listens to it, but it does not find out why.
-                cluster.Statistics.LeftUnaware++;
-                left.HasLeft = true;
-                left.Crash(CrashMode.KeepAll);
+                throw new SimulationException($"{left.Id} has left, is switched on again, and does not find that out: " + cluster.Describe());
             }
         }
     }
@@ -100,6 +100,7 @@ internal sealed class SimGrowth(SimCluster cluster, SimRandom random, SimCommand
         commands.Forget(machine.Options.Name);
         machine.MemberChanged = (id, state) => OnMemberChanged(machine, id, state);
         cluster.Take(machine);
+        Taken(machine);
         if (_peace || random.PerMille(700))
         {
             machine.Start();

@@ -18,6 +18,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
 
     // What was committed when a learner was taken in: before it votes it must have that.
     private readonly Dictionary<(int Shard, NodeId Id), LogIndex> _takenInAt = [];
+    private readonly SimRandom _hurry = new(cluster.World.Seed ^ 0x2_0F_75);
     private bool _peace;
 
     /// <summary>Begins.</summary>
@@ -81,11 +82,38 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
         }
 
         Ask(leader, shard, now, voters, learners);
+        if (!_peace && _hurry.PerMille(200))
+        {
+            // Another change before this one can be done: it has to be refused, or wait.
+            cluster.World.After(_hurry.Between(0, 2_000_000), () => AskAgain(leader, shard));
+        }
+
         if (!_peace && random.PerMille(250))
         {
             NodeId part = random.Pick([.. now.Members, .. voters, .. learners]);
             SimNode victim = random.PerMille(400) ? leader : cluster.NodeOf(part);
             cluster.World.After(random.Between(0, random.Pick<long>([2_000_000, 200_000_000, 2_000_000_000])), () => Crash(victim));
+        }
+    }
+
+    private void AskAgain(SimNode leader, int shard)
+    {
+        if (!_peace && leader.Node is not null && leader.ReplicaOf(shard)?.Group is { Role: RaftRole.Leader } group)
+        {
+            Membership now = group.Membership;
+            List<NodeId> voters = [.. now.Voters], learners = [.. now.Learners];
+            NodeId[] outside = [.. _all.Where(id => !now.IsMember(id))];
+            if (voters.Count > 1)
+            {
+                voters.Remove(_hurry.Pick(voters));
+            }
+
+            if (outside.Length > 0)
+            {
+                learners.Add(_hurry.Pick(outside));
+            }
+
+            Ask(leader, shard, now, voters, learners);
         }
     }
 

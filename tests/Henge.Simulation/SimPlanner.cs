@@ -27,6 +27,7 @@ internal sealed class SimPlanner
     private readonly SimRandom _random;
     private readonly SimCommands _commands;
     private readonly SimGrowth _growth;
+    private readonly SimMoveCrashes _crashes;
     private bool _peace;
     private bool _rebalanced;
     private long? _allRunSinceMs;
@@ -37,7 +38,8 @@ internal sealed class SimPlanner
         _cluster = cluster;
         _random = random;
         _commands = new SimCommands(cluster, random);
-        _growth = new SimGrowth(cluster, random.Fork(), _commands, MayGo);
+        _crashes = new SimMoveCrashes(cluster, new SimRandom(cluster.World.Seed ^ 0xC4A5_4E5));
+        _growth = new SimGrowth(cluster, random.Fork(), _commands, MayGo) { Taken = _crashes.Watch };
     }
 
     /// <summary>Begins.</summary>
@@ -51,6 +53,7 @@ internal sealed class SimPlanner
         _cluster.World.AfterMs(_random.Between(50, 500), Turn);
         new MajorityCheck(_cluster).Start();
         _growth.Start();
+        _crashes.Start();
     }
 
     /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
@@ -59,6 +62,7 @@ internal sealed class SimPlanner
         _peace = true;
         _commands.EndFaults();
         _growth.EndFaults();
+        _crashes.EndFaults();
     }
 
     /// <summary>Somebody else says commands, and it does not.</summary>

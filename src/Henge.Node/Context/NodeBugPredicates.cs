@@ -60,6 +60,9 @@ internal static class NodeBugPredicates
         /// <summary>A retry whose session has ended is taken for a new request.</summary>
         public bool RepeatsAfterSessionEnd => Has(bugs, NodeBugs.RepeatAfterSessionEnd);
 
+        /// <summary>A first attempt that comes after its retry was done and forgotten is taken for a new request.</summary>
+        public bool RepeatsForgottenFirst => Has(bugs, NodeBugs.RepeatForgottenFirst);
+
         /// <summary>A transaction that did nothing leaves the number of its session unused.</summary>
         public bool ForgetsVoidedNumbers => Has(bugs, NodeBugs.ForgetVoidedNumbers);
 

@@ -43,6 +43,8 @@ internal enum NodeBugs : long
     TrustOwnClock = 1 << 24,
     /// <summary>A retry whose session has ended is taken for a new request.</summary>
     RepeatAfterSessionEnd = 1 << 25,
+    /// <summary>A first attempt that comes after its retry was done and forgotten is done again.</summary>
+    RepeatForgottenFirst = 1L << 54,
     /// <summary>A transaction that did nothing leaves the number of its session unused.</summary>
     ForgetVoidedNumbers = 1 << 23,
     /// <summary>Reads judge what has expired by the clock of the node that serves them.</summary>

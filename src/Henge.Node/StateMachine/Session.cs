@@ -76,7 +76,13 @@ internal sealed class Session(ulong clientId, SessionPieces room)
     public Core.Version LastVersion { get; set; }
 
     /// <summary>The highest sequence number that was given up: at and below it, what is not kept is not known.</summary>
-    public ulong Forgotten { get; set; }
+    public ulong Forgotten { get; private set; }
+
+    /// <summary>
+    /// True when a request of this session is among what was given up. False while that is only what came before the session began: then
+    /// a first attempt at or below it was not done in this session.
+    /// </summary>
+    public bool HasForgottenOwn { get; private set; }
 
     public int Count { get; private set; }
 
@@ -109,6 +115,25 @@ internal sealed class Session(ulong clientId, SessionPieces room)
 
     /// <summary>The payload that a result was given; null for none.</summary>
     public byte[]? PayloadOf(in SessionRecord record) => record.HasPayload ? _payloads![record.Sequence] : null;
+
+    /// <summary>Gives up a request of this session, and all below it.</summary>
+    public void Forget(ulong sequence) => RestoreForgotten(sequence, own: true);
+
+    /// <summary>What came before this session began is not known.</summary>
+    public void ForgetBefore(ulong sequence) => RestoreForgotten(sequence - 1, own: false);
+
+    /// <summary>Takes in what a chunk says; the highest counts.</summary>
+    public void RestoreForgotten(ulong sequence, bool own)
+    {
+        if (sequence > Forgotten)
+        {
+            (Forgotten, HasForgottenOwn) = (sequence, own);
+        }
+        else if (sequence == Forgotten && sequence != 0)
+        {
+            HasForgottenOwn |= own;
+        }
+    }
 
     /// <summary>Index of a sequence number, or the complement of where it belongs.</summary>
     public int Find(ulong sequence)
@@ -156,7 +181,7 @@ internal sealed class Session(ulong clientId, SessionPieces room)
     public void EvictLowest()
     {
         ref SessionRecord record = ref this[0];
-        Forgotten = Math.Max(Forgotten, record.Sequence);
+        Forget(record.Sequence);
         if (record.HasPayload && _payloads!.Remove(record.Sequence, out byte[]? payload))
         {
             PayloadBytes -= payload.Length;

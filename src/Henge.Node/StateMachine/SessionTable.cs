@@ -28,6 +28,9 @@ internal sealed class SessionTable
     private const int SessionOverheadBytes = 160;
     private const int RecordOverheadBytes = 56;
 
+    // In the stored number of what was given up: it is only what came before the session began. Sequence numbers leave the bit free.
+    private const ulong OnlyBeforeBit = 1UL << 63;
+
     // So that many sessions that end at once do not hold up one entry.
     private const int MaxEndedPerEntry = 64;
 
@@ -60,6 +63,11 @@ internal sealed class SessionTable
     internal bool RepeatsAfterEnd { get; init; }
 
     /// <summary>
+    /// A deliberate bug, for the simulator only: a first attempt that comes after its retry was done and forgotten is done again.
+    /// </summary>
+    internal bool RepeatsForgottenFirst { get; init; }
+
+    /// <summary>
     /// Ends sessions that were idle too long at a version. Called at the beginning of each entry, so that it depends on the log alone.
     /// </summary>
     public void EndIdle(Core.Version version)
@@ -89,10 +97,10 @@ internal sealed class SessionTable
         int index = session.Find(stamp.Sequence);
         if (index < 0)
         {
-            // A client that uses flags and does not call it a retry sends it for the first time.
-            return stamp.Sequence <= session.Forgotten && stamp.Flags != SessionFlags.Continues
-                ? SessionAnswer.Forgotten
-                : SessionAnswer.New;
+            // A client that uses flags and does not call it a retry sends it for the first time. Below what came before the session began
+            // it is done: it only was overtaken. Below what was done in the session it may be late, and its retry be among that.
+            bool isFirst = stamp.Flags == SessionFlags.Continues && (!session.HasForgottenOwn || RepeatsForgottenFirst);
+            return stamp.Sequence <= session.Forgotten && !isFirst ? SessionAnswer.Forgotten : SessionAnswer.New;
         }
 
         ref SessionRecord record = ref session[index];
@@ -115,7 +123,7 @@ internal sealed class SessionTable
             {
                 // It goes on after it had ended: what came before is not known any more. Where no session ever ended, this one was only
                 // on other shards before.
-                session.Forgotten = stamp.Sequence - 1;
+                session.ForgetBefore(stamp.Sequence);
             }
         }
         else
@@ -213,13 +221,11 @@ internal sealed class SessionTable
         foreach (Session loaded in _sessions.Values.OrderBy(static s => s.LastVersion))
         {
             // Chunks may still hold what was given up since they were written.
-            ulong forgotten = loaded.Forgotten;
-            while (loaded.Count > 0 && loaded[0].Sequence <= forgotten)
+            while (loaded.Count > 0 && loaded[0].Sequence <= loaded.Forgotten)
             {
                 loaded.EvictLowest();
             }
 
-            loaded.Forgotten = forgotten;
             LinkNewest(loaded);
             _bytes += SessionOverheadBytes + BytesOf(loaded);
         }
@@ -246,7 +252,7 @@ internal sealed class SessionTable
         {
             hasher.Add(session.ClientId);
             hasher.Add(session.LastVersion.Value);
-            hasher.Add(session.Forgotten);
+            hasher.Add(ForgottenOf(session));
             for (int i = 0; i < session.Count; i++)
             {
                 ref SessionRecord record = ref session[i];
@@ -260,6 +266,9 @@ internal sealed class SessionTable
             }
         }
     }
+
+    private static ulong ForgottenOf(Session session) =>
+        session.Forgotten | (session.Forgotten != 0 && !session.HasForgottenOwn ? OnlyBeforeBit : 0);
 
     private static long BytesOf(Session session) => ((long)session.Count * RecordOverheadBytes) + session.PayloadBytes;
 
@@ -288,7 +297,7 @@ internal sealed class SessionTable
         {
             if (session[0].Sequence > sequence)
             {
-                session.Forgotten = Math.Max(session.Forgotten, sequence);
+                session.Forget(sequence);
                 return false;
             }
 
@@ -347,7 +356,7 @@ internal sealed class SessionTable
     {
         ushort slot = session.TakeSlot(session.UnwrittenCount);
         _value.ResetWrittenCount();
-        _value.WriteVarint(session.Forgotten);
+        _value.WriteVarint(ForgottenOf(session));
 
         // Most often the newest ones; those that came late are further down.
         for (int i = session.Count - 1, left = session.UnwrittenCount; left > 0; i--)
@@ -385,7 +394,7 @@ internal sealed class SessionTable
             return false;
         }
 
-        session.Forgotten = Math.Max(session.Forgotten, forgotten);
+        session.RestoreForgotten(forgotten & ~OnlyBeforeBit, own: (forgotten & OnlyBeforeBit) == 0);
         int count = 0;
         for (; !reader.IsEmpty; count++)
         {

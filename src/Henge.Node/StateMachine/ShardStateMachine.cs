@@ -54,7 +54,11 @@ internal sealed class ShardStateMachine
             IncrementsBelowBatch = options.Bugs.LosesHashDeltaInBatch,
             OverlooksDeletions = options.Bugs.OverlooksDeletionsInExec,
         };
-        _sessions = new SessionTable(options.Sessions, _writes) { RepeatsAfterEnd = options.Bugs.RepeatsAfterSessionEnd };
+        _sessions = new SessionTable(options.Sessions, _writes)
+        {
+            RepeatsAfterEnd = options.Bugs.RepeatsAfterSessionEnd,
+            RepeatsForgottenFirst = options.Bugs.RepeatsForgottenFirst,
+        };
         _expiry = new ExpiryIndex(engine, shard);
     }
 

@@ -102,6 +102,43 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public void A_first_attempt_that_comes_after_its_retry_was_done_and_forgotten_is_not_done_again()
+    {
+        MachineHarness h = With(new SessionLimits { Window = 2, MinimumWindow = 2 });
+        Assert.Equal(1, h.Apply(Increment(7, 1, SessionFlags.Continues)).Number);
+        Assert.Equal(2, h.Apply(Increment(7, 2, SessionFlags.Retry | SessionFlags.Continues)).Number);
+        Assert.Equal(3, h.Apply(Increment(7, 3, SessionFlags.Continues)).Number);
+        Assert.Equal(4, h.Apply(Increment(7, 4, SessionFlags.Continues)).Number);
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 2, SessionFlags.Continues)).Problem);
+            Assert.Equal(4, h.Apply(Increment(7, 4, SessionFlags.Continues)).Number);
+            h.Reopen();
+        }
+    }
+
+    [Fact]
+    public void A_first_attempt_is_done_that_only_was_overtaken_when_its_session_began_anew()
+    {
+        MachineHarness h = With(new SessionLimits { Sessions = 1, ProtectedMs = 1, Window = 2, MinimumWindow = 2 });
+        h.Apply(Increment(7, 1));
+        h.NowMs += 10;
+        h.Apply(Increment(8, 1));
+        h.NowMs += 10;
+        Assert.Equal(3, h.Apply(Increment(7, 5, SessionFlags.Continues)).Number);
+        h.Reopen();
+        Assert.Equal(4, h.Apply(Increment(7, 4, SessionFlags.Continues)).Number);
+        h.Apply(Increment(7, 6, SessionFlags.Continues));
+        h.Apply(Increment(7, 7, SessionFlags.Continues));
+        for (int i = 0; i < 2; i++)
+        {
+            // Now results of this session have been given up, and it cannot be told from one of those.
+            Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Increment(7, 3, SessionFlags.Continues)).Problem);
+            h.Reopen();
+        }
+    }
+
+    [Fact]
     public void A_retry_is_done_where_no_session_has_ever_ended()
     {
         var h = new MachineHarness();

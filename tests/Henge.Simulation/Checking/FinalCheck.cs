@@ -73,7 +73,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
         {
             string name = Encoding.ASCII.GetString(key);
             List<Event>? first = null;
-            foreach (SimNode node in cluster.Nodes.Where(n => cluster.Serves(n, key)))
+            foreach (SimNode node in cluster.ServersOf(key))
             {
                 var collector = new Collector();
                 node.Node!.History(key, Core.Version.Max, int.MaxValue, collector);

@@ -42,7 +42,7 @@ internal sealed class HashCheck(SimCluster cluster, SimHistory history)
     private List<State> Truth(byte[] key, string name)
     {
         List<State>? first = null;
-        foreach (SimNode node in cluster.Nodes.Where(n => cluster.Serves(n, key)))
+        foreach (SimNode node in cluster.ServersOf(key))
         {
             var collector = new Collector();
             node.Node!.History(key, Version.Max, int.MaxValue, collector);

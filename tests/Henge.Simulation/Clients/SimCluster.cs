@@ -90,6 +90,7 @@ internal sealed class SimCluster
         // Sessions end within seconds, by their own age or pushed out by others; but they outlive every attempt, as they do by far in
         // earnest.
         HasShortSessions = random.PerMille(400);
+        Network.ForgetsSent = HasShortSessions;
         SessionLimits sessionLimits = HasShortSessions
             ? SessionLimits.Default with
             {
@@ -97,7 +98,9 @@ internal sealed class SimCluster
                 ProtectedMs = 2_000,
                 IdleMs = random.Pick<long>([2_000, 3_000]),
             }
-            : SessionLimits.Default;
+            : canary == Canary.RepeatForgottenFirst || (world.Seed >> 2) % 4 == 0
+                ? SessionLimits.Default with { Window = 1 + (int)((world.Seed >> 4) % 2), MinimumWindow = 1 }
+                : SessionLimits.Default;
 
         // A minority, so that the others outvote it; a cluster of one has one clock only.
         WrongClocks = Enumerable.Range(0, nodes).OrderBy(_ => random.NextUInt64()).Take(nodes == 1 ? 1 : (nodes - 1) / 2).ToHashSet();
@@ -286,9 +289,17 @@ internal sealed class SimCluster
         return node.Node is not null ? node : _nodes.FirstOrDefault(static n => n.Node is not null && !n.IsPaused);
     }
 
-    /// <summary>Whether a node runs and has a replica of a key's shard that serves.</summary>
-    public bool Serves(SimNode node, byte[] key) =>
-        node.ReplicaOf((int)new ShardMap(Shards).ShardOf(key).Value) is { Serves: true };
+    /// <summary>
+    /// The nodes that have a replica of a key's shard, when all is at rest: as many as there can be, and all of them serve.
+    /// </summary>
+    public IReadOnlyList<SimNode> ServersOf(byte[] key)
+    {
+        int shard = (int)new ShardMap(Shards).ShardOf(key).Value;
+        SimNode[] servers = [.. Nodes.Where(n => n.ReplicaOf(shard) is { Serves: true })];
+        return servers.Length == PossibleReplicas
+            ? servers
+            : throw new SimulationException($"shard {shard} is served by {servers.Length} of {PossibleReplicas} nodes: " + Describe());
+    }
 
     /// <summary>Puts up a machine that the cluster was not made of; it serves no clients. It has to join.</summary>
     public SimNode AddJoiner(int number) => AddMachine(_nodes[0], _nodes[0].Options with

@@ -28,7 +28,7 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
     {
         foreach (Lease lease in _leases.Where(l => l.IsLong && cluster.HasTime))
         {
-            foreach (SimNode node in cluster.Nodes.Where(n => cluster.Serves(n, lease.Key)))
+            foreach (SimNode node in cluster.ServersOf(lease.Key))
             {
                 ShardId shard = node.Node!.Parts.Context.Shards.ShardOf(lease.Key);
                 var get = new SimOperation(static _ => { })

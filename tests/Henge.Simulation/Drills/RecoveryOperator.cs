@@ -106,7 +106,7 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
     {
         foreach (RecoveryPhase phase in Enum.GetValues<RecoveryPhase>())
         {
-            if (phase == RecoveryPhase.Shards && !Remove(asked))
+            if (phase == RecoveryPhase.Shards && !MarkLost(offer.Plan, asked))
             {
                 return false;
             }
@@ -152,33 +152,30 @@ internal sealed class RecoveryOperator(SimCluster cluster, SimRandom random, Lis
         return true;
     }
 
-    private bool Remove(SimNode asked)
+    // The catalog goes on by now, and says for ever that those who are lost have left.
+    private bool MarkLost(string plan, SimNode asked)
     {
-        foreach (SimNode node in lost)
+        bool ended = false, done = false;
+        if (asked.Node is null || !asked.Guard("mark-lost", () => asked.Node.Recovery.MarkLost(
+            plan,
+            asked.Node.MonotonicMs + (2 * AnswerMs),
+            problem =>
+            {
+                (ended, done) = (true, problem is null);
+                cluster.World.Say("marked", () => $"lost, by node {asked.Index}: {problem?.Message}");
+            })))
         {
-            bool ended = false, done = false;
-            if (asked.Node is null || !asked.Guard("remove", () => asked.Node.Change(
-                new ClusterChange
-                {
-                    Kind = ClusterChangeKind.Remove,
-                    Node = node.Options.Name,
-                    IsForced = true,
-                    Unreachable = [.. lost.Select(static n => n.Id)],
-                },
-                asked.Node.MonotonicMs + (2 * AnswerMs),
-                (answer, problem) =>
-                {
-                    (ended, done) = (true, answer is not null);
-                    cluster.World.Say("removed", () => $"node {node.Index}: {problem?.Message}");
-                })))
-            {
-                return false;
-            }
+            return false;
+        }
 
-            if (!cluster.World.RunUntil(cluster.World.NowMs + (2 * AnswerMs) + 500, () => ended) || !done)
-            {
-                return false;
-            }
+        if (!cluster.World.RunUntil(cluster.World.NowMs + (2 * AnswerMs) + 500, () => ended) || !done)
+        {
+            return false;
+        }
+
+        if (lost.Find(n => asked.Node?.Parts.Members.View?.Of(n.Id) is { State: not MemberState.Left }) is { } still)
+        {
+            throw new SimulationException($"{still.Id} was given up as lost, and is a member in the catalog of node {asked.Index}");
         }
 
         return true;

@@ -81,6 +81,12 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
     }
 
     /// <summary>
+    /// What a node sent before it started again does not come any more: where sessions end within seconds, a write among it could come
+    /// when its session has begun and ended, which is a known limit (docs/decisions/0134-sessions-that-have-ended.md).
+    /// </summary>
+    public bool ForgetsSent { get; set; }
+
+    /// <summary>
     /// A node starts again: some of what it and the others had sent each other before was long on its way and comes now, cut or not.
     /// Nothing that is told or answered by it may pass for something of the new life.
     /// </summary>
@@ -92,7 +98,11 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
             {
                 _ofEarlierLife[(node.Index, other.Index)] = Sent(node, other);
                 _ofEarlierLife[(other.Index, node.Index)] = Sent(other, node);
-                Replay(node, other, Sent(node, other), 3_000);
+                if (!ForgetsSent)
+                {
+                    Replay(node, other, Sent(node, other), 3_000);
+                }
+
                 Replay(other, node, Sent(other, node), 3_000);
             }
         }

@@ -16,7 +16,7 @@ using Henge.Testing.Files;
 namespace Henge.Simulation.World;
 
 /// <summary>One simulated machine: its disk, its clocks, and the real node that runs on it while it is up.</summary>
-internal sealed class SimNode : IFatalErrorHandler
+internal sealed partial class SimNode : IFatalErrorHandler
 {
     private readonly SimWorld _world;
     private readonly SimNetwork _network;
@@ -73,6 +73,9 @@ internal sealed class SimNode : IFatalErrorHandler
 
     /// <summary>Rises with each crash: what was planned before does not happen any more.</summary>
     public int Epoch { get; private set; }
+
+    /// <summary>Called with everything that the node says happens to it, in the middle of that.</summary>
+    public Action<string, object?[]>? Stepped { get; set; }
 
     /// <summary>Its disk.</summary>
     public SimulatedFileSystem Files { get; private set; }
@@ -454,87 +457,6 @@ internal sealed class SimNode : IFatalErrorHandler
 
     internal void SetReceiver(IPeerReceiver receiver) => _receiver = receiver;
 
-    void IFatalErrorHandler.Fatal(string message, Exception? cause)
-    {
-        _world.Say("fatal", () => $"node {Index}: {message} ({cause?.Message})");
-        if (Misfit is not null && cause is null)
-        {
-            // It has found that the others were started with other settings.
-            _statistics.MisfitsRefused++;
-            Files.PowerOff();
-            _crashWhenDone ??= CrashMode.KeepAll;
-            return;
-        }
-
-        if (MayLeave && cause is null && message.Contains("has left its cluster", StringComparison.Ordinal))
-        {
-            HasLeft = true;
-            Files.PowerOff();
-            _crashWhenDone ??= CrashMode.KeepAll;
-            return;
-        }
-
-        // A full disk is no reason: it is waited for.
-        bool isOfFullDisk = cause is DiskFullException or HengeException { Code: ErrorCode.DiskFull };
-        if ((isOfFullDisk || !IsOfDisk(cause)) && !Files.IsDown)
-        {
-            throw new SimulationException($"node {Index} ended itself: {message}", cause);
-        }
-
-        // A failed sync: the process ends, the machine lives.
-        Files.PowerOff();
-        _crashWhenDone ??= CrashMode.KeepAll;
-    }
-
-    private void OnEvent(string name, object?[] arguments)
-    {
-        switch (name)
-        {
-            case nameof(INodeEvents.SnapshotInstalled):
-                _statistics.SnapshotsInstalled++;
-                break;
-            case nameof(INodeEvents.ShardDamaged) or nameof(INodeEvents.ShardDamagedEverywhere):
-                _statistics.DamageMet++;
-                break;
-            case nameof(INodeEvents.ApplyStopped):
-                _statistics.DamageMet++;
-                _statistics.AppliesStopped++;
-                break;
-            case nameof(INodeEvents.ReplicaBegun):
-                _statistics.ReplicasBegun++;
-                break;
-            case nameof(INodeEvents.ReplicaDropped):
-                _statistics.ReplicasDropped++;
-                Dropped?.Invoke((ShardId)arguments[0]!, (LogIndex)arguments[1]!);
-                break;
-            case nameof(INodeEvents.MemberChanged):
-                MemberChanged?.Invoke((NodeId)arguments[1]!, (MemberState)arguments[2]!);
-                break;
-            case nameof(INodeEvents.TornLogTailCut):
-                _statistics.TornTails++;
-                break;
-            default:
-                break;
-        }
-
-        _world.Say("log", () => $"node {Index} {name}({string.Join(", ", arguments)})");
-    }
-
-    // An error that the disk gave, not one of the engine's own that came out as an I/O error.
-    private static bool IsOfDisk(Exception? cause)
-    {
-        while (cause is { InnerException: { } inner })
-        {
-            cause = inner;
-        }
-
-        return cause is IOException;
-    }
-
-    // Only while the nemesis holds the disk full does that explain anything.
-    private bool IsOfFullDisk(Exception? e) =>
-        Files.CapacityBytes != long.MaxValue && e is (DiskFullException or HengeException { Code: ErrorCode.DiskFull });
-
     private void RunWork(int lane, IWorkItem item)
     {
         if (_blocked.TryGetValue(lane, out List<IWorkItem>? waiting))
@@ -556,136 +478,5 @@ internal sealed class SimNode : IFatalErrorHandler
 
         Plan(0, "tick", Node.Tick);
         _world.AfterMs(_options.TickMs, () => Tick(epoch));
-    }
-
-    private FaultDecision OnFileOperation(FileOperation operation)
-    {
-        Work.Syncs += operation.Kind == FileOperationKind.Sync ? 1 : 0;
-
-        // A disk that fails while the node starts is only a later start; what is of interest is a failure under load.
-        if (
-            FailNextSync
-            && Node is not null
-            && operation.Kind == FileOperationKind.Sync
-            && operation.Path.Contains("/log", StringComparison.Ordinal))
-        {
-            FailNextSync = false;
-            _statistics.FailedDisks++;
-            return FaultDecision.Fail;
-        }
-
-        return FaultDecision.None;
-    }
-
-    /// <summary>Workers: each lane's work is a step soon after.</summary>
-    private sealed class Scheduler(SimNode node, long delayNs) : IWorkScheduler
-    {
-        private readonly int _epoch = node.Epoch;
-
-        public void Schedule(int lane, IWorkItem item)
-        {
-            if (_epoch == node.Epoch)
-            {
-                node.Plan(node._random.Between(0, delayNs), "work", () => node.RunWork(lane, item));
-            }
-        }
-    }
-
-    /// <summary>Reads for other nodes: some are found in memory, some wait for the disk.</summary>
-    private sealed class ReadScheduler(SimNode node) : IWorkScheduler
-    {
-        private readonly int _epoch = node.Epoch;
-
-        public void Schedule(int lane, IWorkItem item)
-        {
-            if (_epoch == node.Epoch)
-            {
-                node.Plan(node._random.Between(10_000, 2_000_000), "read for others", item.Run);
-            }
-        }
-    }
-
-    /// <summary>The log's writer: its step takes as long as the disk does.</summary>
-    private sealed class DiskScheduler(SimNode node) : IWorkScheduler
-    {
-        private readonly int _epoch = node.Epoch;
-
-        public void Schedule(int lane, IWorkItem item)
-        {
-            if (_epoch == node.Epoch)
-            {
-                node.Plan(node._random.Between(50_000, node.DiskDelayNs), "disk", item.Run);
-            }
-        }
-    }
-
-    /// <summary>
-    /// Flushes and compactions, step by step: each is held between any two steps for a while, and everything else goes on.
-    /// </summary>
-    private sealed class SimBackground : IBackgroundScheduler
-    {
-        private readonly SimNode _node;
-        private readonly InlineScheduler _jobs;
-        private readonly int _epoch;
-        private bool _planned;
-
-        public SimBackground(SimNode node)
-        {
-            _node = node;
-            _epoch = node.Epoch;
-            _jobs = new InlineScheduler(node._random.Next);
-        }
-
-        public bool HasThreads => false;
-
-        public void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> job)
-        {
-            _jobs.Schedule(kind, job);
-            Plan(_node._random.Between(100_000, 20_000_000));
-        }
-
-        public void ScheduleLater(BackgroundKind kind, TimeSpan delay, Action call)
-        {
-            if (_epoch == _node.Epoch)
-            {
-                _node.Plan((long)(delay.TotalMilliseconds * 1e6), "background", call);
-            }
-        }
-
-        public bool TryRunOne() => _jobs.TryRunOne();
-
-        public void Pause(TimeSpan time)
-        {
-            // Rates are kept by real time only.
-        }
-
-        public void Dispose() => _jobs.Dispose();
-
-        private void Plan(long delayNs)
-        {
-            if (_epoch != _node.Epoch || _planned)
-            {
-                return;
-            }
-
-            // Opening schedules before the node is there; the step comes after that.
-            _planned = true;
-            _node._world.After(delayNs, () =>
-            {
-                if (_epoch == _node.Epoch && _node.Node is not null)
-                {
-                    _node.Plan(0, "background", Step);
-                }
-            });
-        }
-
-        private void Step()
-        {
-            _planned = false;
-            if (_jobs.TryRunOne())
-            {
-                Plan(_node._random.Between(10_000, 2_000_000));
-            }
-        }
     }
 }

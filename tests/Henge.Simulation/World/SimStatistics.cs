@@ -29,8 +29,7 @@ internal sealed class SimStatistics
         MembersLeft,
         MachinesReplaced,
         MachinesLost,
-        LeftStarted,
-        LeftUnaware;
+        LeftStarted;
     public long WorkersBlocked,
         Suspends,
         PromisesCrashed,
@@ -60,7 +59,14 @@ internal sealed class SimStatistics
         ReplicasRemoved,
         ReplicasBegun,
         ReplicasDropped,
-        MoversCrashed;
+        MoversCrashed,
+        CrashesAtPlan,
+        CrashesAtProposal,
+        CrashesAtBirth,
+        CrashesAtSending,
+        CrashesAtInstall,
+        CrashesAtDrop,
+        CrashesAtMemberChange;
     public long CommandsSaid,
         CommandsDone,
         CommandsRefused,
@@ -110,6 +116,6 @@ internal sealed class SimStatistics
 
     /// <summary>The faults that a whole campaign must have seen.</summary>
     public IEnumerable<string> Missing() => All()
-        .Where(c => c.Count == 0 && c.Name is not (nameof(Errors) or nameof(HistoryGone) or nameof(LeftUnaware)))
+        .Where(c => c.Count == 0 && c.Name is not (nameof(Errors) or nameof(HistoryGone)))
         .Select(c => c.Name);
 }
