@@ -26,7 +26,7 @@ internal static class Campaign
 
         if (args.Contains("--scale"))
         {
-            Console.Write(ScaleRun.Table([3, 6, 9, 12]));
+            ScaleRun.Print(Console.Out);
             return 0;
         }
 

@@ -1,37 +1,11 @@
-using System.Buffers;
 using System.Globalization;
-using System.Text;
 using Henge.Core;
-using Henge.Node.Api;
 using Henge.Node.Context;
-using Henge.Node.StateMachine;
 using Henge.Raft;
-using Henge.Simulation.Clients;
 using Henge.Simulation.World;
 using Henge.Storage.Lsm.Settings;
 
 namespace Henge.Simulation.Scale;
-
-/// <summary>What one operation takes in a cluster of a size, and what the busiest node has to do for it.</summary>
-/// <param name="Nodes">How many nodes.</param>
-/// <param name="Operations">How many operations were done.</param>
-/// <param name="Frames">Frames between nodes for an operation, without those of a cluster at rest.</param>
-/// <param name="Bytes">Bytes in them.</param>
-/// <param name="Syncs">Syncs of disks for a write, all nodes together.</param>
-/// <param name="Busiest">Operations, frames sent and frames taken in by the busiest node, as a multiple of the mean.</param>
-/// <param name="AtRest">Frames that a node sends in a second while nobody asks for anything.</param>
-internal sealed record ScaleResult(
-    int Nodes,
-    long Operations,
-    double Frames,
-    double Bytes,
-    double Syncs,
-    double Busiest,
-    double AtRest)
-{
-    /// <summary>Operations, and frames sent and taken in for them, by operation: what a cluster's processors do.</summary>
-    public double Steps => 1 + (2 * Frames);
-}
 
 /// <summary>
 /// Clusters of several sizes without faults, with the same load for each node: clients that go straight to leaders, as those do that follow
@@ -45,42 +19,55 @@ internal static class ScaleRun
     /// </summary>
     public const double PutMicroseconds = 22.2;
 
-    private const int ShardsForNode = 4;
-    private const int ClientsForNode = 4;
     private const int RunMs = 2_000;
-    private const int KeysForShard = 8;
+    private static readonly int[] Sizes = [3, 6, 9, 12];
 
-    /// <summary>All sizes, as a table.</summary>
-    public static string Table(IReadOnlyList<int> sizes)
+    /// <summary>The tables of docs/performance.md.</summary>
+    public static void Print(TextWriter output)
     {
-        var text = new StringBuilder();
-        text.AppendLine("| Nodes | frames for a read | for a write | bytes for a write | syncs for a write | busiest node | "
-            + "operations/s for a node | frames/s at rest |");
-        text.AppendLine("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-        double first = 0;
-        foreach (int nodes in sizes)
-        {
-            ScaleResult reads = Run(nodes, writesPerMille: 0), writes = Run(nodes, writesPerMille: 1_000), both = Run(nodes);
-            double step = PutMicroseconds / (first = first == 0 ? writes.Steps : first);
-
-            // One processor of the busiest node.
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {nodes} | {reads.Frames:F2} | {writes.Frames:F2} | {writes.Bytes:F0} | "
-                + $"{writes.Syncs:F2} | {both.Busiest:F2} | {1e6 / (step * both.Steps * both.Busiest):N0} | {both.AtRest:F0} |");
-        }
-
-        return text.ToString();
+        Print(output, "4 shards and 4 clients for each node", static n => ScaleSetting.ForNode(n));
+        Print(output, "16 shards and 4 clients for each node", static n => ScaleSetting.ForNode(n, shardsForNode: 16));
+        Print(output, "16 shards and 16 clients for each node", static n => ScaleSetting.ForNode(n, 16, clientsForNode: 16));
+        Print(output, "16 shards in all, 4 clients for each node", static n => new ScaleSetting(n, ScaleSetting.DefaultShards, 4));
     }
 
-    /// <summary>Runs a cluster of a size.</summary>
-    public static ScaleResult Run(int nodes, int writesPerMille = 500, ulong seed = 1)
+    private static void Print(TextWriter output, string title, Func<int, ScaleSetting> settingOf)
     {
-        var world = new SimWorld(seed, keepTrace: false);
+        output.WriteLine(title);
+        output.WriteLine();
+        output.WriteLine("| Nodes | frames for a read | for a write | bytes for a write | syncs for a write | leaders of a node | replicas | "
+            + "most operations | busiest node | operations/s for a node | frames/s at rest |");
+        output.WriteLine("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+        double first = 0;
+        foreach (int nodes in Sizes)
+        {
+            ScaleSetting setting = settingOf(nodes);
+            ScaleResult reads = Run(setting with { WritesPerMille = 0 }), writes = Run(setting with { WritesPerMille = 1_000 });
+            ScaleResult both = Run(setting);
+            double step = PutMicroseconds / (first = first == 0 ? writes.Steps : first);
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"| {nodes} | {reads.Frames:F2} | {writes.Frames:F2} | {writes.Bytes:F0} | {writes.Syncs:F2} | {Range(both.Leaders)} | "
+                    + $"{Range(both.Replicas)} | {both.BusiestByOperations:F2} | {both.Busiest:F2} | {both.OperationsForNode(step):N0} | "
+                    + $"{both.AtRest:F0} |"));
+        }
+
+        output.WriteLine();
+    }
+
+    private static string Range((int Fewest, int Most) range) =>
+        range.Fewest == range.Most ? $"{range.Most}" : $"{range.Fewest}–{range.Most}";
+
+    /// <summary>Runs a cluster.</summary>
+    public static ScaleResult Run(ScaleSetting setting)
+    {
+        var world = new SimWorld(setting.Seed, keepTrace: false);
         var statistics = new SimStatistics();
         var network = new SimNetwork(world, statistics);
-        SimNode[] all = Make(world, network, statistics, nodes);
+        (int nodes, int shards) = (setting.Nodes, setting.Shards);
+        SimNode[] all = Make(world, network, statistics, setting);
         try
         {
-            int shards = nodes * ShardsForNode;
             if (!world.RunUntil(120_000, () => all.All(n => n.Node is { ClusterId.Length: > 0 })
                 && Enumerable.Range(0, shards).All(s => LeaderOf(all, s) is not null)))
             {
@@ -91,10 +78,16 @@ internal static class ScaleRun
 
             // Until preferred leaders lead, and all is quiet.
             world.RunUntil(world.NowMs + 10_000);
+            SimNode[] leaders =
+            [
+                .. Enumerable.Range(0, shards).Select(s => LeaderOf(all, s) ?? throw new SimulationException($"nobody leads s{s}")),
+            ];
+            int[] led = [.. all.Select(n => leaders.Count(l => l == n))];
+            int[] carried = [.. all.Select(n => Enumerable.Range(0, shards).Count(s => n.ReplicaOf(s) is not null))];
             var before = all.Select(static n => n.Work).ToArray();
             world.RunUntil(world.NowMs + RunMs);
             var rest = all.Select(static n => n.Work).ToArray();
-            var load = new Load(world, all, shards, writesPerMille);
+            var load = new ScaleLoad(world, leaders, setting);
             world.RunUntil(world.NowMs + RunMs);
             load.Stop();
             world.RunUntil(world.NowMs + 100);
@@ -111,13 +104,16 @@ internal static class ScaleRun
             }
 
             return new ScaleResult(
-                nodes,
+                setting,
                 load.Done,
                 frames.Sum() / ops,
                 bytes / ops,
                 syncs / Math.Max(1, load.Writes),
+                Enumerable.Range(0, nodes).Max(load.DoneBy) * nodes / ops,
                 steps.Max() / steps.Average(),
-                rest.Zip(before, static (a, b) => a.Sent - b.Sent).Average() * 1_000 / RunMs);
+                rest.Zip(before, static (a, b) => a.Sent - b.Sent).Average() * 1_000 / RunMs,
+                (led.Min(), led.Max()),
+                (carried.Min(), carried.Max()));
         }
         finally
         {
@@ -139,18 +135,18 @@ internal static class ScaleRun
     private static SimNode? LeaderOf(SimNode[] all, int shard) =>
         Array.Find(all, n => n.ReplicaOf(shard)?.Group is { Role: RaftRole.Leader, IsSureOfMembership: true });
 
-    private static SimNode[] Make(SimWorld world, SimNetwork network, SimStatistics statistics, int nodes)
+    private static SimNode[] Make(SimWorld world, SimNetwork network, SimStatistics statistics, ScaleSetting setting)
     {
         network.Faults.DelayNs = 100_000;
         ClusterMember[] members =
         [
-            .. Enumerable.Range(1, nodes).Select(static i => new ClusterMember(
+            .. Enumerable.Range(1, setting.Nodes).Select(static i => new ClusterMember(
                 "node" + i.ToString("d2", CultureInfo.InvariantCulture),
                 $"10.0.0.{i}:7000")),
         ];
         SimNode[] all =
         [
-            .. Enumerable.Range(0, nodes).Select(i => new SimNode(
+            .. Enumerable.Range(0, setting.Nodes).Select(i => new SimNode(
                 i,
                 world,
                 network,
@@ -160,7 +156,7 @@ internal static class ScaleRun
                     Name = members[i].Name,
                     Cluster = members,
                     DataDirectory = "/data",
-                    Shards = nodes * ShardsForNode,
+                    Shards = setting.Shards,
                     ReplicationFactor = 3,
                     Workers = 1,
                     DiskReserveBytes = 0,
@@ -179,78 +175,5 @@ internal static class ScaleRun
         }
 
         return all;
-    }
-
-    /// <summary>The clients.</summary>
-    private sealed class Load
-    {
-        private readonly SimWorld _world;
-        private readonly SimNode[] _leaders;
-        private readonly byte[][] _keys;
-        private readonly SimRandom _random;
-        private readonly Dictionary<int, long> _doneBy = [];
-        private readonly int _writesPerMille;
-        private bool _stopped;
-
-        public Load(SimWorld world, SimNode[] all, int shards, int writesPerMille)
-        {
-            _writesPerMille = writesPerMille;
-            _world = world;
-            _random = world.Random.Fork();
-            _leaders =
-            [
-                .. Enumerable.Range(0, shards).Select(s => LeaderOf(all, s) ?? throw new SimulationException($"nobody leads s{s}")),
-            ];
-            var map = new ShardMap(shards);
-            _keys = [.. Enumerable.Range(0, shards * KeysForShard).Select(static i => Encoding.ASCII.GetBytes($"key{i}"))];
-            for (int client = 0; client < all.Length * ClientsForNode; client++)
-            {
-                Next(map);
-            }
-        }
-
-        public long Done { get; private set; }
-
-        public long Writes { get; private set; }
-
-        public long DoneBy(int node) => _doneBy.GetValueOrDefault(node);
-
-        public void Stop() => _stopped = true;
-
-        private void Next(ShardMap map)
-        {
-            if (_stopped)
-            {
-                return;
-            }
-
-            byte[] key = _random.Pick(_keys);
-            SimNode node = _leaders[map.ShardOf(key).Value];
-            bool isWrite = _random.PerMille(_writesPerMille);
-            var operation = new SimOperation(o =>
-            {
-                if (o.Error != ErrorCode.None)
-                {
-                    throw new SimulationException($"an operation without faults failed: {o.Error} {o.ErrorMessage}");
-                }
-
-                Done++;
-                Writes += isWrite ? 1 : 0;
-                _doneBy[node.Index] = _doneBy.GetValueOrDefault(node.Index) + 1;
-                _world.After(_random.Between(1_000_000, 5_000_000), () => Next(map));
-            })
-            {
-                Kind = isWrite ? OperationKind.Write : OperationKind.Get,
-                Key = key,
-            };
-            if (isWrite)
-            {
-                var command = new ArrayBufferWriter<byte>();
-                CommandEncoder.Put(command, key, new byte[100], new PutOptions());
-                operation.Command = command.WrittenMemory;
-            }
-
-            node.Plan(_random.Between(10_000, 100_000), "submit", () => node.Node!.Submit(operation));
-        }
     }
 }
