@@ -26,7 +26,8 @@ public sealed class ScaleTests
     [InlineData(16)]
     public void A_node_of_twelve_does_what_a_node_of_three_does(int shardsForNode)
     {
-        ScaleResult small = ScaleRun.Run(ScaleSetting.ForNode(3, shardsForNode)), large = ScaleRun.Run(ScaleSetting.ForNode(12, shardsForNode));
+        ScaleResult small = ScaleRun.Run(ScaleSetting.ForNode(3, shardsForNode));
+        ScaleResult large = ScaleRun.Run(ScaleSetting.ForNode(12, shardsForNode));
         Assert.InRange(large.OperationsForNode(1) / small.OperationsForNode(1), 0.9, 1.1);
         Assert.Equal((shardsForNode, shardsForNode), large.Leaders);
         Assert.Equal((3 * shardsForNode, 3 * shardsForNode), large.Replicas);
