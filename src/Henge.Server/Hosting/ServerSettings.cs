@@ -33,7 +33,7 @@ public static class ServerSettings
         Node(
             "shards",
             "N",
-            "Shards of a new cluster; a cluster keeps the number it was created with.",
+            "Shards of a new cluster; a cluster keeps the number it was created with, so take 8 to 16 for each node that it may grow to.",
             "16",
             (o, v) => o with { Shards = SettingValue.Number(v, 1, 4096) }),
         Node(

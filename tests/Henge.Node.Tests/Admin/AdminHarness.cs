@@ -9,12 +9,18 @@ namespace Henge.Node.Tests.Admin;
 internal sealed class AdminHarness
 {
     /// <summary>Makes the cluster; of its founders, the last may never come up.</summary>
-    public AdminHarness(int founders, int replicas = 3, ulong seed = 1, int shards = 4, bool isLastAbsent = false)
+    public AdminHarness(
+        int founders,
+        int replicas = 3,
+        ulong seed = 1,
+        int shards = 4,
+        bool isLastAbsent = false,
+        Func<string, string>? zoneOf = null)
     {
         Cluster = new ClusterHarness(
             founders,
             seed,
-            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200, Shards = shards },
+            o => o with { ReplicationFactor = replicas, BalanceIntervalMs = 200, Shards = shards, Zone = zoneOf?.Invoke(o.Name) ?? "" },
             start: false);
         int started = isLastAbsent ? founders - 1 : founders;
         foreach (HarnessNode node in Cluster.Nodes.Take(started))
