@@ -21,6 +21,9 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
     private readonly SimRandom _hurry = new(cluster.World.Seed ^ 0x2_0F_75);
     private bool _peace;
 
+    // Where a disk loses bits, two others have all that it has.
+    private int Fewest => cluster.Victim is null ? 1 : 3;
+
     /// <summary>Begins.</summary>
     public void Start()
     {
@@ -68,7 +71,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
                 voters.Remove(random.Pick(now.Voters));
             }
         }
-        else if (voters.Count > wanted || (!_peace && voters.Count > 1 && random.PerMille(100)))
+        else if (voters.Count > wanted || (!_peace && voters.Count > Fewest && random.PerMille(100)))
         {
             voters.Remove(random.Pick(voters));
         }
@@ -103,7 +106,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
             Membership now = group.Membership;
             List<NodeId> voters = [.. now.Voters], learners = [.. now.Learners];
             NodeId[] outside = [.. _all.Where(id => !now.IsMember(id))];
-            if (voters.Count > 1)
+            if (voters.Count > Fewest)
             {
                 voters.Remove(_hurry.Pick(voters));
             }

@@ -126,6 +126,7 @@ internal static class SimRun
         }
 
         members.Check();
+        WholeCheck.Run(world, cluster, SettleMs);
         if (cluster.IsElastic)
         {
             DroppedCheck.Run(world, cluster, SettleMs);
@@ -138,7 +139,6 @@ internal static class SimRun
         }
         else
         {
-            WholeCheck.Run(world, cluster, SettleMs);
             var stage = new DrillStage(world, cluster);
             new HungWorkerDrills(stage).Run();
             new LeaseDrills(stage).Run();

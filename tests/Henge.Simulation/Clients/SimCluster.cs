@@ -164,7 +164,7 @@ internal sealed class SimCluster
 
         Founders = nodes;
         MakeKeys(random);
-        if (!IsElastic)
+        if (!IsElastic || canary == Canary.None)
         {
             MakeMisfit(members, new SimRandom(world.Seed ^ 0x4D15F17));
         }
@@ -175,7 +175,8 @@ internal sealed class SimCluster
         }
 
         var damage = new SimRandom(world.Seed ^ 0xB17_F11F);
-        Victim = _nodes.Count >= 3 && !IsElastic && damage.PerMille(400) ? damage.Pick(_nodes) : null;
+        bool mayBeDamaged = !IsElastic ? _nodes.Count >= 3 : canary == Canary.None && !IsPlanned && ReplicationFactor >= 3;
+        Victim = mayBeDamaged && damage.PerMille(400) ? damage.Pick(_nodes) : null;
     }
 
     /// <summary>Whether the run of a seed is of a cluster that plans by itself: to look at such runs only.</summary>
@@ -410,7 +411,7 @@ internal sealed class SimCluster
         SimNode node = random.Pick(_nodes);
         node.Misfit = random.Next(4) switch
         {
-            0 => node.Options with { ReplicationFactor = 1 },
+            0 => node.Options with { ReplicationFactor = ReplicationFactor == 1 ? 2 : 1 },
             1 => node.Options with { Shards = Shards + 1 },
             2 => node.Options with { ClusterToken = "another" },
             _ => node.Options with
