@@ -25,7 +25,9 @@ public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     private const long PreferMs = 10_000;
     private readonly NodeContext _context;
     private readonly NodeParts _parts;
-    private readonly BarrierCoordinator _barriers;
+    private readonly OperationRouter _router;
+    private readonly NodeStatusReader _status;
+    private readonly TopologyReader _topology;
     private readonly PeerInbox _inbox;
     private readonly NodeUpkeep _upkeep;
     private readonly ConcurrentDictionary<NodeId, bool> _connected = [];
@@ -38,7 +40,9 @@ public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     {
         _parts = parts;
         _context = parts.Context;
-        _barriers = new BarrierCoordinator(_context, parts.Workers);
+        _router = new OperationRouter(parts);
+        _status = new NodeStatusReader(parts);
+        _topology = new TopologyReader(parts.Context);
         _inbox = new PeerInbox(
             _context,
             parts.Workers,
@@ -133,58 +137,10 @@ public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Submit(Operation operation)
-    {
-        if (!Accept(operation, _context.MonotonicMs))
-        {
-            return;
-        }
-
-        if (!_context.TryAdmit(1, operation.Command.Length))
-        {
-            operation.Fail(
-                ErrorCode.ResourceExhausted,
-                "The node has too many operations under way. Try again later, with fewer at a time.");
-            return;
-        }
-
-        Route(operation);
-    }
+    public void Submit(Operation operation) => _router.Submit(operation);
 
     /// <inheritdoc/>
-    public void Submit(ReadOnlySpan<Operation> operations)
-    {
-        if (operations.IsEmpty)
-        {
-            return;
-        }
-
-        if (operations.Length == 1)
-        {
-            Submit(operations[0]);
-            return;
-        }
-
-        long bytes = 0;
-        foreach (Operation operation in operations)
-        {
-            bytes += operation.Command.Length;
-        }
-
-        if (!_context.TryAdmit(operations.Length, bytes))
-        {
-            foreach (Operation operation in operations)
-            {
-                operation.Fail(
-                    ErrorCode.ResourceExhausted,
-                    "The node has too many operations under way. Try again later, with fewer at a time.");
-            }
-
-            return;
-        }
-
-        SubmitAdmitted(operations);
-    }
+    public void Submit(ReadOnlySpan<Operation> operations) => _router.Submit(operations);
 
     /// <inheritdoc/>
     public bool TryRead(Operation get, out PinnedValue value)
@@ -219,92 +175,10 @@ public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
     public IWatch OpenWatch(WatchQuery query, Action onAvailable) => _parts.Watches.Open(query, onAvailable);
 
     /// <inheritdoc/>
-    public NodeStatus GetStatus()
-    {
-        IReadOnlyList<ShardReplica> hosted = _parts.Hosted.All;
-        var shards = new List<ShardStatus>(hosted.Count);
-        foreach (ShardReplica replica in hosted)
-        {
-            if (!replica.Shard.IsCatalog)
-            {
-                shards.Add(replica.Status);
-            }
-        }
-
-        return new NodeStatus
-        {
-            ClusterId = ClusterId,
-            Name = _context.Options.Name,
-            Id = _context.Self,
-            Address = _context.AddressOf(_context.Self) ?? "",
-            UptimeMs = _context.MonotonicMs,
-            Shards = shards,
-            EngineName = _context.Engine.Name,
-            Engine = _context.Engine.GetStatistics(),
-            LogBytes = _parts.Log.SizeBytes,
-            LogSegments = _parts.Log.Segments,
-            LogSyncs = _parts.Log.Syncs,
-            ConnectedPeers = [.. _connected.Keys],
-            RefusedPeers = _parts.Hellos.Refused,
-            Clock = _parts.Clocks.Read(shards),
-            Activity = _context.Counters.Read() with
-            {
-                ElectionTimes = _context.Elections.Read(),
-                MovesUnderWay = hosted.Count(static replica => replica.Report?.Move is not null),
-                MovesStuck = hosted.Count(static replica => replica.Report?.Move is { IsStuck: true }),
-                MovesWaiting = _parts.Planner.Waiting.Count,
-                PlanProblems = _parts.Planner.Problems.Count,
-                Watches = _parts.Watches.Count,
-                WatchesLost = _parts.Watches.Lost,
-                WatchesInHistory = _parts.Watches.HistoryReaders,
-                DamagedReads = hosted.Sum(static replica => replica.Machine.DamagedReads),
-                PendingOperations = _context.PendingOperations,
-                Pressure = _context.Engine.Pressure,
-                IsDiskFull = _context.IsDiskFull,
-            },
-        };
-    }
+    public NodeStatus GetStatus() => _status.Read([.. _connected.Keys]);
 
     /// <inheritdoc/>
-    public Topology GetTopology()
-    {
-        // The epoch first: what changes while the rest is read makes it out of date, and it is asked for again.
-        ulong epoch = (ulong)Interlocked.Read(ref _epoch);
-        Core.Version membersVersion = _context.Members.Version;
-        var nodes = new List<NodeEntry>(_context.Members.Count);
-        foreach (MemberInfo member in _context.Members.Current.Where(static m => !m.IsHearsay))
-        {
-            nodes.Add(new NodeEntry(member.Id, member.Name, member.Address)
-            {
-                State = member.State,
-                Zone = member.Zone,
-                Weight = member.Weight,
-            });
-        }
-
-        var shards = new List<ShardPlacement>(_context.Directory.Count);
-        for (uint s = 0; s < _context.Directory.Count; s++)
-        {
-            ShardPlace place = _context.Directory.PlaceOf(new ShardId(s));
-
-            // Of its own shards the node's replicas know better. A leader elsewhere that is not heard cannot be asked for anything.
-            bool isLost = !place.Leader.IsNone && !place.Has(_context.Self) && _context.Near.IsSilent(place.Leader);
-            shards.Add(new ShardPlacement(place.Shard, place.Voters, isLost ? NodeId.None : place.Leader, place.Term)
-            {
-                MembershipTerm = place.MembershipTerm,
-                MembershipIndex = place.MembershipIndex.Value,
-            });
-        }
-
-        return new Topology
-        {
-            ClusterId = ClusterId,
-            Epoch = epoch,
-            MembersVersion = membersVersion,
-            Nodes = nodes,
-            Shards = shards,
-        };
-    }
+    public Topology GetTopology() => _topology.Read((ulong)Interlocked.Read(ref _epoch));
 
     /// <inheritdoc/>
     public void Join(JoinRequest request, long deadlineMs, Action<JoinAnswer?, HengeException?> answered) =>
@@ -510,122 +384,6 @@ public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         if (_context.AddressOf(id) is null)
         {
             throw new HengeException(ErrorCode.InvalidArgument, $"There is no node {id} in the cluster.");
-        }
-    }
-
-    private bool Accept(Operation operation, long nowMs)
-    {
-        operation.Error = ErrorCode.None;
-        operation.LeaseEndsAtTick = 0;
-        operation.Remote = null;
-        if (_context.IsStopping || _context.IsDead)
-        {
-            operation.Fail(ErrorCode.Stopping, "The node is stopping. Ask another one.");
-            return false;
-        }
-
-        if (operation.DeadlineMs == 0)
-        {
-            operation.DeadlineMs = nowMs + _context.Options.DefaultDeadlineMs;
-        }
-        else if (operation.DeadlineMs <= nowMs)
-        {
-            operation.Fail(ErrorCode.DeadlineExceeded, "The deadline had passed before the operation came to the node. Nothing was done.");
-            return false;
-        }
-
-        return operation.Kind != OperationKind.Write || IsOnOneShard(operation);
-    }
-
-    // A command of several keys is applied by one shard: a key of another one would be written where no reader looks for it. So no door is
-    // trusted with this.
-    private bool IsOnOneShard(Operation operation)
-    {
-        ReadOnlySpan<byte> command = operation.Command.Span;
-        if (command.IsEmpty || (CommandKind)command[0] is not (CommandKind.Txn or CommandKind.MultiPut or CommandKind.MultiDelete))
-        {
-            return true;
-        }
-
-        try
-        {
-            if (CommandEncoder.ShardOf(command, _context.Shards) == _context.Shards.ShardOf(operation.Key.Span))
-            {
-                return true;
-            }
-
-            operation.Fail(ErrorCode.CrossShard, "The key that the transaction was sent under lies on another shard than its own keys.");
-        }
-        catch (HengeException e)
-        {
-            operation.Fail(e.Code, e.Message);
-        }
-
-        return false;
-    }
-
-    private void Route(Operation operation)
-    {
-        if (operation.AllShards)
-        {
-            _barriers.Submit(operation);
-            return;
-        }
-
-        if (operation.Kind == OperationKind.Page)
-        {
-            _parts.Pages.Submit(operation);
-            return;
-        }
-
-        operation.Shard = _context.Shards.ShardOf(operation.Key.Span);
-        _parts.WorkerOf(operation.Shard).Submit(operation);
-    }
-
-    // One chain for each worker, newest first, as its queue wants it.
-    private void SubmitAdmitted(ReadOnlySpan<Operation> operations)
-    {
-        Worker[] workers = _parts.Workers;
-        var newest = System.Buffers.ArrayPool<Operation?>.Shared.Rent(2 * workers.Length);
-        Array.Clear(newest, 0, 2 * workers.Length);
-        long now = _context.MonotonicMs;
-        foreach (Operation operation in operations)
-        {
-            int length = operation.Command.Length;
-            if (!Accept(operation, now))
-            {
-                _context.OnCompleted(1, length);
-                continue;
-            }
-
-            if (operation.AllShards || operation.Kind == OperationKind.Page)
-            {
-                // Behind what came before it: it may have to see that.
-                SubmitChains(workers, newest);
-                Route(operation);
-                continue;
-            }
-
-            operation.Shard = _context.Shards.ShardOf(operation.Key.Span);
-            int worker = (int)(operation.Shard.Value % (uint)workers.Length);
-            operation.Next = newest[worker];
-            newest[worker] = operation;
-            newest[workers.Length + worker] ??= operation;
-        }
-
-        SubmitChains(workers, newest);
-        System.Buffers.ArrayPool<Operation?>.Shared.Return(newest, clearArray: true);
-    }
-
-    private static void SubmitChains(Worker[] workers, Operation?[] newest)
-    {
-        for (int i = 0; i < workers.Length; i++)
-        {
-            if (newest[i] is { } last)
-            {
-                workers[i].Submit(last, newest[workers.Length + i]!);
-                (newest[i], newest[workers.Length + i]) = (null, null);
-            }
         }
     }
 

@@ -33,6 +33,12 @@ public static class MoveRelease
             throw new HengeException(ErrorCode.InvalidArgument, "Both placements are of the same shards.");
         }
 
+        // Asked several times a second, and most often nothing is to move: that must cost nothing for each shard.
+        if (followed.ReplicationFactor == goal.ReplicationFactor && goal.HasSameReplicas(followed))
+        {
+            return followed;
+        }
+
         Run run = new(followed, goal, limits);
         List<int> waiting = [];
         List<int> urgent = [];

@@ -44,12 +44,35 @@ internal sealed class ShardStatusPublisher
             ? span.Reaches(IntervalTicks)
             : _group.Role == RaftRole.Leader
                 && (_replica.Shard.IsCatalog ? span.Reaches(CatalogTicks) : span.Reaches(LeaderTicks, _replica.Shard.Value));
-        if (isDue)
+        if (isDue && (_changed || _replica.Shard.IsCatalog || !HasSamePeers()))
         {
             _changed = false;
             Volatile.Write(ref _latest, Make());
         }
     }
+
+    // Of hundreds of shards at rest most look as they did a second ago, and a picture of each is what a node at rest would make most of.
+    private bool HasSamePeers()
+    {
+        _group.GetPeers(_peers);
+        bool isSame = _peers.Count == _latest.Peers.Count
+            && _latest.IsDamagedEverywhere == _replica.IsDamagedEverywhere
+            && _latest.Error == _replica.Problem;
+        for (int i = 0; isSame && i < _peers.Count; i++)
+        {
+            isSame = _latest.Peers[i] == ProgressOf(_peers[i]);
+        }
+
+        return isSame;
+    }
+
+    private PeerProgress ProgressOf(PeerStatus peer) => new(
+        peer.Id,
+        peer.Match,
+        peer.State.ToString(),
+        peer.IsLearner,
+        peer.IsRecentlyActive,
+        _replica.IsDamaged(peer.Id));
 
     private ShardStatus Make()
     {
@@ -57,14 +80,7 @@ internal sealed class ShardStatusPublisher
         var peers = new PeerProgress[_peers.Count];
         for (int i = 0; i < peers.Length; i++)
         {
-            PeerStatus peer = _peers[i];
-            peers[i] = new PeerProgress(
-                peer.Id,
-                peer.Match,
-                peer.State.ToString(),
-                peer.IsLearner,
-                peer.IsRecentlyActive,
-                _replica.IsDamaged(peer.Id));
+            peers[i] = ProgressOf(_peers[i]);
         }
 
         return new ShardStatus

@@ -5,15 +5,49 @@ using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Events;
 
-/// <summary>Logs what the core tells. Allocates nothing for an event whose level is off.</summary>
-internal sealed class NodeEventLog(ILoggerFactory logging) : INodeEvents
+/// <summary>
+/// Logs what the core tells. Allocates nothing for an event whose level is off. Of leaders that change, of which a node may have hundreds
+/// at once, so many are named in a second, and the others counted.
+/// </summary>
+internal sealed class NodeEventLog : INodeEvents, IDisposable
 {
-    private readonly ILogger _node = logging.CreateLogger(ServerEvents.Node.Category);
-    private readonly ILogger _raft = logging.CreateLogger(ServerEvents.Raft.Category);
-    private readonly ILogger _snapshots = logging.CreateLogger(ServerEvents.Snapshots.Category);
-    private readonly ILogger _storage = logging.CreateLogger(ServerEvents.Storage.Category);
-    private readonly ILogger _clocks = logging.CreateLogger(ServerEvents.Clocks.Category);
-    private readonly ILogger _peers = logging.CreateLogger(ServerEvents.Peers.Category);
+    /// <summary>Leaders of so many shards are named within <see cref="Span"/>.</summary>
+    public const int MostNamed = 20;
+
+    /// <summary>The time in which they are counted.</summary>
+    public static readonly TimeSpan Span = TimeSpan.FromSeconds(1);
+
+    private readonly ILogger _node;
+    private readonly ILogger _raft;
+    private readonly ILogger _snapshots;
+    private readonly ILogger _storage;
+    private readonly ILogger _clocks;
+    private readonly ILogger _peers;
+    private readonly EventLimit _gained;
+    private readonly EventLimit _lost;
+
+    /// <param name="logging">Where it logs.</param>
+    /// <param name="time">For what is counted; null: this machine's.</param>
+    public NodeEventLog(ILoggerFactory logging, TimeProvider? time = null)
+    {
+        _node = logging.CreateLogger(ServerEvents.Node.Category);
+        _raft = logging.CreateLogger(ServerEvents.Raft.Category);
+        _snapshots = logging.CreateLogger(ServerEvents.Snapshots.Category);
+        _storage = logging.CreateLogger(ServerEvents.Storage.Category);
+        _clocks = logging.CreateLogger(ServerEvents.Clocks.Category);
+        _peers = logging.CreateLogger(ServerEvents.Peers.Category);
+        _gained = new EventLimit(
+            time ?? TimeProvider.System, MostNamed, Span, count => ServerEvents.Raft.MoreLeadershipsGained(_raft, count));
+        _lost = new EventLimit(
+            time ?? TimeProvider.System, MostNamed, Span, count => ServerEvents.Raft.MoreLeadershipsLost(_raft, count));
+    }
+
+    /// <summary>Logs what has been counted. What is told afterwards may not be logged.</summary>
+    public void Dispose()
+    {
+        _gained.Dispose();
+        _lost.Dispose();
+    }
 
     public void NodeCreated(string name, NodeId id, string directory) =>
         ServerEvents.Node.NodeCreated(_node, name, id, directory);
@@ -23,11 +57,21 @@ internal sealed class NodeEventLog(ILoggerFactory logging) : INodeEvents
 
     public void ClusterIdKnown(string clusterId) => ServerEvents.Node.ClusterIdKnown(_node, clusterId);
 
-    public void LeadershipGained(ShardId shard, Term term) =>
-        ServerEvents.Raft.LeadershipGained(_raft, shard, term.Value);
+    public void LeadershipGained(ShardId shard, Term term)
+    {
+        if (_raft.IsEnabled(LogLevel.Information) && _gained.IsLogged())
+        {
+            ServerEvents.Raft.LeadershipGained(_raft, shard, term.Value);
+        }
+    }
 
-    public void LeadershipLost(ShardId shard, Term term, string? leader) =>
-        ServerEvents.Raft.LeadershipLost(_raft, shard, term.Value, leader ?? "unknown");
+    public void LeadershipLost(ShardId shard, Term term, string? leader)
+    {
+        if (_raft.IsEnabled(LogLevel.Information) && _lost.IsLogged())
+        {
+            ServerEvents.Raft.LeadershipLost(_raft, shard, term.Value, leader ?? "unknown");
+        }
+    }
 
     public void LeaderChanged(ShardId shard, Term term, string leader) =>
         ServerEvents.Raft.LeaderChanged(_raft, shard, term.Value, leader);

@@ -102,6 +102,12 @@ internal static partial class ServerEvents
             LogLevel.Critical,
             "Shard {Shard} goes on alone from this node by plan {Plan}: what was written after version {Version} (entry {Index}) is lost.")]
         public static partial void ShardRecovered(ILogger logger, ShardId shard, string plan, Core.Version version, ulong index);
+
+        [LoggerMessage(1109, LogLevel.Information, "Besides those named in the last second, this node leads {Count} more shards.")]
+        public static partial void MoreLeadershipsGained(ILogger logger, int count);
+
+        [LoggerMessage(1110, LogLevel.Information, "Besides those named in the last second, this node leads {Count} more shards no longer.")]
+        public static partial void MoreLeadershipsLost(ILogger logger, int count);
     }
 
     /// <summary>Snapshots of shards between nodes: 1200 to 1299.</summary>

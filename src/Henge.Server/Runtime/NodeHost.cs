@@ -45,15 +45,17 @@ public sealed class NodeHost : IDisposable
     private const int AloneTickMs = 40;
     private readonly IWorkScheduler _workers;
     private readonly LaneScheduler _logWriter;
+    private readonly NodeEventLog? _events;
     private readonly Ticker _ticker;
     private int _disposed;
 
-    private NodeHost(HengeNode node, PeerTransport transport, IWorkScheduler workers, LaneScheduler logWriter)
+    private NodeHost(HengeNode node, PeerTransport transport, IWorkScheduler workers, LaneScheduler logWriter, NodeEventLog? events)
     {
         Node = node;
         Transport = transport;
         _workers = workers;
         _logWriter = logWriter;
+        _events = events;
         node.Start();
 
         // Ticks that are due are counted by the clock, so calls may be fewer: a node that has no peers to hear from need not wake up so
@@ -93,6 +95,7 @@ public sealed class NodeHost : IDisposable
                 $"There is no scheduler '{options.Scheduler}'; there are pool, pinned, queue and thread."),
         };
         var logWriter = new LaneScheduler("henge-log", 1, pinned: false);
+        NodeEventLog? events = options.Logging is { } logging ? new NodeEventLog(logging) : null;
         try
         {
             return new NodeHost(
@@ -106,15 +109,17 @@ public sealed class NodeHost : IDisposable
                     Readers = new PoolScheduler(),
                     LogWriter = logWriter,
                     Fatal = options.Fatal ?? new EndingFatalErrorHandler(options.Logging),
-                    Events = options.Logging is { } logging ? new NodeEventLog(logging) : null,
+                    Events = events,
                     Seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
                 }),
                 transport,
                 scheduler,
-                logWriter);
+                logWriter,
+                events);
         }
         catch
         {
+            events?.Dispose();
             logWriter.Dispose();
             (scheduler as IDisposable)?.Dispose();
             transport.Dispose();
@@ -138,6 +143,7 @@ public sealed class NodeHost : IDisposable
         (_workers as IDisposable)?.Dispose();
         _logWriter.Dispose();
         Node.Dispose();
+        _events?.Dispose();
     }
 
     private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory, int place) =>

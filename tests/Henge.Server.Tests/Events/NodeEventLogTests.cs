@@ -16,7 +16,7 @@ public sealed class NodeEventLogTests
     public void Each_event_of_the_core_is_logged_once_by_its_own_name_in_its_category()
     {
         using Recorder recorder = new();
-        NodeEventLog log = new(recorder);
+        using NodeEventLog log = new(recorder);
         foreach (MethodInfo method in Methods)
         {
             recorder.Logged.Clear();
@@ -36,7 +36,7 @@ public sealed class NodeEventLogTests
     public void An_event_whose_level_is_off_allocates_nothing()
     {
         using ServerLogging logging = new(TextWriter.Null, new LogOptions { Level = LogLevel.None });
-        NodeEventLog log = new(logging);
+        using NodeEventLog log = new(logging);
         Action all = Expression
             .Lambda<Action>(
                 Expression.Block(
