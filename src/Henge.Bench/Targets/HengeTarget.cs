@@ -1,3 +1,4 @@
+using System.Net.Security;
 using Henge.Bench.Load;
 using Henge.Client;
 using Henge.Core;
@@ -18,7 +19,13 @@ public sealed class HengeTarget : ILoadTarget
     /// <param name="sessions">Over sessions; else a call for each operation.</param>
     /// <param name="consistency">How reads are made sure of.</param>
     /// <param name="streams">Sessions to each node.</param>
-    public HengeTarget(IReadOnlyList<string> peers, bool sessions, ReadConsistency consistency, int streams = 2)
+    /// <param name="tls">How to speak TLS; null: not at all.</param>
+    public HengeTarget(
+        IReadOnlyList<string> peers,
+        bool sessions,
+        ReadConsistency consistency,
+        int streams = 2,
+        SslClientAuthenticationOptions? tls = null)
     {
         Name = (sessions ? "henge://" : "grpc://") + string.Join(',', peers);
         _client = new HengeClient(new HengeClientOptions
@@ -27,6 +34,7 @@ public sealed class HengeTarget : ILoadTarget
             UseSessions = sessions,
             SessionsPerNode = streams,
             Consistency = consistency,
+            Tls = tls,
         });
     }
 

@@ -94,7 +94,7 @@ internal static class StatusCommand
         context.Output.WriteLine(
             $"Committed: {own.CommittedIndex} | Applied: {own.AppliedIndex} | Peers: [{string.Join(", ", own.Peers)}]");
         context.Output.WriteLine(Colour(context, verdict, $"Cluster: {verdict.Word} | {verdict.Reason}"));
-        ClockWarnings.Write(context.Output, own, all);
+        StatusWarnings.Write(context.Output, own, all);
         if (all is { Nodes.Count: > 0 })
         {
             context.Output.WriteLine();

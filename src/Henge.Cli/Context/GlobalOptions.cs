@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Net.Security;
 using Henge.Cli.Outcome;
 using Henge.Cli.Parsing;
 using Henge.Client;
+using Henge.Core;
 
 namespace Henge.Cli.Context;
 
@@ -14,7 +16,8 @@ internal sealed class GlobalOptions
     public GlobalOptions(CliContext context) => _context = context;
 
     /// <summary>The environment variables that commands read.</summary>
-    public static IReadOnlyList<string> Variables { get; } = ["HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_CONFIG"];
+    public static IReadOnlyList<string> Variables { get; } = 
+        ["HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_TLS_CERT", "HENGE_TLS_KEY", "HENGE_CONFIG"];
 
     public Option<string?> Peers { get; } = new("--peers", "-p")
     {
@@ -45,6 +48,29 @@ internal sealed class GlobalOptions
         Recursive = true,
     };
 
+    public Option<string?> TlsCert { get; } = new("--tls-cert")
+    {
+        Description = "The certificate to show (PEM): the user's, of a node for serve (or set HENGE_TLS_CERT). Means --tls.",
+        HelpName = "file",
+        Recursive = true,
+    };
+
+    public Option<string?> TlsKey { get; } = new("--tls-key")
+    {
+        Description = "The key of --tls-cert (PEM), when it is not in the same file (or set HENGE_TLS_KEY).",
+        HelpName = "file",
+        Recursive = true,
+    };
+
+    /// <summary>The option of a setting of nodes that all commands have as well; null: they have none of this name.</summary>
+    public Option<string?>? OfSetting(string name) => name switch
+    {
+        "tls-ca" => TlsCa,
+        "tls-cert" => TlsCert,
+        "tls-key" => TlsKey,
+        _ => null,
+    };
+
     /// <summary>Adds them to the root, from where all commands inherit them.</summary>
     public void AddTo(Command root)
     {
@@ -53,6 +79,8 @@ internal sealed class GlobalOptions
         root.Add(TimeoutText);
         root.Add(Tls);
         root.Add(TlsCa);
+        root.Add(TlsCert);
+        root.Add(TlsKey);
     }
 
     /// <summary>True with <c>--output json</c>.</summary>
@@ -94,17 +122,8 @@ internal sealed class GlobalOptions
             UseSessions = !shortLived,
             UnreachableTimeout = TimeSpan.FromSeconds(2),
             TimeProvider = _context.Time,
+            Tls = TlsOf(parse),
         };
-        string? ca = parse.GetValue(TlsCa) ?? _context.Environment("HENGE_TLS_CA");
-        if (!string.IsNullOrEmpty(ca))
-        {
-            options.Tls = TlsTrust.Only(ca);
-        }
-        else if (parse.GetValue(Tls) || _context.Environment("HENGE_TLS") is "1" or "true")
-        {
-            options.Tls = new();
-        }
-
         if (Timeout(parse) is { } timeout)
         {
             options.DefaultDeadline = timeout;
@@ -112,6 +131,30 @@ internal sealed class GlobalOptions
         }
 
         return new HengeClient(options);
+    }
+
+    /// <summary>How to speak TLS with the nodes; null: not at all. Throws <see cref="UsageException"/>.</summary>
+    public SslClientAuthenticationOptions? TlsOf(ParseResult parse)
+    {
+        string? authority = Given(TlsCa, "HENGE_TLS_CA");
+        string? certificate = Given(TlsCert, "HENGE_TLS_CERT");
+        string? key = Given(TlsKey, "HENGE_TLS_KEY");
+        if (authority is null && certificate is null && key is null)
+        {
+            return parse.GetValue(Tls) || _context.Environment("HENGE_TLS") is "1" or "true" ? new() : null;
+        }
+
+        try
+        {
+            return HengeTls.FromFiles(authority, certificate, key);
+        }
+        catch (HengeException e)
+        {
+            throw new UsageException(e.Message);
+        }
+
+        string? Given(Option<string?> option, string variable) =>
+            (parse.GetValue(option) ?? _context.Environment(variable)) is { Length: > 0 } file ? file : null;
     }
 
     /// <summary>An option with a few words to choose from; the first is the default.</summary>

@@ -55,6 +55,7 @@ internal static class StatusJson
         json.WriteString("address", status.Address);
         json.WriteString("henge_version", status.Version);
         json.WriteNumber("uptime_ms", status.UptimeMs);
+        json.WriteBoolean("insecure", status.Insecure);
         if (status.RefusedPeers.Count > 0)
         {
             json.WriteList("refused_peers", status.RefusedPeers, json.WriteStringValue);

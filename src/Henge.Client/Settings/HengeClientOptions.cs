@@ -92,7 +92,10 @@ public sealed class HengeClientOptions
     /// <summary>A probed connection that stays silent for this time is dropped. Default: 5 s.</summary>
     public TimeSpan KeepAliveTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>TLS to the nodes; null means cleartext HTTP/2. An empty object means TLS with the machine's trusted roots.</summary>
+    /// <summary>
+    /// TLS to the nodes; null means cleartext HTTP/2. An empty object means TLS with the machine's trusted roots. <see cref="HengeTls"/>
+    /// makes one of a cluster's own authority and a user's certificate.
+    /// </summary>
     public SslClientAuthenticationOptions? Tls { get; set; }
 
     /// <summary>Headers sent with every call, for proxies and the like. Names in lower case.</summary>

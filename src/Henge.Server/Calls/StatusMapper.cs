@@ -11,7 +11,7 @@ namespace Henge.Server.Calls;
 /// <summary>Turns a node's state into its message. Pure functions.</summary>
 internal static class StatusMapper
 {
-    public static StatusResponse ToMessage(IHengeNode node)
+    public static StatusResponse ToMessage(IHengeNode node, bool isInsecure)
     {
         NodeStatus status = node.GetStatus();
         Topology topology = node.GetTopology();
@@ -23,6 +23,7 @@ internal static class StatusMapper
             Version = Product.Version,
             UptimeMs = (ulong)status.UptimeMs,
             Address = status.Address,
+            Insecure = isInsecure,
             Engine = ToMessage(status),
             Log = new LogStatus { Bytes = (ulong)status.LogBytes, Segments = (uint)status.LogSegments, Syncs = (ulong)status.LogSyncs },
         };

@@ -4,6 +4,7 @@ using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
 using Henge.Server.Calls;
+using Henge.Server.Tls;
 
 namespace Henge.Server.Cluster;
 
@@ -15,6 +16,12 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
     private readonly RecoveryCalls _recovery = new(node, peers);
 
     public const string Name = "henge.v1.Cluster";
+
+    /// <summary>True behind TLS: calls between nodes are for nodes alone, as their certificates say.</summary>
+    public bool NeedsCertificates { get; init; }
+
+    /// <summary>True when the node was started with <c>--insecure</c>.</summary>
+    public bool IsInsecure { get; init; }
 
     private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestJoin = TimeSpan.FromSeconds(10);
@@ -110,7 +117,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         ClusterStatusResponse.Types.Node answer = new() { NodeId = entry.Name, Address = entry.Address };
         if (self)
         {
-            answer.Status = StatusMapper.ToMessage(node);
+            answer.Status = StatusMapper.ToMessage(node, IsInsecure);
             return answer;
         }
 
@@ -162,6 +169,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
     /// <inheritdoc/>
     public override async Task<JoinResponse> Join(Protocol.V1.JoinRequest request, ServerCallContext context)
     {
+        CheckNode(context);
         CallTerms terms = CallTerms.Of(context);
         TaskCompletionSource<JoinAnswer> answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
         long deadlineMs = terms.HasDeadline ? terms.DeadlineMs : node.MonotonicMs + (long)LongestJoin.TotalMilliseconds;
@@ -192,14 +200,31 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         _recovery.RecoverAsync(request, CallTerms.Of(context).Cancellation);
 
     /// <inheritdoc/>
-    public override async Task<ReportRemainsResponse> ReportRemains(ReportRemainsRequest request, ServerCallContext context) =>
-        new() { Report = await _recovery.ReportAsync(CallTerms.Of(context).Cancellation) };
+    public override async Task<ReportRemainsResponse> ReportRemains(ReportRemainsRequest request, ServerCallContext context)
+    {
+        CheckNode(context);
+        return new() { Report = await _recovery.ReportAsync(CallTerms.Of(context).Cancellation) };
+    }
 
     /// <inheritdoc/>
     public override async Task<AdoptRecoveryResponse> AdoptRecovery(AdoptRecoveryRequest request, ServerCallContext context)
     {
+        CheckNode(context);
         await _recovery.AdoptAsync(request.Plan, (RecoveryPhase)request.Phase, CallTerms.Of(context).Cancellation);
         return new AdoptRecoveryResponse();
+    }
+
+    /// <summary>Behind TLS, lets nobody but nodes go on.</summary>
+    private void CheckNode(ServerCallContext context)
+    {
+        if (NeedsCertificates && !ConnectionIdentity.Of(context.GetHttpContext().Features).IsNode)
+        {
+            throw new HengeException(
+                ErrorCode.Misconfigured,
+                "This call is for nodes of the cluster, and who calls has shown no node's certificate. A node that joins is started with "
+                    + "--tls-cert, --tls-key and --tls-ca, by a certificate from: henge cert create-node HOST. The node that it joins "
+                    + "needs --tls-ca too.");
+        }
     }
 
     private static NodeId Find(string name, Topology topology)

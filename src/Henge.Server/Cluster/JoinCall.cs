@@ -5,6 +5,7 @@ using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
 using Henge.Server.Calls;
+using Henge.Server.Tls;
 using JoinRequest = Henge.Node.Api.JoinRequest;
 
 namespace Henge.Server.Cluster;
@@ -16,15 +17,15 @@ internal static class JoinCall
     /// Asks the member at an address to take a node in. Throws <see cref="HengeException"/> with what the cluster says, or Unavailable when
     /// nobody answers.
     /// </summary>
-    public static async Task<JoinAnswer> AskAsync(string address, JoinRequest request, TimeSpan timeout, CancellationToken cancellation)
+    public static async Task<JoinAnswer> AskAsync(
+        string address,
+        JoinRequest request,
+        TlsConnector? tls,
+        TimeSpan timeout,
+        CancellationToken cancellation)
     {
-        using SocketsHttpHandler http = new()
-        {
-            ConnectTimeout = TimeSpan.FromSeconds(2),
-            UseProxy = false,
-            AllowAutoRedirect = false,
-        };
-        using GrpcChannel channel = GrpcChannel.ForAddress($"http://{address}", new GrpcChannelOptions { HttpHandler = http });
+        using SocketsHttpHandler http = NodeHttp.CreateHandler(tls, TimeSpan.FromSeconds(2));
+        using GrpcChannel channel = NodeHttp.Open(address, http);
         try
         {
             JoinResponse response = await new Protocol.V1.Cluster.ClusterClient(channel).JoinAsync(

@@ -3,20 +3,15 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
+using Henge.Server.Tls;
 
 namespace Henge.Server.Cluster;
 
-/// <summary>Asks other nodes for their status, as any client would. Thread-safe.</summary>
-internal sealed class PeerStatus(bool tls) : IDisposable
+/// <summary>Asks other nodes for their status, as any client would, but as a node. Thread-safe.</summary>
+internal sealed class PeerStatus(TlsConnector? tls) : IDisposable
 {
     private readonly ConcurrentDictionary<string, GrpcChannel> _channels = new(StringComparer.Ordinal);
-    private readonly SocketsHttpHandler _http = new()
-    {
-        ConnectTimeout = TimeSpan.FromSeconds(1),
-        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
-        UseProxy = false,
-        AllowAutoRedirect = false,
-    };
+    private readonly SocketsHttpHandler _http = NodeHttp.CreateHandler(tls, TimeSpan.FromSeconds(1));
 
     /// <summary>The status of the node at an address. Throws <see cref="RpcException"/>.</summary>
     public async Task<StatusResponse> GetAsync(string address, string clusterId, TimeSpan timeout, CancellationToken cancellation) =>
@@ -74,8 +69,5 @@ internal sealed class PeerStatus(bool tls) : IDisposable
 
     private static Metadata HeadersOf(string clusterId) => new() { { GrpcHeaders.HengeCluster, clusterId } };
 
-    private GrpcChannel ChannelTo(string address) => _channels.GetOrAdd(address, Open);
-
-    private GrpcChannel Open(string address) =>
-        GrpcChannel.ForAddress($"{(tls ? "https" : "http")}://{address}", new GrpcChannelOptions { HttpHandler = _http });
+    private GrpcChannel ChannelTo(string address) => _channels.GetOrAdd(address, a => NodeHttp.Open(a, _http));
 }

@@ -14,7 +14,7 @@ internal static partial class ServerEvents
     public static IReadOnlyList<string> Categories { get; } =
     [
         Node.Category, Raft.Category, Snapshots.Category, Storage.Category, Clocks.Category, Peers.Category, Grpc.Category, Http.Category,
-        Resp.Category,
+        Resp.Category, Tls.Category,
     ];
 
     /// <summary>Starting, stopping and readiness: 1000 to 1099.</summary>
@@ -271,5 +271,48 @@ internal static partial class ServerEvents
             LogLevel.Warning,
             "Ended the RESP connection of {Address}: {Problem} ({Unlogged} more problems of RESP connections since the last line)")]
         public static partial void RespConnectionEnded(ILogger logger, string address, string problem, long unlogged);
+    }
+
+    /// <summary>Certificates, and who may come in: 1700 to 1799.</summary>
+    public static partial class Tls
+    {
+        public const string Category = "Henge.Security";
+
+        [LoggerMessage(
+            1701,
+            LogLevel.Information,
+            "TLS by the certificate {Subject}, serial number {Serial}, good until {End:u}; {Authorities} authorities.")]
+        public static partial void TlsLoaded(ILogger logger, string subject, string serial, DateTime end, int authorities);
+
+        [LoggerMessage(
+            1702,
+            LogLevel.Information,
+            "TLS goes on by new files: the certificate {Subject}, serial number {Serial}, good until {End:u}; {Authorities} authorities.")]
+        public static partial void TlsReloaded(ILogger logger, string subject, string serial, DateTime end, int authorities);
+
+        [LoggerMessage(1703, LogLevel.Warning, "The changed files of TLS are not used, and those before stay in use: {Problem}")]
+        public static partial void TlsReloadFailed(ILogger logger, string problem);
+
+        [LoggerMessage(1704, LogLevel.Warning, "{File} ends on {End:u}, in {Days} days. Renew it with: henge cert renew.")]
+        public static partial void TlsNearExpiry(ILogger logger, string file, DateTime end, int days);
+
+        [LoggerMessage(
+            1705,
+            LogLevel.Error,
+            "{File} is over since {End:u}: others refuse connections by it. Renew it with: henge cert renew.")]
+        public static partial void TlsExpired(ILogger logger, string file, DateTime end);
+
+        [LoggerMessage(
+            1706,
+            LogLevel.Warning,
+            "INSECURE: started with --insecure. Whoever reaches {Address} can read and write everything, and what is sent there can be read "
+                + "on its way. Use certificates (henge cert) and leave --insecure out.")]
+        public static partial void Insecure(ILogger logger, string address);
+
+        [LoggerMessage(1708, LogLevel.Debug, "The TLS handshake with {Remote} failed: {Problem}.")]
+        public static partial void TlsHandshakeFailed(ILogger logger, string remote, string problem);
+
+        [LoggerMessage(1707, LogLevel.Warning, "Refused {Remote} as a node: {Problem}.")]
+        public static partial void PeerIdentityRefused(ILogger logger, string remote, string problem);
     }
 }

@@ -6,6 +6,7 @@ using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Server.Cluster;
 using Henge.Server.Events;
+using Henge.Server.Tls;
 using Henge.Storage.Files;
 using Microsoft.Extensions.Logging;
 
@@ -22,7 +23,7 @@ internal static class ClusterJoin
     /// Asks the given addresses in turn until one takes the node in. Does nothing when the data directory belongs to a node already: then
     /// that says which cluster it is of. Throws <see cref="HengeException"/> with the way out.
     /// </summary>
-    public static async Task RunAsync(ServerOptions options, ILogger logger, CancellationToken cancellation)
+    public static async Task RunAsync(ServerOptions options, TlsConnector? tls, ILogger logger, CancellationToken cancellation)
     {
         var files = new PosixFileSystem();
         if (options.Join.Count == 0 || NodeJoining.IsMade(files, options.Node.DataDirectory))
@@ -39,7 +40,7 @@ internal static class ClusterJoin
             files,
             options.Node,
             static () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
-        JoinAnswer answer = await AskAsync(options.Join, joining.Request, logger, cancellation).ConfigureAwait(false);
+        JoinAnswer answer = await AskAsync(options.Join, joining.Request, tls, logger, cancellation).ConfigureAwait(false);
         joining.Complete(answer);
         ServerEvents.Node.Joined(logger, options.Node.Name, answer.Id, answer.ClusterId);
     }
@@ -47,6 +48,7 @@ internal static class ClusterJoin
     private static async Task<JoinAnswer> AskAsync(
         IReadOnlyList<string> addresses,
         JoinRequest request,
+        TlsConnector? tls,
         ILogger logger,
         CancellationToken cancellation)
     {
@@ -58,7 +60,7 @@ internal static class ClusterJoin
             {
                 try
                 {
-                    return await JoinCall.AskAsync(address, request, CallTimeout, cancellation).ConfigureAwait(false);
+                    return await JoinCall.AskAsync(address, request, tls, CallTimeout, cancellation).ConfigureAwait(false);
                 }
                 catch (HengeException e) when (e.Code is ErrorCode.Unavailable or ErrorCode.DeadlineExceeded or ErrorCode.Stopping)
                 {

@@ -2,6 +2,7 @@ using Henge.Server.Calls;
 using Henge.Server.Kv;
 using Henge.Server.Ports;
 using Henge.Server.Resp.Wire;
+using Henge.Server.Tls;
 
 namespace Henge.Server.Hosting;
 
@@ -16,6 +17,17 @@ public sealed record DoorOptions
 
     /// <summary>The certificate's key (PEM), when it is not in the same file.</summary>
     public string? TlsKeyFile { get; init; }
+
+    /// <summary>The authorities whose certificates nodes and users have (PEM); null: nobody is known by a certificate.</summary>
+    public string? TlsAuthorityFile { get; init; }
+
+    /// <summary>
+    /// Whether clients need a certificate; null: they do where <see cref="TlsAuthorityFile"/> is set, and do not elsewhere.
+    /// </summary>
+    public TlsClientAuthentication? TlsClientAuthentication { get; init; }
+
+    /// <summary>Listen openly, on an address that others reach, without TLS or without knowing who calls. For closed networks.</summary>
+    public bool IsInsecure { get; init; }
 
     /// <summary>Limits on connections.</summary>
     public PortLimits Port { get; init; } = new();

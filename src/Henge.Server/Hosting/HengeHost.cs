@@ -6,6 +6,7 @@ using Henge.Server.Peers;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
 using Henge.Server.Runtime;
+using Henge.Server.Tls;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -21,11 +22,19 @@ public sealed class HengeHost : IAsyncDisposable
     private readonly HengeServer _server;
     private readonly ReadinessMonitor _readiness;
     private readonly OtlpExport? _otlp;
+    private readonly TlsFiles? _tls;
     private readonly ILogger _logger;
     private bool _disposed;
 
-    private HengeHost(NodeHost node, HengeServer server, ReadinessMonitor readiness, OtlpExport? otlp, ILogger logger)
+    private HengeHost(
+        NodeHost node,
+        HengeServer server,
+        ReadinessMonitor readiness,
+        OtlpExport? otlp,
+        TlsFiles? tls,
+        ILogger logger)
     {
+        _tls = tls;
         _node = node;
         _server = server;
         _readiness = readiness;
@@ -59,10 +68,39 @@ public sealed class HengeHost : IAsyncDisposable
         options = ServerAddresses.Resolve(options);
 
         // Before the data directory is made: a start that is refused leaves nothing behind.
+        TlsSettings? tlsSettings = SecuritySettings.TlsOf(options.Door, options.IsForPeers);
+        SecuritySettings.CheckListening(options.Door, HengeServer.Resolve(options.Door.Address).Address, tlsSettings);
         HengeServer.CheckAddress(options.Door.Address);
-        await ClusterJoin.RunAsync(options, logger, cancellationToken).ConfigureAwait(false);
+        ILogger securityLogger = logging.CreateLogger(ServerEvents.Tls.Category);
+        TlsFiles? tls = tlsSettings is null ? null : TlsFiles.Open(tlsSettings, securityLogger);
+        try
+        {
+            if (options.Door.IsInsecure)
+            {
+                ServerEvents.Tls.Insecure(securityLogger, options.Door.Address);
+            }
+
+            return await StartAsync(options, tls, logging, logger, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            tls?.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<HengeHost> StartAsync(
+        ServerOptions options,
+        TlsFiles? tls,
+        ILoggerFactory logging,
+        ILogger logger,
+        CancellationToken cancellationToken)
+    {
+        TlsConnector? connector = tls is null ? null : new TlsConnector(tls);
+        await ClusterJoin.RunAsync(options, connector, logger, cancellationToken).ConfigureAwait(false);
         NodeHost node = NodeHost.Start(new NodeHostOptions
         {
+            Tls = connector,
             Node = options.Node,
             Engine = options.Engine == EngineKind.Memory ? "memory" : "lsm",
             EngineMemoryBytes = options.MemoryBytes,
@@ -86,14 +124,14 @@ public sealed class HengeHost : IAsyncDisposable
 
             List<IConnectionProtocol> protocols =
             [
-                new PeerProtocol(node.Transport, logging.CreateLogger(ServerEvents.Peers.Category)),
+                new PeerProtocol(node.Transport, logging.CreateLogger(ServerEvents.Peers.Category)) { NeedsCertificate = tls is not null },
                 new RespProtocol(
                     node.Node, metrics, options.Door.Resp, logging.CreateLogger(ServerEvents.Resp.Category), node.Node.Messages),
                 new JsonLinesProtocol(node.Node, metrics),
             ];
             PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
 
-            HengeServer server = new(node.Node, options.Door, protocols, logging: logging, metrics: metrics);
+            HengeServer server = new(node.Node, options.Door, tls, protocols, logging: logging, metrics: metrics);
             ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>
             {
                 if (problem is null)
@@ -121,7 +159,7 @@ public sealed class HengeHost : IAsyncDisposable
             }
 
             ServerEvents.Node.Listening(logger, options.Node.Name, server.EndPoint.ToString());
-            return new HengeHost(node, server, readiness, otlp, logger);
+            return new HengeHost(node, server, readiness, otlp, tls, logger);
         }
         catch
         {
@@ -147,6 +185,7 @@ public sealed class HengeHost : IAsyncDisposable
         await _server.StopAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         _node.Dispose();
+        _tls?.Dispose();
         ServerEvents.Node.Stopped(_logger);
     }
 }

@@ -12,6 +12,7 @@ using Henge.Server.Kv;
 using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Henge.Server.Rest;
+using Henge.Server.Tls;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -41,6 +42,8 @@ public sealed class HengeServer : IAsyncDisposable
     private readonly PeerStatus _peers;
     private readonly TopologyFeed _feed;
     private ListenOptions? _listen;
+    private readonly TlsFiles? _tls;
+    private readonly bool _ownsTls;
     private bool _disposed;
 
     /// <summary>
@@ -60,8 +63,20 @@ public sealed class HengeServer : IAsyncDisposable
         Action<IEndpointRouteBuilder>? endpoints = null,
         ILoggerFactory? logging = null,
         ServerMetrics? metrics = null)
+        : this(node, options, OpenTls(options, logging), protocols, endpoints, logging, metrics) => _ownsTls = true;
+
+    /// <summary>As above, with TLS whose files have been read; null: there is none.</summary>
+    internal HengeServer(
+        IHengeNode node,
+        DoorOptions options,
+        TlsFiles? tls,
+        IReadOnlyList<IConnectionProtocol>? protocols = null,
+        Action<IEndpointRouteBuilder>? endpoints = null,
+        ILoggerFactory? logging = null,
+        ServerMetrics? metrics = null)
     {
         _options = options;
+        _tls = tls;
         _metrics = metrics ?? new ServerMetrics();
         _ = new NodeMetrics(_metrics.Meter, node);
         _exporter = new PrometheusExporter(_metrics);
@@ -72,12 +87,18 @@ public sealed class HengeServer : IAsyncDisposable
 
         HandoffEndPoint http2 = new("http2");
         HandoffEndPoint http1 = new("http1");
-        TlsUpgrade? tls = TlsCertificate.Load(options) is { } loaded
-            ? new TlsUpgrade(loaded.Certificate, loaded.Chain, options.Port, _metrics)
-            : null;
-        _peers = new PeerStatus(tls is not null);
+        TlsUpgrade? upgrade = tls is null
+            ? null
+            : new TlsUpgrade(tls, options.Port, _metrics, logging.CreateLogger(ServerEvents.Tls.Category));
+        TlsFiles.Observe(_metrics.Meter, tls);
+        _metrics.Meter.CreateObservableGauge(
+            "henge.insecure",
+            () => options.IsInsecure ? 1 : 0,
+            null,
+            "1 when the node was started with --insecure, else 0.");
+        _peers = new PeerStatus(tls is null ? null : new TlsConnector(tls));
         _feed = new TopologyFeed(node);
-        _dispatcher = new PortDispatcher(options.Port, tls, protocols ?? [], http2.Listener, http1.Listener, _metrics);
+        _dispatcher = new PortDispatcher(options.Port, upgrade, protocols ?? [], http2.Listener, http1.Listener, _metrics);
         _metrics.Meter.CreateObservableGauge(
             "henge.server.input.size",
             () => _dispatcher.InputBytes,
@@ -192,13 +213,32 @@ public sealed class HengeServer : IAsyncDisposable
         _stopping.Dispose();
         _exporter.Dispose();
         _metrics.Dispose();
+        if (_ownsTls)
+        {
+            _tls?.Dispose();
+        }
+    }
+
+    // A door of its own, without the node's host.
+    private static TlsFiles? OpenTls(DoorOptions options, ILoggerFactory? logging)
+    {
+        TlsSettings? settings = SecuritySettings.TlsOf(options);
+        SecuritySettings.CheckListening(options, Resolve(options.Address).Address, settings);
+        return settings is null
+            ? null
+            : TlsFiles.Open(settings, (logging ?? NullLoggerFactory.Instance).CreateLogger(ServerEvents.Tls.Category));
     }
 
     private void MapGrpc(IHengeNode node)
     {
-        KvService kv = new(node, _options.Streams, _gate);
+        KvService kv = new(node, _options.Streams, _gate) { IsInsecure = _options.IsInsecure };
+        ClusterService cluster = new(node, _peers, _feed, _gate)
+        {
+            NeedsCertificates = _tls is not null,
+            IsInsecure = _options.IsInsecure,
+        };
         IEnumerable<ServerServiceDefinition> definitions =
-            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), new ClusterService(node, _peers, _feed, _gate).Define()];
+            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), cluster.Define()];
         List<IEndpointConventionBuilder> mapped = [.. definitions.Select(_application.MapGrpcService)];
         mapped.Add(_application.MapGrpcHealthChecksService());
         mapped.Add(_application.MapGrpcReflectionService());
@@ -219,7 +259,7 @@ public sealed class HengeServer : IAsyncDisposable
     private void MapHttp(IHengeNode node, HttpDoor door, Action<IEndpointRouteBuilder>? endpoints)
     {
         RouteGroupBuilder group = _application.MapGroup("");
-        NodeEndpoints.Map(group, _exporter);
+        NodeEndpoints.Map(group, _exporter, _options.IsInsecure);
         RestEndpoints.Map(group, node);
         endpoints?.Invoke(group);
         door.PutBefore(group);
@@ -256,7 +296,8 @@ public sealed class HengeServer : IAsyncDisposable
         return new HengeException(ErrorCode.Misconfigured, $"Cannot listen on {address}: {reason}.", e);
     }
 
-    private static IPEndPoint Resolve(string address)
+    /// <summary>Where a setting says to listen. Throws <see cref="HengeException"/> (Misconfigured).</summary>
+    internal static IPEndPoint Resolve(string address)
     {
         if (IPEndPoint.TryParse(address, out IPEndPoint? parsed) && (parsed.Port != 0 || address.EndsWith(":0", StringComparison.Ordinal)))
         {

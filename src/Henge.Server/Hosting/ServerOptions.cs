@@ -21,6 +21,9 @@ public sealed record ServerOptions
     /// </summary>
     public IReadOnlyList<string> Join { get; init; } = [];
 
+    /// <summary>The settings name other nodes.</summary>
+    internal bool IsForPeers => Node.Cluster.Count > 1 || Join.Count > 0;
+
     /// <summary>The engine.</summary>
     public EngineKind Engine { get; init; }
 

@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Server.Events;
+using Henge.Server.Tls;
 
 namespace Henge.Server.Hosting;
 
@@ -124,13 +125,7 @@ public static class ServerSettings
                     + "a cluster that runs (join, addresses of any of its nodes): leave one of them out.");
         }
 
-        if (options.Door.TlsCertificateFile is { Length: > 0 } && (options.Node.Cluster.Count > 1 || options.Join.Count > 0))
-        {
-            throw Wrong(
-                $"tls-cert is set, and {(options.Join.Count > 0 ? "the node joins others" : "cluster names several nodes")}. Nodes do not speak TLS to each other yet: leave out tls-cert, or let a "
-                    + "tunnel carry the traffic.");
-        }
-
+        _ = SecuritySettings.TlsOf(options.Door, options.IsForPeers);
         if (options.Node.Cluster.Count > 0 && !options.Node.Cluster.Any(member => member.Name == options.Node.Name))
         {
             throw Wrong(
@@ -274,6 +269,31 @@ public static class ServerSettings
                 "The certificate's key (PEM), when it is not in the same file.",
                 "none",
                 (o, v) => o with { TlsKeyFile = v }),
+            OfDoor(
+                "tls-ca",
+                "FILE",
+                "The authorities (PEM) that sign nodes and users: nodes of a cluster know each other by them. May hold several.",
+                "none",
+                (o, v) => o with { TlsAuthorityFile = v }),
+            OfDoor(
+                "tls-client-auth",
+                "MODE",
+                "Whether clients need a certificate of these authorities: none, optional or require.",
+                "require with tls-ca, else none",
+                (o, v) => o with
+                {
+                    TlsClientAuthentication = SettingValue.Choice(
+                        v,
+                        ("none", TlsClientAuthentication.None),
+                        ("optional", TlsClientAuthentication.Optional),
+                        ("require", TlsClientAuthentication.Require)),
+                }),
+            OfDoor(
+                "insecure",
+                "BOOL",
+                "Listen where others reach the node without TLS or without knowing who calls. For closed networks.",
+                "false",
+                (o, v) => o with { IsInsecure = SettingValue.Choice(v, ("true", true), ("false", false), ("1", true), ("0", false)) }),
             OfDoor(
                 "drain-timeout",
                 "DURATION",

@@ -16,18 +16,20 @@ internal static class NodeEndpoints
 {
     private const string Text = "text/plain";
     private const string Tag = "Node";
+    private const string Insecure = "insecure: started with --insecure, so that whoever reaches this port can read and write everything\n";
 
     private static readonly string[] Reading = ["GET", "HEAD"];
 
-    public static void Map(IEndpointRouteBuilder routes, PrometheusExporter exporter)
+    public static void Map(IEndpointRouteBuilder routes, PrometheusExporter exporter, bool isInsecure)
     {
         ApiDescription.Of(
-            routes.MapHealthChecks("/healthz", Options(static _ => false)).WithMetadata(new HttpMethodMetadata(Reading)),
+            routes.MapHealthChecks("/healthz", Options(static _ => false, notice: "")).WithMetadata(new HttpMethodMetadata(Reading)),
             Tag,
             "Whether the process lives.",
             static d => d.Answer(200, "It does.", Text));
         ApiDescription.Of(
-            routes.MapHealthChecks("/readyz", Options(static _ => true)).WithMetadata(new HttpMethodMetadata(Reading)),
+            routes.MapHealthChecks("/readyz", Options(static _ => true, isInsecure ? Insecure : ""))
+                .WithMetadata(new HttpMethodMetadata(Reading)),
             Tag,
             "Whether the node serves.",
             static d => d.Answer(200, "It does.", Text).Answer(503, "It does not, and why.", Text));
@@ -39,16 +41,16 @@ internal static class NodeEndpoints
         routes.MapOpenApi();
     }
 
-    private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which) =>
+    private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which, string notice) =>
         new()
         {
             Predicate = which,
             AllowCachingResponses = true, // The writer says that there is none, in one word.
-            ResponseWriter = static (context, report) =>
+            ResponseWriter = (context, report) =>
                 TextAsync(
                     context,
                     "text/plain; charset=utf-8",
-                    (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n"),
+                    (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n" + notice),
         };
 
     private static async Task TextAsync(HttpContext context, string contentType, string text)

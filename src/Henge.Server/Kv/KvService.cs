@@ -48,9 +48,12 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         return method[..slash] is Name or SecondName ? _unary.EarlyOf(method[(slash + 1)..]) : null;
     }
 
+    /// <summary>True when the node was started with <c>--insecure</c>.</summary>
+    public bool IsInsecure { get; init; }
+
     /// <inheritdoc/>
     public override Task<StatusResponse> NodeStatus(StatusRequest request, ServerCallContext context) =>
-        Task.FromResult(StatusMapper.ToMessage(node));
+        Task.FromResult(StatusMapper.ToMessage(node, IsInsecure));
 
     /// <inheritdoc/>
     public override async Task<HistoryResponse> History(HistoryRequest request, ServerCallContext context)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
@@ -11,8 +12,8 @@ namespace Henge.Server.Peers;
 
 /// <summary>
 /// The connection on which this node sends to one peer. A frame goes straight into the socket on the sender's own thread while the socket
-/// takes it; what it does not take waits in a buffer that a task empties. While there is no connection frames are dropped, since Raft would
-/// only repeat them. Thread-safe.
+/// takes it; what it does not take, and everything behind TLS, waits in a buffer that a task empties. While there is no connection frames
+/// are dropped, since Raft would only repeat them. Thread-safe.
 /// </summary>
 internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addresses, PeerTransportOptions options, ILogger logger)
     : IDisposable
@@ -20,7 +21,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
     private IPeerReceiver? _receiver;
-    private Socket? _socket;
+    private PeerLink? _link;
     private byte[] _waiting = new byte[64 * 1024];
     private byte[] _sending = new byte[64 * 1024];
     private int _waitingBytes;
@@ -28,6 +29,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
     private bool _pumping;
     private long _dropped;
     private int _tries;
+    private string _refusal = "";
 
     /// <summary>Which peer.</summary>
     public NodeId Peer => peer.Id;
@@ -44,7 +46,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
     public long Dropped => Interlocked.Read(ref _dropped);
 
     /// <summary>True while there is a connection.</summary>
-    public bool IsConnected => Volatile.Read(ref _socket) is not null;
+    public bool IsConnected => Volatile.Read(ref _link) is not null;
 
     public void Start(IPeerReceiver receiver)
     {
@@ -70,7 +72,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
     {
         lock (_gate)
         {
-            if (_socket is not { } socket)
+            if (_link is not { } link)
             {
                 return false;
             }
@@ -78,16 +80,11 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
             int sent = 0;
             if (_waitingBytes == 0 && !_pumping)
             {
-                sent = socket.Send(frame, SocketFlags.None, out SocketError error);
-                if (error is not (SocketError.Success or SocketError.WouldBlock))
+                sent = link.TrySendNow(frame);
+                if (sent < 0)
                 {
-                    Break(socket);
+                    Break(link);
                     return false;
-                }
-
-                if (error == SocketError.WouldBlock)
-                {
-                    sent = 0;
                 }
 
                 if (sent == frame.Length)
@@ -114,7 +111,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
             _waitingMessageBytes += messages ? rest : 0;
             if (!_pumping)
             {
-                StartPump(socket);
+                StartPump(link);
             }
 
             return true;
@@ -126,21 +123,21 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
         _stopping.Cancel();
         lock (_gate)
         {
-            if (_socket is { } socket)
+            if (_link is { } link)
             {
-                Break(socket);
+                Break(link);
             }
         }
     }
 
     // By itself, since what the lambda captures would be made for each frame otherwise.
-    private void StartPump(Socket socket)
+    private void StartPump(PeerLink link)
     {
         _pumping = true;
-        _ = Task.Run(() => PumpAsync(socket));
+        _ = Task.Run(() => PumpAsync(link));
     }
 
-    private async Task PumpAsync(Socket socket)
+    private async Task PumpAsync(PeerLink link)
     {
         while (true)
         {
@@ -148,7 +145,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
             lock (_gate)
             {
                 count = _waitingBytes;
-                if (count == 0 || _socket != socket)
+                if (count == 0 || _link != link)
                 {
                     _pumping = false;
                     return;
@@ -160,18 +157,14 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
 
             try
             {
-                ReadOnlyMemory<byte> rest = _sending.AsMemory(0, count);
-                while (!rest.IsEmpty)
-                {
-                    rest = rest[await socket.SendAsync(rest, SocketFlags.None, _stopping.Token).ConfigureAwait(false)..];
-                }
+                await link.SendAsync(_sending.AsMemory(0, count), _stopping.Token).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+            catch (Exception e) when (IsBroken(e))
             {
                 lock (_gate)
                 {
                     _pumping = false;
-                    Break(socket);
+                    Break(link);
                 }
 
                 return;
@@ -185,33 +178,34 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
         byte[] nothing = new byte[1];
         while (!_stopping.IsCancellationRequested)
         {
-            Socket? socket = await ConnectAsync().ConfigureAwait(false);
-            if (socket is not null && !await GreetAsync(socket).ConfigureAwait(false))
+            PeerLink? link = await ConnectAsync().ConfigureAwait(false);
+            if (link is not null && !await GreetAsync(link).ConfigureAwait(false))
             {
-                socket.Dispose();
-                socket = null;
+                link.Dispose();
+                link = null;
             }
 
-            if (socket is null)
+            if (link is null)
             {
                 _tries++;
             }
 
-            if (socket is not null)
+            if (link is not null)
             {
                 delayMs = options.RetryMinMs;
+                _refusal = "";
                 lock (_gate)
                 {
                     (_waitingBytes, _waitingMessageBytes) = (0, 0);
-                    _socket = socket;
+                    _link = link;
                 }
 
                 ServerEvents.Peers.PeerConnected(logger, peer.Name, Address);
 
-                await WaitForEndAsync(socket, nothing).ConfigureAwait(false);
+                await WaitForEndAsync(link, nothing).ConfigureAwait(false);
                 lock (_gate)
                 {
-                    Break(socket);
+                    Break(link);
                 }
 
                 _receiver?.OnDisconnected(peer.Id);
@@ -234,7 +228,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
         }
     }
 
-    private async Task<Socket?> ConnectAsync()
+    private async Task<PeerLink?> ConnectAsync()
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
@@ -246,54 +240,63 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
             int port = int.Parse(Address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
             EndPoint endPoint = IPAddress.TryParse(host, out IPAddress? ip) ? new IPEndPoint(ip, port) : new DnsEndPoint(host, port);
             await socket.ConnectAsync(endPoint, timeout.Token).ConfigureAwait(false);
+            if (options.Tls is { } connector)
+            {
+                NetworkStream stream = new(socket, ownsSocket: true);
+                return new PeerLink(socket, await connector.ConnectAsync(stream, host, null, timeout.Token).ConfigureAwait(false));
+            }
+
             socket.Blocking = false;
-            return socket;
+            return new PeerLink(socket, null);
         }
-        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception e) when (IsBroken(e) || e is AuthenticationException)
         {
             socket.Dispose();
+            if (e is AuthenticationException && e.Message != _refusal)
+            {
+                // Unlike a node that is down, one that cannot prove who it is does not come right by itself.
+                _refusal = e.Message;
+                ServerEvents.Tls.PeerIdentityRefused(logger, $"{peer.Name} at {Address}", e.Message.TrimEnd('.'));
+            }
+
             ServerEvents.Peers.PeerConnectFailed(logger, peer.Name, Address, e.Message);
             return null;
         }
     }
 
     // Nothing else leaves before both have compared what they say of themselves.
-    private async Task<bool> GreetAsync(Socket socket)
+    private async Task<bool> GreetAsync(PeerLink link)
     {
         try
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             timeout.CancelAfter(options.HelloTimeoutMs);
-            ReadOnlyMemory<byte> hello = _receiver!.HelloTo(peer.Id);
-            while (!hello.IsEmpty)
-            {
-                hello = hello[await socket.SendAsync(hello, SocketFlags.None, timeout.Token).ConfigureAwait(false)..];
-            }
+            await link.SendAsync(_receiver!.HelloTo(peer.Id), timeout.Token).ConfigureAwait(false);
 
             byte[] answer = new byte[PeerFrame.PrefixBytes];
             if (
-                !await ReadAsync(socket, answer, timeout.Token).ConfigureAwait(false)
+                !await ReadAsync(link, answer, timeout.Token).ConfigureAwait(false)
                 || !PeerFrame.TryReadLength(answer, PeerFrame.MaxHelloBytes, out int bytes, out _))
             {
                 return false;
             }
 
             Array.Resize(ref answer, bytes);
-            return await ReadAsync(socket, answer.AsMemory(PeerFrame.PrefixBytes), timeout.Token).ConfigureAwait(false)
+            return await ReadAsync(link, answer.AsMemory(PeerFrame.PrefixBytes), timeout.Token).ConfigureAwait(false)
                 && _receiver.OnHello(answer, out NodeId answered)
                 && answered == peer.Id;
         }
-        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception e) when (IsBroken(e))
         {
             return false;
         }
     }
 
-    private static async Task<bool> ReadAsync(Socket socket, Memory<byte> buffer, CancellationToken cancel)
+    private static async Task<bool> ReadAsync(PeerLink link, Memory<byte> buffer, CancellationToken cancel)
     {
         while (!buffer.IsEmpty)
         {
-            int read = await socket.ReceiveAsync(buffer, SocketFlags.None, cancel).ConfigureAwait(false);
+            int read = await link.ReceiveAsync(buffer, cancel).ConfigureAwait(false);
             if (read == 0)
             {
                 return false;
@@ -306,27 +309,30 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
     }
 
     // After its hello the peer never sends anything on this connection, so a read ends when the connection does.
-    private async Task WaitForEndAsync(Socket socket, byte[] buffer)
+    private async Task WaitForEndAsync(PeerLink link, byte[] buffer)
     {
         try
         {
-            await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, _stopping.Token).ConfigureAwait(false);
+            await link.ReceiveAsync(buffer.AsMemory(), _stopping.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception e) when (IsBroken(e))
         {
             // However it ended, it ended.
             return;
         }
     }
 
-    private void Break(Socket socket)
+    private static bool IsBroken(Exception e) =>
+        e is SocketException or IOException or ObjectDisposedException or OperationCanceledException or InvalidOperationException;
+
+    private void Break(PeerLink link)
     {
-        if (_socket == socket)
+        if (_link == link)
         {
-            _socket = null;
+            _link = null;
             (_waitingBytes, _waitingMessageBytes) = (0, 0);
         }
 
-        socket.Dispose();
+        link.Dispose();
     }
 }

@@ -1,5 +1,6 @@
 using Henge.Server.Events;
 using Henge.Server.Ports;
+using Henge.Server.Tls;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Logging;
@@ -19,6 +20,9 @@ public sealed class PeerProtocol(PeerTransport transport, ILogger? logger = null
     /// <inheritdoc/>
     public bool IsBetweenNodes => true;
 
+    /// <summary>Behind TLS: only who has shown a node's certificate is a peer.</summary>
+    internal bool NeedsCertificate { get; init; }
+
     // The version, behind the three letters, is looked at later: one that is not known gets a message, not silence.
     private static ReadOnlySpan<byte> Letters => "HGP"u8;
 
@@ -34,6 +38,20 @@ public sealed class PeerProtocol(PeerTransport transport, ILogger? logger = null
     /// <inheritdoc/>
     public async Task RunAsync(ConnectionContext connection)
     {
+        var identity = ConnectionIdentity.Of(connection.Features);
+        if (NeedsCertificate && !identity.IsNode)
+        {
+            if (logger is not null)
+            {
+                ServerEvents.Tls.PeerIdentityRefused(
+                    logger,
+                    connection.RemoteEndPoint?.ToString() ?? "?",
+                    identity.Certificate is { } shown ? $"its certificate is no node's ({shown.Subject})" : "it has shown no certificate");
+            }
+
+            return;
+        }
+
         CancellationToken stopping =
             connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping, connection.ConnectionClosed);

@@ -6,6 +6,7 @@ using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
 using Henge.Server.Events;
+using Henge.Server.Tls;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -346,4 +347,7 @@ public sealed record PeerTransportOptions
 
     /// <summary>Milliseconds that a peer may take to say its hello, and to answer this node's.</summary>
     public int HelloTimeoutMs { get; init; } = 10_000;
+
+    /// <summary>Speaks TLS with the peers; null: connections are cleartext.</summary>
+    internal TlsConnector? Tls { get; init; }
 }

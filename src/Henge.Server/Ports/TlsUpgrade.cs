@@ -2,26 +2,22 @@ using System.IO.Pipelines;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Henge.Server.Events;
 using Henge.Server.Metrics;
+using Henge.Server.Tls;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Ports;
 
 /// <summary>
 /// Ends TLS in front of the sniffer, so that all protocols are behind it alike. Kestrel's own HTTPS middleware comes with its host only;
-/// this is <see cref="SslStream"/> between the connection's pipes.
+/// this is <see cref="SslStream"/> between the connection's pipes. Leaves a <see cref="ConnectionIdentity"/> on the connection.
 /// </summary>
-internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2Collection chain, PortLimits limits, ServerMetrics metrics)
+internal sealed class TlsUpgrade(TlsFiles files, PortLimits limits, ServerMetrics metrics, ILogger logger)
 {
-    private readonly SslServerAuthenticationOptions _options = new()
-    {
-        ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain, offline: true),
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
-    };
-
     /// <summary>Kestrel's HTTP/2 insists on ALPN behind TLS; the first bytes have said the same, also for callers without ALPN.</summary>
     public static void ClaimHttp2(ConnectionContext connection)
     {
@@ -36,9 +32,10 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
         IDuplexPipe outer = connection.Transport;
         await using SslStream stream = new(new DuplexPipeStream(outer), leaveInnerStreamOpen: false);
         using CancellationTokenSource timeout = new(limits.TlsHandshakeTimeout);
+        string? problem = null;
         try
         {
-            await stream.AuthenticateAsServerAsync(_options, timeout.Token);
+            await stream.AuthenticateAsServerAsync(files.Current.ForServer(found => problem = found), timeout.Token);
         }
         catch (Exception e)
             when (e
@@ -49,12 +46,15 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
                         or ConnectionAbortedException)
         {
             metrics.ConnectionRefused("tls");
+            ServerEvents.Tls.TlsHandshakeFailed(logger, connection.RemoteEndPoint?.ToString() ?? "?", problem ?? e.Message.TrimEnd('.'));
             return;
         }
 
         TlsPipe inner = new(stream);
+        var certificate = stream.RemoteCertificate as X509Certificate2;
         connection.Transport = inner;
-        connection.Features.Set<ITlsConnectionFeature>(TlsFeature.Instance);
+        connection.Features.Set<ITlsConnectionFeature>(new TlsFeature(certificate));
+        connection.Features.Set(certificate is null ? ConnectionIdentity.Anonymous : ConnectionIdentity.Of(certificate));
         try
         {
             await next(connection);
@@ -82,18 +82,15 @@ internal sealed class TlsUpgrade(X509Certificate2 certificate, X509Certificate2C
         public ReadOnlyMemory<byte> ApplicationProtocol => SslApplicationProtocol.Http2.Protocol;
     }
 
-    /// <summary>Says that the connection is behind TLS, which makes its scheme https. Client certificates are not asked for.</summary>
-    private sealed class TlsFeature : ITlsConnectionFeature
+    /// <summary>Says that the connection is behind TLS, which makes its scheme https, and by which certificate of the client.</summary>
+    private sealed class TlsFeature(X509Certificate2? certificate) : ITlsConnectionFeature
     {
-        public static TlsFeature Instance { get; } = new();
-
         public X509Certificate2? ClientCertificate
         {
-            get => null;
-            set => throw new NotSupportedException("Client certificates are not asked for.");
+            get => certificate;
+            set => throw new NotSupportedException("The handshake says which certificate the client has.");
         }
 
-        public Task<X509Certificate2?> GetClientCertificateAsync(CancellationToken cancellationToken) =>
-            Task.FromResult<X509Certificate2?>(null);
+        public Task<X509Certificate2?> GetClientCertificateAsync(CancellationToken cancellationToken) => Task.FromResult(certificate);
     }
 }

@@ -6,6 +6,7 @@ using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Server.Events;
 using Henge.Server.Peers;
+using Henge.Server.Tls;
 using Henge.Storage;
 using Henge.Storage.Files;
 using Henge.Storage.Lsm;
@@ -37,6 +38,9 @@ public sealed record NodeHostOptions
     /// Ends the process at fatal errors; null for the default, which says why on standard error and in the log, and kills the process.
     /// </summary>
     public IFatalErrorHandler? Fatal { get; init; }
+
+    /// <summary>Speaks TLS with the other nodes; null: connections to them are cleartext.</summary>
+    internal TlsConnector? Tls { get; init; }
 }
 
 /// <summary>Gives a node threads, clock, disk and network, and runs it. Dispose of it to stop the node.</summary>
@@ -83,7 +87,7 @@ public sealed class NodeHost : IDisposable
         int place = (int)own.Value - 1;
 
         // A cluster of one has no peers, and still answers nodes that take it for one of theirs why it is not.
-        var transport = new PeerTransport(own, members, logging: options.Logging);
+        var transport = new PeerTransport(own, members, new PeerTransportOptions { Tls = options.Tls }, options.Logging);
         IWorkScheduler scheduler = options.Scheduler switch
         {
             "pool" => new PoolScheduler(),

@@ -27,8 +27,9 @@ internal static class ServeCommand
         return command.WithExamples(
             "henge serve --node-id node1 --addr 127.0.0.1:7001 --data-dir ./data/node1",
             "henge serve --node-id node2 --addr 10.0.0.2:7001 --data-dir /var/lib/henge --cluster "
-                + "node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001",
-            "henge serve --node-id node4 --addr 10.0.0.4:7001 --data-dir /var/lib/henge --join 10.0.0.1:7001,10.0.0.2:7001",
+                + "node1=10.0.0.1:7001,node2=10.0.0.2:7001,node3=10.0.0.3:7001 --tls-cert node.crt --tls-key node.key --tls-ca ca.crt",
+            "henge serve --node-id node4 --addr 10.0.0.4:7001 --data-dir /var/lib/henge --join 10.0.0.1:7001 --tls-cert node.crt "
+                + "--tls-key node.key --tls-ca ca.crt",
             "henge serve --config henge.json",
             "",
             "Every setting is also read from the environment (HENGE_NODE_ID for --node-id) and from the file that --config names;",
@@ -43,13 +44,19 @@ internal static class ServeCommand
         List<(string Name, Option<string?> Option)> settings = [];
         foreach (Setting setting in ServerSettings.All)
         {
-            Option<string?> option = new("--" + setting.Name)
+            // Files of TLS are options of all commands, and here they are the node's.
+            Option<string?>? shared = globals.OfSetting(setting.Name);
+            Option<string?> option = shared ?? new("--" + setting.Name)
             {
                 Description = $"{setting.Description} [default: {setting.Default}]",
                 HelpName = setting.Form,
+                Arity = setting.Form == "BOOL" ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,
             };
             settings.Add((setting.Name, option));
-            command.Add(option);
+            if (shared is null)
+            {
+                command.Add(option);
+            }
         }
 
         command.Do(context, globals, (parse, cancellationToken) =>
@@ -63,7 +70,9 @@ internal static class ServeCommand
 
             foreach ((string name, Option<string?> option) in settings)
             {
-                if (parse.GetValue(option) is { } value)
+                // One that is yes or no may stand alone.
+                string? value = parse.GetValue(option) ?? (parse.GetResult(option) is { Implicit: false } ? "true" : null);
+                if (value is not null)
                 {
                     if (name == "join" && given.TryGetValue(name, out string? others) && others != value)
                     {

@@ -13,7 +13,6 @@ public sealed class ClusterProcesses : IAsyncDisposable
     /// <summary>Shards of each cluster: enough for several leaders, few enough for small machines.</summary>
     public const int Shards = 4;
 
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(2) };
     private static int _nextPort = 20_000 + Random.Shared.Next(10_000);
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("henge-e2e-");
@@ -22,14 +21,30 @@ public sealed class ClusterProcesses : IAsyncDisposable
     private readonly VirtualNetwork? _network;
     private readonly int _replicas;
     private readonly Dictionary<int, (string Name, string Value)[]> _environment = [];
+    private readonly Certificates? _certificates;
+    private readonly HttpClient _http;
 
     /// <summary>Chooses addresses; starts nothing.</summary>
     /// <param name="nodes">How many nodes.</param>
     /// <param name="cancel">Ends every wait.</param>
     /// <param name="network">Where the nodes live; null: on this machine's loopback.</param>
     /// <param name="replicas">The replication factor; null: as many as there are nodes.</param>
-    public ClusterProcesses(int nodes, CancellationToken cancel, VirtualNetwork? network = null, int? replicas = null)
+    /// <param name="certificates">What the nodes and their clients speak TLS by; null: they do not.</param>
+    public ClusterProcesses(
+        int nodes,
+        CancellationToken cancel,
+        VirtualNetwork? network = null,
+        int? replicas = null,
+        Certificates? certificates = null)
     {
+        _certificates = certificates;
+        SocketsHttpHandler handler = new() { PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
+        if (certificates is not null)
+        {
+            handler.SslOptions = certificates.ForClient();
+        }
+
+        _http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(2) };
         _replicas = replicas ?? nodes;
         _processes = new HengeProcess?[nodes];
         _cancel = cancel;
@@ -71,6 +86,10 @@ public sealed class ClusterProcesses : IAsyncDisposable
             "--memory",
             "64MiB",
             .. (_processes.Length > 1 ? new[] { "--cluster", members } : []),
+            .. _certificates?.ArgumentsOf(NameOf(node)) ?? [],
+
+            // The nodes of a network of their own listen where only they and the tests are.
+            .. (_network is not null && _certificates is null ? new[] { "--insecure" } : []),
             .. more,
         ];
     }
@@ -87,6 +106,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
         Path.Combine(_directory.FullName, "joined-" + name),
         "--memory",
         "64MiB",
+        .. _certificates?.ArgumentsOf(name) ?? [],
         .. more,
     ];
 
@@ -159,6 +179,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
     public HengeClient Client(HengeClientOptions? options = null, params int[] nodes)
     {
         options ??= new HengeClientOptions();
+        options.Tls ??= _certificates?.ForClient();
         options.Peers = [.. (nodes.Length == 0 ? All : nodes).Select(n => Addresses[n])];
         return new HengeClient(options);
     }
@@ -221,6 +242,12 @@ public sealed class ClusterProcesses : IAsyncDisposable
                 return states.Distinct().Count() == 1;
             });
 
+    /// <summary>Where a node answers a path.</summary>
+    public Uri UriOf(int node, string path) => new($"{(_certificates is null ? "http" : "https")}://{Addresses[node]}{path}");
+
+    /// <summary>What a node answers to a request of a path.</summary>
+    public Task<string> GetTextAsync(int node, string path) => _http.GetStringAsync(UriOf(node, path), _cancel);
+
     /// <summary>What the nodes have printed, for messages of failures.</summary>
     public string Report() =>
         string.Join(
@@ -238,6 +265,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
             process?.Dispose();
         }
 
+        _http.Dispose();
         _directory.Delete(recursive: true);
         return ValueTask.CompletedTask;
     }
@@ -251,7 +279,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
 
         try
         {
-            using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Addresses[node]}{path}"), _cancel);
+            using HttpResponseMessage answer = await _http.GetAsync(UriOf(node, path), _cancel);
             return answer.StatusCode == HttpStatusCode.OK;
         }
         catch (Exception e)

@@ -45,7 +45,10 @@ public sealed class ServerConfigurationTests
     {
         string[] named = [.. ServerSettings.All.Where(s => s.Default.Contains(' ') || s.Default is "none" or "empty").Select(s => s.Name)];
         Assert.Equal(
-            ["advertise", "cluster", "cluster-token", "join", "otlp", "replication-factor", "tls-cert", "tls-key", "weight", "zone"],
+            [
+                "advertise", "cluster", "cluster-token", "join", "otlp", "replication-factor", "tls-ca", "tls-cert", "tls-client-auth",
+                "tls-key", "weight", "zone",
+            ],
             named.Order(StringComparer.Ordinal));
         ServerOptions options = Load();
         Assert.Equal(
@@ -56,6 +59,8 @@ public sealed class ServerConfigurationTests
         Assert.Equal(("", 0), (options.Node.Zone, options.Node.Weight));
         Assert.Null(options.Door.TlsCertificateFile);
         Assert.Null(options.Door.TlsKeyFile);
+        Assert.Null(options.Door.TlsAuthorityFile);
+        Assert.Null(options.Door.TlsClientAuthentication);
     }
 
     [Fact]
@@ -81,19 +86,25 @@ public sealed class ServerConfigurationTests
             "node1=127.0.0.1:9",
             "json",
             "Debug",
+            "optional",
             "other",
         ];
         Assert.Empty(
             ServerSettings
-                .All.Where(setting => !values.Any(value => TryLoad(setting.Name, value) is { } changed && changed != Load()))
+                .All.Where(setting => !values.Any(value =>
+                    TryLoad(setting.Name, value) is { } changed && changed != Load(BesidesOf(setting.Name))))
                 .Select(s => s.Name));
     }
+
+    // Of TLS the parts mean nothing without each other.
+    private static (string, string)[] BesidesOf(string name) =>
+        name.StartsWith("tls-", StringComparison.Ordinal) ? [("tls-cert", "a"), ("tls-ca", "b")] : [];
 
     private static ServerOptions? TryLoad(string name, string value)
     {
         try
         {
-            return Load((name, value));
+            return Load([.. BesidesOf(name).Where(b => b.Item1 != name), (name, value)]);
         }
         catch (HengeException e) when (e.Code == ErrorCode.Misconfigured)
         {
@@ -206,7 +217,13 @@ public sealed class ServerConfigurationTests
     public void Settings_that_do_not_go_together_are_refused()
     {
         Assert.Contains("limit-message-bytes", Error(("limit-message-bytes", "1MiB")));
-        Assert.Contains("tls-cert", Error(("tls-cert", "x.pem"), ("node-id", "a"), ("cluster", "a=h:1,b=h:2")));
+        Assert.Contains("--tls-ca", Error(("tls-cert", "x.pem"), ("node-id", "a"), ("cluster", "a=h:1,b=h:2")));
+        Assert.Contains("--tls-ca", Error(("tls-cert", "x.pem"), ("join", "h:1")));
+        Assert.Contains("--tls-key is set and --tls-cert is not", Error(("tls-key", "x.pem")));
+        Assert.Contains("--tls-ca is set and --tls-cert is not", Error(("tls-ca", "x.pem")));
+        Assert.Contains("--tls-client-auth is set and --tls-cert is not", Error(("tls-client-auth", "require")));
+        Assert.Contains("does not say whose", Error(("tls-cert", "x.pem"), ("tls-client-auth", "optional")));
+        Assert.Equal("x.pem", Load(("tls-cert", "x.pem"), ("tls-client-auth", "none")).Door.TlsCertificateFile);
         Assert.Contains("limit-command-bytes", Error(("limit-value-bytes", "16MiB")));
         Assert.Contains("not in the list of cluster", Error(("node-id", "x"), ("cluster", "a=h:1,b=h:2")));
     }

@@ -17,6 +17,7 @@ public sealed partial class MetricsDocsTests
     [
         "henge_role",
         "henge_peer",
+        "henge_certificate",
         "henge_level",
         "henge_door",
         "henge_operation",

@@ -2,10 +2,13 @@ using Wire = Henge.Protocol.V1;
 
 namespace Henge.Cli.Output;
 
-/// <summary>Says whose clock is off, in the status of a cluster.</summary>
-internal static class ClockWarnings
+/// <summary>Says who is open to everybody and whose clock is off, in the status of a cluster.</summary>
+internal static class StatusWarnings
 {
-    /// <summary>One line for each node whose clock is not used because it is off, or whose versions are ahead of it.</summary>
+    /// <summary>
+    /// One line for each node that was started with <c>--insecure</c>, whose clock is not used because it is off, or whose versions are
+    /// ahead of it.
+    /// </summary>
     public static void Write(OutputWriter output, Wire.StatusResponse own, Wire.ClusterStatusResponse? all)
     {
         foreach (
@@ -13,6 +16,13 @@ internal static class ClockWarnings
                 ? all.Nodes.Select(static n => n.Status).OfType<Wire.StatusResponse>()
                 : [own])
         {
+            if (status.Insecure)
+            {
+                output.WriteLine(
+                    $"Insecure: {status.NodeId} was started with --insecure. Whoever reaches {status.Address} can read and write everything."
+                );
+            }
+
             if (status.Clock is not { } clock)
             {
                 continue;
