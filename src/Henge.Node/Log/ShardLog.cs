@@ -146,6 +146,18 @@ internal sealed class ShardLog : IRaftLog
     /// <summary>Where an entry is.</summary>
     public EntryLocation Locate(LogIndex index) => At(index);
 
+    /// <summary>The index before the newest entries, of which there are at most so many, with at most so many bytes.</summary>
+    public LogIndex Before(int entries, long bytes)
+    {
+        LogIndex before = LastIndex;
+        while (entries-- > 0 && before > CompactedIndex && (bytes -= At(before).PayloadBytes) >= 0)
+        {
+            before = new LogIndex(before.Value - 1);
+        }
+
+        return before;
+    }
+
     /// <inheritdoc/>
     public LogReadStatus Read(LogIndex from, LogIndex last, long limitBytes, List<Entry> into)
     {

@@ -45,6 +45,12 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
             target = kept < target ? kept : target;
         }
 
+        if (size > options.LogBudgetBytes / 2)
+        {
+            LogIndex recent = Recent(options);
+            target = recent < target ? recent : target;
+        }
+
         // What comes behind a snapshot that is on its way is needed once it is there, or it was sent for nothing. It may take its time, so
         // the log may grow for it; but not without end.
         if (size <= SnapshotBudget * options.LogBudgetBytes && group.SnapshotFloor is { } floor && floor < target)
@@ -66,6 +72,17 @@ internal sealed class LogCompactor(ShardReplica replica, RaftGroup group, ShardL
         {
             Move();
         }
+    }
+
+    // Only a leader knows who is behind, and another member may lead soon: without the newest entries of its log, whoever lacks a few of
+    // them then would need the whole shard. A quarter of the budget, shared by all shards, is kept for that; but not what keeps the oldest
+    // segment from going.
+    private LogIndex Recent(NodeOptions options)
+    {
+        LogIndex recent = log.Before(options.LogKeepEntries, options.LogBudgetBytes / 4 / Math.Max(1, replica.Node.Identity.Shards));
+        return recent < log.LastIndex && log.Locate(recent.Next).Position.SegmentId <= replica.Worker.Log.FirstSegment
+            ? log.LastIndex
+            : recent;
     }
 
     // The shard's entries cannot go, and few as they are they hold the oldest segment of all: they are written again at the end. Only when
