@@ -43,6 +43,10 @@ public enum ErrorCode
     DiskFull = 18,
     /// <summary>The stored value is not of the type that the operation needs (an increment of text, for example).</summary>
     WrongType = 19,
+    /// <summary>Access is checked, and nobody said who asks, or not truly.</summary>
+    Unauthenticated = 20,
+    /// <summary>Who asks may not do that.</summary>
+    PermissionDenied = 21,
 }
 
 /// <summary>An error that a user may see. The message says what was wrong and what to do about it.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Henge.Core;
@@ -23,6 +24,9 @@ public readonly record struct KeyRange
     /// <summary>True when it can hold one key only: the end is the start and a zero byte.</summary>
     public bool IsOneKey => End.Length == Start.Length + 1 && End.Span[^1] == 0 && End.Span[..^1].SequenceEqual(Start.Span);
 
+    /// <summary>True when it can hold no key.</summary>
+    public bool IsEmpty => !End.IsEmpty && Start.Span.SequenceCompareTo(End.Span) >= 0;
+
     /// <summary>How many bytes all keys of the range have in common at their beginning.</summary>
     public int CommonPrefixLength
     {
@@ -41,6 +45,9 @@ public readonly record struct KeyRange
             return isPrefix ? start.Length : common;
         }
     }
+
+    /// <summary>One key.</summary>
+    public static KeyRange Key(ReadOnlySpan<byte> key) => new(key.ToArray(), (byte[])[.. key, 0]);
 
     /// <summary>The keys that begin with these bytes.</summary>
     public static KeyRange Prefix(ReadOnlyMemory<byte> prefix) => new(prefix, EndOfPrefix(prefix.Span));
@@ -72,6 +79,47 @@ public readonly record struct KeyRange
         }
 
         return end;
+    }
+
+    /// <summary>Equal when both have the same bounds.</summary>
+    public bool Equals(KeyRange other) => Start.Span.SequenceEqual(other.Start.Span) && End.Span.SequenceEqual(other.End.Span);
+
+    /// <inheritdoc/>
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.AddBytes(Start.Span);
+        hash.Add(End.Length);
+        hash.AddBytes(End.Span);
+        return hash.ToHashCode();
+    }
+
+    /// <summary>
+    /// <c>all</c>, <c>key a</c>, <c>prefix a/</c>, or <c>range a b</c> (<c>-</c>: to the end). Bytes that are no printable ASCII, blanks
+    /// and backslashes are written as hexadecimal digits behind <c>\x</c>.
+    /// </summary>
+    public override string ToString() =>
+        Start.IsEmpty && End.IsEmpty ? "all"
+        : IsOneKey ? $"key {Show(Start.Span)}"
+        : Equals(Prefix(Start)) ? $"prefix {Show(Start.Span)}"
+        : $"range {Show(Start.Span)} {(End.IsEmpty ? "-" : Show(End.Span))}";
+
+    private static string Show(ReadOnlySpan<byte> bytes)
+    {
+        var text = new StringBuilder();
+        foreach (byte b in bytes)
+        {
+            if (b is > 0x20 and < 0x7F and not (byte)'\\')
+            {
+                text.Append((char)b);
+            }
+            else
+            {
+                text.Append(CultureInfo.InvariantCulture, $"\\x{b:x2}");
+            }
+        }
+
+        return text.ToString();
     }
 
     /// <summary>True for the keys of the range.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Moves;
@@ -19,7 +20,7 @@ namespace Henge.Node;
 /// clock of its own: all of that comes in through <see cref="NodeEnvironment"/>. Open it, <see cref="Start"/> it, call <see cref="Tick"/>
 /// every <see cref="NodeOptions.TickMs"/>; to end it, <see cref="BeginStop"/>, wait for its call, and dispose of it. Thread-safe.
 /// </summary>
-public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
+public sealed partial class HengeNode : IHengeNode, IAccessControl, IPeerReceiver, IDisposable
 {
     private const int SpaceTicks = 20;
     private const long PreferMs = 10_000;
@@ -57,6 +58,7 @@ public sealed partial class HengeNode : IHengeNode, IPeerReceiver, IDisposable
         _context.LeadershipChanged = OnTopologyChanged;
         _context.Directory.Changed += _ => OnTopologyChanged();
         _context.MembersChanged = OnTopologyChanged;
+        _context.AccessChanged = OnAccessChanged;
     }
 
     /// <inheritdoc/>

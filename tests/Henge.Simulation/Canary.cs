@@ -72,6 +72,7 @@ public enum Canary
     ReplaceSilentAtOnce,
     LeaveWhileCountedOn,
     JudgeChangesAlone,
+    LoseAccessChanges,
     KeepEndedElections,
     ChangeWhileJoint,
     CountLearners,
@@ -103,7 +104,8 @@ internal static class Canaries
 
     /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
     public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan
-        or Canary.LeaveWhileCountedOn or Canary.JudgeChangesAlone;
+        or Canary.LeaveWhileCountedOn or Canary.JudgeChangesAlone
+        or Canary.LoseAccessChanges;
 
     /// <summary>Whether it has to do with nodes that join a cluster that plans for itself.</summary>
     public static bool IsOfJoins(this Canary canary) => false;

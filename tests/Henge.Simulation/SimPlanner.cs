@@ -28,6 +28,7 @@ internal sealed class SimPlanner
     private readonly SimCommands _commands;
     private readonly SimGrowth _growth;
     private readonly SimMoveCrashes _crashes;
+    private readonly SimAccess _access;
     private bool _peace;
     private bool _rebalanced;
     private long? _allRunSinceMs;
@@ -39,6 +40,7 @@ internal sealed class SimPlanner
         _random = random;
         _commands = new SimCommands(cluster, random);
         _crashes = new SimMoveCrashes(cluster, new SimRandom(cluster.World.Seed ^ 0xC4A5_4E5));
+        _access = new SimAccess(cluster, new SimRandom(cluster.World.Seed ^ 0xACCE_55));
         _growth = new SimGrowth(cluster, random.Fork(), _commands, MayGo) { Taken = _crashes.Watch };
     }
 
@@ -54,6 +56,7 @@ internal sealed class SimPlanner
         new MajorityCheck(_cluster).Start();
         _growth.Start();
         _crashes.Start();
+        _access.Start();
     }
 
     /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
@@ -63,6 +66,7 @@ internal sealed class SimPlanner
         _commands.EndFaults();
         _growth.EndFaults();
         _crashes.EndFaults();
+        _access.EndFaults();
     }
 
     /// <summary>Somebody else says commands, and it does not.</summary>
@@ -90,6 +94,9 @@ internal sealed class SimPlanner
             && Array.TrueForAll(states, static s => s!.RebalancePlanned == s.RebalanceAsked)
             && Enumerable.Range(0, _cluster.Shards).All(s => IsThere(s, state));
     }
+
+    /// <summary>What administrators were told is done is so, on all nodes.</summary>
+    public void CheckAccess(SimWorld world, long limitMs) => _access.Check(world, limitMs);
 
     /// <summary>Those that have left are switched on again, and end themselves.</summary>
     public void CheckLeft(SimWorld world, long limitMs) => _growth.CheckLeft(world, limitMs);

@@ -133,6 +133,7 @@ internal static class SimRun
             nemesis.Planner?.Check();
             if (nemesis.Planner is { } planner)
             {
+                planner.CheckAccess(world, SettleMs);
                 planner.CheckLeft(world, SettleMs);
                 new CommandDrill(world, cluster, planner, SettleMs).Run();
             }

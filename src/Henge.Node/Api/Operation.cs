@@ -45,6 +45,11 @@ public abstract class Operation
     /// <summary>For pages: which one.</summary>
     public PageFetch? Page { get; set; }
 
+    /// <summary>
+    /// Who asks; null: nobody has said. Of no account to the node itself: the guard in front of it goes by it (AccessCheck).
+    /// </summary>
+    public string? User { get; set; }
+
     // ---- outcome ----
 
     /// <summary>What went wrong; <see cref="ErrorCode.None"/> when nothing did.</summary>
@@ -112,6 +117,7 @@ public abstract class Operation
         ReadVersion = default;
         AllShards = false;
         Page = null;
+        User = null;
         LeaderOnly = false;
         Pipeline = 0;
         DeadlineMs = 0;

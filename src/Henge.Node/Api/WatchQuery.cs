@@ -23,4 +23,7 @@ public sealed record WatchQuery
 
     /// <summary>Progress marks are wanted.</summary>
     public bool Progress { get; init; }
+
+    /// <summary>Who asks; null: nobody has said. See <see cref="Operation.User"/>.</summary>
+    public string? User { get; init; }
 }

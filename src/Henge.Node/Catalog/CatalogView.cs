@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Context;
 using Henge.Node.StateMachine;
 using Henge.Storage;
@@ -45,6 +46,9 @@ internal sealed class CatalogView
     /// <summary>The entries of placements, by key: bytes, and the version of the entry.</summary>
     public IReadOnlyDictionary<string, (byte[] Value, Core.Version Version)> Placements => _placements;
 
+    /// <summary>Who may do what.</summary>
+    public AccessView Access { get; private set; } = AccessView.None;
+
     /// <summary>The entry of a member; null when there is none.</summary>
     public MemberRecord? Of(NodeId id) => _members.GetValueOrDefault(id);
 
@@ -59,7 +63,8 @@ internal sealed class CatalogView
     /// <param name="engine">The node's engine.</param>
     /// <param name="catalog">The catalog's shard.</param>
     /// <param name="founders">How many members the cluster was made of.</param>
-    public static CatalogView? Read(IStorageEngine engine, ICatalogShard catalog, int founders)
+    /// <param name="access">Who could do what before: taken over when that has not changed.</param>
+    public static CatalogView? Read(IStorageEngine engine, ICatalogShard catalog, int founders, AccessView? access = null)
     {
         int epoch = catalog.Epoch;
         var view = new CatalogView((ulong)founders + 1, catalog.LastVersion);
@@ -103,6 +108,7 @@ internal sealed class CatalogView
             }
         }
 
+        view.Access = AccessView.Read(engine, access);
         return (epoch & 1) == 0 && catalog.Epoch == epoch ? view : null;
     }
 

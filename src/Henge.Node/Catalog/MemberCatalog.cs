@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Node.Context;
 
@@ -82,6 +83,10 @@ internal sealed class MemberCatalog
         Action<HengeException?> ended) =>
         Changes.Add(view => MemberChanges.SetState(view, member, from, to), deadlineMs, ended);
 
+    /// <summary>Changes users, roles, or whether access is checked. Thread-safe.</summary>
+    public void ChangeAccess(AccessChange change, long deadlineMs, Action<HengeException?> ended) =>
+        Changes.Add(view => new AccessChanges(view.Access, _node.Options.Bugs).Next(change), deadlineMs, ended);
+
     private JoinAnswer Answer(NodeId given) => new()
     {
         Id = given,
@@ -100,13 +105,19 @@ internal sealed class MemberCatalog
 
         try
         {
-            if (CatalogView.Read(_node.Engine, _catalog, _node.Identity.Founding.Members.Count) is not { } view)
+            if (CatalogView.Read(_node.Engine, _catalog, _node.Identity.Founding.Members.Count, View?.Access) is not { } view)
             {
                 return;
             }
 
             (_read, _hasRead) = (applied, true);
+            AccessView before = View?.Access ?? AccessView.None;
             Volatile.Write(ref _view, view);
+            if (view.Access != before)
+            {
+                _node.AccessChanged?.Invoke();
+            }
+
             Core.Version newest = default;
             foreach (MemberRecord member in view.Members)
             {

@@ -153,6 +153,9 @@ internal static class NodeBugPredicates
         /// <summary>A snapshot that takes the place of another one, of which a part has come, goes on behind that part.</summary>
         public bool ResumesOnOtherSnapshot => Has(bugs, NodeBugs.ResumeOnOtherSnapshot);
 
+        /// <summary>A change of users and roles is written without a look whether another one came first.</summary>
+        public bool LosesAccessChanges => Has(bugs, NodeBugs.LoseAccessChanges);
+
         /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
         public bool JudgesChangesAlone => Has(bugs, NodeBugs.JudgeChangesAlone);
 

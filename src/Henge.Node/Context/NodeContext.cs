@@ -148,6 +148,9 @@ internal sealed class NodeContext
     /// <summary>Raised when a member came, changed or left.</summary>
     public Action? MembersChanged { get; set; }
 
+    /// <summary>Called when users, roles, or whether access is checked has changed.</summary>
+    public Action? AccessChanged { get; set; }
+
     /// <summary>The name of a member, also of one that has left; null when unknown.</summary>
     public string? NameOf(NodeId id) => Members.TryGet(id, out MemberInfo member) ? member.Name : null;
 

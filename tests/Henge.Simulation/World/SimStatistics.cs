@@ -67,6 +67,8 @@ internal sealed class SimStatistics
         CrashesAtInstall,
         CrashesAtDrop,
         CrashesAtMemberChange;
+    public long AccessChangesSaid,
+        AccessChangesDone;
     public long CommandsSaid,
         CommandsDone,
         CommandsRefused,

@@ -1,0 +1,72 @@
+using Henge.Core;
+using Henge.Node.Access;
+using Henge.Node.Api;
+
+namespace Henge.Server.Operations;
+
+/// <summary>
+/// A watch that ends when whoever opened it may not watch any more: at the next event, and also when there is none, for it is woken by the
+/// change. One reader at a time.
+/// </summary>
+internal sealed class GuardedWatch(IAccessControl access, WatchQuery query, Action onAvailable) : IWatch
+{
+    private IWatch? _inner;
+
+    // Of which it is known that it may.
+    private AccessView? _checked;
+    private bool _disposed;
+
+    /// <inheritdoc/>
+    public byte[] ResumeToken => _inner!.ResumeToken;
+
+    /// <summary>Opens it. Throws what <see cref="IHengeNode.OpenWatch"/> throws, Unauthenticated and PermissionDenied.</summary>
+    public void Open(IHengeNode node)
+    {
+        Check();
+        _inner = node.OpenWatch(query, onAvailable);
+
+        // What changes from here on wakes it; what has changed before is seen by the next look.
+        access.AccessChanged += onAvailable;
+    }
+
+    /// <inheritdoc/>
+    public bool TryOpen()
+    {
+        Check();
+        return _inner!.TryOpen();
+    }
+
+    /// <inheritdoc/>
+    public bool TryRead(IWatchReceiver receiver, int limitItems, int limitBytes)
+    {
+        Check();
+        return _inner!.TryRead(receiver, limitItems, limitBytes);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            access.AccessChanged -= onAvailable;
+            _inner?.Dispose();
+        }
+    }
+
+    private void Check()
+    {
+        AccessView view = access.Access;
+        if (view == _checked)
+        {
+            return;
+        }
+
+        if (view.IsEnabled && AccessCheck.CheckWatch(view, query.User, query) is { } problem)
+        {
+            throw problem;
+        }
+
+        _checked = view;
+    }
+}

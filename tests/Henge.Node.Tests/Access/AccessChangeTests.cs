@@ -1,0 +1,137 @@
+using Henge.Core;
+using Henge.Node.Access;
+using Henge.Node.Tests.Clusters;
+
+namespace Henge.Node.Tests.Access;
+
+/// <summary>Users and roles in the catalog of a cluster, changed by whichever node is asked.</summary>
+public sealed class AccessChangeTests
+{
+    private readonly ClusterHarness _cluster = new(3, 1, static o => o);
+
+    public AccessChangeTests()
+    {
+        _cluster.RunUntilLed();
+        _cluster.RunUntil(() => _cluster.Running.All(static n => n.Running.ClusterId.Length > 0), what: "the cluster is made");
+    }
+
+    [Fact]
+    public void What_one_node_is_asked_for_is_in_force_on_all()
+    {
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "ann", PasswordHash = "h1" });
+        Do(1, new() { Kind = AccessChangeKind.AddRole, Name = "reader" });
+        Do(2, new() { Kind = AccessChangeKind.Grant, Name = "reader", Permissions = Permissions.Read, Range = KeyRange.Prefix("a/") });
+        Do(0, new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "reader" });
+        RunUntilAll(static v => v.Allows("ann", Permissions.Read, "a/1"u8));
+        Assert.All(Views(), static v => Assert.False(v.Allows("ann", Permissions.Write, "a/1"u8) || v.IsEnabled));
+
+        Do(1, new() { Kind = AccessChangeKind.Revoke, Name = "reader", Permissions = Permissions.Read, Range = KeyRange.Prefix("a/") });
+        RunUntilAll(static v => !v.Allows("ann", Permissions.Read, "a/1"u8));
+    }
+
+    [Fact]
+    public void Said_again_a_change_is_done_already()
+    {
+        AccessChange[] changes =
+        [
+            new() { Kind = AccessChangeKind.AddUser, Name = "ann", PasswordHash = "h1" },
+            new() { Kind = AccessChangeKind.AddRole, Name = "r" },
+            new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = Permissions.Write, Range = KeyRange.All },
+            new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "r" },
+            new() { Kind = AccessChangeKind.SetPassword, Name = "ann", PasswordHash = "h2" },
+            new() { Kind = AccessChangeKind.RevokeRole, Name = "ann", Role = "r" },
+            new() { Kind = AccessChangeKind.DeleteRole, Name = "r" },
+            new() { Kind = AccessChangeKind.DeleteUser, Name = "ann" },
+            new() { Kind = AccessChangeKind.AddUser, Name = "root" },
+            new() { Kind = AccessChangeKind.Enable },
+            new() { Kind = AccessChangeKind.Disable },
+        ];
+        foreach (AccessChange change in changes)
+        {
+            Do(0, change);
+            Core.Version revision = View(0).Revision;
+            Do(0, change);
+            Assert.Equal(revision, View(0).Revision);
+        }
+    }
+
+    [Fact]
+    public void What_cannot_be_is_refused_with_the_reason()
+    {
+        Assert.Contains("user add root", Refused(new() { Kind = AccessChangeKind.Enable }), StringComparison.Ordinal);
+        Assert.Contains(
+            "no user 'ann'",
+            Refused(new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "r" }),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "no role",
+            Refused(new() { Kind = AccessChangeKind.Grant, Name = "s", Permissions = Permissions.Read }),
+            StringComparison.Ordinal);
+        Assert.Contains("those of nodes", Refused(new() { Kind = AccessChangeKind.AddUser, Name = "node" }), StringComparison.Ordinal);
+        Assert.Contains("letters", Refused(new() { Kind = AccessChangeKind.AddUser, Name = "a b" }), StringComparison.Ordinal);
+        Assert.Contains(
+            "admin by itself",
+            Refused(new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = Permissions.Admin | Permissions.Read }),
+            StringComparison.Ordinal);
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root" });
+        Do(0, new() { Kind = AccessChangeKind.Enable });
+        Assert.Contains("auth disable", Refused(new() { Kind = AccessChangeKind.DeleteUser, Name = "root" }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_role_that_was_deleted_is_not_given_back_by_another_one_of_its_name()
+    {
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "ann" });
+        Do(0, new() { Kind = AccessChangeKind.AddRole, Name = "r" });
+        Do(0, new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "r" });
+        Do(0, new() { Kind = AccessChangeKind.DeleteRole, Name = "r" });
+        Do(0, new() { Kind = AccessChangeKind.AddRole, Name = "r" });
+        Do(0, new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = Permissions.Read, Range = KeyRange.All });
+        Assert.False(View(0).Allows("ann", Permissions.Read, "k"u8));
+    }
+
+    [Fact]
+    public void Users_outlive_a_restart_of_all_nodes()
+    {
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root", PasswordHash = "h" });
+        Do(0, new() { Kind = AccessChangeKind.Enable });
+        foreach (HarnessNode node in _cluster.Nodes)
+        {
+            node.Crash();
+        }
+
+        foreach (HarnessNode node in _cluster.Nodes)
+        {
+            node.Start();
+        }
+
+        RunUntilAll(static v => v is { IsEnabled: true } && v.User("root")?.PasswordHash == "h");
+    }
+
+    private AccessView View(int node) => _cluster.Nodes[node].Running.Access;
+
+    private IEnumerable<AccessView> Views() => _cluster.Running.Select(static n => n.Running.Access);
+
+    private void RunUntilAll(Predicate<AccessView> holds) =>
+        _cluster.RunUntil(() => Views().All(v => holds(v)), what: "all nodes have applied it");
+
+    private HengeException? Ask(int node, AccessChange change)
+    {
+        (bool Ended, HengeException? Problem) came = default;
+        HengeNode asked = _cluster.Nodes[node].Running;
+        asked.ChangeAccess(change, asked.MonotonicMs + 10_000, problem => came = (true, problem));
+        _cluster.RunUntil(() => came.Ended, 12_000, $"{change} was answered");
+        return came.Problem;
+    }
+
+    private void Do(int node, AccessChange change) => Assert.Null(Ask(node, change)?.Message);
+
+    private string Refused(AccessChange change)
+    {
+        Do(0, new() { Kind = AccessChangeKind.DeleteRole, Name = "r" });
+        Do(0, new() { Kind = AccessChangeKind.AddRole, Name = "r" });
+        HengeException? problem = Ask(0, change);
+        Assert.Equal(ErrorCode.InvalidArgument, problem!.Code);
+        return problem.Message;
+    }
+}
