@@ -10,6 +10,48 @@ namespace Henge.EndToEnd.Tests;
 public sealed class DevTests
 {
     [Fact]
+    public async Task With_tls_nodes_and_what_is_added_to_them_have_certificates()
+    {
+        using CancellationTokenSource limit = Rounds.Limit();
+        DirectoryInfo data = Directory.CreateTempSubdirectory("henge-dev-");
+        try
+        {
+            int port = ClusterProcesses.FreePorts(3);
+            string certs = Path.Combine(data.FullName, "certs");
+            using HengeProcess dev = HengeProcess.StartUnder(
+                [],
+                ["dev", "--tls", "--nodes", "2", "--port", Text(port), "--data-dir", data.FullName, "--", "--memory", "64MiB"],
+                ("HENGE_TLS_CERT", "of-the-shell.crt"));
+            using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(25));
+            while (!dev.Printed.Contains($"export HENGE_TLS_CA={Path.Combine(certs, "ca.crt")}", StringComparison.Ordinal))
+            {
+                Assert.False(dev.HasExited, dev.Printed);
+                await timer.WaitForNextTickAsync(limit.Token);
+            }
+
+            using (HengeProcess add = HengeProcess.Start("dev", "add", "--data-dir", data.FullName))
+            {
+                Assert.True(await add.WaitForExitAsync(limit.Token) == 0, add.Printed);
+            }
+
+            using HengeClient client = new(new HengeClientOptions
+            {
+                Peers = ["localhost:" + Text(port + 2)],
+                RouteToLeaders = false,
+                Tls = HengeTls.FromFiles(
+                    Path.Combine(certs, "ca.crt"), Path.Combine(certs, "client.dev.crt"), Path.Combine(certs, "client.dev.key")),
+            });
+            Assert.True((await client.PutAsync("key", "value", cancellationToken: limit.Token)).Succeeded);
+            dev.Terminate();
+            Assert.Equal(0, await dev.WaitForExitAsync(limit.Token));
+        }
+        finally
+        {
+            data.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task A_node_is_added_to_the_running_cluster_and_is_there_again_at_the_next_start()
     {
         using CancellationTokenSource limit = Rounds.Limit();

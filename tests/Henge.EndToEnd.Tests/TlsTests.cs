@@ -150,7 +150,7 @@ public sealed class TlsTests
         using HengeProcess user = HengeProcess.Start(
             [.. Without(cluster.Joining("n4", free, join), "--tls-cert", "--tls-key"), .. Pair(certificates, "client.tester")]);
         Assert.NotEqual(0, await user.WaitForExitAsync(limit.Token));
-        Assert.Contains("is no node's (CN=tester)", user.Printed, StringComparison.Ordinal);
+        Assert.Contains("is for clients only (CN=tester)", user.Printed, StringComparison.Ordinal);
 
         using Certificates others = await Certificates.CreateAsync(limit.Token, "n4");
         using HengeProcess foreign = HengeProcess.Start(

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Globalization;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Text;
 using System.Threading.Tasks.Sources;
 using Henge.Bench.Load;
@@ -12,7 +14,9 @@ namespace Henge.Bench.Targets;
 /// <summary>
 /// Anything that speaks RESP: Redis, or Henge's RESP door. One socket for each worker; lanes of a worker are pipelined over it.
 /// </summary>
-public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) : ILoadTarget
+public sealed class RedisTarget(
+    IReadOnlyList<(string Host, int Port)> servers,
+    SslClientAuthenticationOptions? tls = null) : ILoadTarget
 {
     /// <inheritdoc/>
     public string Name => "redis://" + string.Join(',', servers.Select(s => s.Host + ":" + s.Port.ToString(CultureInfo.InvariantCulture)));
@@ -25,8 +29,24 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
         try
         {
             await socket.ConnectAsync(host, port, cancellationToken);
+            Stream stream = new NetworkStream(socket, ownsSocket: true);
+            if (tls is not null)
+            {
+                SslStream inner = new(stream);
+                await inner.AuthenticateAsClientAsync(
+                    new SslClientAuthenticationOptions
+                    {
+                        TargetHost = host,
+                        CertificateChainPolicy = tls.CertificateChainPolicy,
+                        ClientCertificateContext = tls.ClientCertificateContext,
+                    },
+                    cancellationToken);
+                stream = inner;
+            }
+
+            return new Connection(stream);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or IOException or AuthenticationException)
         {
             socket.Dispose();
             throw new HengeException(ErrorCode.Unavailable, $"{host}:{port} cannot be reached: {e.Message}", e);
@@ -36,8 +56,6 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
             socket.Dispose();
             throw;
         }
-
-        return new Connection(socket);
     }
 
     /// <inheritdoc/>
@@ -45,7 +63,7 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
 
     private sealed class Connection : ILoadConnection
     {
-        private readonly Socket _socket;
+        private readonly Stream _stream;
         private readonly Lock _gate = new();
         private readonly Queue<Pending> _waiting = new();
         private readonly Stack<Pending> _pool = new();
@@ -56,9 +74,9 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
         private bool _writerWaits;
         private Exception? _broken;
 
-        public Connection(Socket socket)
+        public Connection(Stream stream)
         {
-            _socket = socket;
+            _stream = stream;
             _reader = Task.Run(ReadAsync);
             _writer = Task.Run(WriteAsync);
         }
@@ -74,7 +92,7 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
 
         public async ValueTask DisposeAsync()
         {
-            _socket.Dispose();
+            _stream.Dispose();
             Break(new ObjectDisposedException(nameof(Connection)));
             await Task.WhenAll(_reader, _writer);
             _wake.Dispose();
@@ -153,14 +171,10 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
                         continue;
                     }
 
-                    ReadOnlyMemory<byte> rest = _sending.WrittenMemory;
-                    while (!rest.IsEmpty)
-                    {
-                        rest = rest[await _socket.SendAsync(rest)..];
-                    }
+                    await _stream.WriteAsync(_sending.WrittenMemory);
                 }
             }
-            catch (Exception error) when (error is SocketException or ObjectDisposedException)
+            catch (Exception error) when (error is SocketException or IOException or ObjectDisposedException)
             {
                 Break(error);
             }
@@ -179,7 +193,7 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
                         Array.Resize(ref buffer, buffer.Length * 2);
                     }
 
-                    int read = await _socket.ReceiveAsync(buffer.AsMemory(filled));
+                    int read = await _stream.ReadAsync(buffer.AsMemory(filled));
                     if (read == 0)
                     {
                         throw new SocketException((int)SocketError.ConnectionReset);
@@ -191,7 +205,7 @@ public sealed class RedisTarget(IReadOnlyList<(string Host, int Port)> servers) 
                     filled -= used;
                 }
             }
-            catch (Exception error) when (error is SocketException or ObjectDisposedException)
+            catch (Exception error) when (error is SocketException or IOException or ObjectDisposedException)
             {
                 Break(error);
             }

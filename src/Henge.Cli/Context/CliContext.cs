@@ -46,7 +46,7 @@ internal sealed class CliContext
             {
                 InnerException: AttemptFailedException { Outcome: AttemptOutcome.NothingDone, ConnectionFailed: true }
             }
-                ? " Is a node running there? Start some with: henge dev"
+                ? ConnectHint.Of(e)
                 : "";
             return Fail(
                 json,

@@ -12,8 +12,8 @@ namespace Henge.Server.Peers;
 
 /// <summary>
 /// The connection on which this node sends to one peer. A frame goes straight into the socket on the sender's own thread while the socket
-/// takes it; what it does not take, and everything behind TLS, waits in a buffer that a task empties. While there is no connection frames
-/// are dropped, since Raft would only repeat them. Thread-safe.
+/// takes it, sealed before where there is TLS; what it does not take waits in a buffer that a task empties. While there is no connection
+/// frames are dropped, since Raft would only repeat them. Thread-safe.
 /// </summary>
 internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addresses, PeerTransportOptions options, ILogger logger)
     : IDisposable
@@ -77,26 +77,42 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
                 return false;
             }
 
+            // TLS counts what it has sealed: a record that is missing ends the connection.
+            if (link.IsSealed && _waitingBytes > 0 && IsTooMuch(frame.Length, messages))
+            {
+                return false;
+            }
+
+            ReadOnlySpan<byte> wire;
+            try
+            {
+                wire = link.Seal(frame);
+            }
+            catch (Exception e) when (IsBroken(e))
+            {
+                Break(link);
+                return false;
+            }
+
             int sent = 0;
             if (_waitingBytes == 0 && !_pumping)
             {
-                sent = link.TrySendNow(frame);
+                sent = link.TrySendNow(wire);
                 if (sent < 0)
                 {
                     Break(link);
                     return false;
                 }
 
-                if (sent == frame.Length)
+                if (sent == wire.Length)
                 {
                     return true;
                 }
             }
 
             // A frame of which a part has left has to be completed, whatever the limit says.
-            int rest = frame.Length - sent;
-            if (sent == 0 && ((long)_waitingBytes + rest > options.QueueBytes
-                || (messages && _waitingMessageBytes > 0 && (long)_waitingMessageBytes + rest > options.MessageQueueBytes)))
+            int rest = wire.Length - sent;
+            if (sent == 0 && !link.IsSealed && IsTooMuch(rest, messages))
             {
                 return false;
             }
@@ -106,7 +122,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
                 Array.Resize(ref _waiting, (int)Math.Min(int.MaxValue, Math.Max(2L * _waiting.Length, (long)_waitingBytes + rest)));
             }
 
-            frame[sent..].CopyTo(_waiting.AsSpan(_waitingBytes));
+            wire[sent..].CopyTo(_waiting.AsSpan(_waitingBytes));
             _waitingBytes += rest;
             _waitingMessageBytes += messages ? rest : 0;
             if (!_pumping)
@@ -129,6 +145,10 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
             }
         }
     }
+
+    private bool IsTooMuch(int bytes, bool messages) =>
+        (long)_waitingBytes + bytes > options.QueueBytes
+        || (messages && _waitingMessageBytes > 0 && (long)_waitingMessageBytes + bytes > options.MessageQueueBytes);
 
     // By itself, since what the lambda captures would be made for each frame otherwise.
     private void StartPump(PeerLink link)
@@ -240,14 +260,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
             int port = int.Parse(Address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
             EndPoint endPoint = IPAddress.TryParse(host, out IPAddress? ip) ? new IPEndPoint(ip, port) : new DnsEndPoint(host, port);
             await socket.ConnectAsync(endPoint, timeout.Token).ConfigureAwait(false);
-            if (options.Tls is { } connector)
-            {
-                NetworkStream stream = new(socket, ownsSocket: true);
-                return new PeerLink(socket, await connector.ConnectAsync(stream, host, null, timeout.Token).ConfigureAwait(false));
-            }
-
-            socket.Blocking = false;
-            return new PeerLink(socket, null);
+            return await PeerLink.MakeAsync(socket, host, options.Tls, timeout.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (IsBroken(e) || e is AuthenticationException)
         {
@@ -271,7 +284,7 @@ internal sealed class PeerConnection(NodeEntry peer, IReadOnlyList<string> addre
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             timeout.CancelAfter(options.HelloTimeoutMs);
-            await link.SendAsync(_receiver!.HelloTo(peer.Id), timeout.Token).ConfigureAwait(false);
+            await link.SendAsync(link.Seal(_receiver!.HelloTo(peer.Id)).ToArray(), timeout.Token).ConfigureAwait(false);
 
             byte[] answer = new byte[PeerFrame.PrefixBytes];
             if (

@@ -51,6 +51,14 @@ internal sealed class TlsMaterial
             loaded.Authorities.AddRange(ReadAuthorities(settings.AuthorityFile!, authorities));
         }
 
+        if (!CertificateIdentity.MayBeUsedAs(loaded.Certificate, CertificateIdentity.ServerUsage))
+        {
+            // As where a shell names a user's certificate for all its commands.
+            throw Wrong(
+                $"The certificate in --tls-cert {settings.CertificateFile} is for clients only ({loaded.Certificate.Subject}). A node's is "
+                    + "made by: henge cert create-node HOST");
+        }
+
         if (settings.IsForPeers)
         {
             loaded.CheckPeer();

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Net.Security;
 using System.Runtime;
 using System.Runtime.CompilerServices;
 using Henge.Bench.Engine;
@@ -162,7 +163,8 @@ internal static class BenchCommand
                 "stale" => Client.ReadConsistency.Stale,
                 _ => Client.ReadConsistency.Default,
             };
-            ILoadTarget measured = TargetOf(parse.GetRequiredValue(target), globals.PeerList(parse), made, parse.GetValue(streams));
+            ILoadTarget measured = TargetOf(
+                parse.GetRequiredValue(target), globals.PeerList(parse), made, parse.GetValue(streams), globals.TlsOf(parse));
             await using (measured.ConfigureAwait(false))
             {
                 return await RunAsync(context, globals.IsJson(parse), measured, options, parse.GetValue(html),
@@ -257,7 +259,12 @@ internal static class BenchCommand
         }
     }
 
-    private static ILoadTarget TargetOf(string url, string[] peers, Client.ReadConsistency consistency, int streams)
+    private static ILoadTarget TargetOf(
+        string url,
+        string[] peers,
+        Client.ReadConsistency consistency,
+        int streams,
+        SslClientAuthenticationOptions? tls)
     {
         int colon = url.IndexOf("://", StringComparison.Ordinal);
         string scheme = colon > 0 ? url[..colon] : "";
@@ -266,10 +273,10 @@ internal static class BenchCommand
         addresses = addresses.Length > 0 ? addresses : peers;
         return scheme switch
         {
-            "henge" => new HengeTarget(addresses, sessions: true, consistency, streams),
-            "grpc" => new HengeTarget(addresses, sessions: false, consistency),
+            "henge" => new HengeTarget(addresses, sessions: true, consistency, streams, tls),
+            "grpc" => new HengeTarget(addresses, sessions: false, consistency, tls: tls),
             "etcd" => new EtcdTarget(addresses, consistency),
-            "redis" => new RedisTarget([.. addresses.Select(HostAndPort)]),
+            "redis" => new RedisTarget([.. addresses.Select(HostAndPort)], tls),
             _ => throw new UsageException(
                 $"--target {url} is not a target; write henge://, grpc://, redis://host:port or etcd://host:port."),
         };

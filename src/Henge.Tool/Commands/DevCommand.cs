@@ -53,7 +53,12 @@ internal static class DevCommand
                 .. parse.GetValue(logLevel) is { } level ? ["--log-level", level] : Array.Empty<string>(),
                 .. parse.GetValue(extra) ?? [],
             ];
-            DevCluster cluster = new(context, count, first, parse.GetRequiredValue(data), settings);
+            string directory = parse.GetRequiredValue(data);
+            DevCertificates? certificates = parse.GetValue(globals.Tls)
+                ? DevCertificates.In(Path.Combine(directory, "certs"), context.Time.GetUtcNow())
+                : null;
+            DevCluster cluster = new(
+                context, count, first, directory, [.. certificates?.Settings ?? [], .. settings], certificates);
             return await cluster.RunAsync(cancellationToken).ConfigureAwait(false);
         });
         command.Add(Add(context, globals));
@@ -61,6 +66,7 @@ internal static class DevCommand
             "henge dev",
             "henge dev add",
             "henge dev --nodes 5",
+            "henge dev --tls                         # with certificates, as on a network",
             "henge dev --log-format json --log-level Henge.Raft=Debug",
             "henge dev --data-dir /tmp/henge -- --history 10m");
     }

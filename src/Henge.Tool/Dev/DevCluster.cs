@@ -15,7 +15,13 @@ namespace Henge.Tool.Dev;
 /// The nodes of <c>henge dev</c>: child processes with a log file each. Ends them when it ends, and no process that it did not start. A
 /// node that ends is reported and not restarted, so that a user can see what a cluster does without it.
 /// </summary>
-internal sealed class DevCluster(CliContext context, int count, int firstPort, string dataDirectory, string[] settings)
+internal sealed class DevCluster(
+    CliContext context,
+    int count,
+    int firstPort,
+    string dataDirectory,
+    string[] settings,
+    DevCertificates? certificates)
 {
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
@@ -156,7 +162,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
 
     private async Task WaitUntilItServesAsync(DevNode node, CancellationToken cancellationToken)
     {
-        using HengeClient client = new(new HengeClientOptions { Peers = [node.Address], RouteToLeaders = false, UseSessions = false });
+        using HengeClient client = new(OptionsFor(node.Address));
         long start = context.Time.GetTimestamp();
         while (true)
         {
@@ -186,6 +192,14 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
             }
         }
     }
+
+    private HengeClientOptions OptionsFor(string peers) => new()
+    {
+        Peers = peers.Split(','),
+        RouteToLeaders = false,
+        UseSessions = false,
+        Tls = certificates?.ForClient(),
+    };
 
     private static string NameOf(int index) => "node" + (index + 1).ToString(CultureInfo.InvariantCulture);
 
@@ -237,7 +251,7 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
 
     private async Task<bool> WaitUntilReadyAsync(CancellationToken cancellationToken)
     {
-        using HengeClient client = new(new HengeClientOptions { Peers = Peers.Split(','), RouteToLeaders = false, UseSessions = false });
+        using HengeClient client = new(OptionsFor(Peers));
         long start = context.Time.GetTimestamp();
         while (true)
         {
@@ -292,6 +306,11 @@ internal sealed class DevCluster(CliContext context, int count, int firstPort, s
         if (count > 1 || firstPort != 7001)
         {
             output.WriteLine($"  export HENGE_PEERS={Peers}");
+        }
+
+        if (certificates is not null)
+        {
+            output.WriteLine($"  {certificates.Exports}");
         }
 
         output.WriteLine($"  {henge} put user:1001 '{{\"name\":\"Alice\"}}'");

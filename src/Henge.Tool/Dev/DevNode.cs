@@ -73,6 +73,12 @@ internal sealed partial class DevNode : IDisposable
             start.ArgumentList.Add(typeof(DevNode).Assembly.Location);
         }
 
+        // In a shell they are those of its user, who calls the nodes.
+        foreach (string variable in (string[])["HENGE_TLS_CA", "HENGE_TLS_CERT", "HENGE_TLS_KEY"])
+        {
+            start.Environment.Remove(variable);
+        }
+
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);
