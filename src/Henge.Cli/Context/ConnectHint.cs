@@ -23,8 +23,11 @@ internal static class ConnectHint
                 return " Trust the authority of the nodes with --tls-ca, and call them by an address that their certificate names.";
             }
 
-            if (e is HttpRequestException { HttpRequestError: not (HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError) }
-                or HttpIOException)
+            if (e is HttpIOException
+                or HttpRequestException
+                {
+                    HttpRequestError: not (HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
+                })
             {
                 return " Something is there that does not answer so: the node may speak TLS (--tls-ca), or want a certificate "
                     + "(--tls-cert, --tls-key).";

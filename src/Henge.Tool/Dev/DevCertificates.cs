@@ -20,7 +20,8 @@ internal sealed class DevCertificates
 
     /// <summary>What a shell says before it calls the nodes.</summary>
     public string Exports =>
-        $"export HENGE_TLS_CA={FileOf("ca.crt")} HENGE_TLS_CERT={FileOf($"client.{User}.crt")} HENGE_TLS_KEY={FileOf($"client.{User}.key")}";
+        $"export HENGE_TLS_CA={FileOf("ca.crt")} HENGE_TLS_CERT={FileOf($"client.{User}.crt")} "
+        + $"HENGE_TLS_KEY={FileOf($"client.{User}.key")}";
 
     /// <summary>Those in a directory, made where they are not there.</summary>
     public static DevCertificates In(string directory, DateTimeOffset now)

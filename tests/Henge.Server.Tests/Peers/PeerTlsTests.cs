@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
@@ -37,7 +38,7 @@ public sealed class PeerTlsTests
         using TcpClient accepted = await listener.AcceptTcpClientAsync(cancel);
         await using SslStream stream = new(accepted.GetStream());
         await stream.AuthenticateAsServerAsync(others.Current.ForServer(static problem => Assert.Fail(problem)), cancel);
-        Assert.True(ConnectionIdentity.Of((System.Security.Cryptography.X509Certificates.X509Certificate2)stream.RemoteCertificate!).IsNode);
+        Assert.True(ConnectionIdentity.Of((X509Certificate2)stream.RemoteCertificate!).IsNode);
         await stream.ReadExactlyAsync(new byte[Receiver.Hello.Length], cancel);
         await stream.WriteAsync(Receiver.Hello, cancel);
         PeerConnection connection = Assert.Single(transport.Connections);
