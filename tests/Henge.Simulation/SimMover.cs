@@ -85,7 +85,7 @@ internal sealed class SimMover(SimCluster cluster, SimRandom random)
         }
 
         Ask(leader, shard, now, voters, learners);
-        if (!_peace && _hurry.PerMille(200))
+        if (!_peace && cluster.Canary is Canary.None or Canary.ChangeWhileJoint && _hurry.PerMille(200))
         {
             // Another change before this one can be done: it has to be refused, or wait.
             cluster.World.After(_hurry.Between(0, 2_000_000), () => AskAgain(leader, shard));

@@ -46,12 +46,17 @@ internal sealed class RecoveryRun(
     {
         RecoveryStep step = steps[number];
         IReplica? replica = worker.ReplicaOf(step.Shard);
-        if (step.IsEmpty && replica is AbsentShard absent)
+        RecoveryStatus status = replica switch
         {
-            replica = absent.Begin();
-        }
+            // It went on from here, and has gone elsewhere since: nobody else comes to that term. It must not begin a second time.
+            AbsentShard absent when absent.LastTerm >= step.Term => RecoveryStatus.Durable,
+            AbsentShard absent when step.IsEmpty => absent.Begin().Recover(step, plan),
+            ShardReplica present => present.Recover(step, plan),
 
-        RecoveryStatus status = (replica as ShardReplica)?.Recover(step, plan) ?? RecoveryStatus.Differs;
+            // On its way out: soon it is absent.
+            LeavingShard => RecoveryStatus.Written,
+            _ => RecoveryStatus.Differs,
+        };
         if (status == RecoveryStatus.Differs)
         {
             End(new HengeException(

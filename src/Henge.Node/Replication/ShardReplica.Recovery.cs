@@ -35,6 +35,12 @@ internal sealed partial class ShardReplica
     /// <summary>The shard goes on alone from what is here.</summary>
     public RecoveryStatus Recover(RecoveryStep step, string plan)
     {
+        if (_group.Term >= step.Term && (IsClosed || _group.LastTerm < step.Term))
+        {
+            // Done before: it has gone elsewhere since, and may have come back with nothing yet.
+            return RecoveryStatus.Durable;
+        }
+
         if (IsClosed || (_group.LastTerm < step.Term && Problem is not null))
         {
             return RecoveryStatus.Differs;

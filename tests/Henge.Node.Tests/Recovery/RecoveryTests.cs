@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Tests.Clusters;
+using Henge.Raft;
 using Henge.Storage.Files;
 using Henge.Testing.Files;
 
@@ -40,6 +41,42 @@ public sealed class RecoveryTests
         cluster.Run(2_000);
         Assert.Equal("new", cluster.Get(left, "a"));
         Assert.Single(left.Replica(0).Group.Membership.Members);
+    }
+
+    /// <summary>The simulator's seed 1002754: it began again, without anything, and the plan could never be ended.</summary>
+    [Fact]
+    public void What_has_gone_on_and_moved_away_since_does_not_begin_again_when_the_plan_is_said_again()
+    {
+        ClusterHarness cluster = Make(out HarnessNode left, out HarnessNode[] lost);
+        cluster.Put(left, "a", "kept");
+        lost[0].Crash(CrashMode.KeepAll);
+        lost[1].Crash(CrashMode.KeepAll);
+        RecoveryOffer offer = Offer(cluster, left);
+        foreach (RecoveryPhase phase in Enum.GetValues<RecoveryPhase>())
+        {
+            Assert.Null(Adopt(cluster, left, offer.Plan, phase));
+        }
+
+        cluster.RunUntil(() => cluster.LeaderOf(0) == left, 10_000, "it leads alone");
+        HarnessNode fourth = cluster.Add("node4", "10.0.1.4:7000");
+        HarnessJoin join = fourth.Join(left);
+        Assert.True(join.Answer is not null, join.Problem?.Message);
+        fourth.Start();
+        cluster.RunUntil(
+            () => left.Running.GetPlacement().Members.Any(m => m.Id == fourth.Id && m.State == MemberState.Up),
+            10_000,
+            "it is up");
+        Change(cluster, [left.Id], [fourth.Id]);
+        Change(cluster, [left.Id, fourth.Id], []);
+        Change(cluster, [fourth.Id], []);
+        cluster.RunUntil(() => left.Running.Parts.Hosted.MachineOf(new ShardId(0)) is null, 30_000, "the shard has left the first node");
+        left.Crash(CrashMode.LoseAllUnsynced);
+        left.Start();
+        cluster.Run(500);
+        Assert.Null(Adopt(cluster, left, offer.Plan, RecoveryPhase.Shards)?.Message);
+        cluster.Run(1_000);
+        Assert.Null(left.Running.Parts.Hosted.MachineOf(new ShardId(0)));
+        Assert.Equal("kept", cluster.Get(fourth, "a"));
     }
 
     [Fact]
@@ -95,13 +132,32 @@ public sealed class RecoveryTests
 
     private static ClusterHarness Make(out HarnessNode left, out HarnessNode[] lost)
     {
-        var cluster = new ClusterHarness(3, configure: static o => o with { BalanceIntervalMs = 0 });
+        var cluster = new ClusterHarness(3, configure: static o => o with { BalanceIntervalMs = 0, MovesShards = false });
         cluster.RunUntilLed();
         cluster.RunUntil(() => cluster.Nodes.All(static n => n.Running.ClusterId.Length > 0), 10_000, "all know their cluster");
         cluster.Run(500);
         left = cluster.Nodes[1];
         lost = [cluster.Nodes[0], cluster.Nodes[2]];
         return cluster;
+    }
+
+    private static void Change(ClusterHarness cluster, NodeId[] voters, NodeId[] learners)
+    {
+        MembershipStatus? status = null;
+        cluster.RunUntil(
+            () =>
+            {
+                if (status != MembershipStatus.Accepted)
+                {
+                    cluster.LeaderOf(0)?.Running.ChangeMembership(new ShardId(0), voters, learners, s => status = s);
+                }
+
+                return status == MembershipStatus.Accepted
+                    && cluster.LeaderOf(0)?.Replica(0).Group.Membership is { IsJoint: false } now
+                    && now.Voters.SequenceEqual(voters) && now.Learners.SequenceEqual(learners);
+            },
+            30_000,
+            $"voters {string.Join(' ', voters)}, learners {string.Join(' ', learners)}");
     }
 
     private static RecoveryOffer Offer(ClusterHarness cluster, HarnessNode node)
