@@ -24,7 +24,7 @@ internal sealed class RecoveryDrill(SimWorld world, SimCluster cluster)
     public void Run()
     {
         bool isWanted = cluster.Canary.IsOfRecovery() || (cluster.Canary == Canary.None && _random.PerMille(400));
-        // A shard does not begin empty where a table is damaged between what the node has: it would take an operator who gives that node up.
+        // A shard does not begin empty where a table is damaged between what the node has: an operator would give that node up.
         if (!isWanted || cluster.Nodes.Count < 3 || cluster.Machines.Count > cluster.Founders
             || cluster is { IsElastic: true, Victim: not null })
         {
