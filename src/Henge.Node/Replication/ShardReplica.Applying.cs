@@ -218,6 +218,9 @@ internal sealed partial class ShardReplica
         _machine.CommitBatch();
         PublishApplied();
         _group.Applied(last);
+
+        // Also when it had waited for the engine, and nothing else of the group is news.
+        _status.MarkChanged();
         _writes.Answer();
         StartPipelinedReads();
         _versions.Serve(_machine.LastVersion);

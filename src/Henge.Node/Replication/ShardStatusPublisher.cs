@@ -12,8 +12,8 @@ internal sealed class ShardStatusPublisher
     private const int IntervalTicks = 5;
     private const int CatalogTicks = 20;
 
-    // What a leader knows of its peers also changes without anything that it does.
-    private const int LeaderTicks = 100;
+    // What a leader knows of its peers also changes without anything that it does, and a log is compacted while all is at rest.
+    private const int RestTicks = 100;
     private readonly ShardReplica _replica;
     private readonly RaftGroup _group;
     private readonly List<PeerStatus> _peers = [];
@@ -40,11 +40,11 @@ internal sealed class ShardStatusPublisher
     /// </summary>
     public void Tick(TickSpan span)
     {
-        bool isDue = _changed
-            ? span.Reaches(IntervalTicks)
-            : _group.Role == RaftRole.Leader
-                && (_replica.Shard.IsCatalog ? span.Reaches(CatalogTicks) : span.Reaches(LeaderTicks, _replica.Shard.Value));
-        if (isDue && (_changed || _replica.Shard.IsCatalog || !HasSamePeers()))
+        bool isLeaderOfCatalog = _replica.Shard.IsCatalog && _group.Role == RaftRole.Leader;
+        bool isDue = _changed ? span.Reaches(IntervalTicks)
+            : isLeaderOfCatalog ? span.Reaches(CatalogTicks)
+            : span.Reaches(RestTicks, _replica.Shard.Value);
+        if (isDue && (_changed || isLeaderOfCatalog || !IsAsInLatest()))
         {
             _changed = false;
             Volatile.Write(ref _latest, Make());
@@ -52,12 +52,17 @@ internal sealed class ShardStatusPublisher
     }
 
     // Of hundreds of shards at rest most look as they did a second ago, and a picture of each is what a node at rest would make most of.
-    private bool HasSamePeers()
+    private bool IsAsInLatest()
     {
-        _group.GetPeers(_peers);
-        bool isSame = _peers.Count == _latest.Peers.Count
+        bool isSame = _latest.First == _group.CompactedIndex.Next
+            && _latest.Last == _group.LastIndex
+            && _latest.Committed == _group.CommitIndex
+            && _latest.Applied == _group.AppliedIndex
+            && _latest.LastVersion == _replica.AppliedVersion
             && _latest.IsDamagedEverywhere == _replica.IsDamagedEverywhere
             && _latest.Error == _replica.Problem;
+        _group.GetPeers(_peers);
+        isSame &= _peers.Count == _latest.Peers.Count;
         for (int i = 0; isSame && i < _peers.Count; i++)
         {
             isSame = _latest.Peers[i] == ProgressOf(_peers[i]);

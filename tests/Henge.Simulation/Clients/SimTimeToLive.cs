@@ -40,7 +40,8 @@ internal sealed class SimTimeToLive(SimClient client, SimCluster cluster, SimHis
                 };
                 if (!node.Node.TryRead(get, out PinnedValue value))
                 {
-                    throw new SimulationException($"{lease} is gone on node {node.Index}, and no more than two minutes have passed.");
+                    throw new SimulationException($"{lease} is gone on node {node.Index}, and no more than two minutes have passed: "
+                        + $"{shard} at {get.Version}, time {new Core.Version(get.Version.Value).Milliseconds}. " + cluster.Describe());
                 }
 
                 value.Dispose();
