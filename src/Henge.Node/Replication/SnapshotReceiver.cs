@@ -163,11 +163,16 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
         }
 
         Abandon();
-        if (
-            !RaftMessageCodec.TryDecode(encoded.Span, out RaftMessage? message, out _)
-            || message is not InstallSnapshot header
-            || header.Term < replica.Group.Term)
+        if (!RaftMessageCodec.TryDecode(encoded.Span, out RaftMessage? message, out _) || message is not InstallSnapshot header)
         {
+            return;
+        }
+
+        if (header.Term < replica.Group.Term)
+        {
+            // Begun in an earlier term, maybe by the same leader, which would wait for an answer for a minute: it has to offer it anew.
+            _id = 0;
+            Acknowledge(from, id, ok: false);
             return;
         }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 using Henge.Cluster.Steps;
@@ -227,6 +228,47 @@ public sealed class SnapshotTransferTests
         _cluster.Network.Heal();
         RunUntilThere(to);
         Assert.Single(_chunks.Select(static c => c.Id).Distinct());
+    }
+
+    /// <summary>The simulator's seed 1101070: nothing was answered, and the leader waited for a minute.</summary>
+    [Fact]
+    public void The_beginning_of_one_of_an_earlier_term_is_refused_so_that_it_is_offered_anew()
+    {
+        HarnessNode follower = _cluster.Nodes.First(n => n != Leader && n.Hosts(Shard));
+        Membership membership = Leader.Replica(Shard).Group.Membership;
+        var header = new ArrayBufferWriter<byte>();
+        RaftMessageCodec.Encode(
+            new InstallSnapshot
+            {
+                From = Leader.Id,
+                To = follower.Id,
+                Term = Term.Zero,
+                Index = new LogIndex(1),
+                IndexTerm = Term.Zero,
+                Membership = membership,
+            },
+            header);
+        byte[] chunk = new byte[SnapshotSender.ChunkHeaderBytes + header.WrittenCount];
+        BinaryPrimitives.WriteUInt64LittleEndian(chunk, 77);
+        header.WrittenSpan.CopyTo(chunk.AsSpan(SnapshotSender.ChunkHeaderBytes));
+        List<byte> answers = [];
+        _cluster.Network.Lose = (from, _, frame) =>
+        {
+            PeerRecordReader records = PeerFrame.ReadChecked(frame);
+            while (records.MoveNext())
+            {
+                if (from == follower.Id && records.Kind == PeerRecordKind.SnapshotAck && records.Shard.Value == Shard)
+                {
+                    answers.Add(records.Body[12]);
+                }
+            }
+
+            return false;
+        };
+        follower.Replica(Shard).ReceiveSnapshot(Leader.Id, PeerRecordKind.SnapshotChunk, chunk);
+        follower.Replica(Shard).Worker.MarkDirty(follower.Replica(Shard));
+        _cluster.RunUntil(() => answers.Count > 0, 1_000, "it answers");
+        Assert.Equal([(byte)0], answers);
     }
 
     private static string Key(int i)

@@ -219,7 +219,7 @@ internal sealed class SimCluster
     public const long HonestSkewMs = 200;
 
     /// <summary>Nodes whose clocks are off by hours and years at times: never a majority, except in a cluster of one.</summary>
-    public IReadOnlySet<int> WrongClocks { get; }
+    public IReadOnlySet<int> WrongClocks { get; private set; }
 
     /// <summary>True when a majority's clocks are right, so that times to live are held to them.</summary>
     public bool HasTime => Founders > 1;
@@ -420,6 +420,13 @@ internal sealed class SimCluster
             },
         };
         Statistics.Misfits++;
+        if (IsElastic)
+        {
+            // Shards may begin while only just a majority's clocks are known: one that is years behind counts then, and what is written
+            // goes as soon as another is known (docs/decisions/0133-whose-clock-counts.md).
+            WrongClocks = new HashSet<int>();
+        }
+
         World.AfterMs(random.Between(500, 9_000), node.SetRight);
     }
 
