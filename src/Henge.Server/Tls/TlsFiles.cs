@@ -26,7 +26,7 @@ internal sealed class TlsFiles : IDisposable
     private volatile TlsMaterial _current;
     private string _told = "";
     private DateTimeOffset _warned;
-    private bool _disposed;
+    private volatile bool _disposed;
 
     private TlsFiles(TlsSettings settings, ILogger logger, TimeProvider time)
     {
@@ -58,7 +58,13 @@ internal sealed class TlsFiles : IDisposable
     /// <summary>Reads the files again, and goes over to what they hold if that can be used.</summary>
     public void Look()
     {
-        lock (_gate)
+        // A disk that hangs holds up one look, not one more every two seconds.
+        if (!_gate.TryEnter())
+        {
+            return;
+        }
+
+        try
         {
             if (_disposed)
             {
@@ -93,16 +99,16 @@ internal sealed class TlsFiles : IDisposable
                 Warn();
             }
         }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_gate)
-        {
-            _disposed = true;
-        }
-
+        _disposed = true;
         _timer.Dispose();
     }
 

@@ -73,7 +73,8 @@ internal sealed class TlsMaterial
             Read(settings.CertificateFile, "--tls-cert"),
             settings.KeyFile is null ? null : Read(settings.KeyFile, "--tls-key"),
             settings.AuthorityFile is null ? null : Read(settings.AuthorityFile, "--tls-ca"),
-        ]);
+        ],
+        isLastUse: true);
 
     /// <summary>For connections that come in.</summary>
     /// <param name="refused">Told what is wrong with the other end's certificate.</param>
@@ -232,12 +233,17 @@ internal sealed class TlsMaterial
         }
     }
 
-    private static byte[] FingerprintOf(IEnumerable<byte[]?> contents)
+    private static byte[] FingerprintOf(IEnumerable<byte[]?> contents, bool isLastUse = false)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (byte[]? content in contents)
         {
             hash.AppendData(SHA256.HashData(content ?? []));
+            if (isLastUse)
+            {
+                // Keys are read every two seconds; their copies shall not pile up in memory.
+                CryptographicOperations.ZeroMemory(content);
+            }
         }
 
         return hash.GetHashAndReset();
