@@ -62,7 +62,9 @@ public sealed class TlsTests
             await File.WriteAllTextAsync(file, certificate.ExportCertificatePem());
 
             Assert.Equal(0, (await CliRun.RunAsync(node.Address, ["put", "a", "1", "--tls-ca", file])).ExitCode);
-            Assert.Equal(3, (await CliRun.RunAsync(node.Address, ["get", "a", "--tls", "--timeout", "300ms"])).ExitCode);
+            Ran wary = await CliRun.RunAsync(node.Address, ["get", "a", "--tls", "--timeout", "300ms"]);
+            Assert.Equal(3, wary.ExitCode);
+            Assert.Contains("Trust the authority of the nodes with --tls-ca", wary.Error, StringComparison.Ordinal);
             await File.WriteAllTextAsync(file, "no certificate");
             Assert.Equal(2, (await CliRun.RunAsync(node.Address, ["get", "a", "--tls-ca", file])).ExitCode);
         }

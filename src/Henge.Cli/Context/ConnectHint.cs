@@ -26,7 +26,8 @@ internal static class ConnectHint
             if (e is HttpIOException
                 or HttpRequestException
                 {
-                    HttpRequestError: not (HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
+                    HttpRequestError: not (HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+                        or HttpRequestError.SecureConnectionError)
                 })
             {
                 return " Something is there that does not answer so: the node may speak TLS (--tls-ca), or want a certificate "
