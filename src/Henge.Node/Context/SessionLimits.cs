@@ -22,7 +22,10 @@ internal sealed record SessionLimits
     /// <summary>Largest payload that is kept of a result; of a larger one only the fact remains.</summary>
     public int PayloadBytes { get; init; } = 16 * 1024;
 
-    /// <summary>Most bytes of payloads that are kept of one session; the oldest go first.</summary>
+    /// <summary>
+    /// Most bytes of payloads that are kept of one session; the oldest results go first, but never the latest <see cref="MinimumWindow"/>:
+    /// a client may have as many requests under way, and what it sends for the first time must not pass for forgotten.
+    /// </summary>
     public int SessionPayloadBytes { get; init; } = 128 * 1024;
 
     /// <summary>Bytes of all sessions of a shard over which sessions keep only <see cref="MinimumWindow"/>.</summary>

@@ -293,7 +293,8 @@ internal sealed class SessionTable
     private bool MakeRoomIn(Session session, ulong sequence, int payloadBytes)
     {
         int window = _bytes > _limits.TotalBytes ? _limits.MinimumWindow : _limits.Window;
-        while (session.Count >= window || (session.Count > 0 && session.PayloadBytes + payloadBytes > _limits.SessionPayloadBytes))
+        while (session.Count >= window
+            || (session.Count >= _limits.MinimumWindow && session.PayloadBytes + payloadBytes > _limits.SessionPayloadBytes))
         {
             if (session[0].Sequence > sequence)
             {

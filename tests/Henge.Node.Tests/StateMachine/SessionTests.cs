@@ -336,7 +336,7 @@ public sealed class SessionTests
     [Fact]
     public void Payloads_of_a_session_are_bounded()
     {
-        MachineHarness h = With(new SessionLimits { PayloadBytes = 50, SessionPayloadBytes = 100 });
+        MachineHarness h = With(new SessionLimits { PayloadBytes = 50, SessionPayloadBytes = 100, MinimumWindow = 2 });
         for (ulong i = 1; i <= 10; i++)
         {
             h.Apply(Put("k", new string('x', 40), new PutOptions { ReturnPrevious = true }, new SessionStamp(7, i)));
@@ -346,5 +346,32 @@ public sealed class SessionTests
         Assert.Equal(CommandProblem.SequenceForgotten, h.Apply(Put("k", "z", default, new SessionStamp(7, 8))).Problem);
         Assert.Equal(CommandStatus.Ok, h.Apply(Put("k", "z", default, new SessionStamp(7, 9))).Status);
         Assert.Equal(new string('x', 40), h.Get("k"));
+    }
+
+    /// <summary>The client for .NET has 16 writes of one id under way, and they may overtake each other.</summary>
+    [Fact]
+    public void Large_results_do_not_push_out_what_a_client_has_under_way()
+    {
+        var h = new MachineHarness();
+        string large = new('x', 16_000);
+        h.Apply(Put("k", large, default, default));
+        for (ulong i = 16; i >= 1; i--)
+        {
+            CommandResult result = h.Apply(
+                Put("k", large, new PutOptions { ReturnPrevious = true }, new SessionStamp(7, i, SessionFlags.Continues)));
+            Assert.Equal((CommandStatus.Ok, CommandProblem.None), (result.Status, result.Problem));
+        }
+
+        h.Reopen();
+        for (ulong i = 1; i <= 16; i++)
+        {
+            Core.Version before = h.Machine.LastVersion;
+            CommandResult again = h.Apply(
+                Put("k", "other", new PutOptions { ReturnPrevious = true }, new SessionStamp(7, i, SessionFlags.Continues)));
+            Assert.Equal((CommandStatus.Ok, CommandProblem.None), (again.Status, again.Problem));
+            Assert.True(again.Version <= before);
+        }
+
+        Assert.Equal(large, h.Get("k"));
     }
 }
