@@ -329,6 +329,7 @@ internal sealed class SimPlanner
         }
         else if (!_rebalanced
             && _growth.IsSettled
+            && _cluster.Nodes.All(n => view.Of(n.Id) is not null)
             && _cluster.World.NowMs - _allRunSinceMs >= 2_000
             && States().All(static s => s!.Goal.HasSameReplicas(s.Followed)))
         {

@@ -164,6 +164,11 @@ internal sealed class CatalogChanges(NodeContext node, ICatalogShard catalog)
             {
                 Volatile.Write(ref _notBefore, write.Version.Value);
             }
+            else
+            {
+                // There was no leader, for example: nothing is in the log, and as soon as there is one it is tried.
+                (_pauseMs, _nextWriteMs) = (0, 0);
+            }
 
             Volatile.Write(ref _writing, 0);
         }
