@@ -420,12 +420,10 @@ internal sealed class SimCluster
             },
         };
         Statistics.Misfits++;
-        if (IsElastic)
-        {
-            // Shards may begin while only just a majority's clocks are known: one that is years behind counts then, and what is written
-            // goes as soon as another is known (docs/decisions/0133-whose-clock-counts.md).
-            WrongClocks = new HashSet<int>();
-        }
+
+        // Shards may begin while only just a majority's clocks are known: one that is years behind counts then, and what is written goes as
+        // soon as another is known (docs/decisions/0133-whose-clock-counts.md).
+        WrongClocks = new HashSet<int>();
 
         World.AfterMs(random.Between(500, 9_000), node.SetRight);
     }
