@@ -73,6 +73,18 @@ internal sealed class ShardMover(IMovableShard shard)
         }
     }
 
+    /// <summary>Another node leads the shard, or nobody does: what this one last told of a move is not so any more.</summary>
+    public void OnLedElsewhere()
+    {
+        if (_move is not null)
+        {
+            Volatile.Write(ref _move, null);
+            _progress = default;
+        }
+
+        _arrived = null;
+    }
+
     private ShardMove Describe(long nowMs, ShardStep step)
     {
         var progress = (step.Kind, step.Wait, step.EntriesLeft, step.BytesLeft, step.BytesSent);

@@ -79,6 +79,10 @@ internal sealed partial class ShardReplica
             BeginHistory();
             FollowPlacement();
         }
+        else
+        {
+            _mover.OnLedElsewhere();
+        }
 
         TellOfShard();
 

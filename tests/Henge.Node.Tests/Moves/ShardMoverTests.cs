@@ -90,6 +90,21 @@ public sealed class ShardMoverTests : IMovableShard
         Assert.Null(_mover.Move);
     }
 
+    /// <summary>It was told for ever of a move that another leader had ended.</summary>
+    [Fact]
+    public void Who_does_not_lead_any_more_tells_of_no_move()
+    {
+        _seen = Seen("123", "4", match: 10);
+        Tick("124");
+        Assert.NotNull(_mover.Move);
+        _mover.OnLedElsewhere();
+        Assert.Null(_mover.Move);
+
+        // It begins anew when it leads again.
+        Tick("124");
+        Assert.NotNull(_mover.Move);
+    }
+
     [Fact]
     public void Another_target_in_the_middle_takes_back_what_was_begun()
     {
