@@ -37,8 +37,8 @@ public sealed class IdsTests
             "None=0 InvalidArgument=1 TooLarge=2 HistoryGone=3 NotLeader=4 Unavailable=5 UnknownOutcome=6 DeadlineExceeded=7 "
                 + "ResourceExhausted=8 CrossShard=9 "
                 + "Corruption=10 UnsupportedFormat=11 Locked=12 Misconfigured=13 Cancelled=14 Stopping=15 Internal=16 SessionExpired=17 "
-                + "DiskFull=18 WrongType=19",
-            string.Join(' ', names.Take(20).Select(static n => $"{n}={(int)Enum.Parse<ErrorCode>(n)}")));
+                + "DiskFull=18 WrongType=19 Unauthenticated=20 PermissionDenied=21",
+            string.Join(' ', names.Take(22).Select(static n => $"{n}={(int)Enum.Parse<ErrorCode>(n)}")));
     }
 
     [Fact]

@@ -62,7 +62,9 @@ internal static class ExitCode
             or ErrorCode.WrongType
             or ErrorCode.Misconfigured
             or ErrorCode.Locked
-            or ErrorCode.UnsupportedFormat => Refused,
+            or ErrorCode.UnsupportedFormat
+            or ErrorCode.Unauthenticated
+            or ErrorCode.PermissionDenied => Refused,
             ErrorCode.HistoryGone => HistoryGone,
             ErrorCode.Corruption => Damage,
             ErrorCode.ResourceExhausted or ErrorCode.DiskFull => Exhausted,

@@ -45,7 +45,7 @@ internal static class SessionDecoder
     public static AttemptFailedException ReadError(ReadOnlySpan<byte> content, string address)
     {
         ErrorFields error = ErrorFields.Read(content);
-        ErrorCode code = error.Code is > 0 and <= (uint)ErrorCode.WrongType ? (ErrorCode)error.Code : ErrorCode.Internal;
+        ErrorCode code = error.Code is > 0 and <= (uint)ErrorCode.PermissionDenied ? (ErrorCode)error.Code : ErrorCode.Internal;
         string message = error.Message.ToString();
         return new AttemptFailedException(
             code,

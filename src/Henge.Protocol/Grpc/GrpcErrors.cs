@@ -25,6 +25,8 @@ public static class GrpcErrors
         ErrorCode.ResourceExhausted or ErrorCode.DiskFull => GrpcStatusCode.ResourceExhausted,
         ErrorCode.Corruption => GrpcStatusCode.DataLoss,
         ErrorCode.Cancelled => GrpcStatusCode.Cancelled,
+        ErrorCode.Unauthenticated => GrpcStatusCode.Unauthenticated,
+        ErrorCode.PermissionDenied => GrpcStatusCode.PermissionDenied,
         _ => GrpcStatusCode.Internal,
     };
 
@@ -61,6 +63,8 @@ public static class GrpcErrors
             GrpcStatusCode.Unimplemented => ErrorCode.UnsupportedFormat,
             GrpcStatusCode.Unavailable => ErrorCode.Unavailable,
             GrpcStatusCode.DataLoss => ErrorCode.Corruption,
+            GrpcStatusCode.Unauthenticated => ErrorCode.Unauthenticated,
+            GrpcStatusCode.PermissionDenied => ErrorCode.PermissionDenied,
             GrpcStatusCode.Unknown or GrpcStatusCode.Aborted => ErrorCode.UnknownOutcome,
             _ => ErrorCode.Internal,
         };
@@ -75,7 +79,7 @@ public static class GrpcErrors
 
     private static string[] CreateNumbers()
     {
-        string[] numbers = new string[(int)ErrorCode.WrongType + 1];
+        string[] numbers = new string[(int)ErrorCode.PermissionDenied + 1];
         for (int i = 0; i < numbers.Length; i++)
         {
             numbers[i] = i.ToString(CultureInfo.InvariantCulture);

@@ -47,6 +47,8 @@ internal sealed class HttpDoor(ServerMetrics metrics, ILogger logger)
         ErrorCode.DiskFull => StatusCodes.Status507InsufficientStorage,
         ErrorCode.WrongType or ErrorCode.SessionExpired => StatusCodes.Status409Conflict,
         ErrorCode.Cancelled => StatusCodes.Status499ClientClosedRequest,
+        ErrorCode.Unauthenticated => StatusCodes.Status401Unauthorized,
+        ErrorCode.PermissionDenied => StatusCodes.Status403Forbidden,
         _ => StatusCodes.Status500InternalServerError,
     };
 

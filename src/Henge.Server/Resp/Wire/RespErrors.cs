@@ -98,6 +98,8 @@ internal static class RespErrors
         ErrorCode.ResourceExhausted => "BUSY " + message,
         ErrorCode.DiskFull => "MISCONF " + message,
         ErrorCode.Stopping => "LOADING " + message,
+        ErrorCode.Unauthenticated => "NOAUTH " + message,
+        ErrorCode.PermissionDenied => "NOPERM " + message,
         _ => "ERR " + message,
     };
 
