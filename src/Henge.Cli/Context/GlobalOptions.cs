@@ -16,7 +16,7 @@ internal sealed class GlobalOptions
     public GlobalOptions(CliContext context) => _context = context;
 
     /// <summary>The environment variables that commands read.</summary>
-    public static IReadOnlyList<string> Variables { get; } = 
+    public static IReadOnlyList<string> Variables { get; } =
         ["HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_TLS_CERT", "HENGE_TLS_KEY", "HENGE_CONFIG"];
 
     public Option<string?> Peers { get; } = new("--peers", "-p")
