@@ -41,6 +41,7 @@ public sealed class SimulationTests
     [InlineData(910096)]
     [InlineData(1101030)]
     [InlineData(1101070)]
+    [InlineData(1601862)]
     [InlineData(2001073)]
     [InlineData(95000334)]
     public void What_was_found_once_is_not_found_again(int seed) => Assert.Null(SimRun.Run((ulong)seed).Failure);

@@ -28,6 +28,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     private long _progressMs;
     private LogIndex _onDisk;
 
+    // All of one is here, and the group has not taken it yet, or not refused it: it is still read from the file.
+    private bool _isOffered;
+
     /// <inheritdoc/>
     public override string ToString() =>
         _file is null ? $"idle, {_onDisk} on disk" : $"{_id:x} from {_from}: {_next} chunks, {_onDisk} on disk";
@@ -129,11 +132,12 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
     }
 
     /// <summary>Nothing is coming in, and no file waits to be deleted.</summary>
-    public bool IsIdle => _file is null && _onDisk == LogIndex.Zero;
+    public bool IsIdle => _file is null && _onDisk == LogIndex.Zero && !_isOffered;
 
     /// <summary>Deletes what is not needed any more.</summary>
     public void Tick()
     {
+        _isOffered &= replica.Group.HasReady;
         if (_file is not null && replica.Worker.NowMs - _progressMs > AbandonAfterMs)
         {
             // Whatever comes of it now is the middle of something that is not here.
@@ -178,9 +182,9 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
         _from = from;
         _id = id;
-        if (_onDisk > LogIndex.Zero)
+        if (_onDisk > LogIndex.Zero || _isOffered)
         {
-            // The one before is not durable in the engine yet, and its file must not be lost before it is.
+            // The one before is not installed, or not durable in the engine yet, and its file must not be lost before it is.
             replica.Node.RequestFlush();
             _next = 0;
             _id = 0;
@@ -240,6 +244,7 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
 
         _file!.Complete(replica.Node.Environment.FileSystem, _directory, replica.Shard);
         _file = null;
+        _isOffered = true;
         replica.Offer(_header!);
     }
 
