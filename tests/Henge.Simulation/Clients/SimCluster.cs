@@ -297,8 +297,10 @@ internal sealed class SimCluster
     {
         int shard = (int)new ShardMap(Shards).ShardOf(key).Value;
         SimNode[] servers = [.. Nodes.Where(n => n.ReplicaOf(shard) is { Serves: true })];
+
+        // Where replicas move, nobody has read all of a disk that loses bits (WholeCheck): what it has may not be readable yet.
         return servers.Length == PossibleReplicas
-            ? servers
+            ? IsElastic && Victim is { IsDamaged: true } ? Array.FindAll(servers, n => n != Victim) : servers
             : throw new SimulationException($"shard {shard} is served by {servers.Length} of {PossibleReplicas} nodes: " + Describe());
     }
 
