@@ -1,17 +1,5 @@
-using Henge.Core;
-using Henge.Node;
-using Henge.Node.Api;
 using Henge.Node.Context;
-using Henge.Node.Peers;
-using Henge.Node.Replication;
-using Henge.Node.Workers;
-using Henge.Storage;
-using Henge.Storage.Files;
-using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Background;
-using Henge.Storage.Lsm.Settings;
-using Henge.Testing;
-using Henge.Testing.Files;
 
 namespace Henge.Simulation.World;
 
