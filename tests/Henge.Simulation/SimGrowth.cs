@@ -27,7 +27,7 @@ internal sealed class SimGrowth(SimCluster cluster, SimRandom random, SimCommand
     public Action<SimNode> Taken { get; init; } = static _ => { };
 
     /// <summary>True when all have joined who want to.</summary>
-    public bool IsSettled => _joins.TrueForAll(static j => j is { HasJoined: true, Machine: { Node: not null } or { HasLeft: true } });
+    public bool IsSettled => _joins.TrueForAll(static j => j is { HasJoined: true, Machine.Node: not null } or { Machine.HasLeft: true });
 
     /// <summary>Plans what is to come.</summary>
     public void Start()

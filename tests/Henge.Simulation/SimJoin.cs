@@ -32,7 +32,7 @@ internal sealed class SimJoin(SimCluster cluster, SimRandom random, SimNode mach
 
     private void Ask()
     {
-        if (HasJoined)
+        if (HasJoined || machine.HasLeft)
         {
             return;
         }
@@ -73,7 +73,7 @@ internal sealed class SimJoin(SimCluster cluster, SimRandom random, SimNode mach
 
     private void OnAnswer(JoinAnswer answer)
     {
-        if (HasJoined)
+        if (HasJoined || machine.HasLeft)
         {
             return;
         }

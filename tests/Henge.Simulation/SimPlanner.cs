@@ -284,7 +284,7 @@ internal sealed class SimPlanner
             }
 
             // One that was down when it left is told by nobody; its operator switches the machine off.
-            SimNode node = _cluster.NodeOf(member.Id);
+            SimNode node = _cluster.NodeOf(member.Id, member.Name);
             _cluster.Statistics.MembersLeft++;
             node.HasLeft = true;
             if (node.Node is not null)

@@ -8,6 +8,12 @@ public sealed record ClockStatus
     /// <summary>False until the clocks of a majority are known: shards that the node leads take no writes before that.</summary>
     public bool IsKnown { get; init; } = true;
 
+    /// <summary>
+    /// True while clocks that are not known could decide between some that are and contradict each other: shards that have no version yet,
+    /// and are led by the node, take no writes.
+    /// </summary>
+    public bool IsContested { get; init; }
+
     /// <summary>How far it is ahead of what a majority of the members' clocks say; negative: behind.</summary>
     public long SkewMs { get; init; }
 

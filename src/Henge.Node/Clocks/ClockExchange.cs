@@ -98,6 +98,7 @@ internal sealed class ClockExchange(NodeContext node)
         return new ClockStatus
         {
             IsKnown = clock.IsKnown,
+            IsContested = clock.IsContested,
             SkewMs = clock.SkewMs,
             IsOverruled = clock.IsOverruled,
             VersionLeadMs = clock.IsKnown ? Math.Max(0, newest - clock.Now.Milliseconds) : 0,

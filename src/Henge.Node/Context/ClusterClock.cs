@@ -66,6 +66,44 @@ internal sealed class ClusterClock
     /// <summary>False until the clocks of a majority are known. A leader gives no versions before that.</summary>
     public bool IsKnown => _usesOwnClock || Volatile.Read(ref _latest) != long.MaxValue;
 
+    /// <summary>
+    /// True while clocks that are not known yet could move the majority's time by more than <see cref="MaxSkewMs"/>: of those that are known,
+    /// some are that far apart. A shard without versions does not begin then: with what has a version, time can only go on, but a first
+    /// version that lies in the past stays there (docs/decisions/0133). False while <see cref="IsKnown"/> is.
+    /// </summary>
+    public bool IsContested
+    {
+        get
+        {
+            if (_usesOwnClock)
+            {
+                return false;
+            }
+
+            lock (_gate)
+            {
+                Span<long> known = _members.Length <= 128 ? stackalloc long[_members.Length] : new long[_members.Length];
+                int count = 0;
+                foreach (NodeId member in _members)
+                {
+                    if (member == _self)
+                    {
+                        known[count++] = OwnWallMs - MonotonicMs;
+                    }
+                    else if (_samples[member] is { IsKnown: true } sample)
+                    {
+                        known[count++] = sample.AheadOfMonotonicMs;
+                    }
+                }
+
+                int majority = _members.Length / 2, unknown = _members.Length - count;
+                known = known[..count];
+                known.Sort(static (a, b) => b.CompareTo(a));
+                return count > majority && known[Math.Max(0, majority - unknown)] - known[majority] > MaxSkewMs;
+            }
+        }
+    }
+
     /// <summary>The version of this moment; <see cref="Core.Version.First"/> while <see cref="IsKnown"/> is false.</summary>
     public Core.Version Now
     {

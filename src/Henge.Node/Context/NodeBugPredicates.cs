@@ -40,6 +40,9 @@ internal static class NodeBugPredicates
         /// <summary>Writes that come back undone when the leader changes go behind those that wait, and nothing waits for them.</summary>
         public bool RequeuesBehind => Has(bugs, NodeBugs.RequeueBehind);
 
+        /// <summary>A replica does not know what its node sent to leaders before it had one, nor what another one sent before.</summary>
+        public bool SendsItsOwn => Has(bugs, NodeBugs.SendsApart);
+
         /// <summary>A leader takes forwarded writes that were sent to it in an earlier term of its own.</summary>
         public bool TakesForwardsOfAnyTerm => Has(bugs, NodeBugs.TakeForwardsOfAnyTerm);
 

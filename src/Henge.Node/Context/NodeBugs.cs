@@ -29,6 +29,8 @@ internal enum NodeBugs : long
     AnswerForHungWorkers = 1 << 22,
     /// <summary>Writes that come back undone when the leader changes go behind those that wait, and nothing waits for them.</summary>
     RequeueBehind = 1 << 12,
+    /// <summary>A replica does not know what its node sent to leaders before it had one, nor what another one sent before.</summary>
+    SendsApart = 1 << 10,
     /// <summary>A leader takes forwarded writes that were sent to it in an earlier term of its own.</summary>
     TakeForwardsOfAnyTerm = 1 << 13,
     /// <summary>A leader takes forwarded writes in any order.</summary>

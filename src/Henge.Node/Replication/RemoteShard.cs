@@ -17,7 +17,6 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
     private readonly Worker _worker;
     private readonly NodeContext _node;
     private readonly ShardId _shard;
-    private readonly WriteSends _sends = new();
     private readonly PipelinedReads _pipelined;
     private OperationList _writes;
     private OperationList _writesBack;
@@ -40,6 +39,9 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
 
     /// <summary>The places of the shard's writes, whether they are served here or elsewhere.</summary>
     public WriteOrder Order { get; } = new();
+
+    /// <summary>Where the shard's writes go, whether this node has a replica of it or not.</summary>
+    public WriteSends Sends { get; } = new();
 
     /// <inheritdoc/>
     public bool IsHeld => _hold;
@@ -95,9 +97,9 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
         _writes.MergeInOrder(ref _writesBack);
         ShardPlace place = Place;
         if (!_writes.IsEmpty && !_hold && IsThere(place.Leader)
-            && _sends.MayGo(place.Leader, place.Term, _worker.NowMs))
+            && Sends.MayGo(place.Leader, place.Term, _worker.NowMs))
         {
-            _sends.Forward(ref _writes, _worker, place.Leader, place.Term, this);
+            Sends.Forward(ref _writes, _worker, place.Leader, place.Term, this);
         }
 
         OperationList ready = _pipelined.TakeReady();
@@ -204,28 +206,38 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
     /// <inheritdoc/>
     public void OnHandedBack(Operation write, ulong sending)
     {
-        if (_sends.End(sending) && !IsHosted)
+        if (!Sends.End(sending))
         {
-            // At once if another leader is known by now; else it would only come back again.
-            _hold |= _sends.GoTo(Place.Leader, Place.Term);
-            _writesBack.AddInOrder(write);
-            MarkDirty();
+            Fail(write, ErrorCode.Unavailable, WriteSends.Overtaken, LeaderAddress);
         }
         else
         {
-            Fail(
-                write,
-                ErrorCode.Unavailable,
-                "The shard's leader changed while the write was on its way to it, and later writes have gone ahead. Nothing was done; try "
-                    + "again.",
-                LeaderAddress);
+            Return(write);
         }
+    }
+
+    /// <summary>
+    /// A write that was sent to a leader, by whatever this node had of the shard then, has come back in time: it goes to where writes of the
+    /// shard wait by now. It has its place.
+    /// </summary>
+    public void Return(Operation write)
+    {
+        if (_worker.ReplicaOf(_shard) is ShardReplica { TakesWrites: true } replica)
+        {
+            replica.TakeBack(write);
+            return;
+        }
+
+        // At once if another leader is known by now; else it would only come back again.
+        _hold |= Sends.GoTo(Place.Leader, Place.Term);
+        _writesBack.AddInOrder(write);
+        MarkDirty();
     }
 
     /// <inheritdoc/>
     public void OnForwardEnded(Operation write, ulong sending)
     {
-        _sends.End(sending);
+        Sends.End(sending);
         Order.End(write);
         MarkDirty();
     }

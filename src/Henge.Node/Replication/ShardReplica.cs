@@ -89,7 +89,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
             },
             random);
         Core.Version lastVersion = firstPass.LastVersion > machine.LastVersion ? firstPass.LastVersion : machine.LastVersion;
-        _writes = new WriteQueue(this, _group, remains.Remote.Order, lastVersion);
+        _writes = new WriteQueue(this, _group, remains.Remote, lastVersion);
         _versions = new VersionWaiters(this);
         _reads = new ShardReads(this, _group, machine, _versions);
         _pipelined = new PipelinedReads(worker, node, _writes.Order);
@@ -194,6 +194,11 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     /// </summary>
     public bool Serves => Volatile.Read(ref _serves);
 
+    /// <summary>
+    /// True when writes wait here: what waits already goes out before what comes now, also when others serve the shard by now.
+    /// </summary>
+    public bool TakesWrites => _serves || !_writes.IsEmpty;
+
     /// <summary>Begins to take part.</summary>
     public void Begin()
     {
@@ -217,7 +222,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     /// <summary>Takes an operation in.</summary>
     public void Add(Operation operation)
     {
-        if (!_serves && (operation.Kind != OperationKind.Write || _writes.IsIdle))
+        if (!(operation.Kind == OperationKind.Write ? TakesWrites : _serves))
         {
             _remains.Remote.Add(operation);
             return;
@@ -256,6 +261,13 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
         }
 
         _writes.TakeOver(write);
+        Worker.MarkDirty(this);
+    }
+
+    /// <summary>Takes a write back, at its place, that was sent to a leader elsewhere and has come back in time.</summary>
+    public void TakeBack(Operation write)
+    {
+        _writes.TakeBack(write);
         Worker.MarkDirty(this);
     }
 
@@ -432,7 +444,7 @@ internal sealed partial class ShardReplica : IHostedReplica, IMovableShard
     // writes an entry without commands.
     private void BeginHistory()
     {
-        if (LastLoggedVersion.IsZero && !Shard.IsCatalog && Node.Clock.IsKnown)
+        if (LastLoggedVersion.IsZero && !Shard.IsCatalog && Node.Clock is { IsKnown: true, IsContested: false })
         {
             TryAdvance(Node.Clock.Now, out _);
         }

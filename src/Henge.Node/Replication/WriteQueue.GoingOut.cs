@@ -18,7 +18,7 @@ internal sealed partial class WriteQueue
         if (
             _hold
             || _replica.Machine.IsStopped
-            || !_replica.Node.Clock.IsKnown
+            || !MayGiveVersions
             || version > Core.Version.LastUsable
             || !_group.Propose(entry.ToArray(version)).IsAccepted)
         {
@@ -29,6 +29,10 @@ internal sealed partial class WriteQueue
         _replica.Worker.MarkDirty(_replica);
         return true;
     }
+
+    // The first version of a shard is that of a moment on which the clocks agree: all later ones are above it.
+    private bool MayGiveVersions =>
+        _replica.Node.Clock is { IsKnown: true } clock && (!_lastVersion.IsZero || !clock.IsContested);
 
     private Core.Version NextVersion() => !_replica.Node.Options.Bugs.ReusesVersion
         ? _replica.Node.Clock.NextAfter(_lastVersion)

@@ -34,17 +34,20 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
     private OperationList _applied;
     private Term _seenTerm;
     private RaftRole _seenRole;
-    private readonly WriteSends _sends = new();
+    private readonly RemoteShard _remote;
+    private readonly WriteSends _sends;
     private Core.Version _lastVersion;
     private Core.Version _advanceTo;
     private bool _hold;
 
     /// <summary>Creates the queue of a shard whose log ends with a version.</summary>
-    public WriteQueue(ShardReplica replica, RaftGroup group, WriteOrder order, Core.Version lastVersion)
+    public WriteQueue(ShardReplica replica, RaftGroup group, RemoteShard remote, Core.Version lastVersion)
     {
         _replica = replica;
         _group = group;
-        Order = order;
+        _remote = remote;
+        Order = remote.Order;
+        _sends = replica.Node.Options.Bugs.SendsItsOwn ? new WriteSends() : remote.Sends;
         _lastVersion = lastVersion;
     }
 
@@ -77,25 +80,22 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
     public void OnHandedBack(Operation operation, ulong sending)
     {
         _replica.Worker.MarkDirty(_replica);
-        if (_replica.IsClosed)
+        if (_sends.End(sending))
         {
-            Fail(operation, ErrorCode.Unavailable, "The replica that this node had of the shard was removed. Nothing was done; try again.");
-        }
-        else if (_sends.End(sending))
-        {
-            // At once if another leader is known by now; else it would only come back again.
-            _hold |= _sends.GoTo(_group.Leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind;
-            Return(operation);
+            _remote.Return(operation);
         }
         else
         {
-            Fail(
-                operation,
-                ErrorCode.Unavailable,
-                "The shard's leader changed while the write was on its way to it, and later writes have gone ahead. Nothing was done; try "
-                    + "again.",
-                _replica.LeaderAddress);
+            Fail(operation, ErrorCode.Unavailable, WriteSends.Overtaken, _replica.LeaderAddress);
         }
+    }
+
+    /// <summary>Takes a write back that was sent to a leader, by whatever this node had of the shard then.</summary>
+    public void TakeBack(Operation operation)
+    {
+        // At once if another leader is known by now; else it would only come back again.
+        _hold |= _sends.GoTo(_group.Leader, _group.Term) || _replica.Node.Options.Bugs.RequeuesBehind;
+        Return(operation);
     }
 
     /// <summary>A write that was sent to a leader has ended, in another way than by coming back.</summary>
@@ -168,7 +168,7 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
 
             // Without the clocks of a majority there is no telling what time it is, and a time to live would be counted from the wrong one.
             // They are known a round trip after the first frames.
-            if (!_replica.Node.Clock.IsKnown)
+            if (!MayGiveVersions)
             {
                 _hold = true;
             }
@@ -410,9 +410,6 @@ internal sealed partial class WriteQueue : IApplyObserver, IForwardOwner
             _pending.RemoveOldest();
         }
     }
-
-    /// <summary>True when nothing waits and nothing is under way, here or to a leader.</summary>
-    public bool IsIdle => IsEmpty && _sends.IsIdle;
 
     /// <summary>
     /// Takes away what waits and was not proposed; it keeps its places. What is under way ends as unknown: it may stand in the log of those

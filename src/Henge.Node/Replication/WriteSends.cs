@@ -6,19 +6,21 @@ namespace Henge.Node.Replication;
 
 /// <summary>
 /// To whom the writes of one shard go out, and when they may go to another leader or in another term: not before what went out earlier has
-/// ended or come back, or some time has passed (docs/decisions/0141). Belongs to the shard's worker.
+/// ended or come back, or some time has passed (docs/decisions/0141). One for each shard, whether this node has a replica of it or not: what
+/// was sent before a replica came or went is under way still. Belongs to the shard's worker.
 /// </summary>
 internal sealed class WriteSends
 {
+    /// <summary>What the caller is told of a write that has come back too late to be sent again.</summary>
+    public const string Overtaken =
+        "The shard's leader changed while the write was on its way to it, and later writes have gone ahead. Nothing was done; try again.";
+
     // How long a former leader may take to hand back what was sent to it, before later writes go to the new one.
     private const long HandBackMs = 100;
     private (NodeId Leader, Term Term) _target;
     private ulong _number;
     private int _underWay;
     private long _handBackUntilMs;
-
-    /// <summary>True when nothing is on its way.</summary>
-    public bool IsIdle => _underWay == 0;
 
     /// <summary>True when writes go to this leader, in this term.</summary>
     public bool GoTo(NodeId leader, Term term) => _target == (leader, term);

@@ -77,7 +77,11 @@ public sealed class ReadinessMonitor : IAsyncDisposable
 
             if (shard.LastVersion.IsZero && !shard.Shard.IsCatalog)
             {
-                return $"Shard {shard.Shard} has no version yet on this node, so that no watch can begin.";
+                return $"Shard {shard.Shard} has no version yet on this node, so that no watch can begin."
+                    + (status.Clock.IsContested
+                        ? " The nodes' clocks contradict each other, and those of nodes that are not heard would decide. Set the clocks, "
+                            + "or start the other nodes."
+                        : "");
             }
         }
 

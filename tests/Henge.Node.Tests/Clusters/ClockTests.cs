@@ -64,6 +64,37 @@ public sealed class ClockTests
     }
 
     [Theory]
+    [InlineData(-40 * YearMs)]
+    [InlineData(-2 * HourMs)]
+    [InlineData(2 * HourMs)]
+    public void A_shard_does_not_begin_while_two_clocks_contradict_each_other_and_the_third_is_not_known(long errorMs)
+    {
+        var cluster = new ClusterHarness(3);
+        cluster.Nodes[2].Crash();
+        cluster.Nodes[1].Time.SkewMs = errorMs;
+        cluster.RunUntil(() => Enumerable.Range(0, 4).All(s => cluster.LeaderOf((uint)s) is not null), what: "leaders");
+        cluster.Run(3_000);
+        HarnessOperation put = HarnessOperation.Put("k", "v");
+        put.DeadlineMs = cluster.Nodes[0].Running.MonotonicMs + 1_000;
+        Assert.Equal(ErrorCode.Unavailable, cluster.Complete(cluster.Nodes[0], put).Error);
+        Assert.All(cluster.Running, static n => Assert.All(n.Running.GetStatus().Shards, static s => Assert.True(s.LastVersion.IsZero)));
+        Assert.All(cluster.Running, static n => Assert.True(n.Running.GetStatus().Clock is { IsKnown: true, IsContested: true }));
+
+        cluster.Nodes[2].Start();
+        cluster.RunUntilLed();
+        PutFor(cluster, cluster.Nodes[0], "k", HourMs);
+        cluster.Run(6_000);
+        Assert.All(cluster.Nodes, n => Assert.Equal("v", cluster.Get(n, "k")));
+        Assert.All(cluster.Nodes, static n => Assert.False(n.Running.GetStatus().Clock.IsContested));
+
+        // What has begun goes on.
+        cluster.Nodes[2].Crash();
+        cluster.RunUntilLed();
+        PutFor(cluster, cluster.Nodes[0], "l", HourMs);
+        Assert.Equal("v", cluster.Get(cluster.Nodes[0], "l"));
+    }
+
+    [Theory]
     [InlineData(2 * HourMs)]
     [InlineData(70 * YearMs)]
     [InlineData(-YearMs)]

@@ -211,11 +211,11 @@ public sealed class MovingReplicaTests
         Assert.Equal(["after"], events.Values);
     }
 
-    private static ClusterHarness Make()
+    private static ClusterHarness Make(NodeBugs bugs = NodeBugs.None)
     {
         var cluster = new ClusterHarness(
             5,
-            configure: static o => o with { ReplicationFactor = 3, BalanceIntervalMs = 0, MovesShards = false });
+            configure: o => o with { ReplicationFactor = 3, BalanceIntervalMs = 0, MovesShards = false, Bugs = bugs });
         cluster.RunUntil(
             () => Enumerable.Range(0, 4).All(s => cluster.LeaderOf((uint)s)?.Replica((uint)s).Group.IsSureOfMembership ?? false),
             what: "leaders everywhere");
@@ -240,6 +240,66 @@ public sealed class MovingReplicaTests
     }
 
     private static NodeId[] Voters(ClusterHarness cluster) => [.. cluster.LeaderOf(Shard)!.Replica(Shard).Group.Membership.Voters];
+
+    [Theory]
+    [InlineData(NodeBugs.None, "later")]
+    [InlineData(NodeBugs.SendsApart, "earlier")]
+    internal void A_write_that_is_handed_back_does_not_go_behind_one_that_a_replica_has_sent_meanwhile(NodeBugs bugs, string last)
+    {
+        ClusterHarness cluster = Make(bugs);
+        HarnessOperation earlier = SendBeforeReplica(cluster, out HarnessNode giver);
+        HandOver(cluster);
+        HarnessOperation later = Submit(giver, "later");
+        cluster.RunUntil(() => later.IsDone);
+        Assert.Equal(ErrorCode.None, later.Error);
+        Change(cluster, Voters(cluster), []);
+        cluster.RunUntil(() => !giver.Hosts(Shard) && !HasState(giver), what: "the replica is gone");
+        cluster.Network.LetGo();
+        cluster.RunUntil(() => earlier.IsDone);
+        Assert.Equal(bugs == NodeBugs.None ? ErrorCode.Unavailable : ErrorCode.None, earlier.Error);
+        Assert.Equal(last, cluster.Get(giver, Key(0)));
+    }
+
+    [Fact]
+    public void A_write_that_is_handed_back_goes_out_again_from_the_replica_that_has_come_meanwhile()
+    {
+        ClusterHarness cluster = Make();
+        HarnessOperation put = SendBeforeReplica(cluster, out HarnessNode giver);
+        HandOver(cluster);
+        cluster.Network.LetGo();
+        cluster.RunUntil(() => put.IsDone);
+        Assert.Equal(ErrorCode.None, put.Error);
+        Assert.Equal("earlier", cluster.Get(giver, Key(0)));
+    }
+
+    // A node without a replica has sent a write to the leader, and the frame is on its way; then the node gets a replica.
+    private static HarnessOperation SendBeforeReplica(ClusterHarness cluster, out HarnessNode giver)
+    {
+        HarnessNode leader = cluster.LeaderOf(Shard)!, node = cluster.Nodes.First(static n => !n.Hosts(Shard));
+        cluster.Network.Hold = (from, to, frame) => from == node.Id && to == leader.Id && Has(frame, PeerRecordKind.Forward);
+        HarnessOperation put = Submit(node, "earlier");
+        cluster.RunUntil(() => cluster.Network.Held > 0);
+        Change(cluster, Voters(cluster), [node.Id]);
+        cluster.RunUntil(() => node.Hosts(Shard) && node.Replica(Shard).Serves, what: "the new replica serves");
+        giver = node;
+        return put;
+    }
+
+    private static HarnessOperation Submit(HarnessNode node, string value)
+    {
+        HarnessOperation put = HarnessOperation.Put(Key(0), value);
+        put.DeadlineMs = node.Running.MonotonicMs + 60_000;
+        node.Running.Submit(put);
+        return put;
+    }
+
+    private static void HandOver(ClusterHarness cluster)
+    {
+        HarnessNode leader = cluster.LeaderOf(Shard)!;
+        NodeId to = Voters(cluster).First(v => v != leader.Id);
+        leader.Running.TransferLeader(new ShardId(Shard), to);
+        cluster.RunUntil(() => cluster.Nodes.Where(static n => n.Hosts(Shard)).All(n => n.Replica(Shard).Group.Leader == to));
+    }
 
     private static HarnessNode Follower(ClusterHarness cluster) =>
         cluster.Nodes.First(n => n.Hosts(Shard) && n != cluster.LeaderOf(Shard));

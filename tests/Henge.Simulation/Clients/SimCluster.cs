@@ -219,7 +219,7 @@ internal sealed class SimCluster
     public const long HonestSkewMs = 200;
 
     /// <summary>Nodes whose clocks are off by hours and years at times: never a majority, except in a cluster of one.</summary>
-    public IReadOnlySet<int> WrongClocks { get; private set; }
+    public IReadOnlySet<int> WrongClocks { get; }
 
     /// <summary>True when a majority's clocks are right, so that times to live are held to them.</summary>
     public bool HasTime => Founders > 1;
@@ -248,9 +248,23 @@ internal sealed class SimCluster
     /// <summary>How many nodes the cluster was made of.</summary>
     public int Founders { get; }
 
-    /// <summary>One that the cluster was made of, or that has joined and counts as such, whether it has left or not.</summary>
+    /// <summary>One that the cluster was made of, or that has joined, whether it has left or not.</summary>
     public SimNode NodeOf(NodeId id) =>
-        _nodes.Find(n => n.Id == id) ?? throw new SimulationException($"nobody has been given the number {id}");
+        _machines.Find(m => m.Id == id) ?? throw new SimulationException($"nobody has been given the number {id}");
+
+    /// <summary>
+    /// As <see cref="NodeOf(NodeId)"/>. A machine that was taken in and removed before it heard of that, since the answer was lost, is known
+    /// by its name; its operator gives it up.
+    /// </summary>
+    public SimNode NodeOf(NodeId id, string name)
+    {
+        if (!_machines.Exists(m => m.Id == id) && _machines.Find(m => m.Id.IsNone && m.Options.Name == name) is { } machine)
+        {
+            (machine.Id, machine.HasLeft, machine.IsLost) = (id, true, true);
+        }
+
+        return NodeOf(id);
+    }
 
     /// <summary>How many replicas a shard can have with those that have not left.</summary>
     public int PossibleReplicas => Math.Min(ReplicationFactor, Nodes.Count);
@@ -422,11 +436,6 @@ internal sealed class SimCluster
             },
         };
         Statistics.Misfits++;
-
-        // Shards may begin while only just a majority's clocks are known: one that is years behind counts then, and what is written goes as
-        // soon as another is known (docs/decisions/0133-whose-clock-counts.md).
-        WrongClocks = new HashSet<int>();
-
         World.AfterMs(random.Between(500, 9_000), node.SetRight);
     }
 
