@@ -217,8 +217,8 @@ internal sealed class RemoteShard : IForwardOwner, IReadOwner, IAttentive
     }
 
     /// <summary>
-    /// A write that was sent to a leader, by whatever this node had of the shard then, has come back in time: it goes to where writes of the
-    /// shard wait by now. It has its place.
+    /// A write that was sent to a leader, by whatever this node had of the shard then, has come back in time: it goes to where the shard's
+    /// writes wait by now. It has its place.
     /// </summary>
     public void Return(Operation write)
     {

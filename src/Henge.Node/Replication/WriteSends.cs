@@ -6,8 +6,8 @@ namespace Henge.Node.Replication;
 
 /// <summary>
 /// To whom the writes of one shard go out, and when they may go to another leader or in another term: not before what went out earlier has
-/// ended or come back, or some time has passed (docs/decisions/0141). One for each shard, whether this node has a replica of it or not: what
-/// was sent before a replica came or went is under way still. Belongs to the shard's worker.
+/// ended or come back, or some time has passed (docs/decisions/0141). One for each shard, whether this node has a replica of it or not:
+/// what was sent before a replica came or went is under way still. Belongs to the shard's worker.
 /// </summary>
 internal sealed class WriteSends
 {

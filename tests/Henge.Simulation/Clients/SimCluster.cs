@@ -253,8 +253,8 @@ internal sealed class SimCluster
         _machines.Find(m => m.Id == id) ?? throw new SimulationException($"nobody has been given the number {id}");
 
     /// <summary>
-    /// As <see cref="NodeOf(NodeId)"/>. A machine that was taken in and removed before it heard of that, since the answer was lost, is known
-    /// by its name; its operator gives it up.
+    /// As <see cref="NodeOf(NodeId)"/>. A machine that was taken in and removed before it heard of that, since the answer was lost, is
+    /// known by its name; its operator gives it up.
     /// </summary>
     public SimNode NodeOf(NodeId id, string name)
     {
