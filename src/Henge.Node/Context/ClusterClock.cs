@@ -68,7 +68,7 @@ internal sealed class ClusterClock
 
     /// <summary>
     /// True while clocks that are not known yet could move the majority's time by more than <see cref="MaxSkewMs"/>: of those that are
-    /// known, some are that far apart. A shard without versions does not begin then: what has a version only goes on from there, but a first
+    /// known, some are that far apart. A shard without versions does not begin then: what has a version goes on from there, but a first
     /// version that lies in the past stays there (docs/decisions/0133). False while <see cref="IsKnown"/> is.
     /// </summary>
     public bool IsContested
