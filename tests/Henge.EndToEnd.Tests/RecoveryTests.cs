@@ -63,8 +63,10 @@ public sealed class RecoveryTests
         (exitCode, printed) = await interrupted;
         if (exitCode != 0)
         {
-            await cluster.UntilAsync("the recovery is done", async () =>
+            string last = "";
+            await cluster.UntilAsync(() => $"the recovery is done; plan {id} after:\n{last}", async () =>
             {
+                last = printed;
                 (exitCode, printed) = await RunAsync("--apply", "--yes-lose-data", id);
                 return exitCode == 0;
             });

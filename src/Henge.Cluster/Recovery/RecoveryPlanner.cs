@@ -10,7 +10,7 @@ namespace Henge.Cluster.Recovery;
 public static class RecoveryPlanner
 {
     /// <summary>
-    /// How far above all terms that are known a shard goes on: lost nodes may have elected each other some times since, and an entry of
+    /// How far at least above all terms that are known a shard goes on: lost nodes may have elected each other some times since, and an entry of
     /// theirs must never look like one of what the shard becomes.
     /// </summary>
     public const ulong TermsApart = 1_000;
@@ -170,9 +170,14 @@ public static class RecoveryPlanner
         };
     }
 
-    private static Term TermFor(ShardId shard, NodeRemains[] nodes) =>
-        new(nodes.SelectMany(static n => n.Replicas).Where(s => s.Shard == shard).Select(static s => s.Term.Value)
-            .Concat(nodes.Select(n => n.Terms.GetValueOrDefault(shard).Value)).Max() + TermsApart);
+    // A round number: a node that is started anew has forgotten who led elsewhere, and a vote of somebody who is gone by now may come late.
+    // Neither is to make another plan of it.
+    private static Term TermFor(ShardId shard, NodeRemains[] nodes)
+    {
+        ulong known = nodes.SelectMany(static n => n.Replicas).Where(s => s.Shard == shard).Select(static s => s.Term.Value)
+            .Concat(nodes.Select(n => n.Terms.GetValueOrDefault(shard).Value)).Max();
+        return new Term(((known / TermsApart) + 2) * TermsApart);
+    }
 
     private static string Names(IEnumerable<NodeId> ids, NodeRemains[] nodes) =>
         string.Join(", ", ids.Select(id => nodes.FirstOrDefault(n => n.Member.Id == id)?.Member.Name ?? id.ToString()));

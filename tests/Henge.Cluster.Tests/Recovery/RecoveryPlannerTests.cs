@@ -57,10 +57,26 @@ public sealed class RecoveryPlannerTests
 
         outline = RecoveryPlanner.Make([Both(2, "234", last: 110), Both(5, "345", last: 105)], None);
         RecoveryStep shard = outline.Plan.Steps[0];
-        Assert.Equal((new NodeId(2), new LogIndex(110), new Term(5), new Term(9 + RecoveryPlanner.TermsApart)), (
+        Assert.Equal((new NodeId(2), new LogIndex(110), new Term(5), new Term(2 * RecoveryPlanner.TermsApart)), (
             shard.Best, shard.Last, shard.LastTerm, shard.Term));
         Assert.Equal(Ids("5"), shard.Learners);
         Assert.Equal(new Core.Version(1_100), shard.KeptVersion);
+    }
+
+    [Fact]
+    public void What_a_restarted_node_has_forgotten_of_terms_makes_no_other_plan()
+    {
+        RecoveryPlan plan = RecoveryPlanner.Make([Both(2, "234"), Both(5, "345")], None).Plan;
+        NodeRemains forgetful = Both(5, "345") with { Terms = new Dictionary<ShardId, Term> { [new ShardId(0)] = Term.Zero } };
+        Assert.Equal(plan.Id, RecoveryPlanner.Make([Both(2, "234"), forgetful], None).Plan.Id);
+        foreach (ulong term in new ulong[] { 999, 1_000, 1_999, 123_456 })
+        {
+            NodeRemains late = Both(5, "345") with { Terms = new Dictionary<ShardId, Term> { [new ShardId(0)] = new(term) } };
+            Assert.InRange(
+                RecoveryPlanner.Make([Both(2, "234"), late], None).Plan.Steps[0].Term.Value - term,
+                RecoveryPlanner.TermsApart,
+                2 * RecoveryPlanner.TermsApart);
+        }
     }
 
     [Fact]

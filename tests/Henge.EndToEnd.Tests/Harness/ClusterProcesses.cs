@@ -159,7 +159,10 @@ public sealed class ClusterProcesses : IAsyncDisposable
     public Task<bool> IsAliveAsync(int node) => AnswersAsync(node, "/healthz");
 
     /// <summary>Looks again and again until something holds; the test's time limit bounds it.</summary>
-    public async Task UntilAsync(string what, Func<Task<bool>> holds)
+    public Task UntilAsync(string what, Func<Task<bool>> holds) => UntilAsync(() => what, holds);
+
+    /// <summary>As the other one, for what is only known in the end.</summary>
+    public async Task UntilAsync(Func<string> what, Func<Task<bool>> holds)
     {
         using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(25));
         try
@@ -169,9 +172,9 @@ public sealed class ClusterProcesses : IAsyncDisposable
                 await timer.WaitForNextTickAsync(_cancel);
             }
         }
-        catch (OperationCanceledException) when (_cancel.IsCancellationRequested)
+        catch (Exception e) when (e is OperationCanceledException or TimeoutException && _cancel.IsCancellationRequested)
         {
-            throw new TimeoutException($"The time is up, and still it is not so that {what}.\n{Report()}");
+            throw new TimeoutException($"The time is up, and still it is not so that {what()}.\n{Report()}");
         }
     }
 
