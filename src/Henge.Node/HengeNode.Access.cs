@@ -10,7 +10,7 @@ public sealed partial class HengeNode
     public event Action? AccessChanged;
 
     /// <inheritdoc/>
-    public AccessView Access => _parts.Members.View?.Access ?? AccessView.None;
+    public AccessView Access => _parts.Members.Access;
 
     /// <inheritdoc/>
     public void ChangeAccess(AccessChange change, long deadlineMs, Action<HengeException?> ended) =>

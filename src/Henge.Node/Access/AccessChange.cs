@@ -27,6 +27,10 @@ public enum AccessChangeKind
     Enable = 10,
     /// <summary>From now on it is not.</summary>
     Disable = 11,
+    /// <summary>Whoever said to be a user by a password or a token has to say so again, and with another token.</summary>
+    RevokeTokens = 12,
+    /// <summary>Tokens are signed with another key: none that was given before is good any more.</summary>
+    RotateKey = 13,
 }
 
 /// <summary>A change of users and roles that somebody asks for. Said again, it does nothing more.</summary>
@@ -44,12 +48,21 @@ public sealed record AccessChange
     /// <summary>The hash of the new password; empty: none is right.</summary>
     public string PasswordHash { get; init; } = "";
 
+    /// <summary>
+    /// For changes of a user: the generation of its logins from now on (<see cref="UserRecord.Generation"/>), above all that it has had. A
+    /// moment, in Unix milliseconds: so a user that is made under the name of a former one has another.
+    /// </summary>
+    public ulong Generation { get; init; }
+
+    /// <summary>For <see cref="AccessChangeKind.Enable"/> and <see cref="AccessChangeKind.RotateKey"/>: a key to sign tokens with.</summary>
+    public ReadOnlyMemory<byte> SigningKey { get; init; }
+
     /// <summary>What is granted or revoked.</summary>
     public Permissions Permissions { get; init; }
 
     /// <summary>Of which keys.</summary>
     public KeyRange Range { get; init; } = KeyRange.All;
 
-    /// <summary>As it may be shown: never with the hash.</summary>
+    /// <summary>As it may be shown: never with the hash or the key.</summary>
     public override string ToString() => $"{Kind} {Name} {Role} {Permissions} {Range}";
 }

@@ -16,6 +16,11 @@ public static class AccessCheck
     /// <param name="operation">What is asked.</param>
     public static HengeException? Check(AccessView view, string? user, Operation operation)
     {
+        if (!view.IsKnown)
+        {
+            return NotKnown();
+        }
+
         if (user is null)
         {
             return Nobody();
@@ -40,6 +45,11 @@ public static class AccessCheck
     /// <summary>Says why a user may not watch a range of keys; null when it may.</summary>
     public static HengeException? CheckWatch(AccessView view, string? user, WatchQuery query)
     {
+        if (!view.IsKnown)
+        {
+            return NotKnown();
+        }
+
         if (user is null)
         {
             return Nobody();
@@ -60,12 +70,26 @@ public static class AccessCheck
 
     /// <summary>Says why a user may not change the cluster; null when it may.</summary>
     public static HengeException? CheckAdmin(AccessView view, string? user) =>
-        user is null ? Nobody()
+        !view.IsKnown ? NotKnown()
+        : user is null ? Nobody()
         : view.IsAdmin(user) ? null
         : new HengeException(ErrorCode.PermissionDenied, $"User '{user}' may not do that: it takes the permission admin.");
 
-    private static HengeException? CheckPage(AccessView view, string user, PageFetch page)
+    /// <summary>Says why a user may not be told what is of no key, such as who is in the cluster; null when it may: any user may.</summary>
+    public static HengeException? CheckKnown(AccessView view, string? user) =>
+        !view.IsKnown ? NotKnown()
+        : user is null ? Nobody()
+        : view.User(user) is null ? Unknown(user)
+        : null;
+
+    /// <summary>Says why a user may not read a page; null when it may.</summary>
+    public static HengeException? CheckPage(AccessView view, string? user, PageFetch page)
     {
+        if (!view.IsKnown || user is null)
+        {
+            return view.IsKnown ? Nobody() : NotKnown();
+        }
+
         ReadOnlyMemory<byte> lower = page.Query.Lower;
         if (page.IsHistory)
         {
@@ -182,6 +206,10 @@ public static class AccessCheck
         CommandKind.DeleteExpired => Permissions.Read | Permissions.Write | Permissions.Admin,
     };
 #pragma warning restore CS8524
+
+    private static HengeException NotKnown() => new(
+        ErrorCode.Unavailable,
+        "This node has just started, and does not know yet who may do what. Nothing was done; try again.");
 
     private static HengeException Nobody() => new(
         ErrorCode.Unauthenticated,

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Henge.Core;
 using Henge.Node.StateMachine;
@@ -16,6 +17,9 @@ public sealed class AccessView
     /// <summary>The key of the entry that every change of users, roles and of <see cref="EnabledKey"/> writes anew.</summary>
     internal const string RevisionKey = "auth/revision";
 
+    /// <summary>The key of the entry with what tokens are signed with, in hexadecimal digits.</summary>
+    internal const string SigningKeyKey = "auth/key";
+
     /// <summary>Before a user's name.</summary>
     internal const string UserPrefix = "user/";
 
@@ -31,11 +35,20 @@ public sealed class AccessView
     /// <summary>Nobody has made a user, and nothing is checked.</summary>
     public static AccessView None { get; } = new(false, default);
 
+    /// <summary>A node that has just started and does not know yet what the cluster has decided: nobody may do anything.</summary>
+    public static AccessView NotKnown { get; } = new(true, default) { IsKnown = false };
+
+    /// <summary>False for <see cref="NotKnown"/> only.</summary>
+    public bool IsKnown { get; private init; } = true;
+
     /// <summary>Whether access is checked at all.</summary>
     public bool IsEnabled { get; }
 
     /// <summary>The version of the last change of any of it; zero when there was none.</summary>
     public Core.Version Revision { get; }
+
+    /// <summary>What tokens are signed with; empty before access was checked for the first time.</summary>
+    public ReadOnlyMemory<byte> SigningKey { get; private set; }
 
     /// <summary>The users, by name.</summary>
     public IEnumerable<UserRecord> Users => _users.Values.OfType<UserRecord>();
@@ -120,8 +133,10 @@ public sealed class AccessView
     {
         Core.Version revision = default;
         bool isEnabled = false;
-        foreach ((string key, byte[] _, Core.Version version) in Scan(engine, "auth/"))
+        byte[] signingKey = [];
+        foreach ((string key, byte[] value, Core.Version version) in Scan(engine, "auth/"))
         {
+            signingKey = key == SigningKeyKey ? KeyOf(value) : signingKey;
             revision = key == RevisionKey ? version : revision;
             isEnabled |= key == EnabledKey;
         }
@@ -140,7 +155,8 @@ public sealed class AccessView
             isEnabled,
             revision,
             Scan(engine, RolePrefix).Select(static e => (NameIn(e.Key, RolePrefix), RoleRecord.Parse(NameIn(e.Key, RolePrefix), e.Value))),
-            Scan(engine, UserPrefix).Select(static e => (NameIn(e.Key, UserPrefix), UserRecord.Parse(NameIn(e.Key, UserPrefix), e.Value))));
+            Scan(engine, UserPrefix).Select(static e => (NameIn(e.Key, UserPrefix), UserRecord.Parse(NameIn(e.Key, UserPrefix), e.Value))),
+            signingKey);
     }
 
     /// <summary>Of what there is; null stands for an entry that this build does not understand.</summary>
@@ -148,9 +164,10 @@ public sealed class AccessView
         bool isEnabled,
         Core.Version revision,
         IEnumerable<(string Name, RoleRecord? Role)> roles,
-        IEnumerable<(string Name, UserRecord? User)> users)
+        IEnumerable<(string Name, UserRecord? User)> users,
+        ReadOnlyMemory<byte> signingKey = default)
     {
-        var view = new AccessView(isEnabled, revision);
+        var view = new AccessView(isEnabled, revision) { SigningKey = signingKey };
         foreach ((string name, RoleRecord? role) in roles)
         {
             view._roles[name] = role;
@@ -167,6 +184,13 @@ public sealed class AccessView
         }
 
         return view;
+    }
+
+    // One that is no key signs nothing, and no token is good.
+    private static byte[] KeyOf(byte[] value)
+    {
+        byte[] key = new byte[value.Length / 2];
+        return Convert.FromHexString(Encoding.UTF8.GetString(value), key, out _, out _) == OperationStatus.Done ? key : [];
     }
 
     private static string NameIn(string key, string prefix) => key[prefix.Length..];

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Henge.Node.Access;
@@ -11,6 +12,12 @@ public sealed record UserRecord(string Name, string PasswordHash, IReadOnlyList<
     /// <summary>Most characters of a hash.</summary>
     public const int MaxHashLength = 512;
 
+    /// <summary>
+    /// Who said to be the user in another generation, by a password or a token, is so no longer. Rises with each new password, and when
+    /// tokens are revoked.
+    /// </summary>
+    public ulong Generation { get; init; }
+
     /// <summary>Its value.</summary>
     public string ToText()
     {
@@ -18,6 +25,11 @@ public sealed record UserRecord(string Name, string PasswordHash, IReadOnlyList<
         if (PasswordHash.Length > 0)
         {
             text.Append("password ").Append(PasswordHash).Append('\n');
+        }
+
+        if (Generation > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"generation {Generation}\n");
         }
 
         foreach (string role in Roles)
@@ -32,12 +44,13 @@ public sealed record UserRecord(string Name, string PasswordHash, IReadOnlyList<
     public static UserRecord? Parse(string name, ReadOnlySpan<byte> value)
     {
         string[] lines = Encoding.UTF8.GetString(value).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        if (lines.Length == 0 || lines[0] != "user 1" || lines.Length > AccessNames.MostOfOne + 2)
+        if (lines.Length == 0 || lines[0] != "user 1" || lines.Length > AccessNames.MostOfOne + 3)
         {
             return null;
         }
 
         string hash = "";
+        ulong generation = 0;
         List<string> roles = [];
         foreach (string line in lines.Skip(1))
         {
@@ -48,6 +61,8 @@ public sealed record UserRecord(string Name, string PasswordHash, IReadOnlyList<
                 case "password" when text.Length is > 0 and <= MaxHashLength:
                     hash = text;
                     break;
+                case "generation" when ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out generation):
+                    break;
                 case "role" when text.Length > 0:
                     roles.Add(text);
                     break;
@@ -56,7 +71,7 @@ public sealed record UserRecord(string Name, string PasswordHash, IReadOnlyList<
             }
         }
 
-        return new UserRecord(name, hash, roles);
+        return new UserRecord(name, hash, roles) { Generation = generation };
     }
 
     /// <summary>As it is shown: never with the hash.</summary>

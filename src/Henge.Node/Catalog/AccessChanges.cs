@@ -20,7 +20,9 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
     public CatalogStep Next(AccessChange change) => change.Kind switch
     {
         AccessChangeKind.AddUser => AddUser(change),
-        AccessChangeKind.SetPassword => Update(change.Name, user => user with { PasswordHash = change.PasswordHash }),
+        AccessChangeKind.SetPassword => Update(change.Name, user =>
+            user.PasswordHash == change.PasswordHash ? user : Later(user, change) with { PasswordHash = change.PasswordHash }),
+        AccessChangeKind.RevokeTokens => Update(change.Name, user => user.Generation >= change.Generation ? user : Later(user, change)),
         AccessChangeKind.DeleteUser => DeleteUser(change),
         AccessChangeKind.AddRole => AddRole(change),
         AccessChangeKind.DeleteRole => DeleteRole(change),
@@ -28,7 +30,8 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
         AccessChangeKind.RevokeRole => RevokeRole(change),
         AccessChangeKind.Grant => GrantPermission(change),
         AccessChangeKind.Revoke => RevokePermission(change),
-        AccessChangeKind.Enable => Enable(),
+        AccessChangeKind.Enable => Enable(change),
+        AccessChangeKind.RotateKey => RotateKey(change),
         AccessChangeKind.Disable => view.IsEnabled ? Write(static txn => Delete(txn, AccessView.EnabledKey)) : CatalogStep.Done,
         _ => Refuse("There is no such change. Is the command line newer than the node?"),
     };
@@ -49,7 +52,7 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
 
         return view.Users.Count() >= AccessNames.Most
             ? Refuse($"The cluster has {AccessNames.Most} users, which are as many as it can have.")
-            : Put(new UserRecord(change.Name, change.PasswordHash, []));
+            : Put(new UserRecord(change.Name, change.PasswordHash, []) { Generation = change.Generation });
     }
 
     private CatalogStep DeleteUser(AccessChange change) =>
@@ -134,12 +137,27 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
             : Put(role with { Grants = left });
     }
 
-    private CatalogStep Enable() =>
+    private CatalogStep Enable(AccessChange change) =>
         view.IsEnabled ? CatalogStep.Done
         : view.User(AccessNames.Root) is null ? Refuse(
             $"There is no user '{AccessNames.Root}' yet, and nobody could change anything any more. Say henge user add {AccessNames.Root} "
                 + "first.")
-        : Write(static txn => Put(txn, AccessView.EnabledKey, "1"));
+        : Write(txn =>
+        {
+            Put(txn, AccessView.EnabledKey, "1");
+            if (view.SigningKey.IsEmpty && !change.SigningKey.IsEmpty)
+            {
+                Put(txn, AccessView.SigningKeyKey, Convert.ToHexString(change.SigningKey.Span));
+            }
+        });
+
+    private CatalogStep RotateKey(AccessChange change) =>
+        change.SigningKey.IsEmpty ? Refuse("There is no key to sign tokens with.")
+        : view.SigningKey.Span.SequenceEqual(change.SigningKey.Span) ? CatalogStep.Done
+        : Write(txn => Put(txn, AccessView.SigningKeyKey, Convert.ToHexString(change.SigningKey.Span)));
+
+    private static UserRecord Later(UserRecord user, AccessChange change) =>
+        user with { Generation = Math.Max(user.Generation + 1, change.Generation) };
 
     private CatalogStep Update(string name, Func<UserRecord, UserRecord?> change)
     {

@@ -15,6 +15,7 @@ internal sealed class MemberCatalog
     private readonly NodeContext _node;
     private readonly ICatalogShard _catalog;
     private readonly Incarnations _incarnations;
+    private readonly CatalogFreshness _freshness;
     private readonly IReadOnlyDictionary<NodeId, string> _listed;
     private CatalogView? _view;
     private LogIndex _read;
@@ -29,7 +30,14 @@ internal sealed class MemberCatalog
         _incarnations = incarnations;
         _listed = node.Members.All.ToDictionary(static m => m.Id, static m => m.Address);
         Changes = new CatalogChanges(node, catalog);
+        _freshness = new CatalogFreshness(node, catalog);
     }
+
+    /// <summary>
+    /// Who may do what, as far as this node has applied it; <see cref="AccessView.NotKnown"/> before it has applied all that was
+    /// acknowledged before it started. Thread-safe.
+    /// </summary>
+    public AccessView Access => View is { } view && _freshness.IsReached(view) ? view.Access : AccessView.NotKnown;
 
     /// <summary>Changes that this node was asked for.</summary>
     public CatalogChanges Changes { get; }
@@ -43,6 +51,7 @@ internal sealed class MemberCatalog
         Refresh();
         if (mayWrite && !_node.IsDead)
         {
+            _freshness.Run();
             DescribeSelf();
             Changes.Run(View);
         }

@@ -38,7 +38,9 @@ public sealed class AccessChangeTests
             new() { Kind = AccessChangeKind.AddRole, Name = "r" },
             new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = Permissions.Write, Range = KeyRange.All },
             new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "r" },
-            new() { Kind = AccessChangeKind.SetPassword, Name = "ann", PasswordHash = "h2" },
+            new() { Kind = AccessChangeKind.SetPassword, Name = "ann", PasswordHash = "h2", Generation = 7 },
+            new() { Kind = AccessChangeKind.RevokeTokens, Name = "ann", Generation = 8 },
+            new() { Kind = AccessChangeKind.RotateKey, SigningKey = new byte[] { 1, 2, 3 } },
             new() { Kind = AccessChangeKind.RevokeRole, Name = "ann", Role = "r" },
             new() { Kind = AccessChangeKind.DeleteRole, Name = "r" },
             new() { Kind = AccessChangeKind.DeleteUser, Name = "ann" },
@@ -106,6 +108,53 @@ public sealed class AccessChangeTests
         }
 
         RunUntilAll(static v => v is { IsEnabled: true } && v.User("root")?.PasswordHash == "h");
+    }
+
+    [Fact]
+    public void A_new_password_and_a_revocation_end_what_was_before_them()
+    {
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "ann", PasswordHash = "h1", Generation = 5 });
+        Assert.Equal(5UL, View(0).User("ann")!.Generation);
+        Do(0, new() { Kind = AccessChangeKind.SetPassword, Name = "ann", PasswordHash = "h2", Generation = 3 });
+        Assert.Equal(6UL, View(0).User("ann")!.Generation);
+        Do(0, new() { Kind = AccessChangeKind.RevokeTokens, Name = "ann", Generation = 9 });
+        Assert.Equal(("h2", 9UL), (View(0).User("ann")!.PasswordHash, View(0).User("ann")!.Generation));
+    }
+
+    [Fact]
+    public void The_key_that_signs_tokens_comes_with_the_first_enable_and_stays_until_it_is_changed()
+    {
+        byte[] first = [1, 2, 3], second = [4, 5, 6];
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root" });
+        Assert.True(View(0).SigningKey.IsEmpty);
+        Do(0, new() { Kind = AccessChangeKind.Enable, SigningKey = first });
+        Do(0, new() { Kind = AccessChangeKind.Disable });
+        Do(0, new() { Kind = AccessChangeKind.Enable, SigningKey = second });
+        RunUntilAll(v => v.IsEnabled && v.SigningKey.Span.SequenceEqual(first));
+        Do(0, new() { Kind = AccessChangeKind.RotateKey, SigningKey = second });
+        RunUntilAll(v => v.SigningKey.Span.SequenceEqual(second));
+    }
+
+    [Fact]
+    public void A_node_that_starts_lets_nobody_in_before_it_has_all_that_was_decided_before()
+    {
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root", PasswordHash = "h" });
+        Do(0, new() { Kind = AccessChangeKind.Enable });
+        HarnessNode late = _cluster.Nodes[2];
+        late.Crash(Henge.Testing.Files.CrashMode.LoseAllUnsynced);
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "ann", PasswordHash = "h" });
+
+        // Nobody tells it anything.
+        _cluster.Network.Isolate(late.Id, _cluster.Nodes.Select(static n => n.Id));
+        late.Start();
+        _cluster.Run(5_000);
+        AccessView view = late.Running.Access;
+        Assert.True(view is { IsKnown: false, IsEnabled: true });
+        Assert.Equal(ErrorCode.Unavailable, AccessCheck.Check(view, "root", HarnessOperation.Put("k", "v"))?.Code);
+        Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(view, "root")?.Code);
+
+        _cluster.Network.Heal();
+        RunUntilAll(static v => v.IsKnown && v.User("ann") is not null);
     }
 
     private AccessView View(int node) => _cluster.Nodes[node].Running.Access;
