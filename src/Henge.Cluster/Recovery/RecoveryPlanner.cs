@@ -10,8 +10,8 @@ namespace Henge.Cluster.Recovery;
 public static class RecoveryPlanner
 {
     /// <summary>
-    /// How far at least above all terms that are known a shard goes on: lost nodes may have elected each other some times since, and an entry of
-    /// theirs must never look like one of what the shard becomes.
+    /// How far at least above all terms that are known a shard goes on: lost nodes may have elected each other some times since, and an
+    /// entry of theirs must never look like one of what the shard becomes.
     /// </summary>
     public const ulong TermsApart = 1_000;
 

@@ -49,12 +49,12 @@ public sealed record AccessChange
     public string PasswordHash { get; init; } = "";
 
     /// <summary>
-    /// For changes of a user: the generation of its logins from now on (<see cref="UserRecord.Generation"/>), above all that it has had. A
-    /// moment, in Unix milliseconds: so a user that is made under the name of a former one has another.
+    /// For changes of a user: the generation of its logins from now on (<see cref="UserRecord.Generation"/>), above all that it has had.
+    /// A moment, in Unix milliseconds: so a user that is made under the name of a former one has another.
     /// </summary>
     public ulong Generation { get; init; }
 
-    /// <summary>For <see cref="AccessChangeKind.Enable"/> and <see cref="AccessChangeKind.RotateKey"/>: a key to sign tokens with.</summary>
+    /// <summary>For <see cref="AccessChangeKind.Enable"/> and <see cref="AccessChangeKind.RotateKey"/>: what tokens are signed with.</summary>
     public ReadOnlyMemory<byte> SigningKey { get; init; }
 
     /// <summary>What is granted or revoked.</summary>

@@ -7,9 +7,9 @@ using Henge.Node.Context;
 namespace Henge.Node.Catalog;
 
 /// <summary>
-/// Whether this node has applied all of the catalog that was acknowledged before it started. What a node finds on its disk may lack the last
-/// of it, and a permission that was taken away would stand again for a moment (docs/decisions/0208). So it asks once, by a linearizable
-/// read, up to where it has to have got. Called by the thread that ticks, except where it says otherwise.
+/// Whether this node has applied all of the catalog that was acknowledged before it started. What a node finds on its disk may lack the
+/// last of it, and a permission that was taken away would stand again for a moment (docs/decisions/0208). So it asks once, by a read
+/// of the present, up to where it has to have got. Called by the thread that ticks, except where it says otherwise.
 /// </summary>
 internal sealed class CatalogFreshness(NodeContext node, ICatalogShard catalog)
 {

@@ -145,7 +145,11 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
             _id = 0;
         }
 
-        if (_onDisk > LogIndex.Zero && replica.Node.Engine.GetDurablePosition(SystemKeys.Stream(replica.Shard)) >= _onDisk.Value)
+        // Both: with an engine that is ahead of its log, whose records of what it was installed from a bad disk has lost, nobody could tell a
+        // log that was lost from one that had not got there yet.
+        if (_onDisk > LogIndex.Zero
+            && replica.Node.Engine.GetDurablePosition(SystemKeys.Stream(replica.Shard)) >= _onDisk.Value
+            && replica.Group.PersistedIndex >= _onDisk)
         {
             SnapshotFile.Delete(replica.Node.Environment.FileSystem, _directory, replica.Shard);
             _onDisk = default;

@@ -55,12 +55,16 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
         return context => RunAsync(context, takesStream, handler, early, duration);
     }
 
+    /// <summary>Whether a request is a gRPC call, as it says itself.</summary>
+    public static bool IsCall(HttpContext context) =>
+        context.Request.ContentType?.StartsWith(GrpcHeaders.ContentType, StringComparison.OrdinalIgnoreCase) == true;
+
     /// <summary>Ends a gRPC call that names nothing that is here; false: the request is no such call.</summary>
     /// <param name="context">A request that no endpoint took.</param>
     /// <param name="services">Names of the services that there are.</param>
     public bool TryAnswerUnknown(HttpContext context, IReadOnlyList<string> services)
     {
-        if (context.Request.ContentType?.StartsWith(GrpcHeaders.ContentType, StringComparison.OrdinalIgnoreCase) != true)
+        if (!IsCall(context))
         {
             return false;
         }
@@ -321,7 +325,7 @@ internal sealed class CallGate(GrpcLimits limits, IHengeNode node, ServerMetrics
                     + "advertise (--cluster, --advertise), and at the caller's list of nodes.");
 
     /// <summary>Ends a call with its status in the headers ("Trailers-Only").</summary>
-    private void Refuse(HttpContext context, RpcException error)
+    internal void Refuse(HttpContext context, RpcException error)
     {
         IHeaderDictionary headers = context.Response.Headers;
         headers.ContentType = GrpcHeaders.ContentType;

@@ -3,12 +3,13 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
+using Henge.Server.Access;
 using Henge.Server.Tls;
 
 namespace Henge.Server.Cluster;
 
 /// <summary>Asks other nodes for their status, as any client would, but as a node. Thread-safe.</summary>
-internal sealed class PeerStatus(TlsConnector? tls) : IDisposable
+internal sealed class PeerStatus(TlsConnector? tls, Tokens? tokens = null) : IDisposable
 {
     private readonly ConcurrentDictionary<string, GrpcChannel> _channels = new(StringComparer.Ordinal);
     private readonly SocketsHttpHandler _http = NodeHttp.CreateHandler(tls, TimeSpan.FromSeconds(1));
@@ -67,7 +68,17 @@ internal sealed class PeerStatus(TlsConnector? tls) : IDisposable
         _http.Dispose();
     }
 
-    private static Metadata HeadersOf(string clusterId) => new() { { GrpcHeaders.HengeCluster, clusterId } };
+    // Without TLS nodes know each other by a key that all of them have.
+    private Metadata HeadersOf(string clusterId)
+    {
+        Metadata headers = new() { { GrpcHeaders.HengeCluster, clusterId } };
+        if (tokens?.CreateForNode() is { } token)
+        {
+            headers.Add("authorization", "Bearer " + token);
+        }
+
+        return headers;
+    }
 
     private GrpcChannel ChannelTo(string address) => _channels.GetOrAdd(address, a => NodeHttp.Open(a, _http));
 }

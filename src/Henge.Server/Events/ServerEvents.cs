@@ -14,7 +14,7 @@ internal static partial class ServerEvents
     public static IReadOnlyList<string> Categories { get; } =
     [
         Node.Category, Raft.Category, Snapshots.Category, Storage.Category, Clocks.Category, Peers.Category, Grpc.Category, Http.Category,
-        Resp.Category, Tls.Category,
+        Resp.Category, Tls.Category, Access.Category,
     ];
 
     /// <summary>Starting, stopping and readiness: 1000 to 1099.</summary>
@@ -314,5 +314,29 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1707, LogLevel.Warning, "Refused {Remote} as a node: {Problem}.")]
         public static partial void PeerIdentityRefused(ILogger logger, string remote, string problem);
+    }
+
+    /// <summary>Who does what with users, roles and the cluster: 1800 to 1899.</summary>
+    public static partial class Access
+    {
+        public const string Category = "Henge.Audit";
+
+        [LoggerMessage(1801, LogLevel.Information, "{User} changed access: {Change}.")]
+        public static partial void Changed(ILogger logger, string user, string change);
+
+        [LoggerMessage(1802, LogLevel.Warning, "{User} was refused a change of access, {Kind} {Name}: {Code}.")]
+        public static partial void ChangeRefused(ILogger logger, string user, string kind, string name, string code);
+
+        [LoggerMessage(1803, LogLevel.Information, "{Caller} got a token for {User} that is good until {Expires:u}.")]
+        public static partial void TokenGiven(ILogger logger, string caller, string user, DateTimeOffset expires);
+
+        [LoggerMessage(1804, LogLevel.Warning, "A wrong name or password for {User} came from {Remote}.")]
+        public static partial void LoginRefused(ILogger logger, string user, string remote);
+
+        [LoggerMessage(1805, LogLevel.Warning, "A token from {Remote} was refused: {Problem}")]
+        public static partial void TokenRefused(ILogger logger, string remote, string problem);
+
+        [LoggerMessage(1806, LogLevel.Information, "{User} changed the cluster: {Change}.")]
+        public static partial void ClusterChanged(ILogger logger, string user, string change);
     }
 }

@@ -29,6 +29,17 @@ public sealed record DoorOptions
     /// <summary>Listen openly, on an address that others reach, without TLS or without knowing who calls. For closed networks.</summary>
     public bool IsInsecure { get; init; }
 
+    /// <summary>
+    /// The address of an OpenID Connect provider whose tokens are taken, over https or on this machine; empty: there is none.
+    /// </summary>
+    public string OidcAuthority { get; init; } = "";
+
+    /// <summary>For whom the provider's tokens have to be (their <c>aud</c>).</summary>
+    public string OidcAudience { get; init; } = "henge";
+
+    /// <summary>The claim of the provider's tokens that has the user's name.</summary>
+    public string OidcUserClaim { get; init; } = "sub";
+
     /// <summary>Limits on connections.</summary>
     public PortLimits Port { get; init; } = new();
 

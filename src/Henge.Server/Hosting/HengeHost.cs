@@ -1,7 +1,9 @@
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Events;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;
+using Henge.Server.Operations;
 using Henge.Server.Peers;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
@@ -23,6 +25,7 @@ public sealed class HengeHost : IAsyncDisposable
     private readonly ReadinessMonitor _readiness;
     private readonly OtlpExport? _otlp;
     private readonly TlsFiles? _tls;
+    private readonly Logins _logins;
     private readonly ILogger _logger;
     private bool _disposed;
 
@@ -32,8 +35,10 @@ public sealed class HengeHost : IAsyncDisposable
         ReadinessMonitor readiness,
         OtlpExport? otlp,
         TlsFiles? tls,
+        Logins logins,
         ILogger logger)
     {
+        _logins = logins;
         _tls = tls;
         _node = node;
         _server = server;
@@ -115,6 +120,7 @@ public sealed class HengeHost : IAsyncDisposable
         });
         ServerMetrics metrics = new();
         OtlpExport? otlp = null;
+        Logins? logins = null;
         try
         {
             if (options.OtlpEndpoint.Length > 0)
@@ -122,16 +128,27 @@ public sealed class HengeHost : IAsyncDisposable
                 otlp = OtlpExport.Start(options.OtlpEndpoint, options.Node.Name, options.OtlpInterval, metrics);
             }
 
+            // What doors see of the node is behind the check of who may do what.
+            ILogger audit = logging.CreateLogger(ServerEvents.Access.Category);
+            logins = new Logins(
+                node.Node,
+                new Tokens(node.Node, () => node.Node.GetTopology().ClusterId, TimeProvider.System),
+                new PasswordHashes(),
+                audit);
+            GuardedNode guarded = new(node.Node, node.Node);
             List<IConnectionProtocol> protocols =
             [
                 new PeerProtocol(node.Transport, logging.CreateLogger(ServerEvents.Peers.Category)) { NeedsCertificate = tls is not null },
                 new RespProtocol(
-                    node.Node, metrics, options.Door.Resp, logging.CreateLogger(ServerEvents.Resp.Category), node.Node.Messages),
-                new JsonLinesProtocol(node.Node, metrics),
+                    guarded, metrics, options.Door.Resp, logging.CreateLogger(ServerEvents.Resp.Category), node.Node.Messages)
+                {
+                    Logins = logins,
+                },
+                new JsonLinesProtocol(guarded, metrics) { Logins = logins },
             ];
             PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
 
-            HengeServer server = new(node.Node, options.Door, tls, protocols, logging: logging, metrics: metrics);
+            HengeServer server = new(guarded, options.Door, tls, protocols, logging: logging, metrics: metrics, logins: logins);
             ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>
             {
                 if (problem is null)
@@ -159,10 +176,11 @@ public sealed class HengeHost : IAsyncDisposable
             }
 
             ServerEvents.Node.Listening(logger, options.Node.Name, server.EndPoint.ToString());
-            return new HengeHost(node, server, readiness, otlp, tls, logger);
+            return new HengeHost(node, server, readiness, otlp, tls, logins, logger);
         }
         catch
         {
+            logins?.Dispose();
             otlp?.Dispose();
             metrics.Dispose();
             node.Dispose();
@@ -184,6 +202,7 @@ public sealed class HengeHost : IAsyncDisposable
         _otlp?.Dispose();
         await _server.StopAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
+        _logins.Dispose();
         _node.Dispose();
         _tls?.Dispose();
         ServerEvents.Node.Stopped(_logger);

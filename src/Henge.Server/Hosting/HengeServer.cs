@@ -4,6 +4,7 @@ using Grpc.Core;
 using Grpc.HealthCheck;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Calls;
 using Henge.Server.Cluster;
 using Henge.Server.Events;
@@ -40,6 +41,7 @@ public sealed class HengeServer : IAsyncDisposable
     private readonly PortDispatcher _dispatcher;
     private readonly CallGate _gate;
     private readonly PeerStatus _peers;
+    private readonly Logins? _logins;
     private readonly TopologyFeed _feed;
     private ListenOptions? _listen;
     private readonly TlsFiles? _tls;
@@ -73,9 +75,11 @@ public sealed class HengeServer : IAsyncDisposable
         IReadOnlyList<IConnectionProtocol>? protocols = null,
         Action<IEndpointRouteBuilder>? endpoints = null,
         ILoggerFactory? logging = null,
-        ServerMetrics? metrics = null)
+        ServerMetrics? metrics = null,
+        Logins? logins = null)
     {
         _options = options;
+        _logins = logins;
         _tls = tls;
         _metrics = metrics ?? new ServerMetrics();
         _ = new NodeMetrics(_metrics.Meter, node);
@@ -96,7 +100,7 @@ public sealed class HengeServer : IAsyncDisposable
             () => options.IsInsecure ? 1 : 0,
             null,
             "1 when the node was started with --insecure, else 0.");
-        _peers = new PeerStatus(tls is null ? null : new TlsConnector(tls));
+        _peers = new PeerStatus(tls is null ? null : new TlsConnector(tls), tls is null ? logins?.Tokens : null);
         _feed = new TopologyFeed(node);
         _dispatcher = new PortDispatcher(options.Port, upgrade, protocols ?? [], http2.Listener, http1.Listener, _metrics);
         _metrics.Meter.CreateObservableGauge(
@@ -107,7 +111,7 @@ public sealed class HengeServer : IAsyncDisposable
                 + "connection.");
 
         IPEndPoint address = Resolve(options.Address);
-        _application = WebHosting.Create(options, _health, logging, kestrel =>
+        _application = WebHosting.Create(options, _health, logging, logins, kestrel =>
         {
             kestrel.Listen(http2, static listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.Listen(http1, static listen => listen.Protocols = HttpProtocols.Http1);
@@ -117,7 +121,15 @@ public sealed class HengeServer : IAsyncDisposable
                 listen.Run(_dispatcher.RunAsync);
             });
         });
-        MapGrpc(node);
+        if (logins is not null)
+        {
+            // The host would put the library's own middleware before everything, which costs each request something, asked for or not.
+            ((IApplicationBuilder)_application).Properties["__AuthenticationMiddlewareSet"] = true;
+            Authentication authentication = new(logins, _gate, tls is not null);
+            _application.Use((context, next) => authentication.PassAsync(context, next));
+        }
+
+        MapGrpc(node, logging);
         MapHttp(node, new HttpDoor(_metrics, logging.CreateLogger(ServerEvents.Http.Category)), endpoints);
     }
 
@@ -229,7 +241,7 @@ public sealed class HengeServer : IAsyncDisposable
             : TlsFiles.Open(settings, (logging ?? NullLoggerFactory.Instance).CreateLogger(ServerEvents.Tls.Category));
     }
 
-    private void MapGrpc(IHengeNode node)
+    private void MapGrpc(IHengeNode node, ILoggerFactory logging)
     {
         KvService kv = new(node, _options.Streams, _gate) { IsInsecure = _options.IsInsecure };
         ClusterService cluster = new(node, _peers, _feed, _gate)
@@ -238,7 +250,7 @@ public sealed class HengeServer : IAsyncDisposable
             IsInsecure = _options.IsInsecure,
         };
         IEnumerable<ServerServiceDefinition> definitions =
-            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), cluster.Define()];
+            [kv.Define(KvService.Name), kv.Define(KvService.SecondName), cluster.Define(), .. DefineAccess(node, logging)];
         List<IEndpointConventionBuilder> mapped = [.. definitions.Select(_application.MapGrpcService)];
         mapped.Add(_application.MapGrpcHealthChecksService());
         mapped.Add(_application.MapGrpcReflectionService());
@@ -247,6 +259,11 @@ public sealed class HengeServer : IAsyncDisposable
             methods.Finally(endpoint =>
             {
                 string method = ((RouteEndpointBuilder)endpoint).RoutePattern.RawText![1..];
+                if (AccessRules.Of(method) is { } rule)
+                {
+                    endpoint.Metadata.Add(new AccessRuleOf(rule));
+                }
+
                 endpoint.RequestDelegate = _gate.Before(
                     method,
                     ServedServices.TakesStream(method),
@@ -256,12 +273,22 @@ public sealed class HengeServer : IAsyncDisposable
         }
     }
 
+    private IEnumerable<ServerServiceDefinition> DefineAccess(IHengeNode node, ILoggerFactory logging) =>
+        _logins is null
+            ? []
+            : [new AccessService(node, _logins, _gate, logging.CreateLogger(ServerEvents.Access.Category)).Define()];
+
     private void MapHttp(IHengeNode node, HttpDoor door, Action<IEndpointRouteBuilder>? endpoints)
     {
         RouteGroupBuilder group = _application.MapGroup("");
         NodeEndpoints.Map(group, _exporter, _options.IsInsecure);
         RestEndpoints.Map(group, node);
         endpoints?.Invoke(group);
+        ((IEndpointConventionBuilder)group).Finally(static endpoint => endpoint.Metadata.Add(new AccessRuleOf(
+            ((RouteEndpointBuilder)endpoint).RoutePattern.RawText is var path && path!.StartsWith("/v1/", StringComparison.Ordinal)
+                ? AccessRule.Keys
+                : path == "/metrics" ? AccessRule.Known
+                : AccessRule.Open)));
         door.PutBefore(group);
 
         // No endpoint of its own: that would take the place of the answer that a path is there, and a method is not.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Henge.Node.Access;
 using Henge.Node.Api;
 
 namespace Henge.Server.Hosting;
@@ -66,6 +67,11 @@ public sealed class ReadinessMonitor : IAsyncDisposable
         {
             return "The clocks of a majority of the nodes are not known yet, so that this node can give no versions. Can it reach the "
                 + "others?";
+        }
+
+        if (node is IAccessControl { Access.IsKnown: false })
+        {
+            return "This node does not know yet who may do what: it has to hear from the catalog's leader first.";
         }
 
         foreach (ShardStatus shard in status.Shards)

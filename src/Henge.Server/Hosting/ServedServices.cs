@@ -16,6 +16,7 @@ internal static class ServedServices
         HealthReflection.Descriptor.Services[0],
         V1.ReflectionReflection.Descriptor.Services[0],
         V1Alpha.ReflectionReflection.Descriptor.Services[0],
+        AccessReflection.Descriptor.Services[0],
         ClusterReflection.Descriptor.Services[0],
         KvReflection.Descriptor.Services[0],
         KvstoreReflection.Descriptor.Services[0],

@@ -289,6 +289,24 @@ public static class ServerSettings
                         ("require", TlsClientAuthentication.Require)),
                 }),
             OfDoor(
+                "oidc-authority",
+                "URL",
+                "An OpenID Connect provider whose tokens are taken for users of the same name.",
+                "none",
+                (o, v) => o with { OidcAuthority = v }),
+            OfDoor(
+                "oidc-audience",
+                "NAME",
+                "For whom the provider's tokens have to be.",
+                "henge",
+                (o, v) => o with { OidcAudience = v }),
+            OfDoor(
+                "oidc-user-claim",
+                "NAME",
+                "The claim of the provider's tokens that has the user's name.",
+                "sub",
+                (o, v) => o with { OidcUserClaim = v }),
+            OfDoor(
                 "insecure",
                 "BOOL",
                 "Listen where others reach the node without TLS or without knowing who calls. For closed networks.",

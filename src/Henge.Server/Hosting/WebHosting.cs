@@ -1,8 +1,10 @@
 using System.Net;
 using Grpc.Reflection;
+using Henge.Server.Access;
 using Henge.Server.Calls;
 using Henge.Server.Operations;
 using Henge.Server.Ports;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -25,7 +27,7 @@ internal static class WebHosting
 {
     /// <summary>The application, without endpoints.</summary>
     public static WebApplication Create(
-        DoorOptions options, HealthState health, ILoggerFactory logging, Action<KestrelServerOptions> listen)
+        DoorOptions options, HealthState health, ILoggerFactory logging, Logins? logins, Action<KestrelServerOptions> listen)
     {
         // Empty: settings of ours alone count, and nothing is read from the process's surroundings.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(
@@ -47,6 +49,11 @@ internal static class WebHosting
         builder.Services.AddRoutingCore();
         AddGrpc(builder.Services, options.Grpc);
         AddHealth(builder.Services, health);
+        if (logins is not null)
+        {
+            AddAuthentication(builder.Services, logins, options);
+        }
+
         AddReflection(builder.Services);
         builder.Services.AddOpenApi(static api =>
             api.AddDocumentTransformer(
@@ -72,6 +79,30 @@ internal static class WebHosting
         grpc.CompressionProviders.Clear();
         grpc.CompressionProviders.Add(new GzipMessages(limits.MessageBytes));
     });
+
+    private static void AddAuthentication(IServiceCollection services, Logins logins, DoorOptions options)
+    {
+        ExternalIssuer issuer = options.OidcAuthority.Length == 0
+            ? ExternalIssuer.None
+            : new ExternalIssuer(options.OidcAuthority, options.OidcAudience, options.OidcUserClaim);
+        services.AddSingleton(logins);
+        services.AddSingleton(issuer);
+        AuthenticationBuilder schemes = services.AddAuthentication(CallerHandler.Name)
+            .AddScheme<AuthenticationSchemeOptions, CallerHandler>(CallerHandler.Name, null);
+        if (issuer.IsSet)
+        {
+            schemes.AddJwtBearer(jwt =>
+            {
+                jwt.Authority = issuer.Authority;
+                jwt.Audience = issuer.Audience;
+                jwt.MapInboundClaims = false;
+                jwt.IncludeErrorDetails = false;
+
+                // In the clear only on this machine: whoever can change the answer can be anybody.
+                jwt.RequireHttpsMetadata = !(Uri.TryCreate(issuer.Authority, UriKind.Absolute, out Uri? uri) && uri.IsLoopback);
+            });
+        }
+    }
 
     private static void AddHealth(IServiceCollection services, HealthState health)
     {

@@ -100,7 +100,8 @@ internal sealed class HttpDoor(ServerMetrics metrics, ILogger logger)
         _ => "_OTHER",
     };
 
-    private static Task AnswerAsync(HttpContext context, int status, string message)
+    /// <summary>Answers a request with an error in words, if it was not answered yet.</summary>
+    internal static Task AnswerAsync(HttpContext context, int status, string message)
     {
         if (context.Response.HasStarted)
         {

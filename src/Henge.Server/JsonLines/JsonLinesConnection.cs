@@ -6,8 +6,10 @@ using System.Text.Unicode;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Access;
 using Henge.Server.Metrics;
 using Henge.Server.Operations;
+using Henge.Server.Tls;
 using Henge.Storage;
 using Microsoft.AspNetCore.Connections;
 
@@ -16,17 +18,33 @@ namespace Henge.Server.JsonLines;
 /// <summary>
 /// One connection: reads a JSON value, does what it says, answers, and so on. What is not JSON ends it with an error that says so.
 /// </summary>
-internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNode node, ServerMetrics? metrics)
+internal sealed class JsonLinesConnection
 {
     private static readonly TimeSpan SlowClientTimeout = TimeSpan.FromSeconds(60);
 
-    // Text grows by escapes to six times its length at most.
-    private readonly long _requestBytesLimit = ((long)(node.Limits.KeyBytes + node.Limits.ValueBytes) * 6) + 1024;
+    private readonly ConnectionContext _connection;
+    private readonly IHengeNode _node;
+    private readonly ServerMetrics? _metrics;
+    private readonly Logins? _logins;
+    private readonly Caller _caller;
+    private readonly long _requestBytesLimit;
     private readonly ArrayBufferWriter<byte> _answer = new();
+
+    public JsonLinesConnection(ConnectionContext connection, IHengeNode node, ServerMetrics? metrics, Logins? logins)
+    {
+        _connection = connection;
+        _caller = new Caller(CallerHandler.ByCertificate(ConnectionIdentity.Of(connection.Features)));
+        _node = node is GuardedNode guarded ? guarded.For(_caller) : node;
+        _metrics = metrics;
+        _logins = logins;
+
+        // Text grows by escapes to six times its length at most.
+        _requestBytesLimit = ((long)(node.Limits.KeyBytes + node.Limits.ValueBytes) * 6) + 1024;
+    }
 
     public async Task RunAsync()
     {
-        PipeReader input = connection.Transport.Input;
+        PipeReader input = _connection.Transport.Input;
         try
         {
             while (true)
@@ -58,7 +76,7 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
             when (e is OperationCanceledException or IOException or TimeoutException)
         {
             // The other end has gone, or takes nothing: there is nobody to tell.
-            connection.Abort();
+            _connection.Abort();
         }
     }
 
@@ -111,13 +129,13 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
         }
         catch (HengeException e)
         {
-            metrics?.Failed(e.Code);
+            _metrics?.Failed(e.Code);
             Write(json => json.WriteString("Err", e.Message));
         }
 
-        metrics?.Operations("json_lines", "request").RecordSince(started);
-        connection.Transport.Output.Write(_answer.WrittenSpan);
-        ValueTask<FlushResult> flush = connection.Transport.Output.FlushAsync();
+        _metrics?.Operations("json_lines", "request").RecordSince(started);
+        _connection.Transport.Output.Write(_answer.WrittenSpan);
+        ValueTask<FlushResult> flush = _connection.Transport.Output.FlushAsync();
         if (!flush.IsCompletedSuccessfully)
         {
             await flush.AsTask().WaitAsync(SlowClientTimeout);
@@ -127,8 +145,14 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
     private async ValueTask DoAsync(byte[] request)
     {
         JsonLinesRequest action = JsonLinesRequest.Parse(request);
+        if (action.Kind == JsonLinesKind.Auth)
+        {
+            await LogInAsync(action);
+            return;
+        }
+
         byte[] key = action.Key;
-        KvValidation.CheckKey(given: true, key, node.Limits);
+        KvValidation.CheckKey(given: true, key, _node.Limits);
         var command = new ArrayBufferWriter<byte>();
         switch (action.Kind)
         {
@@ -137,7 +161,7 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
                 return;
             case JsonLinesKind.Set:
                 byte[] value = action.Value!;
-                KvValidation.CheckValue(value, node.Limits);
+                KvValidation.CheckValue(value, _node.Limits);
                 CommandEncoder.Put(command, key, value);
                 break;
             default:
@@ -145,13 +169,27 @@ internal sealed class JsonLinesConnection(ConnectionContext connection, IHengeNo
                 break;
         }
 
-        await KeyOperations.WriteAsync(node, key, command.WrittenMemory);
+        await KeyOperations.WriteAsync(_node, key, command.WrittenMemory);
+        Write(static json => json.WriteNull("Ok"));
+    }
+
+    // As with Redis, who was logged in before stays so when the next one is refused.
+    private async ValueTask LogInAsync(JsonLinesRequest request)
+    {
+        if (_logins is not { IsNeeded: true })
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, "This cluster does not ask who you are: access is not checked.");
+        }
+
+        _caller.Login = request.Token is { } token
+            ? await _logins.ByTokenAsync(token, _connection.RemoteEndPoint)
+            : await _logins.ByPasswordAsync(request.User!, request.Password!, _connection.RemoteEndPoint);
         Write(static json => json.WriteNull("Ok"));
     }
 
     private async ValueTask GetAsync(byte[] key)
     {
-        StoredValue? found = await KeyOperations.GetAsync(node, key);
+        StoredValue? found = await KeyOperations.GetAsync(_node, key);
         if (found is null)
         {
             Write(static json => json.WriteNull("Ok"));

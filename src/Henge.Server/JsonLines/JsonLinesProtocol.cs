@@ -1,4 +1,5 @@
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
@@ -12,6 +13,9 @@ namespace Henge.Server.JsonLines;
 /// </summary>
 public sealed class JsonLinesProtocol(IHengeNode node, ServerMetrics? metrics = null) : IConnectionProtocol
 {
+    /// <summary>Finds out who is there; null: nobody is asked.</summary>
+    internal Logins? Logins { get; init; }
+
     /// <inheritdoc/>
     public string Name => "json";
 
@@ -26,5 +30,5 @@ public sealed class JsonLinesProtocol(IHengeNode node, ServerMetrics? metrics = 
     public byte[] ErrorOf(string message) => System.Text.Encoding.UTF8.GetBytes($"{{\"Err\":\"{message}\"}}\n");
 
     /// <inheritdoc/>
-    public Task RunAsync(ConnectionContext connection) => new JsonLinesConnection(connection, node, metrics).RunAsync();
+    public Task RunAsync(ConnectionContext connection) => new JsonLinesConnection(connection, node, metrics, Logins).RunAsync();
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Henge.Core;
 using Henge.Server.Operations;
@@ -15,6 +16,9 @@ internal enum JsonLinesKind
 
     /// <summary>Delete a key.</summary>
     Remove,
+
+    /// <summary>Say who asks.</summary>
+    Auth,
 }
 
 /// <summary>One request of the JSON lines door. Pure.</summary>
@@ -23,6 +27,15 @@ internal enum JsonLinesKind
 /// <param name="Value">The value; only of <see cref="JsonLinesKind.Set"/>.</param>
 internal sealed record JsonLinesRequest(JsonLinesKind Kind, byte[] Key, byte[]? Value)
 {
+    /// <summary>The user; only of <see cref="JsonLinesKind.Auth"/> by a password.</summary>
+    public string? User { get; private init; }
+
+    /// <summary>The user's password.</summary>
+    public string? Password { get; private init; }
+
+    /// <summary>A token; only of <see cref="JsonLinesKind.Auth"/> by one.</summary>
+    public string? Token { get; private init; }
+
     /// <summary>
     /// Parses one whole JSON value. Throws <see cref="HengeException"/> (InvalidArgument) for what is no request, also for strings that are
     /// no text.
@@ -35,16 +48,21 @@ internal sealed record JsonLinesRequest(JsonLinesKind Kind, byte[] Key, byte[]? 
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object || root.GetPropertyCount() != 1)
             {
-                throw KvValidation.Invalid("A request is an object with one member: Set, Get or Remove.");
+                throw KvValidation.Invalid("A request is an object with one member: Set, Get, Remove or Auth.");
             }
 
             JsonProperty action = root.EnumerateObject().First();
+            if (action.Name == "Auth")
+            {
+                return Auth(action.Value);
+            }
+
             JsonLinesKind kind = action.Name switch
             {
                 "Get" => JsonLinesKind.Get,
                 "Set" => JsonLinesKind.Set,
                 "Remove" => JsonLinesKind.Remove,
-                _ => throw KvValidation.Invalid($"There is no request '{action.Name}'; there are Set, Get and Remove."),
+                _ => throw KvValidation.Invalid($"There is no request '{action.Name}'; there are Set, Get, Remove and Auth."),
             };
             return new JsonLinesRequest(
                 kind,
@@ -60,6 +78,15 @@ internal sealed record JsonLinesRequest(JsonLinesKind Kind, byte[] Key, byte[]? 
                 e);
         }
     }
+
+    private static JsonLinesRequest Auth(JsonElement said) =>
+        said.ValueKind == JsonValueKind.Object && said.TryGetProperty("token", out _)
+            ? new JsonLinesRequest(JsonLinesKind.Auth, [], null) { Token = Encoding.UTF8.GetString(Member(said, "token")) }
+            : new JsonLinesRequest(JsonLinesKind.Auth, [], null)
+            {
+                User = Encoding.UTF8.GetString(Member(said, "user")),
+                Password = Encoding.UTF8.GetString(Member(said, "password")),
+            };
 
     private static byte[] Member(JsonElement parameters, string name) =>
         parameters.ValueKind == JsonValueKind.Object

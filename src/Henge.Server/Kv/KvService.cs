@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
+using Henge.Server.Access;
 using Henge.Server.Calls;
 using Henge.Server.Operations;
 
@@ -10,7 +11,7 @@ namespace Henge.Server.Kv;
 /// <c>henge.v1.KVStore</c>, which is also served as <c>kvstore.KVStore</c>. Ordinary calls are over the generated messages; calls that move
 /// many or large values have messages of their own, which are read and written in place. Thread-safe.
 /// </summary>
-internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate gate) : KVStore.KVStoreBase
+internal sealed class KvService(IHengeNode doors, StreamLimits limits, CallGate gate) : KVStore.KVStoreBase
 {
     /// <summary>The service's name.</summary>
     public const string Name = "henge.v1.KVStore";
@@ -18,7 +19,7 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     /// <summary>The name of the API's ancestor, whose clients can talk to Henge.</summary>
     public const string SecondName = "kvstore.KVStore";
 
-    private readonly KvUnaryCalls _unary = new(node, gate);
+    private readonly KvUnaryCalls _unary = new(doors, gate);
 
     /// <summary>The service's methods under one of its names.</summary>
     public ServerServiceDefinition Define(string name)
@@ -53,11 +54,12 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
 
     /// <inheritdoc/>
     public override Task<StatusResponse> NodeStatus(StatusRequest request, ServerCallContext context) =>
-        Task.FromResult(StatusMapper.ToMessage(node, IsInsecure));
+        Task.FromResult(StatusMapper.ToMessage(doors, IsInsecure));
 
     /// <inheritdoc/>
     public override async Task<HistoryResponse> History(HistoryRequest request, ServerCallContext context)
     {
+        IHengeNode node = doors.For(context.GetHttpContext());
         KvValidation.CheckKey(request.HasKey, request.Key.Span, node.Limits);
         Core.Version newest = KvValidation.Version(request.MaxVersion, "max_version");
         AwaitedOperation barrier = new()
@@ -86,6 +88,7 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     /// <inheritdoc/>
     public override async Task<TxnResponse> Txn(TxnRequest request, ServerCallContext context)
     {
+        IHengeNode node = doors.For(context.GetHttpContext());
         OperationBuffer buffer = new();
         AwaitedOperation operation = new()
         {
@@ -113,7 +116,7 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         methods.Add(
             new Method<WatchRequest, EncodedMessage>(
                 MethodType.ServerStreaming, name, nameof(Watch), ServiceMethods.RequestsOf<WatchRequest>(), EncodedMessage.Marshaller),
-            (request, events, context) => new WatchStream(node, limits, events, context).RunAsync(request));
+            (request, events, context) => new WatchStream(doors.For(context.GetHttpContext()), limits, events, context).RunAsync(request));
         methods.Add(
             new Method<SessionBatch, SessionAnswer>(
                 MethodType.DuplexStreaming,
@@ -121,17 +124,18 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
                 nameof(Session),
                 SessionBatch.Marshaller,
                 SessionAnswer.Marshaller),
-            (batches, answers, context) => new SessionStream(node, limits, batches, answers, context).RunAsync());
+            (batches, answers, context) => new SessionStream(doors.For(context.GetHttpContext()), limits, batches, answers, context)
+                .RunAsync());
     }
 
     private async Task<EncodedMessage> ScanAsync(ScanRequest request, ServerCallContext context)
     {
         CallTerms terms = CallTerms.Of(context);
-        ScanPages pages = await BeginScanAsync(request, terms);
+        ScanPages pages = await BeginScanAsync(request, terms, context);
         terms.Held = pages;
 
         // One page here, and its copy on the way to the caller.
-        terms.Reserve(2L * node.Limits.ScanPageBytes);
+        terms.Reserve(2L * doors.Limits.ScanPageBytes);
         await pages.ReadAsync(request.CountOnly ? terms.Cancellation : CancellationToken.None);
         return new EncodedMessage { Bytes = pages.Page };
     }
@@ -139,8 +143,8 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
     private async Task ScanStreamAsync(ScanRequest request, IServerStreamWriter<EncodedMessage> answers, ServerCallContext context)
     {
         CallTerms terms = CallTerms.Of(context);
-        using ScanPages pages = await BeginScanAsync(request, terms);
-        long reserved = 2L * node.Limits.ScanPageBytes;
+        using ScanPages pages = await BeginScanAsync(request, terms, context);
+        long reserved = 2L * doors.Limits.ScanPageBytes;
         gate.Budget.Take(reserved);
         try
         {
@@ -162,9 +166,9 @@ internal sealed class KvService(IHengeNode node, StreamLimits limits, CallGate g
         }
     }
 
-    private async Task<ScanPages> BeginScanAsync(ScanRequest request, CallTerms terms)
+    private async Task<ScanPages> BeginScanAsync(ScanRequest request, CallTerms terms, ServerCallContext context)
     {
-        ScanPages pages = ScanPages.Create(request, node);
+        ScanPages pages = ScanPages.Create(request, doors.For(context.GetHttpContext()));
         await pages.Scan.BeginAsync(terms.DeadlineMs);
         return pages;
     }

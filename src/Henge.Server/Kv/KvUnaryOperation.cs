@@ -2,6 +2,7 @@ using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Calls;
 using Microsoft.AspNetCore.Http;
 
@@ -148,6 +149,7 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
 
         _state = Submitting;
         DeadlineMs = terms.DeadlineMs;
+        User = Node.UserOf(context);
         try
         {
             Node.Submit(this);

@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Access;
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Storage;
 
 namespace Henge.Server.Operations;
@@ -9,8 +10,20 @@ namespace Henge.Server.Operations;
 /// A node as the doors see it: what comes in is checked first, by the one rule there is (<see cref="AccessCheck"/>), when the cluster
 /// checks access. An operation whose door has not said who asks is refused then: a door that forgets it lets nobody in. Thread-safe.
 /// </summary>
-internal sealed class GuardedNode(IHengeNode inner, IAccessControl access) : IHengeNode
+/// <param name="inner">The node behind it.</param>
+/// <param name="access">Who may do what.</param>
+/// <param name="caller">Who asks for all that comes this way; null: each operation says it itself, and nothing else is let in.</param>
+internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Caller? caller = null) : IHengeNode
 {
+    /// <summary>Whether the cluster checks access now.</summary>
+    public bool IsChecking => access.Access.IsEnabled;
+
+    /// <summary>Who may do what, as the node knows it.</summary>
+    public AccessView View => access.Access;
+
+    /// <summary>The same node, for one caller.</summary>
+    public GuardedNode For(Caller who) => new(inner, access, who);
+
     /// <inheritdoc/>
     public event Action? TopologyChanged
     {
@@ -37,7 +50,7 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access) : IHe
     public void Submit(Operation operation)
     {
         AccessView view = access.Access;
-        if (view.IsEnabled && AccessCheck.Check(view, operation.User, operation) is { } problem)
+        if (view.IsEnabled && AccessCheck.Check(view, Identify(view, operation), operation) is { } problem)
         {
             operation.Fail(problem.Code, problem.Message);
             return;
@@ -60,7 +73,7 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access) : IHe
         int begun = 0;
         for (int i = 0; i < operations.Length; i++)
         {
-            if (AccessCheck.Check(view, operations[i].User, operations[i]) is not { } problem)
+            if (AccessCheck.Check(view, Identify(view, operations[i]), operations[i]) is not { } problem)
             {
                 continue;
             }
@@ -85,27 +98,49 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access) : IHe
     public bool TryRead(Operation get, out PinnedValue value) => inner.TryRead(get, out value);
 
     /// <inheritdoc/>
-    /// <remarks>Only of a page that was submitted and let through.</remarks>
-    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver) => inner.Scan(query, receiver);
+    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver)
+    {
+        CheckPage(PageFetch.OfScan(query));
+        return inner.Scan(query, receiver);
+    }
 
     /// <inheritdoc/>
-    /// <remarks>Only of a page that was submitted and let through.</remarks>
-    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) =>
-        inner.History(key, newest, limit, receiver);
+    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
+    {
+        CheckPage(PageFetch.OfHistory(key, newest, limit, 1, isStale: true));
+        return inner.History(key, newest, limit, receiver);
+    }
 
     /// <inheritdoc/>
     public bool HasAllShardsAt(Core.Version version) => inner.HasAllShardsAt(version);
 
     /// <inheritdoc/>
-    /// <remarks>Only of a page that was submitted and let through.</remarks>
-    public ScanEnd ReadPage(PageFetch page, IScanReceiver receiver) => inner.ReadPage(page, receiver);
+    /// <remarks>A page that the node has all of is read without having been submitted.</remarks>
+    public ScanEnd ReadPage(PageFetch page, IScanReceiver receiver)
+    {
+        CheckPage(page);
+        return inner.ReadPage(page, receiver);
+    }
 
     /// <inheritdoc/>
     public IWatch OpenWatch(WatchQuery query, Action onAvailable)
     {
-        var watch = new GuardedWatch(access, query, onAvailable);
+        var watch = new GuardedWatch(access, query, onAvailable, caller);
         watch.Open(inner);
         return watch;
+    }
+
+    // Who has logged in here counts, whatever an operation says.
+    private string? Identify(AccessView view, Operation operation) =>
+        caller is null ? operation.User : operation.User = caller.UserIn(view);
+
+    private void CheckPage(PageFetch page)
+    {
+        AccessView view = access.Access;
+        if (view.IsEnabled && AccessCheck.CheckPage(view, caller?.UserIn(view), page) is { } problem)
+        {
+            throw problem;
+        }
     }
 
     /// <inheritdoc/>

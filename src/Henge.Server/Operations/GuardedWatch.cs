@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Access;
 using Henge.Node.Api;
+using Henge.Server.Access;
 
 namespace Henge.Server.Operations;
 
@@ -8,7 +9,7 @@ namespace Henge.Server.Operations;
 /// A watch that ends when whoever opened it may not watch any more: at the next event, and also when there is none, for it is woken by the
 /// change. One reader at a time.
 /// </summary>
-internal sealed class GuardedWatch(IAccessControl access, WatchQuery query, Action onAvailable) : IWatch
+internal sealed class GuardedWatch(IAccessControl access, WatchQuery query, Action onAvailable, Caller? caller = null) : IWatch
 {
     private IWatch? _inner;
 
@@ -57,12 +58,12 @@ internal sealed class GuardedWatch(IAccessControl access, WatchQuery query, Acti
     private void Check()
     {
         AccessView view = access.Access;
-        if (view == _checked)
+        if (view == _checked && caller?.Login is not { ExpiresAtUnixMs: not 0 })
         {
             return;
         }
 
-        if (view.IsEnabled && AccessCheck.CheckWatch(view, query.User, query) is { } problem)
+        if (view.IsEnabled && AccessCheck.CheckWatch(view, caller is null ? query.User : caller.UserIn(view), query) is { } problem)
         {
             throw problem;
         }

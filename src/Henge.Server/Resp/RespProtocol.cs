@@ -1,4 +1,5 @@
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Metrics;
 using Henge.Server.Ports;
 using Henge.Server.Resp.Commands;
@@ -29,6 +30,12 @@ public sealed class RespProtocol(
 
     /// <summary>Bytes of requests and replies of all connections that wait now.</summary>
     internal long WaitingBytes => _services.Waiting.TakenBytes;
+
+    /// <summary>Finds out who is there; null: nobody is asked.</summary>
+    internal Logins? Logins
+    {
+        init => _services.Logins = value;
+    }
 
     /// <inheritdoc/>
     public string Name => "resp";

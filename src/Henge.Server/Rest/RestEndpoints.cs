@@ -1,6 +1,8 @@
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Http;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace Henge.Server.Rest;
@@ -38,11 +40,15 @@ internal static class RestEndpoints
 
     public static void Map(IEndpointRouteBuilder routes, IHengeNode node)
     {
-        KvEndpoint kv = new(node);
-        WatchEndpoint watch = new(node);
+        KvEndpoint all = new(node);
+        WatchEndpoint allWatches = new(node);
+        RequestDelegate kv = context =>
+            node.For(context) is var own && own == node ? all.HandleAsync(context) : new KvEndpoint(own).HandleAsync(context);
+        RequestDelegate watch = context =>
+            node.For(context) is var own && own == node ? allWatches.HandleAsync(context) : new WatchEndpoint(own).HandleAsync(context);
         const string Key = "/v1/kv/{**key}";
         ApiDescription.Of(
-            routes.MapMethods(Key, Reading, kv.HandleAsync),
+            routes.MapMethods(Key, Reading, kv),
             Tag,
             "Reads a key.",
             static d =>
@@ -56,7 +62,7 @@ internal static class RestEndpoints
                     .Answer(412, "A condition did not hold.", Json)
                     .Errors());
         ApiDescription.Of(
-            routes.MapPut(Key, kv.HandleAsync),
+            routes.MapPut(Key, kv),
             Tag,
             "Writes a key.",
             static d =>
@@ -70,7 +76,7 @@ internal static class RestEndpoints
                     .Answer(412, "A condition did not hold.", Json)
                     .Errors());
         ApiDescription.Of(
-            routes.MapDelete(Key, kv.HandleAsync),
+            routes.MapDelete(Key, kv),
             Tag,
             "Deletes a key.",
             static d =>
@@ -81,7 +87,7 @@ internal static class RestEndpoints
                     .Answer(412, "A condition did not hold.", Json)
                     .Errors());
         ApiDescription.Of(
-            routes.MapMethods("/v1/kv", Reading, kv.HandleAsync),
+            routes.MapMethods("/v1/kv", Reading, kv),
             Tag,
             "Reads a page of a range; or the key that the query names.",
             static d =>
@@ -97,7 +103,7 @@ internal static class RestEndpoints
                     .Answer(200, "An object with pairs, and with continue where there are more.", Json)
                     .Errors());
         ApiDescription.Of(
-            routes.MapGet("/v1/watch", watch.HandleAsync),
+            routes.MapGet("/v1/watch", watch),
             Tag,
             "Streams changes as server-sent events.",
             static d =>
@@ -109,9 +115,9 @@ internal static class RestEndpoints
                     .Errors());
         foreach (string path in (string[])[Key, "/v1/kv"])
         {
-            routes.Map(path, kv.HandleAsync);
+            routes.Map(path, kv);
         }
 
-        routes.Map("/v1/watch", watch.HandleAsync);
+        routes.Map("/v1/watch", watch);
     }
 }

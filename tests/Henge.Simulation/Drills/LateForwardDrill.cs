@@ -57,9 +57,9 @@ internal sealed class LateForwardDrill(DrillStage stage)
         {
             from.Node!.TransferLeader(new ShardId((uint)shard), new NodeId((ulong)to.Index + 1));
         }
-        catch (HengeException e) when (e.Code == ErrorCode.NotLeader)
+        catch (HengeException e) when (e.Code is ErrorCode.NotLeader or ErrorCode.Unavailable)
         {
-            // Just elected, or no more: what it says of itself lags behind.
+            // Just elected, or no more: what it says of itself lags behind. Or the other one is being rebuilt.
             return false;
         }
 

@@ -1,3 +1,5 @@
+using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Connections;
@@ -34,7 +36,11 @@ internal static class ChannelCommands
     private static void Publish(RespConnection connection, RespArguments arguments, RespWriter writer, ChannelKind kind)
     {
         NodeLimits limits = connection.Node.Limits;
-        if (arguments[1].Length > limits.KeyBytes)
+        if (connection.Services.RefuseChannel(connection.User, Permissions.Write, KeyRange.Key(arguments.Span(1))) is { } refused)
+        {
+            writer.Error(refused);
+        }
+        else if (arguments[1].Length > limits.KeyBytes)
         {
             writer.Error(RespErrors.ChannelNameTooLong(arguments[1].Length, limits.KeyBytes));
         }

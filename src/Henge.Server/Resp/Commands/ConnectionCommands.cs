@@ -15,15 +15,20 @@ internal static class ConnectionCommands
     [
         new LocalCommand("ping", -1, Ping) { AllowedToSubscribers = true },
         new LocalCommand("echo", 2, static (_, a, w) => w.Bulk(a.Span(1))),
-        new LocalCommand("auth", -2, Auth),
+        new SlowCommand("auth", -2, AuthCommand.RunAsync) { IsForStrangers = true },
         new LocalCommand("select", 2, Select) { Ahead = static (c, a) => c.Database.Select(a) },
         new LocalCommand("client", -2, ClientCommand.Run),
         new LocalCommand("command", -1, CommandCommand.Run),
         new LocalCommand("info", -1, Info),
         new LocalCommand("time", 1, Time),
-        new SlowCommand("hello", -1, Hello),
-        new SlowCommand("quit", -1, static (c, _, w) => Do(() => { c.Quit = true; w.Ok(); })) { AllowedToSubscribers = true },
-        new SlowCommand("reset", 1, static (c, _, w) => Do(() => Reset(c, w))) { AllowedToSubscribers = true },
+        new SlowCommand("hello", -1, Hello) { IsForStrangers = true },
+        new SlowCommand("quit", -1, static (c, _, w) => Do(() => { c.Quit = true; w.Ok(); }))
+        {
+            AllowedToSubscribers = true,
+            IsForStrangers = true,
+        },
+        new SlowCommand("reset", 1, static (c, _, w) => Do(() => Reset(c, w))) { AllowedToSubscribers = true, IsForStrangers = true },
+        new SlowCommand("acl", -2, AclCommand.RunAsync),
         new SlowCommand("multi", 1, static (c, _, w) => Do(() => c.Transaction.Multi(w))),
         new SlowCommand("discard", 1, static (c, _, w) => Do(() => c.Transaction.Discard(w))),
         new SlowCommand("exec", 1, static (c, _, w) => c.Transaction.ExecAsync(w)),
@@ -38,6 +43,7 @@ internal static class ConnectionCommands
         connection.Subscriptions.Clear();
         connection.Database.Reset();
         connection.Client.Name = "";
+        connection.Caller.Login = connection.FirstLogin;
         writer.Protocol = 2;
         writer.Simple("RESET");
     }
@@ -70,21 +76,6 @@ internal static class ConnectionCommands
         }
     }
 
-    /// <summary>AUTH [user] password. As a Redis without passwords: the user <c>default</c> may have any, and there is no other.</summary>
-    private static void Auth(RespConnection connection, RespArguments arguments, RespWriter writer)
-    {
-        if (arguments.Count == 3 && IsDefaultUser(arguments, 1))
-        {
-            writer.Ok();
-        }
-        else
-        {
-            writer.Error(arguments.Count switch { 2 => RespErrors.NoPassword, 3 => RespErrors.WrongPassword, _ => RespErrors.Syntax });
-        }
-    }
-
-    private static bool IsDefaultUser(RespArguments arguments, int index) => arguments.Span(index).SequenceEqual("default"u8);
-
     // What it selects was taken note of when it was planned: what stands behind it in the same batch must know.
     private static void Select(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
@@ -98,7 +89,7 @@ internal static class ConnectionCommands
         }
     }
 
-    private static ValueTask Hello(RespConnection connection, RespArguments arguments, RespWriter writer)
+    private static async ValueTask Hello(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
         int protocol = writer.Protocol;
         string? name = null;
@@ -109,23 +100,23 @@ internal static class ConnectionCommands
                 if (!arguments.TryInteger(1, out long asked))
                 {
                     writer.Error("ERR Protocol version is not an integer or out of range");
-                    return ValueTask.CompletedTask;
+                    return;
                 }
 
                 if (asked is not (2 or 3))
                 {
                     writer.Error("NOPROTO unsupported protocol version");
-                    return ValueTask.CompletedTask;
+                    return;
                 }
 
                 protocol = (int)asked;
             }
             else if (arguments.Is(i, "AUTH"u8) && i + 2 < arguments.Count)
             {
-                if (!IsDefaultUser(arguments, i + 1))
+                if (await AuthCommand.LogInAsync(connection, arguments, i + 1) is { } problem)
                 {
-                    writer.Error(RespErrors.WrongPassword);
-                    return ValueTask.CompletedTask;
+                    writer.Error(problem);
+                    return;
                 }
 
                 i += 2;
@@ -135,7 +126,7 @@ internal static class ConnectionCommands
                 if (!ClientIdentity.IsName(arguments.Span(++i)))
                 {
                     writer.Error(ClientIdentity.WrongName);
-                    return ValueTask.CompletedTask;
+                    return;
                 }
 
                 name = arguments.Text(i);
@@ -143,8 +134,16 @@ internal static class ConnectionCommands
             else
             {
                 writer.Error($"ERR Syntax error in HELLO option '{arguments.Text(i)}'");
-                return ValueTask.CompletedTask;
+                return;
             }
+        }
+
+        if (connection.Services.AsksWho && connection.User is null)
+        {
+            writer.Error(
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
+                    + "option can be used to authenticate the client and select the RESP protocol version at the same time");
+            return;
         }
 
         connection.Client.Name = name ?? connection.Client.Name;
@@ -164,7 +163,6 @@ internal static class ConnectionCommands
         writer.Bulk("master");
         writer.Bulk("modules");
         writer.Array(0);
-        return ValueTask.CompletedTask;
     }
 
     private static void Info(RespConnection connection, RespArguments arguments, RespWriter writer)

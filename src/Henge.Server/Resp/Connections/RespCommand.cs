@@ -31,6 +31,9 @@ internal abstract class RespCommand(string name, int arity)
     /// <summary>True for what a connection with subscriptions may do in RESP2.</summary>
     public bool AllowedToSubscribers { get; init; }
 
+    /// <summary>True for what a client may do that has not said who it is, where that is asked.</summary>
+    public bool IsForStrangers { get; init; }
+
     /// <summary>The subcommands of a command that has only such; null: it has none, or looks at them itself.</summary>
     public string[]? Subcommands { get; init; }
 

@@ -4,7 +4,10 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Server.Access;
+using Henge.Server.Operations;
 using Henge.Server.Resp.Wire;
+using Henge.Server.Tls;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
@@ -50,6 +53,9 @@ internal sealed class RespConnection
         _output = new RespOutput(OutputOf(connection), _waiting, services.SlowClientTimeout, Abort);
         _parser = new RespParser(services.CommandBytesLimit, services.ArgumentsLimit);
         Services = services;
+        Caller = new Caller(CallerHandler.ByCertificate(ConnectionIdentity.Of(connection.Features)));
+        FirstLogin = Caller.Login;
+        Node = services.Node is GuardedNode guarded ? guarded.For(Caller) : services.Node;
         Writer = new RespWriter(_output);
         Id = services.NextConnectionId();
         Transaction = new RespTransaction(this);
@@ -58,7 +64,20 @@ internal sealed class RespConnection
 
     public RespServices Services { get; }
 
-    public IHengeNode Node => Services.Node;
+    /// <summary>The node, as this client may use it.</summary>
+    public IHengeNode Node { get; }
+
+    /// <summary>Who is at the other end.</summary>
+    public Caller Caller { get; }
+
+    /// <summary>The user at the other end; null: nobody has logged in.</summary>
+    public string? User => Services.Logins is { } logins ? Caller.UserIn(logins.Access.Access) : Caller.Login?.User;
+
+    /// <summary>Who it was when it came, by its certificate; null: nobody.</summary>
+    public Login? FirstLogin { get; }
+
+    /// <summary>Where the client is.</summary>
+    public System.Net.EndPoint? RemoteEndPoint => _connection.RemoteEndPoint;
 
     public RespWriter Writer { get; }
 
@@ -462,7 +481,10 @@ internal sealed class RespConnection
     }
 
     /// <summary>Why the connection's state does not allow a command; null: it does.</summary>
-    private string? Refuse(RespCommand command) => Subscriptions.Refuse(command) ?? Database.Refuse(command);
+    private string? Refuse(RespCommand command) =>
+        Services.AsksWho && !command.IsForStrangers && User is null
+            ? RespErrors.NoAuthentication
+            : Subscriptions.Refuse(command) ?? Database.Refuse(command);
 
     /// <summary>
     /// The reply of one command. What goes wrong with a read (a replica that is being rebuilt, a damaged table) is the error of that

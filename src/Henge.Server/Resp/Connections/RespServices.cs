@@ -1,5 +1,7 @@
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
+using Henge.Server.Access;
 using Henge.Server.Events;
 using Henge.Server.Metrics;
 using Henge.Server.Resp.Channels;
@@ -46,6 +48,12 @@ internal sealed class RespServices
     public RespCommandTable Commands { get; }
 
     public IHengeNode Node { get; }
+
+    /// <summary>Finds out who is there; null: nobody is asked.</summary>
+    public Logins? Logins { get; set; }
+
+    /// <summary>Whether clients have to say who they are.</summary>
+    public bool AsksWho => Logins is { IsNeeded: true };
 
     /// <summary>Where commands are measured; null: nowhere.</summary>
     public ServerMetrics? Metrics { get; }
@@ -112,6 +120,22 @@ internal sealed class RespServices
     {
         _channelMetrics.Cut();
         Ended(address, problem);
+    }
+
+    /// <summary>Takes note of a change of users and roles.</summary>
+    public void AccessChanged(string user, string change) => ServerEvents.Access.Changed(_logger, user, change);
+
+    /// <summary>Why a client may not publish or subscribe: a channel is as a key of its name. Null: it may.</summary>
+    public string? RefuseChannel(string? user, Permissions permission, KeyRange names)
+    {
+        if (Logins is not { } logins || logins.Access.Access is not { IsEnabled: true } view)
+        {
+            return null;
+        }
+
+        return user is not null && view.IsKnown && view.Allows(user, permission, names.Start.Span, names.End.Span)
+            ? null
+            : "NOPERM this user has no permissions to access one of the channels used as arguments";
     }
 
     private bool MayLog(out long unlogged)

@@ -1,5 +1,6 @@
 using System.Text;
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Wire;
 
@@ -158,6 +159,11 @@ internal sealed class RespSubscriptions : IAsyncDisposable
                 return RespErrors.ChannelNameTooLong(arguments[i].Length, longest);
             }
 
+            if (services.RefuseChannel(_connection.User, Permissions.Watch, NamesOf(arguments.Span(i), kind)) is { } refused)
+            {
+                return refused;
+            }
+
             string name = Name(arguments, i);
             if (!_open.ContainsKey((kind, name)) && seen.Add(name))
             {
@@ -178,6 +184,15 @@ internal sealed class RespSubscriptions : IAsyncDisposable
         }
 
         return null;
+    }
+
+    // A pattern is for all names that begin as it does up to its first sign.
+    private static KeyRange NamesOf(ReadOnlySpan<byte> name, ChannelKind kind)
+    {
+        int glob = kind == ChannelKind.Pattern ? name.IndexOfAny("*?[\\"u8) : -1;
+        return kind != ChannelKind.Pattern ? KeyRange.Key(name)
+            : glob == 0 ? KeyRange.All
+            : KeyRange.Prefix(glob < 0 ? name.ToArray() : name[..glob].ToArray());
     }
 
     private async ValueTask OpenAsync(ChannelKind kind, string name)

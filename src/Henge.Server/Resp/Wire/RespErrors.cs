@@ -24,6 +24,8 @@ internal static class RespErrors
     public const string NoPassword =
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
 
+    public const string NoAuthentication = "NOAUTH Authentication required.";
+
     public const string WrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
 
     /// <summary>Most bytes of the values of one reply, where a small command could ask for the same large value again and again.</summary>

@@ -1,0 +1,100 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Henge.Core;
+using Henge.Node.Access;
+using Microsoft.Extensions.Caching.Memory;
+using Microsoft.Extensions.Logging;
+using Henge.Server.Events;
+
+namespace Henge.Server.Access;
+
+/// <summary>Finds out whether somebody is who it says to be, for all doors. Thread-safe.</summary>
+internal sealed class Logins : IDisposable
+{
+    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(5);
+    private readonly PasswordHashes _hashes;
+    private readonly LoginLimits _limits = new();
+    private readonly ILogger _logger;
+
+    // What was right a moment ago is right as long as the hash is the same: a call with a password is not a hash's work each time. Keys are
+    // hashes under a key of this process, so that no password lies in memory for it.
+    private readonly MemoryCache _right = new(new MemoryCacheOptions { SizeLimit = 4096 });
+    private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
+
+    public Logins(IAccessControl access, Tokens tokens, PasswordHashes hashes, ILogger logger)
+    {
+        (Access, Tokens, _hashes, _logger) = (access, tokens, hashes, logger);
+    }
+
+    /// <summary>The users that there are.</summary>
+    public IAccessControl Access { get; }
+
+    /// <summary>Tokens of this cluster.</summary>
+    public Tokens Tokens { get; }
+
+    /// <summary>Whether doors have to ask at all.</summary>
+    public bool IsNeeded => Access.Access.IsEnabled;
+
+    /// <summary>
+    /// Logs a user in by a password. Throws <see cref="HengeException"/>: Unauthenticated, with the same words for a wrong name and a wrong
+    /// password; ResourceExhausted; Unavailable.
+    /// </summary>
+    public async ValueTask<Login> ByPasswordAsync(string user, string password, EndPoint? from)
+    {
+        AccessView view = Access.Access;
+        if (!view.IsKnown)
+        {
+            throw AccessCheck.CheckKnown(view, user)!;
+        }
+
+        UserRecord? record = view.User(user);
+        string hash = record?.PasswordHash ?? "";
+        string key = KeyOf(user, password, hash);
+        if (record is not null && _right.TryGetValue(key, out _))
+        {
+            return new Login(user, record.Generation);
+        }
+
+        _limits.Check(user, from);
+        if (password.Length is 0 or > PasswordHashes.MaxPasswordLength || !await _hashes.VerifyAsync(hash, password))
+        {
+            _limits.OnWrong(user, from);
+            ServerEvents.Access.LoginRefused(_logger, Shown(user), from?.ToString() ?? "");
+            throw new HengeException(ErrorCode.Unauthenticated, "The user or the password is wrong.");
+        }
+
+        _right.Set(key, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Remembered });
+        return new Login(user, record!.Generation);
+    }
+
+    /// <summary>Logs a user in by a token of this cluster. Throws <see cref="HengeException"/> (Unauthenticated).</summary>
+    public async ValueTask<Login> ByTokenAsync(string token, EndPoint? from)
+    {
+        (Login? login, string problem) = await Tokens.ReadAsync(token);
+        if (login is null)
+        {
+            ServerEvents.Access.TokenRefused(_logger, from?.ToString() ?? "", problem);
+            throw new HengeException(ErrorCode.Unauthenticated, problem);
+        }
+
+        return login;
+    }
+
+    /// <summary>A hash of a new password.</summary>
+    public Task<string> HashAsync(string password) => _hashes.HashAsync(password);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _hashes.Dispose();
+        _limits.Dispose();
+        _right.Dispose();
+    }
+
+    // Anybody may send anything as a name.
+    private static string Shown(string user) => AccessNames.Check("user", user) is null ? user : "(no name)";
+
+    private string KeyOf(string user, string password, string hash) =>
+        Convert.ToBase64String(HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes($"{user}\0{hash}\0{password}")));
+}
