@@ -54,7 +54,7 @@ public sealed record AccessChange
     /// </summary>
     public ulong Generation { get; init; }
 
-    /// <summary>For <see cref="AccessChangeKind.Enable"/> and <see cref="AccessChangeKind.RotateKey"/>: what tokens are signed with.</summary>
+    /// <summary>For <see cref="AccessChangeKind.Enable"/> and <see cref="AccessChangeKind.RotateKey"/>: what signs tokens.</summary>
     public ReadOnlyMemory<byte> SigningKey { get; init; }
 
     /// <summary>What is granted or revoked.</summary>

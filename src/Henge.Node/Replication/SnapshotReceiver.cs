@@ -145,8 +145,8 @@ internal sealed class SnapshotReceiver(ShardReplica replica, ShardStateMachine m
             _id = 0;
         }
 
-        // Both: with an engine that is ahead of its log, whose records of what it was installed from a bad disk has lost, nobody could tell a
-        // log that was lost from one that had not got there yet.
+        // Both: where the engine is ahead of its log, and a bad disk has lost what it was installed from, nobody could tell a log that was
+        // lost from one that had not got there yet.
         if (_onDisk > LogIndex.Zero
             && replica.Node.Engine.GetDurablePosition(SystemKeys.Stream(replica.Shard)) >= _onDisk.Value
             && replica.Group.PersistedIndex >= _onDisk)
