@@ -22,6 +22,7 @@ internal static class ProcessContext
                     Output = new OutputWriter(output),
                     Error = error,
                     OutputIsTerminal = !Console.IsOutputRedirected,
+                    ReadSecret = Console.IsInputRedirected ? null : prompt => SecretPrompt.Read(prompt, error),
                     ErrorIsTerminal = !Console.IsErrorRedirected,
                 };
                 return await app(context).RunAsync(arguments, CancellationToken.None).ConfigureAwait(false);

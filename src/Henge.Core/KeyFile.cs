@@ -1,6 +1,6 @@
 namespace Henge.Core;
 
-/// <summary>Rules for files that hold private keys.</summary>
+/// <summary>Rules for files that hold private keys and other secrets.</summary>
 public static class KeyFile
 {
     /// <summary>What a new key file may: its owner reads and writes it, and nobody else anything.</summary>
@@ -11,7 +11,9 @@ public static class KeyFile
     /// program by its group. Throws <see cref="HengeException"/> (Misconfigured) with the way out. Where files have no such modes nothing
     /// is checked.
     /// </summary>
-    public static void CheckMode(string file)
+    /// <param name="file">The file.</param>
+    /// <param name="what">What it holds, for the error.</param>
+    public static void CheckMode(string file, string what = "key")
     {
         const UnixFileMode tooMuch =
             UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.GroupWrite;
@@ -26,7 +28,7 @@ public static class KeyFile
         {
             throw new HengeException(
                 ErrorCode.Misconfigured,
-                $"The key file {file} can be read or changed by other users of this machine. Make it its owner's alone: chmod 600 {file}");
+                $"The {what} file {file} can be read or changed by other users of this machine. Make it its owner's alone: chmod 600 {file}");
         }
     }
 }

@@ -20,22 +20,26 @@ public sealed class HengeTarget : ILoadTarget
     /// <param name="consistency">How reads are made sure of.</param>
     /// <param name="streams">Sessions to each node.</param>
     /// <param name="tls">How to speak TLS; null: not at all.</param>
+    /// <param name="signIn">Sets who calls; null: nobody is named.</param>
     public HengeTarget(
         IReadOnlyList<string> peers,
         bool sessions,
         ReadConsistency consistency,
         int streams = 2,
-        SslClientAuthenticationOptions? tls = null)
+        SslClientAuthenticationOptions? tls = null,
+        Action<HengeClientOptions>? signIn = null)
     {
         Name = (sessions ? "henge://" : "grpc://") + string.Join(',', peers);
-        _client = new HengeClient(new HengeClientOptions
+        HengeClientOptions options = new()
         {
             Peers = [.. peers],
             UseSessions = sessions,
             SessionsPerNode = streams,
             Consistency = consistency,
             Tls = tls,
-        });
+        };
+        signIn?.Invoke(options);
+        _client = new HengeClient(options);
     }
 
     /// <inheritdoc/>

@@ -22,6 +22,9 @@ internal sealed class CliContext
     /// <summary>True when standard error is a terminal, so that progress bars make sense.</summary>
     public bool ErrorIsTerminal { get; init; }
 
+    /// <summary>Shows a prompt and reads what is typed, unseen; null: standard input is no terminal.</summary>
+    public Func<string, string>? ReadSecret { get; init; }
+
     public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
 
     /// <summary>The names of all environment variables.</summary>
@@ -47,6 +50,7 @@ internal sealed class CliContext
                 InnerException: AttemptFailedException { Outcome: AttemptOutcome.NothingDone, ConnectionFailed: true }
             }
                 ? ConnectHint.Of(e)
+                : e is UnauthenticatedException ? " The ways to say who you are: --user, --token-file, --tls-cert."
                 : "";
             return Fail(
                 json,

@@ -4,6 +4,7 @@ using System.Net.Security;
 using Henge.Cli.Outcome;
 using Henge.Cli.Parsing;
 using Henge.Client;
+using Henge.Client.Settings;
 using Henge.Core;
 
 namespace Henge.Cli.Context;
@@ -12,12 +13,19 @@ namespace Henge.Cli.Context;
 internal sealed class GlobalOptions
 {
     private readonly CliContext _context;
+    private readonly SignInOptions _signIn;
 
-    public GlobalOptions(CliContext context) => _context = context;
+    public GlobalOptions(CliContext context)
+    {
+        _context = context;
+        _signIn = new SignInOptions(context);
+    }
 
     /// <summary>The environment variables that commands read.</summary>
     public static IReadOnlyList<string> Variables { get; } =
-        ["HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_TLS_CERT", "HENGE_TLS_KEY", "HENGE_CONFIG"];
+        [
+            "HENGE_PEERS", "HENGE_TLS", "HENGE_TLS_CA", "HENGE_TLS_CERT", "HENGE_TLS_KEY", "HENGE_CONFIG", .. SignInOptions.Variables,
+        ];
 
     public Option<string?> Peers { get; } = new("--peers", "-p")
     {
@@ -81,6 +89,7 @@ internal sealed class GlobalOptions
         root.Add(TlsCa);
         root.Add(TlsCert);
         root.Add(TlsKey);
+        _signIn.AddTo(root);
     }
 
     /// <summary>True with <c>--output json</c>.</summary>
@@ -130,7 +139,20 @@ internal sealed class GlobalOptions
             options.ConnectTimeout = timeout < options.ConnectTimeout ? timeout : options.ConnectTimeout;
         }
 
+        SignIn(parse, options);
         return new HengeClient(options);
+    }
+
+    /// <summary>Sets who calls. Throws <see cref="UsageException"/>.</summary>
+    public void SignIn(ParseResult parse, HengeClientOptions options)
+    {
+        _signIn.Apply(parse, options);
+        bool says = options.User is not null || options.Token is not null;
+        if (says && options.Tls is null && options.Peers.FirstOrDefault(static p => !PeerAddress.IsLoopback(p)) is { } far)
+        {
+            throw new UsageException(
+                $"A password or a token is not sent to {far} without TLS, where everybody on the way can read it. Speak TLS: --tls, --tls-ca.");
+        }
     }
 
     /// <summary>How to speak TLS with the nodes; null: not at all. Throws <see cref="UsageException"/>.</summary>

@@ -23,6 +23,8 @@ internal static class ErrorFactory
         ErrorCode.SessionExpired => new SessionExpiredException(message, inner),
         ErrorCode.DiskFull => new DiskFullException(message, inner),
         ErrorCode.WrongType => new WrongTypeException(message, inner),
+        ErrorCode.Unauthenticated => new UnauthenticatedException(message, inner),
+        ErrorCode.PermissionDenied => new PermissionDeniedException(message, inner),
         ErrorCode.Internal => new InternalErrorException(message, inner),
         _ => new HengeException(code, message, inner),
     };

@@ -65,3 +65,11 @@ public sealed class DiskFullException(string message, Exception? inner = null) :
 
 /// <summary>The stored value is not of the type that the operation needs.</summary>
 public sealed class WrongTypeException(string message, Exception? inner = null) : HengeException(ErrorCode.WrongType, message, inner);
+
+/// <summary>The cluster asks who calls, and the client has not said it, or not so that the cluster believes it. Nothing was done.</summary>
+public sealed class UnauthenticatedException(string message, Exception? inner = null)
+    : HengeException(ErrorCode.Unauthenticated, message, inner);
+
+/// <summary>The user may not do that. Nothing was done.</summary>
+public sealed class PermissionDeniedException(string message, Exception? inner = null)
+    : HengeException(ErrorCode.PermissionDenied, message, inner);

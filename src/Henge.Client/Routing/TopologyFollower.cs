@@ -16,6 +16,9 @@ internal sealed class TopologyFollower : IDisposable
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan MostPause = TimeSpan.FromSeconds(2);
 
+    // Who is not let in is not let in a moment later either, and wrong passwords are counted.
+    private static readonly TimeSpan RefusedPause = TimeSpan.FromSeconds(30);
+
     // What other nodes know must come over the stream within this time, or its node is behind them.
     private static readonly TimeSpan BehindTimeout = TimeSpan.FromSeconds(2);
 
@@ -59,6 +62,7 @@ internal sealed class TopologyFollower : IDisposable
         TimeSpan pause = LeastPause;
         while (!_stop.IsCancellationRequested)
         {
+            bool refused = false;
             string address = _router.Choose(default, avoid);
             try
             {
@@ -84,6 +88,8 @@ internal sealed class TopologyFollower : IDisposable
             }
             catch (AttemptFailedException e)
             {
+                refused = e.Code is ErrorCode.Unauthenticated or ErrorCode.PermissionDenied;
+
                 // A node of another cluster is not down: requests that lead there are to be told so.
                 if (e.ConnectionFailed)
                 {
@@ -97,7 +103,7 @@ internal sealed class TopologyFollower : IDisposable
             }
 
             avoid = address;
-            await PauseAsync(pause).ConfigureAwait(false);
+            await PauseAsync(refused ? RefusedPause : pause).ConfigureAwait(false);
             pause = Longer(pause);
         }
     }

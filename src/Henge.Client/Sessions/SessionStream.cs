@@ -27,6 +27,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
     private long _batch = 1;
     private long _sentBatch;
     private bool _writing;
+    private volatile bool _hasAnswered;
     private AttemptFailedException? _broken;
 
     public SessionStream(SessionDispatcher dispatcher, NodeTransport transport, HengeClientOptions options, string address)
@@ -183,6 +184,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
                 using SessionFrame frame = _call.ResponseStream.Current;
                 _dispatcher.OnReached(Address);
                 _node.HasAnswered = true;
+                _hasAnswered = true;
                 Receive(frame.Span);
             }
 
@@ -193,7 +195,7 @@ internal sealed class SessionStream : IThreadPoolWorkItem
         }
         catch (RpcException e)
         {
-            failure = CallFailure.From(e, Address);
+            failure = Ended(CallFailure.From(e, Address));
         }
         catch (ObjectDisposedException e)
         {
@@ -252,6 +254,17 @@ internal sealed class SessionStream : IThreadPoolWorkItem
 
         _dispatcher.OnSuccess(call, Address);
     }
+
+    // A session that was let in, and whose user is not let in any more: a password has changed, a token is over. That says nothing of what
+    // was under way. A call of its own says who calls anew, and is answered for itself.
+    private AttemptFailedException Ended(AttemptFailedException failure) =>
+        _hasAnswered && failure.Code is (ErrorCode.Unauthenticated or ErrorCode.PermissionDenied)
+            ? new AttemptFailedException(
+                ErrorCode.Unavailable,
+                $"{Address} ended the session: {failure.Message}",
+                AttemptOutcome.Unknown,
+                inner: failure)
+            : failure;
 
     private AttemptFailedException NoAnswer(FormatException e) => new(
         ErrorCode.Internal,

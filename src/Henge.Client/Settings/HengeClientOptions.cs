@@ -98,6 +98,31 @@ public sealed class HengeClientOptions
     /// </summary>
     public SslClientAuthenticationOptions? Tls { get; set; }
 
+    /// <summary>The user that calls, with <see cref="Password"/>; null: whoever the client's certificate names, or nobody.</summary>
+    public string? User { get; set; }
+
+    /// <summary>The password of <see cref="User"/>. It goes with every call, and is neither logged nor part of an error.</summary>
+    public string? Password { get; set; }
+
+    /// <summary>
+    /// A token that says who calls, as <see cref="HengeClient.CreateTokenAsync"/> or an OpenID Connect issuer gives it, in place of
+    /// <see cref="User"/> and <see cref="Password"/>. It is neither logged nor part of an error.
+    /// </summary>
+    public string? Token { get; set; }
+
+    /// <summary>
+    /// Gives the token for a call, where tokens are renewed, in place of <see cref="Token"/>. It is asked at the beginning of every call and
+    /// stream, and counts towards <see cref="AttemptTimeout"/>: it should keep its token until shortly before that ends. Called by several
+    /// threads at once. What it throws is retried within the deadline.
+    /// </summary>
+    public Func<CancellationToken, ValueTask<string>>? TokenProvider { get; set; }
+
+    /// <summary>
+    /// Send passwords and tokens also without TLS to addresses that are not of this machine, where everybody on the way can read them.
+    /// Default: false: such calls end with <see cref="MisconfiguredException"/> before anything is sent.
+    /// </summary>
+    public bool AllowInsecureCredentials { get; set; }
+
     /// <summary>Headers sent with every call, for proxies and the like. Names in lower case.</summary>
     public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
 
@@ -124,6 +149,8 @@ public sealed class HengeClientOptions
         {
             _ = PeerAddress.Parse(peer);
         }
+
+        CredentialRules.Check(this);
     }
 
     private static void Positive(TimeSpan value, string name)

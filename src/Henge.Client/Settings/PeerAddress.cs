@@ -11,6 +11,9 @@ internal static class PeerAddress
     /// <summary>The address of a node that was started without saying one.</summary>
     public const string Default = "127.0.0.1:7001";
 
+    /// <summary>True for an address of this machine itself, by what it says; no name is looked up but localhost.</summary>
+    public static bool IsLoopback(string text) => new Uri("http://" + Parse(text)).IsLoopback;
+
     /// <summary>False for what is no address; nodes' own words are checked with this.</summary>
     public static bool TryParse(string? text, out string address)
     {

@@ -40,6 +40,12 @@ internal static class CallFailure
         }
 
         Exception? cause = e.Status.DebugException ?? e.InnerException;
+        if (cause is AttemptFailedException own)
+        {
+            // The client itself has not let the call go.
+            return own;
+        }
+
         if (cause is not null && IsTransport(cause))
         {
             return Broken(cause, address, sent && !IsUntouched(cause), e);

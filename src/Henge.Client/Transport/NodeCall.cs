@@ -88,6 +88,16 @@ internal static class NodeCalls
         static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).RecoverAsync(request, options),
         changesState: true);
 
+    public static readonly NodeCall<Wire.AccessReadRequest, Wire.AccessReadResponse> ReadAccess =
+        new(static (invoker, request, options) => new Wire.Access.AccessClient(invoker).ReadAsync(request, options));
+
+    public static readonly NodeCall<Wire.AccessChangeRequest, Wire.AccessChangeResponse> ChangeAccess = new(
+        static (invoker, request, options) => new Wire.Access.AccessClient(invoker).ChangeAsync(request, options),
+        changesState: true);
+
+    public static readonly NodeCall<Wire.CreateTokenRequest, Wire.CreateTokenResponse> CreateToken =
+        new(static (invoker, request, options) => new Wire.Access.AccessClient(invoker).CreateTokenAsync(request, options));
+
     public static readonly NodeCall<Wire.TransferLeaderRequest, Wire.TransferLeaderResponse> TransferLeader = new(
         static (invoker, request, options) => new Wire.Cluster.ClusterClient(invoker).TransferLeaderAsync(request, options),
         changesState: true);

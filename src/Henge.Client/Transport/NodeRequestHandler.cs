@@ -14,8 +14,9 @@ namespace Henge.Client.Transport;
 /// A stream that is written to bit by bit and that the node refused is not tried on another connection: what was written to the first one
 /// would be missing on the second, and its callers would wait.
 /// </para>
+/// <para>Every call says who calls. Here, because a token may have to be waited for, and because nothing gets past this place.</para>
 /// </summary>
-internal sealed class NodeRequestHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
+internal sealed class NodeRequestHandler(HttpMessageHandler inner, NodeCredentials? credentials = null) : DelegatingHandler(inner)
 {
     /// <summary>The header of a call that holds what <c>grpc-timeout</c> shall hold.</summary>
     public const string TimeoutHeader = "henge-node-timeout";
@@ -37,6 +38,26 @@ internal sealed class NodeRequestHandler(HttpMessageHandler inner) : DelegatingH
             request.Content = new OnceContent(content);
         }
 
+        if (credentials is null)
+        {
+            return base.SendAsync(request, cancellationToken);
+        }
+
+        ValueTask<string> header = credentials.HeaderAsync(request.RequestUri!, cancellationToken);
+        return header.IsCompletedSuccessfully
+            ? SendAsync(request, header.Result, cancellationToken)
+            : SendLaterAsync(request, header, cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> SendLaterAsync(
+        HttpRequestMessage request,
+        ValueTask<string> header,
+        CancellationToken cancellationToken) =>
+        await SendAsync(request, await header.ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+
+    private Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, string authorization, CancellationToken cancellationToken)
+    {
+        request.Headers.TryAddWithoutValidation(GrpcHeaders.Authorization, authorization);
         return base.SendAsync(request, cancellationToken);
     }
 

@@ -25,6 +25,7 @@ internal static class WatchLoop
         TimeProvider time = client.TimeProvider;
         long brokenSince = time.GetTimestamp();
         int failures = 0;
+        bool received = false;
         string? avoid = null;
         DamageRun damage = default;
         while (true)
@@ -67,6 +68,7 @@ internal static class WatchLoop
                         }
 
                         failures = 0;
+                        received = true;
                         if (!progress.Advance(message))
                         {
                             continue;
@@ -88,7 +90,11 @@ internal static class WatchLoop
 
             failures++;
             avoid = address;
-            bool passes = failure?.Code == ErrorCode.Corruption && router.Map.Addresses.Length > 1 && damage.IsShort(time);
+            bool passes =
+                (failure?.Code == ErrorCode.Corruption && router.Map.Addresses.Length > 1 && damage.IsShort(time))
+
+                // It was let in before: a token that is over is followed by another one. Once, as the next attempt says who calls anew.
+                || (failure?.Code == ErrorCode.Unauthenticated && failures == 1 && received);
             ThrowIfPermanent(failure, passes, time.GetElapsedTime(brokenSince), options, router, address);
             double waitMs = Math.Min(
                 client.InitialBackoff.TotalMilliseconds * (1L << Math.Min(failures - 1, 20)),

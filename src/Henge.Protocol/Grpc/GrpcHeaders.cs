@@ -26,6 +26,9 @@ public static class GrpcHeaders
     /// <summary>No compression.</summary>
     public const string Identity = "identity";
 
+    /// <summary>Request: who calls, by a password (Basic) or by a token (Bearer).</summary>
+    public const string Authorization = "authorization";
+
     /// <summary>Trailer: the number of a <see cref="Core.ErrorCode"/>, in decimal.</summary>
     public const string HengeError = "henge-error";
 

@@ -164,7 +164,12 @@ internal static class BenchCommand
                 _ => Client.ReadConsistency.Default,
             };
             ILoadTarget measured = TargetOf(
-                parse.GetRequiredValue(target), globals.PeerList(parse), made, parse.GetValue(streams), globals.TlsOf(parse));
+                parse.GetRequiredValue(target),
+                globals.PeerList(parse),
+                made,
+                parse.GetValue(streams),
+                globals.TlsOf(parse),
+                client => globals.SignIn(parse, client));
             await using (measured.ConfigureAwait(false))
             {
                 return await RunAsync(context, globals.IsJson(parse), measured, options, parse.GetValue(html),
@@ -264,7 +269,8 @@ internal static class BenchCommand
         string[] peers,
         Client.ReadConsistency consistency,
         int streams,
-        SslClientAuthenticationOptions? tls)
+        SslClientAuthenticationOptions? tls,
+        Action<Client.HengeClientOptions> signIn)
     {
         int colon = url.IndexOf("://", StringComparison.Ordinal);
         string scheme = colon > 0 ? url[..colon] : "";
@@ -273,8 +279,8 @@ internal static class BenchCommand
         addresses = addresses.Length > 0 ? addresses : peers;
         return scheme switch
         {
-            "henge" => new HengeTarget(addresses, sessions: true, consistency, streams, tls),
-            "grpc" => new HengeTarget(addresses, sessions: false, consistency, tls: tls),
+            "henge" => new HengeTarget(addresses, sessions: true, consistency, streams, tls, signIn),
+            "grpc" => new HengeTarget(addresses, sessions: false, consistency, tls: tls, signIn: signIn),
             "etcd" => new EtcdTarget(addresses, consistency),
             "redis" => new RedisTarget([.. addresses.Select(HostAndPort)], tls),
             _ => throw new UsageException(

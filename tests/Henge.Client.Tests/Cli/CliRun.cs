@@ -21,6 +21,8 @@ internal static class CliRun
         byte[]? input = null,
         string[]? variables = null,
         TimeProvider? time = null,
+        IReadOnlyDictionary<string, string>? environment = null,
+        Func<string, string>? readSecret = null,
         CancellationToken cancellationToken = default)
     {
         using MemoryStream output = new();
@@ -31,7 +33,8 @@ internal static class CliRun
             Output = new OutputWriter(output),
             Error = error,
             Time = time ?? TimeProvider.System,
-            Environment = name => name == "HENGE_PEERS" ? peers : null,
+            ReadSecret = readSecret,
+            Environment = name => name == "HENGE_PEERS" ? peers : environment?.GetValueOrDefault(name),
             VariableNames = () => variables ?? ["HENGE_PEERS"],
         };
         int exitCode = await new CliApp(context, ToolCommands.Create).RunAsync(arguments, cancellationToken);
