@@ -10,8 +10,8 @@ public sealed partial class HengeClient
     private static readonly TimeSpan MostTokenTime = TimeSpan.FromDays(366);
 
     /// <summary>
-    /// Whether access is checked, who calls, and which users and roles there are: all of them for a user with the permission admin, else the
-    /// caller and its own roles.
+    /// Whether access is checked, who calls, and which users and roles there are: all of them for a user with the permission admin, else
+    /// the caller and its own roles.
     /// </summary>
     public Task<Wire.AccessReadResponse> AccessAsync(CancellationToken cancellationToken = default) =>
         AskAsync(NodeCalls.ReadAccess, new Wire.AccessReadRequest(), null, cancellationToken);
@@ -40,7 +40,10 @@ public sealed partial class HengeClient
     {
         if (timeToLive is { } time && (time < TimeSpan.FromMilliseconds(1) || time > MostTokenTime))
         {
-            throw new ArgumentOutOfRangeException(nameof(timeToLive), time, "A token is good for at least a millisecond and at most 366 days.");
+            throw new ArgumentOutOfRangeException(
+                nameof(timeToLive),
+                time,
+                "A token is good for at least a millisecond and at most 366 days.");
         }
 
         Wire.CreateTokenRequest request = new() { User = user ?? "", TtlMs = (ulong)(timeToLive?.TotalMilliseconds ?? 0) };

@@ -116,6 +116,22 @@ public sealed class AccessTests
     }
 
     [Fact]
+    public async Task Who_is_not_let_in_does_not_ask_for_the_topology_again_and_again()
+    {
+        await using FakeNode node = await FakeNode.StartAsync(async call =>
+        {
+            await Task.Yield();
+            call.Fail(ErrorCode.Unauthenticated, "The password is wrong.");
+        });
+        HengeClientOptions options = Options(node, sessions: true, Secret);
+        options.RouteToLeaders = true;
+        await using HengeClient client = new(options);
+        await Assert.ThrowsAsync<UnauthenticatedException>(async () => await client.GetAsync("a"));
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.Equal(1, node.Count("Topology"));
+    }
+
+    [Fact]
     public async Task A_session_that_is_ended_since_its_token_is_over_goes_on_as_a_call_that_says_who_calls_anew()
     {
         await using RealStore store = await RealStore.StartAsync();

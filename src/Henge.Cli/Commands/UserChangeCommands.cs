@@ -9,7 +9,13 @@ namespace Henge.Cli.Commands;
 internal static class UserChangeCommands
 {
     public static Command Add(CliContext context, GlobalOptions globals) =>
-        WithPassword(context, globals, Kind.AddUser, "add", "Add a user, which may do nothing yet.", static name => $"User {name} is added.")
+        WithPassword(
+                context,
+                globals,
+                Kind.AddUser,
+                "add",
+                "Add a user, which may do nothing yet.",
+                static name => $"User {name} is added.")
             .WithExamples(
                 "henge user add alice",
                 "henge user add batch-job --new-password-file batch-job.secret",

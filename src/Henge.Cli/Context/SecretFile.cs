@@ -10,7 +10,8 @@ internal static class SecretFile
     private const int MostCharacters = 64 * 1024;
 
     /// <summary>
-    /// The first line. Throws <see cref="UsageException"/> when it is empty, or when every user of the machine can read or replace the file.
+    /// The first line. Throws <see cref="UsageException"/> when it is empty, or when every user of the machine can read or replace the
+    /// file.
     /// </summary>
     public static string Read(string file, string option)
     {

@@ -24,8 +24,7 @@ internal static class SecretPrompt
         {
             // On a thread of its own: the read itself cannot be interrupted.
             Task<string> reading = Task.Run(static () => OperatingSystem.IsWindows() ? ReadKeys() : ReadLine());
-            reading.Wait(interrupted.Token);
-            return reading.Result;
+            return reading.WaitAsync(interrupted.Token).GetAwaiter().GetResult();
         }
         catch (OperationCanceledException)
         {

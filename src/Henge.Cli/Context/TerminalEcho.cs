@@ -22,7 +22,9 @@ internal sealed partial class TerminalEcho : IDisposable
     {
     }
 
-    /// <summary>Turns the echo off. Throws <see cref="IOException"/> where it cannot be turned off: then nothing secret must be typed.</summary>
+    /// <summary>
+    /// Turns the echo off. Throws <see cref="IOException"/> where it cannot be turned off: then nothing secret must be typed.
+    /// </summary>
     public static TerminalEcho Off()
     {
         TerminalEcho echo = new();

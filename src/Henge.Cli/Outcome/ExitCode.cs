@@ -19,7 +19,7 @@ internal static class ExitCode
     /// <summary>A write may or may not have taken effect.</summary>
     public const int UnknownOutcome = 4;
 
-    /// <summary>The cluster refused the request: too large, keys on different shards, wrong type.</summary>
+    /// <summary>The cluster refused the request: too large, keys on different shards, wrong type, a user that may not.</summary>
     public const int Refused = 5;
 
     /// <summary>The version or time asked for is below the retained history.</summary>

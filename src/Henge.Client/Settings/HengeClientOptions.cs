@@ -111,9 +111,9 @@ public sealed class HengeClientOptions
     public string? Token { get; set; }
 
     /// <summary>
-    /// Gives the token for a call, where tokens are renewed, in place of <see cref="Token"/>. It is asked at the beginning of every call and
-    /// stream, and counts towards <see cref="AttemptTimeout"/>: it should keep its token until shortly before that ends. Called by several
-    /// threads at once. What it throws is retried within the deadline.
+    /// Gives the token for a call, where tokens are renewed, in place of <see cref="Token"/>. It is asked at the beginning of every call
+    /// and stream, and counts towards <see cref="AttemptTimeout"/>: it should keep its token until shortly before that ends. Called by
+    /// several threads at once. What it throws is retried within the deadline.
     /// </summary>
     public Func<CancellationToken, ValueTask<string>>? TokenProvider { get; set; }
 

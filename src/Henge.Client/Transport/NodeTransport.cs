@@ -55,7 +55,10 @@ internal sealed class NodeTransport : IDisposable
             sockets.SslOptions = tls;
         }
 
-        _http = new HttpClient(new NodeRequestHandler(sockets, NodeCredentials.Of(options)), disposeHandler: true) { Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(new NodeRequestHandler(sockets, NodeCredentials.Of(options)), disposeHandler: true)
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
     }
 
     /// <summary>

@@ -17,7 +17,8 @@ public static partial class ServerConfiguration
     private const string Prefix = "HENGE_";
 
     // What clients and commands read.
-    private static readonly string[] NotSettings = ["HENGE_CONFIG", "HENGE_PEERS", "HENGE_TLS", "HENGE_USER", "HENGE_PASSWORD", "HENGE_TOKEN"];
+    private static readonly string[] NotSettings =
+        ["HENGE_CONFIG", "HENGE_PEERS", "HENGE_TLS", "HENGE_USER", "HENGE_PASSWORD", "HENGE_TOKEN"];
 
     /// <summary>
     /// Reads all settings. Throws <see cref="HengeException"/> (Misconfigured) that names the setting, where it stands, its value and what

@@ -185,7 +185,12 @@ public sealed class AccessCliTests : IAsyncLifetime
     [Fact]
     public async Task A_file_that_others_can_read_is_refused()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Files have no such modes there.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Files have no such modes there.");
+            return;
+        }
+
         string file = Secret("password", "s3cret\n");
         File.SetUnixFileMode(file, KeyFile.Mode | UnixFileMode.OtherRead);
         Ran ran = await RunAsync("auth", "status", "--user", "alice", "--password-file", file);
@@ -197,10 +202,11 @@ public sealed class AccessCliTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(ErrorCode.Unauthenticated, "henge: The password is wrong. The ways to say who you are: --user, --token-file, --tls-cert.\n")]
-    [InlineData(ErrorCode.PermissionDenied, "henge: The password is wrong.\n")]
-    public async Task A_refusal_has_its_exit_code(ErrorCode code, string said)
+    [InlineData(ErrorCode.Unauthenticated, " The ways to say who you are: --user, --token-file, --tls-cert.")]
+    [InlineData(ErrorCode.PermissionDenied, "")]
+    public async Task A_refusal_has_its_exit_code(ErrorCode code, string hint)
     {
+        string said = $"henge: The password is wrong.{hint}\n";
         _refusal = (code, "The password is wrong.");
         foreach (string line in (string[])["auth enable", "get a", "put a 1", "scan", "watch a", "status", "user token"])
         {
@@ -261,7 +267,8 @@ public sealed class AccessCliTests : IAsyncLifetime
             """,
             (await RunAsync("role", "show", "writer")).Output);
         Assert.Equal(
-            """{"users":[{"name":"alice","password":true,"roles":["reader","writer"]},{"name":"bob","password":false,"roles":[]}]}""" + "\n",
+            """{"users":[{"name":"alice","password":true,"roles":["reader","writer"]},"""
+                + """{"name":"bob","password":false,"roles":[]}]}""" + "\n",
             (await RunAsync("user", "list", "--output", "json")).Output);
         Assert.Equal(
             """{"name":"reader","grants":[{"permissions":["read","watch"],"start":"app:","end":"app;"},"""

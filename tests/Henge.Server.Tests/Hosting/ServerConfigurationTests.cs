@@ -140,6 +140,8 @@ public sealed class ServerConfigurationTests
     [InlineData("HENGE_PORT_7001_TCP_ADDR")]
     [InlineData("HENGE_HEADLESS_SERVICE_PORT")]
     [InlineData("HENGE_PEERS")]
+    [InlineData("HENGE_PASSWORD")]
+    [InlineData("HENGE_TOKEN")]
     [InlineData("PATH")]
     public void Variables_of_clients_and_those_of_a_service_named_henge_are_let_be(string variable) =>
         Assert.NotNull(
