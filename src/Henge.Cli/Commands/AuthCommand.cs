@@ -4,8 +4,8 @@ using Henge.Cli.Context;
 using Henge.Cli.Outcome;
 using Henge.Cli.Output;
 using Henge.Client;
-using Wire = Henge.Protocol.V1;
 using Kind = Henge.Protocol.V1.AccessChangeRequest.Types.Kind;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Henge.Cli.Context;
-using Wire = Henge.Protocol.V1;
 using Kind = Henge.Protocol.V1.AccessChangeRequest.Types.Kind;
+using Wire = Henge.Protocol.V1;
 
 namespace Henge.Cli.Commands;
 
