@@ -31,7 +31,7 @@ cp proto/grpc/reflection/v1/reflection.proto "$work/proto/reflection_v1.proto"
 cp proto/grpc/reflection/v1alpha/reflection.proto "$work/proto/reflection_v1alpha.proto"
 # (The protoc in python3-grpc-tools is too old for "optional".)
 (cd "$work/proto" && protoc -I. --plugin=protoc-gen-grpc_python="$(command -v grpc_python_plugin)" --python_out="$work/stubs" --grpc_python_out="$work/stubs" \
-  henge/v1/kv.proto henge/v1/cluster.proto health_v1.proto reflection_v1.proto reflection_v1alpha.proto) >"$work/protoc.log" 2>&1
+  henge/v1/kv.proto henge/v1/cluster.proto henge/v1/access.proto health_v1.proto reflection_v1.proto reflection_v1alpha.proto) >"$work/protoc.log" 2>&1
 code=$?
 check "stubs can be made from the .proto files" $code "$(last_of 1 "$work/protoc.log")"
 [ $code -eq 0 ] || finish

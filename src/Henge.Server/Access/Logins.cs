@@ -84,6 +84,9 @@ internal sealed class Logins : IDisposable
     /// <summary>A hash of a new password.</summary>
     public Task<string> HashAsync(string password) => _hashes.HashAsync(password);
 
+    /// <summary>Whether a password is that of a hash, for who may know.</summary>
+    public Task<bool> IsRightAsync(string hash, string password) => _hashes.VerifyAsync(hash, password);
+
     /// <inheritdoc/>
     public void Dispose()
     {

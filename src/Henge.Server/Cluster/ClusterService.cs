@@ -3,8 +3,12 @@ using Henge.Core;
 using Henge.Node.Api;
 using Henge.Protocol.Grpc;
 using Henge.Protocol.V1;
+using Henge.Server.Access;
 using Henge.Server.Calls;
+using Henge.Server.Events;
 using Henge.Server.Tls;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Henge.Server.Cluster;
 
@@ -19,6 +23,9 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
 
     /// <summary>True behind TLS: calls between nodes are for nodes alone, as their certificates say.</summary>
     public bool NeedsCertificates { get; init; }
+
+    /// <summary>Takes who changed what.</summary>
+    public ILogger Audit { get; init; } = NullLogger.Instance;
 
     /// <summary>True when the node was started with <c>--insecure</c>.</summary>
     public bool IsInsecure { get; init; }
@@ -163,6 +170,7 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
             }
         }
 
+        Tell(context, request.ToString());
         return Task.FromResult(response);
     }
 
@@ -192,12 +200,24 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         _operators.ReadAsync(request.OwnOnly, CallTerms.Of(context).Cancellation);
 
     /// <inheritdoc/>
-    public override Task<ChangeResponse> Change(ChangeRequest request, ServerCallContext context) =>
-        _operators.ChangeAsync(request, CallTerms.Of(context));
+    public override async Task<ChangeResponse> Change(ChangeRequest request, ServerCallContext context)
+    {
+        ChangeResponse response = await _operators.ChangeAsync(request, CallTerms.Of(context));
+        Tell(context, request.ToString());
+        return response;
+    }
 
     /// <inheritdoc/>
-    public override Task<RecoverResponse> Recover(RecoverRequest request, ServerCallContext context) =>
-        _recovery.RecoverAsync(request, CallTerms.Of(context).Cancellation);
+    public override async Task<RecoverResponse> Recover(RecoverRequest request, ServerCallContext context)
+    {
+        RecoverResponse response = await _recovery.RecoverAsync(request, CallTerms.Of(context).Cancellation);
+        if (response.Done)
+        {
+            Tell(context, "recovery by plan " + request.ApplyPlanId);
+        }
+
+        return response;
+    }
 
     /// <inheritdoc/>
     public override async Task<ReportRemainsResponse> ReportRemains(ReportRemainsRequest request, ServerCallContext context)
@@ -213,6 +233,9 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         await _recovery.AdoptAsync(request.Plan, (RecoveryPhase)request.Phase, CallTerms.Of(context).Cancellation);
         return new AdoptRecoveryResponse();
     }
+
+    private void Tell(ServerCallContext context, string change) =>
+        ServerEvents.Access.ClusterChanged(Audit, context.GetHttpContext().Features.Get<Caller>()?.Login?.User ?? "nobody", change);
 
     /// <summary>Behind TLS, lets nobody but nodes go on.</summary>
     private void CheckNode(ServerCallContext context)

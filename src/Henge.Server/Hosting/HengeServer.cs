@@ -248,6 +248,7 @@ public sealed class HengeServer : IAsyncDisposable
         {
             NeedsCertificates = _tls is not null,
             IsInsecure = _options.IsInsecure,
+            Audit = logging.CreateLogger(ServerEvents.Access.Category),
         };
         IEnumerable<ServerServiceDefinition> definitions =
             [kv.Define(KvService.Name), kv.Define(KvService.SecondName), cluster.Define(), .. DefineAccess(node, logging)];

@@ -1,7 +1,6 @@
 using Grpc.Core;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
-using Henge.Server.Access;
 using Henge.Server.Calls;
 using Henge.Server.Operations;
 

@@ -2,8 +2,8 @@ using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Henge.Core;
 using Henge.Node.Api;
-using Henge.Server.Access;
 using Henge.Server.Calls;
+using Henge.Server.Operations;
 using Microsoft.AspNetCore.Http;
 
 namespace Henge.Server.Kv;

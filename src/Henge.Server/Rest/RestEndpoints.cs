@@ -1,6 +1,6 @@
 using Henge.Node.Api;
-using Henge.Server.Access;
 using Henge.Server.Http;
+using Henge.Server.Operations;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;

@@ -39,8 +39,9 @@ public sealed class RawHttp2Server : IAsyncDisposable
                 _connections.Add(ServeAsync(await _listener.AcceptTcpClientAsync()));
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidOperationException)
         {
+            // It listens no longer; the last, when it was between two connections.
         }
     }
 

@@ -2,7 +2,6 @@ using System.Net;
 using Google.Protobuf;
 using Grpc.Core;
 using Henge.Protocol.V1;
-using Henge.Server.Access;
 using Henge.Server.Hosting;
 using Kind = Henge.Protocol.V1.AccessChangeRequest.Types.Kind;
 
@@ -268,6 +267,17 @@ public sealed class AccessDoorsTests : IAsyncLifetime
         await _host.ChangeAsync(new() { Kind = Kind.GrantRole, Name = "ann", Role = "writer" });
         Assert.Equal(StatusCode.Unauthenticated, await PutAsync("a/1", GuardedHost.Bearer(token.Token)));
         Assert.Equal(StatusCode.OK, await PutAsync("a/1", GuardedHost.As("ann")));
+    }
+
+    [Fact]
+    public async Task A_user_that_is_added_again_with_the_same_password_is_there_already()
+    {
+        AccessChangeRequest add = new() { Kind = Kind.AddUser, Name = "eve", Password = "secret" };
+        await _host.ChangeAsync(add);
+        await _host.ChangeAsync(add);
+        add.Password = "another";
+        RpcException refused = await Assert.ThrowsAsync<RpcException>(() => _host.ChangeAsync(add));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
     }
 
     [Fact]

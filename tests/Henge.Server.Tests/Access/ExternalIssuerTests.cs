@@ -105,7 +105,11 @@ public sealed class ExternalIssuerTests : IAsyncLifetime
             Expires = end,
             Claims = new Dictionary<string, object> { ["sub"] = "123", ["preferred_username"] = user },
             SigningCredentials = new SigningCredentials(
-                new RsaSecurityKey(key ?? _key) { KeyId = "k1", CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false } },
+                new RsaSecurityKey(key ?? _key)
+                {
+                    KeyId = "k1",
+                    CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false },
+                },
                 SecurityAlgorithms.RsaSha256),
         });
     }

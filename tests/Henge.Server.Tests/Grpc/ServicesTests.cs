@@ -18,6 +18,7 @@ public sealed class ServicesTests
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
+        "henge.v1.Access",
         "henge.v1.Cluster",
         "henge.v1.KVStore",
         "kvstore.KVStore",

@@ -46,8 +46,8 @@ public sealed class ServerConfigurationTests
         string[] named = [.. ServerSettings.All.Where(s => s.Default.Contains(' ') || s.Default is "none" or "empty").Select(s => s.Name)];
         Assert.Equal(
             [
-                "advertise", "cluster", "cluster-token", "join", "otlp", "replication-factor", "tls-ca", "tls-cert", "tls-client-auth",
-                "tls-key", "weight", "zone",
+                "advertise", "cluster", "cluster-token", "join", "oidc-authority", "otlp", "replication-factor", "tls-ca", "tls-cert",
+                "tls-client-auth", "tls-key", "weight", "zone",
             ],
             named.Order(StringComparer.Ordinal));
         ServerOptions options = Load();

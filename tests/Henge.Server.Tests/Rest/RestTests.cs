@@ -138,7 +138,7 @@ public sealed class RestTests
         string answer = await new StreamReader(stream).ReadToEndAsync().WaitAsync(RunningServer.Patience);
         Assert.Equal(
             "{\"Ok\":null}\n{\"Ok\":\"b\"}\n{\"Ok\":null}\n{\"Ok\":null}\n{\"Err\":\"There is no request \\u0027Fly\\u0027; there are Set, "
-                + "Get and Remove.\"}\n",
+                + "Get, Remove and Auth.\"}\n",
             answer);
     }
 

@@ -7,8 +7,8 @@ using Henge.Server.Resp.Wire;
 namespace Henge.Server.Resp.Commands;
 
 /// <summary>
-/// ACL WHOAMI, LIST, USERS, GETUSER, CAT, SETUSER and DELUSER, over the cluster's users and roles. What SETUSER allows becomes a role of the
-/// user's own, <c>acl-NAME</c>: categories are permissions, key patterns are exact keys and prefixes.
+/// ACL WHOAMI, LIST, USERS, GETUSER, CAT, SETUSER and DELUSER, over the cluster's users and roles. What SETUSER allows becomes a role of
+/// the user's own, <c>acl-NAME</c>: categories are permissions, key patterns are exact keys and prefixes.
 /// </summary>
 internal static class AclCommand
 {

@@ -20,6 +20,7 @@ internal sealed record CommandDocs(
     // name | since | group | F: fast, S: slow | complexity | syntax (CommandSyntax) | summary
     private const string Table =
         """
+        acl|6.0.0|server|S|O(N) with the users|subcommand [argument...]|Tells of the cluster's users, and changes them.
         append|2.0.0|string|F|O(N) with the length of the new value|key:key value|Appends to a value; makes the key when there is none.
         auth|1.0.0|connection|F|O(1)|[username] password|Says who the client is.
         bitcount|2.6.0|bitmap|S|O(N) with the bytes looked at|key:key [range=start:integer end:integer [unit=BYTE|BIT]]|Counts the bits that are set.

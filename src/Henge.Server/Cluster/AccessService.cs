@@ -4,13 +4,14 @@ using Henge.Core;
 using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
+using Henge.Server.Access;
 using Henge.Server.Calls;
 using Henge.Server.Events;
 using Microsoft.Extensions.Logging;
 using AccessChange = Henge.Node.Access.AccessChange;
 using Kind = Henge.Protocol.V1.AccessChangeRequest.Types.Kind;
 
-namespace Henge.Server.Access;
+namespace Henge.Server.Cluster;
 
 /// <summary><c>henge.v1.Access</c>: users, roles, and who may do what. Thread-safe.</summary>
 internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gate, ILogger logger) : Protocol.V1.Access.AccessBase
@@ -38,6 +39,12 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         {
             ServerEvents.Access.ChangeRefused(logger, user ?? "nobody", request.Kind.ToString(), request.Name, problem.Code.ToString());
             throw problem;
+        }
+
+        if (request.Kind == Kind.AddUser && await IsThereAsync(request, view))
+        {
+            // Asked again, since the answer was lost: its hash would be another one each time.
+            return new AccessChangeResponse();
         }
 
         AccessChange change = await ReadAsync(request, view);
@@ -124,6 +131,12 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         ServerEvents.Access.TokenGiven(logger, caller ?? "nobody", user, expires);
         return Task.FromResult(new CreateTokenResponse { Token = token, ExpiresAtUnixMs = expires.ToUnixTimeMilliseconds() });
     }
+
+    private async Task<bool> IsThereAsync(AccessChangeRequest request, AccessView view) =>
+        view.User(request.Name) is { Roles.Count: 0 } user
+        && (request.Password.Length == 0
+            ? user.PasswordHash.Length == 0
+            : user.PasswordHash.Length > 0 && await logins.IsRightAsync(user.PasswordHash, request.Password));
 
     private static string? UserOf(ServerCallContext context, AccessView view) =>
         context.GetHttpContext().Features.Get<Caller>()?.UserIn(view);

@@ -1,11 +1,12 @@
 using Henge.Core;
 using Henge.Node.Access;
+using Henge.Server.Access;
 using Henge.Server.Calls;
 using Henge.Server.Http;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http;
 
-namespace Henge.Server.Access;
+namespace Henge.Server.Hosting;
 
 /// <summary>
 /// What every HTTP request and gRPC call passes first, once access is checked: who asks, by ASP.NET Core's authentication, and whether its

@@ -1,8 +1,8 @@
 using Henge.Node.Api;
-using Henge.Server.Operations;
+using Henge.Server.Access;
 using Microsoft.AspNetCore.Http;
 
-namespace Henge.Server.Access;
+namespace Henge.Server.Operations;
 
 /// <summary>Which way to the node a request of HTTP or gRPC takes.</summary>
 internal static class CallerNodes

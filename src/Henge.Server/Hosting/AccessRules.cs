@@ -1,6 +1,7 @@
 using Henge.Protocol.V1;
+using Henge.Server.Access;
 
-namespace Henge.Server.Access;
+namespace Henge.Server.Hosting;
 
 /// <summary>The rule of every gRPC method. A method without one is found by a test that goes through the services.</summary>
 internal static class AccessRules
@@ -34,7 +35,7 @@ internal static class AccessRules
                 _ => null,
             },
             Cluster.ClusterService.Name => Methods.TryGetValue(name, out AccessRule rule) ? rule : null,
-            AccessService.Name => AccessRule.Own,
+            Cluster.AccessService.Name => AccessRule.Own,
             "grpc.health.v1.Health" or "grpc.reflection.v1.ServerReflection" or "grpc.reflection.v1alpha.ServerReflection" =>
                 AccessRule.Open,
             _ => null,
