@@ -3,9 +3,9 @@ using System.Security.Cryptography;
 using System.Text;
 using Henge.Core;
 using Henge.Node.Access;
+using Henge.Server.Events;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Logging;
-using Henge.Server.Events;
 
 namespace Henge.Server.Access;
 
