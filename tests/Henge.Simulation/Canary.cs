@@ -27,7 +27,6 @@ public enum Canary
     SkipScanBarrier,
     AgreeWithAnyLeader,
     RequeueBehind,
-    SendsApart,
     TakeForwardsOfAnyTerm,
     TakeForwardsInAnyOrder,
     ReadBesideOwnWrites,
@@ -101,7 +100,7 @@ internal static class Canaries
         or Canary.ForgetDroppedLog or Canary.PromoteBeforeCaughtUp or Canary.AnswerForwardsUnproven or Canary.PageBeforeClosed
         or Canary.AnswerForForeignShards or Canary.NameLeaderOfAnotherTerm or Canary.ReplaceSilentAtOnce
         or Canary.ChangeWhileJoint or Canary.CountLearners or Canary.LetRemovedVote or Canary.ForgetSessionsInMove
-        or Canary.ResumeOnOtherSnapshot or Canary.SendsApart;
+        or Canary.ResumeOnOtherSnapshot;
 
     /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
     public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan
@@ -117,7 +116,7 @@ internal static class Canaries
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
     {
-        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier or Canary.SendsApart => 600,
+        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
         Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.ReplaceSilentAtOnce
             or Canary.AnswerForHungWorkers or Canary.AnswerFromDamaged => 300,
         Canary.LeadBeforeCluster => 500,

@@ -15,12 +15,12 @@ internal sealed class CatalogFreshness(NodeContext node, ICatalogShard catalog)
 {
     private const long PatienceMs = 2_000;
     private static readonly byte[] Key = Encoding.UTF8.GetBytes(AccessView.RevisionKey);
-    private ulong _needed;
+    private long _needed;
     private int _asking;
     private volatile bool _isKnown;
 
     /// <summary>True when a view has everything. Thread-safe.</summary>
-    public bool IsReached(CatalogView? view) => _isKnown && view is not null && view.AsOf.Value >= Volatile.Read(ref _needed);
+    public bool IsReached(CatalogView? view) => _isKnown && view is not null && view.ReadAt.Value >= (ulong)Volatile.Read(ref _needed);
 
     /// <summary>Asks, until it was answered.</summary>
     public void Run()
@@ -43,9 +43,11 @@ internal sealed class CatalogFreshness(NodeContext node, ICatalogShard catalog)
 
     private void OnAnswered(Operation question)
     {
-        if (question.Error == ErrorCode.None)
+        // By the index: a version may be that of a clock, where nothing has been written since. Answered by this node's own replica, which
+        // has applied by now all that was acknowledged before the question; another node's answer says nothing of it.
+        if (question is { Error: ErrorCode.None, Remote: null })
         {
-            Volatile.Write(ref _needed, question.Version.Value);
+            Volatile.Write(ref _needed, (long)catalog.Applied.Value);
             _isKnown = true;
         }
 

@@ -28,6 +28,9 @@ internal sealed class CatalogView
     /// <summary>Everything up to this version is in it.</summary>
     public Core.Version AsOf { get; }
 
+    /// <summary>Up to this index of the catalog's log everything is in it.</summary>
+    public LogIndex ReadAt { get; init; }
+
     /// <summary>The members that have an entry, in the order of their numbers.</summary>
     public IEnumerable<MemberRecord> Members => _members.Values.OrderBy(static m => m.Id);
 
@@ -67,7 +70,7 @@ internal sealed class CatalogView
     public static CatalogView? Read(IStorageEngine engine, ICatalogShard catalog, int founders, AccessView? access = null)
     {
         int epoch = catalog.Epoch;
-        var view = new CatalogView((ulong)founders + 1, catalog.LastVersion);
+        var view = new CatalogView((ulong)founders + 1, catalog.LastVersion) { ReadAt = catalog.Applied };
 
         // This first: then the members are not older than what it stands for.
         foreach ((byte[] _, byte[] value, Core.Version version) in Scan(engine, CatalogKeys.NextMember))

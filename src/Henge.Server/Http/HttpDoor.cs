@@ -63,6 +63,11 @@ internal sealed class HttpDoor(ServerMetrics metrics, ILogger logger)
         long started = Stopwatch.GetTimestamp();
         try
         {
+            if (BrowserRules.Refuse(context) is { } refusal)
+            {
+                throw new HengeException(ErrorCode.PermissionDenied, refusal);
+            }
+
             await handler(context);
         }
         catch (HengeException e)

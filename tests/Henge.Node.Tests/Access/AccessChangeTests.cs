@@ -157,6 +157,21 @@ public sealed class AccessChangeTests
         RunUntilAll(static v => v.IsKnown && v.User("ann") is not null);
     }
 
+    [Fact]
+    public void A_node_that_is_alone_knows_who_may_do_what_after_a_restart_without_anything_new()
+    {
+        var cluster = new ClusterHarness(1);
+        cluster.RunUntilLed();
+        cluster.RunUntil(() => cluster.Nodes[0].Running.Access.IsKnown, what: "it is known at the first start");
+        for (int i = 0; i < 3; i++)
+        {
+            cluster.Run(2_000);
+            cluster.Nodes[0].Crash();
+            cluster.Nodes[0].Start();
+            cluster.RunUntil(() => cluster.Nodes[0].Running.Access.IsKnown, what: "it is known after a restart");
+        }
+    }
+
     private AccessView View(int node) => _cluster.Nodes[node].Running.Access;
 
     private IEnumerable<AccessView> Views() => _cluster.Running.Select(static n => n.Running.Access);

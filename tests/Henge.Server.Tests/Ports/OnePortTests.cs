@@ -30,7 +30,7 @@ public sealed class OnePortTests
         await using RunningServer server = await RunningServer.StartAsync(
             protocols: [new EchoProtocol("echo", "*"u8.ToArray()), new EchoProtocol("json", "{"u8.ToArray())]);
         await server.CallAsync<PutResponse>("/henge.v1.KVStore/Put", new PutRequest { Key = ByteString.CopyFromUtf8("k") });
-        Assert.StartsWith("HTTP/1.1 200 OK", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200 OK", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         Assert.Equal("echo:*1\r\n", await TalkAsync(server, "*1\r\n", answerBytes: 9));
         Assert.Equal("json:{}\n", await TalkAsync(server, "{}\n", answerBytes: 8));
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
@@ -43,7 +43,7 @@ public sealed class OnePortTests
             protocols: [new EchoProtocol("inline", "PING"u8.ToArray(), whole: true)]);
         Assert.StartsWith(
             "HTTP/1.1 200 OK",
-            await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", slowly: true));
+            await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", slowly: true));
         Assert.Equal("inline:PING\r\n", await TalkAsync(server, "PING\r\n", slowly: true, answerBytes: 13));
     }
 
@@ -81,11 +81,11 @@ public sealed class OnePortTests
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
         using TcpClient second = await ConnectAsync(server);
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 2);
-        Assert.Equal("", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
+        Assert.Equal("", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         await server.CallAsync<GetResponse>("/henge.v1.KVStore/Get", new GetRequest { Key = ByteString.CopyFromUtf8("k") });
         second.Close();
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 1);
-        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     }
 
     [Fact]
@@ -132,10 +132,10 @@ public sealed class OnePortTests
             });
         using TcpClient first = await ConnectAsync(server);
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 1);
-        Assert.Equal("", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
+        Assert.Equal("", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         first.Close();
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 0);
-        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     }
 
     [Fact]
@@ -176,7 +176,7 @@ public sealed class OnePortTests
             Assert.Equal("echo:*2\r\n", Encoding.ASCII.GetString(answer));
 
             // Cleartext on a TLS port is no way in.
-            Assert.DoesNotContain("200 OK", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+            Assert.DoesNotContain("200 OK", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         }
         finally
         {
@@ -188,12 +188,12 @@ public sealed class OnePortTests
     public async Task Http_paths_that_are_not_there_and_errors_have_their_status()
     {
         await using RunningServer server = await RunningServer.StartAsync(endpoints: MapFailing);
-        Assert.StartsWith("HTTP/1.1 404", await TalkAsync(server, "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
-        Assert.StartsWith("HTTP/1.1 405", await TalkAsync(server, "DELETE /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
-        string gone = await TalkAsync(server, "GET /fail HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 404", await TalkAsync(server, "GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 405", await TalkAsync(server, "DELETE /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        string gone = await TalkAsync(server, "GET /fail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 410", gone);
         Assert.EndsWith("It is gone.\n", gone);
-        string broken = await TalkAsync(server, "POST /fail HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        string broken = await TalkAsync(server, "POST /fail HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 500", broken);
         Assert.DoesNotContain("secret", broken);
     }
@@ -202,12 +202,12 @@ public sealed class OnePortTests
     public async Task Readiness_follows_the_node()
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         server.Server.SetProblem("The log is full.");
-        string answer = await TalkAsync(server, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        string answer = await TalkAsync(server, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 503", answer);
         Assert.EndsWith("The log is full.\n", answer);
-        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200", await TalkAsync(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     }
 
     [Fact]
