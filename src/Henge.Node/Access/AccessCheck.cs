@@ -68,19 +68,22 @@ public static class AccessCheck
         return null;
     }
 
-    /// <summary>Says why a user may not change the cluster; null when it may.</summary>
+    /// <summary>
+    /// Says why a user may not change the cluster; null when it may. Goes by what the node knew last, where it knows nothing newer: who
+    /// repairs a cluster that has lost its catalog must be let in.
+    /// </summary>
     public static HengeException? CheckAdmin(AccessView view, string? user) =>
-        !view.IsKnown ? NotKnown()
+        !view.WasEnabled || (user is not null && view.IsAdmin(user)) ? null
+        : !view.IsKnown ? NotKnown()
         : user is null ? Nobody()
-        : view.IsAdmin(user) ? null
         : new HengeException(ErrorCode.PermissionDenied, $"User '{user}' may not do that: it takes the permission admin.");
 
     /// <summary>Says why a user may not be told what is of no key, such as who is in the cluster; null when it may: any user may.</summary>
     public static HengeException? CheckKnown(AccessView view, string? user) =>
-        !view.IsKnown ? NotKnown()
+        !view.WasEnabled || (user is not null && view.User(user) is not null) ? null
+        : !view.IsKnown ? NotKnown()
         : user is null ? Nobody()
-        : view.User(user) is null ? Unknown(user)
-        : null;
+        : Unknown(user);
 
     /// <summary>Says why a user may not read a page; null when it may.</summary>
     public static HengeException? CheckPage(AccessView view, string? user, PageFetch page)
@@ -207,7 +210,8 @@ public static class AccessCheck
     };
 #pragma warning restore CS8524
 
-    private static HengeException NotKnown() => new(
+    /// <summary>What is said while a node does not know yet who may do what.</summary>
+    public static HengeException NotKnown() => new(
         ErrorCode.Unavailable,
         "This node has just started, and does not know yet who may do what. Nothing was done; try again.");
 

@@ -34,6 +34,9 @@ public static class AccessNames
             : null;
     }
 
+    /// <summary>A name as it may stand in a log: anybody can send anything as one.</summary>
+    public static string Shown(string name) => Check("user", name) is null || name == Node ? name : "(no name)";
+
     /// <summary>Throws for a name that cannot be (InvalidArgument).</summary>
     public static void Require(string what, string name)
     {

@@ -26,20 +26,40 @@ public sealed class AccessView
     /// <summary>Before a role's name.</summary>
     internal const string RolePrefix = "role/";
 
-    private readonly SortedDictionary<string, UserRecord?> _users = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, RoleRecord?> _roles = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Grant[]> _grants = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, UserRecord?> _users;
+    private readonly SortedDictionary<string, RoleRecord?> _roles;
+    private readonly Dictionary<string, Grant[]> _grants;
+    private AccessView? _whileNotKnown;
 
-    private AccessView(bool isEnabled, Core.Version revision) => (IsEnabled, Revision) = (isEnabled, revision);
+    private AccessView(bool isEnabled, Core.Version revision)
+    {
+        (IsEnabled, WasEnabled, Revision) = (isEnabled, isEnabled, revision);
+        _users = new(StringComparer.Ordinal);
+        _roles = new(StringComparer.Ordinal);
+        _grants = new(StringComparer.Ordinal);
+    }
+
+    private AccessView(AccessView last, bool wasEnabled)
+    {
+        (IsKnown, IsEnabled, WasEnabled, Revision) = (false, true, wasEnabled, last.Revision);
+        (_users, _roles, _grants, SigningKey) = (last._users, last._roles, last._grants, last.SigningKey);
+    }
 
     /// <summary>Nobody has made a user, and nothing is checked.</summary>
     public static AccessView None { get; } = new(false, default);
 
-    /// <summary>A node that has just started and does not know yet what the cluster has decided: nobody may do anything.</summary>
-    public static AccessView NotKnown { get; } = new(true, default) { IsKnown = false };
+    /// <summary>
+    /// False on a node that has just started and does not know yet what the cluster has decided since: nobody may do anything with keys.
+    /// Those who look after the cluster are still those that it knew last, or nobody could repair a cluster that has lost its catalog.
+    /// </summary>
+    public bool IsKnown { get; } = true;
 
-    /// <summary>False for <see cref="NotKnown"/> only.</summary>
-    public bool IsKnown { get; private init; } = true;
+    /// <summary>Whether access is checked, or, where that is not known, was when the node knew it last.</summary>
+    public bool WasEnabled { get; }
+
+    /// <summary>What there is of this while <see cref="IsKnown"/> is false. The same object each time, or one that is equal.</summary>
+    /// <param name="wasEnabled">Whether access was checked when that was known last; the same at each call.</param>
+    internal AccessView WhileNotKnown(bool wasEnabled) => _whileNotKnown ??= new AccessView(this, wasEnabled);
 
     /// <summary>Whether access is checked at all.</summary>
     public bool IsEnabled { get; }

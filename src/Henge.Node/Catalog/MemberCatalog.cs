@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Storage.Files;
 
 namespace Henge.Node.Catalog;
 
@@ -16,6 +17,9 @@ internal sealed class MemberCatalog
     private readonly ICatalogShard _catalog;
     private readonly Incarnations _incarnations;
     private readonly CatalogFreshness _freshness;
+    private readonly bool _mayBeChecked;
+    private readonly bool _wasChecked;
+    private bool? _noted;
     private readonly IReadOnlyDictionary<NodeId, string> _listed;
     private CatalogView? _view;
     private LogIndex _read;
@@ -31,13 +35,26 @@ internal sealed class MemberCatalog
         _listed = node.Members.All.ToDictionary(static m => m.Id, static m => m.Address);
         Changes = new CatalogChanges(node, catalog);
         _freshness = new CatalogFreshness(node, catalog);
+        _noted = AccessFile.Read(node.Environment.FileSystem, node.Options.DataDirectory);
+        _mayBeChecked = _noted != false;
+
+        // A node that joins has never been told what its cluster has decided long ago.
+        _wasChecked = _noted ?? node.Identity.Joined is not null;
     }
 
     /// <summary>
-    /// Who may do what, as far as this node has applied it; <see cref="AccessView.NotKnown"/> before it has applied all that was
-    /// acknowledged before it started. Thread-safe.
+    /// Who may do what, as far as this node has applied it. Not known before it has applied all that was acknowledged before it started,
+    /// if access was checked when it ran last, or it has never been told. Thread-safe.
     /// </summary>
-    public AccessView Access => View is { } view && _freshness.IsReached(view) ? view.Access : AccessView.NotKnown;
+    public AccessView Access
+    {
+        get
+        {
+            CatalogView? view = View;
+            AccessView access = view?.Access ?? AccessView.None;
+            return !_mayBeChecked || _freshness.IsReached(view) ? access : access.WhileNotKnown(_wasChecked);
+        }
+    }
 
     /// <summary>Changes that this node was asked for.</summary>
     public CatalogChanges Changes { get; }
@@ -51,7 +68,16 @@ internal sealed class MemberCatalog
         Refresh();
         if (mayWrite && !_node.IsDead)
         {
-            _freshness.Run();
+            if (_mayBeChecked && _node.Cluster.IsEstablished)
+            {
+                _freshness.Run();
+            }
+
+            if (View is { } view)
+            {
+                NoteAccess(view);
+            }
+
             DescribeSelf();
             Changes.Run(View);
         }
@@ -121,6 +147,7 @@ internal sealed class MemberCatalog
 
             (_read, _hasRead) = (applied, true);
             AccessView before = View?.Access ?? AccessView.None;
+            NoteAccess(view);
             Volatile.Write(ref _view, view);
             if (view.Access != before)
             {
@@ -143,6 +170,30 @@ internal sealed class MemberCatalog
         catch (HengeException e) when (e.Code == ErrorCode.Corruption)
         {
             _catalog.ReportDamage(e);
+        }
+    }
+
+    // For the next start. That access is checked is noted before anybody here goes by it; that it is not, once that is known for sure.
+    private void NoteAccess(CatalogView view)
+    {
+        bool isChecked = view.Access.IsEnabled;
+        if (_noted == isChecked || (!isChecked && _mayBeChecked && !_freshness.IsReached(view)))
+        {
+            return;
+        }
+
+        try
+        {
+            AccessFile.Write(_node.Environment.FileSystem, _node.Options.DataDirectory, isChecked);
+            _noted = isChecked;
+        }
+        catch (DiskFullException)
+        {
+            // Later.
+        }
+        catch (IOException e)
+        {
+            _node.Fatal($"The file {AccessFile.Name} in '{_node.Options.DataDirectory}' could not be written: {e.Message}", e);
         }
     }
 

@@ -13,6 +13,8 @@ internal enum AccessRule
     Admin,
     /// <summary>To be a node of the cluster.</summary>
     Node,
+    /// <summary>To be a node that may become one of the cluster.</summary>
+    Join,
     /// <summary>What the call says of itself: some of it is for everybody who is a user.</summary>
     Own,
 }

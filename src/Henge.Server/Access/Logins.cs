@@ -43,12 +43,18 @@ internal sealed class Logins : IDisposable
     public async ValueTask<Login> ByPasswordAsync(string user, string password, EndPoint? from)
     {
         AccessView view = Access.Access;
-        if (!view.IsKnown)
+        UserRecord? record = view.User(user);
+        if (record is null && !view.IsKnown)
         {
-            throw AccessCheck.CheckKnown(view, user)!;
+            throw AccessCheck.NotKnown();
         }
 
-        UserRecord? record = view.User(user);
+        // Before anything is done with it: everybody can send one.
+        if (password.Length is 0 or > PasswordHashes.MaxPasswordLength || user.Length > AccessNames.MaxLength)
+        {
+            throw Wrong(user, from);
+        }
+
         string hash = record?.PasswordHash ?? "";
         string key = KeyOf(user, password, hash);
         if (record is not null && _right.TryGetValue(key, out _))
@@ -57,11 +63,9 @@ internal sealed class Logins : IDisposable
         }
 
         _limits.Check(user, from);
-        if (password.Length is 0 or > PasswordHashes.MaxPasswordLength || !await _hashes.VerifyAsync(hash, password))
+        if (!await _hashes.VerifyAsync(hash, password))
         {
-            _limits.OnWrong(user, from);
-            ServerEvents.Access.LoginRefused(_logger, Shown(user), from?.ToString() ?? "");
-            throw new HengeException(ErrorCode.Unauthenticated, "The user or the password is wrong.");
+            throw Wrong(user, from);
         }
 
         _right.Set(key, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Remembered });
@@ -95,8 +99,12 @@ internal sealed class Logins : IDisposable
         _right.Dispose();
     }
 
-    // Anybody may send anything as a name.
-    private static string Shown(string user) => AccessNames.Check("user", user) is null ? user : "(no name)";
+    private HengeException Wrong(string user, EndPoint? from)
+    {
+        _limits.OnWrong(user.Length > AccessNames.MaxLength ? "" : user, from);
+        ServerEvents.Access.LoginRefused(_logger, AccessNames.Shown(user), from?.ToString() ?? "");
+        return new HengeException(ErrorCode.Unauthenticated, "The user or the password is wrong.");
+    }
 
     private string KeyOf(string user, string password, string hash) =>
         Convert.ToBase64String(HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes($"{user}\0{hash}\0{password}")));

@@ -37,7 +37,8 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         bool isOwnPassword = request.Kind == Kind.SetPassword && user is not null && user == request.Name;
         if (view.IsEnabled && (isOwnPassword ? AccessCheck.CheckKnown(view, user) : AccessCheck.CheckAdmin(view, user)) is { } problem)
         {
-            ServerEvents.Access.ChangeRefused(logger, user ?? "nobody", request.Kind.ToString(), request.Name, problem.Code.ToString());
+            string about = AccessNames.Shown(request.Name);
+            ServerEvents.Access.ChangeRefused(logger, user ?? "nobody", request.Kind.ToString(), about, problem.Code.ToString());
             throw problem;
         }
 
@@ -47,24 +48,10 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
             return new AccessChangeResponse();
         }
 
-        AccessChange change = await ReadAsync(request, view);
+        AccessChange change = await ReadAsync(request);
         CallTerms terms = CallTerms.Of(context);
-        TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        logins.Access.ChangeAccess(
-            change,
-            terms.HasDeadline ? terms.DeadlineMs : node.MonotonicMs + (long)Longest.TotalMilliseconds,
-            e =>
-            {
-                if (e is null)
-                {
-                    ended.SetResult();
-                }
-                else
-                {
-                    ended.SetException(e);
-                }
-            });
-        await ended.Task.WaitAsync(terms.Cancellation);
+        long deadlineMs = terms.HasDeadline ? terms.DeadlineMs : node.MonotonicMs + (long)Longest.TotalMilliseconds;
+        await logins.Access.ChangeAsync(change, deadlineMs).WaitAsync(terms.Cancellation);
         ServerEvents.Access.Changed(logger, user ?? "nobody", change.ToString());
         return new AccessChangeResponse();
     }
@@ -79,7 +66,7 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
             throw problem;
         }
 
-        bool isComplete = !view.IsEnabled || view.IsAdmin(user!);
+        bool isComplete = !view.IsEnabled || AccessCheck.CheckAdmin(view, user) is null;
         AccessReadResponse response = new()
         {
             Enabled = view.IsEnabled,
@@ -107,6 +94,14 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
     public override Task<CreateTokenResponse> CreateToken(CreateTokenRequest request, ServerCallContext context)
     {
         AccessView view = logins.Access.Access;
+        if (!view.IsEnabled)
+        {
+            // Anybody could make one of root now, and have it after access is checked.
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                "Access is not checked, and nobody needs a token. Say henge auth enable first.");
+        }
+
         string? caller = UserOf(context, view);
         string user = request.User.Length > 0 ? request.User : caller ?? "";
         if (user.Length == 0)
@@ -114,7 +109,7 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
             throw new HengeException(ErrorCode.InvalidArgument, "Say for which user the token is to be.");
         }
 
-        if (view.IsEnabled && (user == caller ? AccessCheck.CheckKnown(view, caller) : AccessCheck.CheckAdmin(view, caller)) is { } problem)
+        if ((user == caller ? AccessCheck.CheckKnown(view, caller) : AccessCheck.CheckAdmin(view, caller)) is { } problem)
         {
             throw problem;
         }
@@ -151,7 +146,7 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         End = Google.Protobuf.ByteString.CopyFrom(grant.Range.End.Span),
     };
 
-    private async Task<AccessChange> ReadAsync(AccessChangeRequest request, AccessView view)
+    private async Task<AccessChange> ReadAsync(AccessChangeRequest request)
     {
         if (request.Kind is Kind.None || !Enum.IsDefined(request.Kind))
         {
@@ -159,7 +154,6 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         }
 
         bool hasPassword = request.Kind is Kind.AddUser or Kind.SetPassword && request.Password.Length > 0;
-        ulong now = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
         AccessGrant grant = request.Grant ?? new AccessGrant();
         return new AccessChange
         {
@@ -170,7 +164,6 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
             Permissions = (grant.Read ? Permissions.Read : 0) | (grant.Write ? Permissions.Write : 0)
                 | (grant.Watch ? Permissions.Watch : 0) | (grant.Admin ? Permissions.Admin : 0),
             Range = KeyRange.Between(grant.Start.Memory, grant.End.Memory),
-            Generation = Math.Max(now, (view.User(request.Name)?.Generation ?? 0) + 1),
             SigningKey = request.Kind is Kind.Enable or Kind.RotateKey ? RandomNumberGenerator.GetBytes(32) : default,
         };
     }

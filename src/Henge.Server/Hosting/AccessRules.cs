@@ -16,7 +16,7 @@ internal static class AccessRules
         [nameof(Protocol.V1.Cluster.ClusterBase.TransferLeader)] = AccessRule.Admin,
         [nameof(Protocol.V1.Cluster.ClusterBase.Change)] = AccessRule.Admin,
         [nameof(Protocol.V1.Cluster.ClusterBase.Recover)] = AccessRule.Admin,
-        [nameof(Protocol.V1.Cluster.ClusterBase.Join)] = AccessRule.Node,
+        [nameof(Protocol.V1.Cluster.ClusterBase.Join)] = AccessRule.Join,
         [nameof(Protocol.V1.Cluster.ClusterBase.ReportRemains)] = AccessRule.Node,
         [nameof(Protocol.V1.Cluster.ClusterBase.AdoptRecovery)] = AccessRule.Node,
     };

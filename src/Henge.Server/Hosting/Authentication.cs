@@ -76,8 +76,9 @@ internal sealed class Authentication(Logins logins, CallGate gate, bool isBehind
             AccessRule.Known => caller.IsNode ? null : AccessCheck.CheckKnown(view, caller.UserIn(view)),
             AccessRule.Admin => AccessCheck.CheckAdmin(view, caller.UserIn(view)),
 
-            // Without TLS nodes are not known by anything before they have joined.
-            AccessRule.Node => caller.IsNode || !isBehindTls
+            // Without TLS a node has nothing to be known by before it has joined.
+            AccessRule.Join when !isBehindTls => null,
+            AccessRule.Join or AccessRule.Node => caller.IsNode
                 ? null
                 : new HengeException(
                     ErrorCode.PermissionDenied,

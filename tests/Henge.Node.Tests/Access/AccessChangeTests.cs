@@ -140,6 +140,8 @@ public sealed class AccessChangeTests
     {
         Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root", PasswordHash = "h" });
         Do(0, new() { Kind = AccessChangeKind.Enable });
+        RunUntilAll(static v => v.IsEnabled && v.User("root") is not null);
+        _cluster.Nodes[2].Running.Parts.Context.Engine.Flush();
         HarnessNode late = _cluster.Nodes[2];
         late.Crash(Henge.Testing.Files.CrashMode.LoseAllUnsynced);
         Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "ann", PasswordHash = "h" });
@@ -151,10 +153,44 @@ public sealed class AccessChangeTests
         AccessView view = late.Running.Access;
         Assert.True(view is { IsKnown: false, IsEnabled: true });
         Assert.Equal(ErrorCode.Unavailable, AccessCheck.Check(view, "root", HarnessOperation.Put("k", "v"))?.Code);
-        Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(view, "root")?.Code);
+
+        // Whoever repairs a cluster that has lost its catalog is let in by what was known last.
+        Assert.Null(AccessCheck.CheckAdmin(view, "root"));
+        Assert.Null(AccessCheck.CheckKnown(view, "root"));
+        Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(view, null)?.Code);
+        Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckKnown(view, "ann")?.Code);
 
         _cluster.Network.Heal();
         RunUntilAll(static v => v.IsKnown && v.User("ann") is not null);
+    }
+
+    [Fact]
+    public void A_node_whose_users_were_not_on_its_disk_yet_lets_nobody_look_after_the_cluster_either()
+    {
+        Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root", PasswordHash = "h" });
+        Do(0, new() { Kind = AccessChangeKind.Enable });
+        RunUntilAll(static v => v.IsEnabled);
+        HarnessNode late = _cluster.Nodes[2];
+        late.Crash(Henge.Testing.Files.CrashMode.LoseAllUnsynced);
+        _cluster.Network.Isolate(late.Id, _cluster.Nodes.Select(static n => n.Id));
+        late.Start();
+        _cluster.Run(1_000);
+        Assert.Null(late.Running.Access.User("root"));
+        Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(late.Running.Access, null)?.Code);
+        Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(late.Running.Access, "root")?.Code);
+    }
+
+    [Fact]
+    public void A_cluster_without_users_is_served_without_its_catalog_also_after_a_restart()
+    {
+        _cluster.RunUntil(() => Views().All(static v => v.IsKnown), what: "all know that there are no users");
+        _cluster.Run(1_000);
+        HarnessNode alone = _cluster.Nodes[1];
+        alone.Crash(Henge.Testing.Files.CrashMode.LoseAllUnsynced);
+        _cluster.Network.Isolate(alone.Id, _cluster.Nodes.Select(static n => n.Id));
+        alone.Start();
+        _cluster.Run(1_000);
+        Assert.True(alone.Running.Access is { IsKnown: true, IsEnabled: false });
     }
 
     [Fact]

@@ -19,11 +19,12 @@ internal sealed class GuardedHost : IAsyncDisposable
 {
     public const string Password = "correct horse";
 
-    private readonly string _directory = Directory.CreateTempSubdirectory("henge-access").FullName;
+    private readonly string _directory;
     private readonly GrpcChannel _channel;
 
-    private GuardedHost(HengeHost host)
+    private GuardedHost(HengeHost host, string directory)
     {
+        _directory = directory;
         Host = host;
         Address = host.Server.EndPoint.ToString();
         _channel = GrpcChannel.ForAddress("http://" + Address);
@@ -62,7 +63,7 @@ internal sealed class GuardedHost : IAsyncDisposable
             },
             cancellationToken: TestContext.Current.CancellationToken);
         await GrpcRulesTests.Until(() => ReadinessMonitor.FindProblem(host.Node) is null);
-        GuardedHost guarded = new(host);
+        GuardedHost guarded = new(host, directory);
         await guarded.SetUpAsync(enable);
         return guarded;
     }

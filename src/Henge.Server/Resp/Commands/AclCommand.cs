@@ -1,6 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Access;
+using Henge.Server.Access;
 using Henge.Server.Resp.Connections;
 using Henge.Server.Resp.Wire;
 
@@ -268,26 +269,9 @@ internal static class AclCommand
 
     private static async ValueTask ChangeAsync(RespConnection connection, AccessChange change)
     {
-        IAccessControl access = connection.Services.Logins!.Access;
-        change = change with
-        {
-            Generation = Math.Max(
-                (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
-                (access.Access.User(change.Name)?.Generation ?? 0) + 1),
-        };
-        TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        access.ChangeAccess(change, connection.Node.MonotonicMs + (long)Longest.TotalMilliseconds, e =>
-        {
-            if (e is null)
-            {
-                ended.SetResult();
-            }
-            else
-            {
-                ended.SetException(e);
-            }
-        });
-        await ended.Task;
+        await connection.Services.Logins!.Access.ChangeAsync(
+            change,
+            connection.Node.MonotonicMs + (long)Longest.TotalMilliseconds);
         connection.Services.AccessChanged(connection.User ?? "nobody", change.ToString());
     }
 
