@@ -2,7 +2,7 @@ using System.Text;
 using Henge.Node.Context;
 using Henge.Storage.Files;
 
-namespace Henge.Node.Access;
+namespace Henge.Node.Catalog;
 
 /// <summary>
 /// The file that says whether access was checked when this node knew it last (docs/formats.md, "Access"): whether it has to hear from the
