@@ -116,7 +116,8 @@ internal static class Canaries
     /// <summary>Within how many seeds it must be found.</summary>
     public static int Budget(this Canary canary) => canary switch
     {
-        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier => 600,
+        Canary.CommitOlderTermByCounting or Canary.IgnoreOutgoingMajority or Canary.SkipReadBarrier
+            or Canary.ResumeOnOtherSnapshot => 600,
         Canary.RepeatAfterSessionEnd or Canary.ReadBeforeOwnEntry or Canary.AgreeWithAnyLeader or Canary.ReplaceSilentAtOnce
             or Canary.AnswerForHungWorkers or Canary.AnswerFromDamaged => 300,
         Canary.LeadBeforeCluster => 500,

@@ -29,7 +29,8 @@ public sealed class AccessView
     private readonly SortedDictionary<string, UserRecord?> _users;
     private readonly SortedDictionary<string, RoleRecord?> _roles;
     private readonly Dictionary<string, Grant[]> _grants;
-    private AccessView? _whileNotKnown;
+    private AccessView? _notKnownOpen;
+    private AccessView? _notKnownChecked;
 
     private AccessView(bool isEnabled, Core.Version revision)
     {
@@ -58,8 +59,12 @@ public sealed class AccessView
     public bool WasEnabled { get; }
 
     /// <summary>What there is of this while <see cref="IsKnown"/> is false. The same object each time, or one that is equal.</summary>
-    /// <param name="wasEnabled">Whether access was checked when that was known last; the same at each call.</param>
-    internal AccessView WhileNotKnown(bool wasEnabled) => _whileNotKnown ??= new AccessView(this, wasEnabled);
+    /// <param name="wasEnabled">
+    /// Whether access was checked when that was known last. One for each answer, as <see cref="None"/> is of all nodes of a process.
+    /// </param>
+    internal AccessView WhileNotKnown(bool wasEnabled) => wasEnabled
+        ? _notKnownChecked ??= new AccessView(this, true)
+        : _notKnownOpen ??= new AccessView(this, false);
 
     /// <summary>Whether access is checked at all.</summary>
     public bool IsEnabled { get; }

@@ -169,7 +169,7 @@ public sealed class AccessChangeTests
     {
         Do(0, new() { Kind = AccessChangeKind.AddUser, Name = "root", PasswordHash = "h" });
         Do(0, new() { Kind = AccessChangeKind.Enable });
-        RunUntilAll(static v => v.IsEnabled);
+        RunUntilAll(static v => v is { IsKnown: true, IsEnabled: true });
         HarnessNode late = _cluster.Nodes[2];
         late.Crash(Henge.Testing.Files.CrashMode.LoseAllUnsynced);
         _cluster.Network.Isolate(late.Id, _cluster.Nodes.Select(static n => n.Id));
@@ -178,6 +178,14 @@ public sealed class AccessChangeTests
         Assert.Null(late.Running.Access.User("root"));
         Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(late.Running.Access, null)?.Code);
         Assert.Equal(ErrorCode.Unavailable, AccessCheck.CheckAdmin(late.Running.Access, "root")?.Code);
+    }
+
+    [Fact]
+    public void Nodes_of_one_process_that_know_nothing_go_each_by_its_own_file()
+    {
+        Assert.False(AccessView.None.WhileNotKnown(false).WasEnabled);
+        Assert.True(AccessView.None.WhileNotKnown(true).WasEnabled);
+        Assert.False(AccessView.None.WhileNotKnown(false).WasEnabled);
     }
 
     [Fact]
