@@ -79,6 +79,7 @@ public enum Canary
     LetRemovedVote,
     ForgetSessionsInMove,
     ResumeOnOtherSnapshot,
+    TrustOldChecks,
     HearTheLost,
     RecoverBeforeSync,
 }
@@ -105,7 +106,7 @@ internal static class Canaries
     /// <summary>Whether it has to do with plans: looked for where a cluster plans for itself.</summary>
     public static bool IsOfPlans(this Canary canary) => canary is Canary.LeaveLearnersBehind or Canary.TrustFirstPlan
         or Canary.LeaveWhileCountedOn or Canary.JudgeChangesAlone
-        or Canary.LoseAccessChanges;
+        or Canary.LoseAccessChanges or Canary.TrustOldChecks;
 
     /// <summary>Whether it has to do with nodes that join a cluster that plans for itself.</summary>
     public static bool IsOfJoins(this Canary canary) => false;

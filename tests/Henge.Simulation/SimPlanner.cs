@@ -29,6 +29,7 @@ internal sealed class SimPlanner
     private readonly SimGrowth _growth;
     private readonly SimMoveCrashes _crashes;
     private readonly SimAccess _access;
+    private readonly SimCheckedReads _reads;
     private bool _peace;
     private bool _rebalanced;
     private long? _allRunSinceMs;
@@ -41,6 +42,7 @@ internal sealed class SimPlanner
         _commands = new SimCommands(cluster, random);
         _crashes = new SimMoveCrashes(cluster, new SimRandom(cluster.World.Seed ^ 0xC4A5_4E5));
         _access = new SimAccess(cluster, new SimRandom(cluster.World.Seed ^ 0xACCE_55));
+        _reads = new SimCheckedReads(cluster, new SimRandom(cluster.World.Seed ^ 0x9A7E_5EED));
         _growth = new SimGrowth(cluster, random.Fork(), _commands, MayGo) { Taken = _crashes.Watch };
     }
 
@@ -57,6 +59,7 @@ internal sealed class SimPlanner
         _growth.Start();
         _crashes.Start();
         _access.Start();
+        _reads.Start();
     }
 
     /// <summary>From now on all members are to be up, with as many replicas as there should be.</summary>
@@ -67,6 +70,7 @@ internal sealed class SimPlanner
         _growth.EndFaults();
         _crashes.EndFaults();
         _access.EndFaults();
+        _reads.EndFaults();
     }
 
     /// <summary>Somebody else says commands, and it does not.</summary>

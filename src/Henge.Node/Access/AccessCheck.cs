@@ -42,6 +42,28 @@ public static class AccessCheck
         }
     }
 
+    /// <summary>
+    /// Whether what another node let through has to be checked again: a guard let it through, and went by users and roles that are older than
+    /// this node's, or this node does not know its own yet.
+    /// </summary>
+    public static bool IsOlder(AccessView view, bool isChecked, Core.Version checkedAt) =>
+        isChecked && !(view.IsKnown && (!view.IsEnabled || view.Revision <= checkedAt));
+
+    /// <summary>Says why a watch of another node is not served any more; null when it is.</summary>
+    public static HengeException? CheckServed(AccessView view, WatchQuery query) =>
+        IsOlder(view, query.Asker.CheckedAt is not null, query.Asker.CheckedAt ?? default)
+            ? CheckLogin(view, query.Asker.User, query.Asker.Generation) ?? CheckWatch(view, query.Asker.User, query)
+            : null;
+
+    /// <summary>Says why a user's login does not count any more; null when it does, or nobody has logged in.</summary>
+    /// <param name="view">Who may do what.</param>
+    /// <param name="user">The user; null: nobody.</param>
+    /// <param name="generation">The generation of the user's login; null: it has none.</param>
+    public static HengeException? CheckLogin(AccessView view, string? user, ulong? generation) =>
+        view.IsKnown && user is not null && generation is not null && view.User(user)?.Generation != generation
+            ? new HengeException(ErrorCode.Unauthenticated, $"The login of user '{user}' has been taken back. Log in again.")
+            : null;
+
     /// <summary>Says why a user may not watch a range of keys; null when it may.</summary>
     public static HengeException? CheckWatch(AccessView view, string? user, WatchQuery query)
     {

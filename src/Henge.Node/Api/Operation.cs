@@ -50,6 +50,20 @@ public abstract class Operation
     /// </summary>
     public string? User { get; set; }
 
+    /// <summary>
+    /// The generation of the user's logins by which <see cref="User"/> was proved; null: by something that has none, such as a certificate.
+    /// </summary>
+    public ulong? UserGeneration { get; set; }
+
+    /// <summary>
+    /// The revision of users and roles by which the guard has let it through, also where access was not checked; null: no guard has seen it,
+    /// it is the node's own. Another node that does it, and knows a newer one, checks it again (docs/decisions/0212).
+    /// </summary>
+    public Core.Version? CheckedAt { get; set; }
+
+    /// <summary>Who asks, in one.</summary>
+    internal Asker Asker => new(User, UserGeneration, CheckedAt);
+
     // ---- outcome ----
 
     /// <summary>What went wrong; <see cref="ErrorCode.None"/> when nothing did.</summary>
@@ -118,6 +132,8 @@ public abstract class Operation
         AllShards = false;
         Page = null;
         User = null;
+        UserGeneration = null;
+        CheckedAt = null;
         LeaderOnly = false;
         Pipeline = 0;
         DeadlineMs = 0;

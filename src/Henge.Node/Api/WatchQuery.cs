@@ -24,6 +24,6 @@ public sealed record WatchQuery
     /// <summary>Progress marks are wanted.</summary>
     public bool Progress { get; init; }
 
-    /// <summary>Who asks; null: nobody has said. See <see cref="Operation.User"/>.</summary>
-    public string? User { get; init; }
+    /// <summary>Who asks. See <see cref="Operation.User"/>.</summary>
+    public Asker Asker { get; init; }
 }

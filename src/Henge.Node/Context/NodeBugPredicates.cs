@@ -159,6 +159,9 @@ internal static class NodeBugPredicates
         /// <summary>A change of users and roles is written without a look whether another one came first.</summary>
         public bool LosesAccessChanges => Has(bugs, NodeBugs.LoseAccessChanges);
 
+        /// <summary>What another node has let through is done, whatever that node did not know yet of users and roles.</summary>
+        public bool TrustsOldChecks => Has(bugs, NodeBugs.TrustOldChecks);
+
         /// <summary>A member is removed without a look at what else was changed since that was found harmless.</summary>
         public bool JudgesChangesAlone => Has(bugs, NodeBugs.JudgeChangesAlone);
 

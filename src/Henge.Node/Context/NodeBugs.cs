@@ -105,6 +105,8 @@ internal enum NodeBugs : long
     KeepEndedElections = 1L << 62,
     /// <summary>A change of users and roles does not look whether another one came first.</summary>
     LoseAccessChanges = 1L << 55,
+    /// <summary>What another node has let through is done, whatever that node did not know yet of users and roles.</summary>
+    TrustOldChecks = 1L << 30,
     /// <summary>A snapshot for a member that a shard moves to leaves out who has written what.</summary>
     ForgetSessionsInMove = 1L << 43,
     /// <summary>A snapshot that takes the place of another one, of which a part has come, goes on behind that part.</summary>

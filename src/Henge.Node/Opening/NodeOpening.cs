@@ -142,12 +142,13 @@ internal static class NodeOpening
             WatchOptions.Default,
             HasJoined,
             remoteWatches);
-        var served = new ServedWatches(context, watches, WatchOptions.Default, outbox);
+        var served = new ServedWatches(context, watches, WatchOptions.Default, outbox, () => memberCatalog.Access);
         var reads = new NodeReads(context.Shards, hosted.MachineOf);
         var lanes = new ReadLanes(context, workers, hosted.MachineOf);
         foreach (Worker worker in workers)
         {
             worker.Reads.Values = lanes;
+            worker.Access = () => memberCatalog.Access;
         }
 
         context.Directory.Changed += shard =>
@@ -187,7 +188,7 @@ internal static class NodeOpening
             Reads = reads,
             Lanes = lanes,
             Pages = new PageFetcher(context, hosted.ServesAt, workers),
-            PageServer = new PageServer(context, workers, lanes, reads, hosted.MachineOf),
+            PageServer = new PageServer(context, workers, lanes, reads, hosted.MachineOf, () => memberCatalog.Access),
             Watches = watches,
             Subscriptions = new WatchSubscriptions(context, remoteWatches, served),
             DirectoryLock = directoryLock,

@@ -13,7 +13,7 @@ namespace Henge.Node.Peers;
 public static class PeerFrame
 {
     /// <summary>"HGP" and the version 2.</summary>
-    public const uint Magic = 0x02504748;
+    public const uint Magic = 0x03504748;
 
     /// <summary>Bytes before what the length counts.</summary>
     public const int PrefixBytes = 12;

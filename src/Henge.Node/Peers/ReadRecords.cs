@@ -8,7 +8,7 @@ namespace Henge.Node.Peers;
 
 /// <summary>
 /// A read on its way to another node. The body (docs/formats.md, "Peer frames"), little-endian: <c>id u64 | remaining ms u32 | kind u8 |
-/// phase u8 | consistency u8 | version u64 | key</c>.
+/// phase u8 | consistency u8 | version u64 | who asks (see <see cref="AskerRecord"/>) | key</c>.
 /// </summary>
 internal readonly ref struct ReadRequest
 {
@@ -26,21 +26,25 @@ internal readonly ref struct ReadRequest
 
     public Core.Version Version { get; private init; }
 
+    /// <summary>Who asked the node that sends it.</summary>
+    public AskerRecord Asker { get; private init; }
+
     public ReadOnlySpan<byte> Key { get; private init; }
 
     /// <summary>Writes the body of a read.</summary>
     public static void Write(PeerFrameBuilder frame, ulong id, uint remainingMs, Operation read)
     {
         ReadOnlySpan<byte> key = read.Kind == OperationKind.Get ? read.Key.Span : default;
-        Span<byte> span = frame.GetSpan(HeaderBytes + key.Length);
+        int size = HeaderBytes + AskerRecord.SizeOf(read.Asker) + key.Length;
+        Span<byte> span = frame.GetSpan(size);
         BinaryPrimitives.WriteUInt64LittleEndian(span, id);
         BinaryPrimitives.WriteUInt32LittleEndian(span[8..], remainingMs);
         span[12] = (byte)read.Kind;
         span[13] = (byte)read.Phase;
         span[14] = (byte)read.Consistency;
         BinaryPrimitives.WriteUInt64LittleEndian(span[15..], read.ReadVersion.Value);
-        key.CopyTo(span[HeaderBytes..]);
-        frame.Advance(HeaderBytes + key.Length);
+        key.CopyTo(AskerRecord.Write(span[HeaderBytes..], read.Asker));
+        frame.Advance(size);
     }
 
     /// <summary>Reads a body; false when it makes no sense.</summary>
@@ -48,6 +52,11 @@ internal readonly ref struct ReadRequest
     {
         request = default;
         if (body.Length < HeaderBytes)
+        {
+            return false;
+        }
+
+        if (!AskerRecord.TryRead(body[HeaderBytes..], out AskerRecord asker, out ReadOnlySpan<byte> key))
         {
             return false;
         }
@@ -60,7 +69,8 @@ internal readonly ref struct ReadRequest
             Phase = (BarrierPhase)body[13],
             Consistency = (ReadConsistency)body[14],
             Version = new Core.Version(BinaryPrimitives.ReadUInt64LittleEndian(body[15..])),
-            Key = body[HeaderBytes..],
+            Asker = asker,
+            Key = key,
         };
         return request is
         {

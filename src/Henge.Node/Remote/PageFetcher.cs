@@ -313,7 +313,7 @@ internal sealed class PageFetcher(NodeContext node, Func<ShardId, Core.Version, 
         };
         var frame = new PeerFrameBuilder(node.Sender, to);
         frame.BeginRecord(PeerRecordKind.PageRequest, ShardId.Catalog);
-        request.Write(frame);
+        request.Write(frame, fetch.Operation);
         frame.EndRecord();
         if (node.Environment.Transport?.Send(to, frame.Complete(node.Incarnations.Of(to))) == true)
         {

@@ -3,13 +3,15 @@ using System.Buffers.Binary;
 using System.Text;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Peers;
 
 namespace Henge.Node.Remote;
 
 /// <summary>
 /// A request for a page of several shards. The body (docs/formats.md, "Peer frames"), little-endian: <c>id u64 | remaining ms u32 | flags
 /// u8 (1 reverse, 2 keys only, 4 history, 8 stale) | version u64 | most items u32 | most bytes u32 | lower length u32 | lower | upper
-/// length u32 | upper | shards u32 | their numbers, u32 each</c>.
+/// length u32 | upper | shards u32 | their numbers, u32 each | who asks (see
+/// <see cref="AskerRecord"/>)</c>.
 /// </summary>
 internal sealed record PageRequest
 {
@@ -24,11 +26,11 @@ internal sealed record PageRequest
 
     public required IReadOnlyList<ShardId> Shards { get; init; }
 
-    /// <summary>Writes the body of a request.</summary>
-    public void Write(IBufferWriter<byte> writer)
+    /// <summary>Writes the body of a request for an operation.</summary>
+    public void Write(IBufferWriter<byte> writer, Operation operation)
     {
         ScanQuery query = Page.Query;
-        int size = HeaderBytes + query.Lower.Length + query.Upper.Length + (4 * Shards.Count);
+        int size = HeaderBytes + query.Lower.Length + query.Upper.Length + (4 * Shards.Count) + AskerRecord.SizeOf(operation.Asker);
         Span<byte> span = writer.GetSpan(size);
         BinaryPrimitives.WriteUInt64LittleEndian(span, Id);
         BinaryPrimitives.WriteUInt32LittleEndian(span[8..], RemainingMs);
@@ -45,12 +47,14 @@ internal sealed record PageRequest
             BinaryPrimitives.WriteUInt32LittleEndian(rest[(4 + (4 * i))..], Shards[i].Value);
         }
 
+        AskerRecord.Write(rest[(4 + (4 * Shards.Count))..], operation.Asker);
         writer.Advance(size);
     }
 
     /// <summary>Reads a body; null when it makes no sense.</summary>
-    public static PageRequest? TryRead(ReadOnlySpan<byte> body)
+    public static PageRequest? TryRead(ReadOnlySpan<byte> body, out AskerRecord asker)
     {
+        asker = default;
         if (body.Length < HeaderBytes)
         {
             return null;
@@ -64,7 +68,12 @@ internal sealed record PageRequest
         }
 
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(rest);
-        if ((ulong)count * 4 != (ulong)(rest.Length - 4) || count is 0 or > ShardMap.MaxShards)
+        if (count is 0 or > ShardMap.MaxShards || (ulong)count * 4 > (ulong)(rest.Length - 4))
+        {
+            return null;
+        }
+
+        if (!AskerRecord.TryRead(rest[(4 + (4 * (int)count))..], out asker, out ReadOnlySpan<byte> behind) || !behind.IsEmpty)
         {
             return null;
         }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
@@ -19,19 +20,29 @@ internal sealed class PageServer(
     Worker[] workers,
     ReadLanes lanes,
     NodeReads reads,
-    Func<ShardId, ShardStateMachine?> machineOf)
+    Func<ShardId, ShardStateMachine?> machineOf,
+    Func<AccessView> access)
 {
     private readonly NodeContext _node = node;
     private readonly Worker[] _workers = workers;
     private readonly ReadLanes _lanes = lanes;
     private readonly NodeReads _reads = reads;
     private readonly Func<ShardId, ShardStateMachine?> _machineOf = machineOf;
+    private readonly Func<AccessView> _access = access;
 
     /// <summary>Takes a request in, on the transport's thread.</summary>
     public void OnRequest(NodeId from, ReadOnlySpan<byte> body)
     {
-        if (PageRequest.TryRead(body) is not { } request || request.Shards.Any(s => s.Value >= (uint)_node.Shards.Count))
+        if (
+            PageRequest.TryRead(body, out AskerRecord asker) is not { } request
+            || request.Shards.Any(s => s.Value >= (uint)_node.Shards.Count))
         {
+            return;
+        }
+
+        if (!_node.Options.Bugs.TrustsOldChecks && asker.Check(_access(), request.Page) is { } problem)
+        {
+            new Job(this, from, request).Refuse(problem.Code, problem.Message);
             return;
         }
 

@@ -93,7 +93,8 @@ internal sealed partial class RemoteShards
             }
 
             // What is wrong with a replica there is no error of the watch.
-            bool isOfWatch = error is ErrorCode.HistoryGone or ErrorCode.ResourceExhausted or ErrorCode.TooLarge;
+            bool isRefused = error is ErrorCode.PermissionDenied or ErrorCode.Unauthenticated;
+            bool isOfWatch = isRefused || error is ErrorCode.HistoryGone or ErrorCode.ResourceExhausted or ErrorCode.TooLarge;
             var reason = new HengeException(isOfWatch ? error : ErrorCode.Unavailable, message);
             if (error == ErrorCode.HistoryGone)
             {
@@ -109,9 +110,9 @@ internal sealed partial class RemoteShards
                 Avoid(subscription.Node, _watches.NowMs);
             }
 
-            if (error == ErrorCode.TooLarge)
+            if (isRefused || error == ErrorCode.TooLarge)
             {
-                // A version that does not fit into a message: nobody else could send it either.
+                // Who asks may not any more; or a version that does not fit into a message: nobody else could send it either.
                 _failure = reason;
             }
 

@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Watch;
 
 namespace Henge.Node.Subscriptions;
@@ -18,6 +19,7 @@ internal sealed class ServedWatch(NodeId peer, WatchOpening opening, ulong servi
     private readonly ShardPosition[] _told = [.. opening.Positions];
     private readonly ShardPosition[] _sent = [.. opening.Positions];
     private NodeWatch? _watch;
+    private AccessView? _checked;
     private ulong _credit = opening.Credit;
     private ulong _toldBytes;
     private ulong _sentBytes;
@@ -83,7 +85,7 @@ internal sealed class ServedWatch(NodeId peer, WatchOpening opening, ulong servi
     /// <summary>
     /// Reads what there is and may be sent, into a record of its lane's. Throws <see cref="HengeException"/> when it cannot go on.
     /// </summary>
-    public void Serve(WatchService watches, WatchOptions options, EventsWriter events, long nowMs)
+    public void Serve(WatchService watches, WatchOptions options, EventsWriter events, AccessView access, long nowMs)
     {
         Volatile.Write(ref _isQueued, 0);
         if (IsClosed)
@@ -91,6 +93,14 @@ internal sealed class ServedWatch(NodeId peer, WatchOpening opening, ulong servi
             Release();
             return;
         }
+
+        // Who asked may not know yet that the right to it was taken away.
+        if (access != _checked && AccessCheck.CheckServed(access, opening.Query) is { } problem)
+        {
+            throw problem;
+        }
+
+        _checked = access;
 
         if (nowMs < _notBeforeMs)
         {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Context;
 using Henge.Node.Watch;
 using Henge.Raft;
@@ -21,7 +22,12 @@ internal sealed class ServedWatches
     private readonly List<ServedWatch> _taken = [];
     private ulong _lastServing;
 
-    public ServedWatches(NodeContext node, WatchService watches, WatchOptions options, SubscriptionOutbox outbox)
+    public ServedWatches(
+        NodeContext node,
+        WatchService watches,
+        WatchOptions options,
+        SubscriptionOutbox outbox,
+        Func<AccessView> access)
     {
         (_node, _options, _outbox) = (node, options, outbox);
 
@@ -31,7 +37,7 @@ internal sealed class ServedWatches
         [
             .. Enumerable
                 .Range(0, Math.Max(1, node.Options.Workers))
-                .Select(i => new ServingLane(node, watches, options, i) { Failed = OnFailed }),
+                .Select(i => new ServingLane(node, watches, options, access, i) { Failed = OnFailed }),
         ];
     }
 

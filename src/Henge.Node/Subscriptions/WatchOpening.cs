@@ -3,13 +3,14 @@ using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using Henge.Core;
 using Henge.Node.Api;
+using Henge.Node.Peers;
 using Henge.Node.Watch;
 
 namespace Henge.Node.Subscriptions;
 
 /// <summary>
 /// What a node asks another one for (docs/formats.md, "Peer frames"): <c>subscription u64 | credit u64 | flags u8 | lower | upper | shards
-/// varint | (shard varint | next version varint)*</c>.
+/// varint | (shard varint | next version varint)* | who asks (see <see cref="AskerRecord"/>)</c>.
 /// </summary>
 /// <param name="Id">Its number, which its sender uses once.</param>
 /// <param name="Query">The keys, and what events carry.</param>
@@ -36,6 +37,10 @@ internal sealed record WatchOpening(ulong Id, WatchQuery Query, IReadOnlyList<Sh
             writer.WriteVarint(position.Shard.Value);
             writer.WriteVarint(position.Next.Value);
         }
+
+        int size = AskerRecord.SizeOf(Query.Asker);
+        AskerRecord.Write(writer.GetSpan(size), Query.Asker);
+        writer.Advance(size);
     }
 
     /// <summary>Reads it; false for what makes no sense in a cluster of so many shards, with keys of at most so many bytes.</summary>
@@ -73,14 +78,20 @@ internal sealed record WatchOpening(ulong Id, WatchQuery Query, IReadOnlyList<Sh
             positions.Add(new ShardPosition(new ShardId((uint)shard), new Core.Version(next)));
         }
 
+        if (!AskerRecord.TryRead(reader.Rest, out AskerRecord asker, out ReadOnlySpan<byte> behind) || !behind.IsEmpty)
+        {
+            return false;
+        }
+
         var query = new WatchQuery
         {
             Lower = lower.ToArray(),
             Upper = upper.ToArray(),
             PreviousValues = (flags & PreviousValues) != 0,
             Progress = (flags & Progress) != 0,
+            Asker = asker.ToAsker(),
         };
         opening = new WatchOpening(id, query, positions, credit);
-        return reader.IsEmpty;
+        return true;
     }
 }

@@ -13,8 +13,8 @@ namespace Henge.Node.Workers;
 /// in which they were sent, and only in the term that they were sent in (docs/decisions/0141). Belongs to the worker.
 /// </summary>
 /// <remarks>
-/// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | term u64 | command</c>; reply
-/// <c>id u64 | error u8 | version u64 | result length u32 | result | hint length u16 | hint | message</c>; advance <c>version u64</c>.
+/// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | term u64 | who asks (see
+/// <see cref="AskerRecord"/>) | command</c>; reply <c>id u64 | error u8 | version u64 | result length u32 | result | hint length u16 | hint | message</c>; advance <c>version u64</c>.
 /// </remarks>
 internal sealed class ForwardTable(Worker worker, NodeContext node)
 {
@@ -54,12 +54,13 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         long remaining = operation.DeadlineMs - worker.NowMs;
         remaining -= Math.Min(remaining / 2, AnswerMarginMs);
         ulong id = ++_lastId;
-        Span<byte> span = frame.GetSpan(ForwardHeaderBytes + operation.Command.Length);
+        int size = ForwardHeaderBytes + AskerRecord.SizeOf(operation.Asker) + operation.Command.Length;
+        Span<byte> span = frame.GetSpan(size);
         BinaryPrimitives.WriteUInt64LittleEndian(span, id);
         BinaryPrimitives.WriteUInt32LittleEndian(span[8..], (uint)Math.Clamp(remaining, 1, int.MaxValue));
         BinaryPrimitives.WriteUInt64LittleEndian(span[12..], term.Value);
-        operation.Command.Span.CopyTo(span[ForwardHeaderBytes..]);
-        frame.Advance(ForwardHeaderBytes + operation.Command.Length);
+        operation.Command.Span.CopyTo(AskerRecord.Write(span[ForwardHeaderBytes..], operation.Asker));
+        frame.Advance(size);
         frame.EndRecord();
         operation.Tag = sending;
         _waiting.Add(id, new Forwarded(operation, leader, owner));
@@ -99,6 +100,11 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
             return;
         }
 
+        if (!AskerRecord.TryRead(body[ForwardHeaderBytes..], out AskerRecord asker, out ReadOnlySpan<byte> command))
+        {
+            return;
+        }
+
         ForwardOrder order = _received.Take(from, BinaryPrimitives.ReadUInt64LittleEndian(body), replica.Shard);
         if (order == ForwardOrder.Repeated)
         {
@@ -113,7 +119,7 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
         write.Shard = replica.Shard;
         write.Term = new Term(BinaryPrimitives.ReadUInt64LittleEndian(body[12..]));
         write.DeadlineMs = worker.NowMs + BinaryPrimitives.ReadUInt32LittleEndian(body[8..]);
-        write.CopyCommand(body[ForwardHeaderBytes..]);
+        write.CopyCommand(command);
         if (write.Term <= replica.TermAtStart)
         {
             // Sent to what this node was before it started: it may have done it then, and this be a copy that was long on its way.
@@ -134,6 +140,10 @@ internal sealed class ForwardTable(Worker worker, NodeContext node)
                 ErrorCode.NotLeader,
                 $"This node does not lead {replica.Shard} in the term in which the write was sent to it.",
                 replica.LeaderAddress);
+        }
+        else if (!node.Options.Bugs.TrustsOldChecks && asker.Check(worker.Access(), write) is { } problem)
+        {
+            write.Fail(problem.Code, problem.Message);
         }
         else if (node.TryAdmit(1, write.Command.Length))
         {

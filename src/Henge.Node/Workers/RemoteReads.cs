@@ -199,6 +199,10 @@ internal sealed class RemoteReads(Worker worker, NodeContext node)
             read.Version = read.ReadVersion;
             read.Complete();
         }
+        else if (!node.Options.Bugs.TrustsOldChecks && request.Asker.Check(worker.Access(), read) is { } problem)
+        {
+            read.Fail(problem.Code, problem.Message);
+        }
         else if (node.TryAdmit(1, 0))
         {
             replica.Add(read);

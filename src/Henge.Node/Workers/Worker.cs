@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Log;
@@ -64,6 +65,9 @@ internal sealed class Worker : IWorkItem
             Reads.OnFlushed(to, sent);
         };
     }
+
+    /// <summary>Says who may do what, as far as this node knows; set when the node is put together.</summary>
+    public Func<AccessView> Access { get; set; } = static () => AccessView.None;
 
     /// <summary>Its number, and the lane on which it runs.</summary>
     public int Index { get; }

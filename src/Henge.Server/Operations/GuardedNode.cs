@@ -50,6 +50,7 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
     public void Submit(Operation operation)
     {
         AccessView view = access.Access;
+        operation.CheckedAt = view.Revision;
         if (view.IsEnabled && AccessCheck.Check(view, Identify(view, operation), operation) is { } problem)
         {
             operation.Fail(problem.Code, problem.Message);
@@ -63,6 +64,11 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
     public void Submit(ReadOnlySpan<Operation> operations)
     {
         AccessView view = access.Access;
+        foreach (Operation operation in operations)
+        {
+            operation.CheckedAt = view.Revision;
+        }
+
         if (!view.IsEnabled)
         {
             inner.Submit(operations);
@@ -132,7 +138,7 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
 
     // Who has logged in here counts, whatever an operation says.
     private string? Identify(AccessView view, Operation operation) =>
-        caller is null ? operation.User : operation.User = caller.UserIn(view);
+        caller is null ? operation.User : caller.Sign(operation, view);
 
     private void CheckPage(PageFetch page)
     {

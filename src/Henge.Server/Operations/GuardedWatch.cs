@@ -24,7 +24,8 @@ internal sealed class GuardedWatch(IAccessControl access, WatchQuery query, Acti
     public void Open(IHengeNode node)
     {
         Check();
-        _inner = node.OpenWatch(query, onAvailable);
+        Asker asker = caller?.ToAsker(access.Access) ?? query.Asker;
+        _inner = node.OpenWatch(query with { Asker = asker with { CheckedAt = _checked!.Revision } }, onAvailable);
 
         // What changes from here on wakes it; what has changed before is seen by the next look.
         access.AccessChanged += onAvailable;
@@ -63,7 +64,7 @@ internal sealed class GuardedWatch(IAccessControl access, WatchQuery query, Acti
             return;
         }
 
-        if (view.IsEnabled && AccessCheck.CheckWatch(view, caller is null ? query.User : caller.UserIn(view), query) is { } problem)
+        if (view.IsEnabled && AccessCheck.CheckWatch(view, caller is null ? query.Asker.User : caller.UserIn(view), query) is { } problem)
         {
             throw problem;
         }

@@ -56,9 +56,9 @@ public sealed class PeerFrameTests
     public void Another_version_is_told_from_garbage()
     {
         byte[] frame = Make();
-        frame[3] = 3;
+        frame[3] = 4;
         Assert.False(PeerFrame.TryReadLength(frame, out _, out string? error));
-        Assert.Contains("version 3", error, StringComparison.Ordinal);
+        Assert.Contains("version 4", error, StringComparison.Ordinal);
         Assert.False(PeerFrame.TryReadLength("GET / HTTP/1.1"u8, out _, out error));
         Assert.Contains("not a peer frame", error, StringComparison.Ordinal);
     }

@@ -67,7 +67,7 @@ public sealed class GuardedNodeTests : IDisposable
     {
         _access.Set(new Grant(Permissions.Read | Permissions.Watch, KeyRange.Prefix("a")));
         var calls = new SemaphoreSlim(0);
-        var query = new WatchQuery { Lower = "a"u8.ToArray(), Upper = "b"u8.ToArray(), User = "ann" };
+        var query = new WatchQuery { Lower = "a"u8.ToArray(), Upper = "b"u8.ToArray(), Asker = new("ann", null, null) };
         using IWatch watch = _guarded.OpenWatch(query, () => calls.Release());
         Assert.True(watch.TryOpen());
         while (await calls.WaitAsync(0))

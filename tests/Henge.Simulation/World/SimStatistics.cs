@@ -68,7 +68,8 @@ internal sealed class SimStatistics
         CrashesAtDrop,
         CrashesAtMemberChange;
     public long AccessChangesSaid,
-        AccessChangesDone;
+        AccessChangesDone,
+        StaleChecks;
     public long CommandsSaid,
         CommandsDone,
         CommandsRefused,

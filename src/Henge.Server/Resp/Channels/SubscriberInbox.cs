@@ -1,3 +1,4 @@
+using Henge.Core;
 using Henge.Server.Resp.Wire;
 
 namespace Henge.Server.Resp.Channels;
@@ -10,7 +11,8 @@ namespace Henge.Server.Resp.Channels;
 /// <param name="output">The subscriber.</param>
 /// <param name="waiting">What the connection may keep waiting.</param>
 /// <param name="limitBytes">Most bytes that may wait when another message comes.</param>
-internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes waiting, long limitBytes)
+/// <param name="refuse">Says why the connection may not have its subscriptions any more, asked by whoever may write to it.</param>
+internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes waiting, long limitBytes, Func<HengeException?> refuse)
 {
     private const int RoundBytes = 256 * 1024;
     private readonly Lock _lock = new();
@@ -18,6 +20,7 @@ internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes 
     private long _queuedBytes;
     private bool _pumping;
     private bool _ended;
+    private bool _mustCheck;
     private string? _overflow;
 
     /// <summary>Takes a message. Never blocks.</summary>
@@ -56,8 +59,30 @@ internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes 
             _pumping = true;
         }
 
-        ThreadPool.UnsafeQueueUserWorkItem(static inbox => _ = inbox.PumpAsync(), this, preferLocal: false);
+        StartPump();
     }
+
+    /// <summary>
+    /// Has it seen to that the connection may still have what it is subscribed to, though no message comes. Never blocks.
+    /// </summary>
+    public void Recheck()
+    {
+        lock (_lock)
+        {
+            _mustCheck = true;
+            if (_ended || _pumping)
+            {
+                return;
+            }
+
+            _pumping = true;
+        }
+
+        StartPump();
+    }
+
+    private void StartPump() =>
+        ThreadPool.UnsafeQueueUserWorkItem(static inbox => _ = inbox.PumpAsync(), this, preferLocal: false);
 
     /// <summary>The connection is gone: nothing is taken any more, and what waits is forgotten.</summary>
     public void End()
@@ -84,6 +109,14 @@ internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes 
                 await output.EnterAsync();
                 try
                 {
+                    Volatile.Write(ref _mustCheck, false);
+                    if (refuse() is { } refused)
+                    {
+                        End();
+                        output.End(refused);
+                        return;
+                    }
+
                     for (
                         long round = 0;
                         round < RoundBytes && TryTake(out ChannelSubscription? subscription, out ChannelMessage? message);
@@ -105,7 +138,7 @@ internal sealed class SubscriberInbox(SubscriberOutput output, RespWaitingBytes 
 
                 lock (_lock)
                 {
-                    if (_queue.Count == 0 && _overflow is null)
+                    if (_queue.Count == 0 && _overflow is null && !_mustCheck)
                     {
                         _pumping = false;
                         return;

@@ -169,6 +169,10 @@ internal sealed class RespConnection
         {
             Services.SubscriberCut(RemoteAddress, reason.Message);
         }
+        else if (reason is HengeException { Code: ErrorCode.PermissionDenied or ErrorCode.Unauthenticated })
+        {
+            Services.Ended(RemoteAddress, reason.Message);
+        }
 
         Abort(reason);
     }

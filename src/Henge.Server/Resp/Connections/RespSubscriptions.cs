@@ -1,6 +1,7 @@
 using System.Text;
 using Henge.Core;
 using Henge.Node.Access;
+using Henge.Server.Access;
 using Henge.Server.Resp.Channels;
 using Henge.Server.Resp.Wire;
 
@@ -17,6 +18,9 @@ internal sealed class RespSubscriptions : IAsyncDisposable
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly SubscriberOutput _output;
     private readonly SubscriberInbox _inbox;
+    private readonly IAccessControl? _access;
+    private AccessView? _checked;
+    private Login? _checkedLogin;
     private long _nameBytes;
     private int _shards;
     private bool _used, _held;
@@ -29,7 +33,8 @@ internal sealed class RespSubscriptions : IAsyncDisposable
     {
         _connection = connection;
         _output = new SubscriberOutput(connection.Writer, output, _gate, connection.EndSubscriber);
-        _inbox = new SubscriberInbox(_output, waiting, connection.Services.Waiting.Limits.SubscriberBytes);
+        _inbox = new SubscriberInbox(_output, waiting, connection.Services.Waiting.Limits.SubscriberBytes, Refuse);
+        _access = connection.Services.Logins?.Access;
     }
 
     /// <summary>How many there are, of all kinds.</summary>
@@ -68,6 +73,10 @@ internal sealed class RespSubscriptions : IAsyncDisposable
         {
             // Nobody else can have it yet; from here on the replies under way hold it as if they had entered.
             _held = _used = _gate.Wait(0);
+            if (_access is not null)
+            {
+                _access.AccessChanged += _inbox.Recheck;
+            }
         }
 
         // All of a command's channels or none: a client counts on one confirmation for each.
@@ -122,14 +131,21 @@ internal sealed class RespSubscriptions : IAsyncDisposable
     /// <summary>Ends them, when nothing is to be pushed any more: what follows may give the output's memory back.</summary>
     public async ValueTask DisposeAsync()
     {
-        Clear();
-        _inbox.End();
-        if (_used)
+        if (!_used)
         {
-            // A pump that is just writing comes to its end; those that come later find nothing to write.
-            await _gate.WaitAsync();
-            _gate.Release();
+            return;
         }
+
+        if (_access is not null)
+        {
+            _access.AccessChanged -= _inbox.Recheck;
+        }
+
+        // A pump that is just writing comes to its end; those that come later find nothing to write.
+        _inbox.End();
+        await _gate.WaitAsync();
+        Clear();
+        _gate.Release();
     }
 
     /// <summary>Ends all of them without a confirmation.</summary>
@@ -141,6 +157,34 @@ internal sealed class RespSubscriptions : IAsyncDisposable
         }
 
         _open.Clear();
+    }
+
+    // As Redis does, a connection is cut whose user may not have all of what it is subscribed to any more. For who has entered. Key events
+    // are watches, which end by themselves.
+    private HengeException? Refuse()
+    {
+        Login? login = _connection.Caller.Login;
+        if (
+            _access?.Access is not { IsEnabled: true } view
+            || (view == _checked && login == _checkedLogin && login is not { ExpiresAtUnixMs: not 0 }))
+        {
+            return null;
+        }
+
+        foreach ((ChannelKind kind, string name) in _open.Keys)
+        {
+            KeyRange names = NamesOf(Encoding.Latin1.GetBytes(name), kind);
+            if (_connection.Services.RefuseChannel(_connection.User, Permissions.Watch, names) is not null)
+            {
+                return new HengeException(
+                    ErrorCode.PermissionDenied,
+                    $"its user may not have all of what it is subscribed to any more: the permission watch for {names} was taken away, or its "
+                        + "login is over");
+            }
+        }
+
+        (_checked, _checkedLogin) = (view, login);
+        return null;
     }
 
     // Names are bytes: each is kept as the character of the same number, which loses nothing.
