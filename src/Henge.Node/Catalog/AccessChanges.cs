@@ -17,19 +17,23 @@ namespace Henge.Node.Catalog;
 internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.None)
 {
     /// <summary>Makes a change; says again what stands already as done.</summary>
-    public CatalogStep Next(AccessChange change) => change.Kind switch
+    /// <param name="change">The change.</param>
+    /// <param name="isRepeated">
+    /// It was tried before. What it wants gone or there may then be so by itself, which is no mistake of whoever asked for it.
+    /// </param>
+    public CatalogStep Next(AccessChange change, bool isRepeated = false) => change.Kind switch
     {
         AccessChangeKind.AddUser => AddUser(change),
         AccessChangeKind.SetPassword => Update(change.Name, user =>
             user.PasswordHash == change.PasswordHash ? user : Later(user, change) with { PasswordHash = change.PasswordHash }),
         AccessChangeKind.RevokeTokens => Update(change.Name, user => user.Generation >= change.Generation ? user : Later(user, change)),
         AccessChangeKind.DeleteUser => DeleteUser(change),
-        AccessChangeKind.AddRole => AddRole(change),
+        AccessChangeKind.AddRole => AddRole(change, isRepeated),
         AccessChangeKind.DeleteRole => DeleteRole(change),
         AccessChangeKind.GrantRole => GrantRole(change),
         AccessChangeKind.RevokeRole => RevokeRole(change),
         AccessChangeKind.Grant => GrantPermission(change),
-        AccessChangeKind.Revoke => RevokePermission(change),
+        AccessChangeKind.Revoke => RevokePermission(change, isRepeated),
         AccessChangeKind.Enable => Enable(change),
         AccessChangeKind.RotateKey => RotateKey(change),
         AccessChangeKind.Disable => view.IsEnabled ? Write(static txn => Delete(txn, AccessView.EnabledKey)) : CatalogStep.Done,
@@ -61,9 +65,9 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
             $"'{AccessNames.Root}' cannot be deleted while access is checked: nobody could give it back. Say henge auth disable first.")
         : Write(txn => Delete(txn, AccessView.UserPrefix + change.Name));
 
-    private CatalogStep AddRole(AccessChange change) =>
+    private CatalogStep AddRole(AccessChange change, bool isRepeated) =>
         AccessNames.Check("role", change.Name) is { } problem ? Refuse(problem)
-        : view.HasRole(change.Name) ? view.Role(change.Name) is { Grants.Count: 0 }
+        : view.HasRole(change.Name) ? isRepeated || view.Role(change.Name) is { Grants.Count: 0 }
             ? CatalogStep.Done
             : Refuse($"There is a role '{change.Name}' already.")
         : view.Roles.Count() >= AccessNames.Most
@@ -115,7 +119,7 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
             : Put(role with { Grants = [.. others, new Grant(wanted, change.Range)] });
     }
 
-    private CatalogStep RevokePermission(AccessChange change)
+    private CatalogStep RevokePermission(AccessChange change, bool isRepeated)
     {
         if (view.Role(change.Name) is not { } role)
         {
@@ -129,7 +133,7 @@ internal sealed class AccessChanges(AccessView view, NodeBugs bugs = NodeBugs.No
                 .Where(static g => g.Permissions != Permissions.None),
         ];
         return left.SequenceEqual(role.Grants)
-            ? role.Grants.Any(g => (g.Permissions & change.Permissions) != 0)
+            ? !isRepeated && role.Grants.Any(g => (g.Permissions & change.Permissions) != 0)
                 ? Refuse(
                     $"The role '{change.Name}' has no such grant on {change.Range}. It has: "
                         + $"{string.Join("; ", role.Grants.Select(Text))}.")

@@ -119,8 +119,19 @@ internal sealed class MemberCatalog
         Changes.Add(view => MemberChanges.SetState(view, member, from, to), deadlineMs, ended);
 
     /// <summary>Changes users, roles, or whether access is checked. Thread-safe.</summary>
-    public void ChangeAccess(AccessChange change, long deadlineMs, Action<HengeException?> ended) =>
-        Changes.Add(view => new AccessChanges(view.Access, _node.Options.Bugs).Next(change), deadlineMs, ended);
+    public void ChangeAccess(AccessChange change, long deadlineMs, Action<HengeException?> ended)
+    {
+        bool isRepeated = false;
+        Changes.Add(
+            view =>
+            {
+                CatalogStep step = new AccessChanges(view.Access, _node.Options.Bugs).Next(change, isRepeated);
+                isRepeated |= step.Transaction is not null;
+                return step;
+            },
+            deadlineMs,
+            ended);
+    }
 
     private JoinAnswer Answer(NodeId given) => new()
     {

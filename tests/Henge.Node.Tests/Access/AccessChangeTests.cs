@@ -181,6 +181,42 @@ public sealed class AccessChangeTests
     }
 
     [Fact]
+    public void A_change_is_answered_as_done_whatever_else_a_role_or_user_has()
+    {
+        AccessChange[] before =
+        [
+            new() { Kind = AccessChangeKind.AddUser, Name = "ann", PasswordHash = "h1" },
+            new() { Kind = AccessChangeKind.AddRole, Name = "r" },
+            new() { Kind = AccessChangeKind.AddRole, Name = "s" },
+            new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = Permissions.Read, Range = KeyRange.Prefix("a/") },
+            new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = (Permissions)3, Range = KeyRange.Prefix("b/") },
+            new() { Kind = AccessChangeKind.Grant, Name = "r", Permissions = Permissions.Admin, Range = KeyRange.All },
+            new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "r" },
+            new() { Kind = AccessChangeKind.GrantRole, Name = "ann", Role = "s" },
+        ];
+        AccessChange[] changes =
+        [
+            new() { Kind = AccessChangeKind.Revoke, Name = "r", Permissions = Permissions.Read, Range = KeyRange.Prefix("a/") },
+            new() { Kind = AccessChangeKind.Revoke, Name = "r", Permissions = Permissions.Read, Range = KeyRange.Prefix("b/") },
+            new() { Kind = AccessChangeKind.Revoke, Name = "r", Permissions = Permissions.Admin, Range = KeyRange.All },
+            new() { Kind = AccessChangeKind.RevokeRole, Name = "ann", Role = "r" },
+            new() { Kind = AccessChangeKind.SetPassword, Name = "ann", PasswordHash = "h2", Generation = 3 },
+            new() { Kind = AccessChangeKind.RevokeTokens, Name = "ann", Generation = 9 },
+            new() { Kind = AccessChangeKind.DeleteRole, Name = "s" },
+            new() { Kind = AccessChangeKind.DeleteUser, Name = "ann" },
+        ];
+        foreach (AccessChange change in (AccessChange[])[.. before, .. changes])
+        {
+            Do(0, change);
+        }
+
+        Assert.Equal([new Grant(Permissions.Write, KeyRange.Prefix("b/"))], View(0).Role("r")!.Grants);
+
+        // What was never there is a mistake of whoever asks.
+        Assert.Contains("no such grant", Ask(0, changes[0] with { Permissions = Permissions.Write })?.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Nodes_of_one_process_that_know_nothing_go_each_by_its_own_file()
     {
         Assert.False(AccessView.None.WhileNotKnown(false).WasEnabled);

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Google.Protobuf;
 using Grpc.Core;
 using Henge.Protocol.V1;
@@ -149,6 +151,54 @@ public sealed class AccessDoorsTests : IAsyncLifetime
         Assert.Contains("-NOPERM", await _host.TalkAsync($"AUTH ann {secret}\r\nPSUBSCRIBE *\r\n"), StringComparison.Ordinal);
         Assert.Contains("-NOPERM", await _host.TalkAsync($"AUTH bob {secret}\r\nSUBSCRIBE a/x\r\n"), StringComparison.Ordinal);
         Assert.Contains("-NOAUTH", await _host.TalkAsync($"AUTH ann {secret}\r\nRESET\r\nGET a/1\r\n"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_subscription_to_a_channel_ends_when_the_right_to_it_does(bool publishes)
+    {
+        using TcpClient subscriber = new();
+        await subscriber.ConnectAsync(_host.Host.Server.EndPoint);
+        using StreamReader replies = new(subscriber.GetStream());
+        await subscriber.GetStream().WriteAsync(Encoding.UTF8.GetBytes($"AUTH ann '{GuardedHost.Password}'\r\nSUBSCRIBE a/news\r\n"));
+        Assert.Equal(["+OK", "*3", "$9", "subscribe", "$6", "a/news", ":1"], await ReadAsync(replies, 7));
+
+        // A change that takes nothing from it leaves it, and it goes on getting messages.
+        await _host.ChangeAsync(new() { Kind = Kind.AddUser, Name = "carl", Password = GuardedHost.Password });
+        string root = $"AUTH root '{GuardedHost.Password}'";
+        Assert.Equal("+OK\r\n:1\r\n", await _host.TalkAsync($"{root}\r\nPUBLISH a/news one\r\n"));
+        Assert.Equal(["*3", "$7", "message", "$6", "a/news", "$3", "one"], await ReadAsync(replies, 7));
+
+        await _host.ChangeAsync(new() { Kind = Kind.RevokeRole, Name = "ann", Role = "writer" });
+        if (publishes)
+        {
+            await _host.TalkAsync($"{root}\r\nPUBLISH a/news two\r\n");
+        }
+
+        // Cut, with or without a message that would have come; and nothing came.
+        string rest = "";
+        try
+        {
+            rest = await replies.ReadToEndAsync();
+        }
+        catch (IOException)
+        {
+            // Reset is as good as ended.
+        }
+
+        Assert.Equal("", rest);
+    }
+
+    private static async Task<string?[]> ReadAsync(StreamReader reader, int lines)
+    {
+        var read = new string?[lines];
+        for (int i = 0; i < lines; i++)
+        {
+            read[i] = await reader.ReadLineAsync();
+        }
+
+        return read;
     }
 
     [Fact]
