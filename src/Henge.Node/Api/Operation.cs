@@ -50,6 +50,9 @@ public abstract class Operation
     /// </summary>
     public string? User { get; set; }
 
+    /// <summary>Is told as it ends, before whoever submitted it; null: nobody else is.</summary>
+    public IOperationObserver? Observer { get; set; }
+
     // ---- outcome ----
 
     /// <summary>What went wrong; <see cref="ErrorCode.None"/> when nothing did.</summary>
@@ -118,6 +121,7 @@ public abstract class Operation
         AllShards = false;
         Page = null;
         User = null;
+        Observer = null;
         LeaderOnly = false;
         Pipeline = 0;
         DeadlineMs = 0;
@@ -143,11 +147,15 @@ public abstract class Operation
         Error = error;
         ErrorMessage = message;
         LeaderHint = leaderHint;
-        OnCompleted();
+        Complete();
     }
 
     /// <summary>Completes it.</summary>
-    public void Complete() => OnCompleted();
+    public void Complete()
+    {
+        Observer?.OnCompleting(this);
+        OnCompleted();
+    }
 
     /// <summary>
     /// Called exactly once for each submission, on any thread, maybe before Submit returns. Must be quick and must not throw.
