@@ -17,7 +17,13 @@ internal sealed class AuditFile : ILogEventSink, ILoggingFailureListener, IDispo
 {
     private const UnixFileMode OwnersFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnersDirectory = OwnersFile | UnixFileMode.UserExecute;
+
+    // How often it is looked whether the file is still there.
+    private const int LookMs = 1_000;
+
     private readonly ILogEventSink _sink;
+    private readonly Opening _opening = new();
+    private long _lookedAt;
     private string? _failure;
     private Exception? _cause;
 
@@ -44,7 +50,7 @@ internal sealed class AuditFile : ILogEventSink, ILoggingFailureListener, IDispo
             rollOnFileSizeLimit: true,
             retainedFileCountLimit: options.Files,
             encoding: new UTF8Encoding(encoderShouldEmitUTF8Identifier: false),
-            hooks: new Opening()));
+            hooks: _opening));
         if (_sink is ISetLoggingFailureListener tells)
         {
             tells.SetFailureListener(this);
@@ -54,6 +60,7 @@ internal sealed class AuditFile : ILogEventSink, ILoggingFailureListener, IDispo
     /// <summary>Writes a line, which the operating system has when this returns. Throws what was in the way.</summary>
     public void Emit(LogEvent logEvent)
     {
+        Look();
         (_failure, _cause) = (null, null);
         _sink.Emit(logEvent);
         if (_failure is { } failure)
@@ -73,8 +80,25 @@ internal sealed class AuditFile : ILogEventSink, ILoggingFailureListener, IDispo
     /// <inheritdoc/>
     public void Dispose() => (_sink as IDisposable)?.Dispose();
 
+    // What is written to a file that somebody has deleted or moved goes on to be written, and nobody finds it.
+    private void Look()
+    {
+        long now = Environment.TickCount64;
+        if (_opening.Path is { } path && now - _lookedAt >= LookMs)
+        {
+            _lookedAt = now;
+            if (!File.Exists(path))
+            {
+                throw new FileNotFoundException($"The file '{path}' is not there any more: lines that were in it are gone.");
+            }
+        }
+    }
+
     private sealed class Opening : FileLifecycleHooks
     {
+        /// <summary>The file that was opened last.</summary>
+        public string? Path { get; private set; }
+
         public override Stream OnFileOpened(string path, Stream underlyingStream, Encoding encoding)
         {
             if (!OperatingSystem.IsWindows())
@@ -88,6 +112,7 @@ internal sealed class AuditFile : ILogEventSink, ILoggingFailureListener, IDispo
                 underlyingStream.WriteByte((byte)'\n');
             }
 
+            Path = path;
             return underlyingStream;
         }
 
