@@ -5,6 +5,8 @@ namespace Henge.Server.Hosting;
 /// <summary>Reads the setting <c>audit-keys</c>: <c>read:orders/,all:users/</c>. Pure functions.</summary>
 internal static class AuditKeysSetting
 {
+    private const int Most = 100;
+
     private const string Form =
         "a list with commas between of read:PREFIX, write:PREFIX or all:PREFIX, such as write:orders/,all:users/ (all: alone is every key)";
 
@@ -34,6 +36,11 @@ internal static class AuditKeysSetting
             }
         }
 
-        return rules.Count <= 100 ? rules : throw new FormatException($"{Form}, 100 of them at most");
+        return rules.Count switch
+        {
+            0 => Array.Empty<AuditRule>(),
+            <= Most => rules,
+            _ => throw new FormatException($"{Form}, {Most} of them at most"),
+        };
     }
 }
