@@ -90,14 +90,20 @@ internal sealed class AuditLog : IDisposable
         return options.Path.Length == 0 ? null : Open(AuditSettings.Of(options), node, logger);
     }
 
-    /// <summary>Opens the log and writes its first line. Throws <see cref="HengeException"/> (Misconfigured) when that cannot be done.</summary>
+    /// <summary>
+    /// Opens the log and writes its first line. Throws <see cref="HengeException"/> (Misconfigured) when that cannot be done.
+    /// </summary>
     /// <param name="settings">Where it writes, and how.</param>
     /// <param name="node">The node's name.</param>
     /// <param name="logger">The ordinary log, which is told of what is lost.</param>
     public static AuditLog Open(AuditSettings settings, string node, ILogger logger)
     {
         AuditLog log = new(settings, node, logger);
-        AuditLine first = new("Begun", "The audit log of {Node} begins", []) { Time = settings.Time.GetUtcNow(), Sequence = ++log._sequence };
+        AuditLine first = new("Begun", "The audit log of {Node} begins", [])
+        {
+            Time = settings.Time.GetUtcNow(),
+            Sequence = ++log._sequence,
+        };
         if (!log.TryWrite(first, out Exception? problem))
         {
             log._losses.Dispose();
@@ -129,7 +135,7 @@ internal sealed class AuditLog : IDisposable
     /// <summary>Takes a line; never waits for the disk.</summary>
     /// <param name="line">The line.</param>
     /// <param name="isChange">
-    /// A change of access or the cluster, or who was refused one: an eighth of the room is for such alone, so that what is said of keys
+    /// A change of access or the cluster: an eighth of the room is for such alone, so that what is said of keys, and of what is refused,
     /// does not push them out.
     /// </param>
     public void Take(AuditLine line, bool isChange)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Henge.Server.Events;
 using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Audit;
@@ -56,8 +55,8 @@ internal sealed class AuditLogger(ILogger ordinary, AuditLog audit) : ILogger
             fields.Add(("Message", AuditText.Bounded(formatter(state, exception))));
         }
 
-        // Everybody can send what is refused.
-        bool isChange = eventId.Name is not (nameof(ServerEvents.Access.LoginRefused) or nameof(ServerEvents.Access.TokenRefused));
+        // Everybody can send what is refused: it has no room of its own.
+        bool isChange = !eventId.Name?.EndsWith("Refused", StringComparison.Ordinal) ?? true;
         audit.Take(new AuditLine(eventId.Name ?? "", template, [.. fields]), isChange);
     }
 

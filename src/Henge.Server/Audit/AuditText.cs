@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Henge.Server.Audit;
 
-/// <summary>Keys and texts as they stand in the audit log: bounded, and such that no two keys that fit look the same. Pure functions.</summary>
+/// <summary>
+/// Keys and texts as they stand in the audit log: bounded, and such that no two keys that fit look the same. Pure functions.
+/// </summary>
 internal static class AuditText
 {
     /// <summary>So many bytes of a key are shown.</summary>

@@ -23,7 +23,7 @@ internal sealed class KeyAudit(AuditLog log, AuditOptions options, Func<int, int
         log is not null && options.Keys.Count > 0 ? new KeyAudit(log, options) : null;
 
     /// <summary>Whether to say what became of one operation, when not all are told of.</summary>
-    public bool Takes(ErrorCode outcome) =>
+    private bool Takes(ErrorCode outcome) =>
         options.KeysSample == 1
         || outcome is ErrorCode.PermissionDenied or ErrorCode.Unauthenticated
         || (draw?.Invoke(options.KeysSample) ?? Random.Shared.Next(options.KeysSample)) == 0;

@@ -10,7 +10,8 @@ internal sealed class KeyRules(IEnumerable<AuditRule> rules)
     private readonly (Permissions Use, byte[] Prefix, byte[] End)[] _rules =
     [
         .. rules.Select(static rule => (
-            ((rule.Access & AuditedAccess.Read) != 0 ? Permissions.Read : 0) | ((rule.Access & AuditedAccess.Write) != 0 ? Permissions.Write : 0),
+            ((rule.Access & AuditedAccess.Read) != 0 ? Permissions.Read : 0)
+                | ((rule.Access & AuditedAccess.Write) != 0 ? Permissions.Write : 0),
             Encoding.UTF8.GetBytes(rule.Prefix),
             KeyRange.EndOfPrefix(Encoding.UTF8.GetBytes(rule.Prefix)))),
     ];

@@ -263,8 +263,13 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
         }
         catch (Exception e)
         {
-            string code = ((e as HengeException)?.Code ?? (e is OperationCanceledException ? ErrorCode.Cancelled : ErrorCode.Internal)).ToString();
-            ServerEvents.Access.ClusterChangeFailed(Audit, UserOf(context), change, code);
+            ErrorCode code = e switch
+            {
+                HengeException known => known.Code,
+                OperationCanceledException => ErrorCode.Cancelled,
+                _ => ErrorCode.Internal,
+            };
+            ServerEvents.Access.ClusterChangeFailed(Audit, UserOf(context), change, code.ToString());
             throw;
         }
     }

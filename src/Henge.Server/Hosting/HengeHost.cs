@@ -160,7 +160,8 @@ public sealed class HengeHost : IAsyncDisposable
             ];
             PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
 
-            HengeServer server = new(guarded, options.Door, tls, protocols, logging: logging, metrics: metrics, logins: logins, audit: auditLog);
+            HengeServer server = new(
+                guarded, options.Door, tls, protocols, logging: logging, metrics: metrics, logins: logins, audit: auditLog);
             ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>
             {
                 if (problem is null)

@@ -55,7 +55,8 @@ public sealed class AuditDoorsTests : IAsyncLifetime
     public async Task Scans_histories_and_watches_leave_lines_at_each_door()
     {
         await _host.Keys.ScanAsync(new ScanRequest { Prefix = Bytes("a/") }, GuardedHost.As("ann"));
-        using (AsyncServerStreamingCall<ScanResponse> stream = _host.Keys.ScanStream(new() { Prefix = Bytes("a/s") }, GuardedHost.As("ann")))
+        ScanRequest some = new() { Prefix = Bytes("a/s") };
+        using (AsyncServerStreamingCall<ScanResponse> stream = _host.Keys.ScanStream(some, GuardedHost.As("ann")))
         {
             await foreach (ScanResponse _ in stream.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken))
             {
@@ -112,8 +113,8 @@ public sealed class AuditDoorsTests : IAsyncLifetime
         await CatchAsync(() => _host.ChangeAsync(new() { Kind = Kind.GrantRole, Name = "stranger", Role = "writer" }));
         string[] wanted =
         [
-            "Changed", "ChangeRefused", "ChangeFailed", "TokenGiven", "LoginRefused", "TokenRefused", "ClusterChanged", "ClusterChangeFailed",
-            "CallRefused", "Key",
+            "Changed", "ChangeRefused", "ChangeFailed", "TokenGiven", "LoginRefused", "TokenRefused", "ClusterChanged",
+            "ClusterChangeFailed", "CallRefused", "Key",
         ];
         List<JsonElement> lines = [];
         await GrpcRulesTests.Until(() =>

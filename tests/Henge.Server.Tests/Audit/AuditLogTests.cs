@@ -162,7 +162,9 @@ public sealed class AuditLogTests : IDisposable
         _sink.GoOn();
         await GrpcRulesTests.Until(() => log.Waiting == 0);
         Assert.Equal(1, log.Lost);
-        Assert.Equal([(1L, 0L), (3L, 1L)], _sink.Events.Select(static e => (FakeSink.Number(e, "Sequence"), FakeSink.Number(e, "LostBefore"))));
+        Assert.Equal(
+            [(1L, 0L), (3L, 1L)],
+            _sink.Events.Select(static e => (FakeSink.Number(e, "Sequence"), FakeSink.Number(e, "LostBefore"))));
     }
 
     [Fact]

@@ -221,9 +221,13 @@ public sealed class KeyAuditTests : IDisposable
         return lines;
     }
 
-    private static string Short(LogEvent line) => FakeSink.Text(line, "Event") == "Key"
-        ? $"{FakeSink.Text(line, "Operation")} {FakeSink.Text(line, "Key")} {FakeSink.Text(line, "Outcome")}"
-        : $"{FakeSink.Text(line, "Operation")} {FakeSink.Text(line, "From")} to {FakeSink.Text(line, "To")} {FakeSink.Text(line, "Outcome")}";
+    private static string Short(LogEvent line)
+    {
+        string keys = FakeSink.Text(line, "Event") == "Key"
+            ? FakeSink.Text(line, "Key")
+            : $"{FakeSink.Text(line, "From")} to {FakeSink.Text(line, "To")}";
+        return $"{FakeSink.Text(line, "Operation")} {keys} {FakeSink.Text(line, "Outcome")}";
+    }
 
     private static void Scan(GuardedNode node, string lower, string upper) => node.ReadPage(
         PageFetch.OfScan(

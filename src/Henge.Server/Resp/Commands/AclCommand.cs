@@ -291,7 +291,8 @@ internal static class AclCommand
 
         if (change is { } asked)
         {
-            logins.TellRefused(connection.User, "ACL " + asked.Text(1).ToUpperInvariant(), asked.Count > 2 ? asked.Text(2) : "", problem.Code);
+            string kind = "ACL " + asked.Text(1).ToUpperInvariant();
+            logins.TellRefused(connection.User, kind, asked.Count > 2 ? asked.Text(2) : "", problem.Code);
         }
 
         return RespErrors.Of(problem.Code, problem.Message);
