@@ -126,64 +126,13 @@ public static class AccessCheck
             : DeniedRange(user, Permissions.Read, lower, page.Query.Upper);
     }
 
+    // All keys count, whichever branch of a transaction is taken in the end.
     private static HengeException? CheckCommand(AccessView view, string user, ReadOnlySpan<byte> encoded)
     {
-        if (!CommandView.TryRead(encoded, out CommandView command))
-        {
-            return new HengeException(ErrorCode.InvalidArgument, "The command is not well formed.");
-        }
-
-        return command.Kind == CommandKind.Txn ? CheckTransaction(view, user, command) : CheckOne(view, user, command);
-    }
-
-    // All of it counts, whichever branch is taken in the end: comparisons tell of what is there, as reads do.
-    private static HengeException? CheckTransaction(AccessView view, string user, scoped in CommandView command)
-    {
-        var reader = new SpanReader(command.Body);
-        reader.TryReadVarint(out ulong compares);
-        for (; compares > 0; compares--)
-        {
-            TxnCompare.TryRead(ref reader, out TxnCompare compare);
-            if (!view.Allows(user, Permissions.Read, compare.Key))
-            {
-                return Denied(user, Permissions.Read, compare.Key);
-            }
-        }
-
-        for (int branch = 0; branch < 2; branch++)
-        {
-            reader.TryReadVarint(out ulong commands);
-            for (; commands > 0; commands--)
-            {
-                reader.TryReadBytes(out ReadOnlySpan<byte> encoded);
-                if (!CommandView.TryRead(encoded, nested: true, out CommandView part))
-                {
-                    return new HengeException(ErrorCode.InvalidArgument, "A command of the transaction is not well formed.");
-                }
-
-                if (CheckOne(view, user, part) is { } problem)
-                {
-                    return problem;
-                }
-            }
-        }
-
-        return null;
-    }
-
-    private static HengeException? CheckOne(AccessView view, string user, scoped in CommandView command)
-    {
-        Permissions needed = Of(command);
-        CommandPieces pieces = command.Pieces();
-        while (pieces.MoveNext())
-        {
-            if (!view.Allows(user, needed, pieces.Key))
-            {
-                return Denied(user, needed, pieces.Key);
-            }
-        }
-
-        return null;
+        var judge = new Judge(view, user);
+        return CommandKeys.Visit(encoded, ref judge)
+            ? judge.Problem
+            : judge.Problem ?? new HengeException(ErrorCode.InvalidArgument, "The command is not well formed.");
     }
 
     /// <summary>What a command that is no transaction takes for each of its keys.</summary>
@@ -258,4 +207,19 @@ public static class AccessCheck
 
     private static string Text(Permissions permissions) =>
         permissions.ToString().ToLowerInvariant().Replace(", ", " and ", StringComparison.Ordinal);
+
+    private struct Judge(AccessView view, string user) : ICommandKeyReceiver
+    {
+        public HengeException? Problem { get; private set; }
+
+        public bool OnKey(CommandPart part, CommandKind kind, Permissions needed, ReadOnlySpan<byte> key)
+        {
+            if (!view.Allows(user, needed, key))
+            {
+                Problem = Denied(user, needed, key);
+            }
+
+            return Problem is null;
+        }
+    }
 }

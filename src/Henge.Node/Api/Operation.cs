@@ -64,6 +64,9 @@ public abstract class Operation
     /// <summary>Who asks, in one.</summary>
     internal Asker Asker => new(User, UserGeneration, CheckedAt);
 
+    /// <summary>Is told as it ends, before whoever submitted it; null: nobody else is.</summary>
+    public IOperationObserver? Observer { get; set; }
+
     // ---- outcome ----
 
     /// <summary>What went wrong; <see cref="ErrorCode.None"/> when nothing did.</summary>
@@ -134,6 +137,7 @@ public abstract class Operation
         User = null;
         UserGeneration = null;
         CheckedAt = null;
+        Observer = null;
         LeaderOnly = false;
         Pipeline = 0;
         DeadlineMs = 0;
@@ -159,11 +163,15 @@ public abstract class Operation
         Error = error;
         ErrorMessage = message;
         LeaderHint = leaderHint;
-        OnCompleted();
+        Complete();
     }
 
     /// <summary>Completes it.</summary>
-    public void Complete() => OnCompleted();
+    public void Complete()
+    {
+        Observer?.OnCompleting(this);
+        OnCompleted();
+    }
 
     /// <summary>
     /// Called exactly once for each submission, on any thread, maybe before Submit returns. Must be quick and must not throw.

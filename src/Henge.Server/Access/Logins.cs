@@ -85,6 +85,49 @@ internal sealed class Logins : IDisposable
         return login;
     }
 
+    /// <summary>
+    /// Makes a change of users and roles, and says in the log who did, or asked for one that was not made. Throws
+    /// <see cref="HengeException"/> as <see cref="IAccessControl.ChangeAccess"/> says.
+    /// </summary>
+    /// <param name="user">Who asks; null: nobody.</param>
+    /// <param name="change">The change.</param>
+    /// <param name="deadlineMs">When to give up, on the node's monotonic clock.</param>
+    /// <param name="cancellation">Waits no longer.</param>
+    public async Task ChangeAsync(string? user, AccessChange change, long deadlineMs, CancellationToken cancellation = default)
+    {
+        string code = nameof(ErrorCode.Cancelled);
+        bool isMade = false;
+        try
+        {
+            await Access.ChangeAsync(change, deadlineMs).WaitAsync(cancellation);
+            isMade = true;
+        }
+        catch (HengeException e)
+        {
+            code = e.Code.ToString();
+            throw;
+        }
+        finally
+        {
+            if (isMade)
+            {
+                ServerEvents.Access.Changed(_logger, user ?? "nobody", change.ToString());
+            }
+            else
+            {
+                ServerEvents.Access.ChangeFailed(_logger, user ?? "nobody", change.ToString(), code);
+            }
+        }
+    }
+
+    /// <summary>Says in the log that somebody may not make a change.</summary>
+    public void TellRefused(string? user, string kind, string name, ErrorCode code) =>
+        ServerEvents.Access.ChangeRefused(_logger, user ?? "nobody", kind, AccessNames.Shown(name), code.ToString());
+
+    /// <summary>Says in the log that somebody may not make a call that only some may.</summary>
+    public void TellCallRefused(string? user, string path, string remote, ErrorCode code) =>
+        ServerEvents.Access.CallRefused(_logger, user ?? "nobody", path, remote, code.ToString());
+
     /// <summary>A hash of a new password.</summary>
     public Task<string> HashAsync(string password) => _hashes.HashAsync(password);
 

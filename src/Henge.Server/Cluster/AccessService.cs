@@ -37,8 +37,7 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         bool isOwnPassword = request.Kind == Kind.SetPassword && user is not null && user == request.Name;
         if (view.IsEnabled && (isOwnPassword ? AccessCheck.CheckKnown(view, user) : AccessCheck.CheckAdmin(view, user)) is { } problem)
         {
-            string about = AccessNames.Shown(request.Name);
-            ServerEvents.Access.ChangeRefused(logger, user ?? "nobody", request.Kind.ToString(), about, problem.Code.ToString());
+            logins.TellRefused(user, request.Kind.ToString(), request.Name, problem.Code);
             throw problem;
         }
 
@@ -51,8 +50,7 @@ internal sealed class AccessService(IHengeNode node, Logins logins, CallGate gat
         AccessChange change = await ReadAsync(request);
         CallTerms terms = CallTerms.Of(context);
         long deadlineMs = terms.HasDeadline ? terms.DeadlineMs : node.MonotonicMs + (long)Longest.TotalMilliseconds;
-        await logins.Access.ChangeAsync(change, deadlineMs).WaitAsync(terms.Cancellation);
-        ServerEvents.Access.Changed(logger, user ?? "nobody", change.ToString());
+        await logins.ChangeAsync(user, change, deadlineMs, terms.Cancellation);
         return new AccessChangeResponse();
     }
 

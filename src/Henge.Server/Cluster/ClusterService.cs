@@ -202,15 +202,29 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
     /// <inheritdoc/>
     public override async Task<ChangeResponse> Change(ChangeRequest request, ServerCallContext context)
     {
-        ChangeResponse response = await _operators.ChangeAsync(request, CallTerms.Of(context));
-        Tell(context, request.ToString());
+        ChangeResponse response = await ToldAsync(
+            context,
+            request.ToString(),
+            () => _operators.ChangeAsync(request, CallTerms.Of(context)));
+        if (response.Done)
+        {
+            Tell(context, request.ToString());
+        }
+        else if (!request.DryRun)
+        {
+            ServerEvents.Access.ClusterChangeFailed(Audit, UserOf(context), request.ToString(), "Refused");
+        }
+
         return response;
     }
 
     /// <inheritdoc/>
     public override async Task<RecoverResponse> Recover(RecoverRequest request, ServerCallContext context)
     {
-        RecoverResponse response = await _recovery.RecoverAsync(request, CallTerms.Of(context).Cancellation);
+        RecoverResponse response = await ToldAsync(
+            context,
+            request.ApplyPlanId.Length > 0 ? "recovery by plan " + request.ApplyPlanId : "a plan of recovery",
+            () => _recovery.RecoverAsync(request, CallTerms.Of(context).Cancellation));
         if (response.Done)
         {
             Tell(context, "recovery by plan " + request.ApplyPlanId);
@@ -235,7 +249,30 @@ internal sealed class ClusterService(IHengeNode node, PeerStatus peers, Topology
     }
 
     private void Tell(ServerCallContext context, string change) =>
-        ServerEvents.Access.ClusterChanged(Audit, context.GetHttpContext().Features.Get<Caller>()?.Login?.User ?? "nobody", change);
+        ServerEvents.Access.ClusterChanged(Audit, UserOf(context), change);
+
+    private static string UserOf(ServerCallContext context) =>
+        context.GetHttpContext().Features.Get<Caller>()?.Login?.User ?? "nobody";
+
+    // What failed may have been done all the same, or in part.
+    private async Task<T> ToldAsync<T>(ServerCallContext context, string change, Func<Task<T>> make)
+    {
+        try
+        {
+            return await make();
+        }
+        catch (Exception e)
+        {
+            ErrorCode code = e switch
+            {
+                HengeException known => known.Code,
+                OperationCanceledException => ErrorCode.Cancelled,
+                _ => ErrorCode.Internal,
+            };
+            ServerEvents.Access.ClusterChangeFailed(Audit, UserOf(context), change, code.ToString());
+            throw;
+        }
+    }
 
     /// <summary>Behind TLS, lets nobody but nodes go on.</summary>
     private void CheckNode(ServerCallContext context)

@@ -338,5 +338,36 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1806, LogLevel.Information, "{User} changed the cluster: {Change}.")]
         public static partial void ClusterChanged(ILogger logger, string user, string change);
+
+        [LoggerMessage(
+            1807,
+            LogLevel.Error,
+            "{Count} lines of the audit log were lost: it cannot be written, or more came than it takes. {LostInAll} were lost since the "
+                + "node started.")]
+        public static partial void AuditLinesLost(ILogger logger, int count, long lostInAll);
+
+        [LoggerMessage(
+            1808,
+            LogLevel.Error,
+            "The audit log cannot be written; it is tried again every second, and lines wait as long as there is room: {Problem}")]
+        public static partial void AuditFailed(ILogger logger, string problem);
+
+        [LoggerMessage(
+            1810,
+            LogLevel.Warning,
+            "{User} asked for a change of access that failed, or of which it is not known whether it was made: {Change}: {Code}.")]
+        public static partial void ChangeFailed(ILogger logger, string user, string change, string code);
+
+        [LoggerMessage(
+            1811,
+            LogLevel.Warning,
+            "{User} asked for a change of the cluster that failed, or of which it is not known whether it was made: {Change}: {Code}.")]
+        public static partial void ClusterChangeFailed(ILogger logger, string user, string change, string code);
+
+        [LoggerMessage(1812, LogLevel.Warning, "{User} was refused the call {Path} from {Remote}: {Code}.")]
+        public static partial void CallRefused(ILogger logger, string user, string path, string remote, string code);
+
+        [LoggerMessage(1809, LogLevel.Warning, "The audit log is written again. {LostInAll} lines were lost since the node started.")]
+        public static partial void AuditRecovered(ILogger logger, long lostInAll);
     }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using Henge.Core;
 using Henge.Node.Access;
 using Henge.Server.Access;
@@ -39,6 +40,13 @@ internal sealed class Authentication(Logins logins, CallGate gate, bool isBehind
         HengeException? problem = result.Failure is { } failure
             ? failure as HengeException ?? new HengeException(ErrorCode.Unauthenticated, "Who calls could not be made sure of.")
             : Judge(rule, context.Features.Get<Caller>() ?? new Caller());
+        if (problem is not null && rule == AccessRule.Admin)
+        {
+            IPEndPoint? from = context.Connection.RemoteIpAddress is { } address ? new(address, context.Connection.RemotePort) : null;
+            string? user = context.Features.Get<Caller>()?.UserIn(logins.Access.Access);
+            logins.TellCallRefused(user, context.Request.Path, from?.ToString() ?? "", problem.Code);
+        }
+
         if (problem is null)
         {
             context.User = result.Principal ?? context.User;

@@ -1,5 +1,6 @@
 using Henge.Node.Api;
 using Henge.Server.Access;
+using Henge.Server.Audit;
 using Henge.Server.Events;
 using Henge.Server.JsonLines;
 using Henge.Server.Metrics;
@@ -25,6 +26,7 @@ public sealed class HengeHost : IAsyncDisposable
     private readonly ReadinessMonitor _readiness;
     private readonly OtlpExport? _otlp;
     private readonly TlsFiles? _tls;
+    private readonly AuditLog? _auditLog;
     private readonly Logins _logins;
     private readonly ILogger _logger;
     private bool _disposed;
@@ -35,9 +37,11 @@ public sealed class HengeHost : IAsyncDisposable
         ReadinessMonitor readiness,
         OtlpExport? otlp,
         TlsFiles? tls,
+        AuditLog? auditLog,
         Logins logins,
         ILogger logger)
     {
+        _auditLog = auditLog;
         _logins = logins;
         _tls = tls;
         _node = node;
@@ -49,6 +53,9 @@ public sealed class HengeHost : IAsyncDisposable
 
     /// <summary>The node.</summary>
     public IHengeNode Node => _node.Node;
+
+    /// <summary>The audit log, for tests; null: there is none.</summary>
+    internal AuditLog? AuditLog => _auditLog;
 
     /// <summary>The port.</summary>
     public HengeServer Server => _server;
@@ -78,6 +85,7 @@ public sealed class HengeHost : IAsyncDisposable
         HengeServer.CheckAddress(options.Door.Address);
         ILogger securityLogger = logging.CreateLogger(ServerEvents.Tls.Category);
         TlsFiles? tls = tlsSettings is null ? null : TlsFiles.Open(tlsSettings, securityLogger);
+        AuditLog? auditLog = null;
         try
         {
             if (options.Door.IsInsecure)
@@ -85,10 +93,13 @@ public sealed class HengeHost : IAsyncDisposable
                 ServerEvents.Tls.Insecure(securityLogger, options.Door.Address);
             }
 
-            return await StartAsync(options, tls, logging, logger, cancellationToken).ConfigureAwait(false);
+            ILogger auditLogger = logging.CreateLogger(ServerEvents.Access.Category);
+            auditLog = AuditLog.OpenIfAsked(options.Audit, options.Node.Name, auditLogger);
+            return await StartAsync(options, tls, auditLog, logging, logger, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            auditLog?.Dispose();
             tls?.Dispose();
             throw;
         }
@@ -97,6 +108,7 @@ public sealed class HengeHost : IAsyncDisposable
     private static async Task<HengeHost> StartAsync(
         ServerOptions options,
         TlsFiles? tls,
+        AuditLog? auditLog,
         ILoggerFactory logging,
         ILogger logger,
         CancellationToken cancellationToken)
@@ -129,13 +141,13 @@ public sealed class HengeHost : IAsyncDisposable
             }
 
             // What doors see of the node is behind the check of who may do what.
-            ILogger audit = logging.CreateLogger(ServerEvents.Access.Category);
+            ILogger audit = AuditLogger.Over(logging.CreateLogger(ServerEvents.Access.Category), auditLog);
             logins = new Logins(
                 node.Node,
                 new Tokens(node.Node, () => node.Node.GetTopology().ClusterId, TimeProvider.System),
                 new PasswordHashes(),
                 audit);
-            GuardedNode guarded = new(node.Node, node.Node);
+            GuardedNode guarded = new(node.Node, node.Node, audit: KeyAudit.Create(auditLog, options.Audit));
             List<IConnectionProtocol> protocols =
             [
                 new PeerProtocol(node.Transport, logging.CreateLogger(ServerEvents.Peers.Category)) { NeedsCertificate = tls is not null },
@@ -148,7 +160,8 @@ public sealed class HengeHost : IAsyncDisposable
             ];
             PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
 
-            HengeServer server = new(guarded, options.Door, tls, protocols, logging: logging, metrics: metrics, logins: logins);
+            HengeServer server = new(
+                guarded, options.Door, tls, protocols, logging: logging, metrics: metrics, logins: logins, audit: auditLog);
             ReadinessMonitor readiness = new(node.Node, server.SetProblem, new ReadinessLog(TimeProvider.System, problem =>
             {
                 if (problem is null)
@@ -176,7 +189,7 @@ public sealed class HengeHost : IAsyncDisposable
             }
 
             ServerEvents.Node.Listening(logger, options.Node.Name, server.EndPoint.ToString());
-            return new HengeHost(node, server, readiness, otlp, tls, logins, logger);
+            return new HengeHost(node, server, readiness, otlp, tls, auditLog, logins, logger);
         }
         catch
         {
@@ -205,6 +218,7 @@ public sealed class HengeHost : IAsyncDisposable
         _logins.Dispose();
         _node.Dispose();
         _tls?.Dispose();
+        _auditLog?.Dispose();
         ServerEvents.Node.Stopped(_logger);
     }
 }

@@ -5,6 +5,7 @@ using Grpc.HealthCheck;
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Server.Access;
+using Henge.Server.Audit;
 using Henge.Server.Calls;
 using Henge.Server.Cluster;
 using Henge.Server.Events;
@@ -42,6 +43,7 @@ public sealed class HengeServer : IAsyncDisposable
     private readonly CallGate _gate;
     private readonly PeerStatus _peers;
     private readonly Logins? _logins;
+    private readonly AuditLog? _audit;
     private readonly TopologyFeed _feed;
     private ListenOptions? _listen;
     private readonly TlsFiles? _tls;
@@ -76,10 +78,12 @@ public sealed class HengeServer : IAsyncDisposable
         Action<IEndpointRouteBuilder>? endpoints = null,
         ILoggerFactory? logging = null,
         ServerMetrics? metrics = null,
-        Logins? logins = null)
+        Logins? logins = null,
+        AuditLog? audit = null)
     {
         _options = options;
         _logins = logins;
+        _audit = audit;
         _tls = tls;
         _metrics = metrics ?? new ServerMetrics();
         _ = new NodeMetrics(_metrics.Meter, node);
@@ -95,6 +99,7 @@ public sealed class HengeServer : IAsyncDisposable
             ? null
             : new TlsUpgrade(tls, options.Port, _metrics, logging.CreateLogger(ServerEvents.Tls.Category));
         TlsFiles.Observe(_metrics.Meter, tls);
+        AuditLog.Observe(_metrics.Meter, audit);
         _metrics.Meter.CreateObservableGauge(
             "henge.insecure",
             () => options.IsInsecure ? 1 : 0,
@@ -248,7 +253,7 @@ public sealed class HengeServer : IAsyncDisposable
         {
             NeedsCertificates = _tls is not null,
             IsInsecure = _options.IsInsecure,
-            Audit = logging.CreateLogger(ServerEvents.Access.Category),
+            Audit = AuditOf(logging),
         };
         IEnumerable<ServerServiceDefinition> definitions =
             [kv.Define(KvService.Name), kv.Define(KvService.SecondName), cluster.Define(), .. DefineAccess(node, logging)];
@@ -277,12 +282,14 @@ public sealed class HengeServer : IAsyncDisposable
     private IEnumerable<ServerServiceDefinition> DefineAccess(IHengeNode node, ILoggerFactory logging) =>
         _logins is null
             ? []
-            : [new AccessService(node, _logins, _gate, logging.CreateLogger(ServerEvents.Access.Category)).Define()];
+            : [new AccessService(node, _logins, _gate, AuditOf(logging)).Define()];
+
+    private ILogger AuditOf(ILoggerFactory logging) => AuditLogger.Over(logging.CreateLogger(ServerEvents.Access.Category), _audit);
 
     private void MapHttp(IHengeNode node, HttpDoor door, Action<IEndpointRouteBuilder>? endpoints)
     {
         RouteGroupBuilder group = _application.MapGroup("");
-        NodeEndpoints.Map(group, _exporter, _options.IsInsecure);
+        NodeEndpoints.Map(group, _exporter, Notices);
         RestEndpoints.Map(group, node);
         endpoints?.Invoke(group);
         ((IEndpointConventionBuilder)group).Finally(static endpoint => endpoint.Metadata.Add(new AccessRuleOf(
@@ -298,6 +305,8 @@ public sealed class HengeServer : IAsyncDisposable
             : _gate.TryAnswerUnknown(context, ServedServices.Names) ? Task.CompletedTask
             : nothing(context));
     }
+
+    private string Notices() => (_options.IsInsecure ? NodeEndpoints.Insecure : "") + (_audit?.Notice is { } notice ? notice + "\n" : "");
 
     private void TellHealth(bool serves)
     {

@@ -1,4 +1,5 @@
 using Henge.Node.Context;
+using Henge.Server.Audit;
 using Henge.Server.Events;
 
 namespace Henge.Server.Hosting;
@@ -35,6 +36,9 @@ public sealed record ServerOptions
 
     /// <summary>What is logged, and how.</summary>
     public LogOptions Log { get; init; } = new();
+
+    /// <summary>Who did what, for those who look after the cluster.</summary>
+    public AuditOptions Audit { get; init; } = new();
 
     /// <summary>Where metrics are exported to, as an http or https URL of an OTLP collector (gRPC); empty: nowhere.</summary>
     public string OtlpEndpoint { get; init; } = "";

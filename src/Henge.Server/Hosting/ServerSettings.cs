@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Node.Api;
 using Henge.Node.Context;
+using Henge.Server.Audit;
 using Henge.Server.Events;
 using Henge.Server.Tls;
 
@@ -26,6 +27,7 @@ public static class ServerSettings
 
     private static readonly NodeLimits Limits = new();
     private static readonly DoorOptions Door = new() { Address = "" };
+    private static readonly AuditOptions Audit = new();
 
     /// <summary>The settings.</summary>
     public static IReadOnlyList<Setting> All { get; } =
@@ -92,6 +94,7 @@ public static class ServerSettings
             "Workers; 0: half as many as processors, or as many in a cluster of one.",
             "0",
             (o, v) => o with { Workers = SettingValue.Number(v, 0, 1024) }),
+        .. OfAudit(),
         .. OfNodeLimits(),
         .. OfPort(),
         .. OfHttp(),
@@ -125,6 +128,7 @@ public static class ServerSettings
                     + "a cluster that runs (join, addresses of any of its nodes): leave one of them out.");
         }
 
+        AuditSettings.Check(options.Audit);
         _ = SecuritySettings.TlsOf(options.Door, options.IsForPeers);
         if (options.Node.Cluster.Count > 0 && !options.Node.Cluster.Any(member => member.Name == options.Node.Name))
         {
@@ -318,6 +322,40 @@ public static class ServerSettings
                 "How long a stop waits for calls under way.",
                 Text(Door.DrainTimeout),
                 (o, v) => o with { DrainTimeout = Period(v, 0, 3600) }),
+        ];
+
+    private static IEnumerable<Setting> OfAudit() =>
+        [
+            OfAudit(
+                "audit-log",
+                "FILE",
+                "Write who did what to this file as well, a JSON object a line.",
+                "none",
+                (o, v) => o with { Path = v }),
+            OfAudit(
+                "audit-log-size",
+                "SIZE",
+                "From how many bytes on another file of the audit log is begun.",
+                Size(Audit.FileBytes),
+                (o, v) => o with { FileBytes = SettingValue.Size(v, 4096, 1L << 40) }),
+            OfAudit(
+                "audit-log-files",
+                "N",
+                "How many files of the audit log are kept.",
+                $"{Audit.Files}",
+                (o, v) => o with { Files = SettingValue.Number(v, 1, 100_000) }),
+            OfAudit(
+                "audit-keys",
+                "LIST",
+                "Whose use is written to the audit log, with commas between: read:PREFIX, write:PREFIX or all:PREFIX; all: is every key.",
+                "none",
+                (o, v) => o with { Keys = AuditKeysSetting.Read(v) }),
+            OfAudit(
+                "audit-keys-sample",
+                "N",
+                "One use of these keys in so many is written, by chance; what is refused for want of a permission always is.",
+                $"{Audit.KeysSample}",
+                (o, v) => o with { KeysSample = SettingValue.Number(v, 1, Billion) }),
         ];
 
     private static IEnumerable<Setting> OfNodeLimits() =>
@@ -582,6 +620,14 @@ public static class ServerSettings
         string byDefault,
         Func<DoorOptions, string, DoorOptions> apply
     ) => Server(name, form, description, byDefault, (options, value) => options with { Door = apply(options.Door, value) });
+
+    private static Setting OfAudit(
+        string name,
+        string form,
+        string description,
+        string byDefault,
+        Func<AuditOptions, string, AuditOptions> apply
+    ) => Server(name, form, description, byDefault, (options, value) => options with { Audit = apply(options.Audit, value) });
 
     private static int Bytes(string text, int least, int most) => (int)SettingValue.Size(text, least, most);
 

@@ -16,19 +16,24 @@ internal static class NodeEndpoints
 {
     private const string Text = "text/plain";
     private const string Tag = "Node";
-    private const string Insecure = "insecure: started with --insecure, so that whoever reaches this port can read and write everything\n";
+    /// <summary>What <c>/readyz</c> says of a node that listens openly.</summary>
+    public const string Insecure = "insecure: started with --insecure, so that whoever reaches this port can read and write everything\n";
 
     private static readonly string[] Reading = ["GET", "HEAD"];
 
-    public static void Map(IEndpointRouteBuilder routes, PrometheusExporter exporter, bool isInsecure)
+    /// <summary>Maps them.</summary>
+    /// <param name="routes">Where to.</param>
+    /// <param name="exporter">Has the metrics.</param>
+    /// <param name="notices">Lines for <c>/readyz</c> beside whether the node serves; empty: none.</param>
+    public static void Map(IEndpointRouteBuilder routes, PrometheusExporter exporter, Func<string> notices)
     {
         ApiDescription.Of(
-            routes.MapHealthChecks("/healthz", Options(static _ => false, notice: "")).WithMetadata(new HttpMethodMetadata(Reading)),
+            routes.MapHealthChecks("/healthz", Options(static _ => false, static () => "")).WithMetadata(new HttpMethodMetadata(Reading)),
             Tag,
             "Whether the process lives.",
             static d => d.Answer(200, "It does.", Text));
         ApiDescription.Of(
-            routes.MapHealthChecks("/readyz", Options(static _ => true, isInsecure ? Insecure : ""))
+            routes.MapHealthChecks("/readyz", Options(static _ => true, notices))
                 .WithMetadata(new HttpMethodMetadata(Reading)),
             Tag,
             "Whether the node serves.",
@@ -41,7 +46,7 @@ internal static class NodeEndpoints
         routes.MapOpenApi();
     }
 
-    private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which, string notice) =>
+    private static HealthCheckOptions Options(Func<HealthCheckRegistration, bool> which, Func<string> notices) =>
         new()
         {
             Predicate = which,
@@ -50,7 +55,7 @@ internal static class NodeEndpoints
                 TextAsync(
                     context,
                     "text/plain; charset=utf-8",
-                    (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n" + notice),
+                    (report.Status == HealthStatus.Healthy ? "ok" : report.Entries.Values.First().Description) + "\n" + notices()),
         };
 
     private static async Task TextAsync(HttpContext context, string contentType, string text)

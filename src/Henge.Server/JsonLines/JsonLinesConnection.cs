@@ -34,7 +34,7 @@ internal sealed class JsonLinesConnection
     {
         _connection = connection;
         _caller = new Caller(CallerHandler.ByCertificate(ConnectionIdentity.Of(connection.Features)));
-        _node = node is GuardedNode guarded ? guarded.For(_caller) : node;
+        _node = node is GuardedNode guarded ? guarded.For(_caller, "json-lines", connection.RemoteEndPoint) : node;
         _metrics = metrics;
         _logins = logins;
 

@@ -149,7 +149,7 @@ internal sealed class KvUnaryOperation(IHengeNode node, KvUnaryPool pool, CallGa
 
         _state = Submitting;
         DeadlineMs = terms.DeadlineMs;
-        User = Node.UserOf(context);
+        Node.Sign(this, context);
         try
         {
             Node.Submit(this);

@@ -1,28 +1,50 @@
+using System.Net;
 using Henge.Core;
 using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Server.Access;
+using Henge.Server.Audit;
 using Henge.Storage;
 
 namespace Henge.Server.Operations;
 
 /// <summary>
 /// A node as the doors see it: what comes in is checked first, by the one rule there is (<see cref="AccessCheck"/>), when the cluster
-/// checks access. An operation whose door has not said who asks is refused then: a door that forgets it lets nobody in. Thread-safe.
+/// checks access. An operation whose door has not said who asks is refused then: a door that forgets it lets nobody in. And who used which
+/// keys is told from here, where that is audited. Thread-safe.
 /// </summary>
 /// <param name="inner">The node behind it.</param>
 /// <param name="access">Who may do what.</param>
 /// <param name="caller">Who asks for all that comes this way; null: each operation says it itself, and nothing else is let in.</param>
-internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Caller? caller = null) : IHengeNode
+/// <param name="audit">Tells who used which keys; null: nobody does.</param>
+/// <param name="audited">The caller as it is told of; null: each operation says it itself, or it is not known.</param>
+internal sealed class GuardedNode(
+    IHengeNode inner,
+    IAccessControl access,
+    Caller? caller = null,
+    KeyAudit? audit = null,
+    AuditedCaller? audited = null) : IHengeNode
 {
+    // What a door that says nothing of its callers does is told of all the same.
+    private readonly AuditedCaller? _audited = audited ?? (audit is null ? null : new AuditedCaller(audit, "unknown", null));
+
     /// <summary>Whether the cluster checks access now.</summary>
     public bool IsChecking => access.Access.IsEnabled;
 
     /// <summary>Who may do what, as the node knows it.</summary>
     public AccessView View => access.Access;
 
+    /// <summary>Whether it is told who used which keys.</summary>
+    public bool IsAudited => audit is not null;
+
     /// <summary>The same node, for one caller.</summary>
-    public GuardedNode For(Caller who) => new(inner, access, who);
+    /// <param name="who">Who it is.</param>
+    /// <param name="door">The door that it came by.</param>
+    /// <param name="from">Where it is.</param>
+    public GuardedNode For(Caller who, string door, EndPoint? from) => new(inner, access, who, audit, Audited(door, from));
+
+    /// <summary>A caller as it is told of; null: nobody is.</summary>
+    public AuditedCaller? Audited(string door, EndPoint? from) => audit is null ? null : new AuditedCaller(audit, door, from);
 
     /// <inheritdoc/>
     public event Action? TopologyChanged
@@ -49,6 +71,11 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
     /// <inheritdoc/>
     public void Submit(Operation operation)
     {
+        if (_audited is not null)
+        {
+            operation.Observer ??= _audited;
+        }
+
         AccessView view = access.Access;
         operation.CheckedAt = view.Revision;
         if (view.IsEnabled && AccessCheck.Check(view, Identify(view, operation), operation) is { } problem)
@@ -63,6 +90,14 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
     /// <inheritdoc/>
     public void Submit(ReadOnlySpan<Operation> operations)
     {
+        if (_audited is not null)
+        {
+            foreach (Operation operation in operations)
+            {
+                operation.Observer ??= _audited;
+            }
+        }
+
         AccessView view = access.Access;
         foreach (Operation operation in operations)
         {
@@ -104,34 +139,29 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
     public bool TryRead(Operation get, out PinnedValue value) => inner.TryRead(get, out value);
 
     /// <inheritdoc/>
-    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver)
-    {
-        CheckPage(PageFetch.OfScan(query));
-        return inner.Scan(query, receiver);
-    }
+    public ScanEnd Scan(in ScanQuery query, IScanReceiver receiver) =>
+        Read(PageFetch.OfScan(query), receiver, static (inner, page, receiver) => inner.Scan(page.Query, receiver));
 
     /// <inheritdoc/>
-    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver)
-    {
-        CheckPage(PageFetch.OfHistory(key, newest, limit, 1, isStale: true));
-        return inner.History(key, newest, limit, receiver);
-    }
+    public ScanEnd History(ReadOnlyMemory<byte> key, Core.Version newest, int limit, IScanReceiver receiver) =>
+        Read(
+            PageFetch.OfHistory(key, newest, limit, 1, isStale: true),
+            receiver,
+            static (inner, page, receiver) =>
+                inner.History(page.Query.Lower, page.Query.Version, page.Query.LimitItems, receiver));
 
     /// <inheritdoc/>
     public bool HasAllShardsAt(Core.Version version) => inner.HasAllShardsAt(version);
 
     /// <inheritdoc/>
     /// <remarks>A page that the node has all of is read without having been submitted.</remarks>
-    public ScanEnd ReadPage(PageFetch page, IScanReceiver receiver)
-    {
-        CheckPage(page);
-        return inner.ReadPage(page, receiver);
-    }
+    public ScanEnd ReadPage(PageFetch page, IScanReceiver receiver) =>
+        Read(page, receiver, static (inner, page, receiver) => inner.ReadPage(page, receiver));
 
     /// <inheritdoc/>
     public IWatch OpenWatch(WatchQuery query, Action onAvailable)
     {
-        var watch = new GuardedWatch(access, query, onAvailable, caller);
+        var watch = new GuardedWatch(access, query, onAvailable, caller, _audited);
         watch.Open(inner);
         return watch;
     }
@@ -140,12 +170,30 @@ internal sealed class GuardedNode(IHengeNode inner, IAccessControl access, Calle
     private string? Identify(AccessView view, Operation operation) =>
         caller is null ? operation.User : caller.Sign(operation, view);
 
-    private void CheckPage(PageFetch page)
+    private ScanEnd Read(PageFetch page, IScanReceiver receiver, Func<IHengeNode, PageFetch, IScanReceiver, ScanEnd> read)
     {
         AccessView view = access.Access;
-        if (view.IsEnabled && AccessCheck.CheckPage(view, caller?.UserIn(view), page) is { } problem)
+        string? user = view.IsEnabled ? caller?.UserIn(view) : null;
+        ErrorCode outcome = ErrorCode.Internal;
+        try
         {
-            throw problem;
+            if (view.IsEnabled && AccessCheck.CheckPage(view, user, page) is { } problem)
+            {
+                throw problem;
+            }
+
+            ScanEnd end = read(inner, page, receiver);
+            outcome = ErrorCode.None;
+            return end;
+        }
+        catch (HengeException e)
+        {
+            outcome = e.Code;
+            throw;
+        }
+        finally
+        {
+            _audited?.OnPage(user, page, outcome);
         }
     }
 

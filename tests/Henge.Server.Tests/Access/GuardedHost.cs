@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Henge.Node.Context;
 using Henge.Protocol.V1;
+using Henge.Server.Audit;
 using Henge.Server.Hosting;
 using Henge.Server.Tests.Grpc;
 using Wire = Henge.Protocol.V1;
@@ -51,7 +52,10 @@ internal sealed class GuardedHost : IAsyncDisposable
 
     public static Metadata Bearer(string token) => new() { { "authorization", "Bearer " + token } };
 
-    public static async Task<GuardedHost> StartAsync(Func<DoorOptions, DoorOptions>? door = null, bool enable = true)
+    public static async Task<GuardedHost> StartAsync(
+        Func<DoorOptions, DoorOptions>? door = null,
+        bool enable = true,
+        AuditOptions? audit = null)
     {
         DoorOptions doors = new() { Address = "127.0.0.1:0" };
         string directory = Directory.CreateTempSubdirectory("henge-access").FullName;
@@ -60,6 +64,7 @@ internal sealed class GuardedHost : IAsyncDisposable
             {
                 Node = new NodeOptions { Name = "alone", DataDirectory = Path.Combine(directory, "n"), Shards = 2 },
                 Door = door?.Invoke(doors) ?? doors,
+                Audit = audit ?? new AuditOptions(),
             },
             cancellationToken: TestContext.Current.CancellationToken);
         await GrpcRulesTests.Until(() => ReadinessMonitor.FindProblem(host.Node) is null);

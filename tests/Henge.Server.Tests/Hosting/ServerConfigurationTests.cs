@@ -46,8 +46,8 @@ public sealed class ServerConfigurationTests
         string[] named = [.. ServerSettings.All.Where(s => s.Default.Contains(' ') || s.Default is "none" or "empty").Select(s => s.Name)];
         Assert.Equal(
             [
-                "advertise", "cluster", "cluster-token", "join", "oidc-authority", "otlp", "replication-factor", "tls-ca", "tls-cert",
-                "tls-client-auth", "tls-key", "weight", "zone",
+                "advertise", "audit-keys", "audit-log", "cluster", "cluster-token", "join", "oidc-authority", "otlp", "replication-factor",
+                "tls-ca", "tls-cert", "tls-client-auth", "tls-key", "weight", "zone",
             ],
             named.Order(StringComparer.Ordinal));
         ServerOptions options = Load();
@@ -56,6 +56,8 @@ public sealed class ServerConfigurationTests
             (options.AdvertisedAddress, options.Node.ClusterToken, options.OtlpEndpoint, options.Node.ReplicationFactor));
         Assert.Empty(options.Node.Cluster);
         Assert.Empty(options.Join);
+        Assert.Empty(options.Audit.Keys);
+        Assert.Equal("", options.Audit.Path);
         Assert.Equal(("", 0), (options.Node.Zone, options.Node.Weight));
         Assert.Null(options.Door.TlsCertificateFile);
         Assert.Null(options.Door.TlsKeyFile);
@@ -87,6 +89,7 @@ public sealed class ServerConfigurationTests
             "json",
             "Debug",
             "optional",
+            "all:a",
             "other",
         ];
         Assert.Empty(
@@ -96,9 +99,11 @@ public sealed class ServerConfigurationTests
                 .Select(s => s.Name));
     }
 
-    // Of TLS the parts mean nothing without each other.
+    // Of TLS, and of the audit, the parts mean nothing without each other.
     private static (string, string)[] BesidesOf(string name) =>
-        name.StartsWith("tls-", StringComparison.Ordinal) ? [("tls-cert", "a"), ("tls-ca", "b")] : [];
+        name.StartsWith("tls-", StringComparison.Ordinal) ? [("tls-cert", "a"), ("tls-ca", "b")]
+        : name == "audit-keys" ? [("audit-log", "a")]
+        : [];
 
     private static ServerOptions? TryLoad(string name, string value)
     {

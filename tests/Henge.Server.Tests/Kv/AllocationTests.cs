@@ -1,9 +1,11 @@
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Henge.Core;
+using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Protocol.V1;
 using Henge.Server.Kv;
+using Henge.Server.Operations;
 using Henge.Storage;
 using Henge.Testing;
 
@@ -11,10 +13,13 @@ namespace Henge.Server.Tests.Kv;
 
 public sealed class AllocationTests
 {
-    [Fact]
-    public void An_operation_is_read_submitted_and_answered_without_allocating()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_operation_is_read_submitted_and_answered_without_allocating(bool isBehindTheGuard)
     {
-        EmptyNode node = new();
+        EmptyNode empty = new();
+        IHengeNode node = isBehindTheGuard ? new GuardedNode(empty, new OpenAccess()) : empty;
         Plain operation = new(node);
         byte[] get = new GetRequest { Key = ByteString.CopyFromUtf8("some/key"), Version = 5 }.ToByteArray();
         byte[] put = new PutRequest
@@ -122,5 +127,19 @@ public sealed class AllocationTests
         public Henge.Node.Api.PlacementStatus GetPlacement() => throw new NotSupportedException();
 
         public void TransferLeader(ShardId shard, NodeId to) => throw new NotSupportedException();
+    }
+
+    /// <summary>Nothing is checked, and nobody tells who used which keys.</summary>
+    private sealed class OpenAccess : IAccessControl
+    {
+        public AccessView Access => AccessView.None;
+
+        public event Action? AccessChanged
+        {
+            add => throw new NotSupportedException();
+            remove => throw new NotSupportedException();
+        }
+
+        public void ChangeAccess(AccessChange change, long deadlineMs, Action<HengeException?> ended) => throw new NotSupportedException();
     }
 }

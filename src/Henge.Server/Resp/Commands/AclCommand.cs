@@ -111,7 +111,7 @@ internal static class AclCommand
     // ACL SETUSER name [on] [resetpass] [>password] [~pattern | %R~pattern | %W~pattern | allkeys]... [+@category | +@all]...
     private static async ValueTask<string?> SetUserAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
-        if (Refuse(connection, out AccessView view) is { } refused)
+        if (Refuse(connection, out AccessView view, arguments) is { } refused)
         {
             return refused;
         }
@@ -242,7 +242,7 @@ internal static class AclCommand
 
     private static async ValueTask<string?> DeleteUsersAsync(RespConnection connection, RespArguments arguments, RespWriter writer)
     {
-        if (Refuse(connection, out AccessView view) is { } refused)
+        if (Refuse(connection, out AccessView view, arguments) is { } refused)
         {
             return refused;
         }
@@ -269,20 +269,33 @@ internal static class AclCommand
 
     private static async ValueTask ChangeAsync(RespConnection connection, AccessChange change)
     {
-        await connection.Services.Logins!.Access.ChangeAsync(
+        await connection.Services.Logins!.ChangeAsync(
+            connection.User,
             change,
             connection.Node.MonotonicMs + (long)Longest.TotalMilliseconds);
-        connection.Services.AccessChanged(connection.User ?? "nobody", change.ToString());
     }
 
     // Without access being checked everybody may, as over gRPC.
-    private static string? Refuse(RespConnection connection, out AccessView view)
+    private static string? Refuse(RespConnection connection, out AccessView view, RespArguments? change = null)
     {
         view = connection.Services.Logins?.Access.Access ?? AccessView.None;
-        return connection.Services.Logins is null ? "ERR this node has no users"
-            : view.IsEnabled && AccessCheck.CheckAdmin(view, connection.User) is { } problem
-                ? RespErrors.Of(problem.Code, problem.Message)
-            : null;
+        if (connection.Services.Logins is not { } logins)
+        {
+            return "ERR this node has no users";
+        }
+
+        if (!view.IsEnabled || AccessCheck.CheckAdmin(view, connection.User) is not { } problem)
+        {
+            return null;
+        }
+
+        if (change is { } asked)
+        {
+            string kind = "ACL " + asked.Text(1).ToUpperInvariant();
+            logins.TellRefused(connection.User, kind, asked.Count > 2 ? asked.Text(2) : "", problem.Code);
+        }
+
+        return RespErrors.Of(problem.Code, problem.Message);
     }
 
     private static (KeyRange, Permissions)? RangeOf(string rule)

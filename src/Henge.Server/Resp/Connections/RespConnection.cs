@@ -55,7 +55,7 @@ internal sealed class RespConnection
         Services = services;
         Caller = new Caller(CallerHandler.ByCertificate(ConnectionIdentity.Of(connection.Features)));
         FirstLogin = Caller.Login;
-        Node = services.Node is GuardedNode guarded ? guarded.For(Caller) : services.Node;
+        Node = services.Node is GuardedNode guarded ? guarded.For(Caller, "resp", connection.RemoteEndPoint) : services.Node;
         Writer = new RespWriter(_output);
         Id = services.NextConnectionId();
         Transaction = new RespTransaction(this);

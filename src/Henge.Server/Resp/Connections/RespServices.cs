@@ -122,9 +122,6 @@ internal sealed class RespServices
         Ended(address, problem);
     }
 
-    /// <summary>Takes note of a change of users and roles.</summary>
-    public void AccessChanged(string user, string change) => ServerEvents.Access.Changed(_logger, user, change);
-
     /// <summary>Why a client may not publish or subscribe: a channel is as a key of its name. Null: it may.</summary>
     public string? RefuseChannel(string? user, Permissions permission, KeyRange names)
     {
