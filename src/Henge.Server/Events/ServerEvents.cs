@@ -338,5 +338,11 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1806, LogLevel.Information, "{User} changed the cluster: {Change}.")]
         public static partial void ClusterChanged(ILogger logger, string user, string change);
+
+        [LoggerMessage(1807, LogLevel.Warning, "{Count} more logins with a wrong name or password were refused in the last seconds.")]
+        public static partial void MoreLoginsRefused(ILogger logger, int count);
+
+        [LoggerMessage(1808, LogLevel.Warning, "{Count} more tokens were refused in the last seconds.")]
+        public static partial void MoreTokensRefused(ILogger logger, int count);
     }
 }

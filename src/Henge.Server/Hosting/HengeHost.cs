@@ -134,7 +134,10 @@ public sealed class HengeHost : IAsyncDisposable
                 node.Node,
                 new Tokens(node.Node, () => node.Node.GetTopology().ClusterId, TimeProvider.System),
                 new PasswordHashes(),
-                audit);
+                audit)
+            {
+                Strangers = new Strangers(options.Door.Port, metrics: metrics),
+            };
             GuardedNode guarded = new(node.Node, node.Node);
             List<IConnectionProtocol> protocols =
             [

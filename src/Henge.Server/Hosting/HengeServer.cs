@@ -158,6 +158,7 @@ public sealed class HengeServer : IAsyncDisposable
         try
         {
             await _application.StartAsync(cancellationToken);
+            _dispatcher.Start();
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
@@ -220,6 +221,7 @@ public sealed class HengeServer : IAsyncDisposable
         _disposed = true;
         await StopAsync(new CancellationToken(canceled: true));
         await _application.DisposeAsync();
+        _dispatcher.Dispose();
         _peers.Dispose();
         _feed.Dispose();
         _stopping.Dispose();
