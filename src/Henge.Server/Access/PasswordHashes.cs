@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Henge.Core;
+using Henge.Node.Access;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
 
@@ -21,6 +23,11 @@ internal sealed class PasswordHashes : IDisposable
 
     /// <summary>Most characters of a password: what is hashed has to be bounded, too.</summary>
     public const int MaxPasswordLength = 1024;
+
+    // More than any build will take for long, and still no work without end.
+    private const int MostIterations = 10 * Iterations;
+    private const int HeaderBytes = 13;
+    private const int ShortestPart = 16;
 
     private readonly PasswordHasher<string> _hasher =
         new(Options.Create(new PasswordHasherOptions { IterationCount = Iterations }));
@@ -55,10 +62,29 @@ internal sealed class PasswordHashes : IDisposable
         Check(password);
         return RunAsync(() =>
         {
-            bool isRight = _hasher.VerifyHashedPassword("", hash.Length > 0 ? hash : _nobodys.Value, password)
+            bool isHash = IsHash(hash);
+            bool isRight = _hasher.VerifyHashedPassword("", isHash ? hash : _nobodys.Value, password)
                 != PasswordVerificationResult.Failed;
-            return isRight && hash.Length > 0;
+            return isRight && isHash;
         });
+    }
+
+    /// <summary>
+    /// Whether a text is a hash as <see cref="HashAsync"/> makes them, by this build or by another one: the library throws at some that
+    /// are none, and works for as many rounds as a hash says. Any other is no password's.
+    /// </summary>
+    public static bool IsHash(string hash)
+    {
+        // Version 3 of the format: a mark, the function, the rounds, the length of the salt, the salt, the rest.
+        Span<byte> bytes = stackalloc byte[UserRecord.MaxHashLength];
+        return hash.Length is > 0 and <= UserRecord.MaxHashLength
+            && Convert.TryFromBase64String(hash, bytes, out int length)
+            && length >= HeaderBytes + (2 * ShortestPart)
+            && bytes[0] == 1
+            && BinaryPrimitives.ReadUInt32BigEndian(bytes[1..]) <= 2
+            && BinaryPrimitives.ReadUInt32BigEndian(bytes[5..]) is > 0 and <= MostIterations
+            && BinaryPrimitives.ReadUInt32BigEndian(bytes[9..]) is >= ShortestPart and var salt
+            && salt <= length - HeaderBytes - ShortestPart;
     }
 
     /// <inheritdoc/>

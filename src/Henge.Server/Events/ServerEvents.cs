@@ -62,6 +62,13 @@ internal static partial class ServerEvents
         public static partial void Left(ILogger logger, string message);
 
         [LoggerMessage(
+            1015,
+            LogLevel.Warning,
+            "The data directory '{Directory}' can be read by every user of this machine, and with it all data. Make it its owner's alone: "
+                + "chmod 700")]
+        public static partial void DataDirectoryReadable(ILogger logger, string directory);
+
+        [LoggerMessage(
             1014,
             LogLevel.Critical,
             "The cluster is recovered by plan {Plan}: given up for ever, with all that only they have: {Lost}.")]

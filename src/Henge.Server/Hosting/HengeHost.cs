@@ -76,6 +76,7 @@ public sealed class HengeHost : IAsyncDisposable
         TlsSettings? tlsSettings = SecuritySettings.TlsOf(options.Door, options.IsForPeers);
         SecuritySettings.CheckListening(options.Door, HengeServer.Resolve(options.Door.Address).Address, tlsSettings);
         HengeServer.CheckAddress(options.Door.Address);
+        DataDirectory.Check(options.Node.DataDirectory, logger);
         ILogger securityLogger = logging.CreateLogger(ServerEvents.Tls.Category);
         TlsFiles? tls = tlsSettings is null ? null : TlsFiles.Open(tlsSettings, securityLogger);
         try

@@ -317,7 +317,7 @@ internal sealed class RespConnection
                 }
                 else if (stop == Stop.Malformed)
                 {
-                    Writer.Error(_parser.Error!);
+                    Writer.Error(_parser.Error ?? RespErrors.IsHttp);
                     Quit = true;
                 }
             }
@@ -441,6 +441,12 @@ internal sealed class RespConnection
 
             RespArguments arguments = new(_arguments, first, _parser.Count);
             RespCommand? command = _commands.Find(arguments.Span(0));
+            if (command is null && RespErrors.LooksLikeHttp(arguments.Span(0)))
+            {
+                _arguments.RemoveRange(first, _arguments.Count - first);
+                return Stop.Malformed;
+            }
+
             if (command is DataCommand data1 && !Transaction.Open && _conflicts.Touches(arguments, data1))
             {
                 // Not beside what it must come after: it begins the next batch.
