@@ -29,8 +29,7 @@ internal sealed class PasswordHashes : IDisposable
     private const int HeaderBytes = 13;
     private const int ShortestPart = 16;
 
-    private readonly PasswordHasher<string> _hasher =
-        new(Options.Create(new PasswordHasherOptions { IterationCount = Iterations }));
+    private readonly PasswordHasher<string> _hasher;
     private readonly BlockingCollection<Action> _waiting;
     private readonly Thread[] _threads;
 
@@ -40,8 +39,10 @@ internal sealed class PasswordHashes : IDisposable
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">How many; 0: a quarter of the processors, at least one.</param>
     /// <param name="waiting">Most that wait.</param>
-    public PasswordHashes(int threads = 0, int waiting = 64)
+    /// <param name="iterations">Rounds of a new hash; fewer only for tests.</param>
+    public PasswordHashes(int threads = 0, int waiting = 64, int iterations = Iterations)
     {
+        _hasher = new PasswordHasher<string>(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
         _waiting = new BlockingCollection<Action>(waiting);
         _nobodys = new Lazy<string>(() => _hasher.HashPassword("", Convert.ToHexString(RandomNumberGenerator.GetBytes(16))));
         _threads = [.. Enumerable.Range(0, threads > 0 ? threads : Math.Max(1, Environment.ProcessorCount / 4)).Select(_ => Start())];

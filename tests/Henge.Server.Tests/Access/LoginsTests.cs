@@ -83,6 +83,21 @@ public sealed class LoginsTests : IDisposable
         Assert.Equal(ErrorCode.Unauthenticated, refused.Code);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("a.b.c")]
+    [InlineData("...")]
+    [InlineData("eyJhbGciOiJub25lIn0.e30.")]
+    [InlineData("eyJhbGciOiJ\u0017Ni.e30.AAAA")]
+    [InlineData("eyJhFxciOiJIUzI1NiJ9.e30.AAAA")]
+    [InlineData("eyJhbGciOiJIUzI1NiJ9.e30.AAAA.AAAA.AAAA")]
+    public async Task What_only_looks_like_a_token_is_none_and_no_error_of_this_node(string token)
+    {
+        Assert.False(_logins.Tokens.IsOwn(token));
+        HengeException refused = await Assert.ThrowsAsync<HengeException>(async () => await _logins.ByTokenAsync(token, null));
+        Assert.Equal(ErrorCode.Unauthenticated, refused.Code);
+    }
+
     [Fact]
     public async Task A_hash_that_was_made_is_well_formed()
     {

@@ -61,7 +61,7 @@ public sealed class HandshakeTests : IDisposable
                 {
                     TargetHost = "localhost",
                     ClientCertificateContext = shown,
-                    RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+                    RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null,
                 },
                 patience.Token);
             await stream.WriteAsync("PING\r\n"u8.ToArray(), patience.Token);
