@@ -41,7 +41,7 @@ internal sealed class GuardedPort : IDisposable
     private readonly NobodysPeer _peers = new();
     private readonly byte[][] _secrets;
     private readonly byte[] _contents;
-    private readonly AccessView _access;
+    private readonly Core.Version _revision;
     private long _served;
 
     /// <param name="withHole">Makes a hole in the guard, for the test that one is found.</param>
@@ -72,7 +72,7 @@ internal sealed class GuardedPort : IDisposable
             ],
             logins: _logins);
         _server.StartAsync().GetAwaiter().GetResult();
-        _access = _node.Node.Access;
+        _revision = _node.Node.Access.Revision;
         _contents = Contents();
         _secrets =
         [
@@ -123,7 +123,10 @@ internal sealed class GuardedPort : IDisposable
     {
         FuzzCheck.That(_watched.Reached == 0, "somebody who has not logged in got as far as to the node");
         FuzzCheck.That(_peers.Heard == 0, "somebody who has shown no node's certificate was heard as a node");
-        FuzzCheck.That(ReferenceEquals(_node.Node.Access, _access), "somebody who has not logged in changed users or roles");
+        AccessView access = _node.Node.Access;
+        FuzzCheck.That(
+            access.IsEnabled && access.Revision == _revision && access.SigningKey.Span.SequenceEqual(_secrets[^1]),
+            "somebody who has not logged in changed users or roles");
         FuzzCheck.That(reply.Length <= MostReplyBytes, $"an answer of {reply.Length} bytes");
         foreach (byte[] secret in _secrets)
         {
