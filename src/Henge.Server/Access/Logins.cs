@@ -4,7 +4,6 @@ using System.Text;
 using Henge.Core;
 using Henge.Node.Access;
 using Henge.Server.Events;
-using Henge.Server.Ports;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Logging;
 
@@ -44,7 +43,7 @@ internal sealed class Logins : IDisposable
         time ??= TimeProvider.System;
         _loginsTold = new EventLimit(time, MostTold, Span, count => ServerEvents.Access.MoreLoginsRefused(logger, count));
         _tokensTold = new EventLimit(time, MostTold, Span, count => ServerEvents.Access.MoreTokensRefused(logger, count));
-        Strangers = new Strangers(new PortLimits(), time);
+        Strangers = new Strangers(1_000, TimeSpan.FromSeconds(60), time);
     }
 
     /// <summary>Connections that have not logged in.</summary>

@@ -1,5 +1,3 @@
-using Henge.Server.Metrics;
-using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
 
 namespace Henge.Server.Access;
@@ -11,31 +9,23 @@ namespace Henge.Server.Access;
 /// </summary>
 internal sealed class Strangers : IDisposable
 {
-    /// <summary>Most arguments of a command of a client that has not logged in, as in Redis.</summary>
-    public const int Arguments = 10;
-
-    /// <summary>Most bytes of an argument, an inline command or a request of a client that has not logged in, as in Redis.</summary>
-    public const int ArgumentBytes = 16 * 1024;
-
-    /// <summary>Most bytes of requests and replies of such a client that wait.</summary>
-    public const int WaitingBytes = 1024 * 1024;
-
     private readonly int _most;
     private readonly TimeSpan _patience;
     private readonly TimeProvider _time;
-    private readonly ServerMetrics? _metrics;
+    private readonly Action? _ended;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
 
     // Who came first is first.
     private readonly LinkedList<Stranger> _waiting = [];
 
-    /// <param name="limits">How many, and how long.</param>
+    /// <param name="most">How many at a time.</param>
+    /// <param name="patience">For how long each.</param>
     /// <param name="time">Whose time it is; null: this machine's.</param>
-    /// <param name="metrics">Where those that are ended are counted; null: nowhere.</param>
-    public Strangers(PortLimits limits, TimeProvider? time = null, ServerMetrics? metrics = null)
+    /// <param name="ended">Told of each that is ended; null: nobody is.</param>
+    public Strangers(int most, TimeSpan patience, TimeProvider? time = null, Action? ended = null)
     {
-        (_most, _patience, _metrics) = (limits.UnauthenticatedConnections, limits.LoginTimeout, metrics);
+        (_most, _patience, _ended) = (most, patience, ended);
         _time = time ?? TimeProvider.System;
         _timer = _time.CreateTimer(
             static all => ((Strangers)all!).EndLate(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -133,7 +123,7 @@ internal sealed class Strangers : IDisposable
     {
         if (stranger is not null)
         {
-            _metrics?.ConnectionRefused("login");
+            _ended?.Invoke();
             stranger.Connection.Abort(new ConnectionAbortedException(why));
         }
     }

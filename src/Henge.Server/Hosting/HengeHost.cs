@@ -137,7 +137,10 @@ public sealed class HengeHost : IAsyncDisposable
                 new PasswordHashes(),
                 audit)
             {
-                Strangers = new Strangers(options.Door.Port, metrics: metrics),
+                Strangers = new Strangers(
+                    options.Door.Port.UnauthenticatedConnections,
+                    options.Door.Port.LoginTimeout,
+                    ended: () => metrics.ConnectionRefused("login")),
             };
             GuardedNode guarded = new(node.Node, node.Node);
             List<IConnectionProtocol> protocols =

@@ -141,7 +141,9 @@ public sealed class HengeServer : IAsyncDisposable
     /// <summary>The way of gRPC calls, for tests.</summary>
     internal CallGate Calls => _gate;
 
-    /// <summary>Serves a connection as if the port had accepted it, for tests without sockets. After <see cref="StartAsync"/> only.</summary>
+    /// <summary>
+    /// Serves a connection as if the port had accepted it, for tests without sockets. After <see cref="StartAsync"/> only.
+    /// </summary>
     internal Task ServeAsync(ConnectionContext connection) => _dispatcher.RunAsync(connection);
 
     /// <summary>Connections that are open now.</summary>

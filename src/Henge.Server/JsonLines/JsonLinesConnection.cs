@@ -20,6 +20,8 @@ namespace Henge.Server.JsonLines;
 /// </summary>
 internal sealed class JsonLinesConnection
 {
+    // As of the arguments of a RESP command.
+    private const int StrangerBytes = 16 * 1024;
     private static readonly TimeSpan SlowClientTimeout = TimeSpan.FromSeconds(60);
 
     private readonly ConnectionContext _connection;
@@ -92,9 +94,9 @@ internal sealed class JsonLinesConnection
 
     // Of what has not all arrived, or is about to be copied.
     private string? ProblemOf(long length) =>
-        length > Strangers.ArgumentBytes && IsStranger
+        length > StrangerBytes && IsStranger
             ? $"Protocol error: unauthenticated request length. Before a client has logged in, a request has at most "
-                + $"{Strangers.ArgumentBytes} bytes."
+                + $"{StrangerBytes} bytes."
             : length > _requestBytesLimit ? $"The request is longer than {_requestBytesLimit} bytes."
             : null;
 

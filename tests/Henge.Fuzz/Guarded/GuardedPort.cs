@@ -168,7 +168,10 @@ internal sealed class GuardedPort : IDisposable
 
     // Nobody waits in them, and the one who writes goes on with what follows.
     private static Pipe Endless() => new(new PipeOptions(
-        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 0, useSynchronizationContext: false));
+        readerScheduler: PipeScheduler.Inline,
+        writerScheduler: PipeScheduler.Inline,
+        pauseWriterThreshold: 0,
+        useSynchronizationContext: false));
 
     private sealed record Ends(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 

@@ -16,23 +16,23 @@ internal static class AccessTargets
     private static readonly PasswordHasher<string> Hasher =
         new(Microsoft.Extensions.Options.Options.Create(new PasswordHasherOptions { IterationCount = Rounds }));
 
-    // PBKDF2 with HMAC-SHA-512, ten rounds, of "secret".
-    private const string SecretsHash = "AQAAAAIAAAAKAAAAEAABAgMEBQYHCAkKCwwNDg8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+    // In the form of one: HMAC-SHA-512, ten rounds, a salt, and a key that is no password's.
+    private const string FormedHash = "AQAAAAIAAAAKAAAAEAABAgMEBQYHCAkKCwwNDg8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("access-token", Token, TokenSeeds) { AllocatedAlways = 1024 * 1024, AllocatedPerByte = 1024 },
         new("access-basic", Basic, static () => DoorTargets.Texts("cm9vdDpzZWNyZXQ=", "Og==", "YTo=", "w6Q6w7Y=")),
-        new("access-password-hash", PasswordHash, static () => DoorTargets.Texts(SecretsHash, "AQ==", "AAAA", "")),
+        new("access-password-hash", PasswordHash, static () => DoorTargets.Texts(FormedHash, "AQ==", "AAAA", "")),
         new("access-user", User, static () => [
-            .. DoorTargets.Texts(new UserRecord("ann", SecretsHash, ["reader", "writer"]) { Generation = 7 }.ToText()),
+            .. DoorTargets.Texts(new UserRecord("ann", FormedHash, ["reader", "writer"]) { Generation = 7 }.ToText()),
             .. DoorTargets.Texts(new UserRecord("ann", "", []).ToText())]),
         new("access-role", Role, static () => DoorTargets.Texts(
             new RoleRecord("r", [new Grant(Permissions.Read | Permissions.Write, KeyRange.All),
                 new Grant(Permissions.Read, KeyRange.Between(new byte[] { 1 }, new byte[] { 2, 255 }))]).ToText())),
     ];
 
-    // Behind an "a" a change of the good token: which bytes become what. Nobody gets a token by changing one, and none is somebody else's.
+    // Behind an "a", changes of the good token: which sign becomes what. Nobody gets a token by changing one, and none is somebody else's.
     private static void Token(ReadOnlySpan<byte> input)
     {
         string token = Encoding.UTF8.GetString(input);
@@ -74,7 +74,9 @@ internal static class AccessTargets
         try
         {
             (string user, string password) = CallerHandler.Decode(Encoding.UTF8.GetString(input));
-            FuzzCheck.That(user.Length > 0 && !user.Contains(':', StringComparison.Ordinal) && password is not null, "a user without a name");
+            FuzzCheck.That(
+                user.Length > 0 && !user.Contains(':', StringComparison.Ordinal) && password is not null,
+                "a user without a name");
         }
         catch (HengeException e) when (e.Code == ErrorCode.Unauthenticated)
         {
@@ -119,7 +121,10 @@ internal static class AccessTargets
             RoleRecord? again = RoleRecord.Parse("r", Encoding.UTF8.GetBytes(role.ToText()));
             FuzzCheck.That(again is not null && again.ToText() == role.ToText(), "a role that is written is another one when it is read");
             AccessView view = AccessView.Of(
-                true, new Core.Version(1), [("r", role)], [("ann", new UserRecord("ann", "", ["r"])), ("bob", new UserRecord("bob", "", []))]);
+                true,
+                new Core.Version(1),
+                [("r", role)],
+                [("ann", new UserRecord("ann", "", ["r"])), ("bob", new UserRecord("bob", "", []))]);
             bool allowed = role.Grants.Any(static g => (g.Permissions & Permissions.Write) != 0
                 && "k"u8.SequenceCompareTo(g.Range.Start.Span) >= 0
                 && (g.Range.End.IsEmpty || "k"u8.SequenceCompareTo(g.Range.End.Span) < 0));

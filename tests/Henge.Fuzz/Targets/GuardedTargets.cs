@@ -23,7 +23,8 @@ internal static class GuardedTargets
 
     private static readonly string?[] Credentials =
     [
-        null, "Basic cm9vdDo=", "Basic cm9vdDp3cm9uZw==", "Bearer", "Bearer a.b.c", "Basic", "bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.",
+        null, "Basic cm9vdDo=", "Basic cm9vdDp3cm9uZw==", "Bearer", "Bearer a.b.c", "Basic",
+        "bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.",
     ];
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
@@ -63,8 +64,10 @@ internal static class GuardedTargets
 
     private static IEnumerable<byte[]> RespSeeds() => DoorTargets.Texts(
         "*2\r\n$3\r\nGET\r\n$8\r\nsecret/1\r\n", "AUTH root wrong\r\nGET secret/1\r\n", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n",
-        "HELLO 3 AUTH root wrong\r\nGET secret/1\r\n", "MULTI\r\nGET secret/1\r\nEXEC\r\n", "SUBSCRIBE secret/1\r\nPUBLISH secret/1 x\r\n",
-        "SCAN 0\r\nKEYS *\r\nDBSIZE\r\nFLUSHALL\r\n", "ACL WHOAMI\r\nACL LIST\r\nACL SETUSER eve on >x ~* +@all\r\n", "RESET\r\nGET secret/1\r\n",
+        "HELLO 3 AUTH root wrong\r\nGET secret/1\r\n",
+        "MULTI\r\nGET secret/1\r\nEXEC\r\n", "SUBSCRIBE secret/1\r\nPUBLISH secret/1 x\r\n",
+        "SCAN 0\r\nKEYS *\r\nDBSIZE\r\nFLUSHALL\r\n",
+        "ACL WHOAMI\r\nACL LIST\r\nACL SETUSER eve on >x ~* +@all\r\n", "RESET\r\nGET secret/1\r\n",
         "EVAL \"return redis.call('get','secret/1')\" 0\r\n", "CLIENT LIST\r\nCONFIG GET *\r\nINFO\r\n", "AUTH a.b.c\r\nDUMP secret/1\r\n");
 
     private static void RunJson(GuardedPort port, ReadOnlySpan<byte> input)

@@ -57,7 +57,10 @@ public sealed class BeforeLoginTests : IAsyncLifetime
     public async Task A_JSON_request_is_short_too()
     {
         string set = $"{{\"Set\":{{\"key\":\"a/1\",\"value\":\"{new string('x', 20_000)}\"}}}}";
-        Assert.StartsWith("{\"Err\":\"Protocol error: unauthenticated request length", await _host.TalkAsync(set), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "{\"Err\":\"Protocol error: unauthenticated request length",
+            await _host.TalkAsync(set),
+            StringComparison.Ordinal);
         Assert.StartsWith(
             "{\"Err\":\"Protocol error: unauthenticated request length",
             await AnswerAsync(set[..17_000]),

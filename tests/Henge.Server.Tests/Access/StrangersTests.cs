@@ -1,5 +1,4 @@
 using Henge.Server.Access;
-using Henge.Server.Ports;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Time.Testing;
 
@@ -10,10 +9,9 @@ public sealed class StrangersTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new();
     private readonly Strangers _strangers;
+    private int _ended;
 
-    public StrangersTests() => _strangers = new Strangers(
-        new PortLimits { UnauthenticatedConnections = 3, LoginTimeout = TimeSpan.FromSeconds(60) },
-        _time);
+    public StrangersTests() => _strangers = new Strangers(3, TimeSpan.FromSeconds(60), _time, () => _ended++);
 
     public void Dispose() => _strangers.Dispose();
 
@@ -34,7 +32,7 @@ public sealed class StrangersTests : IDisposable
         Assert.Equal([false, false, false, false], connections.Select(static c => c.IsAborted));
         places[0].Enter();
         Assert.Equal([false, true, false, false], connections.Select(static c => c.IsAborted));
-        Assert.Equal(3, _strangers.Count);
+        Assert.Equal((3, 1), (_strangers.Count, _ended));
     }
 
     [Fact]

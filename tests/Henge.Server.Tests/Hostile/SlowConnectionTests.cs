@@ -14,8 +14,8 @@ using Henge.Server.Tls;
 namespace Henge.Server.Tests.Hostile;
 
 /// <summary>
-/// Connections that begin something and never end it ("slowloris"), in every phase and protocol of the port: each has a time after which the
-/// node ends it. The times are short here, and the tests wait for the end, however long that takes.
+/// Connections that begin something and never end it ("slowloris"), in every phase and protocol of the port: each has a time after which
+/// the node ends it. The times are short here, and the tests wait for the end, however long that takes.
 /// </summary>
 public sealed class SlowConnectionTests
 {

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using Henge.Server.Access;
 
 namespace Henge.Server.Resp.Wire;
 
@@ -64,7 +63,7 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit, Func
             return Fail("invalid multibulk length");
         }
 
-        if (count > Strangers.Arguments && isStranger?.Invoke() == true)
+        if (count > RespLimits.StrangerArguments && isStranger?.Invoke() == true)
         {
             return Fail("unauthenticated multibulk length");
         }
@@ -93,7 +92,7 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit, Func
                 return Fail("invalid bulk length");
             }
 
-            if (length > Strangers.ArgumentBytes && isStranger?.Invoke() == true)
+            if (length > RespLimits.StrangerArgumentBytes && isStranger?.Invoke() == true)
             {
                 return Fail("unauthenticated bulk length");
             }
@@ -163,7 +162,7 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit, Func
         ReadOnlySpan<byte> rest = data[position..];
         int end = rest.IndexOf((byte)'\n');
         int length = end < 0 ? rest.Length : end;
-        if (length > InlineBytesLimit || (length > Strangers.ArgumentBytes && isStranger?.Invoke() == true))
+        if (length > InlineBytesLimit || (length > RespLimits.StrangerArgumentBytes && isStranger?.Invoke() == true))
         {
             return Fail("too big inline request");
         }

@@ -1,5 +1,3 @@
-using Henge.Server.Access;
-
 namespace Henge.Server.Resp.Wire;
 
 /// <summary>Thrown when more would wait than may. The message says which bound it was and what to do.</summary>
@@ -47,11 +45,11 @@ internal sealed class RespWaitingBytes(RespWaitingBudget budget, Func<bool>? isS
     {
         long taken = Interlocked.Add(ref _taken, bytes);
         RespLimits limits = budget.Limits;
-        if (taken > Strangers.WaitingBytes && !always && isStranger?.Invoke() == true)
+        if (taken > RespLimits.StrangerWaitingBytes && !always && isStranger?.Invoke() == true)
         {
             // Before anything is known of a client, its word counts for little (CVE-2025-21605).
             Problem =
-                $"more than {Strangers.WaitingBytes} bytes of requests and replies of this connection wait, and the client has not logged "
+                $"more than {RespLimits.StrangerWaitingBytes} bytes of requests and replies of this connection wait, and the client has not logged "
                     + "in. Log in with AUTH before anything else";
         }
         else if (taken > limits.WaitingBytes && !always)
