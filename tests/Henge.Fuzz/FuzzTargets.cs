@@ -10,6 +10,8 @@ internal static class FuzzTargets
         .. DoorTargets.All,
         .. RespCommandTargets.All,
         .. RestTargets.All,
+        .. AccessTargets.All,
+        .. GuardedTargets.All,
         .. MessageTargets.All,
         .. TransferTargets.All,
         .. PeerTargets.All,
@@ -19,6 +21,16 @@ internal static class FuzzTargets
         .. LogTargets.All,
         .. TableTargets.All,
     ];
+
+    /// <summary>
+    /// All of them (<c>all</c>), those whose names begin so (<c>guarded-*</c>), or one. Throws <see cref="ArgumentException"/> when there
+    /// is none.
+    /// </summary>
+    public static IReadOnlyList<FuzzTarget> Matching(string name) =>
+        name == "all" ? All
+        : name.EndsWith('*') && All.Any(t => t.Name.StartsWith(name[..^1], StringComparison.Ordinal))
+            ? [.. All.Where(t => t.Name.StartsWith(name[..^1], StringComparison.Ordinal))]
+        : [Named(name)];
 
     /// <summary>The target of a name. Throws <see cref="ArgumentException"/> when there is none.</summary>
     public static FuzzTarget Named(string name) =>

@@ -7,7 +7,7 @@ using Henge.Fuzz.Driving;
 Instrumented.WithoutFuzzer();
 Invariant.Failed = static message => throw new InvalidOperationException(message);
 
-// henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|all SECONDS [SEED] | afl TARGET
+// henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|PREFIX*|all SECONDS|RUNSx [SEED] | afl TARGET
 switch (args)
 {
     case ["list"]:
@@ -28,20 +28,20 @@ switch (args)
         }
 
         return 0;
-    case ["run", var name, var seconds, .. var rest]:
-        bool good = true;
-        foreach (FuzzTarget target in name == "all" ? FuzzTargets.All : [FuzzTargets.Named(name)])
+    case ["run", var name, var budget, .. var rest]:
+        List<FuzzResult> results = [];
+        foreach (FuzzTarget target in FuzzTargets.Matching(name))
         {
-            good &= CoverageDriver.Run(
-                target, TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture)), rest.Length > 0
-                    ? int.Parse(rest[0], CultureInfo.InvariantCulture) : 1, Console.Out);
+            results.Add(CoverageDriver.Run(
+                target, FuzzBudget.Parse(budget), rest.Length > 0 ? int.Parse(rest[0], CultureInfo.InvariantCulture) : 1, Console.Out));
         }
 
-        return good ? 0 : 1;
+        FuzzResult.Write(results, Console.Out);
+        return results.TrueForAll(static r => r.IsGood) ? 0 : 1;
     case ["afl", var name]:
         Instrumented.RunForAfl(FuzzTargets.Named(name));
         return 0;
     default:
-        Console.Error.WriteLine("henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|all SECONDS [SEED] | afl TARGET");
+        Console.Error.WriteLine("henge-fuzz list | seeds | replay TARGET FILE... | run TARGET|PREFIX*|all SECONDS|RUNSx [SEED] | afl TARGET");
         return 2;
 }

@@ -87,7 +87,8 @@ internal sealed class CallerHandler(
             : await logins.ByTokenAsync(token, from);
     }
 
-    private static (string User, string Password) Decode(string encoded)
+    /// <summary>What stands behind <c>Basic</c>. Throws <see cref="HengeException"/> (Unauthenticated).</summary>
+    internal static (string User, string Password) Decode(string encoded)
     {
         byte[] bytes = new byte[encoded.Length];
         if (encoded.Length <= 8 * 1024 && Convert.TryFromBase64String(encoded, bytes, out int length))

@@ -17,15 +17,37 @@ internal sealed class Logins : IDisposable
     private readonly LoginLimits _limits = new();
     private readonly ILogger _logger;
 
+    // A client with an old token, or one that guesses, must not fill the log.
+    private readonly EventLimit _loginsTold;
+    private readonly EventLimit _tokensTold;
+
     // What was right a moment ago is right as long as the hash is the same: a call with a password is not a hash's work each time. Keys are
     // hashes under a key of this process, so that no password lies in memory for it.
     private readonly MemoryCache _right = new(new MemoryCacheOptions { SizeLimit = 4096 });
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
-    public Logins(IAccessControl access, Tokens tokens, PasswordHashes hashes, ILogger logger)
+    /// <summary>Refused logins of each kind of which each is logged within <see cref="Span"/>; the others are counted.</summary>
+    public const int MostTold = 20;
+
+    /// <summary>The time in which they are counted.</summary>
+    public static readonly TimeSpan Span = TimeSpan.FromSeconds(10);
+
+    /// <param name="access">The users that there are.</param>
+    /// <param name="tokens">Tokens of this cluster.</param>
+    /// <param name="hashes">Compares passwords.</param>
+    /// <param name="logger">Takes what was refused.</param>
+    /// <param name="time">For what is counted in the log; null: this machine's.</param>
+    public Logins(IAccessControl access, Tokens tokens, PasswordHashes hashes, ILogger logger, TimeProvider? time = null)
     {
         (Access, Tokens, _hashes, _logger) = (access, tokens, hashes, logger);
+        time ??= TimeProvider.System;
+        _loginsTold = new EventLimit(time, MostTold, Span, count => ServerEvents.Access.MoreLoginsRefused(logger, count));
+        _tokensTold = new EventLimit(time, MostTold, Span, count => ServerEvents.Access.MoreTokensRefused(logger, count));
+        Strangers = new Strangers(1_000, TimeSpan.FromSeconds(60), time);
     }
+
+    /// <summary>Connections that have not logged in.</summary>
+    public Strangers Strangers { get; init; }
 
     /// <summary>The users that there are.</summary>
     public IAccessControl Access { get; }
@@ -35,6 +57,9 @@ internal sealed class Logins : IDisposable
 
     /// <summary>Whether doors have to ask at all.</summary>
     public bool IsNeeded => Access.Access.IsEnabled;
+
+    /// <summary>Whether somebody has to log in, and has not.</summary>
+    public bool IsStranger(Caller caller) => Access.Access is { IsEnabled: true } view && caller.UserIn(view) is null;
 
     /// <summary>
     /// Logs a user in by a password. Throws <see cref="HengeException"/>: Unauthenticated, with the same words for a wrong name and a wrong
@@ -78,7 +103,11 @@ internal sealed class Logins : IDisposable
         (Login? login, string problem) = await Tokens.ReadAsync(token);
         if (login is null)
         {
-            ServerEvents.Access.TokenRefused(_logger, from?.ToString() ?? "", problem);
+            if (_tokensTold.IsLogged())
+            {
+                ServerEvents.Access.TokenRefused(_logger, from?.ToString() ?? "", problem);
+            }
+
             throw new HengeException(ErrorCode.Unauthenticated, problem);
         }
 
@@ -137,6 +166,9 @@ internal sealed class Logins : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _loginsTold.Dispose();
+        _tokensTold.Dispose();
+        Strangers.Dispose();
         _hashes.Dispose();
         _limits.Dispose();
         _right.Dispose();
@@ -145,7 +177,11 @@ internal sealed class Logins : IDisposable
     private HengeException Wrong(string user, EndPoint? from)
     {
         _limits.OnWrong(user.Length > AccessNames.MaxLength ? "" : user, from);
-        ServerEvents.Access.LoginRefused(_logger, AccessNames.Shown(user), from?.ToString() ?? "");
+        if (_loginsTold.IsLogged())
+        {
+            ServerEvents.Access.LoginRefused(_logger, AccessNames.Shown(user), from?.ToString() ?? "");
+        }
+
         return new HengeException(ErrorCode.Unauthenticated, "The user or the password is wrong.");
     }
 

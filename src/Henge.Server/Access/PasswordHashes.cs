@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Henge.Core;
+using Henge.Node.Access;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
 
@@ -22,8 +24,12 @@ internal sealed class PasswordHashes : IDisposable
     /// <summary>Most characters of a password: what is hashed has to be bounded, too.</summary>
     public const int MaxPasswordLength = 1024;
 
-    private readonly PasswordHasher<string> _hasher =
-        new(Options.Create(new PasswordHasherOptions { IterationCount = Iterations }));
+    // More than any build will take for long, and still no work without end.
+    private const int MostIterations = 10 * Iterations;
+    private const int HeaderBytes = 13;
+    private const int ShortestPart = 16;
+
+    private readonly PasswordHasher<string> _hasher;
     private readonly BlockingCollection<Action> _waiting;
     private readonly Thread[] _threads;
 
@@ -33,8 +39,10 @@ internal sealed class PasswordHashes : IDisposable
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">How many; 0: a quarter of the processors, at least one.</param>
     /// <param name="waiting">Most that wait.</param>
-    public PasswordHashes(int threads = 0, int waiting = 64)
+    /// <param name="iterations">Rounds of a new hash; fewer only for tests.</param>
+    public PasswordHashes(int threads = 0, int waiting = 64, int iterations = Iterations)
     {
+        _hasher = new PasswordHasher<string>(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
         _waiting = new BlockingCollection<Action>(waiting);
         _nobodys = new Lazy<string>(() => _hasher.HashPassword("", Convert.ToHexString(RandomNumberGenerator.GetBytes(16))));
         _threads = [.. Enumerable.Range(0, threads > 0 ? threads : Math.Max(1, Environment.ProcessorCount / 4)).Select(_ => Start())];
@@ -55,10 +63,29 @@ internal sealed class PasswordHashes : IDisposable
         Check(password);
         return RunAsync(() =>
         {
-            bool isRight = _hasher.VerifyHashedPassword("", hash.Length > 0 ? hash : _nobodys.Value, password)
+            bool isHash = IsHash(hash);
+            bool isRight = _hasher.VerifyHashedPassword("", isHash ? hash : _nobodys.Value, password)
                 != PasswordVerificationResult.Failed;
-            return isRight && hash.Length > 0;
+            return isRight && isHash;
         });
+    }
+
+    /// <summary>
+    /// Whether a text is a hash as <see cref="HashAsync"/> makes them, by this build or by another one: the library throws at some that
+    /// are none, and works for as many rounds as a hash says. Any other is no password's.
+    /// </summary>
+    public static bool IsHash(string hash)
+    {
+        // Version 3 of the format: a mark, the function, the rounds, the length of the salt, the salt, the rest.
+        Span<byte> bytes = stackalloc byte[UserRecord.MaxHashLength];
+        return hash.Length is > 0 and <= UserRecord.MaxHashLength
+            && Convert.TryFromBase64String(hash, bytes, out int length)
+            && length >= HeaderBytes + (2 * ShortestPart)
+            && bytes[0] == 1
+            && BinaryPrimitives.ReadUInt32BigEndian(bytes[1..]) <= 2
+            && BinaryPrimitives.ReadUInt32BigEndian(bytes[5..]) is > 0 and <= MostIterations
+            && BinaryPrimitives.ReadUInt32BigEndian(bytes[9..]) is >= ShortestPart and var salt
+            && salt <= length - HeaderBytes - ShortestPart;
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Henge.Core;
 using Henge.Node.Access;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -46,9 +47,19 @@ internal sealed class Tokens(IAccessControl access, Func<string> clusterId, Time
     }
 
     /// <summary>Whether a token says that it is of this kind; else another issuer's is asked.</summary>
-    public bool IsOwn(string token) =>
-        token.Length <= MostCharacters && _handler.CanReadToken(token)
-        && _handler.ReadJsonWebToken(token).Issuer.StartsWith("henge:", StringComparison.Ordinal);
+    public bool IsOwn(string token)
+    {
+        try
+        {
+            return token.Length <= MostCharacters && _handler.CanReadToken(token)
+                && _handler.ReadJsonWebToken(token).Issuer.StartsWith("henge:", StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or JsonException or SecurityTokenException)
+        {
+            // The library looks at the signs first, and at what they mean only when it reads them.
+            return false;
+        }
+    }
 
     /// <summary>Whom a token stands for; null, with the reason, when it is no good.</summary>
     public async Task<(Login? Login, string Problem)> ReadAsync(string token)

@@ -62,6 +62,13 @@ internal static partial class ServerEvents
         public static partial void Left(ILogger logger, string message);
 
         [LoggerMessage(
+            1015,
+            LogLevel.Warning,
+            "The data directory '{Directory}' can be read by every user of this machine, and with it all data. Make it its owner's alone: "
+                + "chmod 700")]
+        public static partial void DataDirectoryReadable(ILogger logger, string directory);
+
+        [LoggerMessage(
             1014,
             LogLevel.Critical,
             "The cluster is recovered by plan {Plan}: given up for ever, with all that only they have: {Lost}.")]
@@ -369,5 +376,11 @@ internal static partial class ServerEvents
 
         [LoggerMessage(1809, LogLevel.Warning, "The audit log is written again. {LostInAll} lines were lost since the node started.")]
         public static partial void AuditRecovered(ILogger logger, long lostInAll);
+
+        [LoggerMessage(1813, LogLevel.Warning, "{Count} more logins with a wrong name or password were refused in the last seconds.")]
+        public static partial void MoreLoginsRefused(ILogger logger, int count);
+
+        [LoggerMessage(1814, LogLevel.Warning, "{Count} more tokens were refused in the last seconds.")]
+        public static partial void MoreTokensRefused(ILogger logger, int count);
     }
 }

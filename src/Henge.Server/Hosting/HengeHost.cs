@@ -83,6 +83,7 @@ public sealed class HengeHost : IAsyncDisposable
         TlsSettings? tlsSettings = SecuritySettings.TlsOf(options.Door, options.IsForPeers);
         SecuritySettings.CheckListening(options.Door, HengeServer.Resolve(options.Door.Address).Address, tlsSettings);
         HengeServer.CheckAddress(options.Door.Address);
+        DataDirectory.Check(options.Node.DataDirectory, logger);
         ILogger securityLogger = logging.CreateLogger(ServerEvents.Tls.Category);
         TlsFiles? tls = tlsSettings is null ? null : TlsFiles.Open(tlsSettings, securityLogger);
         AuditLog? auditLog = null;
@@ -146,7 +147,13 @@ public sealed class HengeHost : IAsyncDisposable
                 node.Node,
                 new Tokens(node.Node, () => node.Node.GetTopology().ClusterId, TimeProvider.System),
                 new PasswordHashes(),
-                audit);
+                audit)
+            {
+                Strangers = new Strangers(
+                    options.Door.Port.UnauthenticatedConnections,
+                    options.Door.Port.LoginTimeout,
+                    ended: () => metrics.ConnectionRefused("login")),
+            };
             GuardedNode guarded = new(node.Node, node.Node, audit: KeyAudit.Create(auditLog, options.Audit));
             List<IConnectionProtocol> protocols =
             [

@@ -146,6 +146,11 @@ public sealed class HengeServer : IAsyncDisposable
     /// <summary>The way of gRPC calls, for tests.</summary>
     internal CallGate Calls => _gate;
 
+    /// <summary>
+    /// Serves a connection as if the port had accepted it, for tests without sockets. After <see cref="StartAsync"/> only.
+    /// </summary>
+    internal Task ServeAsync(ConnectionContext connection) => _dispatcher.RunAsync(connection);
+
     /// <summary>Connections that are open now.</summary>
     public int OpenConnections => _dispatcher.Open;
 
@@ -163,6 +168,7 @@ public sealed class HengeServer : IAsyncDisposable
         try
         {
             await _application.StartAsync(cancellationToken);
+            _dispatcher.Start();
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
@@ -225,6 +231,7 @@ public sealed class HengeServer : IAsyncDisposable
         _disposed = true;
         await StopAsync(new CancellationToken(canceled: true));
         await _application.DisposeAsync();
+        _dispatcher.Dispose();
         _peers.Dispose();
         _feed.Dispose();
         _stopping.Dispose();

@@ -63,6 +63,12 @@ internal sealed class HttpDoor(ServerMetrics metrics, ILogger logger)
         long started = Stopwatch.GetTimestamp();
         try
         {
+            if (IsOfTwoLengths(context.Request))
+            {
+                throw new HengeException(
+                    ErrorCode.InvalidArgument, "The request has both Content-Length and Transfer-Encoding: where it ends is not clear.");
+            }
+
             if (BrowserRules.Refuse(context) is { } refusal)
             {
                 throw new HengeException(ErrorCode.PermissionDenied, refusal);
@@ -93,6 +99,11 @@ internal sealed class HttpDoor(ServerMetrics metrics, ILogger logger)
             metrics.HttpRequests(KnownMethod(context.Request.Method), route).RecordSince(started);
         }
     }
+
+    // RFC 9112, section 6.1: such a request may be one that somebody before this server has read otherwise. Kestrel goes by the encoding,
+    // puts the length aside under another name, and closes the connection after the answer.
+    private static bool IsOfTwoLengths(HttpRequest request) =>
+        request.Headers.TransferEncoding.Count > 0 && request.Headers.ContainsKey("X-Content-Length");
 
     // Anybody can send any word as a method; each would be a series of its own.
     private static string KnownMethod(string method) => HttpMethods.GetCanonicalizedValue(method) switch

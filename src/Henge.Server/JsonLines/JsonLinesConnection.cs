@@ -20,6 +20,8 @@ namespace Henge.Server.JsonLines;
 /// </summary>
 internal sealed class JsonLinesConnection
 {
+    // As of the arguments of a RESP command.
+    private const int StrangerBytes = 16 * 1024;
     private static readonly TimeSpan SlowClientTimeout = TimeSpan.FromSeconds(60);
 
     private readonly ConnectionContext _connection;
@@ -27,6 +29,7 @@ internal sealed class JsonLinesConnection
     private readonly ServerMetrics? _metrics;
     private readonly Logins? _logins;
     private readonly Caller _caller;
+    private readonly Stranger? _stranger;
     private readonly long _requestBytesLimit;
     private readonly ArrayBufferWriter<byte> _answer = new();
 
@@ -37,16 +40,20 @@ internal sealed class JsonLinesConnection
         _node = node is GuardedNode guarded ? guarded.For(_caller, "json-lines", connection.RemoteEndPoint) : node;
         _metrics = metrics;
         _logins = logins;
+        _stranger = logins?.Strangers.Of(connection);
 
         // Text grows by escapes to six times its length at most.
         _requestBytesLimit = ((long)(node.Limits.KeyBytes + node.Limits.ValueBytes) * 6) + 1024;
     }
+
+    private bool IsStranger => _logins is { } logins && logins.IsStranger(_caller);
 
     public async Task RunAsync()
     {
         PipeReader input = _connection.Transport.Input;
         try
         {
+            LogIn(_caller.Login);
             while (true)
             {
                 // Not bound to the connection's end: a client that has closed its sending side still waits for answers.
@@ -55,18 +62,19 @@ internal sealed class JsonLinesConnection
                 bool sound = true;
                 while (sound && TryCut(ref buffer, read.IsCompleted, out ReadOnlySequence<byte> request, out string? error))
                 {
+                    error ??= ProblemOf(request.Length);
                     sound = error is null;
                     await AnswerAsync(request, error);
                 }
 
-                bool tooLong = buffer.Length > _requestBytesLimit;
-                if (sound && tooLong)
+                string? tooLong = ProblemOf(buffer.Length);
+                if (sound && tooLong is not null)
                 {
-                    await AnswerAsync(default, $"The request is longer than {_requestBytesLimit} bytes.");
+                    await AnswerAsync(default, tooLong);
                 }
 
                 input.AdvanceTo(buffer.Start, buffer.End);
-                if (read.IsCompleted || !sound || tooLong)
+                if (read.IsCompleted || !sound || tooLong is not null)
                 {
                     return;
                 }
@@ -77,6 +85,31 @@ internal sealed class JsonLinesConnection
         {
             // The other end has gone, or takes nothing: there is nobody to tell.
             _connection.Abort();
+        }
+        finally
+        {
+            _stranger?.Leave();
+        }
+    }
+
+    // Of what has not all arrived, or is about to be copied.
+    private string? ProblemOf(long length) =>
+        length > StrangerBytes && IsStranger
+            ? $"Protocol error: unauthenticated request length. Before a client has logged in, a request has at most "
+                + $"{StrangerBytes} bytes."
+            : length > _requestBytesLimit ? $"The request is longer than {_requestBytesLimit} bytes."
+            : null;
+
+    private void LogIn(Login? login)
+    {
+        _caller.Login = login;
+        if (IsStranger)
+        {
+            _stranger!.Enter();
+        }
+        else
+        {
+            _stranger?.Leave();
         }
     }
 
@@ -145,6 +178,12 @@ internal sealed class JsonLinesConnection
     private async ValueTask DoAsync(byte[] request)
     {
         JsonLinesRequest action = JsonLinesRequest.Parse(request);
+        if (action.Kind != JsonLinesKind.Auth && IsStranger)
+        {
+            // Also one that was not asked when it came, or whose login has ended. The check of the operation answers it.
+            _stranger!.Enter();
+        }
+
         if (action.Kind == JsonLinesKind.Auth)
         {
             await LogInAsync(action);
@@ -181,9 +220,9 @@ internal sealed class JsonLinesConnection
             throw new HengeException(ErrorCode.InvalidArgument, "This cluster does not ask who you are: access is not checked.");
         }
 
-        _caller.Login = request.Token is { } token
+        LogIn(request.Token is { } token
             ? await _logins.ByTokenAsync(token, _connection.RemoteEndPoint)
-            : await _logins.ByPasswordAsync(request.User!, request.Password!, _connection.RemoteEndPoint);
+            : await _logins.ByPasswordAsync(request.User!, request.Password!, _connection.RemoteEndPoint));
         Write(static json => json.WriteNull("Ok"));
     }
 

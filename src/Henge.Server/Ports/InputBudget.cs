@@ -43,15 +43,23 @@ internal sealed class InputBudget(long limitBytes)
 
 /// <summary>
 /// The input of one connection under a <see cref="InputBudget"/>. When it would hold too much, it ends as if the other side had closed it,
-/// and says so in <see cref="IsRefused"/>. One reader at a time.
+/// and says so in <see cref="IsRefused"/>. Also keeps time of a request that has begun to arrive. One reader at a time.
 /// </summary>
-internal sealed class BudgetedInput(PipeReader inner, InputBudget budget) : PipeReader, IDisposable
+/// <param name="inner">The connection's input.</param>
+/// <param name="budget">The bound.</param>
+/// <param name="time">Whose time it is.</param>
+internal sealed class BudgetedInput(PipeReader inner, InputBudget budget, TimeProvider time) : PipeReader, IDisposable
 {
     private ReadOnlySequence<byte> _last;
+    private bool _begun;
+    private long _since;
     private long _held;
 
     /// <summary>True once it was ended for want of memory.</summary>
     public bool IsRefused { get; private set; }
+
+    /// <summary>How long the reader has waited for the rest of a request of which it has a part. From any thread.</summary>
+    public TimeSpan WaitedForRest => Volatile.Read(ref _since) is > 0 and var since ? time.GetElapsedTime(since) : TimeSpan.Zero;
 
     public override bool TryRead(out ReadResult result)
     {
@@ -72,6 +80,12 @@ internal sealed class BudgetedInput(PipeReader inner, InputBudget budget) : Pipe
             return ValueTask.FromResult(Ended);
         }
 
+        // From the first read that waits for the rest on, and not while the reader is busy with what it has.
+        if (_begun && _since == 0)
+        {
+            Volatile.Write(ref _since, Math.Max(1, time.GetTimestamp()));
+        }
+
         ValueTask<ReadResult> read = inner.ReadAsync(cancellationToken);
         return read.IsCompletedSuccessfully ? ValueTask.FromResult(Judge(read.Result)) : AwaitAsync(read);
     }
@@ -85,9 +99,17 @@ internal sealed class BudgetedInput(PipeReader inner, InputBudget budget) : Pipe
             return;
         }
 
+        long left = _last.IsEmpty ? 0 : _last.Slice(consumed).Length;
         if (_held > 0)
         {
-            _ = budget.TryChange(ref _held, Math.Max(0, _last.Slice(consumed).Length - InputBudget.FreeBytes));
+            _ = budget.TryChange(ref _held, Math.Max(0, left - InputBudget.FreeBytes));
+        }
+
+        // What is left of it when something was taken is the beginning of another request.
+        _begun = left > 0;
+        if (_since != 0 && left != _last.Length)
+        {
+            Volatile.Write(ref _since, 0);
         }
 
         _last = default;

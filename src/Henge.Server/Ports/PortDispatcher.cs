@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using Henge.Server.Metrics;
 using Microsoft.AspNetCore.Connections;
@@ -15,18 +16,31 @@ internal sealed class PortDispatcher(
     IReadOnlyList<IConnectionProtocol> protocols,
     HandoffListener http2,
     HandoffListener http1,
-    ServerMetrics metrics)
+    ServerMetrics metrics,
+    TimeProvider? time = null) : IDisposable
 {
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
     private readonly IConnectionProtocol[] _protocols = [.. protocols];
     private readonly ConnectionCounter _counter = new(limits);
     private readonly InputBudget _input = new(limits.InputBytes);
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly ConcurrentDictionary<ConnectionContext, BudgetedInput> _served = [];
+    private ITimer? _look;
 
     /// <summary>Connections that are open now.</summary>
     public int Open => _counter.Open;
 
     /// <summary>Bytes that have arrived and were not taken yet, as far as they are counted.</summary>
     public long InputBytes => _input.Used;
+
+    /// <summary>Begins to end connections whose requests come too slowly.</summary>
+    public void Start()
+    {
+        TimeSpan pause = TimeSpan.FromMilliseconds(Math.Clamp(limits.RequestTimeout.TotalMilliseconds / 8, 10, 10_000));
+        _look = _time.CreateTimer(static all => ((PortDispatcher)all!).EndSlow(), this, pause, pause);
+    }
+
+    public void Dispose() => _look?.Dispose();
 
     public async Task RunAsync(ConnectionContext connection)
     {
@@ -102,14 +116,16 @@ internal sealed class PortDispatcher(
         }
 
         IDuplexPipe outer = connection.Transport;
-        using BudgetedInput input = new(outer.Input, _input);
+        using BudgetedInput input = new(outer.Input, _input, _time);
         connection.Transport = new InputPipe(input, outer.Output);
+        _served.TryAdd(connection, input);
         try
         {
             await protocol.RunAsync(connection);
         }
         finally
         {
+            _served.TryRemove(connection, out _);
             connection.Transport = outer;
         }
 
@@ -122,6 +138,18 @@ internal sealed class PortDispatcher(
                 $"requests that are on their way take {_input.LimitBytes} bytes on all connections together, which is the limit; try again "
                     + $"later, or raise limit-input-memory");
             await DrainAsync(outer.Input);
+        }
+    }
+
+    private void EndSlow()
+    {
+        foreach ((ConnectionContext connection, BudgetedInput input) in _served)
+        {
+            if (input.WaitedForRest > limits.RequestTimeout && _served.TryRemove(connection, out _))
+            {
+                metrics.ConnectionRefused("slow");
+                connection.Abort(new ConnectionAbortedException("A request has not come in time (request-timeout)."));
+            }
         }
     }
 

@@ -24,6 +24,21 @@ public sealed record PortLimits
     /// </summary>
     public long InputBytes { get; init; } = 1L << 30;
 
+    /// <summary>
+    /// Most connections of RESP and JSON lines that have not logged in, while access is checked. Over it, the one that has waited longest
+    /// is closed.
+    /// </summary>
+    public int UnauthenticatedConnections { get; init; } = 1_000;
+
+    /// <summary>How long such a connection may take to log in.</summary>
+    public TimeSpan LoginTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// How long a request of RESP or JSON lines that has begun to arrive may take to be there. A connection on which none has begun may
+    /// stay for as long as it likes.
+    /// </summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>How long a new connection may take to say which protocol it speaks, TLS handshake apart.</summary>
     public TimeSpan FirstBytesTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

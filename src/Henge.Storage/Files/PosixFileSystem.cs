@@ -14,6 +14,8 @@ public sealed class PosixFileSystem : IFileSystem
     // rw-r--r--, less what the umask takes.
     private const int LockFilePermissions = 0x1A4;
 
+    private const UnixFileMode OwnersAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
     /// <summary>The one there needs to be.</summary>
     public static PosixFileSystem Instance { get; } = new();
 
@@ -83,7 +85,9 @@ public sealed class PosixFileSystem : IFileSystem
     }
 
     /// <inheritdoc/>
-    public void CreateDirectory(string path) => Try("create the directory", path, static p => Directory.CreateDirectory(p));
+    /// <remarks>For its owner alone: what is in it is data, and whoever may make files in it is the node.</remarks>
+    public void CreateDirectory(string path) => Try("create the directory", path, static p =>
+        _ = OperatingSystem.IsWindows() ? Directory.CreateDirectory(p) : Directory.CreateDirectory(p, OwnersAlone));
 
     /// <inheritdoc/>
     public void DeleteDirectory(string path) => Try("delete the directory", path, static p => Directory.Delete(p, recursive: false));

@@ -16,9 +16,9 @@ internal static unsafe class CoverageDriver
     private const int SlowestMs = 10_000;
 
     /// <summary>
-    /// Fuzzes a target for so long. Writes an input that fails into its corpus, and returns false; tells how far it came.
+    /// Fuzzes a target as long as the budget says. Writes an input that fails into its corpus; tells how far it came.
     /// </summary>
-    public static bool Run(FuzzTarget target, TimeSpan time, int seed, TextWriter output)
+    public static FuzzResult Run(FuzzTarget target, FuzzBudget budget, int seed, TextWriter output)
     {
         byte* map = (byte*)NativeMemory.AllocZeroed(MapBytes);
         Trace.SharedMem = map;
@@ -47,17 +47,17 @@ internal static unsafe class CoverageDriver
         {
             if (!Try(kept[i]))
             {
-                return false;
+                return Result(isGood: false);
             }
         }
 
-        while (Stopwatch.GetElapsedTime(started) < time)
+        while (runs < budget.Runs && Stopwatch.GetElapsedTime(started) < budget.Time)
         {
             byte[] from = kept[random.Next(kept.Count)], other = kept[random.Next(kept.Count)];
             byte[] changed = mutator.Change(from, other, target.LongestInput);
             if (!Try(changed))
             {
-                return false;
+                return Result(isGood: false);
             }
 
             if (TakeNew(map, seen))
@@ -66,8 +66,12 @@ internal static unsafe class CoverageDriver
             }
         }
 
-        output.WriteLine($"{target.Name}: {runs} inputs, {kept.Count} kept, {seen.Count(static s => s != 0)} edges");
-        return true;
+        FuzzResult done = Result(isGood: true);
+        output.WriteLine($"{target.Name}: {done.Runs} inputs, {done.Kept} kept, {done.Edges} edges");
+        return done;
+
+        FuzzResult Result(bool isGood) => new(
+            target.Name, isGood, runs, Stopwatch.GetElapsedTime(started), kept.Count, seen.Count(static s => s != 0));
 
         bool Try(byte[] input)
         {

@@ -57,11 +57,11 @@ internal static class AuthCommand
                     return RespErrors.WrongPassword;
                 }
 
-                connection.Caller.Login = login;
+                connection.LogIn(login);
                 return null;
             }
 
-            connection.Caller.Login = await logins.ByPasswordAsync(user, password, connection.RemoteEndPoint);
+            connection.LogIn(await logins.ByPasswordAsync(user, password, connection.RemoteEndPoint));
             return null;
         }
         catch (HengeException e)

@@ -43,7 +43,7 @@ internal static class ConnectionCommands
         connection.Subscriptions.Clear();
         connection.Database.Reset();
         connection.Client.Name = "";
-        connection.Caller.Login = connection.FirstLogin;
+        connection.LogIn(connection.FirstLogin);
         writer.Protocol = 2;
         writer.Simple("RESET");
     }

@@ -36,6 +36,7 @@ internal sealed class RespConnection
     private readonly RespIntake _intake;
     private readonly RespOutput _output;
     private readonly RespParser _parser;
+    private readonly Stranger? _stranger;
     private readonly RespBatch _batch = new();
     private readonly KeyConflicts _conflicts = new();
     private readonly List<ReadOnlyMemory<byte>> _arguments = [];
@@ -48,10 +49,12 @@ internal sealed class RespConnection
     {
         _connection = connection;
         _commands = services.Commands;
-        _waiting = new RespWaitingBytes(services.Waiting);
+        Func<bool>? isStranger = services.Logins is null ? null : () => IsStranger;
+        _stranger = services.Logins?.Strangers.Of(connection);
+        _waiting = new RespWaitingBytes(services.Waiting, isStranger);
         _intake = new RespIntake(connection.Transport.Input, _waiting, services.CommandBytesLimit);
         _output = new RespOutput(OutputOf(connection), _waiting, services.SlowClientTimeout, Abort);
-        _parser = new RespParser(services.CommandBytesLimit, services.ArgumentsLimit);
+        _parser = new RespParser(services.CommandBytesLimit, services.ArgumentsLimit, isStranger);
         Services = services;
         Caller = new Caller(CallerHandler.ByCertificate(ConnectionIdentity.Of(connection.Features)));
         FirstLogin = Caller.Login;
@@ -72,6 +75,9 @@ internal sealed class RespConnection
 
     /// <summary>The user at the other end; null: nobody has logged in.</summary>
     public string? User => Services.Logins is { } logins ? Caller.UserIn(logins.Access.Access) : Caller.Login?.User;
+
+    /// <summary>Whether the client has to log in, and has not.</summary>
+    private bool IsStranger => Services.Logins is { } logins && logins.IsStranger(Caller);
 
     /// <summary>Who it was when it came, by its certificate; null: nobody.</summary>
     public Login? FirstLogin { get; }
@@ -104,6 +110,7 @@ internal sealed class RespConnection
     {
         try
         {
+            LogIn(Caller.Login);
             await ServeAsync();
         }
         catch (RespOverflowException e)
@@ -116,10 +123,25 @@ internal sealed class RespConnection
         }
         finally
         {
+            _stranger?.Leave();
             Services.Channels.Flush();
             await Subscriptions.DisposeAsync();
             await _output.CompleteAsync();
             _waiting.GiveBackAll();
+        }
+    }
+
+    /// <summary>The client has proved to be somebody; null: it is nobody any more, and has to log in where access is checked.</summary>
+    public void LogIn(Login? login)
+    {
+        Caller.Login = login;
+        if (IsStranger)
+        {
+            _stranger!.Enter();
+        }
+        else
+        {
+            _stranger?.Leave();
         }
     }
 
@@ -299,7 +321,7 @@ internal sealed class RespConnection
                 }
                 else if (stop == Stop.Malformed)
                 {
-                    Writer.Error(_parser.Error!);
+                    Writer.Error(_parser.Error ?? RespErrors.IsHttp);
                     Quit = true;
                 }
             }
@@ -423,6 +445,12 @@ internal sealed class RespConnection
 
             RespArguments arguments = new(_arguments, first, _parser.Count);
             RespCommand? command = _commands.Find(arguments.Span(0));
+            if (command is null && RespErrors.LooksLikeHttp(arguments.Span(0)))
+            {
+                _arguments.RemoveRange(first, _arguments.Count - first);
+                return Stop.Malformed;
+            }
+
             if (command is DataCommand data1 && !Transaction.Open && _conflicts.Touches(arguments, data1))
             {
                 // Not beside what it must come after: it begins the next batch.
@@ -485,10 +513,17 @@ internal sealed class RespConnection
     }
 
     /// <summary>Why the connection's state does not allow a command; null: it does.</summary>
-    private string? Refuse(RespCommand command) =>
-        Services.AsksWho && !command.IsForStrangers && User is null
-            ? RespErrors.NoAuthentication
-            : Subscriptions.Refuse(command) ?? Database.Refuse(command);
+    private string? Refuse(RespCommand command)
+    {
+        if (command.IsForStrangers || !IsStranger)
+        {
+            return Subscriptions.Refuse(command) ?? Database.Refuse(command);
+        }
+
+        // Also one that was not asked when it came, or whose login has ended.
+        _stranger!.Enter();
+        return RespErrors.NoAuthentication;
+    }
 
     /// <summary>
     /// The reply of one command. What goes wrong with a read (a replica that is being rebuilt, a damaged table) is the error of that

@@ -26,7 +26,16 @@ internal static class RespErrors
 
     public const string NoAuthentication = "NOAUTH Authentication required.";
 
+    public const string IsHttp = "ERR Protocol error: this is an HTTP request, on a connection that speaks RESP";
+
     public const string WrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
+
+    /// <summary>
+    /// Whether a command's name is what lines of an HTTP request begin with. Somebody else's program was made to speak to the port then:
+    /// as in Redis that ends the connection, before a line of the request's body is done as a command.
+    /// </summary>
+    public static bool LooksLikeHttp(ReadOnlySpan<byte> name) =>
+        Ascii.EqualsIgnoreCase(name, "post"u8) || Ascii.EqualsIgnoreCase(name, "host:"u8);
 
     /// <summary>Most bytes of the values of one reply, where a small command could ask for the same large value again and again.</summary>
     public const int MostReplyBytes = 64 * 1024 * 1024;

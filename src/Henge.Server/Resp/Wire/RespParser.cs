@@ -6,7 +6,12 @@ namespace Henge.Server.Resp.Wire;
 /// Reads commands as a Redis server does (the RESP specification: arrays of bulk strings, and inline commands for people with telnet).
 /// Bounded in arguments and bytes before anything is kept. Holds no bytes itself: what it returns are ranges. Not thread-safe.
 /// </summary>
-internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
+/// <param name="commandBytesLimit">Most bytes of a command.</param>
+/// <param name="argumentsLimit">Most arguments of a command.</param>
+/// <param name="isStranger">
+/// Whether the client has to log in, and has not; asked only about what such a client may not send. Null: it does not have to.
+/// </param>
+internal sealed class RespParser(int commandBytesLimit, int argumentsLimit, Func<bool>? isStranger = null)
 {
     private const int InlineBytesLimit = 64 * 1024;
     private const int HeaderBytesLimit = 32;
@@ -58,6 +63,11 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
             return Fail("invalid multibulk length");
         }
 
+        if (count > RespLimits.StrangerArguments && isStranger?.Invoke() == true)
+        {
+            return Fail("unauthenticated multibulk length");
+        }
+
         for (long i = 0; i < count; i++)
         {
             if (at >= data.Length)
@@ -80,6 +90,11 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
             if (length < 0 || length > commandBytesLimit || at - start + length > commandBytesLimit)
             {
                 return Fail("invalid bulk length");
+            }
+
+            if (length > RespLimits.StrangerArgumentBytes && isStranger?.Invoke() == true)
+            {
+                return Fail("unauthenticated bulk length");
             }
 
             if (data.Length - at < length + 2)
@@ -146,14 +161,15 @@ internal sealed class RespParser(int commandBytesLimit, int argumentsLimit)
     {
         ReadOnlySpan<byte> rest = data[position..];
         int end = rest.IndexOf((byte)'\n');
-        if (end < 0)
-        {
-            return rest.Length > InlineBytesLimit ? Fail("too big inline request") : NeedMore(rest.Length + 1);
-        }
-
-        if (end > InlineBytesLimit)
+        int length = end < 0 ? rest.Length : end;
+        if (length > InlineBytesLimit || (length > RespLimits.StrangerArgumentBytes && isStranger?.Invoke() == true))
         {
             return Fail("too big inline request");
+        }
+
+        if (end < 0)
+        {
+            return NeedMore(rest.Length + 1);
         }
 
         ReadOnlySpan<byte> line = rest[..end].TrimEnd((byte)'\r');

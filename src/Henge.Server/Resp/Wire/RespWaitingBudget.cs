@@ -31,7 +31,9 @@ internal sealed class RespWaitingBudget(RespLimits limits)
 }
 
 /// <summary>The part of the budget that one connection has taken. Thread-safe.</summary>
-internal sealed class RespWaitingBytes(RespWaitingBudget budget)
+/// <param name="budget">What all connections may keep waiting.</param>
+/// <param name="isStranger">Whether the client has to log in, and has not; null: it does not have to.</param>
+internal sealed class RespWaitingBytes(RespWaitingBudget budget, Func<bool>? isStranger = null)
 {
     private long _taken;
 
@@ -43,7 +45,14 @@ internal sealed class RespWaitingBytes(RespWaitingBudget budget)
     {
         long taken = Interlocked.Add(ref _taken, bytes);
         RespLimits limits = budget.Limits;
-        if (taken > limits.WaitingBytes && !always)
+        if (taken > RespLimits.StrangerWaitingBytes && !always && isStranger?.Invoke() == true)
+        {
+            // Before anything is known of a client, its word counts for little (CVE-2025-21605).
+            Problem =
+                $"more than {RespLimits.StrangerWaitingBytes} bytes of requests and replies of this connection wait, and the client has not logged "
+                    + "in. Log in with AUTH before anything else";
+        }
+        else if (taken > limits.WaitingBytes && !always)
         {
             Problem =
                 $"more than {limits.WaitingBytes} bytes of requests and replies of this connection wait (limit-resp-waiting-bytes). Read "
