@@ -26,7 +26,7 @@ internal static class DoorTargets
         new("json-lines", JsonLine, static () => Texts("{\"Set\":{\"key\":\"a\",\"value\":\"b\\u00e9\"}}", "{\"Get\":{\"key\":\"a\"}}",
             "{\"Remove\":{\"key\":\"\\ud83d\\ude00\"}}")),
         new("first-bytes", FirstBytesOfPort, static () => Texts("PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\n", "GET a\r\n", "*1\r\n$4\r\nPING",
-            "{\"Get\"", "HGP\x02")),
+            "{\"Get\"", "HGP\x03")),
     ];
 
     public static IEnumerable<byte[]> Texts(params string[] texts) => texts.Select(Encoding.Latin1.GetBytes);

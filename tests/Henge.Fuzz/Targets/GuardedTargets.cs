@@ -33,7 +33,7 @@ internal static class GuardedTargets
         Of("guarded-json", static input => RunJson(Port.Value, input), JsonSeeds),
         Of("guarded-http", static input => RunHttp(Port.Value, input), HttpSeeds),
         Of("guarded-grpc", static input => RunGrpc(Port.Value, input), GrpcSeeds),
-        Of("guarded-peer", static input => Port.Value.Serve([.. "HGP\x02"u8, .. input]), PeerSeeds),
+        Of("guarded-peer", static input => Port.Value.Serve([.. "HGP\x03"u8, .. input]), PeerSeeds),
         Of("guarded-port", static input => Port.Value.Serve(input), static () =>
             [.. RespSeeds().Take(2), .. JsonSeeds().Take(2), .. HttpSeeds().Take(2), Http2Bytes.Call(Methods[0], null, [])]),
     ];

@@ -48,7 +48,7 @@ public sealed class RequestSmugglingTests(OpenHost open) : IClassFixture<OpenHos
     [InlineData("SET smuggled x\r\n")]
     [InlineData("*3\r\n$3\r\nSET\r\n$8\r\nsmuggled\r\n$1\r\nx\r\n")]
     [InlineData("{\"Set\":{\"key\":\"smuggled\",\"value\":\"x\"}}")]
-    [InlineData("HGP\x02\0\0\0\0\0\0\r\n\r\n")]
+    [InlineData("HGP\x03\0\0\0\0\0\0\r\n\r\n")]
     public async Task A_connection_that_speaks_HTTP_speaks_nothing_else(string behind)
     {
         string answer = await RawConnection.AnswerAsync(

@@ -40,7 +40,7 @@ public sealed class SlowConnectionTests
     [InlineData("half of a second RESP command", "*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n")]
     [InlineData("half of an inline command", "SET a half")]
     [InlineData("half of a JSON request", "{\"Set\":{\"key\":\"a\",\"value\":\"half")]
-    [InlineData("half of a node's hello", "HGP\x02\0\0")]
+    [InlineData("half of a node's hello", "HGP\x03\0\0")]
     public async Task What_is_never_ended_is_ended(string what, string text)
     {
         FakeNode node = new();
@@ -83,8 +83,11 @@ public sealed class SlowConnectionTests
     [Fact]
     public async Task Who_asks_nothing_and_who_is_busy_may_stay()
     {
+        // Longer than this machine may stall between two pieces of a command.
+        TimeSpan time = TimeSpan.FromSeconds(3);
         FakeNode node = new();
-        await using RunningServer server = await RunningServer.StartAsync(node, Hasty, [new RespProtocol(node)]);
+        await using RunningServer server = await RunningServer.StartAsync(
+            node, o => o with { Port = new PortLimits { RequestTimeout = time } }, [new RespProtocol(node)]);
         using RawConnection idle = await RawConnection.OpenAsync(server.Server.EndPoint);
         await AskAsync(idle, "PING\r\n");
         using RawConnection slow = await RawConnection.OpenAsync(server.Server.EndPoint);
@@ -94,7 +97,7 @@ public sealed class SlowConnectionTests
         // Commands that come in two pieces, so that there always is a beginning, for longer than one of them may take.
         long since = Stopwatch.GetTimestamp();
         await idle.SayAsync("PI");
-        while (Stopwatch.GetElapsedTime(since) < 4 * Short)
+        while (Stopwatch.GetElapsedTime(since) < 1.5 * time)
         {
             await idle.SayAsync("NG\r\nPI");
             await ReadAsync(idle, "+PONG\r\n");
