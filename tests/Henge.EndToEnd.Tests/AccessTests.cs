@@ -35,7 +35,9 @@ public sealed class AccessTests
         // Whatever node is asked, and wherever the key's shard is.
         foreach (int node in cluster.All)
         {
-            await cluster.UntilAsync($"{ClusterProcesses.NameOf(node)} knows the user", async () => await PutAsync(node, "order:0") is null);
+            await cluster.UntilAsync(
+                $"{ClusterProcesses.NameOf(node)} knows the user",
+                async () => await PutAsync(node, "order:0") is null);
             for (int i = 0; i < 8; i++)
             {
                 Assert.Null(await PutAsync(node, $"order:{i}"));
@@ -47,7 +49,8 @@ public sealed class AccessTests
         }
 
         Assert.Equal(5, (await shell.RunAsync("get", "order:1")).ExitCode);
-        Assert.Contains("order:1", await shell.DoAsync("get", "order:1", "--user", "shop", "--password-file", secret), StringComparison.Ordinal);
+        string got = await shell.DoAsync("get", "order:1", "--user", "shop", "--password-file", secret);
+        Assert.Contains("order:1", got, StringComparison.Ordinal);
 
         // What is taken away while a node is down does not stand again when it comes back, from its first answer on.
         cluster.Kill(2);

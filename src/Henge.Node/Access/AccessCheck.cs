@@ -43,8 +43,8 @@ public static class AccessCheck
     }
 
     /// <summary>
-    /// Whether what another node let through has to be checked again: a guard let it through, and went by users and roles that are older than
-    /// this node's, or this node does not know its own yet.
+    /// Whether what another node let through has to be checked again: a guard let it through, and went by users and roles that are older
+    /// than this node's, or this node does not know its own yet.
     /// </summary>
     public static bool IsOlder(AccessView view, bool isChecked, Core.Version checkedAt) =>
         isChecked && !(view.IsKnown && (!view.IsEnabled || view.Revision <= checkedAt));

@@ -56,8 +56,8 @@ public abstract class Operation
     public ulong? UserGeneration { get; set; }
 
     /// <summary>
-    /// The revision of users and roles by which the guard has let it through, also where access was not checked; null: no guard has seen it,
-    /// it is the node's own. Another node that does it, and knows a newer one, checks it again (docs/decisions/0212).
+    /// The revision of users and roles by which the guard has let it through, also where access was not checked; null: no guard has seen
+    /// it, it is the node's own. Another node that does it, and knows a newer one, checks it again (docs/decisions/0212).
     /// </summary>
     public Core.Version? CheckedAt { get; set; }
 

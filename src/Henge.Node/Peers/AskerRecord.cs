@@ -117,8 +117,8 @@ internal readonly ref struct AskerRecord
     public Asker ToAsker() => IsChecked ? new Asker(User, Generation, CheckedAt) : default;
 
     /// <summary>
-    /// Says why what another node let through is refused here, by users and roles that are newer than those that it went by; null when it is
-    /// not. Refuses also while this node does not know yet who may do what.
+    /// Says why what another node let through is refused here, by users and roles that are newer than those that it went by; null when it
+    /// is not. Refuses also while this node does not know yet who may do what.
     /// </summary>
     public HengeException? Check(AccessView view, Operation operation) =>
         AccessCheck.IsOlder(view, IsChecked, CheckedAt)
