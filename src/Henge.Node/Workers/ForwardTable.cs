@@ -14,8 +14,8 @@ namespace Henge.Node.Workers;
 /// </summary>
 /// <remarks>
 /// The bodies (docs/formats.md, "Peer frames"), little-endian: forward <c>id u64 | remaining ms u32 | term u64 | who asks (see
-/// <see cref="AskerRecord"/>) | command</c>; reply <c>id u64 | error u8 | version u64 | result length u32 | result | hint length u16 | hint |
-/// message</c>; advance <c>version u64</c>.
+/// <see cref="AskerRecord"/>) | command</c>; reply <c>id u64 | error u8 | version u64 | result length u32 | result | hint length u16 |
+/// hint | message</c>; advance <c>version u64</c>.
 /// </remarks>
 internal sealed class ForwardTable(Worker worker, NodeContext node)
 {
