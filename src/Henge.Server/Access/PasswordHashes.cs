@@ -21,6 +21,11 @@ internal sealed class PasswordHashes : IDisposable
     /// <summary>Rounds of PBKDF2 for a new hash.</summary>
     public const int Iterations = 210_000;
 
+    /// <summary>
+    /// Fewest characters of a new password (NIST SP 800-63B; etcd took passwords of one character, CVE-2020-15115).
+    /// </summary>
+    public const int MinPasswordLength = 8;
+
     /// <summary>Most characters of a password: what is hashed has to be bounded, too.</summary>
     public const int MaxPasswordLength = 1024;
 
@@ -53,6 +58,13 @@ internal sealed class PasswordHashes : IDisposable
     /// </summary>
     public Task<string> HashAsync(string password)
     {
+        if (password.Length < MinPasswordLength)
+        {
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"A new password has {MinPasswordLength} to {MaxPasswordLength} characters. Give a longer one.");
+        }
+
         Check(password);
         return RunAsync(() => _hasher.HashPassword("", password));
     }

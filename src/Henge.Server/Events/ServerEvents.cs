@@ -377,6 +377,15 @@ internal static partial class ServerEvents
         [LoggerMessage(1809, LogLevel.Warning, "The audit log is written again. {LostInAll} lines were lost since the node started.")]
         public static partial void AuditRecovered(ILogger logger, long lostInAll);
 
+        [LoggerMessage(1815, LogLevel.Warning, "The user 'root' has the password in the file of root-password-file now; its logins have ended.")]
+        public static partial void RootPasswordSet(ILogger logger);
+
+        [LoggerMessage(
+            1816,
+            LogLevel.Warning,
+            "The user 'root' does not have the password in the file of root-password-file yet; it is tried again every second: {Problem}")]
+        public static partial void RootPasswordNotSet(ILogger logger, string problem);
+
         [LoggerMessage(1813, LogLevel.Warning, "{Count} more logins with a wrong name or password were refused in the last seconds.")]
         public static partial void MoreLoginsRefused(ILogger logger, int count);
 

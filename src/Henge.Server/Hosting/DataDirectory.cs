@@ -51,7 +51,8 @@ internal static class DataDirectory
 
     private static void CheckLinks(string directory)
     {
-        EnumerationOptions all = new() { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false };
+        // What the node cannot look into it cannot use: "lost+found", where the directory is a file system of its own.
+        EnumerationOptions all = new() { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = true };
         Stack<string> left = new([directory]);
         while (left.TryPop(out string? at))
         {

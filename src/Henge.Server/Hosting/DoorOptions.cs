@@ -30,6 +30,11 @@ public sealed record DoorOptions
     public bool IsInsecure { get; init; }
 
     /// <summary>
+    /// A file with a password that the user <c>root</c> is given when the node starts; empty: there is none. See docs/access.md.
+    /// </summary>
+    public string RootPasswordFile { get; init; } = "";
+
+    /// <summary>
     /// The address of an OpenID Connect provider whose tokens are taken, over https or on this machine; empty: there is none.
     /// </summary>
     public string OidcAuthority { get; init; } = "";

@@ -27,6 +27,8 @@ public sealed class HengeHost : IAsyncDisposable
     private readonly OtlpExport? _otlp;
     private readonly TlsFiles? _tls;
     private readonly AuditLog? _auditLog;
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _settingRoot = Task.CompletedTask;
     private readonly Logins _logins;
     private readonly ILogger _logger;
     private bool _disposed;
@@ -83,6 +85,7 @@ public sealed class HengeHost : IAsyncDisposable
         TlsSettings? tlsSettings = SecuritySettings.TlsOf(options.Door, options.IsForPeers);
         SecuritySettings.CheckListening(options.Door, HengeServer.Resolve(options.Door.Address).Address, tlsSettings);
         HengeServer.CheckAddress(options.Door.Address);
+        string rootPassword = options.Door.RootPasswordFile.Length == 0 ? "" : RootPassword.Read(options.Door.RootPasswordFile);
         DataDirectory.Check(options.Node.DataDirectory, logger);
         ILogger securityLogger = logging.CreateLogger(ServerEvents.Tls.Category);
         TlsFiles? tls = tlsSettings is null ? null : TlsFiles.Open(tlsSettings, securityLogger);
@@ -96,7 +99,13 @@ public sealed class HengeHost : IAsyncDisposable
 
             ILogger auditLogger = logging.CreateLogger(ServerEvents.Access.Category);
             auditLog = AuditLog.OpenIfAsked(options.Audit, options.Node.Name, auditLogger);
-            return await StartAsync(options, tls, auditLog, logging, logger, cancellationToken).ConfigureAwait(false);
+            HengeHost host = await StartAsync(options, tls, auditLog, logging, logger, cancellationToken).ConfigureAwait(false);
+            if (rootPassword.Length > 0)
+            {
+                host.SetRootPassword(rootPassword, auditLogger);
+            }
+
+            return host;
         }
         catch
         {
@@ -208,6 +217,9 @@ public sealed class HengeHost : IAsyncDisposable
         }
     }
 
+    private void SetRootPassword(string password, ILogger logger) =>
+        _settingRoot = RootPassword.SetAsync(_logins, password, () => _node.Node.MonotonicMs, logger, _stopping.Token);
+
     /// <summary>Takes no new callers, lets calls under way end, stops the node, closes its files.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -218,6 +230,9 @@ public sealed class HengeHost : IAsyncDisposable
 
         _disposed = true;
         ServerEvents.Node.Stopping(_logger);
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _settingRoot.ConfigureAwait(false);
+        _stopping.Dispose();
         await _readiness.DisposeAsync().ConfigureAwait(false);
         _otlp?.Dispose();
         await _server.StopAsync().ConfigureAwait(false);

@@ -293,6 +293,12 @@ public static class ServerSettings
                         ("require", TlsClientAuthentication.Require)),
                 }),
             OfDoor(
+                "root-password-file",
+                "FILE",
+                "Give the user root the password in this file when the node starts: for who has lost it.",
+                "none",
+                (o, v) => o with { RootPasswordFile = v }),
+            OfDoor(
                 "oidc-authority",
                 "URL",
                 "An OpenID Connect provider whose tokens are taken for users of the same name.",

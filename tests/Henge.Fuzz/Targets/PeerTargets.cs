@@ -168,7 +168,8 @@ internal static class PeerTargets
             var writer = new ArrayBufferWriter<byte>();
             opening.Write(writer);
             FuzzCheck.That(WatchOpening.TryRead(writer.WrittenSpan, 8, 1024, out WatchOpening? again)
-                && again.Positions.SequenceEqual(opening.Positions) && again.Query.Upper.Span.SequenceEqual(opening.Query.Upper.Span),
+                && again.Positions.SequenceEqual(opening.Positions) && again.Query.Upper.Span.SequenceEqual(opening.Query.Upper.Span)
+                && again.Query.Asker == opening.Query.Asker,
                 "an opening that is written is another when it is read");
         }
     }
@@ -179,6 +180,7 @@ internal static class PeerTargets
         {
             var writer = new ArrayBufferWriter<byte>();
             var query = new WatchQuery { Lower = "a"u8.ToArray(), Upper = Encoding.ASCII.GetBytes(upper), Progress = true };
+            query = upper.Length == 0 ? query : query with { Asker = new Asker("ann", 7, new Core.Version(9)) };
             ShardPosition[] positions = [new(new ShardId(1), default), new(new ShardId(7), new Core.Version(5))];
             new WatchOpening(9, query, positions, 4).Write(writer);
             yield return writer.WrittenSpan.ToArray();

@@ -214,13 +214,13 @@ public sealed class AccessDoorsTests : IAsyncLifetime
             StringComparison.Ordinal);
         Assert.Equal(
             "+OK\r\n+OK\r\n",
-            await _host.TalkAsync($"{root}\r\nACL SETUSER eve on >secret ~e/* %R~a/* +@read +@write\r\n"));
-        Assert.Equal(StatusCode.OK, await PutAsync("e/1", GuardedHost.As("eve", "secret")));
-        Assert.Equal(StatusCode.PermissionDenied, await PutAsync("a/1", GuardedHost.As("eve", "secret")));
-        Assert.Equal(StatusCode.OK, await GetAsync("a/1", GuardedHost.As("eve", "secret")));
+            await _host.TalkAsync($"{root}\r\nACL SETUSER eve on >evessecret ~e/* %R~a/* +@read +@write\r\n"));
+        Assert.Equal(StatusCode.OK, await PutAsync("e/1", GuardedHost.As("eve", "evessecret")));
+        Assert.Equal(StatusCode.PermissionDenied, await PutAsync("a/1", GuardedHost.As("eve", "evessecret")));
+        Assert.Equal(StatusCode.OK, await GetAsync("a/1", GuardedHost.As("eve", "evessecret")));
         Assert.Contains("-ERR", await _host.TalkAsync($"{root}\r\nACL SETUSER eve +get\r\n"), StringComparison.Ordinal);
         Assert.Contains(":1", await _host.TalkAsync($"{root}\r\nACL DELUSER eve\r\n"), StringComparison.Ordinal);
-        Assert.Equal(StatusCode.Unauthenticated, await GetAsync("a/1", GuardedHost.As("eve", "secret")));
+        Assert.Equal(StatusCode.Unauthenticated, await GetAsync("a/1", GuardedHost.As("eve", "evessecret")));
     }
 
     [Fact]
@@ -257,9 +257,9 @@ public sealed class AccessDoorsTests : IAsyncLifetime
         Assert.Equal((true, true, 3), (whole.Complete, whole.Enabled, whole.Users.Count));
 
         // Its own password is everybody's own affair.
-        await _host.ChangeAsync(new() { Kind = Kind.SetPassword, Name = "ann", Password = "new" }, "ann");
+        await _host.ChangeAsync(new() { Kind = Kind.SetPassword, Name = "ann", Password = "brand new" }, "ann");
         Assert.Equal(StatusCode.Unauthenticated, await GetAsync("a/1", GuardedHost.As("ann")));
-        Assert.Equal(StatusCode.OK, await GetAsync("a/1", GuardedHost.As("ann", "new")));
+        Assert.Equal(StatusCode.OK, await GetAsync("a/1", GuardedHost.As("ann", "brand new")));
         await _host.ChangeAsync(new() { Kind = Kind.Disable });
         Assert.Equal(StatusCode.OK, await PutAsync("b/1", []));
     }
@@ -322,12 +322,30 @@ public sealed class AccessDoorsTests : IAsyncLifetime
     [Fact]
     public async Task A_user_that_is_added_again_with_the_same_password_is_there_already()
     {
-        AccessChangeRequest add = new() { Kind = Kind.AddUser, Name = "eve", Password = "secret" };
+        AccessChangeRequest add = new() { Kind = Kind.AddUser, Name = "eve", Password = "eve's secret" };
         await _host.ChangeAsync(add);
         await _host.ChangeAsync(add);
-        add.Password = "another";
+        add.Password = "another one";
         RpcException refused = await Assert.ThrowsAsync<RpcException>(() => _host.ChangeAsync(add));
         Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("s")]
+    [InlineData("seven77")]
+    public async Task A_new_password_that_is_too_short_is_refused_by_all_doors(string password)
+    {
+        AccessChangeRequest add = new() { Kind = Kind.AddUser, Name = "eve", Password = password };
+        RpcException refused = await Assert.ThrowsAsync<RpcException>(() => _host.ChangeAsync(add));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        Assert.Contains("8 to 1024", refused.Status.Detail, StringComparison.Ordinal);
+        AccessChangeRequest set = new() { Kind = Kind.SetPassword, Name = "ann", Password = password };
+        refused = await Assert.ThrowsAsync<RpcException>(() => _host.ChangeAsync(set, "ann"));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        string root = $"AUTH root '{GuardedHost.Password}'";
+        Assert.Contains("-ERR", await _host.TalkAsync($"{root}\r\nACL SETUSER eve on >{password}\r\n"), StringComparison.Ordinal);
+        Assert.Equal(StatusCode.Unauthenticated, await GetAsync("a/1", GuardedHost.As("eve", password)));
+        Assert.Equal(StatusCode.OK, await GetAsync("a/1", GuardedHost.As("ann")));
     }
 
     [Fact]

@@ -101,11 +101,11 @@ public sealed class LoginsTests : IDisposable
     [Fact]
     public async Task A_hash_that_was_made_is_well_formed()
     {
-        string hash = await _logins.HashAsync("secret");
+        string hash = await _logins.HashAsync("secret words");
         Assert.True(PasswordHashes.IsHash(hash));
-        Assert.True(await _logins.IsRightAsync(hash, "secret"));
+        Assert.True(await _logins.IsRightAsync(hash, "secret words"));
         Assert.False(await _logins.IsRightAsync(hash, "other"));
-        Assert.False(await _logins.IsRightAsync("", "secret"));
+        Assert.False(await _logins.IsRightAsync("", "secret words"));
     }
 
     private string[] Lines(string id) => [.. _written.ToString().Split('\n').Where(l => l.Contains(id, StringComparison.Ordinal))];

@@ -47,6 +47,7 @@ public sealed class ServerConfigurationTests
         Assert.Equal(
             [
                 "advertise", "audit-keys", "audit-log", "cluster", "cluster-token", "join", "oidc-authority", "otlp", "replication-factor",
+                "root-password-file",
                 "tls-ca", "tls-cert", "tls-client-auth", "tls-key", "weight", "zone",
             ],
             named.Order(StringComparer.Ordinal));
