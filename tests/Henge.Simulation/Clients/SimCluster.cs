@@ -128,7 +128,7 @@ internal sealed class SimCluster
                 LogBudgetBytes = budget,
                 LogCacheBytes = random.Pick<long>([1, 16 * 1024, 1024 * 1024]),
                 LogKeepEntries = keep,
-                SnapshotChunkBytes = canary == Canary.ResumeOnOtherSnapshot ? 256 : 1024,
+                SnapshotChunkBytes = 1024,
                 PeerFrameBytes = frame,
                 DiskReserveBytes = 0,
                 BalanceIntervalMs = random.Pick<int>([0, 500, 2000]),
