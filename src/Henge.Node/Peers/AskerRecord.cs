@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 using Henge.Core;
@@ -13,6 +14,10 @@ namespace Henge.Node.Peers;
 /// </summary>
 internal readonly ref struct AskerRecord
 {
+    // As AccessNames has them.
+    private static readonly SearchValues<byte> NameBytes =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.@"u8);
+
     private const byte Checked = 1, HasRevision = 2, IsUser = 4, HasGeneration = 8;
 
     /// <summary>Whether a guard let it through; false for what is a node's own.</summary>
@@ -83,9 +88,12 @@ internal readonly ref struct AskerRecord
         ulong revision = 0, generation = 0;
         if (
             flags > (Checked | HasRevision | IsUser | HasGeneration)
+            || (flags & Checked) != (flags == 0 ? 0 : Checked)
+            || (flags & (IsUser | HasGeneration)) == HasGeneration
             || ((flags & HasRevision) != 0 && !TryTake(ref rest, out revision))
             || ((flags & HasGeneration) != 0 && !TryTake(ref rest, out generation))
-            || revision > Core.Version.Max.Value)
+            || revision > Core.Version.Max.Value
+            || (revision == 0 && (flags & HasRevision) != 0))
         {
             return false;
         }
@@ -99,6 +107,11 @@ internal readonly ref struct AskerRecord
             }
 
             name = rest.Slice(1, rest[0]);
+            if (name.ContainsAnyExcept(NameBytes) || name.SequenceEqual("node"u8))
+            {
+                return false;
+            }
+
             rest = rest[(1 + name.Length)..];
         }
 

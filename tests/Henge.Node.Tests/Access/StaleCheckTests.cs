@@ -126,6 +126,10 @@ public sealed class StaleCheckTests
             }
         }
 
+        byte[][] senseless = [[0x10], [0x02, 1, 0, 0, 0, 0, 0, 0, 0], [0x04, 1, 0x61], [0x09, 1, 0, 0, 0, 0, 0, 0, 0], [0x05, 1, 0xFF],
+            [0x05, 0], [0x05, 4, 0x6E, 0x6F, 0x64, 0x65], [0x03, 0, 0, 0, 0, 0, 0, 0, 0]];
+        Assert.All(senseless, static bytes => Assert.False(AskerRecord.TryRead(bytes, out _, out _)));
+
         HarnessOperation cannotBe = Make(OperationKind.Get);
         (cannotBe.User, cannotBe.CheckedAt) = (new string('é', 300), new Core.Version(1));
         byte[] nobody = new byte[AskerRecord.SizeOf(cannotBe.Asker)];
