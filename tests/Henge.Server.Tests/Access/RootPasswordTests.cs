@@ -24,7 +24,8 @@ public sealed class RootPasswordTests : IDisposable
         await using (HengeHost host = await StartAsync("the first one"))
         {
             await UntilAsync(host, "the first one");
-            await ClientOf(host).ChangeAsync(new() { Kind = AccessChangeRequest.Types.Kind.Enable }, GuardedHost.As("root", "the first one"));
+            AccessChangeRequest enable = new() { Kind = AccessChangeRequest.Types.Kind.Enable };
+            await ClientOf(host).ChangeAsync(enable, GuardedHost.As("root", "the first one"));
         }
 
         // Then the password is lost; whoever had logged in with it is out.
@@ -123,7 +124,8 @@ public sealed class RootPasswordTests : IDisposable
         using GrpcChannel channel = GrpcChannel.ForAddress("http://" + host.Server.EndPoint);
         try
         {
-            await new KVStore.KVStoreClient(channel).GetAsync(new GetRequest { Key = Google.Protobuf.ByteString.CopyFromUtf8("a") }, headers);
+            GetRequest get = new() { Key = Google.Protobuf.ByteString.CopyFromUtf8("a") };
+            await new KVStore.KVStoreClient(channel).GetAsync(get, headers);
             return StatusCode.OK;
         }
         catch (RpcException e)
