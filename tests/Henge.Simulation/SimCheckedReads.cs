@@ -119,8 +119,7 @@ internal sealed class SimCheckedReads(SimCluster cluster, SimRandom random)
             Key = Key,
             Consistency = random.Next(2) == 0 ? ReadConsistency.Linearizable : ReadConsistency.Stale,
             DeadlineMs = node.MonotonicMs + PatienceMs,
-            User = User,
-            CheckedAt = revision,
+            Asker = new Asker(User, null, revision),
         });
     }
 

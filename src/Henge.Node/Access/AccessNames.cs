@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Text;
 using Henge.Core;
 
 namespace Henge.Node.Access;
@@ -20,18 +22,26 @@ public static class AccessNames
     /// <summary>The name in the certificates of nodes; no user has it.</summary>
     public const string Node = "node";
 
+    private static readonly SearchValues<char> Signs =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.@");
+
     /// <summary>Says what is wrong with a name; null when nothing is.</summary>
     public static string? Check(string what, string name)
     {
-        bool good = name.Length is > 0 and <= MaxLength;
-        foreach (char c in name)
-        {
-            good &= char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '@';
-        }
-
+        bool good = name.Length is > 0 and <= MaxLength && !name.AsSpan().ContainsAnyExcept(Signs);
         return !good ? $"A {what}'s name has 1 to {MaxLength} letters, digits, and -_.@ only."
             : name == Node ? $"No {what} is called '{Node}': certificates with that name are those of nodes."
             : null;
+    }
+
+    /// <summary>Whether bytes are a user's name.</summary>
+    internal static bool IsUser(ReadOnlySpan<byte> name)
+    {
+        Span<char> text = stackalloc char[MaxLength];
+        return name.Length is > 0 and <= MaxLength
+            && Ascii.ToUtf16(name, text, out int length) == OperationStatus.Done
+            && !text[..length].ContainsAnyExcept(Signs)
+            && !text[..length].SequenceEqual(Node);
     }
 
     /// <summary>A name as it may stand in a log: anybody can send anything as one.</summary>

@@ -46,23 +46,10 @@ public abstract class Operation
     public PageFetch? Page { get; set; }
 
     /// <summary>
-    /// Who asks; null: nobody has said. Of no account to the node itself: the guard in front of it goes by it (AccessCheck).
+    /// Who asks, and by what a guard has let it through. Of no account to the node that takes it in: the guard in front of it goes by it
+    /// (AccessCheck). Another node that is to do it, and knows newer users and roles, checks it again (docs/decisions/0212).
     /// </summary>
-    public string? User { get; set; }
-
-    /// <summary>
-    /// The generation of the user's logins by which <see cref="User"/> was proved; null: by something that has none, such as a certificate.
-    /// </summary>
-    public ulong? UserGeneration { get; set; }
-
-    /// <summary>
-    /// The revision of users and roles by which the guard has let it through, also where access was not checked; null: no guard has seen
-    /// it, it is the node's own. Another node that does it, and knows a newer one, checks it again (docs/decisions/0212).
-    /// </summary>
-    public Core.Version? CheckedAt { get; set; }
-
-    /// <summary>Who asks, in one.</summary>
-    internal Asker Asker => new(User, UserGeneration, CheckedAt);
+    public Asker Asker { get; set; }
 
     /// <summary>Is told as it ends, before whoever submitted it; null: nobody else is.</summary>
     public IOperationObserver? Observer { get; set; }
@@ -134,9 +121,7 @@ public abstract class Operation
         ReadVersion = default;
         AllShards = false;
         Page = null;
-        User = null;
-        UserGeneration = null;
-        CheckedAt = null;
+        Asker = default;
         Observer = null;
         LeaderOnly = false;
         Pipeline = 0;

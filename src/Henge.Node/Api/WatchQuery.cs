@@ -24,6 +24,6 @@ public sealed record WatchQuery
     /// <summary>Progress marks are wanted.</summary>
     public bool Progress { get; init; }
 
-    /// <summary>Who asks. See <see cref="Operation.User"/>.</summary>
+    /// <summary>Who asks. See <see cref="Operation.Asker"/>.</summary>
     public Asker Asker { get; init; }
 }

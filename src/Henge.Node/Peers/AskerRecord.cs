@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 using Henge.Core;
@@ -14,10 +13,6 @@ namespace Henge.Node.Peers;
 /// </summary>
 internal readonly ref struct AskerRecord
 {
-    // As AccessNames has them.
-    private static readonly SearchValues<byte> NameBytes =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.@"u8);
-
     private const byte Checked = 1, HasRevision = 2, IsUser = 4, HasGeneration = 8;
 
     /// <summary>Whether a guard let it through; false for what is a node's own.</summary>
@@ -101,17 +96,12 @@ internal readonly ref struct AskerRecord
         ReadOnlySpan<byte> name = default;
         if ((flags & IsUser) != 0)
         {
-            if (rest.IsEmpty || rest[0] is 0 or > AccessNames.MaxLength || rest[0] >= rest.Length)
+            if (rest.IsEmpty || rest[0] >= rest.Length || !AccessNames.IsUser(rest.Slice(1, rest[0])))
             {
                 return false;
             }
 
             name = rest.Slice(1, rest[0]);
-            if (name.ContainsAnyExcept(NameBytes) || name.SequenceEqual("node"u8))
-            {
-                return false;
-            }
-
             rest = rest[(1 + name.Length)..];
         }
 

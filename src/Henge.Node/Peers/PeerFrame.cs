@@ -12,7 +12,7 @@ namespace Henge.Node.Peers;
 /// </summary>
 public static class PeerFrame
 {
-    /// <summary>"HGP" and the version 2.</summary>
+    /// <summary>"HGP" and the version 3.</summary>
     public const uint Magic = 0x03504748;
 
     /// <summary>Bytes before what the length counts.</summary>

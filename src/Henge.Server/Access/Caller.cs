@@ -27,14 +27,7 @@ internal sealed class Caller
     /// <summary>The user that it is now; null: nobody.</summary>
     public string? UserIn(AccessView view) => Login?.UserIn(view);
 
-    /// <summary>Who asks, by a view.</summary>
-    public Asker ToAsker(AccessView view) => Login is { } login ? new Asker(login.UserIn(view), login.Generation, null) : default;
-
-    /// <summary>Says in an operation who asks for it; returns the user, null for nobody.</summary>
-    public string? Sign(Operation operation, AccessView view)
-    {
-        Login? login = Login;
-        operation.UserGeneration = login?.Generation;
-        return operation.User = login?.UserIn(view);
-    }
+    /// <summary>Who asks, as an operation or a watch says it.</summary>
+    public Asker ToAsker(AccessView view) =>
+        Login is { } login ? new Asker(login.UserIn(view), login.Generation, view.Revision) : new Asker(null, null, view.Revision);
 }

@@ -34,7 +34,7 @@ internal sealed class KeyAudit(AuditLog log, AuditOptions options, Func<int, int
         switch (operation.Kind)
         {
             case OperationKind.Get when _rules.Has(Permissions.Read, operation.Key.Span) && Takes(operation.Error):
-                TellKey(caller, operation.User, "Get", CommandPart.Whole, operation.Key.Span, OutcomeOf(operation.Error));
+                TellKey(caller, operation.Asker.User, "Get", CommandPart.Whole, operation.Key.Span, OutcomeOf(operation.Error));
                 break;
             case OperationKind.Write when Takes(operation.Error):
                 var keys = new WrittenKeys(this, caller, operation);
@@ -42,7 +42,7 @@ internal sealed class KeyAudit(AuditLog log, AuditOptions options, Func<int, int
                 break;
             case OperationKind.Page when operation is { Page: { } page, Error: not ErrorCode.None }:
                 // One that was fetched is read next, and told of then.
-                TellPage(caller, operation.User, page, operation.Error);
+                TellPage(caller, operation.Asker.User, page, operation.Error);
                 break;
             default:
                 break;
@@ -160,7 +160,7 @@ internal sealed class KeyAudit(AuditLog log, AuditOptions options, Func<int, int
             {
                 bool isLeftOut = _wasDone && part == (_held ? CommandPart.Otherwise : CommandPart.Then);
                 string name = part == CommandPart.Compare ? "Compare" : kind.ToString();
-                _audit.TellKey(_caller, _operation.User, name, part, key, isLeftOut ? "NotTaken" : _outcome);
+                _audit.TellKey(_caller, _operation.Asker.User, name, part, key, isLeftOut ? "NotTaken" : _outcome);
             }
 
             return true;

@@ -24,7 +24,7 @@ internal static class CallerNodes
             return;
         }
 
-        operation.User = guarded.IsChecking ? context.Features.Get<Caller>()?.UserIn(guarded.View) : null;
+        operation.Asker = guarded.IsChecking && context.Features.Get<Caller>() is { } caller ? caller.ToAsker(guarded.View) : default;
         if (guarded.IsAudited)
         {
             operation.Observer = guarded.Audited(DoorOf(context), AddressOf(context));

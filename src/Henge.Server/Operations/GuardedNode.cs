@@ -77,8 +77,8 @@ internal sealed class GuardedNode(
         }
 
         AccessView view = access.Access;
-        operation.CheckedAt = view.Revision;
-        if (view.IsEnabled && AccessCheck.Check(view, Identify(view, operation), operation) is { } problem)
+        Identify(view, operation);
+        if (view.IsEnabled && AccessCheck.Check(view, operation.Asker.User, operation) is { } problem)
         {
             operation.Fail(problem.Code, problem.Message);
             return;
@@ -101,7 +101,7 @@ internal sealed class GuardedNode(
         AccessView view = access.Access;
         foreach (Operation operation in operations)
         {
-            operation.CheckedAt = view.Revision;
+            Identify(view, operation);
         }
 
         if (!view.IsEnabled)
@@ -114,7 +114,7 @@ internal sealed class GuardedNode(
         int begun = 0;
         for (int i = 0; i < operations.Length; i++)
         {
-            if (AccessCheck.Check(view, Identify(view, operations[i]), operations[i]) is not { } problem)
+            if (AccessCheck.Check(view, operations[i].Asker.User, operations[i]) is not { } problem)
             {
                 continue;
             }
@@ -166,9 +166,11 @@ internal sealed class GuardedNode(
         return watch;
     }
 
-    // Who has logged in here counts, whatever an operation says.
-    private string? Identify(AccessView view, Operation operation) =>
-        caller is null ? operation.User : caller.Sign(operation, view);
+    // Who has logged in here counts, whatever an operation says. By which users and roles it is let through goes with it in any case.
+    private void Identify(AccessView view, Operation operation) => operation.Asker =
+        !view.IsEnabled ? new Asker(null, null, view.Revision)
+        : caller is not null ? caller.ToAsker(view)
+        : operation.Asker with { CheckedAt = view.Revision };
 
     private ScanEnd Read(PageFetch page, IScanReceiver receiver, Func<IHengeNode, PageFetch, IScanReceiver, ScanEnd> read)
     {

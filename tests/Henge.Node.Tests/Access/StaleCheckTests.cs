@@ -108,7 +108,7 @@ public sealed class StaleCheckTests
         foreach ((string? user, ulong? generation, Core.Version? at) in all)
         {
             HarnessOperation operation = Make(OperationKind.Get);
-            (operation.User, operation.UserGeneration, operation.CheckedAt) = (user, generation, at);
+            operation.Asker = new Asker(user, generation, at);
             byte[] bytes = new byte[AskerRecord.SizeOf(operation.Asker) + 3];
             bytes.AsSpan().Fill(0xAA);
             Assert.Equal(3, AskerRecord.Write(bytes, operation.Asker).Length);
@@ -131,7 +131,7 @@ public sealed class StaleCheckTests
         Assert.All(senseless, static bytes => Assert.False(AskerRecord.TryRead(bytes, out _, out _)));
 
         HarnessOperation cannotBe = Make(OperationKind.Get);
-        (cannotBe.User, cannotBe.CheckedAt) = (new string('é', 300), new Core.Version(1));
+        cannotBe.Asker = new Asker(new string('é', 300), null, new Core.Version(1));
         byte[] nobody = new byte[AskerRecord.SizeOf(cannotBe.Asker)];
         AskerRecord.Write(nobody, cannotBe.Asker);
         Assert.True(AskerRecord.TryRead(nobody, out AskerRecord read, out _));
@@ -219,7 +219,7 @@ public sealed class StaleCheckTests
         /// <summary>Does an operation as the guard of a node would hand it on that knew users and roles as of a revision.</summary>
         public HarnessOperation Try(HarnessOperation operation, Core.Version? revision, string? user, ulong? generation = null)
         {
-            (operation.CheckedAt, operation.User, operation.UserGeneration) = (revision, user, generation);
+            operation.Asker = new Asker(user, generation, revision);
             return _cluster.Complete(_asked, operation);
         }
     }

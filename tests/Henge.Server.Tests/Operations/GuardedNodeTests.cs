@@ -5,9 +5,11 @@ using Henge.Core;
 using Henge.Node.Access;
 using Henge.Node.Api;
 using Henge.Node.StateMachine;
+using Henge.Server.Access;
 using Henge.Server.Operations;
 using Henge.Server.Tests.Fakes;
 using Henge.Storage;
+using Microsoft.AspNetCore.Http;
 using Version = Henge.Core.Version;
 
 namespace Henge.Server.Tests.Operations;
@@ -91,6 +93,48 @@ public sealed class GuardedNodeTests : IDisposable
         Assert.Equal(0, _node.OpenWatches);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_asks_goes_with_what_is_let_through_by_which_login_and_by_which_revision(bool isRequest)
+    {
+        Asker? seen = null;
+        _node.Intercept = operation =>
+        {
+            seen = operation.Asker;
+            return false;
+        };
+        Caller caller = new(new Login("ann", Generation: 7));
+        Assert.Equal(ErrorCode.None, await DoAsync());
+        Assert.Equal(new Asker(null, null, _access.Access.Revision), seen);
+        _access.Set(new Grant(Permissions.Write, KeyRange.Prefix("a")));
+        caller.Login = new Login("ann", Generation: _access.Access.User("ann")!.Generation);
+        Assert.Equal(ErrorCode.None, await DoAsync());
+        Assert.Equal(new Asker("ann", caller.Login.Generation, _access.Access.Revision), seen);
+        caller.Login = new Login("ann");
+        Assert.Equal(ErrorCode.None, await DoAsync());
+        Assert.Equal(new Asker("ann", null, _access.Access.Revision), seen);
+
+        // As a call of gRPC says it on its operation, or as a connection has it.
+        async Task<ErrorCode> DoAsync()
+        {
+            Asked put = Put("a1", user: "somebody else");
+            if (isRequest)
+            {
+                DefaultHttpContext context = new();
+                context.Features.Set(caller);
+                _guarded.Sign(put, context);
+                _guarded.Submit(put);
+            }
+            else
+            {
+                _guarded.For(caller, "resp", null).Submit(put);
+            }
+
+            return await put.Ended;
+        }
+    }
+
     private async Task<ErrorCode> PutAsync(string key, string? user)
     {
         Asked put = Put(key, user);
@@ -107,7 +151,7 @@ public sealed class GuardedNodeTests : IDisposable
             Kind = OperationKind.Write,
             Key = Encoding.ASCII.GetBytes(key),
             Command = command.WrittenMemory,
-            User = user,
+            Asker = new Asker(user, null, null),
         };
     }
 
