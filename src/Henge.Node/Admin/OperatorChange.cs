@@ -165,12 +165,20 @@ internal sealed class OperatorChange(
             return IsSo(state, member.State);
         }
 
+        MemberState to = member.LeftWhileJoining ? MemberState.Joining : MemberState.Up;
+
         // What has not begun to go stays where it is.
         TargetPlacement goal = Restore(state, row => row.Contains(member.Id));
         PlacementPlan plan = Outlook.Plan(state with { Goal = goal }, change.Unreachable, m =>
-            m.Id == member.Id ? m with { State = Henge.Cluster.Planning.MemberState.Up } : m);
-        Answer = Outlook.Describe(state.Goal, plan) with { State = MemberState.Up };
-        return Write(MemberChanges.SetState(view, member, MemberState.Up, txn =>
+            m.Id == member.Id ? m with
+            {
+                State = member.LeftWhileJoining
+                    ? Henge.Cluster.Planning.MemberState.Joining
+                    : Henge.Cluster.Planning.MemberState.Up,
+            }
+            : m);
+        Answer = Outlook.Describe(state.Goal, plan) with { State = to };
+        return Write(MemberChanges.SetState(view, member, to, txn =>
         {
             if (goal != state.Goal)
             {

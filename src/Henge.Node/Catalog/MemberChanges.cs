@@ -105,7 +105,7 @@ internal static class MemberChanges
         }
 
         return member.State == to ? CatalogStep.Done
-            : from.Contains(member.State) ? Update(view, member, member with { State = to }, bugs: bugs)
+            : from.Contains(member.State) ? Update(view, member, member.In(to), bugs: bugs)
             : CatalogStep.Refuse(
                 ErrorCode.InvalidArgument,
                 $"{member.Name} is {MemberRecord.TextOf(member.State)}, and cannot become {MemberRecord.TextOf(to)}.");
@@ -115,7 +115,7 @@ internal static class MemberChanges
     /// A member goes to another state, and something else is written with that. Whoever asks has looked whether it may.
     /// </summary>
     public static CatalogStep SetState(CatalogView view, MemberRecord member, MemberState to, Action<TxnBuilder>? more = null) =>
-        Update(view, member, member with { State = to }, more);
+        Update(view, member, member.In(to), more);
 
     /// <summary>
     /// Something that is no member is written, on the condition that no member has changed since it was looked at, and no setting.

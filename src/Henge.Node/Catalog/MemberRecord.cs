@@ -37,6 +37,11 @@ internal sealed record MemberRecord
     /// <summary>Where it stands.</summary>
     public required MemberState State { get; init; }
 
+    /// <summary>
+    /// It was still joining when it was told to leave: if that is cancelled it has to catch up first, as it has nothing of the catalog yet.
+    /// </summary>
+    public bool LeftWhileJoining { get; init; }
+
     /// <summary>Its zone; may be empty.</summary>
     public string Zone { get; init; } = "";
 
@@ -55,6 +60,13 @@ internal sealed record MemberRecord
     /// </summary>
     public bool IsAbsent => Version == default;
 
+    /// <summary>The same in another state.</summary>
+    public MemberRecord In(MemberState state) => this with
+    {
+        State = state,
+        LeftWhileJoining = state == MemberState.Leaving && (LeftWhileJoining || State == MemberState.Joining),
+    };
+
     /// <summary>The key of a member's entry.</summary>
     public static byte[] KeyOf(NodeId id) =>
         Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{CatalogKeys.Member}{id.Value}"));
@@ -71,7 +83,7 @@ internal sealed record MemberRecord
             text.Append(CultureInfo.InvariantCulture, $"zone {Zone}\n");
         }
 
-        return text.Append(Rest).ToString();
+        return text.Append(LeftWhileJoining ? "was joining\n" : "").Append(Rest).ToString();
     }
 
     /// <summary>Reads an entry; null when it makes no sense.</summary>
@@ -87,6 +99,7 @@ internal sealed record MemberRecord
 
         string name = "", address = "", zone = "", rest = "";
         ulong incarnation = 0;
+        bool wasJoining = false;
         MemberState? state = null;
         int weight = MemberInfo.DefaultWeight;
         foreach (string line in Encoding.UTF8.GetString(value).Split('\n', StringSplitOptions.RemoveEmptyEntries))
@@ -111,6 +124,9 @@ internal sealed record MemberRecord
                 case "zone":
                     zone = text;
                     break;
+                case "was" when text == "joining":
+                    wasJoining = true;
+                    break;
                 case "weight":
                     _ = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out weight);
                     break;
@@ -129,6 +145,7 @@ internal sealed record MemberRecord
                 Address = address,
                 Incarnation = incarnation,
                 State = known,
+                LeftWhileJoining = wasJoining,
                 Zone = zone,
                 Weight = weight,
                 Rest = rest,

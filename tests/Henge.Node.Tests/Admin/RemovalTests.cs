@@ -200,6 +200,28 @@ public sealed class RemovalTests
     }
 
     [Fact]
+    public void A_member_that_was_told_to_leave_before_it_was_up_is_joining_again_when_that_is_cancelled()
+    {
+        AdminHarness admin = new(3);
+        HarnessNode late = admin.Cluster.Add("node4", "10.0.1.3:7000");
+        Assert.NotNull(late.Join(admin.Cluster.Running.First()).Answer);
+        admin.RunUntilState("node4", MemberState.Joining);
+        ClusterChangeAnswer? cancelled = null;
+        HengeNode asked = admin.Cluster.Running.First().Running;
+        ClusterChange change = new() { Kind = ClusterChangeKind.Remove, Node = "node4", Unreachable = [late.Id] };
+
+        // In one go: it has nothing that would keep it from having left a moment later.
+        asked.Change(change, asked.MonotonicMs + 10_000, (_, _) => asked.Change(
+            change with { Kind = ClusterChangeKind.Cancel }, asked.MonotonicMs + 10_000, (answer, _) => cancelled = answer));
+        admin.Cluster.RunUntil(() => cancelled is not null, 12_000, "both were answered");
+        Assert.Equal((true, MemberState.Joining), (cancelled!.IsDone, cancelled.State));
+        admin.Cluster.Run(2_000);
+        Assert.Equal(MemberState.Joining, admin.StateOf("node4"));
+        late.Start();
+        admin.RunUntilState("node4", MemberState.Up);
+    }
+
+    [Fact]
     public void A_member_that_is_down_is_replaced_by_the_one_that_is_named()
     {
         AdminHarness admin = new(3);
