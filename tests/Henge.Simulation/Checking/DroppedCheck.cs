@@ -16,11 +16,14 @@ internal static class DroppedCheck
     {
         NodeId id = node.Id;
 
+        // After a recovery there are two histories: those that were given up go on with the old one, and know nothing of the new one.
+        SimNode[] peers = [.. cluster.Nodes.Where(n => n.IsGivenUp == node.IsGivenUp)];
+
         // A leader that does not know yet that another one was elected says nothing of what that one has committed.
-        Term newest = cluster.Nodes
+        Term newest = peers
             .Select(n => n.ReplicaOf((int)shard.Value)?.Group is { Role: RaftRole.Leader } leader ? leader.Term : default)
             .Max();
-        foreach (SimNode other in cluster.Nodes)
+        foreach (SimNode other in peers)
         {
             if (other == node || other.ReplicaOf((int)shard.Value)?.Group is not { } group)
             {

@@ -45,6 +45,7 @@ internal sealed class RecoveryDrill(SimWorld world, SimCluster cluster)
         if (!recovery.Run())
         {
             // Every shard has a majority: the others come back as after any crash.
+            _lost.ForEach(static n => n.IsGivenUp = false);
             _lost.ForEach(static n => n.Start());
             cluster.Network.Heal();
             writes.Stop();
@@ -115,6 +116,7 @@ internal sealed class RecoveryDrill(SimWorld world, SimCluster cluster)
         bool cutOff = _random.PerMille(300);
         foreach (SimNode node in _lost)
         {
+            node.IsGivenUp = true;
             if (cutOff)
             {
                 _left.ForEach(other =>

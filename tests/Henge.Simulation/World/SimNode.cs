@@ -60,6 +60,9 @@ internal sealed partial class SimNode : IFatalErrorHandler
     /// <summary>Frames and bytes that it has sent, frames that have come to it, and syncs of its disk, since the world began.</summary>
     public (long Sent, long SentBytes, long Received, long Syncs) Work;
 
+    /// <summary>An operator has given it up for lost in a recovery. It may go on with others of its kind, by the old history.</summary>
+    public bool IsGivenUp { get; set; }
+
     /// <summary>Its disk is gone for good, and it does not start any more.</summary>
     public bool IsLost { get; set; }
 
