@@ -169,6 +169,7 @@ internal sealed class Logins : IDisposable
         _loginsTold.Dispose();
         _tokensTold.Dispose();
         Strangers.Dispose();
+        Tokens.Dispose();
         _hashes.Dispose();
         _limits.Dispose();
         _right.Dispose();

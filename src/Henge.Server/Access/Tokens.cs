@@ -1,7 +1,10 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Henge.Core;
 using Henge.Node.Access;
+using Microsoft.Extensions.Caching.Memory;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -12,7 +15,11 @@ namespace Henge.Server.Access;
 /// and the generation of its logins. They end with their time, with the user's next password, when they are revoked, and with the key.
 /// Thread-safe.
 /// </summary>
-internal sealed class Tokens(IAccessControl access, Func<string> clusterId, TimeProvider time)
+/// <remarks>
+/// A token that was right is remembered, under a keyed hash of it, so that a request with one does not cost its parsing and its signature
+/// each time. What can end it is looked at every time: the key, its end and its user's generation.
+/// </remarks>
+internal sealed class Tokens(IAccessControl access, Func<string> clusterId, TimeProvider time) : IDisposable
 {
     /// <summary>The longest that a token is good.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(366);
@@ -20,7 +27,13 @@ internal sealed class Tokens(IAccessControl access, Func<string> clusterId, Time
     private const string GenerationClaim = "gen";
     private const int MostCharacters = 4 * 1024;
     private static readonly TimeSpan OfNodes = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(5);
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
+    private readonly MemoryCache _right = new(new MemoryCacheOptions { SizeLimit = MostRemembered });
+    private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
+
+    /// <summary>The most tokens that are remembered.</summary>
+    public const int MostRemembered = 4096;
 
     /// <summary>The issuer that such tokens name.</summary>
     public string Issuer => "henge:" + clusterId();
@@ -62,14 +75,37 @@ internal sealed class Tokens(IAccessControl access, Func<string> clusterId, Time
     }
 
     /// <summary>Whom a token stands for; null, with the reason, when it is no good.</summary>
-    public async Task<(Login? Login, string Problem)> ReadAsync(string token)
+    public ValueTask<(Login? Login, string Problem)> ReadAsync(string token)
     {
         AccessView view = access.Access;
         if (view.SigningKey.IsEmpty || token.Length > MostCharacters)
         {
-            return (null, "The token is not one of this cluster.");
+            return ValueTask.FromResult<(Login?, string)>((null, "The token is not one of this cluster."));
         }
 
+        string key = KeyOf(token);
+        return _right.TryGetValue(key, out Right? right) && IsStillGood(right!, view)
+            ? ValueTask.FromResult<(Login?, string)>((right!.Login, ""))
+            : new ValueTask<(Login?, string)>(ValidateAsync(token, key, view));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _right.Dispose();
+
+    private bool IsStillGood(Right right, AccessView view) =>
+        right.SigningKey.Span.SequenceEqual(view.SigningKey.Span)
+        && right.Login.ExpiresAtUnixMs > time.GetUtcNow().ToUnixTimeMilliseconds()
+        && (right.Login.IsNode || view.User(right.Login.User)?.Generation == right.Login.Generation);
+
+    private string KeyOf(string token)
+    {
+        Span<byte> hash = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes(token), hash);
+        return Convert.ToBase64String(hash);
+    }
+
+    private async Task<(Login? Login, string Problem)> ValidateAsync(string token, string key, AccessView view)
+    {
         TokenValidationResult read = await _handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = Issuer,
@@ -95,14 +131,16 @@ internal sealed class Tokens(IAccessControl access, Func<string> clusterId, Time
         }
 
         long expiresAt = new DateTimeOffset(jwt.ValidTo, TimeSpan.Zero).ToUnixTimeMilliseconds();
-        if (user == AccessNames.Node)
+        Login login = user == AccessNames.Node
+            ? new Login(user, ExpiresAtUnixMs: expiresAt, IsNode: true)
+            : new Login(user, generation, expiresAt);
+        if (!login.IsNode && view.User(user)?.Generation != generation)
         {
-            return (new Login(user, ExpiresAtUnixMs: expiresAt, IsNode: true), "");
+            return (null, "The token was revoked. Get another one with: henge user token");
         }
 
-        return view.User(user)?.Generation == generation
-            ? (new Login(user, generation, expiresAt), "")
-            : (null, "The token was revoked. Get another one with: henge user token");
+        _right.Set(key, new Right(login, view.SigningKey), new MemoryCacheEntryOptions { Size = 1, SlidingExpiration = Remembered });
+        return (login, "");
     }
 
     private (string Token, DateTimeOffset Expires) Sign(AccessView view, string user, ulong generation, TimeSpan lifetime)
@@ -133,4 +171,6 @@ internal sealed class Tokens(IAccessControl access, Func<string> clusterId, Time
         });
         return (token, expires);
     }
+
+    private sealed record Right(Login Login, ReadOnlyMemory<byte> SigningKey);
 }

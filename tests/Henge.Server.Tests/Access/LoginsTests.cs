@@ -99,6 +99,56 @@ public sealed class LoginsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_token_that_was_right_before_is_judged_by_its_time_its_user_and_the_key_each_time()
+    {
+        byte[] key = [.. Enumerable.Range(0, 32).Select(static i => (byte)i)];
+        void Know(ulong generation, byte[] signingKey) => _access.Access = AccessView.Of(
+            true, new Core.Version(1), [], [("ann", new UserRecord("ann", "", []) { Generation = generation })], signingKey);
+        async Task Refused(string token, string why)
+        {
+            HengeException refused = await Assert.ThrowsAsync<HengeException>(async () => await _logins.ByTokenAsync(token, null));
+            Assert.Equal(ErrorCode.Unauthenticated, refused.Code);
+            Assert.Contains(why, refused.Message, StringComparison.Ordinal);
+        }
+
+        Know(7, key);
+        (string token, _) = _logins.Tokens.Create("ann", TimeSpan.FromMinutes(20));
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.Equal(("ann", 7UL), await _logins.ByTokenAsync(token, null) is var l ? (l.User, l.Generation!.Value) : default);
+        }
+
+        // Nothing but the whole token is what was right.
+        await Refused(token + "A", "not one of this cluster");
+        Know(8, key);
+        await Refused(token, "revoked");
+        Know(7, [.. key.Reverse()]);
+        await Refused(token, "no longer in force");
+        _access.Access = AccessView.Of(true, new Core.Version(1), [], [], key);
+        await Refused(token, "revoked");
+        Know(7, key);
+        Assert.Equal("ann", (await _logins.ByTokenAsync(token, null)).User);
+        _time.Advance(TimeSpan.FromMinutes(21));
+        await Refused(token, "expired");
+    }
+
+    [Fact]
+    public async Task More_tokens_than_are_remembered_are_good_as_well()
+    {
+        _access.Access = AccessView.Of(true, new Core.Version(1), [], [("ann", new UserRecord("ann", "", []))], new byte[32]);
+        string[] tokens =
+        [
+            .. Enumerable.Range(1, Tokens.MostRemembered + 100)
+                .Select(i => _logins.Tokens.Create("ann", TimeSpan.FromSeconds(3_600 + i)).Token),
+        ];
+        Assert.Equal(tokens.Length, tokens.Distinct().Count());
+        foreach (string token in tokens.Concat(tokens))
+        {
+            Assert.Equal("ann", (await _logins.ByTokenAsync(token, null)).User);
+        }
+    }
+
+    [Fact]
     public async Task A_hash_that_was_made_is_well_formed()
     {
         string hash = await _logins.HashAsync("secret words");
