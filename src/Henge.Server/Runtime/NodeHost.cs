@@ -12,6 +12,7 @@ using Henge.Storage.Files;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
+using Henge.Storage.RocksDb;
 using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Runtime;
@@ -22,7 +23,7 @@ public sealed record NodeHostOptions
     /// <summary>The node's own settings.</summary>
     public required NodeOptions Node { get; init; }
 
-    /// <summary>The engine: <c>lsm</c> or <c>memory</c>.</summary>
+    /// <summary>The engine: <c>lsm</c>, <c>memory</c> or <c>rocksdb</c>.</summary>
     public string Engine { get; init; } = "lsm";
 
     /// <summary>Memory of the engine, in bytes.</summary>
@@ -107,6 +108,7 @@ public sealed class NodeHost : IDisposable
                 {
                     Time = NodeClock.Create(),
                     FileSystem = files,
+                    EngineName = options.Engine,
                     OpenEngine = directory => OpenEngine(options, files, directory, place),
                     Transport = transport,
                     Workers = scheduler,
@@ -168,6 +170,14 @@ public sealed class NodeHost : IDisposable
                 MemTableEighths = 8 - (place % 3),
             }),
             "memory" => new MemoryEngine(),
-            _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
+            "rocksdb" => RocksDbEngine.Open(new RocksDbOptions
+            {
+                Directory = directory,
+                WriteAheadLog = false,
+                MemoryBytes = options.EngineMemoryBytes,
+            }),
+            _ => throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"There is no engine '{options.Engine}'; there are lsm, memory and rocksdb."),
         };
 }
