@@ -279,7 +279,9 @@ public sealed unsafe class RocksDbEngine : IStorageEngine
         }
     }
 
-    /// <summary>Throws what a write or a flush met. But for a full disk the engine is finished then: memory and disk may not agree.</summary>
+    /// <summary>
+    /// Throws what a write or a flush met. But for a full disk the engine is finished then: memory and disk may not agree.
+    /// </summary>
     internal void CheckWrite(byte* error)
     {
         if (error == null)

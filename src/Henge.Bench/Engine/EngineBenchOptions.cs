@@ -70,7 +70,8 @@ public sealed record EngineBenchOptions
         {
             Check(
                 AllBenchmarks.Contains(name) || MoreBenchmarks.Contains(name) || name is "compact" or "stats" or "flush",
-                $"There is no workload '{name}'. There are: {string.Join(", ", AllBenchmarks.Concat(MoreBenchmarks))}, compact, flush, stats.");
+                $"There is no workload '{name}'. There are: {string.Join(", ", AllBenchmarks.Concat(MoreBenchmarks))}, compact, "
+                    + "flush, stats.");
         }
 
         Check(Num is > 0 and <= 10_000_000_000, "--num must be between 1 and 10 billion.");
