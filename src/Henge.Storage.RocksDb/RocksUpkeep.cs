@@ -24,10 +24,12 @@ internal sealed unsafe class RocksUpkeep : IDisposable
     private readonly Lock _flushGate = new();
     private readonly Lock _sweepGate = new();
     private readonly Lock _dropGate = new();
+    private readonly Lock _floorGate = new();
     private readonly object _signal = new();
     private readonly Thread _thread;
     private ulong _floor;
     private ulong _sweptFloor;
+    private ulong _keptFloor;
     private long _bytesSinceFlush;
     private long _entriesSinceSweep;
     private long _flushes;
@@ -44,7 +46,7 @@ internal sealed unsafe class RocksUpkeep : IDisposable
             cursor.Seek(RocksKey.Floor);
             if (cursor.Valid && cursor.Key.SequenceEqual(RocksKey.Floor) && cursor.Value.Length == sizeof(ulong))
             {
-                _floor = BinaryPrimitives.ReadUInt64LittleEndian(cursor.Value);
+                _floor = _keptFloor = BinaryPrimitives.ReadUInt64LittleEndian(cursor.Value);
             }
         }
 
@@ -104,6 +106,7 @@ internal sealed unsafe class RocksUpkeep : IDisposable
         {
             Interlocked.Exchange(ref _bytesSinceFlush, 0);
             Dictionary<uint, ulong> positions = _writer.CopyPositions();
+            KeepFloor(Volatile.Read(ref _floor));
             byte* error = null;
             Rocks.flush(_engine.Handles.Db, _engine.Handles.FlushAndWait, &error);
             _engine.CheckWrite(error);
@@ -146,7 +149,7 @@ internal sealed unsafe class RocksUpkeep : IDisposable
             }
 
             // Before anything is missing below it, and with it in one order: what survives a crash has the floor too.
-            _writer.Put(RocksKey.Floor, floor.Value);
+            KeepFloor(floor.Value);
             if (SweepTo(floor))
             {
                 _sweptFloor = floor.Value;
@@ -163,6 +166,18 @@ internal sealed unsafe class RocksUpkeep : IDisposable
         }
 
         _thread.Join();
+    }
+
+    private void KeepFloor(ulong floor)
+    {
+        lock (_floorGate)
+        {
+            if (floor > _keptFloor)
+            {
+                _writer.Put(RocksKey.Floor, floor);
+                _keptFloor = floor;
+            }
+        }
     }
 
     private void Signal()

@@ -91,12 +91,9 @@ internal static class NodeOpening
     private static NodeParts OpenParts(NodeContext context, IDisposable directoryLock, string recovery, ref NodeLog? log)
     {
         NodeOptions options = context.Options;
-        string engine = Path.Combine(options.DataDirectory, "engine");
-        if (context.Environment.EngineName is { } name)
-        {
-            EngineFile.Claim(context.Environment.FileSystem, options.DataDirectory, engine, name);
-        }
-
+        string engine = context.Environment.EngineName is { } name
+            ? EngineFile.Claim(context.Environment.FileSystem, options.DataDirectory, name)
+            : Path.Combine(options.DataDirectory, EngineFile.FirstDirectory);
         context.Engine = context.Environment.OpenEngine(engine);
         context.History = new HistoryWindow(context.Engine);
         ShardId[] shards = [.. Enumerable.Range(0, context.Identity.Shards).Select(static s => new ShardId((uint)s)), ShardId.Catalog];

@@ -7,12 +7,7 @@ using Henge.Node.Context;
 using Henge.Server.Events;
 using Henge.Server.Peers;
 using Henge.Server.Tls;
-using Henge.Storage;
 using Henge.Storage.Files;
-using Henge.Storage.Lsm;
-using Henge.Storage.Lsm.Settings;
-using Henge.Storage.Memory;
-using Henge.Storage.RocksDb;
 using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Runtime;
@@ -109,7 +104,7 @@ public sealed class NodeHost : IDisposable
                     Time = NodeClock.Create(),
                     FileSystem = files,
                     EngineName = options.Engine,
-                    OpenEngine = directory => OpenEngine(options, files, directory, place),
+                    OpenEngine = directory => NodeEngines.Open(options.Engine, files, directory, options.EngineMemoryBytes, place),
                     Transport = transport,
                     Workers = scheduler,
                     Readers = new PoolScheduler(),
@@ -151,33 +146,4 @@ public sealed class NodeHost : IDisposable
         Node.Dispose();
         _events?.Dispose();
     }
-
-    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory, int place) =>
-        options.Engine switch
-        {
-            "lsm" => LsmEngine.Open(new LsmOptions
-            {
-                Directory = directory,
-                FileSystem = files,
-                WriteAheadLog = false,
-
-                // What is lost comes back from other members (docs/decisions/0166).
-                OpenDamagedTables = true,
-                MemoryBytes = options.EngineMemoryBytes,
-
-                // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for
-                // that (docs/decisions/0116).
-                MemTableEighths = 8 - (place % 3),
-            }),
-            "memory" => new MemoryEngine(),
-            "rocksdb" => RocksDbEngine.Open(new RocksDbOptions
-            {
-                Directory = directory,
-                WriteAheadLog = false,
-                MemoryBytes = options.EngineMemoryBytes,
-            }),
-            _ => throw new HengeException(
-                ErrorCode.InvalidArgument,
-                $"There is no engine '{options.Engine}'; there are lsm, memory and rocksdb."),
-        };
 }

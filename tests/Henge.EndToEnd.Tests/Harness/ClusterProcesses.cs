@@ -61,7 +61,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
     public string Memory { get; init; } = "64MiB";
 
     /// <summary>Settings of all nodes, beyond the usual ones, as on the command line.</summary>
-    public IReadOnlyList<string> Settings { get; init; } = [];
+    public IReadOnlyList<string> Settings { get; set; } = [];
 
     /// <summary>All nodes.</summary>
     public IEnumerable<int> All => Enumerable.Range(0, _processes.Length);

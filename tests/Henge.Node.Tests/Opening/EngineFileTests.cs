@@ -39,9 +39,12 @@ public sealed class EngineFileTests
     [Theory]
     [InlineData("")]
     [InlineData("henge-engine 1\n")]
-    [InlineData("henge-engine 1\nlsm")]
-    [InlineData("henge-engine 2\nlsm\n")]
-    [InlineData("henge-engine 1\nlsm\nmore\n")]
+    [InlineData("henge-engine 1\nlsm\n")]
+    [InlineData("henge-engine 1\nlsm\nengine")]
+    [InlineData("henge-engine 2\nlsm\nengine\n")]
+    [InlineData("henge-engine 1\nlsm\n../other\n")]
+    [InlineData("henge-engine 1\nlsm\n..\n")]
+    [InlineData("henge-engine 1\nlsm\nengine\nmore\n")]
     public void A_file_that_says_nothing_is_an_error_and_stays(string text)
     {
         Write("/data/ENGINE", text);
@@ -59,7 +62,15 @@ public sealed class EngineFileTests
         Assert.Equal(ErrorCode.Misconfigured, Assert.Throws<HengeException>(() => Claim("memory")).Code);
     }
 
-    private void Claim(string engine) => EngineFile.Claim(_files, "/data", "/data/engine", engine);
+    [Fact]
+    public void Where_an_engine_has_its_files_is_what_the_file_says()
+    {
+        Assert.Equal("/data/engine", Claim("lsm"));
+        EngineFile.Write(_files, "/data", "rocksdb", "engine-rocksdb-1");
+        Assert.Equal("/data/engine-rocksdb-1", Claim("rocksdb"));
+    }
+
+    private string Claim(string engine) => EngineFile.Claim(_files, "/data", engine);
 
     private void Write(string path, string text) => _files.WriteAllBytes(path, Encoding.UTF8.GetBytes(text));
 }
