@@ -1,3 +1,5 @@
+using Henge.Storage.Bitcask;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
@@ -28,4 +30,22 @@ public sealed class TinyLsmEngineConformance : EngineConformance
     protected override IStorageEngine Open() => LsmEngine.Open(TinyOptions.Create(new SimulatedFileSystem()));
 
     protected override long StepAllocationLimitBytes => 4096;
+}
+
+public sealed class BitcaskEngineConformance : EngineConformance
+{
+    protected override IStorageEngine Open() =>
+        BitcaskEngine.Open(new BitcaskOptions { Directory = "/db", FileSystem = new SimulatedFileSystem() });
+}
+
+public sealed class BitcaskEngineUnderAnOwnersLogConformance : EngineConformance
+{
+    protected override IStorageEngine Open() =>
+        BitcaskEngine.Open(new BitcaskOptions { Directory = "/db", FileSystem = new SimulatedFileSystem(), OwnerHasLog = true });
+}
+
+/// <summary>Everything so small that each test meets new segments, merges and rebuilt indexes.</summary>
+public sealed class TinyBitcaskEngineConformance : EngineConformance
+{
+    protected override IStorageEngine Open() => BitcaskEngine.Open(TinyBitcask.Create(new SimulatedFileSystem()));
 }
