@@ -77,18 +77,25 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
     }
 
     /// <summary>Adds what the segment holds that was being written, with its positions. Says what was cut from its end.</summary>
-    public string? LoadOpen(Segment segment, Dictionary<uint, ulong> positions) =>
-        SegmentScan.ReadOpen(segment, (in item, offset) =>
-        {
-            if (item.IsPosition)
+    public string? LoadOpen(Segment segment, Dictionary<uint, ulong> positions)
+    {
+        string? cut = SegmentScan.ReadOpen(
+            segment,
+            (in item, offset) =>
             {
-                positions[item.Keyspace] = item.Position;
-            }
-            else
-            {
-                Add(segment, item, offset);
-            }
-        });
+                if (item.IsPosition)
+                {
+                    positions[item.Keyspace] = item.Position;
+                }
+                else
+                {
+                    Add(segment, item, offset);
+                }
+            },
+            out uint proven);
+        SegmentScan.MakeDurable(segment, proven);
+        return cut;
+    }
 
     /// <summary>Hands the indexes over.</summary>
     public Dictionary<uint, KeyspaceIndex> TakeIndexes()

@@ -30,15 +30,15 @@ internal static class SegmentScan
 
     /// <summary>
     /// Walks the segment that was being written when the last process ended. A torn tail ends it; a bad record that a later mark proves to
-    /// have been synced is damage (decision 0010). Then makes durable what is there, and cuts what is behind it.
+    /// have been synced is damage (decision 0010). Says where it ends, what of that is proven to be durable, and what is behind it, for a
+    /// message; null when nothing is. Changes nothing.
     /// </summary>
-    /// <returns>What was cut, for a message; null when nothing was.</returns>
-    public static string? ReadOpen(Segment segment, StoredEntryHandler handler)
+    public static string? ReadOpen(Segment segment, StoredEntryHandler handler, out uint proven)
     {
         IFile file = segment.File;
         long length = Math.Min(file.Length, LogFormat.MaxSegmentBytes);
         var reader = new LogSegmentReader(file, segment.Header, length);
-        uint proven = LogFormat.SegmentHeaderBytes;
+        proven = LogFormat.SegmentHeaderBytes;
         while (true)
         {
             LogScan found = reader.Next();
@@ -68,9 +68,11 @@ internal static class SegmentScan
         }
 
         segment.End = (uint)end;
-        MakeDurable(file, proven, segment.End);
         return length > end ? $"{file.Path}: {length - end} bytes from offset {end} on ({reason})" : null;
     }
+
+    /// <summary>Makes durable what <see cref="ReadOpen"/> found, and cuts what is behind it.</summary>
+    public static void MakeDurable(Segment segment, uint proven) => MakeDurable(segment.File, proven, segment.End);
 
     // Written once more, the same bytes: the last process may have died of a failed sync, after which the kernel holds as clean what never
     // reached the disk.
