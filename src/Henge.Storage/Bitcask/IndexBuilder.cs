@@ -2,6 +2,7 @@ using Henge.Core;
 using Henge.Storage.Bitcask.Segments;
 using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Bitcask.State;
+using Henge.Storage.Logs;
 using Henge.Storage.Lsm.Buffers;
 using Henge.Storage.Lsm.Keys;
 using Henge.Storage.Lsm.Manifests;
@@ -50,7 +51,7 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
             segment.Epoch = listed.Epoch;
             segment.End = listed.End;
             segment.IsSealed = true;
-            segment.HasHint = LoadHint(segment, problem is null ? segment.Header.Salt : null);
+            segment.HasHint = LoadHint(segment);
             if (problem is not null)
             {
                 if (!segment.HasHint)
@@ -133,7 +134,10 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
         {
             segment?.File.Dispose();
             problem = error;
-            return new Segment(new UnreadableFile(store.PathOf(listed.Id), error), new Logs.LogSegmentHeader(listed.Id, 0, 0, 0));
+            using HintReader? hint = HintReader.Open(store, listed.Id, listed.End, salt: null);
+            return new Segment(
+                new UnreadableFile(store.PathOf(listed.Id), error),
+                new LogSegmentHeader(listed.Id, hint?.Salt ?? 0, 0, 0));
         }
         catch
         {
@@ -142,9 +146,9 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
         }
     }
 
-    private bool LoadHint(Segment segment, ulong? salt)
+    private bool LoadHint(Segment segment)
     {
-        using HintReader? hint = HintReader.Open(store, segment.Id, segment.End, salt);
+        using HintReader? hint = HintReader.Open(store, segment.Id, segment.End, segment.Header.Salt);
         if (hint is null)
         {
             return false;

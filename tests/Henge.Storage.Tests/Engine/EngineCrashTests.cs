@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Inspection;
 using Henge.Storage.Lsm.Background;
 using Henge.Testing.Files;
@@ -44,6 +45,27 @@ public sealed class EngineCrashTests
         }
     }
 
+    /// <summary>A bug on purpose: the crashes must bring it to light, or they prove nothing.</summary>
+    [Fact]
+    public void Crashes_find_a_bug_that_was_put_into_the_bitcask_engine()
+    {
+        bool found = false;
+        for (int seed = 0; seed < 300 && !found; seed++)
+        {
+            using var run = new Run(seed, EngineKind.BitcaskWith(BitcaskBugs.OutputsForgetLaterDrops), log: true);
+            try
+            {
+                run.Go();
+            }
+            catch (InvalidOperationException)
+            {
+                found = true;
+            }
+        }
+
+        Assert.True(found, "It was not found within 300 seeds.");
+    }
+
     private static EngineKind KindOf(string engine) => engine == "lsm" ? EngineKind.Lsm : EngineKind.Bitcask;
 
     private sealed class Run : IDisposable
@@ -80,7 +102,7 @@ public sealed class EngineCrashTests
             {
                 for (; round < 12; round++)
                 {
-                    _files.CrashAt = _files.OperationCount + _random.Next(1, _random.Next(3) == 0 ? 20 : 300);
+                    _files.CrashAt = _files.OperationCount + _random.Next(1, _random.Next(3) == 0 ? 20 : _kind.MostOperations);
                     Live();
                     var mode = (CrashMode)_random.Next(3);
                     _files.Crash(mode, _random.Next());
@@ -167,7 +189,7 @@ public sealed class EngineCrashTests
                     _engine!.RequestFlush();
                     break;
                 case < 7:
-                    for (int i = _random.Next(1, 12); i > 0; i--)
+                    for (int i = _random.Next(1, _kind.MostSteps); i > 0; i--)
                     {
                         _scheduler.TryRunOne();
                     }

@@ -27,6 +27,12 @@ internal sealed class EngineKind
 
     public bool HasFiles { get; }
 
+    /// <summary>So many steps of background work are done at a time, less one: enough for several jobs between two restarts.</summary>
+    public int MostSteps { get; private init; } = 12;
+
+    /// <summary>A crash comes within so many file operations: enough for some merges before it.</summary>
+    public int MostOperations { get; private init; } = 300;
+
     public static EngineKind LsmWith(StorageBugs bugs) => new(
         hasFiles: true,
         (random, files, scheduler, log, directory) => LsmEngine.Open(
@@ -35,7 +41,11 @@ internal sealed class EngineKind
     public static EngineKind BitcaskWith(BitcaskBugs bugs) => new(
         hasFiles: true,
         (random, files, scheduler, log, directory) => BitcaskEngine.Open(
-            TinyBitcask.Random(random, files, scheduler, log) with { Bugs = bugs, Directory = directory }));
+            TinyBitcask.Random(random, files, scheduler, log) with { Bugs = bugs, Directory = directory }))
+    {
+        MostSteps = 60,
+        MostOperations = 1500,
+    };
 
     /// <summary>Opens one. <paramref name="log"/>: it makes batches durable by itself, and no owner has a log.</summary>
     public IStorageEngine Open(

@@ -170,7 +170,7 @@ public sealed class EngineModelTests
             else if (dice < 86)
             {
                 // Some steps of background work; mostly it stands in the middle of something when the next operation comes.
-                for (int i = _random.Next(1, 12); i > 0; i--)
+                for (int i = _random.Next(1, _kind.MostSteps); i > 0; i--)
                 {
                     _scheduler.TryRunOne();
                 }

@@ -22,9 +22,9 @@ internal static class TinyBitcask
         Create(files, scheduler) with
         {
             OwnerHasLog = !log,
-            SegmentBytes = 1 << random.Next(12, 18),
+            SegmentBytes = (4 << 10) + (1 << random.Next(7, 15)),
             MergeBelowLivePercent = random.Next(1, 100),
-            StepEntries = 1 << random.Next(0, 8),
+            StepEntries = 1 << random.Next(3, 9),
             NewSalt = new SeededSalt(random.Next()).Next,
         };
 }

@@ -13,6 +13,7 @@ namespace Henge.Storage.Bitcask.Merging;
 internal sealed class BitcaskWork
 {
     private const long FloorStepMs = 10_000;
+    private const int MostPasses = 3;
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private readonly BitcaskState _state;
     private readonly BatchWriter _writer;
@@ -89,16 +90,10 @@ internal sealed class BitcaskWork
 
         try
         {
-            foreach (BackgroundPoint _ in WriteHints().Concat(_survey.Run()))
-            {
-                _state.ThrowIfUnusable();
-            }
-
             _picker.Reconsider();
-            List<Segment> all = _picker.PickAll();
-            foreach (BackgroundPoint _ in all.Count == 0 ? [] : _merge.Run(all))
+            for (int i = 0; i < MostPasses && MergeAllOnce(); i++)
             {
-                _state.ThrowIfUnusable();
+                // A tombstone goes only once what it hides has gone.
             }
         }
         finally
@@ -125,6 +120,22 @@ internal sealed class BitcaskWork
         {
             job.Dispose();
         }
+    }
+
+    private bool MergeAllOnce()
+    {
+        foreach (BackgroundPoint _ in WriteHints().Concat(_survey.Run()))
+        {
+            _state.ThrowIfUnusable();
+        }
+
+        List<Segment> all = _picker.PickAll();
+        foreach (BackgroundPoint _ in all.Count == 0 ? [] : _merge.Run(all))
+        {
+            _state.ThrowIfUnusable();
+        }
+
+        return all.Count > 0;
     }
 
     private void Schedule(BackgroundKind kind, IEnumerator<BackgroundPoint> steps, Action<Exception?> ended)

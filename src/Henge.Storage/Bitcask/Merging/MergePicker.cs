@@ -1,5 +1,6 @@
 using Henge.Storage.Bitcask.Segments;
 using Henge.Storage.Bitcask.State;
+using Henge.Storage.Logs;
 using Henge.Storage.Lsm.Manifests;
 
 namespace Henge.Storage.Bitcask.Merging;
@@ -43,7 +44,7 @@ internal sealed class MergePicker(BitcaskState state)
             }
         }
 
-        List<Segment> small = candidates.FindAll(segment => segment.End < state.Options.SegmentBytes / ManySmall);
+        List<Segment> small = candidates.FindAll(segment => segment.EntryBytes < SmallBytes);
         if (chosen.Count == 0 && small.Count >= ManySmall)
         {
             chosen.AddRange(small);
@@ -54,6 +55,8 @@ internal sealed class MergePicker(BitcaskState state)
 
     /// <summary>Every segment that has anything dead in it.</summary>
     public List<Segment> PickAll() => Candidates().FindAll(static segment => segment.LiveBytes < segment.EntryBytes || segment.EntryBytes == 0);
+
+    private long SmallBytes => Math.Max(0, state.Options.SegmentBytes - LogFormat.SegmentHeaderBytes) / ManySmall;
 
     private List<Segment> Candidates() =>
         [.. state.ListedSegments.Where(segment => segment.IsSealed && !_damaged.Contains(segment.Id)).OrderBy(static s => s.Id)];

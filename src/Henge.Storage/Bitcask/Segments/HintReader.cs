@@ -26,6 +26,9 @@ internal sealed class HintReader : IDisposable
         _salt = salt;
     }
 
+    /// <summary>The salt of the segment that it is the hint of.</summary>
+    public ulong Salt => _salt;
+
     /// <summary>True when all of it was read and is as it was written. False before its end, and for ever where it is damaged.</summary>
     public bool IsComplete { get; private set; }
 
