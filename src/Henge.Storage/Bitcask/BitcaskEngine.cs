@@ -15,7 +15,7 @@ namespace Henge.Storage.Bitcask;
 /// Thread-safe.
 /// </summary>
 /// <remarks>
-/// Made for data whose keys fit in memory and whose values need not: every version of a key takes about 75 bytes of memory, and the key
+/// Made for data whose keys fit in memory and whose values need not: every version of a key takes about 80 bytes of memory, and the key
 /// (decision 0220). Reads take no lock and wait for nobody; there is one writer at a time. A value is read from its file each time: what is
 /// read often comes from the system's cache, and the engine has none of its own.
 /// </remarks>

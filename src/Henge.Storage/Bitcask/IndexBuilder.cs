@@ -4,6 +4,7 @@ using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Bitcask.State;
 using Henge.Storage.Logs;
 using Henge.Storage.Lsm.Buffers;
+using Henge.Storage.Lsm.Cache;
 using Henge.Storage.Lsm.Keys;
 using Henge.Storage.Lsm.Manifests;
 using Henge.Storage.Lsm.MemTables;
@@ -12,12 +13,15 @@ using Henge.Storage.Lsm.Tables;
 namespace Henge.Storage.Bitcask;
 
 /// <summary>Builds the indexes of an engine that is opened, from hints where they are whole and from segments else. Not thread-safe.</summary>
-internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, BitcaskOptions options) : IDisposable
+internal sealed unsafe class IndexBuilder(SegmentStore store, List<RangeDrop> drops, BitcaskOptions options) : IDisposable
 {
     // What an entry takes beside its key: node, links, locator, and what point reads need.
     private const int BytesPerEntry = 84;
     private readonly RangeDrop[] _drops = [.. drops];
     private readonly Dictionary<uint, long> _expected = [];
+
+    // Entries that are brought in together: the memory that each needs is then on its way while the others are seen to.
+    private MemTableGroup* _group = AllocateGroup();
     private Dictionary<uint, KeyspaceIndex> _indexes = [];
     private byte[] _prefix = new byte[256];
     private uint _keyspace;
@@ -101,6 +105,7 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
     /// <summary>Hands the indexes over.</summary>
     public Dictionary<uint, KeyspaceIndex> TakeIndexes()
     {
+        BringIn();
         Dictionary<uint, KeyspaceIndex> indexes = _indexes;
         _indexes = [];
         return indexes;
@@ -114,6 +119,26 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
         }
 
         _indexes = [];
+        if (_group != null)
+        {
+            OffHeap.Free((byte*)_group, sizeof(MemTableGroup));
+            _group = null;
+        }
+    }
+
+    private static MemTableGroup* AllocateGroup()
+    {
+        var group = (MemTableGroup*)OffHeap.Allocate(sizeof(MemTableGroup));
+        group->Nodes.Count = 0;
+        return group;
+    }
+
+    private void BringIn()
+    {
+        if (_group->Nodes.Count > 0)
+        {
+            _index!.Table.AddGroup(_group);
+        }
     }
 
     private Segment Open(ListedSegment listed, out HengeException? problem)
@@ -192,6 +217,7 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
 
         if (_index is null || _keyspace != entry.Keyspace)
         {
+            BringIn();
             _keyspace = entry.Keyspace;
             _index = Find(entry.Keyspace);
             _clock = Clocks.Get(entry.Keyspace);
@@ -199,7 +225,12 @@ internal sealed class IndexBuilder(SegmentStore store, List<RangeDrop> drops, Bi
 
         Span<byte> locator = stackalloc byte[Locator.MaxBytes];
         int length = Locator.Write(locator, prefixLength, entry.Kind, entry.Length, new EntryAddress(segment.Id, entry.Offset));
-        _index.Table.Add(entry.Kind, entry.Keyspace, entry.Key, entry.Version, locator[..length], entry.Header);
+        _index.Table.Add(ref *_group, entry.Kind, entry.Keyspace, entry.Key, entry.Version, locator[..length], entry.Header);
+        if (_group->IsFull)
+        {
+            BringIn();
+        }
+
         _clock!.Raise(entry.Version);
     }
 

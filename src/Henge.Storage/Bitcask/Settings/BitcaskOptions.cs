@@ -28,7 +28,7 @@ public sealed record BitcaskOptions
     public bool OwnerHasLog { get; init; }
 
     /// <summary>
-    /// The memory for the index, in bytes: about 75 for each version of a key, and the key. From seven eighths on
+    /// The memory for the index, in bytes: about 80 for each version of a key, and the key. From seven eighths on
     /// <see cref="IStorageEngine.Pressure"/> asks writers to go slower, and at all of it to stop; without an owner's log, batches with
     /// values are then refused. While a keyspace's index is rebuilt, a second copy of it comes on top.
     /// </summary>

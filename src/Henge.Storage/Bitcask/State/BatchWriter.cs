@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Henge.Core;
 using Henge.Storage.Bitcask.Segments;
 using Henge.Storage.Files;
@@ -171,29 +172,14 @@ internal sealed partial class BatchWriter : GroupCommit
             }
         }
 
-        bool isFull = _end + (long)_log.ByteCount + LogFormat.MarkBytes > _state.Options.SegmentBytes;
-        if (isFull && _end > LogFormat.SegmentHeaderBytes)
-        {
-            Roll(drop: null);
-        }
-
-        LogMark? mark = _durableEnd > _markedEnd ? new LogMark(0, _durableEnd) : null;
-        ReadOnlySpan<byte> bytes = _log.Seal(_active.Header, LogFormat.Seed(_active.Header.Salt, 0), mark);
         if (_log.Count > 0)
         {
-            Append(bytes);
-            _markedEnd = mark is null ? _markedEnd : _durableEnd;
+            WriteRecords(sync);
         }
-
-        if (sync)
+        else if (sync)
         {
             SyncLocked();
-        }
-
-        Apply(bytes[(mark is null || _log.Count == 0 ? 0 : LogFormat.MarkBytes)..], sync);
-        if (_end - _durableEnd >= _state.Options.SyncAheadBytes)
-        {
-            SyncDue();
+            MakePositionsDurable();
         }
 
         foreach (Ticket ticket in group)
@@ -204,6 +190,40 @@ internal sealed partial class BatchWriter : GroupCommit
         if (++_groups % GroupsBetweenMeasures == 0)
         {
             MeasureIndexes();
+        }
+    }
+
+    private void WriteRecords(bool sync)
+    {
+        bool isFull = _end + (long)_log.ByteCount + LogFormat.MarkBytes > _state.Options.SegmentBytes;
+        if (isFull && _end > LogFormat.SegmentHeaderBytes)
+        {
+            Roll(drop: null);
+        }
+
+        LogMark? mark = _durableEnd > _markedEnd ? new LogMark(0, _durableEnd) : null;
+        ReadOnlySpan<byte> bytes = _log.Seal(_active.Header, LogFormat.Seed(_active.Header.Salt, 0), mark);
+        Append(bytes);
+        if (mark is not null)
+        {
+            _markedEnd = _durableEnd;
+            bytes = bytes[LogFormat.MarkBytes..];
+        }
+
+        if (sync)
+        {
+            SyncLocked();
+        }
+
+        Apply(bytes);
+        if (sync)
+        {
+            MakePositionsDurable();
+        }
+
+        if (_end - _durableEnd >= _state.Options.SyncAheadBytes)
+        {
+            SyncDue();
         }
     }
 
@@ -276,7 +296,7 @@ internal sealed partial class BatchWriter : GroupCommit
     }
 
     // The records have been written, and with sync are durable: from here on nothing can fail.
-    private void Apply(ReadOnlySpan<byte> records, bool isDurable)
+    private void Apply(ReadOnlySpan<byte> records)
     {
         uint offset = _end - (uint)records.Length;
         while (!records.IsEmpty)
@@ -286,16 +306,14 @@ internal sealed partial class BatchWriter : GroupCommit
             records = records[(LogFormat.RecordHeaderBytes + length)..];
             offset += (uint)(LogFormat.RecordHeaderBytes + length);
         }
-
-        if (isDurable)
-        {
-            MakePositionsDurable();
-        }
     }
 
-    private void ApplyRecord(ReadOnlySpan<byte> payload, uint offset)
+    [SkipLocalsInit]
+    private unsafe void ApplyRecord(ReadOnlySpan<byte> payload, uint offset)
     {
         var raises = new BatchRaises();
+        Unsafe.SkipInit(out MemTableGroup group);
+        group.Nodes.Count = 0;
         KeyspaceIndex? index = null;
         uint keyspace = 0;
         while (!payload.IsEmpty)
@@ -313,18 +331,24 @@ internal sealed partial class BatchWriter : GroupCommit
             {
                 if (index is null || entry.Keyspace != keyspace)
                 {
+                    index?.Table.AddGroup(&group);
                     keyspace = entry.Keyspace;
                     index = FindIndex(keyspace) ?? Begin(keyspace);
                 }
 
                 raises.See(_state.Clocks, keyspace, entry.Version);
-                Add(index, entry, offset);
+                Add(index, entry, offset, ref group);
+                if (group.IsFull)
+                {
+                    index.Table.AddGroup(&group);
+                }
             }
 
             payload = payload[entry.Length..];
             offset += (uint)entry.Length;
         }
 
+        index?.Table.AddGroup(&group);
         raises.Raise(_state.Clocks, buffer: null);
         if (index is { IsRebuildDue: true, Copy: null })
         {
@@ -332,7 +356,7 @@ internal sealed partial class BatchWriter : GroupCommit
         }
     }
 
-    private void Add(KeyspaceIndex index, in StoredEntry entry, uint offset)
+    private void Add(KeyspaceIndex index, in StoredEntry entry, uint offset, ref MemTableGroup group)
     {
         Span<byte> locator = stackalloc byte[Locator.MaxBytes];
         int length = Locator.Write(
@@ -341,7 +365,7 @@ internal sealed partial class BatchWriter : GroupCommit
             entry.Kind,
             entry.Length,
             new EntryAddress(_active.Id, offset));
-        index.Table.Add(entry.Kind, entry.Keyspace, entry.Key, entry.Version, locator[..length], entry.Header);
+        index.Table.Add(ref group, entry.Kind, entry.Keyspace, entry.Key, entry.Version, locator[..length], entry.Header);
         index.Copy?.Add(entry.Kind, entry.Keyspace, entry.Key, entry.Version, locator[..length], entry.Header);
         _active.Count(entry.Keyspace, entry.Length);
         Interlocked.Increment(ref _written);

@@ -126,10 +126,7 @@ internal sealed class BitcaskState : IDisposable
     /// <summary>Takes a segment out that came to nothing: no view has shown it.</summary>
     public void Discard(Segment segment)
     {
-        Remove(segment);
-        segment.File.Dispose();
-        Obsolete.Add(BitcaskFiles.Segment(segment.Id));
-        Obsolete.Add(BitcaskFiles.Hint(segment.Id));
+        Forget(segment);
     }
 
     public bool RaiseFloor(Core.Version floor) => Raise(ref _requestedFloor, floor.Value);
@@ -347,7 +344,7 @@ internal sealed class BitcaskState : IDisposable
         old.Close();
     }
 
-    // Called when the last reader that could be led there is done; on any thread.
+    // Called when no reader can be led there any more; on any thread.
     private void Forget(Segment segment)
     {
         Remove(segment);
