@@ -329,6 +329,6 @@ internal sealed partial class BatchWriter
     private void ThrowIfUnusable()
     {
         _state.ThrowIfUnusable();
-        ObjectDisposedException.ThrowIf(_isClosed, typeof(BitcaskEngine));
+        ObjectDisposedException.ThrowIf(_isClosed, this);
     }
 }
