@@ -12,7 +12,9 @@ using Henge.Storage.Lsm.Tables;
 
 namespace Henge.Storage.Bitcask;
 
-/// <summary>Builds the indexes of an engine that is opened, from hints where they are whole and from segments else. Not thread-safe.</summary>
+/// <summary>
+/// Builds the indexes of an engine that is opened, from hints where they are whole and from segments else. Not thread-safe.
+/// </summary>
 internal sealed unsafe class IndexBuilder(SegmentStore store, List<RangeDrop> drops, BitcaskOptions options) : IDisposable
 {
     // What an entry takes beside its key: node, links, locator, and what point reads need.

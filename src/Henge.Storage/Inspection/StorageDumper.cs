@@ -11,8 +11,8 @@ using Henge.Storage.Lsm.Tables;
 namespace Henge.Storage.Inspection;
 
 /// <summary>
-/// Prints a file of the storage engines readably: a manifest, a table, a segment of a log, CURRENT, and those of a bitcask engine. Changes nothing. Behind <c>henge storage
-/// dump</c>.
+/// Prints a file of the storage engines readably: a manifest, a table, a segment of a log, CURRENT, and those of a bitcask engine. Changes
+/// nothing. Behind <c>henge storage dump</c>.
 /// </summary>
 public static class StorageDumper
 {

@@ -34,7 +34,8 @@ public sealed class BitcaskDamageTests : BitcaskTestBase
 
                 bool isPadding = at is >= 36 and < 4096;
                 VerifyReport report = StorageVerifier.Verify(files, "/db");
-                Assert.True(isPadding || report.Problems.Any(p => p.Contains(name, StringComparison.Ordinal)), $"Byte {at} was not noticed.");
+                bool isNoticed = report.Problems.Any(problem => problem.Contains(name, StringComparison.Ordinal));
+                Assert.True(isPadding || isNoticed, $"Byte {at} was not noticed.");
                 met += Read(files, contents, $"byte {at} of {name}", isPadding);
             }
         }
@@ -83,7 +84,8 @@ public sealed class BitcaskDamageTests : BitcaskTestBase
         {
             SimulatedFileSystem files = Files.CrashClone(CrashMode.KeepAll, 0);
             files.FlipBit("/db/" + BitcaskFiles.Manifest, at, at % 8);
-            HengeException error = Assert.Throws<HengeException>(() => BitcaskEngine.Open(TinyBitcask.Create(files, new InlineScheduler())));
+            HengeException error = Assert.Throws<HengeException>(() =>
+                BitcaskEngine.Open(TinyBitcask.Create(files, new InlineScheduler())));
             Assert.Equal(ErrorCode.Corruption, error.Code);
             Assert.Contains(BitcaskFiles.Manifest, error.Message, StringComparison.Ordinal);
             Assert.NotEmpty(StorageVerifier.Verify(files, "/db").Problems);

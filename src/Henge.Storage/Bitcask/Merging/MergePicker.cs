@@ -32,11 +32,11 @@ internal sealed class MergePicker(BitcaskState state)
         RangeDrop[] drops = state.Drops;
         var chosen = new List<Segment>();
         long bytes = 0;
-        foreach (Segment segment in candidates.OrderBy(static s => (double)s.LiveBytes / Math.Max(1, s.EntryBytes)).ThenBy(static s => s.Id))
+        foreach (Segment segment in candidates.OrderBy(ShareOfLive).ThenBy(static s => s.Id))
         {
             bool isWorth = segment.LiveBytes * 100 < segment.EntryBytes * percent
                 || segment.EntryBytes == 0
-                || (drops.Length > ManyDrops && drops.Any(drop => segment.Epoch < drop.Epoch && segment.Keyspaces.ContainsKey(drop.Keyspace)));
+                || (drops.Length > ManyDrops && drops.Any(drop => Needs(segment, drop)));
             if (isWorth && (chosen.Count == 0 || bytes + segment.LiveBytes <= state.Options.SegmentBytes))
             {
                 chosen.Add(segment);
@@ -54,7 +54,13 @@ internal sealed class MergePicker(BitcaskState state)
     }
 
     /// <summary>Every segment that has anything dead in it.</summary>
-    public List<Segment> PickAll() => Candidates().FindAll(static segment => segment.LiveBytes < segment.EntryBytes || segment.EntryBytes == 0);
+    public List<Segment> PickAll() =>
+        Candidates().FindAll(static segment => segment.LiveBytes < segment.EntryBytes || segment.EntryBytes == 0);
+
+    private static double ShareOfLive(Segment segment) => (double)segment.LiveBytes / Math.Max(1, segment.EntryBytes);
+
+    private static bool Needs(Segment segment, RangeDrop drop) =>
+        segment.Epoch < drop.Epoch && segment.Keyspaces.ContainsKey(drop.Keyspace);
 
     private long SmallBytes => Math.Max(0, state.Options.SegmentBytes - LogFormat.SegmentHeaderBytes) / ManySmall;
 

@@ -27,7 +27,8 @@ internal sealed unsafe class Survey(BitcaskState state, BatchWriter writer)
     {
         get
         {
-            long entries = state.ListedSegments.Where(static s => s.IsSealed).Sum(static s => s.Keyspaces.Values.Sum(static k => k.Entries));
+            IEnumerable<Segment> segments = state.ListedSegments.Where(static segment => segment.IsSealed);
+            long entries = segments.Sum(static segment => segment.Keyspaces.Values.Sum(static share => share.Entries));
             long floorMs = state.DurableFloor.Milliseconds - _floorAtLast.Milliseconds;
             return _writtenAtLast < 0
                 || state.AppliedEpoch != _epochAtLast
