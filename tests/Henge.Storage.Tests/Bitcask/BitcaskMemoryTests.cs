@@ -79,6 +79,52 @@ public sealed class BitcaskMemoryTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Writes_to_the_machines_own_disk_allocate_nothing()
+    {
+        string directory = System.IO.Directory.CreateTempSubdirectory("henge-bitcask").FullName;
+        try
+        {
+            using var scheduler = new InlineScheduler();
+            using (var engine = BitcaskEngine.Open(new BitcaskOptions
+            {
+                Directory = directory,
+                FileSystem = PosixFileSystem.Instance,
+                Scheduler = scheduler,
+                OwnerHasLog = true,
+            }))
+            {
+                Fill(engine, 1000, 16);
+                scheduler.RunAll();
+                var batch = new WriteBatch();
+                byte[] key = new byte[16];
+                ulong version = 10_000;
+                void Work()
+                {
+                    // Less than a chunk of the index's arena, which is an object, so that most attempts need none.
+                    for (int i = 0; i < 5; i++)
+                    {
+                        batch.Clear();
+                        for (int j = 0; j < 10; j++)
+                        {
+                            BinaryPrimitives.WriteInt32BigEndian(key, (i * 10) + j);
+                            batch.Put(Keyspace, key, new Core.Version(++version), "other"u8);
+                        }
+
+                        batch.SetPosition(1, version);
+                        engine.Apply(batch);
+                    }
+                }
+
+                Assert.Equal(0, Allocations.Fewest(Work));
+            }
+        }
+        finally
+        {
+            System.IO.Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
     public void All_off_heap_memory_comes_back()
     {
         long before = OffHeap.LiveBytes;

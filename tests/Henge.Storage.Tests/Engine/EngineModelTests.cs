@@ -1,7 +1,7 @@
 using Henge.Core;
 using Henge.Storage;
-using Henge.Storage.Inspection;
 using Henge.Storage.Bitcask.Settings;
+using Henge.Storage.Inspection;
 using Henge.Storage.Lsm.Background;
 using Henge.Storage.Lsm.Settings;
 using Henge.Testing.Files;

@@ -56,6 +56,7 @@ internal sealed class IndexRebuild(BitcaskState state, BatchWriter writer)
             source.SeekToFirst();
             while (source.Valid)
             {
+                state.ThrowIfUnusable();
                 Step(copy, source);
                 yield return BackgroundPoint.Writing;
             }

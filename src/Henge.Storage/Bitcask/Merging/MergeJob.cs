@@ -18,6 +18,7 @@ internal sealed class MergeJob(BitcaskState state, BatchWriter writer)
 {
     // Addresses that are replaced while the index lock is held: some tens of microseconds.
     private const int ReplacedAtOnce = 128;
+    private readonly HashSet<uint> _forgotten = [];
     private byte[] _prefix = new byte[256];
     private long _bytesWritten;
     private long _count;
@@ -59,8 +60,8 @@ internal sealed class MergeJob(BitcaskState state, BatchWriter writer)
 
             if (hint is null or { IsComplete: false })
             {
-                // Written anew, from the segment, by the next try.
-                input.HasHint = false;
+                // Written anew, from the segment, by the next try; once.
+                ForgetHint(input);
                 yield return BackgroundPoint.Discarded;
                 yield break;
             }
@@ -106,6 +107,15 @@ internal sealed class MergeJob(BitcaskState state, BatchWriter writer)
 
         state.Retire(inputs);
         yield return BackgroundPoint.Deleted;
+    }
+
+    private void ForgetHint(Segment input)
+    {
+        input.HasHint = false;
+        if (!_forgotten.Add(input.Id))
+        {
+            throw SegmentStore.Damage(state.Store.HintPathOf(input.Id), 0, "it cannot be read back, although it was written anew");
+        }
     }
 
     // Some entries of an input; false at the end of its hint.

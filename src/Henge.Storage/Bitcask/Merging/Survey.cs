@@ -55,6 +55,7 @@ internal sealed unsafe class Survey(BitcaskState state, BatchWriter writer)
                 index.SeekToFirst();
                 while (index.Valid)
                 {
+                    state.ThrowIfUnusable();
                     history += Step(index, keyspace, limits, live);
                     yield return BackgroundPoint.Writing;
                 }
