@@ -41,6 +41,7 @@ public sealed class EngineComparisonTests
 
     [Theory]
     [InlineData("lsm", 1_000_000)]
+    [InlineData("bitcask", 1_000_000)]
     [InlineData("memory", 0)]
     [InlineData("rocksdb", 1_000_000)]
     public void Every_engine_does_every_workload_of_a_comparison(string engine, long leastDiskBytes)

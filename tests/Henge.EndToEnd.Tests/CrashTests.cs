@@ -13,6 +13,7 @@ public sealed class CrashTests
 
     [Theory]
     [InlineData("lsm")]
+    [InlineData("bitcask")]
     [InlineData("memory")]
     [InlineData("rocksdb")]
     public async Task Every_write_that_was_acknowledged_outlives_a_kill(string engine)

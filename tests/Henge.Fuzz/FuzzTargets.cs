@@ -20,6 +20,7 @@ internal static class FuzzTargets
         .. NodeFileTargets.All,
         .. LogTargets.All,
         .. TableTargets.All,
+        .. BitcaskTargets.All,
     ];
 
     /// <summary>

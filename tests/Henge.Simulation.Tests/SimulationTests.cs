@@ -47,6 +47,7 @@ public sealed class SimulationTests
     [InlineData(4100259)]
     [InlineData(5005017)]
     [InlineData(5102452)]
+    [InlineData(5109036)]
     [InlineData(95000334)]
     public void What_was_found_once_is_not_found_again(int seed) => Assert.Null(SimRun.Run((ulong)seed).Failure);
 

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using Henge.Bench.Load;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Bitcask;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
@@ -58,6 +60,7 @@ public sealed class EngineBench : IDisposable
                     Open(fresh: false);
                     (_engine as LsmEngine)?.Compact();
                     (_engine as RocksDbEngine)?.Compact();
+                    (_engine as BitcaskEngine)?.Compact();
                     break;
                 case "restart":
                     onResult(Restart());
@@ -174,6 +177,12 @@ public sealed class EngineBench : IDisposable
             MemoryBytes = _options.MemoryBytes,
             BloomBitsPerKey = _options.BloomBits,
             WriteAheadLog = !_options.DisableLog,
+        }),
+        "bitcask" => BitcaskEngine.Open(new BitcaskOptions
+        {
+            Directory = _options.Directory,
+            OwnerHasLog = _options.DisableLog,
+            MemoryBytes = _options.MemoryBytes,
         }),
         _ => LsmEngine.Open(new LsmOptions
         {

@@ -13,7 +13,7 @@ public sealed record EngineBenchOptions
     public static IReadOnlyList<string> MoreBenchmarks { get; } = ["filllarge", "ttlchurn", "fillhistory", "readhistory", "restart"];
 
     /// <summary>The engines.</summary>
-    public static IReadOnlyList<string> Engines { get; } = ["lsm", "memory", "rocksdb"];
+    public static IReadOnlyList<string> Engines { get; } = ["lsm", "bitcask", "memory", "rocksdb"];
 
     /// <summary>Where the engine's files go. Fill workloads begin with an empty directory: what is in it is deleted.</summary>
     public required string Directory { get; init; }

@@ -22,9 +22,9 @@ public readonly record struct ConversionProgress(bool IsComparing, long Entries,
 public sealed record ConversionResult(long Entries, long Bytes, string OldDirectory, string NewDirectory);
 
 /// <summary>
-/// Moves the data of a node that is stopped from one engine to another: all versions of all keys of all shards, and how far each shard's log
-/// is applied. The copy is made beside the original, opened again and compared, and takes its place by one write of the file that says whose
-/// the directory is. So a crash at any moment leaves the node as it was, or converted; what is left over is told, and never deleted.
+/// Moves the data of a node that is stopped from one engine to another: all versions of all keys of all shards, and how far each shard's
+/// log is applied. The copy is made beside the original, opened again and compared, and takes its place by one write of the file that says
+/// whose the directory is. So a crash at any moment leaves the node as it was, or converted; what is left over is told, and never deleted.
 /// </summary>
 public static class EngineConversion
 {
@@ -40,8 +40,8 @@ public static class EngineConversion
     /// <param name="progress">Told every thousand entries.</param>
     /// <param name="cancellation">Ends it early, by <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="HengeException">
-    /// <see cref="ErrorCode.InvalidArgument"/>: no data directory, or one that never had data. <see cref="ErrorCode.Misconfigured"/>: it was
-    /// made with another engine than <paramref name="from"/>. <see cref="ErrorCode.Locked"/>: the node runs.
+    /// <see cref="ErrorCode.InvalidArgument"/>: no data directory, or one that never had data. <see cref="ErrorCode.Misconfigured"/>: it
+    /// was made with another engine than <paramref name="from"/>. <see cref="ErrorCode.Locked"/>: the node runs.
     /// <see cref="ErrorCode.Corruption"/>: the data is damaged, or the copy is not the same.
     /// </exception>
     public static ConversionResult Run(

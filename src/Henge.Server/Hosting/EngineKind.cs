@@ -10,6 +10,8 @@ public enum EngineKind
     Lsm,
     /// <summary>Memory only; what is durable is the node's log, which is replayed at a start.</summary>
     Memory,
+    /// <summary>Append-only files on disk, and all keys in memory.</summary>
+    Bitcask,
     /// <summary>RocksDB, from its package.</summary>
     RocksDb,
 }

@@ -132,6 +132,7 @@ public sealed class HengeHost : IAsyncDisposable
             Engine = options.Engine switch
             {
                 EngineKind.Memory => "memory",
+                EngineKind.Bitcask => "bitcask",
                 EngineKind.RocksDb => "rocksdb",
                 _ => "lsm",
             },

@@ -205,17 +205,21 @@ public static partial class ServerSettings
             Server(
                 "engine",
                 "KIND",
-                "How data is kept: lsm (disk, Henge's own), rocksdb (disk) or memory. A data directory keeps the engine that made it.",
+                "How data is kept: lsm or rocksdb (disk), bitcask (disk, keys in memory too) or memory. A data directory keeps its engine.",
                 "lsm",
                 (o, v) => o with
                 {
                     Engine = SettingValue.Choice(
-                        v, ("lsm", EngineKind.Lsm), ("memory", EngineKind.Memory), ("rocksdb", EngineKind.RocksDb)),
+                        v,
+                        ("lsm", EngineKind.Lsm),
+                        ("bitcask", EngineKind.Bitcask),
+                        ("memory", EngineKind.Memory),
+                        ("rocksdb", EngineKind.RocksDb)),
                 }),
             Server(
                 "memory",
                 "SIZE",
-                "Memory of the engine, memtables and block cache together.",
+                "Memory of the engine: memtables and block cache together; with bitcask, the index of keys.",
                 "512MiB",
                 (o, v) => o with { MemoryBytes = SettingValue.Size(v, 16L << 20, 1L << 44) }),
             Server(

@@ -1,5 +1,7 @@
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Bitcask;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Files;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
@@ -12,7 +14,7 @@ namespace Henge.Server.Runtime;
 public static class NodeEngines
 {
     /// <summary>Their names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["lsm", "memory", "rocksdb"];
+    public static IReadOnlyList<string> Names { get; } = ["lsm", "bitcask", "memory", "rocksdb"];
 
     /// <summary>
     /// Opens an engine. Throws <see cref="HengeException"/>: InvalidArgument for a name that there is not, and what engines throw.
@@ -37,6 +39,14 @@ public static class NodeEngines
             // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for
             // that (docs/decisions/0116).
             MemTableEighths = 8 - (place % 3),
+        }),
+        "bitcask" => BitcaskEngine.Open(new BitcaskOptions
+        {
+            Directory = directory,
+            FileSystem = files,
+            OwnerHasLog = true,
+            OpenDamagedSegments = true,
+            MemoryBytes = memoryBytes,
         }),
         "memory" => new MemoryEngine(),
         "rocksdb" => RocksDbEngine.Open(new RocksDbOptions

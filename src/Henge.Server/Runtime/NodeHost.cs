@@ -18,7 +18,7 @@ public sealed record NodeHostOptions
     /// <summary>The node's own settings.</summary>
     public required NodeOptions Node { get; init; }
 
-    /// <summary>The engine: <c>lsm</c>, <c>memory</c> or <c>rocksdb</c>.</summary>
+    /// <summary>The engine: one of <see cref="NodeEngines.Names"/>.</summary>
     public string Engine { get; init; } = "lsm";
 
     /// <summary>Memory of the engine, in bytes.</summary>

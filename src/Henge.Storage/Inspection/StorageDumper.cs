@@ -11,8 +11,8 @@ using Henge.Storage.Lsm.Tables;
 namespace Henge.Storage.Inspection;
 
 /// <summary>
-/// Prints a file of the storage engine readably: a manifest, a table, a segment of a log, CURRENT. Changes nothing. Behind <c>henge storage
-/// dump</c>.
+/// Prints a file of the storage engines readably: a manifest, a table, a segment of a log, CURRENT, and those of a bitcask engine. Changes
+/// nothing. Behind <c>henge storage dump</c>.
 /// </summary>
 public static class StorageDumper
 {
@@ -48,6 +48,10 @@ public static class StorageDumper
         {
             LogDump.Write(files, path, output, describe ?? DescribeBatch);
         }
+        else if (BitcaskDumper.Knows(name))
+        {
+            new BitcaskDumper(files, path, output).Dump();
+        }
         else if (name == EngineFiles.Current)
         {
             Line(output, $"manifest {ManifestFile.ReadCurrent(files, Path.GetDirectoryName(path) ?? ".")}");
@@ -57,7 +61,8 @@ public static class StorageDumper
             throw new HengeException(
                 ErrorCode.InvalidArgument,
                 $"{name} is not called like a file of the storage engine. Name a table (000000012.sst), a manifest (MANIFEST-000000007), a "
-                    + $"segment of a log (0000000003.log) or CURRENT.");
+                    + $"segment of a log (0000000003.log), CURRENT, or of a bitcask engine BITCASK, a segment (0000000003.seg) or a hint "
+                    + $"(0000000003.hint).");
         }
     }
 

@@ -37,7 +37,7 @@ public static class StorageVerifier
         {
             throw new HengeException(
                 ErrorCode.InvalidArgument,
-                $"{directory} holds no engine and no log: neither {EngineFiles.Current} nor a segment is in it or below it. Name the "
+                $"{directory} holds no engine and no log: neither {EngineFiles.Current} nor {EngineFiles.BitcaskManifest} nor a segment is in it or below it. Name the "
                     + $"directory of an engine, or a node's data directory.");
         }
 
@@ -60,7 +60,11 @@ public static class StorageVerifier
         bool isLog = names.Any(static name => LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out _));
         using IDisposable? held =
             isEngine || (!isRocksDb && names.Contains(EngineFiles.Lock)) ? files.Lock(Path.Combine(directory, EngineFiles.Lock)) : null;
-        if (isEngine)
+        if (names.Contains(EngineFiles.BitcaskManifest))
+        {
+            reports.Add(new BitcaskVerifier(files, directory, progress).Go());
+        }
+        else if (isEngine)
         {
             reports.Add(new Run(files, directory, progress).Go());
         }

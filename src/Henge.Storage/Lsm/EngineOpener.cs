@@ -111,6 +111,14 @@ internal static class EngineOpener
             IFileSystem files = _parts.Files;
             string directory = _parts.Directory;
             IReadOnlyList<string> names = files.List(directory);
+            if (names.Contains(EngineFiles.BitcaskManifest))
+            {
+                throw new HengeException(
+                    ErrorCode.Misconfigured,
+                    $"{directory} holds the files of the bitcask engine, and was to be opened as one of the lsm engine. Nothing was changed. "
+                        + "Open it with the engine that it was made with, or name another directory.");
+            }
+
             ulong highest = 0;
             foreach (string name in names)
             {

@@ -93,7 +93,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
         Admit();
         if (_commits is not null)
         {
-            _commits.Commit(batch, sync, stamp: false);
+            _commits.CommitChecked(batch, sync, stamp: false);
             return;
         }
 
@@ -111,7 +111,7 @@ public sealed unsafe class LsmEngine : IStorageEngine
         Admit();
         if (_commits is not null)
         {
-            return _commits.Commit(batch, sync, stamp: true);
+            return _commits.CommitChecked(batch, sync, stamp: true);
         }
 
         lock (_stampLock)

@@ -364,7 +364,7 @@ internal static class EngineBenchCommand
         Option<bool> sync = new("--sync") { Description = "Sync every write." };
         Option<bool> noLog = new("--disable-wal") { Description = "Write no log, as under Raft." };
         Option<int> bloom = CommandExtensions.OptionOf("--bloom-bits", "Bits a key of the Bloom filters.", "count", defaults.BloomBits);
-        Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "memory", "rocksdb");
+        Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "bitcask", "memory", "rocksdb");
         Option<bool> existing = new("--use-existing-db") { Description = "Go on with the data that is there." };
         Command command = new("engine", "Run db_bench's workloads on the storage engine.")
         {

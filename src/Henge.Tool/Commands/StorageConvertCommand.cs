@@ -40,13 +40,21 @@ internal static class StorageConvertCommand
         CliContext context, string directory, string from, string to, bool isJson, CancellationToken cancellation)
     {
         PosixFileSystem files = PosixFileSystem.Instance;
-        ConversionProgress last = default;
+
+        // Written by the thread that converts, whole each time.
+        StrongBox<ConversionProgress> last = new();
         ConversionResult? result = null;
         Task work = Task.Run(
             () => result = EngineConversion.Run(
-                files, directory, from, to, (name, place) => NodeEngines.Open(name, files, place, MemoryBytes), p => last = p, cancellation),
+                files,
+                directory,
+                from,
+                to,
+                (name, place) => NodeEngines.Open(name, files, place, MemoryBytes),
+                p => last = new StrongBox<ConversionProgress>(p),
+                cancellation),
             cancellation);
-        while (!work.IsCompleted && last.EstimatedBytes == 0 && last.Entries == 0)
+        while (!work.IsCompleted && last.Value is { EstimatedBytes: 0, Entries: 0 })
         {
             await Task.WhenAny(work, Task.Delay(100, CancellationToken.None));
         }
@@ -55,8 +63,8 @@ internal static class StorageConvertCommand
         await using (new TransferProgress(
             context,
             $"{from} to {to}",
-            2 * last.EstimatedBytes,
-            () => (last.Bytes + (last.IsComparing ? last.EstimatedBytes : 0), last.Entries)))
+            2 * last.Value.EstimatedBytes,
+            () => last.Value is var p ? (p.Bytes + (p.IsComparing ? p.EstimatedBytes : 0), p.Entries) : default))
         {
             await work;
         }

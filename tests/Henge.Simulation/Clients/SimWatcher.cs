@@ -254,7 +254,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         Close();
     }
 
-    // Somebody must have let history go above where the watcher stands. A node that has crashed since might have been the one.
+    // Somebody must have let history go above where the watcher stands. A node that has crashed since might have been the one, and have
+    // more of it now, since the floor is not made durable each time that it rises.
     private void CheckGone(string told)
     {
         if (cluster.Nodes.Any(static n => n.Node is null || n.Misfit is not null))
@@ -265,7 +266,8 @@ internal sealed class SimWatcher(int number, SimCluster cluster) : IWatchReceive
         List<(ShardId Shard, Core.Version Next)> stands = _token.Length > 0
             ? ResumeToken.Decode(_token, cluster.Shards)
             : [.. Enumerable.Range(0, cluster.Shards).Select(s => (new ShardId((uint)s), Start))];
-        if (!stands.Exists(p => cluster.MachinesOf(p.Shard).Any(m => m.HistoryFloor >= p.Next)))
+        if (!stands.Exists(p => cluster.MachinesOf(p.Shard).Any(m => m.HistoryFloor >= p.Next)
+            || cluster.Nodes.Any(n => n.FloorAtCrash >= p.Next)))
         {
             throw new SimulationException(
                 $"Watcher {number}: history is said to be gone where every node has it: {string.Join(", ", stands)}: {told}");

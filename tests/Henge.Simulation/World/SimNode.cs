@@ -66,6 +66,9 @@ internal sealed partial class SimNode : IFatalErrorHandler
     /// <summary>Its disk is gone for good, and it does not start any more.</summary>
     public bool IsLost { get; set; }
 
+    /// <summary>The highest that its history had begun at when it crashed: it may begin lower again afterwards.</summary>
+    public Core.Version FloorAtCrash { get; private set; }
+
     /// <summary>Called when the node tells that a member came, changed or left.</summary>
     public Action<NodeId, MemberState>? MemberChanged { get; set; }
 
@@ -245,6 +248,9 @@ internal sealed partial class SimNode : IFatalErrorHandler
         Epoch++;
         Files.PowerOff();
         HengeNode? node = Node;
+        FloorAtCrash = node is not null && node.Parts.Context.History.Floor > FloorAtCrash
+            ? node.Parts.Context.History.Floor
+            : FloorAtCrash;
         Node = null;
         _receiver = null;
         IsPaused = false;

@@ -1,3 +1,5 @@
+using Henge.Storage.Bitcask;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
@@ -40,4 +42,22 @@ public sealed class RocksDbEngineConformance : EngineConformance, IDisposable
 
     protected override IStorageEngine Open() =>
         RocksDbEngine.Open(new RocksDbOptions { Directory = _directory, WriteAheadLog = false });
+}
+
+public sealed class BitcaskEngineConformance : EngineConformance
+{
+    protected override IStorageEngine Open() =>
+        BitcaskEngine.Open(new BitcaskOptions { Directory = "/db", FileSystem = new SimulatedFileSystem() });
+}
+
+public sealed class BitcaskEngineUnderAnOwnersLogConformance : EngineConformance
+{
+    protected override IStorageEngine Open() =>
+        BitcaskEngine.Open(new BitcaskOptions { Directory = "/db", FileSystem = new SimulatedFileSystem(), OwnerHasLog = true });
+}
+
+/// <summary>Everything so small that each test meets new segments, merges and rebuilt indexes.</summary>
+public sealed class TinyBitcaskEngineConformance : EngineConformance
+{
+    protected override IStorageEngine Open() => BitcaskEngine.Open(TinyBitcask.Create(new SimulatedFileSystem()));
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Bitcask;
 using Henge.Storage.Inspection;
 using Henge.Storage.Lsm;
 using Henge.Storage.Tests.Conformance;
@@ -12,18 +13,14 @@ namespace Henge.Storage.Tests;
 public sealed class EngineConcurrencyTests
 {
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void Readers_beside_writers_flushes_and_compactions_see_whole_batches_only(bool log)
+    [InlineData("lsm", true)]
+    [InlineData("lsm", false)]
+    [InlineData("bitcask", true)]
+    [InlineData("bitcask", false)]
+    public void Readers_beside_writers_flushes_and_compactions_see_whole_batches_only(string name, bool log)
     {
         var files = new SimulatedFileSystem();
-        using LsmEngine engine = LsmEngine.Open(
-            TinyOptions.Create(files) with
-            {
-                WriteAheadLog = log,
-                MemTableBytes = 32 << 10,
-                MemoryBytes = 1 << 20,
-            });
+        using IStorageEngine engine = Open(name, files, log);
         const int Writers = 3;
         const int Batches = 600;
         long done = 0;
@@ -132,8 +129,34 @@ public sealed class EngineConcurrencyTests
         }
     }
 
+    [Fact]
+    public void The_bitcask_engine_can_be_closed_in_the_middle_of_background_work()
+    {
+        for (int round = 0; round < 8; round++)
+        {
+            var files = new SimulatedFileSystem();
+            BitcaskEngine engine = BitcaskEngine.Open(TinyBitcask.Create(files));
+            Write(engine, 1, 400 + round * 20);
+            engine.Dispose();
+            Assert.Throws<ObjectDisposedException>(() => engine.CreateSnapshot());
+            Assert.Throws<ObjectDisposedException>(() => engine.Apply(new WriteBatch()));
+            using BitcaskEngine again = BitcaskEngine.Open(TinyBitcask.Create(files));
+            Assert.Equal((ulong)(400 + round * 20), CheckScan(again, 1, backward: false));
+        }
+    }
+
+    private static IStorageEngine Open(string name, SimulatedFileSystem files, bool log) => name == "lsm"
+        ? LsmEngine.Open(
+            TinyOptions.Create(files) with
+            {
+                WriteAheadLog = log,
+                MemTableBytes = 32 << 10,
+                MemoryBytes = 1 << 20,
+            })
+        : BitcaskEngine.Open(TinyBitcask.Create(files) with { OwnerHasLog = !log, SegmentBytes = 32 << 10 });
+
     // Each batch gives all ten keys the same value: a reader that sees two values has seen half a batch.
-    private static void Write(LsmEngine engine, uint keyspace, int batches)
+    private static void Write(IStorageEngine engine, uint keyspace, int batches)
     {
         var batch = new WriteBatch();
         byte[] value = new byte[60];
@@ -156,14 +179,14 @@ public sealed class EngineConcurrencyTests
         }
     }
 
-    private static ulong CheckScan(LsmEngine engine, uint keyspace, bool backward)
+    private static ulong CheckScan(IStorageEngine engine, uint keyspace, bool backward)
     {
         using EngineIterator iterator = engine.CreateIterator(
             new IteratorOptions { Keyspace = keyspace, Point = new ReadPoint(Core.Version.Max, 0) });
         return Check(iterator, backward);
     }
 
-    private static void CheckSnapshot(LsmEngine engine, int keyspaces)
+    private static void CheckSnapshot(IStorageEngine engine, int keyspaces)
     {
         using IEngineSnapshot snapshot = engine.CreateSnapshot();
         for (uint keyspace = 1; keyspace <= keyspaces; keyspace++)

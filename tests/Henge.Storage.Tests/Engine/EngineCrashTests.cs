@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Inspection;
-using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Background;
 using Henge.Testing.Files;
 
@@ -17,28 +17,56 @@ public sealed class EngineCrashTests
     private static int Seeds(int usual) =>
         int.TryParse(Environment.GetEnvironmentVariable("HENGE_TEST_SEEDS"), out int seeds) ? seeds : usual;
 
-    [Fact]
-    public void With_its_own_log_nothing_acknowledged_is_lost()
+    /// <summary>The engines by their names, for theories.</summary>
+    public static TheoryData<string> Engines => ["lsm", "bitcask"];
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void With_its_own_log_nothing_acknowledged_is_lost(string engine)
     {
         int rounds = 0;
         for (int seed = 0; seed < Seeds(60); seed++)
         {
-            using var run = new Run(seed, log: true);
+            using var run = new Run(seed, KindOf(engine), log: true);
             rounds += run.Go();
         }
 
         Assert.True(rounds >= Seeds(60));
     }
 
-    [Fact]
-    public void Without_a_log_exactly_what_the_durable_position_says_is_there()
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Without_a_log_exactly_what_the_durable_position_says_is_there(string engine)
     {
         for (int seed = 0; seed < Seeds(60); seed++)
         {
-            using var run = new Run(seed, log: false);
+            using var run = new Run(seed, KindOf(engine), log: false);
             run.Go();
         }
     }
+
+    /// <summary>A bug on purpose: the crashes must bring it to light, or they prove nothing.</summary>
+    [Fact]
+    public void Crashes_find_a_bug_that_was_put_into_the_bitcask_engine()
+    {
+        bool found = false;
+        for (int seed = 0; seed < 300 && !found; seed++)
+        {
+            using var run = new Run(seed, EngineKind.BitcaskWith(BitcaskBugs.OutputsForgetLaterDrops), log: true);
+            try
+            {
+                run.Go();
+            }
+            catch (InvalidOperationException)
+            {
+                found = true;
+            }
+        }
+
+        Assert.True(found, "It was not found within 300 seeds.");
+    }
+
+    private static EngineKind KindOf(string engine) => engine == "lsm" ? EngineKind.Lsm : EngineKind.Bitcask;
 
     private sealed class Run : IDisposable
     {
@@ -46,19 +74,21 @@ public sealed class EngineCrashTests
         private const uint Counter = 0x8000_0001;
         private const uint Stream = 4;
         private readonly int _seed;
+        private readonly EngineKind _kind;
         private readonly bool _log;
         private readonly Random _random;
         private readonly SimulatedFileSystem _files = new();
         private readonly List<Step> _history = [];
         private InlineScheduler _scheduler = new();
-        private LsmEngine? _engine;
+        private IStorageEngine? _engine;
         private ulong _version;
         private ulong _floor;
         private int _acknowledged;
 
-        public Run(int seed, bool log)
+        public Run(int seed, EngineKind kind, bool log)
         {
             _seed = seed;
+            _kind = kind;
             _log = log;
             _random = new Random(seed);
         }
@@ -72,7 +102,7 @@ public sealed class EngineCrashTests
             {
                 for (; round < 12; round++)
                 {
-                    _files.CrashAt = _files.OperationCount + _random.Next(1, _random.Next(3) == 0 ? 20 : 300);
+                    _files.CrashAt = _files.OperationCount + _random.Next(1, _random.Next(3) == 0 ? 20 : _kind.MostOperations);
                     Live();
                     var mode = (CrashMode)_random.Next(3);
                     _files.Crash(mode, _random.Next());
@@ -105,7 +135,7 @@ public sealed class EngineCrashTests
             _scheduler = new InlineScheduler(_random.Next);
             try
             {
-                _engine = LsmEngine.Open(TinyOptions.Random(_random, _files, _scheduler, _log));
+                _engine = _kind.Open(_random, _files, _scheduler, _log);
                 _engine.SetHistoryFloor(new Core.Version(_floor));
                 return true;
             }
@@ -159,14 +189,14 @@ public sealed class EngineCrashTests
                     _engine!.RequestFlush();
                     break;
                 case < 7:
-                    for (int i = _random.Next(1, 12); i > 0; i--)
+                    for (int i = _random.Next(1, _kind.MostSteps); i > 0; i--)
                     {
                         _scheduler.TryRunOne();
                     }
 
                     break;
                 case 7 when _random.Next(3) == 0:
-                    _engine!.Compact();
+                    EngineKind.Compact(_engine!);
                     Synced();
                     break;
                 case 8 when _random.Next(2) == 0:

@@ -1,10 +1,9 @@
 using Henge.Core;
 using Henge.Storage;
+using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Inspection;
-using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Background;
 using Henge.Storage.Lsm.Settings;
-using Henge.Storage.Memory;
 using Henge.Testing.Files;
 
 namespace Henge.Storage.Tests;
@@ -20,7 +19,7 @@ public sealed class EngineModelTests
     {
         for (int seed = 0; seed < Seeds(60); seed++)
         {
-            using var run = new Run(seed, memory: false);
+            using var run = new Run(seed, EngineKind.Lsm);
             run.Go();
         }
     }
@@ -30,8 +29,36 @@ public sealed class EngineModelTests
     {
         for (int seed = 0; seed < Seeds(20); seed++)
         {
-            using var run = new Run(seed, memory: true);
+            using var run = new Run(seed, EngineKind.Memory);
             run.Go();
+        }
+    }
+
+    [Fact]
+    public void The_bitcask_engine_answers_as_the_model_does()
+    {
+        for (int seed = 0; seed < Seeds(60); seed++)
+        {
+            using var run = new Run(seed, EngineKind.Bitcask);
+            run.Go();
+        }
+    }
+
+    [Fact]
+    public void The_rocksdb_engine_answers_as_the_model_does()
+    {
+        for (int seed = 0; seed < Seeds(20); seed++)
+        {
+            string root = Directory.CreateTempSubdirectory("henge-model").FullName;
+            try
+            {
+                using var run = new Run(seed, EngineKind.RocksDbIn(root));
+                run.Go();
+            }
+            finally
+            {
+                Directory.Delete(root, recursive: true);
+            }
         }
     }
 
@@ -46,7 +73,7 @@ public sealed class EngineModelTests
         bool found = false;
         for (int seed = 0; seed < seeds && !found; seed++)
         {
-            using var run = new Run(seed, memory: false, (StorageBugs)bug);
+            using var run = new Run(seed, EngineKind.LsmWith((StorageBugs)bug));
             try
             {
                 run.Go();
@@ -60,12 +87,34 @@ public sealed class EngineModelTests
         Assert.True(found, $"{(StorageBugs)bug} was not found within {seeds} seeds.");
     }
 
+    [Theory]
+    [InlineData((int)BitcaskBugs.DropTombstonesTooEarly, 60)]
+    [InlineData((int)BitcaskBugs.DeleteUnderReaders, 60)]
+    [InlineData((int)BitcaskBugs.OutputsForgetLaterDrops, 300)]
+    public void The_models_run_finds_bugs_that_were_put_into_the_bitcask_engine(int bug, int seeds)
+    {
+        bool found = false;
+        for (int seed = 0; seed < seeds && !found; seed++)
+        {
+            using var run = new Run(seed, EngineKind.BitcaskWith((BitcaskBugs)bug));
+            try
+            {
+                run.Go();
+            }
+            catch (InvalidOperationException)
+            {
+                found = true;
+            }
+        }
+
+        Assert.True(found, $"{(BitcaskBugs)bug} was not found within {seeds} seeds.");
+    }
+
     private sealed class Run : IDisposable
     {
         private static readonly uint[] Keyspaces = [3, 4, 0x8000_0003];
         private readonly int _seed;
-        private readonly bool _memory;
-        private readonly StorageBugs _bugs;
+        private readonly EngineKind _kind;
         private readonly Random _random;
         private readonly SimulatedFileSystem _files = new();
         private readonly InlineScheduler _scheduler;
@@ -78,11 +127,10 @@ public sealed class EngineModelTests
         private ulong _floor;
         private ulong _position;
 
-        public Run(int seed, bool memory, StorageBugs bugs = StorageBugs.None)
+        public Run(int seed, EngineKind kind)
         {
             _seed = seed;
-            _memory = memory;
-            _bugs = bugs;
+            _kind = kind;
             _random = new Random(seed);
             _scheduler = new InlineScheduler(_random.Next);
             _log = _random.Next(2) == 0;
@@ -103,7 +151,7 @@ public sealed class EngineModelTests
                 CheckAll();
                 _held.ForEach(static held => held.Dispose());
                 _engine.Dispose();
-                if (!_memory)
+                if (_kind.HasFiles && _kind.Root.Length == 0)
                 {
                     Assert.Empty(StorageVerifier.Verify(_files, "/db").Problems);
                 }
@@ -116,8 +164,7 @@ public sealed class EngineModelTests
 
         public void Dispose() => _scheduler.Dispose();
 
-        private IStorageEngine Open() =>
-            _memory ? new MemoryEngine() : LsmEngine.Open(TinyOptions.Random(_random, _files, _scheduler, _log) with { Bugs = _bugs });
+        private IStorageEngine Open() => _kind.Open(_random, _files, _scheduler, _log);
 
         private void Step()
         {
@@ -141,7 +188,7 @@ public sealed class EngineModelTests
             else if (dice < 86)
             {
                 // Some steps of background work; mostly it stands in the middle of something when the next operation comes.
-                for (int i = _random.Next(1, 12); i > 0; i--)
+                for (int i = _random.Next(1, _kind.MostSteps); i > 0; i--)
                 {
                     _scheduler.TryRunOne();
                 }
@@ -166,15 +213,15 @@ public sealed class EngineModelTests
             {
                 CheckHeld();
             }
-            else if (dice < 98 && _engine is LsmEngine lsm)
+            else if (dice < 98 && _kind.HasFiles)
             {
-                lsm.Compact();
+                EngineKind.Compact(_engine);
             }
-            else if (dice < 99 && !_memory)
+            else if (dice < 99 && _kind.HasFiles)
             {
                 Checkpoint();
             }
-            else if (!_memory)
+            else if (_kind.HasFiles)
             {
                 Reopen();
             }
@@ -412,12 +459,8 @@ public sealed class EngineModelTests
         private void Checkpoint()
         {
             string directory = $"/copy{_random.Next(1_000_000)}";
-            _engine.Checkpoint(directory);
-            using var copy = LsmEngine.Open(
-                TinyOptions.Random(_random, _files, new InlineScheduler(), log: false) with
-                {
-                    Directory = directory,
-                });
+            _engine.Checkpoint(_kind.Root + directory);
+            using IStorageEngine copy = _kind.Open(_random, _files, new InlineScheduler(), log: false, directory);
             Assert.Equal(_position, copy.GetDurablePosition(9));
             foreach (uint keyspace in Keyspaces)
             {
@@ -436,7 +479,11 @@ public sealed class EngineModelTests
 
             _engine.Dispose();
             _scheduler.Clear();
-            Assert.Empty(StorageVerifier.Verify(_files, "/db").Problems);
+            if (_kind.Root.Length == 0)
+            {
+                Assert.Empty(StorageVerifier.Verify(_files, "/db").Problems);
+            }
+
             _engine = Open();
             Assert.Equal(_position, _engine.GetPosition(9));
             _engine.SetHistoryFloor(new Core.Version(_floor));

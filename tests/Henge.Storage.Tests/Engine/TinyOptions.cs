@@ -48,11 +48,4 @@ internal static class TinyOptions
             ManifestRollBytes = 1 << random.Next(8, 16),
             NewLogSalt = new SeededSalt(random.Next()).Next,
         };
-
-    private sealed class SeededSalt(int seed)
-    {
-        private readonly Random _random = new(seed);
-
-        public ulong Next() => (ulong)_random.NextInt64();
-    }
 }

@@ -9,6 +9,9 @@ internal static class EngineFiles
     public const string CurrentTemporary = "CURRENT.tmp";
     public const string Lock = "LOCK";
     public const string LogDirectory = "log";
+
+    /// <summary>The file by which the directory of the bitcask engine is known; this engine has none of that name.</summary>
+    public const string BitcaskManifest = "BITCASK";
     private const string TableSuffix = ".sst";
     private const string ManifestPrefix = "MANIFEST-";
 

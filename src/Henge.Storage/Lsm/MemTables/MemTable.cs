@@ -166,6 +166,23 @@ internal sealed unsafe class MemTable : IPinOwner
     /// </summary>
     public bool TryGet(in LookupKey key, out FoundEntry entry)
     {
+        if (!TryPeek(key, out entry))
+        {
+            return false;
+        }
+
+        if (entry.Kind != EntryKind.Delete)
+        {
+            Retain();
+            entry.Owner = this;
+        }
+
+        return true;
+    }
+
+    /// <summary>The same without a reference: the caller holds one for as long as it looks at what was found.</summary>
+    public bool TryPeek(in LookupKey key, out FoundEntry entry)
+    {
         Unsafe.SkipInit(out entry);
         if (!FilterMayContain(key.Hash))
         {
@@ -188,14 +205,42 @@ internal sealed unsafe class MemTable : IPinOwner
         entry.SetValue((EntryKind)trailer[sizeof(ulong)], SkipListNode.Value(node), SkipListNode.ValueLength(node));
         entry.Token = 0;
         entry.Owner = null;
-        if (entry.Kind != EntryKind.Delete)
-        {
-            Retain();
-            entry.Owner = this;
-        }
-
         return true;
     }
+
+    /// <summary>
+    /// The node of an entry with exactly this key, version and kind, or null. Cheap when its key has no entry, or only older ones. The
+    /// caller holds a reference.
+    /// </summary>
+    public SkipListNode* Find(in LookupKey key, EntryKind kind)
+    {
+        if (!FilterMayContain(key.Hash))
+        {
+            return null;
+        }
+
+        SkipListNode* newest = _newest.Find(key.Hash);
+        if (IsOf(newest, key) && VersionOf(newest) < key.At)
+        {
+            return null;
+        }
+
+        SkipListNode* node = _list.FindAtOrAfter(key.Pointer, key.PrefixLength);
+        while (IsOf(node, key) && VersionOf(node) == key.At)
+        {
+            if (KindOf(node) == kind)
+            {
+                return node;
+            }
+
+            node = SkipListNode.Next(node, 0);
+        }
+
+        return null;
+    }
+
+    /// <summary>The first node at or after a key and version, or null. The caller holds a reference.</summary>
+    public SkipListNode* FindAtOrAfter(in LookupKey key) => _list.FindAtOrAfter(key.Pointer, key.PrefixLength);
 
     /// <summary>An iterator; it holds a reference, and may or may not see what is added after it was made.</summary>
     public InternalIterator CreateIterator()
@@ -262,13 +307,19 @@ internal sealed unsafe class MemTable : IPinOwner
         return (Volatile.Read(ref _filter[FilterIndex(hash)]) & bits) == bits;
     }
 
-    private static bool IsOf(SkipListNode* node, in LookupKey key) =>
+    /// <summary>True for a node of the key, whatever its version.</summary>
+    internal static bool IsOf(SkipListNode* node, in LookupKey key) =>
         node != null
         && SkipListNode.PrefixLength(node) == key.PrefixLength
         && new ReadOnlySpan<byte>(SkipListNode.Key(node), key.PrefixLength).SequenceEqual(
             new ReadOnlySpan<byte>(key.Pointer, key.PrefixLength));
 
-    private static Core.Version VersionOf(SkipListNode* node) =>
+    /// <summary>What a node's entry is.</summary>
+    internal static EntryKind KindOf(SkipListNode* node) =>
+        (EntryKind)SkipListNode.Key(node)[SkipListNode.PrefixLength(node) + sizeof(ulong)];
+
+    /// <summary>The version of a node's entry.</summary>
+    internal static Core.Version VersionOf(SkipListNode* node) =>
         new(
             ~BinaryPrimitives.ReadUInt64BigEndian(
                 new ReadOnlySpan<byte>(SkipListNode.Key(node) + SkipListNode.PrefixLength(node), sizeof(ulong))));

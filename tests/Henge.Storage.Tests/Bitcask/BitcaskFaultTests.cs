@@ -1,0 +1,219 @@
+using Henge.Core;
+using Henge.Storage.Bitcask;
+using Henge.Storage.Bitcask.Segments;
+using Henge.Storage.Inspection;
+using Henge.Storage.Lsm.Background;
+using Henge.Testing.Files;
+
+namespace Henge.Storage.Tests.Bitcask;
+
+/// <summary>Disks that fail and fill up: reported, and never a wrong answer.</summary>
+public sealed class BitcaskFaultTests : BitcaskTestBase
+{
+    [Fact]
+    public void A_failed_write_sync_or_rename_is_an_error_and_nothing_acknowledged_is_lost()
+    {
+        int failures = 0;
+        const int Seeds = 150;
+        for (int seed = 0; seed < Seeds; seed++)
+        {
+            var random = new Random(seed);
+            var files = new SimulatedFileSystem();
+            long failAt = random.Next(5, 250);
+            int seen = 0;
+            FileOperationKind[] kinds =
+            [
+                FileOperationKind.Write,
+                FileOperationKind.Sync,
+                FileOperationKind.Rename,
+                FileOperationKind.SyncDirectory,
+                FileOperationKind.Create,
+            ];
+            files.Faults = operation => kinds.Contains(operation.Kind) && ++seen == failAt ? FaultDecision.Fail : FaultDecision.None;
+            var written = new Dictionary<string, string>();
+            var unknown = new Dictionary<string, string?>();
+            using var scheduler = new InlineScheduler();
+            try
+            {
+                using var engine = BitcaskEngine.Open(TinyBitcask.Random(random, files, scheduler, log: true));
+                for (int i = 0; i < 200; i++)
+                {
+                    string key = $"k{random.Next(50)}";
+                    string value = $"v{i}{new string('x', random.Next(100))}";
+                    unknown[key] = value;
+                    Put(engine, key, (ulong)i + 1, value);
+                    unknown.Remove(key);
+                    written[key] = value;
+                    engine.SetHistoryFloor(new Core.Version((ulong)i + 1));
+                    scheduler.TryRunOne();
+                    if (i % 50 == 49)
+                    {
+                        engine.Compact();
+                    }
+                }
+            }
+            catch (IOException)
+            {
+                failures++;
+            }
+
+            files.Faults = null;
+            files.Crash(CrashMode.LoseAllUnsynced, seed);
+            using var again = BitcaskEngine.Open(TinyBitcask.Random(random, files, new InlineScheduler(), log: true));
+            foreach ((string key, string value) in written)
+            {
+                string? found = Get(again, key);
+                Assert.True(
+                    found == value || (unknown.TryGetValue(key, out string? other) && found == other),
+                    $"Seed {seed}: {key} is '{found}', not '{value}'.");
+            }
+        }
+
+        Assert.True(failures > Seeds / 2, $"Only {failures} runs met their fault.");
+    }
+
+    [Fact]
+    public void After_a_failed_sync_every_call_throws()
+    {
+        using BitcaskEngine engine = Open();
+        Put(engine, "a", 1, "x");
+        Files.Faults = static operation => operation.Kind == FileOperationKind.Sync ? FaultDecision.Fail : FaultDecision.None;
+        Assert.Throws<IOException>(() => Put(engine, "b", 2, "y"));
+        Files.Faults = null;
+        Assert.Throws<IOException>(() => Put(engine, "c", 3, "z"));
+        Assert.Throws<IOException>(() => Get(engine, "a"));
+        Assert.Throws<IOException>(() => engine.CreateSnapshot());
+        Assert.Throws<IOException>(() => engine.CreateIterator(All()));
+        Assert.Throws<IOException>(engine.Flush);
+        Assert.Throws<IOException>(engine.RequestFlush);
+        Assert.Throws<IOException>(engine.Compact);
+        Assert.Throws<IOException>(() => engine.Checkpoint("/copy"));
+        Assert.Throws<IOException>(() => engine.DropRange(Keyspace, default, default));
+    }
+
+    [Fact]
+    public void A_failed_sync_in_the_background_finishes_the_engine_too()
+    {
+        using var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        Put(engine, "a", 1, "x");
+        engine.RequestFlush();
+        Files.Faults = static operation => operation.Kind == FileOperationKind.Sync ? FaultDecision.Fail : FaultDecision.None;
+        Scheduler.RunAll();
+        Files.Faults = null;
+        Assert.Equal(0UL, engine.GetDurablePosition(1));
+        Assert.Throws<IOException>(() => Get(engine, "a"));
+    }
+
+    [Fact]
+    public void On_a_full_disk_reads_go_on_writes_are_refused_and_all_recovers_when_there_is_room()
+    {
+        foreach (bool ownersLog in (bool[])[true, false])
+        {
+            var files = new SimulatedFileSystem();
+            using var scheduler = new InlineScheduler();
+            using var engine = BitcaskEngine.Open(TinyBitcask.Create(files, scheduler) with { OwnerHasLog = ownersLog });
+            files.CapacityBytes = files.UsedBytes + 200_000;
+            int written = 0;
+            HengeException? refused = null;
+            for (; written < 10_000 && refused is null; written++)
+            {
+                try
+                {
+                    Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 100));
+                    scheduler.TryRunOne();
+                }
+                catch (HengeException error)
+                {
+                    refused = error;
+                    written--;
+                }
+            }
+
+            Assert.Equal(ErrorCode.DiskFull, refused?.Code);
+            for (int i = 0; i < written; i++)
+            {
+                Assert.NotNull(Get(engine, $"k{i:00000}"));
+            }
+
+            Assert.Throws<HengeException>(() => Put(engine, "more", 1_000_000, new string('v', 5000)));
+            files.CapacityBytes = long.MaxValue;
+            scheduler.ReleaseLater();
+            scheduler.RunAll();
+            Put(engine, "more", 1_000_001, "v");
+            engine.Flush();
+            Assert.Equal("v", Get(engine, "more"));
+            Assert.NotNull(Get(engine, "k00000"));
+            engine.Dispose();
+            Assert.Empty(StorageVerifier.Verify(files, "/db").Problems);
+            using var again = BitcaskEngine.Open(TinyBitcask.Create(files, new InlineScheduler()));
+            Assert.Equal(written + 1, Scan(again).Count);
+        }
+    }
+
+    [Fact]
+    public void A_batch_that_a_full_disk_cut_short_is_not_there_after_a_crash()
+    {
+        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        Put(engine, "a", 1, "x");
+        engine.Flush();
+        Files.CapacityBytes = Files.UsedBytes + 40;
+        Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => Put(engine, "b", 2, new string('v', 500))).Code);
+        Files.CapacityBytes = long.MaxValue;
+        Put(engine, "c", 3, "y");
+        Files.Crash(CrashMode.KeepAll, 0);
+        using BitcaskEngine again = Open();
+        Assert.Equal(["a=x", "c=y"], Scan(again));
+    }
+
+    [Fact]
+    public void A_merge_waits_for_room_on_the_disk_and_then_goes_on()
+    {
+        using BitcaskEngine engine = Open();
+        for (int i = 0; i < 400; i++)
+        {
+            Put(engine, $"k{i % 20}", (ulong)i + 1, new string('v', 100));
+        }
+
+        engine.SetHistoryFloor(new Core.Version(400));
+        engine.Flush();
+        Files.CapacityBytes = Files.UsedBytes;
+        Scheduler.RunAll();
+        Assert.Equal(0, engine.GetStatistics().Compactions);
+        Assert.Equal(20, Scan(engine).Count);
+        Files.CapacityBytes = long.MaxValue;
+        Scheduler.ReleaseLater();
+        Scheduler.RunAll();
+        Assert.True(engine.GetStatistics().Compactions > 0);
+        Assert.Equal(20, Scan(engine).Count);
+    }
+
+    [Fact]
+    public void A_value_that_the_disk_cannot_read_is_reported_with_file_and_offset()
+    {
+        using BitcaskEngine engine = Open();
+        Put(engine, "a", 1, "x");
+        engine.DeclareKeyspaces([Keyspace, 2]);
+        Files.Faults = static operation =>
+            operation.Kind == FileOperationKind.Read && BitcaskFiles.IsSegment(Path.GetFileName(operation.Path), out _)
+                ? FaultDecision.Fail
+                : FaultDecision.None;
+        HengeException error = Assert.Throws<HengeException>(() => Get(engine, "a"));
+        Assert.Equal(ErrorCode.Corruption, error.Code);
+        Assert.Contains(SegmentNames[0], error.Message, StringComparison.Ordinal);
+        Files.Faults = null;
+        Assert.Equal("x", Get(engine, "a"));
+        var damage = new List<(uint, string)>();
+        engine.TakeDamage((keyspace, found) => damage.Add((keyspace, found.Message)));
+        Assert.Equal([(Keyspace, error.Message)], damage);
+        damage.Clear();
+        engine.TakeDamage((keyspace, found) => damage.Add((keyspace, found.Message)));
+        Assert.Empty(damage);
+    }
+
+    [Fact]
+    public void A_second_opener_is_told_that_the_directory_is_locked()
+    {
+        using BitcaskEngine engine = Open();
+        Assert.Equal(ErrorCode.Locked, Assert.Throws<HengeException>(() => Open()).Code);
+    }
+}
