@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Storage.Bitcask;
 using Henge.Storage.Bitcask.Segments;
+using Henge.Storage.Files;
 using Henge.Storage.Inspection;
 using Henge.Storage.Lsm.Background;
 using Henge.Testing.Files;
@@ -166,6 +167,27 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
     }
 
     [Fact]
+    public void What_a_full_disk_refused_does_not_come_back_behind_what_is_written_next()
+    {
+        var disk = new LateFullDisk(Files);
+        var options = Options with { FileSystem = disk, OwnerHasLog = true };
+        var engine = BitcaskEngine.Open(options);
+        Put(engine, "a", 1, "x");
+
+        // All of it reaches the file before the disk says that it is full.
+        disk.IsFull = true;
+        var batch = new WriteBatch();
+        batch.Put(Keyspace, "b"u8, new Core.Version(2), "x"u8);
+        byte[] second = new byte[2000];
+        batch.Put(Keyspace, "refused"u8, new Core.Version(2), second);
+        Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => engine.Apply(batch)).Code);
+        disk.IsFull = false;
+        Files.Crash(CrashMode.KeepAll, 0);
+        using BitcaskEngine again = Open();
+        Assert.Equal(["a=x"], Scan(again));
+    }
+
+    [Fact]
     public void A_merge_waits_for_room_on_the_disk_and_then_goes_on()
     {
         using BitcaskEngine engine = Open();
@@ -215,5 +237,63 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
     {
         using BitcaskEngine engine = Open();
         Assert.Equal(ErrorCode.Locked, Assert.Throws<HengeException>(() => Open()).Code);
+    }
+
+    /// <summary>A disk that takes a write, and then says that it is full.</summary>
+    private sealed class LateFullDisk(IFileSystem inner) : IFileSystem
+    {
+        public bool IsFull { get; set; }
+
+        public IFile Open(string path, FileOpenMode mode) => new LateFile(this, inner.Open(path, mode));
+
+        public bool FileExists(string path) => inner.FileExists(path);
+
+        public bool DirectoryExists(string path) => inner.DirectoryExists(path);
+
+        public void Delete(string path) => inner.Delete(path);
+
+        public void Rename(string from, string to) => inner.Rename(from, to);
+
+        public void Link(string existing, string newName) => inner.Link(existing, newName);
+
+        public void CreateDirectory(string path) => inner.CreateDirectory(path);
+
+        public void DeleteDirectory(string path) => inner.DeleteDirectory(path);
+
+        public void SyncDirectory(string path) => inner.SyncDirectory(path);
+
+        public IReadOnlyList<string> List(string path) => inner.List(path);
+
+        public IDisposable Lock(string path) => inner.Lock(path);
+
+        public long AvailableBytes(string path) => inner.AvailableBytes(path);
+    }
+
+    private sealed class LateFile(LateFullDisk disk, IFile inner) : IFile
+    {
+        public string Path => inner.Path;
+
+        public long Length => inner.Length;
+
+        public int Read(long offset, Span<byte> buffer) => inner.Read(offset, buffer);
+
+        public void Write(long offset, ReadOnlySpan<byte> data)
+        {
+            inner.Write(offset, data);
+            if (disk.IsFull)
+            {
+                throw new DiskFullException("The disk is full, it says.");
+            }
+        }
+
+        public void Write(long offset, IReadOnlyList<ReadOnlyMemory<byte>> data) => inner.Write(offset, data);
+
+        public void Sync() => inner.Sync();
+
+        public void Preallocate(long length) => inner.Preallocate(length);
+
+        public void Truncate(long length) => inner.Truncate(length);
+
+        public void Dispose() => inner.Dispose();
     }
 }
