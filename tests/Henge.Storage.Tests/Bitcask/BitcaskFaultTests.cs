@@ -93,6 +93,27 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
     }
 
     [Fact]
+    public void What_a_start_finds_stays_although_the_last_process_died_of_a_failed_sync()
+    {
+        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        Put(engine, "a", 1, new string('v', 6000));
+        Files.Faults = static operation => operation.Kind == FileOperationKind.Sync ? FaultDecision.Fail : FaultDecision.None;
+        Assert.Throws<IOException>(engine.Flush);
+        Files.Faults = null;
+
+        // The process dies, and the machine goes on: its cache holds as clean what never reached the disk.
+        Files.Crash(CrashMode.KeepAll, 0);
+        using (BitcaskEngine again = Open())
+        {
+            Assert.NotNull(Get(again, "a"));
+        }
+
+        Files.Crash(CrashMode.LoseAllUnsynced, 0);
+        using BitcaskEngine last = Open();
+        Assert.NotNull(Get(last, "a"));
+    }
+
+    [Fact]
     public void A_failed_sync_in_the_background_finishes_the_engine_too()
     {
         using var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
