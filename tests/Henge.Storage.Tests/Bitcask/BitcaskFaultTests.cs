@@ -126,58 +126,91 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
         Assert.Throws<IOException>(() => Get(engine, "a"));
     }
 
-    [Fact]
-    public void On_a_full_disk_reads_go_on_writes_are_refused_and_all_recovers_when_there_is_room()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void On_a_full_disk_reads_go_on_writes_are_stopped_and_all_recovers_when_there_is_room(bool ownersLog)
     {
-        foreach (bool ownersLog in (bool[])[true, false])
+        using var engine = BitcaskEngine.Open(Options with { OwnerHasLog = ownersLog });
+        Files.CapacityBytes = Files.UsedBytes + 200_000;
+        int written = 0;
+        HengeException? refused = null;
+        while (written < 10_000 && refused is null && engine.Pressure != WritePressure.Stop)
         {
-            var files = new SimulatedFileSystem();
-            using var scheduler = new InlineScheduler();
-            using var engine = BitcaskEngine.Open(TinyBitcask.Create(files, scheduler) with { OwnerHasLog = ownersLog });
-            files.CapacityBytes = files.UsedBytes + 200_000;
-            int written = 0;
-            HengeException? refused = null;
-            for (; written < 10_000 && refused is null; written++)
+            try
             {
-                try
-                {
-                    Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 100));
-                    scheduler.TryRunOne();
-                }
-                catch (HengeException error)
-                {
-                    refused = error;
-                    written--;
-                }
+                Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 100));
+                written++;
+                Scheduler.TryRunOne();
             }
-
-            Assert.Equal(ErrorCode.DiskFull, refused?.Code);
-            for (int i = 0; i < written; i++)
+            catch (HengeException error)
             {
-                Assert.NotNull(Get(engine, $"k{i:00000}"));
+                refused = error;
             }
-
-            Assert.Throws<HengeException>(() => Put(engine, "more", 1_000_000, new string('v', 5000)));
-            files.CapacityBytes = long.MaxValue;
-            scheduler.ReleaseLater();
-            scheduler.RunAll();
-            Put(engine, "more", 1_000_001, "v");
-            engine.Flush();
-            Assert.Equal("v", Get(engine, "more"));
-            Assert.NotNull(Get(engine, "k00000"));
-            engine.Dispose();
-            Assert.Empty(StorageVerifier.Verify(files, "/db").Problems);
-            using var again = BitcaskEngine.Open(TinyBitcask.Create(files, new InlineScheduler()));
-            Assert.Equal(written + 1, Scan(again).Count);
         }
+
+        // With an owner's log nothing is refused: pressure says that nothing more is to come, and what comes is held.
+        Assert.Equal(ownersLog ? null : ErrorCode.DiskFull, refused?.Code);
+        Assert.Equal(ownersLog ? WritePressure.Stop : WritePressure.None, engine.Pressure);
+        if (ownersLog)
+        {
+            Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 5000));
+            written++;
+            Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(engine.Flush).Code);
+            Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => engine.DropRange(Keyspace, default, default)).Code);
+        }
+        else
+        {
+            Assert.Throws<HengeException>(() => Put(engine, "more", 1_000_000, new string('v', 5000)));
+        }
+
+        Scheduler.RunAll();
+        Assert.Equal(written, Scan(engine).Count);
+        Files.CapacityBytes = long.MaxValue;
+        Scheduler.ReleaseLater();
+        Scheduler.RunAll();
+        Assert.Equal(WritePressure.None, engine.Pressure);
+        Put(engine, "more", 1_000_001, "v");
+        engine.Flush();
+        Assert.Equal("v", Get(engine, "more"));
+        engine.Dispose();
+        Assert.Empty(StorageVerifier.Verify(Files, "/db").Problems);
+        using BitcaskEngine again = Open();
+        Assert.Equal(written + 1, Scan(again).Count);
+    }
+
+    [Fact]
+    public void What_is_held_on_a_full_disk_is_not_durable()
+    {
+        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        var batch = new WriteBatch();
+        for (ulong i = 1; engine.Pressure != WritePressure.Stop; i++)
+        {
+            batch.Clear();
+            batch.Put(Keyspace, [(byte)i], new Core.Version(i), new byte[100]);
+            batch.SetPosition(3, i);
+            engine.Apply(batch);
+            engine.RequestFlush();
+            Scheduler.RunAll();
+            Files.CapacityBytes = i == 5 ? Files.UsedBytes + 10 : Files.CapacityBytes;
+        }
+
+        Assert.Equal(6UL, engine.GetPosition(3));
+        Assert.Equal(5UL, engine.GetDurablePosition(3));
+        Assert.True(engine.TryGet(Keyspace, [6], new ReadPoint(Core.Version.Max, 0), out PinnedValue value));
+        value.Dispose();
+        Files.Crash(CrashMode.KeepAll, 0);
+        Files.CapacityBytes = long.MaxValue;
+        using BitcaskEngine again = Open();
+        Assert.Equal(5UL, again.GetDurablePosition(3));
+        Assert.False(again.TryGet(Keyspace, [6], new ReadPoint(Core.Version.Max, 0), out _));
     }
 
     [Fact]
     public void A_batch_that_a_full_disk_cut_short_is_not_there_after_a_crash()
     {
-        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        BitcaskEngine engine = Open();
         Put(engine, "a", 1, "x");
-        engine.Flush();
         Files.CapacityBytes = Files.UsedBytes + 40;
         Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => Put(engine, "b", 2, new string('v', 500))).Code);
         Files.CapacityBytes = long.MaxValue;
@@ -191,7 +224,7 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
     public void What_a_full_disk_refused_does_not_come_back_behind_what_is_written_next()
     {
         var disk = new LateFullDisk(Files);
-        var options = Options with { FileSystem = disk, OwnerHasLog = true };
+        var options = Options with { FileSystem = disk };
         var engine = BitcaskEngine.Open(options);
         Put(engine, "a", 1, "x");
 
