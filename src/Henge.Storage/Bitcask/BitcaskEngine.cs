@@ -3,6 +3,7 @@ using Henge.Storage.Bitcask.Merging;
 using Henge.Storage.Bitcask.Segments;
 using Henge.Storage.Bitcask.Settings;
 using Henge.Storage.Bitcask.State;
+using Henge.Storage.Files;
 using Henge.Storage.Lsm.Background;
 using Henge.Storage.Lsm.Buffers;
 using Henge.Storage.Lsm.Manifests;
@@ -72,14 +73,14 @@ public sealed class BitcaskEngine : IStorageEngine
         {
             long bytes = _writer.IndexBytes;
             long most = _state.Options.MemoryBytes;
-            return bytes >= most ? WritePressure.Stop
+            return bytes >= most || _writer.IsHolding ? WritePressure.Stop
                 : bytes >= most - (most / 8) ? WritePressure.SlowDown
                 : WritePressure.None;
         }
     }
 
     /// <inheritdoc/>
-    public string? StopReason => Pressure != WritePressure.Stop ? null
+    public string? StopReason => _writer.IndexBytes < _state.Options.MemoryBytes ? null
         : $"The index of the bitcask engine takes {_writer.IndexBytes} bytes of memory, and MemoryBytes allows {_state.Options.MemoryBytes}. "
             + "Give it more memory, or keep less history.";
 
@@ -163,7 +164,19 @@ public sealed class BitcaskEngine : IStorageEngine
     public void Flush()
     {
         _state.ThrowIfUnusable();
-        _writer.Sync();
+        try
+        {
+            _writer.Sync();
+        }
+        catch (DiskFullException error)
+        {
+            throw new HengeException(
+                ErrorCode.DiskFull,
+                $"The disk under {_state.Directory} is full, so what is held in memory could not be written. Make room; the engine goes on "
+                    + "by itself.",
+                error);
+        }
+
         _work.ScheduleSync();
     }
 

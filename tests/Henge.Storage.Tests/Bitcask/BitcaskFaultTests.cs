@@ -1,6 +1,7 @@
 using Henge.Core;
 using Henge.Storage.Bitcask;
 using Henge.Storage.Bitcask.Segments;
+using Henge.Storage.Files;
 using Henge.Storage.Inspection;
 using Henge.Storage.Lsm.Background;
 using Henge.Testing.Files;
@@ -92,6 +93,27 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
     }
 
     [Fact]
+    public void What_a_start_finds_stays_although_the_last_process_died_of_a_failed_sync()
+    {
+        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        Put(engine, "a", 1, new string('v', 6000));
+        Files.Faults = static operation => operation.Kind == FileOperationKind.Sync ? FaultDecision.Fail : FaultDecision.None;
+        Assert.Throws<IOException>(engine.Flush);
+        Files.Faults = null;
+
+        // The process dies, and the machine goes on: its cache holds as clean what never reached the disk.
+        Files.Crash(CrashMode.KeepAll, 0);
+        using (BitcaskEngine again = Open())
+        {
+            Assert.NotNull(Get(again, "a"));
+        }
+
+        Files.Crash(CrashMode.LoseAllUnsynced, 0);
+        using BitcaskEngine last = Open();
+        Assert.NotNull(Get(last, "a"));
+    }
+
+    [Fact]
     public void A_failed_sync_in_the_background_finishes_the_engine_too()
     {
         using var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
@@ -104,58 +126,91 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
         Assert.Throws<IOException>(() => Get(engine, "a"));
     }
 
-    [Fact]
-    public void On_a_full_disk_reads_go_on_writes_are_refused_and_all_recovers_when_there_is_room()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void On_a_full_disk_reads_go_on_writes_are_stopped_and_all_recovers_when_there_is_room(bool ownersLog)
     {
-        foreach (bool ownersLog in (bool[])[true, false])
+        using var engine = BitcaskEngine.Open(Options with { OwnerHasLog = ownersLog });
+        Files.CapacityBytes = Files.UsedBytes + 200_000;
+        int written = 0;
+        HengeException? refused = null;
+        while (written < 10_000 && refused is null && engine.Pressure != WritePressure.Stop)
         {
-            var files = new SimulatedFileSystem();
-            using var scheduler = new InlineScheduler();
-            using var engine = BitcaskEngine.Open(TinyBitcask.Create(files, scheduler) with { OwnerHasLog = ownersLog });
-            files.CapacityBytes = files.UsedBytes + 200_000;
-            int written = 0;
-            HengeException? refused = null;
-            for (; written < 10_000 && refused is null; written++)
+            try
             {
-                try
-                {
-                    Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 100));
-                    scheduler.TryRunOne();
-                }
-                catch (HengeException error)
-                {
-                    refused = error;
-                    written--;
-                }
+                Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 100));
+                written++;
+                Scheduler.TryRunOne();
             }
-
-            Assert.Equal(ErrorCode.DiskFull, refused?.Code);
-            for (int i = 0; i < written; i++)
+            catch (HengeException error)
             {
-                Assert.NotNull(Get(engine, $"k{i:00000}"));
+                refused = error;
             }
-
-            Assert.Throws<HengeException>(() => Put(engine, "more", 1_000_000, new string('v', 5000)));
-            files.CapacityBytes = long.MaxValue;
-            scheduler.ReleaseLater();
-            scheduler.RunAll();
-            Put(engine, "more", 1_000_001, "v");
-            engine.Flush();
-            Assert.Equal("v", Get(engine, "more"));
-            Assert.NotNull(Get(engine, "k00000"));
-            engine.Dispose();
-            Assert.Empty(StorageVerifier.Verify(files, "/db").Problems);
-            using var again = BitcaskEngine.Open(TinyBitcask.Create(files, new InlineScheduler()));
-            Assert.Equal(written + 1, Scan(again).Count);
         }
+
+        // With an owner's log nothing is refused: pressure says that nothing more is to come, and what comes is held.
+        Assert.Equal(ownersLog ? null : ErrorCode.DiskFull, refused?.Code);
+        Assert.Equal(ownersLog ? WritePressure.Stop : WritePressure.None, engine.Pressure);
+        if (ownersLog)
+        {
+            Put(engine, $"k{written:00000}", (ulong)written + 1, new string('v', 5000));
+            written++;
+            Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(engine.Flush).Code);
+            Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => engine.DropRange(Keyspace, default, default)).Code);
+        }
+        else
+        {
+            Assert.Throws<HengeException>(() => Put(engine, "more", 1_000_000, new string('v', 5000)));
+        }
+
+        Scheduler.RunAll();
+        Assert.Equal(written, Scan(engine).Count);
+        Files.CapacityBytes = long.MaxValue;
+        Scheduler.ReleaseLater();
+        Scheduler.RunAll();
+        Assert.Equal(WritePressure.None, engine.Pressure);
+        Put(engine, "more", 1_000_001, "v");
+        engine.Flush();
+        Assert.Equal("v", Get(engine, "more"));
+        engine.Dispose();
+        Assert.Empty(StorageVerifier.Verify(Files, "/db").Problems);
+        using BitcaskEngine again = Open();
+        Assert.Equal(written + 1, Scan(again).Count);
+    }
+
+    [Fact]
+    public void What_is_held_on_a_full_disk_is_not_durable()
+    {
+        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        var batch = new WriteBatch();
+        for (ulong i = 1; engine.Pressure != WritePressure.Stop; i++)
+        {
+            batch.Clear();
+            batch.Put(Keyspace, [(byte)i], new Core.Version(i), new byte[100]);
+            batch.SetPosition(3, i);
+            engine.Apply(batch);
+            engine.RequestFlush();
+            Scheduler.RunAll();
+            Files.CapacityBytes = i == 5 ? Files.UsedBytes + 10 : Files.CapacityBytes;
+        }
+
+        Assert.Equal(6UL, engine.GetPosition(3));
+        Assert.Equal(5UL, engine.GetDurablePosition(3));
+        Assert.True(engine.TryGet(Keyspace, [6], new ReadPoint(Core.Version.Max, 0), out PinnedValue value));
+        value.Dispose();
+        Files.Crash(CrashMode.KeepAll, 0);
+        Files.CapacityBytes = long.MaxValue;
+        using BitcaskEngine again = Open();
+        Assert.Equal(5UL, again.GetDurablePosition(3));
+        Assert.False(again.TryGet(Keyspace, [6], new ReadPoint(Core.Version.Max, 0), out _));
     }
 
     [Fact]
     public void A_batch_that_a_full_disk_cut_short_is_not_there_after_a_crash()
     {
-        var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        BitcaskEngine engine = Open();
         Put(engine, "a", 1, "x");
-        engine.Flush();
         Files.CapacityBytes = Files.UsedBytes + 40;
         Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => Put(engine, "b", 2, new string('v', 500))).Code);
         Files.CapacityBytes = long.MaxValue;
@@ -163,6 +218,27 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
         Files.Crash(CrashMode.KeepAll, 0);
         using BitcaskEngine again = Open();
         Assert.Equal(["a=x", "c=y"], Scan(again));
+    }
+
+    [Fact]
+    public void What_a_full_disk_refused_does_not_come_back_behind_what_is_written_next()
+    {
+        var disk = new LateFullDisk(Files);
+        var options = Options with { FileSystem = disk };
+        var engine = BitcaskEngine.Open(options);
+        Put(engine, "a", 1, "x");
+
+        // All of it reaches the file before the disk says that it is full.
+        disk.IsFull = true;
+        var batch = new WriteBatch();
+        batch.Put(Keyspace, "b"u8, new Core.Version(2), "x"u8);
+        byte[] second = new byte[2000];
+        batch.Put(Keyspace, "refused"u8, new Core.Version(2), second);
+        Assert.Equal(ErrorCode.DiskFull, Assert.Throws<HengeException>(() => engine.Apply(batch)).Code);
+        disk.IsFull = false;
+        Files.Crash(CrashMode.KeepAll, 0);
+        using BitcaskEngine again = Open();
+        Assert.Equal(["a=x"], Scan(again));
     }
 
     [Fact]
@@ -215,5 +291,63 @@ public sealed class BitcaskFaultTests : BitcaskTestBase
     {
         using BitcaskEngine engine = Open();
         Assert.Equal(ErrorCode.Locked, Assert.Throws<HengeException>(() => Open()).Code);
+    }
+
+    /// <summary>A disk that takes a write, and then says that it is full.</summary>
+    private sealed class LateFullDisk(IFileSystem inner) : IFileSystem
+    {
+        public bool IsFull { get; set; }
+
+        public IFile Open(string path, FileOpenMode mode) => new LateFile(this, inner.Open(path, mode));
+
+        public bool FileExists(string path) => inner.FileExists(path);
+
+        public bool DirectoryExists(string path) => inner.DirectoryExists(path);
+
+        public void Delete(string path) => inner.Delete(path);
+
+        public void Rename(string from, string to) => inner.Rename(from, to);
+
+        public void Link(string existing, string newName) => inner.Link(existing, newName);
+
+        public void CreateDirectory(string path) => inner.CreateDirectory(path);
+
+        public void DeleteDirectory(string path) => inner.DeleteDirectory(path);
+
+        public void SyncDirectory(string path) => inner.SyncDirectory(path);
+
+        public IReadOnlyList<string> List(string path) => inner.List(path);
+
+        public IDisposable Lock(string path) => inner.Lock(path);
+
+        public long AvailableBytes(string path) => inner.AvailableBytes(path);
+    }
+
+    private sealed class LateFile(LateFullDisk disk, IFile inner) : IFile
+    {
+        public string Path => inner.Path;
+
+        public long Length => inner.Length;
+
+        public int Read(long offset, Span<byte> buffer) => inner.Read(offset, buffer);
+
+        public void Write(long offset, ReadOnlySpan<byte> data)
+        {
+            inner.Write(offset, data);
+            if (disk.IsFull)
+            {
+                throw new DiskFullException("The disk is full, it says.");
+            }
+        }
+
+        public void Write(long offset, IReadOnlyList<ReadOnlyMemory<byte>> data) => inner.Write(offset, data);
+
+        public void Sync() => inner.Sync();
+
+        public void Preallocate(long length) => inner.Preallocate(length);
+
+        public void Truncate(long length) => inner.Truncate(length);
+
+        public void Dispose() => inner.Dispose();
     }
 }

@@ -153,6 +153,58 @@ public sealed class BitcaskMergeTests : BitcaskTestBase
     }
 
     [Fact]
+    public void A_snapshot_is_led_to_a_segment_that_came_after_it_and_was_replaced_in_turn()
+    {
+        using BitcaskEngine engine = Open();
+        Put(engine, "a", 1, "one");
+        Put(engine, "b", 1, "dead");
+        Put(engine, "b", 2, "live");
+        engine.SetHistoryFloor(new Core.Version(2));
+        engine.Flush();
+        using IEngineSnapshot snapshot = engine.CreateSnapshot();
+
+        // The first merge leads the index, the snapshot's too, to its output. The second leaves out what only the snapshot can see.
+        engine.Compact();
+        Scheduler.RunAll();
+        Put(engine, "a", 3, "three");
+        engine.SetHistoryFloor(new Core.Version(3));
+        engine.Flush();
+        engine.Compact();
+        Scheduler.RunAll();
+        Assert.Equal(2, engine.GetStatistics().Compactions);
+        Assert.Equal("one", Get(snapshot, "a"));
+        Assert.Equal("three", Get(engine, "a"));
+        Assert.Null(Get(engine, "a", 2));
+    }
+
+    [Fact]
+    public void A_floor_counts_once_all_that_was_applied_before_it_is_durable()
+    {
+        using var engine = BitcaskEngine.Open(Options with { OwnerHasLog = true });
+        for (ulong version = 1; version <= 8; version++)
+        {
+            Put(engine, "a", version, $"v{version}");
+        }
+
+        engine.Writer.SealActive();
+        Put(engine, "b", 9, "not durable");
+        engine.SetHistoryFloor(new Core.Version(10));
+
+        // No syncs: the owner would apply "b" again, and must find what it found the first time.
+        for (int i = 0; i < 100; i++)
+        {
+            Scheduler.TryStep(BackgroundKind.Compaction, out _);
+        }
+
+        Assert.Equal("v1", Get(engine, "a", 1));
+        engine.Flush();
+        Scheduler.RunAll();
+        engine.Compact();
+        Assert.Null(Get(engine, "a", 1));
+        Assert.Equal("v8", Get(engine, "a"));
+    }
+
+    [Fact]
     public void Segments_with_little_that_is_live_are_merged_by_themselves_and_the_disk_stays_small()
     {
         using BitcaskEngine engine = Open();

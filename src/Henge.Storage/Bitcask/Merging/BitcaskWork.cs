@@ -185,6 +185,9 @@ internal sealed class BitcaskWork
                 break;
             case ObjectDisposedException:
                 break;
+            case DiskFullException:
+                _state.Scheduler.ScheduleLater(BackgroundKind.Flush, RetryDelay, ScheduleSync);
+                break;
             default:
                 _state.Fail(error);
                 break;

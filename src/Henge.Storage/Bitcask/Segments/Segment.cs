@@ -6,6 +6,9 @@ namespace Henge.Storage.Bitcask.Segments;
 /// <summary>What a segment holds of one keyspace: all entries, live or not.</summary>
 internal readonly record struct KeyspaceShare(long Entries, long Bytes);
 
+/// <summary>What could not be written yet, since the disk is full: it belongs at an offset of the file. Never changes.</summary>
+internal sealed record HeldTail(uint Start, byte[] Bytes);
+
 /// <summary>
 /// A file of entries. The last one is written to; all others are sealed and never change. Reads take no lock: the handle is shared, and is
 /// closed when no view is left that could lead here.
@@ -17,6 +20,7 @@ internal sealed class Segment(IFile file, LogSegmentHeader header)
     private long _lastView = long.MaxValue;
     private long _liveBytes = -1;
     private volatile bool _hasHint;
+    private volatile HeldTail? _held;
 
     public uint Id => header.Id;
 
@@ -26,6 +30,27 @@ internal sealed class Segment(IFile file, LogSegmentHeader header)
 
     /// <summary>Range drops with a higher epoch hide what lies in their range here. Changes only while it is empty.</summary>
     public ulong Epoch { get; set; }
+
+    /// <summary>Records that wait in memory for room on the disk; null when there are none.</summary>
+    public HeldTail? Held
+    {
+        get => _held;
+        set => _held = value;
+    }
+
+    /// <summary>Reads up to the size of the buffer; fewer bytes only at the end. One entry is in the file or held, never in part.</summary>
+    public int Read(uint offset, Span<byte> buffer)
+    {
+        if (_held is not { } held || offset < held.Start)
+        {
+            return file.Read(offset, buffer);
+        }
+
+        ReadOnlySpan<byte> rest = held.Bytes.AsSpan((int)Math.Min(offset - held.Start, (uint)held.Bytes.Length));
+        int count = Math.Min(rest.Length, buffer.Length);
+        rest[..count].CopyTo(buffer);
+        return count;
+    }
 
     /// <summary>Where its records end, once sealed.</summary>
     public uint End { get; set; } = LogFormat.SegmentHeaderBytes;

@@ -96,6 +96,7 @@ internal sealed partial class BatchWriter
         lock (Gate)
         {
             ThrowIfUnusable();
+            WriteHeld();
             floor = _state.RequestedFloor;
             segment = _active;
             end = _end;
@@ -223,45 +224,6 @@ internal sealed partial class BatchWriter
         return manifest.Epoch;
     }
 
-    private void Append(ReadOnlySpan<byte> bytes)
-    {
-        try
-        {
-            _active.File.Write(_end, bytes);
-        }
-        catch (DiskFullException)
-        {
-            CutRefused();
-            throw;
-        }
-        catch (IOException error)
-        {
-            _state.Fail(new IOException($"A segment could not be written: {error.Message}", error));
-            throw;
-        }
-
-        _end += (uint)bytes.Length;
-        _active.End = _end;
-        Interlocked.Add(ref _appended, bytes.Length);
-    }
-
-    // Whole records of what was refused may lie behind the end, and would pass for records once something shorter is written there.
-    private void CutRefused()
-    {
-        try
-        {
-            if (_active.File.Length > _end)
-            {
-                _active.File.Truncate(_end);
-            }
-        }
-        catch (IOException error)
-        {
-            _state.Fail(error);
-            throw new IOException(error.Message, error);
-        }
-    }
-
     private void SyncLocked()
     {
         if (_durableEnd == _end)
@@ -269,6 +231,7 @@ internal sealed partial class BatchWriter
             return;
         }
 
+        WriteHeld();
         SyncFile(_active);
         lock (_positionsLock)
         {

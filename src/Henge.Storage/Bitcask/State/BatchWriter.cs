@@ -28,6 +28,7 @@ internal sealed partial class BatchWriter : GroupCommit
     private long _positionChanges;
     private long _durableChanges;
     private bool _isClosed;
+    private volatile bool _isHolding;
     private Segment _active;
     private uint _end = LogFormat.SegmentHeaderBytes;
     private uint _durableEnd = LogFormat.SegmentHeaderBytes;
@@ -198,7 +199,7 @@ internal sealed partial class BatchWriter : GroupCommit
         bool isFull = _end + (long)_log.ByteCount + LogFormat.MarkBytes > _state.Options.SegmentBytes;
         if (isFull && _end > LogFormat.SegmentHeaderBytes)
         {
-            Roll(drop: null);
+            RollIfRoom();
         }
 
         LogMark? mark = _durableEnd > _markedEnd ? new LogMark(0, _durableEnd) : null;
@@ -224,6 +225,19 @@ internal sealed partial class BatchWriter : GroupCommit
         if (_end - _durableEnd >= _state.Options.SyncAheadBytes)
         {
             SyncDue();
+        }
+    }
+
+    // Under an owner's log a full disk must not refuse what is committed: the segment grows beyond its size for as long.
+    private void RollIfRoom()
+    {
+        try
+        {
+            Roll(drop: null);
+        }
+        catch (DiskFullException) when (_state.Options.OwnerHasLog && _end + (long)_log.ByteCount < MaxBatchBytes)
+        {
+            // The next batch tries again.
         }
     }
 

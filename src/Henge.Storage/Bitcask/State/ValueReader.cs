@@ -84,7 +84,7 @@ internal sealed unsafe class ValueReader(BitcaskState state)
     {
         try
         {
-            int read = segment.File.Read(offset, buffer);
+            int read = segment.Read(offset, buffer);
             if (read < buffer.Length)
             {
                 throw SegmentStore.Damage(segment.File.Path, offset, $"the file ends at {offset + read}, within an entry");
