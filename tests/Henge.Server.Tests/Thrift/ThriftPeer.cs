@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Thrift;
 using Henge.Thrift.Generated;
@@ -19,10 +21,10 @@ internal sealed class ThriftPeer : IDisposable
     private readonly TcpClient _connection;
     private readonly TProtocol _protocol;
 
-    private ThriftPeer(TcpClient connection, ThriftEncoding encoding)
+    private ThriftPeer(TcpClient connection, Stream stream, ThriftEncoding encoding)
     {
         _connection = connection;
-        Stream = connection.GetStream();
+        Stream = stream;
         Encoding = encoding;
         TStreamTransport transport = new(Stream, Stream, new TConfiguration());
         _protocol = ProtocolOver(encoding, new TFramedTransport(transport));
@@ -33,13 +35,28 @@ internal sealed class ThriftPeer : IDisposable
 
     public KVStore.Client Calls { get; }
 
-    public NetworkStream Stream { get; }
+    public Stream Stream { get; }
 
     public static async Task<ThriftPeer> OpenAsync(IPEndPoint server, ThriftEncoding encoding)
     {
         TcpClient client = new() { NoDelay = true };
         await client.ConnectAsync(server);
-        return new ThriftPeer(client, encoding);
+        return new ThriftPeer(client, client.GetStream(), encoding);
+    }
+
+    /// <summary>Behind TLS, by a certificate.</summary>
+    public static async Task<ThriftPeer> OpenAsync(IPEndPoint server, ThriftEncoding encoding, X509Certificate2 certificate)
+    {
+        TcpClient client = new() { NoDelay = true };
+        await client.ConnectAsync(server);
+        SslStream stream = new(client.GetStream());
+        await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "localhost",
+            ClientCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true),
+            RemoteCertificateValidationCallback = static (_, shown, _, _) => shown is not null,
+        });
+        return new ThriftPeer(client, stream, encoding);
     }
 
     public static TProtocol ProtocolOver(ThriftEncoding encoding, TTransport transport) =>
@@ -129,6 +146,7 @@ internal sealed class ThriftPeer : IDisposable
     {
         Calls.Dispose();
         _protocol.Dispose();
+        Stream.Dispose();
         _connection.Dispose();
     }
 }
