@@ -48,7 +48,7 @@ internal static class AccessTargets
         }
 
         Tokens.IsOwn(token);
-        Task<(Login? Login, string Problem)> read = Tokens.ReadAsync(token);
+        Task<(Login? Login, string Problem)> read = Tokens.ReadAsync(token).AsTask();
         FuzzCheck.That(read.Wait(TimeSpan.FromSeconds(30)), "a token takes without end");
         (Login? login, string problem) = read.Result;
         if (login is null)
