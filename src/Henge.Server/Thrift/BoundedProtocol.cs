@@ -1,3 +1,4 @@
+using Thrift;
 using Thrift.Protocol;
 using Thrift.Protocol.Entities;
 
@@ -20,6 +21,11 @@ internal sealed class BoundedProtocol(TProtocol inner, FrameInput input, int mos
 
     private TMessage _message;
     private long _partsLeft;
+
+    /// <summary>Whether an error is one that the library and its generated code throw for bytes that make no sense.</summary>
+    public static bool IsMalformed(Exception e) =>
+        e is TException or OverflowException or ArgumentException or IndexOutOfRangeException or InvalidOperationException
+            or NotImplementedException or InvalidCastException;
 
     /// <summary>Reads the header of a message. Throws what the library throws for one that is none.</summary>
     public async ValueTask<TMessage> BeginAsync(CancellationToken cancellation)

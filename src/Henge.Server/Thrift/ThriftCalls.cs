@@ -173,6 +173,11 @@ internal sealed class ThriftCalls(
         List<byte[]> keys = KeyRequests.Given(request.Keys, "list of keys");
         Core.Version version = KeyRequests.ReadVersion(request.Version, request.AtUnixMs, node);
         ReadConsistency consistency = KeyRequests.ConsistencyOf(request.Consistency);
+        if (keys.Count == 0)
+        {
+            CheckKnown();
+        }
+
         var gets = new AwaitedOperation[keys.Count];
         for (int i = 0; i < gets.Length; i++)
         {
@@ -212,6 +217,11 @@ internal sealed class ThriftCalls(
 
     private async ValueTask<List<PutOutcome>> MultiPutAsync(List<PutRequest> requests)
     {
+        if (requests.Count == 0)
+        {
+            CheckKnown();
+        }
+
         // All are looked at before one is done. Buffers stay where they are for as long as the node has them.
         OperationBuffer[] buffers = [.. requests.Select(static _ => new OperationBuffer())];
         var puts = new AwaitedOperation[requests.Count];
@@ -222,6 +232,12 @@ internal sealed class ThriftCalls(
         }
 
         await AwaitedOperation.RunAllAsync(node, puts);
+        if (puts.Length > 0 && Array.TrueForAll(puts, static p => p.Error == ErrorCode.Unauthenticated))
+        {
+            // A matter of the call, and not of one of its keys.
+            throw puts[0].Problem!;
+        }
+
         List<PutOutcome> outcomes = new(puts.Length);
         for (int i = 0; i < puts.Length; i++)
         {
@@ -257,6 +273,13 @@ internal sealed class ThriftCalls(
 
     private ValueTask<NodeStatus> StatusAsync()
     {
+        CheckKnown();
+        return ValueTask.FromResult(StatusReport.Of(node));
+    }
+
+    // For what is of no key, so that no check of keys comes behind it.
+    private void CheckKnown()
+    {
         if (services.Logins is { } logins && !caller.IsNode)
         {
             AccessView view = logins.Access.Access;
@@ -265,7 +288,5 @@ internal sealed class ThriftCalls(
                 throw problem;
             }
         }
-
-        return ValueTask.FromResult(StatusReport.Of(node));
     }
 }

@@ -151,7 +151,7 @@ internal sealed class ThriftConnection : IDisposable
             isSound = problem is null;
             problem ??= await CallAsync(message);
         }
-        catch (Exception e) when (IsMalformed(e))
+        catch (Exception e) when (BoundedProtocol.IsMalformed(e))
         {
             problem ??= "The frame is no message of this protocol: " + e.Message;
             (_reader, _writer) = NewProtocols();
@@ -242,9 +242,4 @@ internal sealed class ThriftConnection : IDisposable
     // What is left in the library's objects of a message that could not be read must not meet the next one.
     private (BoundedProtocol Reader, TProtocol Writer) NewProtocols() =>
         (new BoundedProtocol(_services.ProtocolOver(_input), _input, _services.Elements), _services.ProtocolOver(_output));
-
-    // What the library and its generated code throw for bytes that make no sense.
-    private static bool IsMalformed(Exception e) =>
-        e is TException or OverflowException or ArgumentException or IndexOutOfRangeException or InvalidOperationException
-            or NotImplementedException or InvalidCastException;
 }

@@ -114,6 +114,10 @@ public sealed class ThriftAccessTests : IAsyncLifetime
             Unauthenticated error = await Assert.ThrowsAsync<Unauthenticated>(() => call(peer.Calls));
             Assert.True(error.Code == ErrorCode.UNAUTHENTICATED, method);
         }
+
+        // Also what has no keys in it.
+        await Assert.ThrowsAsync<Unauthenticated>(() => peer.Calls.multiPutAsync([]));
+        await Assert.ThrowsAsync<Unauthenticated>(() => peer.Calls.multiGetAsync(new MultiGetRequest { Keys = [] }));
     }
 
     [Theory]
@@ -276,12 +280,10 @@ public sealed class ThriftAccessTests : IAsyncLifetime
     // What became of the one put as the call's own outcome.
     private static async Task OnlyAsync(KVStore.Client calls, PutRequest put)
     {
-        Failure? failure = (await calls.multiPutAsync([put])).Single().Failure;
-        if (failure is not null)
+        if ((await calls.multiPutAsync([put])).Single().Failure is { } failure)
         {
-            throw failure.Code == ErrorCode.PERMISSION_DENIED
-                ? new PermissionDenied { Code = failure.Code, Message = failure.Message }
-                : new Unauthenticated { Code = failure.Code, Message = failure.Message };
+            Assert.Equal(ErrorCode.PERMISSION_DENIED, failure.Code);
+            throw new PermissionDenied { Code = failure.Code, Message = failure.Message };
         }
     }
 
