@@ -5,13 +5,13 @@ using Thrift.Protocol.Entities;
 namespace Henge.Server.Thrift;
 
 /// <summary>
-/// A protocol of the library with bounds on what a message may announce: a list's memory is taken by its number of elements before any of
-/// them is read, and a struct may have no bytes but its end. Hands on a message's header that has been read already. One thread at a time.
+/// A protocol of the library with bounds on the parts of a message. The library lets a list have as many elements as there are bytes left,
+/// and each becomes an object of a hundred bytes or so; and each field that is passed over takes a call. Hands on a message's header that
+/// has been read already. One thread at a time.
 /// </summary>
 /// <param name="inner">The protocol.</param>
-/// <param name="input">The frame that it reads.</param>
 /// <param name="mostElements">Most elements of a list, a set or a map.</param>
-internal sealed class BoundedProtocol(TProtocol inner, FrameInput input, int mostElements) : TProtocolDecorator(inner)
+internal sealed class BoundedProtocol(TProtocol inner, int mostElements) : TProtocolDecorator(inner)
 {
     /// <summary>Longest name of a call, in characters.</summary>
     public const int MostNameLength = 256;
@@ -78,8 +78,6 @@ internal sealed class BoundedProtocol(TProtocol inner, FrameInput input, int mos
                 TProtocolException.SIZE_LIMIT, $"a list of {count} elements is announced; the limit is {mostElements}");
         }
 
-        // Whatever an element is, it takes a byte.
-        input.CheckReadBytesAvailable(count);
         Count(count);
     }
 

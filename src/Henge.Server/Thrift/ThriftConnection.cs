@@ -241,5 +241,5 @@ internal sealed class ThriftConnection : IDisposable
 
     // What is left in the library's objects of a message that could not be read must not meet the next one.
     private (BoundedProtocol Reader, TProtocol Writer) NewProtocols() =>
-        (new BoundedProtocol(_services.ProtocolOver(_input), _input, _services.Elements), _services.ProtocolOver(_output));
+        (new BoundedProtocol(_services.ProtocolOver(_input), _services.Elements), _services.ProtocolOver(_output));
 }

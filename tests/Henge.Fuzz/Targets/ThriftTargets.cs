@@ -97,7 +97,7 @@ internal static class ThriftTargets
         name = "";
         using FrameInput input = new(Bounds);
         input.Begin(new ReadOnlySequence<byte>(message));
-        BoundedProtocol protocol = new(ProtocolOver(encoding, input), input, MostElements);
+        BoundedProtocol protocol = new(ProtocolOver(encoding, input), MostElements);
         try
         {
             name = Now(protocol.BeginAsync(None).AsTask()).Name;

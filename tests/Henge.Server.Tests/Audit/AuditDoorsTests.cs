@@ -143,8 +143,8 @@ public sealed class AuditDoorsTests : IAsyncLifetime
         string all = AuditLines.Text(Log);
         string[] secrets =
         [
-            GuardedHost.Password, "the new secret", "a wrong secret", "eves secret", "evessecret", "by thrift", token.Token, token.Token.Split('.')[2],
-            Value,
+            GuardedHost.Password, "the new secret", "a wrong secret", "eves secret", "evessecret", "by thrift", token.Token,
+            token.Token.Split('.')[2], Value,
         ];
         Assert.All(secrets, s => Assert.DoesNotContain(s, all, StringComparison.Ordinal));
         Assert.Equal(Enumerable.Range(1, lines.Count), lines.Select(static l => l.GetProperty("Sequence").GetInt32()));

@@ -74,7 +74,8 @@ public sealed class ThriftAccessTests : IAsyncLifetime
     public async Task Each_call_is_done_with_the_permissions_that_it_takes_and_with_no_others()
     {
         Assert.Equal(
-            ThriftMethod.All.Keys.Order(StringComparer.Ordinal), Calls.Select(static c => c.Method).Distinct().Order(StringComparer.Ordinal));
+            ThriftMethod.All.Keys.Order(StringComparer.Ordinal),
+            Calls.Select(static c => c.Method).Distinct().Order(StringComparer.Ordinal));
         await _host.ChangeAsync(new() { Kind = Kind.RevokeRole, Name = "ann", Role = "writer" });
         using ThriftPeer peer = await ThriftPeer.OpenAsync(_host.Host.Server.EndPoint, ThriftEncoding.Compact);
         await peer.Calls.authAsync(Ann);

@@ -338,7 +338,8 @@ public sealed class ThriftFramesTests : IAsyncLifetime
         {
             ThriftEncoding encoding = i % 2 == 0 ? ThriftEncoding.Binary : ThriftEncoding.Compact;
             byte[] frame = await ThriftPeer.CallAsync(
-                encoding, static c => c.send_txnAsync(new TxnRequest { Success = [new TxnOperation { Get = new GetRequest { Key = B("k") } }] }));
+                encoding,
+                static c => c.send_txnAsync(new TxnRequest { Success = [new TxnOperation { Get = new GetRequest { Key = B("k") } }] }));
             for (int changes = random.Next(1, 4); changes > 0; changes--)
             {
                 frame[random.Next(encoding == ThriftEncoding.Compact ? 6 : 8, frame.Length)] = (byte)random.Next();
@@ -434,7 +435,7 @@ public sealed class ThriftFramesTests : IAsyncLifetime
         {
             using FrameInput input = new(_services.Configuration);
             input.Begin(new System.Buffers.ReadOnlySequence<byte>(frame.AsMemory(4)));
-            BoundedProtocol protocol = new(_services.ProtocolOver(input), input, _services.Elements);
+            BoundedProtocol protocol = new(_services.ProtocolOver(input), _services.Elements);
             try
             {
                 TMessage message = await protocol.BeginAsync(CancellationToken.None);
