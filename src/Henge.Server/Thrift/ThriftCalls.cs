@@ -71,6 +71,7 @@ internal sealed class ThriftCalls(
     {
         try
         {
+            CheckRule(method.Rule);
             return await call(KeyRequests.Given(request, "request"));
         }
         catch (HengeException e)
@@ -271,10 +272,23 @@ internal sealed class ThriftCalls(
         return Transactions.Decode(txn, request, node);
     }
 
-    private ValueTask<NodeStatus> StatusAsync()
+    private ValueTask<NodeStatus> StatusAsync() => ValueTask.FromResult(StatusReport.Of(node));
+
+    private void CheckRule(AccessRule rule)
     {
-        CheckKnown();
-        return ValueTask.FromResult(StatusReport.Of(node));
+        switch (rule)
+        {
+            case AccessRule.Open:
+
+            // Behind it the guard looks at each key.
+            case AccessRule.Keys:
+                break;
+            case AccessRule.Known:
+                CheckKnown();
+                break;
+            default:
+                throw new HengeException(ErrorCode.PermissionDenied, "Nobody may call this: it has no rule that this door knows.");
+        }
     }
 
     // For what is of no key, so that no check of keys comes behind it.

@@ -144,12 +144,15 @@ internal sealed class ThriftConnection : IDisposable
         _output.Begin();
         _input.Begin(frame);
         TMessage message = new("", TMessageType.Call, 0);
-        bool isSound = false;
+        bool isSound = false, isTooLong = problem is not null;
         try
         {
             message = await _reader.BeginAsync(CancellationToken.None);
-            isSound = problem is null;
-            problem ??= await CallAsync(message);
+            isSound = !isTooLong;
+            if (isSound)
+            {
+                await CallAsync(message);
+            }
         }
         catch (Exception e) when (BoundedProtocol.IsMalformed(e))
         {
@@ -159,7 +162,7 @@ internal sealed class ThriftConnection : IDisposable
 
         if (problem is not null)
         {
-            _services.Metrics?.Failed(isSound ? ErrorCode.InvalidArgument : ErrorCode.TooLarge);
+            _services.Metrics?.Failed(isTooLong ? ErrorCode.TooLarge : ErrorCode.InvalidArgument);
             _output.Begin();
             await ThriftAnswers.WriteProblemAsync(_writer, message, Problem.ProtocolError, problem);
         }
@@ -174,14 +177,14 @@ internal sealed class ThriftConnection : IDisposable
         return isSound;
     }
 
-    /// <summary>Does a call and writes its answer; what is wrong with its message, if anything.</summary>
-    private async ValueTask<string?> CallAsync(TMessage message)
+    /// <summary>Does a call and writes its answer. Throws what the library throws for a message that cannot be read.</summary>
+    private async ValueTask CallAsync(TMessage message)
     {
         if (message.Type is not (TMessageType.Call or TMessageType.Oneway))
         {
             await ThriftAnswers.WriteProblemAsync(
                 _writer, message, Problem.InvalidMessageType, $"A message of type {(int)message.Type} is no call.");
-            return null;
+            return;
         }
 
         if (!ThriftMethod.All.TryGetValue(message.Name, out ThriftMethod? method))
@@ -192,7 +195,7 @@ internal sealed class ThriftConnection : IDisposable
                 message,
                 Problem.UnknownMethod,
                 $"There is no such call. There are: {string.Join(", ", ThriftMethod.All.Keys.Order(StringComparer.Ordinal))}.");
-            return null;
+            return;
         }
 
         if (method != ThriftMethod.Auth && IsStranger)
@@ -204,7 +207,6 @@ internal sealed class ThriftConnection : IDisposable
         long started = Stopwatch.GetTimestamp();
         await _processor.ProcessAsync(_reader, _writer, CancellationToken.None);
         _services.Metrics?.Operations("thrift", method.Name).RecordSince(started);
-        return null;
     }
 
     private async ValueTask SendAsync(ReadOnlyMemory<byte> frame)
