@@ -45,6 +45,8 @@ public sealed class SimulationTests
     [InlineData(2001073)]
     [InlineData(4013602)]
     [InlineData(4100259)]
+    [InlineData(5005017)]
+    [InlineData(5102452)]
     [InlineData(95000334)]
     public void What_was_found_once_is_not_found_again(int seed) => Assert.Null(SimRun.Run((ulong)seed).Failure);
 

@@ -5,6 +5,7 @@ using Henge.Storage;
 using Henge.Storage.Lsm;
 using Henge.Storage.Lsm.Settings;
 using Henge.Storage.Memory;
+using Henge.Storage.RocksDb;
 
 namespace Henge.Bench.Engine;
 
@@ -14,7 +15,7 @@ namespace Henge.Bench.Engine;
 /// </summary>
 public sealed class EngineBench : IDisposable
 {
-    private const uint Keyspace = 1;
+    internal const uint Keyspace = 1;
     private readonly EngineBenchOptions _options;
     private readonly byte[] _values;
     private IStorageEngine? _engine;
@@ -56,6 +57,10 @@ public sealed class EngineBench : IDisposable
                 case "compact":
                     Open(fresh: false);
                     (_engine as LsmEngine)?.Compact();
+                    (_engine as RocksDbEngine)?.Compact();
+                    break;
+                case "restart":
+                    onResult(Restart());
                     break;
                 default:
                     onResult(RunOne(name));
@@ -73,19 +78,21 @@ public sealed class EngineBench : IDisposable
 
     private EngineBenchResult RunOne(string name)
     {
-        Open(fresh: name.StartsWith("fill", StringComparison.Ordinal));
+        Open(fresh: name is "fillsync" or "fillseq" or "fillrandom");
         IStorageEngine engine = _engine!;
         int threads = _options.Threads;
         bool withWriter = name == "readwhilewriting";
-        var workers = new Worker[threads + (withWriter ? 1 : 0)];
+        var workers = new EngineBenchWorker[threads + (withWriter ? 1 : 0)];
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker(this, engine, i, name, isWriter: withWriter && i == threads);
+            workers[i] = new EngineBenchWorker(
+                _options, _values, engine, i, _options.Seed + _threadsStarted++, name, isWriter: withWriter && i == threads);
         }
 
         GC.Collect();
         GC.WaitForPendingFinalizers();
         EngineStatistics before = engine.GetStatistics();
+        long residentBefore = Environment.WorkingSet;
         long allocatedBefore = GC.GetTotalAllocatedBytes(precise: true);
         TimeSpan pauseBefore = GC.GetTotalPauseDuration();
         int collectionsBefore = GC.CollectionCount(0);
@@ -100,7 +107,7 @@ public sealed class EngineBench : IDisposable
         var histogram = new LatencyHistogram();
         long operations = 0;
         long found = 0;
-        foreach (Worker worker in workers.Take(threads))
+        foreach (EngineBenchWorker worker in workers.Take(threads))
         {
             histogram.Add(worker.Latencies);
             operations += worker.Operations;
@@ -108,17 +115,10 @@ public sealed class EngineBench : IDisposable
         }
 
         long bytesIn = after.BytesIn - before.BytesIn;
-        return new EngineBenchResult
+        return Result(name, operations, seconds, found, histogram) with
         {
-            Name = name,
-            Operations = operations,
-            Seconds = seconds,
-            Found = found,
-            P50Micros = histogram.Percentile(0.5) / 1000.0,
-            P95Micros = histogram.Percentile(0.95) / 1000.0,
-            P99Micros = histogram.Percentile(0.99) / 1000.0,
-            P999Micros = histogram.Percentile(0.999) / 1000.0,
-            MaxMicros = histogram.MaxNs / 1000.0,
+            LogicalBytes = bytesIn,
+            ResidentBytesBefore = residentBefore,
             AllocatedBytesPerOperation = (double)allocated / Math.Max(1, operations),
             Collections = collections,
             GcPauseMs = pause.TotalMilliseconds,
@@ -126,7 +126,7 @@ public sealed class EngineBench : IDisposable
         };
     }
 
-    private static void RunWorkers(Worker[] workers, int readers)
+    private static void RunWorkers(EngineBenchWorker[] workers, int readers)
     {
         Thread[] threads = Array.ConvertAll(workers, static worker => new Thread(worker.Run) { IsBackground = true });
         Array.ForEach(threads, static thread => thread.Start());
@@ -157,24 +157,88 @@ public sealed class EngineBench : IDisposable
 
         _engine?.Dispose();
         _engine = null;
-        if (_options.Engine == "memory")
-        {
-            _engine = new MemoryEngine();
-            return;
-        }
-
         if ((fresh || !_options.UseExisting) && Directory.Exists(_options.Directory))
         {
             Directory.Delete(_options.Directory, recursive: true);
         }
 
-        _engine = LsmEngine.Open(new LsmOptions
+        _engine = Create();
+    }
+
+    private IStorageEngine Create() => _options.Engine switch
+    {
+        "memory" => new MemoryEngine(),
+        "rocksdb" => RocksDbEngine.Open(new RocksDbOptions
         {
             Directory = _options.Directory,
             MemoryBytes = _options.MemoryBytes,
             BloomBitsPerKey = _options.BloomBits,
             WriteAheadLog = !_options.DisableLog,
-        });
+        }),
+        _ => LsmEngine.Open(new LsmOptions
+        {
+            Directory = _options.Directory,
+            MemoryBytes = _options.MemoryBytes,
+            BloomBitsPerKey = _options.BloomBits,
+            WriteAheadLog = !_options.DisableLog,
+        }),
+    };
+
+    // Flushed, closed and opened again, to the first read.
+    private EngineBenchResult Restart()
+    {
+        Open(fresh: false);
+        if (_options.Engine == "memory")
+        {
+            throw new HengeException(ErrorCode.InvalidArgument, "The memory engine keeps nothing over a restart.");
+        }
+
+        _engine!.Flush();
+        _engine.Dispose();
+        _engine = null;
+        GC.Collect();
+        var clock = Stopwatch.StartNew();
+        _engine = Create();
+        bool found = _engine.TryGet(Keyspace, new byte[_options.KeyBytes], new ReadPoint(Core.Version.Max, 0), out PinnedValue value);
+        double seconds = clock.Elapsed.TotalSeconds;
+        if (found)
+        {
+            value.Dispose();
+        }
+
+        var histogram = new LatencyHistogram();
+        histogram.Record((long)(seconds * 1e9));
+        return Result("restart", 1, seconds, found ? 1 : 0, histogram);
+    }
+
+    private EngineBenchResult Result(string name, long operations, double seconds, long found, LatencyHistogram histogram) => new()
+    {
+        Name = name,
+        Operations = operations,
+        Seconds = seconds,
+        Found = found,
+        P50Micros = histogram.Percentile(0.5) / 1000.0,
+        P95Micros = histogram.Percentile(0.95) / 1000.0,
+        P99Micros = histogram.Percentile(0.99) / 1000.0,
+        P999Micros = histogram.Percentile(0.999) / 1000.0,
+        MaxMicros = histogram.MaxNs / 1000.0,
+        DiskBytes = Directory.Exists(_options.Directory)
+            ? new DirectoryInfo(_options.Directory).EnumerateFiles("*", SearchOption.AllDirectories).Sum(SizeOf)
+            : 0,
+        ResidentBytes = Environment.WorkingSet,
+    };
+
+    // Compactions delete files meanwhile.
+    private static long SizeOf(FileInfo file)
+    {
+        try
+        {
+            return file.Length;
+        }
+        catch (FileNotFoundException)
+        {
+            return 0;
+        }
     }
 
     private static string Describe(EngineStatistics statistics) =>
@@ -188,207 +252,4 @@ public sealed class EngineBench : IDisposable
             statistics
                 .Levels.Where(static level => level.Tables > 0)
                 .Select(static level => $"L{level.Level}: {level.Tables} tables, {level.Bytes / 1048576.0:F1} MiB"));
-
-    private sealed class Worker(EngineBench bench, IStorageEngine engine, int index, string name, bool isWriter)
-    {
-        private readonly EngineBenchOptions _options = bench._options;
-        private readonly byte[] _key = new byte[bench._options.KeyBytes];
-        private readonly WriteBatch _batch = new(bench._options.ValueBytes + bench._options.KeyBytes + 64);
-        private readonly LsmEngine? _lsm = engine as LsmEngine;
-
-        // As in db_bench, each thread of each workload draws from a seed of its own: reads must not repeat the very order of the writes
-        // before them.
-        private ulong _random = (ulong)(bench._options.Seed + bench._threadsStarted++) * 0xD1342543DE82EF95 + 1;
-        private ulong _version;
-        private volatile bool _stop;
-
-        public LatencyHistogram Latencies { get; } = new();
-
-        public long Operations { get; private set; }
-
-        public long Found { get; private set; }
-
-        public Exception? Error { get; private set; }
-
-        public void Stop() => _stop = true;
-
-        public void Run()
-        {
-            try
-            {
-                long writes = _options.Writes < 0 ? _options.Num : _options.Writes;
-                long reads = _options.Reads < 0 ? _options.Num : _options.Reads;
-                switch (name)
-                {
-                    case "fillseq":
-                        Write(writes, sequential: true, _options.Sync);
-                        break;
-                    case "fillrandom" or "overwrite":
-                        Write(writes, sequential: false, _options.Sync);
-                        break;
-                    case "fillsync":
-                        Write(_options.Writes < 0 ? Math.Max(1, _options.Num / 1000) : writes, sequential: false, sync: true);
-                        break;
-                    case "readwhilewriting" when isWriter:
-                        Write(long.MaxValue, sequential: false, _options.Sync);
-                        break;
-                    case "readrandom" or "readwhilewriting":
-                        Read(reads, missing: false);
-                        break;
-                    case "readmissing":
-                        Read(reads, missing: true);
-                        break;
-                    case "seekrandom":
-                        Seek(reads);
-                        break;
-                    case "readseq":
-                        ReadSequentially(reads);
-                        break;
-                    default:
-                        throw new HengeException(ErrorCode.InvalidArgument, $"There is no workload '{name}'.");
-                }
-            }
-            catch (Exception error)
-            {
-                Error = error;
-            }
-        }
-
-        private void Write(long count, bool sequential, bool sync)
-        {
-            long last = Stopwatch.GetTimestamp();
-            for (long i = 0; i < count && !_stop; i++)
-            {
-                SetKey(sequential ? i : NextKey());
-                ReadOnlySpan<byte> value = bench._values.AsSpan((int)(Next() & 0xFFFFF), _options.ValueBytes);
-                _batch.Clear();
-                if (_lsm is not null)
-                {
-                    _batch.Put(Keyspace, _key, Core.Version.Zero, value);
-                    _version = _lsm.Write(_batch, sync).Value;
-                }
-                else
-                {
-                    _batch.Put(Keyspace + (uint)index, _key, new Core.Version(++_version), value);
-                    engine.Apply(_batch, sync);
-                }
-
-                if ((i & 4095) == 0)
-                {
-                    engine.SetHistoryFloor(new Core.Version(_version));
-                }
-
-                last = Tick(last);
-            }
-        }
-
-        private void Read(long count, bool missing)
-        {
-            var point = new ReadPoint(Core.Version.Max, 0);
-            byte[] key = missing ? new byte[_key.Length + 1] : _key;
-            long last = Stopwatch.GetTimestamp();
-            for (long i = 0; i < count; i++)
-            {
-                SetKey(NextKey());
-                if (missing)
-                {
-                    _key.CopyTo(key, 0);
-                    key[^1] = (byte)'.';
-                }
-
-                if (engine.TryGet(Keyspace, key, point, out PinnedValue value))
-                {
-                    Found++;
-                    value.Dispose();
-                }
-
-                last = Tick(last);
-            }
-        }
-
-        private void Seek(long count)
-        {
-            long last = Stopwatch.GetTimestamp();
-            for (long i = 0; i < count; i++)
-            {
-                SetKey(NextKey());
-                using EngineIterator iterator = engine.CreateIterator(
-                    new IteratorOptions
-                    {
-                        Keyspace = Keyspace,
-                        Point = new ReadPoint(Core.Version.Max, 0),
-                        FillCache = true,
-                    });
-                iterator.Seek(_key);
-                if (iterator.Valid && iterator.Key.SequenceEqual(_key))
-                {
-                    Found++;
-                }
-
-                long bytes = 0;
-                for (int n = 0; n < _options.SeekNexts && iterator.Valid; n++)
-                {
-                    bytes += iterator.Value.Length;
-                    iterator.Next();
-                }
-
-                last = Tick(last);
-            }
-        }
-
-        private void ReadSequentially(long count)
-        {
-            using EngineIterator iterator = engine.CreateIterator(
-                new IteratorOptions
-                {
-                    Keyspace = Keyspace,
-                    Point = new ReadPoint(Core.Version.Max, 0),
-                    FillCache = true,
-                });
-            long bytes = 0;
-            long i = 0;
-            long last = Stopwatch.GetTimestamp();
-            for (iterator.SeekToFirst(); iterator.Valid && i < count; iterator.Next())
-            {
-                bytes += iterator.Key.Length + iterator.Value.Length;
-
-                // A look at the clock costs as much as a step: one for sixteen.
-                if ((++i & 15) == 0)
-                {
-                    long now = Stopwatch.GetTimestamp();
-                    Latencies.Record((now - last) * (1_000_000_000 / Stopwatch.Frequency) / 16);
-                    last = now;
-                }
-            }
-
-            Operations = i;
-            Found = bytes == 0 ? 0 : i;
-        }
-
-        private long Tick(long last)
-        {
-            long now = Stopwatch.GetTimestamp();
-            Latencies.Record((now - last) * (1_000_000_000 / Stopwatch.Frequency));
-            Operations++;
-            return now;
-        }
-
-        private long NextKey() => (long)(Next() % (ulong)_options.Num);
-
-        // As in db_bench: the number big-endian, then zeros ('0').
-        private void SetKey(long number)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(_key, number);
-            _key.AsSpan(8).Fill((byte)'0');
-        }
-
-        // splitmix64 (Steele et al., 2014).
-        private ulong Next()
-        {
-            ulong z = _random += 0x9E3779B97F4A7C15;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-            return z ^ (z >> 31);
-        }
-    }
 }

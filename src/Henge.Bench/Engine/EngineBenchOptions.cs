@@ -9,6 +9,12 @@ public sealed record EngineBenchOptions
     public static IReadOnlyList<string> AllBenchmarks { get; } =
         ["fillsync", "fillseq", "fillrandom", "overwrite", "readrandom", "readmissing", "seekrandom", "readseq", "readwhilewriting"];
 
+    /// <summary>What there is besides: values of 64 KiB, values that soon end, many versions of a key and reads of old ones.</summary>
+    public static IReadOnlyList<string> MoreBenchmarks { get; } = ["filllarge", "ttlchurn", "fillhistory", "readhistory", "restart"];
+
+    /// <summary>The engines.</summary>
+    public static IReadOnlyList<string> Engines { get; } = ["lsm", "memory", "rocksdb"];
+
     /// <summary>Where the engine's files go. Fill workloads begin with an empty directory: what is in it is deleted.</summary>
     public required string Directory { get; init; }
 
@@ -51,7 +57,7 @@ public sealed record EngineBenchOptions
     /// <summary>Bits of Bloom filter for each key.</summary>
     public int BloomBits { get; init; } = 10;
 
-    /// <summary>"lsm" or "memory".</summary>
+    /// <summary>One of <see cref="Engines"/>.</summary>
     public string Engine { get; init; } = "lsm";
 
     /// <summary>Keeps what is in the directory for workloads that do not begin with an empty one.</summary>
@@ -63,8 +69,9 @@ public sealed record EngineBenchOptions
         foreach (string name in Benchmarks)
         {
             Check(
-                AllBenchmarks.Contains(name) || name is "compact" or "stats" or "flush",
-                $"There is no workload '{name}'. There are: {string.Join(", ", AllBenchmarks)}, compact, flush, stats.");
+                AllBenchmarks.Contains(name) || MoreBenchmarks.Contains(name) || name is "compact" or "stats" or "flush",
+                $"There is no workload '{name}'. There are: {string.Join(", ", AllBenchmarks.Concat(MoreBenchmarks))}, compact, "
+                    + "flush, stats.");
         }
 
         Check(Num is > 0 and <= 10_000_000_000, "--num must be between 1 and 10 billion.");
@@ -72,7 +79,7 @@ public sealed record EngineBenchOptions
         Check(ValueBytes is >= 0 and <= 1 << 20, "--value_size must be between 0 and 1 MiB.");
         Check(Threads is > 0 and <= 256, "--threads must be between 1 and 256.");
         Check(SeekNexts >= 0, "--seek_nexts must not be negative.");
-        Check(Engine is "lsm" or "memory", "--engine must be lsm or memory.");
+        Check(Engines.Contains(Engine), $"--engine must be one of {string.Join(", ", Engines)}.");
     }
 
     private static void Check(bool good, string message)

@@ -34,14 +34,26 @@ public sealed record EngineBenchResult
     public required double MaxMicros { get; init; }
 
     /// <summary>Managed bytes that the whole process allocated for each operation.</summary>
-    public required double AllocatedBytesPerOperation { get; init; }
+    public double AllocatedBytesPerOperation { get; init; }
 
     /// <summary>Garbage collections during the workload.</summary>
-    public required int Collections { get; init; }
+    public int Collections { get; init; }
 
     /// <summary>Milliseconds for which all threads were stopped by them.</summary>
-    public required double GcPauseMs { get; init; }
+    public double GcPauseMs { get; init; }
 
     /// <summary>Bytes that flushes and compactions wrote for each byte that came in; 0 for reads.</summary>
-    public required double WriteAmplification { get; init; }
+    public double WriteAmplification { get; init; }
+
+    /// <summary>Bytes of the engine's files when it was over.</summary>
+    public long DiskBytes { get; init; }
+
+    /// <summary>Bytes of keys and values that a workload wrote; 0 for reads.</summary>
+    public long LogicalBytes { get; init; }
+
+    /// <summary>Bytes of memory that the process had before it.</summary>
+    public long ResidentBytesBefore { get; init; }
+
+    /// <summary>Bytes of memory that the process had then.</summary>
+    public long ResidentBytes { get; init; }
 }

@@ -10,14 +10,14 @@ namespace Henge.Bench.Load;
 /// </summary>
 public static class HtmlReport
 {
-    private const string Style = """
+    internal const string Style = """
         body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;color:#222;background:#fff}h1{margin-bottom:0}
         .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}td,th{padding:.3em .6em;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
         td:first-child,th:first-child{text-align:left}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1em 1.2em}dt{color:#777}dd{margin:0;overflow-wrap:anywhere}
         svg{width:100%;height:auto;background:#fafafa;border:1px solid #ddd}text{font-size:12px;fill:#555}.legend span{margin-right:1.5em}
         @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}svg{background:#202020;border-color:#444}text{fill:#aaa}td,th{border-color:#444}dt{color:#999}}
         """;
-    private static readonly string[] Colours = ["#2266cc", "#cc5522", "#229944", "#8844aa", "#aa8800", "#008899"];
+    internal static readonly string[] Colours = ["#2266cc", "#cc5522", "#229944", "#8844aa", "#aa8800", "#008899"];
 
     /// <summary>The page. Results are told apart by their numbers where there are several.</summary>
     public static string Create(string title, IReadOnlyList<LoadResult> results)

@@ -35,6 +35,24 @@ public static class IdentityFile
     }
 
     /// <summary>
+    /// How many shards the cluster of a data directory has. Throws <see cref="HengeException"/>: InvalidArgument where there is no such
+    /// file, Corruption, UnsupportedFormat.
+    /// </summary>
+    public static int ReadShards(IFileSystem files, string directory)
+    {
+        string path = Path.Combine(directory, Name);
+        if (!files.FileExists(path))
+        {
+            throw new HengeException(
+                ErrorCode.InvalidArgument,
+                $"'{directory}' is not the data directory of a node: there is no file {Name} in it.");
+        }
+
+        return FoundingSettings.Parse(ReadLines(files, path))?.Shards
+            ?? throw Damaged(path, "what the cluster was made with makes no sense");
+    }
+
+    /// <summary>
     /// The members that a node knows of when it starts, and its own number; by its data directory when it joined a cluster, by its
     /// settings otherwise. Throws what opening the node would throw.
     /// </summary>

@@ -18,6 +18,11 @@ public sealed record NodeEnvironment
     /// <summary>Opens the engine in a directory, without a log of its own.</summary>
     public required Func<string, IStorageEngine> OpenEngine { get; init; }
 
+    /// <summary>
+    /// The name of that engine, which the data directory keeps: a start with another one is refused. Null: not compared.
+    /// </summary>
+    public string? EngineName { get; init; }
+
     /// <summary>The way to the other nodes; null for a cluster of one.</summary>
     public IPeerTransport? Transport { get; init; }
 

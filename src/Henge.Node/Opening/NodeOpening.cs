@@ -91,7 +91,10 @@ internal static class NodeOpening
     private static NodeParts OpenParts(NodeContext context, IDisposable directoryLock, string recovery, ref NodeLog? log)
     {
         NodeOptions options = context.Options;
-        context.Engine = context.Environment.OpenEngine(Path.Combine(options.DataDirectory, "engine"));
+        string engine = context.Environment.EngineName is { } name
+            ? EngineFile.Claim(context.Environment.FileSystem, options.DataDirectory, name)
+            : Path.Combine(options.DataDirectory, EngineFile.FirstDirectory);
+        context.Engine = context.Environment.OpenEngine(engine);
         context.History = new HistoryWindow(context.Engine);
         ShardId[] shards = [.. Enumerable.Range(0, context.Identity.Shards).Select(static s => new ShardId((uint)s)), ShardId.Catalog];
         var salts = new SplitMix64Random(context.Environment.Seed + 0x10F);

@@ -10,4 +10,6 @@ public enum EngineKind
     Lsm,
     /// <summary>Memory only; what is durable is the node's log, which is replayed at a start.</summary>
     Memory,
+    /// <summary>RocksDB, from its package.</summary>
+    RocksDb,
 }

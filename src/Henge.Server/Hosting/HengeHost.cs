@@ -130,7 +130,12 @@ public sealed class HengeHost : IAsyncDisposable
         {
             Tls = connector,
             Node = options.Node,
-            Engine = options.Engine == EngineKind.Memory ? "memory" : "lsm",
+            Engine = options.Engine switch
+            {
+                EngineKind.Memory => "memory",
+                EngineKind.RocksDb => "rocksdb",
+                _ => "lsm",
+            },
             EngineMemoryBytes = options.MemoryBytes,
             Scheduler = options.Scheduler switch
             {

@@ -205,9 +205,13 @@ public static partial class ServerSettings
             Server(
                 "engine",
                 "KIND",
-                "Where data is kept: lsm (disk) or memory.",
+                "How data is kept: lsm (disk, Henge's own), rocksdb (disk) or memory. A data directory keeps the engine that made it.",
                 "lsm",
-                (o, v) => o with { Engine = SettingValue.Choice(v, ("lsm", EngineKind.Lsm), ("memory", EngineKind.Memory)) }),
+                (o, v) => o with
+                {
+                    Engine = SettingValue.Choice(
+                        v, ("lsm", EngineKind.Lsm), ("memory", EngineKind.Memory), ("rocksdb", EngineKind.RocksDb)),
+                }),
             Server(
                 "memory",
                 "SIZE",

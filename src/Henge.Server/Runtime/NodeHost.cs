@@ -7,11 +7,7 @@ using Henge.Node.Context;
 using Henge.Server.Events;
 using Henge.Server.Peers;
 using Henge.Server.Tls;
-using Henge.Storage;
 using Henge.Storage.Files;
-using Henge.Storage.Lsm;
-using Henge.Storage.Lsm.Settings;
-using Henge.Storage.Memory;
 using Microsoft.Extensions.Logging;
 
 namespace Henge.Server.Runtime;
@@ -22,7 +18,7 @@ public sealed record NodeHostOptions
     /// <summary>The node's own settings.</summary>
     public required NodeOptions Node { get; init; }
 
-    /// <summary>The engine: <c>lsm</c> or <c>memory</c>.</summary>
+    /// <summary>The engine: <c>lsm</c>, <c>memory</c> or <c>rocksdb</c>.</summary>
     public string Engine { get; init; } = "lsm";
 
     /// <summary>Memory of the engine, in bytes.</summary>
@@ -107,7 +103,8 @@ public sealed class NodeHost : IDisposable
                 {
                     Time = NodeClock.Create(),
                     FileSystem = files,
-                    OpenEngine = directory => OpenEngine(options, files, directory, place),
+                    EngineName = options.Engine,
+                    OpenEngine = directory => NodeEngines.Open(options.Engine, files, directory, options.EngineMemoryBytes, place),
                     Transport = transport,
                     Workers = scheduler,
                     Readers = new PoolScheduler(),
@@ -149,25 +146,4 @@ public sealed class NodeHost : IDisposable
         Node.Dispose();
         _events?.Dispose();
     }
-
-    private static IStorageEngine OpenEngine(NodeHostOptions options, IFileSystem files, string directory, int place) =>
-        options.Engine switch
-        {
-            "lsm" => LsmEngine.Open(new LsmOptions
-            {
-                Directory = directory,
-                FileSystem = files,
-                WriteAheadLog = false,
-
-                // What is lost comes back from other members (docs/decisions/0166).
-                OpenDamagedTables = true,
-                MemoryBytes = options.EngineMemoryBytes,
-
-                // Replicas take in the same writes: with memtables of one size all would flush at the same moment, and every write wait for
-                // that (docs/decisions/0116).
-                MemTableEighths = 8 - (place % 3),
-            }),
-            "memory" => new MemoryEngine(),
-            _ => throw new HengeException(ErrorCode.InvalidArgument, $"There is no engine '{options.Engine}'; there are lsm and memory."),
-        };
 }

@@ -55,13 +55,21 @@ public static class StorageVerifier
     private static void Visit(IFileSystem files, string directory, int depth, Action<VerifyProgress>? progress, List<VerifyReport> reports)
     {
         IReadOnlyList<string> names = files.List(directory);
-        bool isEngine = names.Any(static name => name == EngineFiles.Current || EngineFiles.IsTable(name, out _));
+        bool isRocksDb = names.Contains(EngineFiles.Current) && names.Any(static n => n.StartsWith("OPTIONS-", StringComparison.Ordinal));
+        bool isEngine = !isRocksDb && names.Any(static name => name == EngineFiles.Current || EngineFiles.IsTable(name, out _));
         bool isLog = names.Any(static name => LogFormat.TryParseName(name, LogFormat.SegmentSuffix, out _));
         using IDisposable? held =
-            isEngine || names.Contains(EngineFiles.Lock) ? files.Lock(Path.Combine(directory, EngineFiles.Lock)) : null;
+            isEngine || (!isRocksDb && names.Contains(EngineFiles.Lock)) ? files.Lock(Path.Combine(directory, EngineFiles.Lock)) : null;
         if (isEngine)
         {
             reports.Add(new Run(files, directory, progress).Go());
+        }
+        else if (isRocksDb)
+        {
+            var run = new Run(files, directory, progress);
+            run.Note(
+                $"{directory} holds a database of RocksDB, whose files are not looked at here. RocksDB checks every block that it reads.");
+            reports.Add(run.Report([]));
         }
         else if (isLog)
         {
@@ -108,6 +116,8 @@ public static class StorageVerifier
             NoteUnlisted(tables);
             return Report(tables);
         }
+
+        public void Note(string note) => _notes.Add(note);
 
         public VerifyReport Report(TableMeta[] tables) => new()
         {

@@ -26,6 +26,7 @@ internal static class BenchCommand
         {
             AddLoad(command, context, globals);
             command.Add(EngineBenchCommand.Create(context, globals));
+            command.Add(EnginesBenchCommand.Create(context, globals));
         }
 
         return command.WithExamples(
@@ -34,7 +35,8 @@ internal static class BenchCommand
             "henge bench --target redis://127.0.0.1:6379 --pipeline 16",
             "henge bench --read-ratio 1 --preload false   # keys that are there already",
             "henge bench --workload A --duration 30s --rate 20000 --html report.html",
-            "henge bench engine --benchmarks fillrandom,readrandom --num 1000000");
+            "henge bench engine --benchmarks fillrandom,readrandom --num 1000000",
+            "henge bench engines --html engines.html");
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -364,7 +366,7 @@ internal static class EngineBenchCommand
         Option<bool> sync = new("--sync") { Description = "Sync every write." };
         Option<bool> noLog = new("--disable-wal") { Description = "Write no log, as under Raft." };
         Option<int> bloom = CommandExtensions.OptionOf("--bloom-bits", "Bits a key of the Bloom filters.", "count", defaults.BloomBits);
-        Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "memory");
+        Option<string> engine = GlobalOptions.OneOf("--engine", "Which engine.", "lsm", "memory", "rocksdb");
         Option<bool> existing = new("--use-existing-db") { Description = "Go on with the data that is there." };
         Command command = new("engine", "Run db_bench's workloads on the storage engine.")
         {

@@ -15,7 +15,10 @@ namespace Henge.Tool.Commands;
 internal static class StorageCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals) =>
-        new("storage", NodeCommands.DescriptionOf("storage")) { Verify(context, globals), Dump(context, globals) };
+        new("storage", NodeCommands.DescriptionOf("storage")) 
+        {
+            Verify(context, globals), Dump(context, globals), StorageConvertCommand.Create(context, globals),
+        };
 
     private static Command Verify(CliContext context, GlobalOptions globals)
     {

@@ -57,6 +57,12 @@ public sealed class ClusterProcesses : IAsyncDisposable
     /// <summary>Where the nodes listen.</summary>
     public IReadOnlyList<string> Addresses { get; }
 
+    /// <summary>Memory of each node's engine.</summary>
+    public string Memory { get; init; } = "64MiB";
+
+    /// <summary>Settings of all nodes, beyond the usual ones, as on the command line.</summary>
+    public IReadOnlyList<string> Settings { get; set; } = [];
+
     /// <summary>All nodes.</summary>
     public IEnumerable<int> All => Enumerable.Range(0, _processes.Length);
 
@@ -84,12 +90,13 @@ public sealed class ClusterProcesses : IAsyncDisposable
             "--replication-factor",
             _replicas.ToString(CultureInfo.InvariantCulture),
             "--memory",
-            "64MiB",
+            Memory,
             .. (_processes.Length > 1 ? new[] { "--cluster", members } : []),
             .. _certificates?.ArgumentsOf(NameOf(node)) ?? [],
 
             // The nodes of a network of their own listen where only they and the tests are.
             .. (_network is not null && _certificates is null ? new[] { "--insecure" } : []),
+            .. Settings,
             .. more,
         ];
     }

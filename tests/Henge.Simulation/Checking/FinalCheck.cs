@@ -53,7 +53,7 @@ internal sealed class FinalCheck(SimCluster cluster, SimHistory history, IReadOn
             // compared with their like.
             foreach (
                 IGrouping<LogIndex, ShardStateMachine> alike in cluster
-                    .Nodes.Select(n => n.ReplicaOf(shard)?.Machine)
+                    .Nodes.Where(n => !cluster.MayBeUnreadable(n)).Select(n => n.ReplicaOf(shard)?.Machine)
                     .OfType<ShardStateMachine>()
                     .GroupBy(static m => m.AppliedIndex))
             {

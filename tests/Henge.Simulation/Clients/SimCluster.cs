@@ -312,11 +312,15 @@ internal sealed class SimCluster
         int shard = (int)new ShardMap(Shards).ShardOf(key).Value;
         SimNode[] servers = [.. Nodes.Where(n => n.ReplicaOf(shard) is { Serves: true })];
 
-        // Where replicas move, nobody has read all of a disk that loses bits (WholeCheck): what it has may not be readable yet.
         return servers.Length == PossibleReplicas
-            ? IsElastic && Victim is { IsDamaged: true } ? Array.FindAll(servers, n => n != Victim) : servers
+            ? Array.FindAll(servers, n => !MayBeUnreadable(n))
             : throw new SimulationException($"shard {shard} is served by {servers.Length} of {PossibleReplicas} nodes: " + Describe());
     }
+
+    /// <summary>
+    /// Where replicas move, nobody has read all of a disk that loses bits (<c>WholeCheck</c>): what it has may not be readable yet.
+    /// </summary>
+    public bool MayBeUnreadable(SimNode node) => IsElastic && node == Victim && node.IsDamaged;
 
     /// <summary>Puts up a machine that the cluster was not made of; it serves no clients. It has to join.</summary>
     public SimNode AddJoiner(int number) => AddMachine(_nodes[0], _nodes[0].Options with

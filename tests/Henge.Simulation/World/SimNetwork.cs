@@ -1,4 +1,5 @@
 using Henge.Core;
+using Henge.Node.Api;
 using Henge.Node.Context;
 using Henge.Node.Peers;
 
@@ -229,6 +230,21 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
         return good;
     }
 
+    // Who has no address any more is hung up on. When it calls again, it is told why.
+    private void Disconnect(SimNode node, NodeId peer)
+    {
+        if (_nodes.FindIndex(n => n.Id == peer) is var other and >= 0)
+        {
+            foreach ((int From, int FromEpoch, int To, int ToEpoch) connection in _greeted.Keys.ToArray())
+            {
+                if ((connection.From, connection.To) == (node.Index, other) || (connection.From, connection.To) == (other, node.Index))
+                {
+                    _greeted.Remove(connection);
+                }
+            }
+        }
+    }
+
     private void Keep(int from, int to, byte[] frame)
     {
         if (!_old.TryGetValue((from, to), out Queue<byte[]>? frames))
@@ -269,6 +285,14 @@ internal sealed class SimNetwork(SimWorld world, SimStatistics statistics)
     private sealed class Transport(SimNetwork network, SimNode node, int epoch) : IPeerTransport
     {
         public void Start(IPeerReceiver receiver) => node.SetReceiver(receiver);
+
+        public void SetPeer(NodeEntry peer, string otherAddress)
+        {
+            if (peer.Address.Length == 0 && epoch == node.Epoch)
+            {
+                network.Disconnect(node, peer.Id);
+            }
+        }
 
         public bool Send(NodeId to, ReadOnlySpan<byte> frame) => epoch != node.Epoch || network.Send(node, to, frame);
     }
