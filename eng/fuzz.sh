@@ -19,8 +19,8 @@ dotnet build tests/Henge.Fuzz -c Release -nologo -v q
 dotnet tool restore >/dev/null
 rm -rf "$instrumented"
 cp -r "$built" "$instrumented"
-for assembly in Core Cluster Raft Storage Node Protocol Server Client Cli; do
-  dotnet sharpfuzz "$instrumented/Henge.$assembly.dll"
+for assembly in Henge.{Core,Cluster,Raft,Storage,Node,Protocol,Server,Client,Cli,Thrift} Thrift; do
+  dotnet sharpfuzz "$instrumented/$assembly.dll"
 done
 
 if [ "$with" = own ]; then

@@ -9,6 +9,7 @@ internal static class FuzzTargets
     [
         .. DoorTargets.All,
         .. RespCommandTargets.All,
+        .. ThriftTargets.All,
         .. RestTargets.All,
         .. AccessTargets.All,
         .. GuardedTargets.All,

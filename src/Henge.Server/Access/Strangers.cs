@@ -3,9 +3,9 @@ using Microsoft.AspNetCore.Connections;
 namespace Henge.Server.Access;
 
 /// <summary>
-/// The connections of RESP and JSON lines that have yet to log in, while access is checked: so many at a time, and each for so long. Over
-/// the number the one that has waited longest is ended, and not the new one: a crowd that never logs in must not keep out who does so at
-/// once. Thread-safe.
+/// The connections of RESP, JSON lines and Thrift that have yet to log in, while access is checked: so many at a time, and each for so
+/// long. Over the number the one that has waited longest is ended, and not the new one: a crowd that never logs in must not keep out who
+/// does so at once. Thread-safe.
 /// </summary>
 internal sealed class Strangers : IDisposable
 {

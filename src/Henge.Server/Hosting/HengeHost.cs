@@ -9,6 +9,7 @@ using Henge.Server.Peers;
 using Henge.Server.Ports;
 using Henge.Server.Resp;
 using Henge.Server.Runtime;
+using Henge.Server.Thrift;
 using Henge.Server.Tls;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -179,6 +180,7 @@ public sealed class HengeHost : IAsyncDisposable
                     Logins = logins,
                 },
                 new JsonLinesProtocol(guarded, metrics) { Logins = logins },
+                .. ThriftProtocol.Both(guarded, metrics, logins, options.Door.Port),
             ];
             PeerMetrics.Observe(metrics.Meter, node.Node, node.Transport, node.Node.Messages);
 

@@ -112,7 +112,7 @@ public sealed class HengeServer : IAsyncDisposable
             "henge.server.input.size",
             () => _dispatcher.InputBytes,
             "By",
-            "Bytes that have arrived on RESP and JSON lines connections and were not taken yet, without the first 64 KiB of each "
+            "Bytes that have arrived on RESP, JSON lines and Thrift connections and were not taken yet, without the first 64 KiB of each "
                 + "connection.");
 
         IPEndPoint address = Resolve(options.Address);
@@ -155,7 +155,7 @@ public sealed class HengeServer : IAsyncDisposable
     public int OpenConnections => _dispatcher.Open;
 
     /// <summary>
-    /// Bytes that have arrived on connections of RESP and JSON lines and were not taken yet, as far as they are counted, for tests.
+    /// Bytes that have arrived on connections of RESP, JSON lines and Thrift and were not taken yet, as far as they are counted, for tests.
     /// </summary>
     internal long InputBytes => _dispatcher.InputBytes;
 

@@ -80,26 +80,27 @@ public static partial class ServerSettings
             OfDoor(
                 "limit-input-memory",
                 "SIZE",
-                "Most bytes that have arrived in part or wait, of all RESP and JSON lines connections together, without the first 64 KiB "
-                    + "of each.",
+                "Most bytes that have arrived in part or wait, of all RESP, JSON lines and Thrift connections together, without the first "
+                    + "64 KiB of each.",
                 Size(Door.Port.InputBytes),
                 (o, v) => o with { Port = o.Port with { InputBytes = SettingValue.Size(v, 1 << 20, 1L << 44) } }),
             OfDoor(
                 "limit-unauthenticated-connections",
                 "N",
-                "Most RESP and JSON lines connections that have not logged in, while access is checked; over it the oldest is closed.",
+                "Most RESP, JSON lines and Thrift connections that have not logged in, while access is checked; over it the oldest is "
+                    + "closed.",
                 $"{Door.Port.UnauthenticatedConnections}",
                 (o, v) => o with { Port = o.Port with { UnauthenticatedConnections = SettingValue.Number(v, 1, 10_000_000) } }),
             OfDoor(
                 "login-timeout",
                 "DURATION",
-                "How long a RESP or JSON lines connection may take to log in, while access is checked.",
+                "How long a RESP, JSON lines or Thrift connection may take to log in, while access is checked.",
                 Text(Door.Port.LoginTimeout),
                 (o, v) => o with { Port = o.Port with { LoginTimeout = Period(v, 0.1, 3600) } }),
             OfDoor(
                 "request-timeout",
                 "DURATION",
-                "How long a RESP or JSON lines request that has begun to arrive may take to be there.",
+                "How long a RESP, JSON lines or Thrift request that has begun to arrive may take to be there.",
                 Text(Door.Port.RequestTimeout),
                 (o, v) => o with { Port = o.Port with { RequestTimeout = Period(v, 0.1, 86_400) } }),
             OfDoor(

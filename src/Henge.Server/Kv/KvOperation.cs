@@ -180,13 +180,7 @@ internal abstract class KvOperation(IHengeNode node) : Operation
         Key = all[..keyBytes];
         Command = all[keyBytes..];
         _returnPrevious = returnPrevious;
-        if (Command.Length > Node.Limits.CommandBytes)
-        {
-            throw new HengeException(
-                ErrorCode.TooLarge,
-                $"The command has {Command.Length} bytes; the limit is {Node.Limits.CommandBytes}. Split it, or raise the node's limit for "
-                    + $"commands.");
-        }
+        KvValidation.CheckCommand(Command.Length, Node.Limits);
     }
 
     private int PrepareGet()

@@ -16,20 +16,7 @@ internal static class TxnCodec
     /// </summary>
     public static ReadOnlyMemory<byte> Encode(TxnRequest request, OperationBuffer output, NodeLimits limits)
     {
-        int parts = request.Compare.Count + request.Then.Count + request.Otherwise.Count;
-        if (parts == 0)
-        {
-            throw KvValidation.Invalid("The transaction is empty. Add comparisons or operations.");
-        }
-
-        if (parts > limits.TxnOperations)
-        {
-            throw new HengeException(
-                ErrorCode.TooLarge,
-                $"The transaction has {parts} comparisons and operations; the limit is {limits.TxnOperations}. Split it, or raise the "
-                    + $"node's limit.");
-        }
-
+        KvValidation.CheckTxn(request.Compare.Count + request.Then.Count + request.Otherwise.Count, limits);
         TxnBuilder builder = new();
         foreach (Compare compare in request.Compare)
         {
@@ -39,14 +26,7 @@ internal static class TxnCodec
         AddBranch(builder.Then, request.Then, limits);
         AddBranch(builder.Otherwise, request.Otherwise, limits);
         builder.Encode(output, KvValidation.Session(request.ClientId, request.Sequence, request.SessionFlags));
-        if (output.Length > limits.CommandBytes)
-        {
-            throw new HengeException(
-                ErrorCode.TooLarge,
-                $"The transaction has {output.Length} bytes; the limit is {limits.CommandBytes}. Split it, or raise the node's limit for "
-                    + $"commands.");
-        }
-
+        KvValidation.CheckCommand(output.Length, limits, "transaction");
         return FirstKey(request);
     }
 
@@ -88,12 +68,7 @@ internal static class TxnCodec
     private static void Add(TxnBuilder builder, Compare compare, NodeLimits limits)
     {
         KvValidation.CheckKey(compare.HasKey, compare.Key.Span, limits);
-        if (compare.Relation is < Compare.Types.Relation.Equal or > Compare.Types.Relation.Greater)
-        {
-            throw KvValidation.Invalid($"There is no relation {(int)compare.Relation} between things.");
-        }
-
-        CompareRelation relation = (CompareRelation)(int)compare.Relation;
+        CompareRelation relation = KvValidation.Relation((int)compare.Relation);
         switch (compare.TargetCase)
         {
             case CompareTarget.Version:
@@ -104,13 +79,7 @@ internal static class TxnCodec
                 builder.CompareValue(compare.Key.Span, relation, compare.Value.Span);
                 break;
             case CompareTarget.Exists:
-                bool exists = relation switch
-                {
-                    CompareRelation.Equal => compare.Exists,
-                    CompareRelation.NotEqual => !compare.Exists,
-                    _ => throw KvValidation.Invalid("Existence can be EQUAL or NOT_EQUAL to true or false, and nothing else."),
-                };
-                builder.CompareExistence(compare.Key.Span, exists);
+                builder.CompareExistence(compare.Key.Span, KvValidation.Existence(relation, compare.Exists));
                 break;
             default:
                 throw KvValidation.Invalid("A comparison says not with what: set version, value or exists.");

@@ -43,7 +43,7 @@ public sealed class ServerMetrics : IDisposable
         _operations = Meter.CreateHistogram<double>(
             OperationDuration,
             "s",
-            "Duration of operations of doors where several travel together (RESP, sessions) or that have no convention (JSON lines).");
+            "Duration of operations of doors where several travel together (RESP, sessions) or that have no convention (JSON lines, Thrift).");
         Meter.CreateObservableUpDownCounter(
             "henge.server.connections",
             () => Interlocked.Read(ref _opened) - Interlocked.Read(ref _closed),

@@ -9,14 +9,28 @@ internal sealed class AwaitedOperation : Operation, IValueTaskSource
 {
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
 
+    /// <summary>What went wrong; null: nothing did.</summary>
+    public HengeException? Problem =>
+        Error == ErrorCode.None ? null : new NotLeaderException(Error, ErrorMessage ?? "The operation failed.", LeaderHint, LeaderTerm);
+
     /// <summary>Hands the operation to the node. Throws <see cref="HengeException"/> when it fails.</summary>
     public async ValueTask RunAsync(IHengeNode node)
     {
         node.Submit(this);
         await new ValueTask(this, _core.Version);
-        if (Error != ErrorCode.None)
+        if (Problem is { } problem)
         {
-            throw new NotLeaderException(Error, ErrorMessage ?? "The operation failed.", LeaderHint, LeaderTerm);
+            throw problem;
+        }
+    }
+
+    /// <summary>Hands several operations to the node together, and waits for all of them, whatever becomes of each.</summary>
+    public static async ValueTask RunAllAsync(IHengeNode node, AwaitedOperation[] operations)
+    {
+        node.Submit(new ReadOnlySpan<Operation>(operations));
+        foreach (AwaitedOperation operation in operations)
+        {
+            await new ValueTask(operation, operation._core.Version);
         }
     }
 

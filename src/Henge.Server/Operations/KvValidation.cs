@@ -140,6 +140,50 @@ internal static class KvValidation
     /// <summary>The condition on a version, checked; zero: the key must not exist.</summary>
     public static Core.Version IfVersion(ulong version) => Version(version, "if_version");
 
+    /// <summary>Checks how many comparisons and operations a transaction has.</summary>
+    public static void CheckTxn(int parts, NodeLimits limits)
+    {
+        if (parts == 0)
+        {
+            throw Invalid("The transaction is empty. Add comparisons or operations.");
+        }
+
+        if (parts > limits.TxnOperations)
+        {
+            throw new HengeException(
+                ErrorCode.TooLarge,
+                $"The transaction has {parts} comparisons and operations; the limit is {limits.TxnOperations}. Split it, or raise the "
+                    + $"node's limit.");
+        }
+    }
+
+    /// <summary>Checks the encoded form of a write.</summary>
+    /// <param name="bytes">How long it is.</param>
+    /// <param name="limits">The node's limits.</param>
+    /// <param name="what">What it is, for the message.</param>
+    public static void CheckCommand(int bytes, NodeLimits limits, string what = "command")
+    {
+        if (bytes > limits.CommandBytes)
+        {
+            throw new HengeException(
+                ErrorCode.TooLarge,
+                $"The {what} has {bytes} bytes; the limit is {limits.CommandBytes}. Split it, or raise the node's limit for commands.");
+        }
+    }
+
+    /// <summary>What a comparison with existence asks: that a key exists, or that it does not.</summary>
+    public static bool Existence(CompareRelation relation, bool exists) => relation switch
+    {
+        CompareRelation.Equal => exists,
+        CompareRelation.NotEqual => !exists,
+        _ => throw Invalid("Existence can be EQUAL or NOT_EQUAL to true or false, and nothing else."),
+    };
+
+    /// <summary>The relation that a number names.</summary>
+    public static CompareRelation Relation(int number) => number is >= 0 and <= (int)CompareRelation.Greater
+        ? (CompareRelation)number
+        : throw Invalid($"There is no relation {number} between things.");
+
     /// <summary>The error for a request that makes no sense.</summary>
     public static HengeException Invalid(string message) => new(ErrorCode.InvalidArgument, message);
 

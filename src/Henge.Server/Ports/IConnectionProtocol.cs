@@ -8,7 +8,7 @@ namespace Henge.Server.Ports;
 /// </summary>
 public interface IConnectionProtocol
 {
-    /// <summary>The name, for logs and metrics: <c>resp</c>, <c>json</c>, <c>peer</c>.</summary>
+    /// <summary>The name, for logs and metrics: <c>resp</c>, <c>json</c>, <c>thrift</c>, <c>peer</c>.</summary>
     string Name { get; }
 
     /// <summary>True when a connection that begins with these bytes speaks this protocol.</summary>

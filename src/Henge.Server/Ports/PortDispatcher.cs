@@ -19,7 +19,6 @@ internal sealed class PortDispatcher(
     ServerMetrics metrics,
     TimeProvider? time = null) : IDisposable
 {
-    private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
     private readonly IConnectionProtocol[] _protocols = [.. protocols];
     private readonly ConnectionCounter _counter = new(limits);
     private readonly InputBudget _input = new(limits.InputBytes);
@@ -137,7 +136,7 @@ internal sealed class PortDispatcher(
                 protocol,
                 $"requests that are on their way take {_input.LimitBytes} bytes on all connections together, which is the limit; try again "
                     + $"later, or raise limit-input-memory");
-            await DrainAsync(outer.Input);
+            await InputDrain.RunAsync(outer.Input);
         }
     }
 
@@ -150,29 +149,6 @@ internal sealed class PortDispatcher(
                 metrics.ConnectionRefused("slow");
                 connection.Abort(new ConnectionAbortedException("A request has not come in time (request-timeout)."));
             }
-        }
-    }
-
-    // To close with bytes unread would reset the connection, and the error with it.
-    private static async Task DrainAsync(PipeReader input)
-    {
-        using CancellationTokenSource timeout = new(DrainTimeout);
-        try
-        {
-            while (true)
-            {
-                ReadResult read = await input.ReadAsync(timeout.Token);
-                input.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted)
-                {
-                    return;
-                }
-            }
-        }
-        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
-        {
-            // It had its time.
-            return;
         }
     }
 
@@ -249,7 +225,7 @@ internal sealed class PortDispatcher(
                 {
                     metrics.ConnectionRefused("unknown");
                     await connection.Transport.Output.WriteAsync(
-                        "Henge speaks gRPC (HTTP/2), HTTP/1.1, RESP and JSON lines here; these first bytes are none of them.\r\n"u8.ToArray()
+                        "Henge speaks gRPC (HTTP/2), HTTP/1.1, RESP, JSON lines and framed Thrift here; these first bytes are none of them.\r\n"u8.ToArray()
                     );
                 }
             }

@@ -19,14 +19,14 @@ public sealed record PortLimits
     public int ConnectionsPerAddress { get; init; }
 
     /// <summary>
-    /// Most bytes that have arrived and were not taken yet, of all connections of RESP and JSON lines together, without the first 64 KiB of
-    /// each. Over it, the one that needs more is closed.
+    /// Most bytes that have arrived and were not taken yet, of all connections of RESP, JSON lines and Thrift together, without the first
+    /// 64 KiB of each; and of answers of Thrift that wait. Over it, the one that needs more is closed.
     /// </summary>
     public long InputBytes { get; init; } = 1L << 30;
 
     /// <summary>
-    /// Most connections of RESP and JSON lines that have not logged in, while access is checked. Over it, the one that has waited longest
-    /// is closed.
+    /// Most connections of RESP, JSON lines and Thrift that have not logged in, while access is checked. Over it, the one that has waited
+    /// longest is closed.
     /// </summary>
     public int UnauthenticatedConnections { get; init; } = 1_000;
 
@@ -34,8 +34,8 @@ public sealed record PortLimits
     public TimeSpan LoginTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// How long a request of RESP or JSON lines that has begun to arrive may take to be there. A connection on which none has begun may
-    /// stay for as long as it likes.
+    /// How long a request of RESP, JSON lines or Thrift that has begun to arrive may take to be there. A connection on which none has
+    /// begun may stay for as long as it likes.
     /// </summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(5);
 

@@ -6,7 +6,7 @@ namespace Henge.Server.Tls;
 
 /// <summary>
 /// Who is at the other end of a connection, as its TLS handshake has proved. A feature of the connection, so that every door has it: RESP,
-/// JSON lines and peers by <c>ConnectionContext.Features</c>, HTTP and gRPC by <c>HttpContext.Features</c>, which falls back to the
+/// JSON lines, Thrift and peers by <c>ConnectionContext.Features</c>, HTTP and gRPC by <c>HttpContext.Features</c>, which falls back to the
 /// connection's. Immutable.
 /// </summary>
 internal sealed class ConnectionIdentity

@@ -44,7 +44,7 @@ internal static class BenchCommand
     {
         Option<string> target = CommandExtensions.OptionOf(
             "--target",
-            "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, etcd:// (v3). "
+            "What to measure: henge:// (sessions), grpc:// (a call for each operation), redis://, thrift://, etcd:// (v3). "
                 + "Without addresses: --peers.",
             "url",
             "henge://");
@@ -285,8 +285,10 @@ internal static class BenchCommand
             "grpc" => new HengeTarget(addresses, sessions: false, consistency, tls: tls, signIn: signIn),
             "etcd" => new EtcdTarget(addresses, consistency),
             "redis" => new RedisTarget([.. addresses.Select(HostAndPort)], tls),
+            "thrift" => new ThriftTarget([.. addresses.Select(HostAndPort)], consistency, tls, signIn),
             _ => throw new UsageException(
-                $"--target {url} is not a target; write henge://, grpc://, redis://host:port or etcd://host:port."),
+                $"--target {url} is not a target; write henge://, grpc://, redis://host:port, thrift://host:port or "
+                    + "etcd://host:port."),
         };
     }
 

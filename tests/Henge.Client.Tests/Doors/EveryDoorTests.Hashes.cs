@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Henge.Client.Tests.Cli;
 using Henge.Core;
+using Wire = Henge.Thrift.Generated;
 
 namespace Henge.Client.Tests.Doors;
 
@@ -12,7 +13,7 @@ public sealed partial class EveryDoorTests
     private static readonly byte[] Odd = [0xFF, 0x00];
 
     public static TheoryData<string> Writers() =>
-        ["gRPC", "session", "transaction", "REST", "REST, JSON", "RESP", "JSON lines", "import, JSON", "import, columns"];
+        ["gRPC", "session", "transaction", "REST", "REST, JSON", "RESP", "JSON lines", "Thrift", "import, JSON", "import, columns"];
 
     [Fact]
     public async Task Each_door_shows_a_hash_as_a_hash_or_refuses_it()
@@ -27,6 +28,16 @@ public sealed partial class EveryDoorTests
             (await _session.Transaction().Then(TransactionOperation.Get("h")).CommitAsync()).Results[0].Get!.Value,
         ];
         Assert.All(gets, static g => AssertHash(g.Type, g.Value));
+        await ThriftCallAsync(async calls =>
+        {
+            Wire.GetResult get = await calls.getAsync(new Wire.GetRequest { Key = "h"u8.ToArray() });
+            AssertHash((DataType)(int)get.Type, get.Value);
+            Wire.ScanPage page = await calls.scanAsync(new Wire.ScanRequest { Prefix = "h"u8.ToArray() });
+            AssertHash((DataType)(int)page.Pairs![0].Type, page.Pairs[0].Value);
+            Wire.TxnOperation read = new() { Get = new Wire.GetRequest { Key = "h"u8.ToArray() } };
+            Wire.TxnResult txn = await calls.txnAsync(new Wire.TxnRequest { Success = [read] });
+            AssertHash((DataType)(int)txn.Results![0].Get!.Type, txn.Results[0].Get!.Value);
+        });
         KeyValue[] pairs = [.. (await _unary.ScanPageAsync(new ScanOptions(), default, default)).Pairs];
         AssertHash(pairs[0].Type, pairs[0].Value);
         Assert.Equal(DataType.Bytes, pairs[1].Type);
@@ -102,6 +113,7 @@ public sealed partial class EveryDoorTests
             "REST, JSON" => RestJsonAsync(key, value, null),
             "RESP" => RespAsync(key, value, null),
             "JSON lines" => JsonLinesAsync(key, value, null),
+            "Thrift" => ThriftAsync(key, value, null),
             "import, JSON" => ImportAsync("in.jsonl", JsonLine(key, value, null)),
             _ => ImportAsync("in.tsv", "h\tv\n"),
         }));
@@ -110,7 +122,8 @@ public sealed partial class EveryDoorTests
         Assert.Equal((DataType.Bytes, "v", null), (got.Type, got.Text, got.TimeToLive));
     }
 
-    public static TheoryData<string> HashWriters() => ["gRPC", "session", "transaction", "REST, JSON", "import, JSON", "import, columns"];
+    public static TheoryData<string> HashWriters() =>
+        ["gRPC", "session", "transaction", "REST, JSON", "Thrift", "import, JSON", "import, columns"];
 
     [Theory]
     [MemberData(nameof(HashWriters))]
@@ -137,6 +150,10 @@ public sealed partial class EveryDoorTests
                         await _http.PutAsync(
                             "/v1/kv/h?format=json",
                             new StringContent("""{"hash":[{"field":"f","value":"1"},{"fieldBase64":"/wA=","valueBase64":"/wA="}]}"""))));
+                break;
+            case "Thrift":
+                Wire.PutRequest put = new() { Key = "h"u8.ToArray(), Value = stored, Type = Wire.DataType.HASH };
+                await ThriftCallAsync(calls => calls.putAsync(put));
                 break;
             case "import, JSON":
                 Assert.Equal(
@@ -169,6 +186,8 @@ public sealed partial class EveryDoorTests
                 ErrorCode.InvalidArgument,
                 await CodeAsync(async () =>
                     await _unary.Transaction().Then(TransactionOperation.Put("h"u8.ToArray(), value, options)).CommitAsync()));
+            Wire.PutRequest put = new() { Key = "h"u8.ToArray(), Value = value, Type = Wire.DataType.HASH };
+            Assert.Equal(ErrorCode.InvalidArgument, await ThriftCodeAsync(calls => calls.putAsync(put)));
         }
 
         foreach (
@@ -218,6 +237,8 @@ public sealed partial class EveryDoorTests
         Assert.Equal(
             ErrorCode.WrongType,
             await CodeAsync(async () => await _session.DeleteAsync("h", new DeleteOptions { ReturnPrevious = true })));
+        Wire.DeleteRequest delete = new() { Key = "h"u8.ToArray(), ReturnPrevious = true };
+        Assert.Equal(ErrorCode.WrongType, await ThriftCodeAsync(calls => calls.removeAsync(delete)));
         Assert.False(
             (
                 await _unary

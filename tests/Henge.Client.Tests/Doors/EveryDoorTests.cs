@@ -109,6 +109,7 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
             ("REST, JSON", () => RestJsonAsync(key, value, ttlMs)),
             ("RESP", () => RespAsync(key, value, ttlMs)),
             ("JSON lines", () => JsonLinesAsync(key, value, ttlMs)),
+            ("Thrift", () => ThriftAsync(key, value, ttlMs)),
             ("import, JSON", () => ImportAsync("in.jsonl", JsonLine(key, value, ttlMs))),
             (
                 "import, columns",
@@ -153,6 +154,12 @@ public sealed partial class EveryDoorTests : IAsyncLifetime
         Assert.Equal(
             expected,
             await CodeAsync(async () => await _unary.ScanPageAsync(new ScanOptions { AtTime = time }, default, default)));
+        Henge.Thrift.Generated.GetRequest get = new() { Key = "k"u8.ToArray(), AtUnixMs = time.ToUnixTimeMilliseconds() };
+        if (get.AtUnixMs != 0)
+        {
+            Assert.Equal(expected, await ThriftCodeAsync(calls => calls.getAsync(get)));
+        }
+
         Assert.Equal(expected, await RestCodeAsync(await _http.GetAsync($"/v1/kv/k?at={text}")));
         Assert.Equal(expected, await RestCodeAsync(await _http.GetAsync($"/v1/kv?at={text}")));
         Ran cli = await CliRun.RunAsync(_address, ["get", "k", "--at", text]);

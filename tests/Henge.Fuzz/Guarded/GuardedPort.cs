@@ -14,6 +14,7 @@ using Henge.Server.JsonLines;
 using Henge.Server.Operations;
 using Henge.Server.Peers;
 using Henge.Server.Resp;
+using Henge.Server.Thrift;
 using Henge.Storage;
 using Henge.Testing.Nodes;
 using Microsoft.AspNetCore.Connections;
@@ -69,6 +70,7 @@ internal sealed class GuardedPort : IDisposable
                 new PeerProtocol(transport) { NeedsCertificate = true },
                 new RespProtocol(guarded) { Logins = _logins },
                 new JsonLinesProtocol(guarded) { Logins = _logins },
+                .. ThriftProtocol.Both(guarded, logins: _logins),
             ],
             logins: _logins);
         _server.StartAsync().GetAwaiter().GetResult();

@@ -34,8 +34,10 @@ internal static class GuardedTargets
         Of("guarded-http", static input => RunHttp(Port.Value, input), HttpSeeds),
         Of("guarded-grpc", static input => RunGrpc(Port.Value, input), GrpcSeeds),
         Of("guarded-peer", static input => Port.Value.Serve([.. "HGP\x03"u8, .. input]), PeerSeeds),
+        Of("guarded-thrift", static input => ThriftTargets.RunGuarded(Port.Value, input), ThriftTargets.GuardedSeeds),
         Of("guarded-port", static input => Port.Value.Serve(input), static () =>
-            [.. RespSeeds().Take(2), .. JsonSeeds().Take(2), .. HttpSeeds().Take(2), Http2Bytes.Call(Methods[0], null, [])]),
+            [.. RespSeeds().Take(2), .. JsonSeeds().Take(2), .. HttpSeeds().Take(2), Http2Bytes.Call(Methods[0], null, []),
+                .. ThriftTargets.GuardedSeeds().Take(2).Select(static s => s[1..])]),
     ];
 
     public static IEnumerable<byte[]> HttpSeeds() => DoorTargets.Texts(

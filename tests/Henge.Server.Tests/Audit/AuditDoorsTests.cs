@@ -5,7 +5,10 @@ using Henge.Protocol.V1;
 using Henge.Server.Audit;
 using Henge.Server.Tests.Access;
 using Henge.Server.Tests.Grpc;
+using Henge.Server.Tests.Thrift;
+using Henge.Server.Thrift;
 using Kind = Henge.Protocol.V1.AccessChangeRequest.Types.Kind;
+using Wire = Henge.Thrift.Generated;
 
 namespace Henge.Server.Tests.Audit;
 
@@ -33,6 +36,7 @@ public sealed class AuditDoorsTests : IAsyncLifetime
     [InlineData("rest")]
     [InlineData("resp")]
     [InlineData("json-lines")]
+    [InlineData("thrift")]
     public async Task A_read_and_a_write_leave_a_line_with_their_user(string way)
     {
         await UseAsync(way, "ann", "a/1");
@@ -105,6 +109,12 @@ public sealed class AuditDoorsTests : IAsyncLifetime
         AccessChangeRequest refused = new() { Kind = Kind.AddUser, Name = "eve", Password = "eves secret" };
         await Assert.ThrowsAsync<RpcException>(() => _host.ChangeAsync(refused, "ann"));
         await _host.Cluster.ChangeAsync(new() { Kind = ChangeRequest.Types.Kind.Rebalance }, GuardedHost.As("root"));
+        using (ThriftPeer thrift = await ThriftPeer.OpenAsync(_host.Host.Server.EndPoint, ThriftEncoding.Binary))
+        {
+            Wire.Credentials wrong = new() { User = "guesser", Password = "by thrift, wrong" };
+            await Assert.ThrowsAsync<Wire.Unauthenticated>(() => thrift.Calls.authAsync(wrong));
+        }
+
         await _host.TalkAsync(
             $"AUTH root '{GuardedHost.Password}'\r\nACL SETUSER eve on >evessecret ~e/* +@read\r\nSET a/2 {Value}\r\n");
         ChangeRequest impossible = new() { Kind = ChangeRequest.Types.Kind.Remove, NodeId = "stranger" };
@@ -119,7 +129,8 @@ public sealed class AuditDoorsTests : IAsyncLifetime
         List<JsonElement> lines = [];
         await GrpcRulesTests.Until(() =>
             !wanted.Except((lines = AuditLines.Read(Log)).Select(static l => l.Field("Event"))).Any()
-            && lines.Any(static l => l.Field("Key") == "a/2"));
+            && lines.Any(static l => l.Field("Key") == "a/2")
+            && lines.Any(static l => l.Field("Event") == "LoginRefused" && l.Field("User") == "guesser"));
         JsonElement change = lines.First(static l => l.Field("Event") == "ClusterChanged");
         Assert.Equal(("root", "1806"), (change.Field("User"), change.Field("EventId")));
         Assert.Contains(lines, static l =>
@@ -132,8 +143,8 @@ public sealed class AuditDoorsTests : IAsyncLifetime
         string all = AuditLines.Text(Log);
         string[] secrets =
         [
-            GuardedHost.Password, "the new secret", "a wrong secret", "eves secret", "evessecret", token.Token, token.Token.Split('.')[2],
-            Value,
+            GuardedHost.Password, "the new secret", "a wrong secret", "eves secret", "evessecret", "by thrift", token.Token,
+            token.Token.Split('.')[2], Value,
         ];
         Assert.All(secrets, s => Assert.DoesNotContain(s, all, StringComparison.Ordinal));
         Assert.Equal(Enumerable.Range(1, lines.Count), lines.Select(static l => l.GetProperty("Sequence").GetInt32()));
@@ -143,12 +154,12 @@ public sealed class AuditDoorsTests : IAsyncLifetime
     public async Task Where_access_is_not_checked_it_is_nobody()
     {
         await _host.ChangeAsync(new() { Kind = Kind.Disable });
-        foreach (string way in new[] { "grpc", "grpc session", "rest", "resp", "json-lines" })
+        foreach (string way in new[] { "grpc", "grpc session", "rest", "resp", "json-lines", "thrift" })
         {
             await UseAsync(way, null, "a/" + way.Replace(' ', '-'));
         }
 
-        List<JsonElement> lines = await LinesAsync(10);
+        List<JsonElement> lines = await LinesAsync(12);
         Assert.All(lines, static l => Assert.Equal(("nobody", "Ok"), (l.Field("User"), l.Field("Outcome"))));
         Assert.All(lines, static l => Assert.NotEqual("unknown", l.Field("Door")));
     }
@@ -193,11 +204,35 @@ public sealed class AuditDoorsTests : IAsyncLifetime
                 string auth = user is null ? "" : $"AUTH {user} '{GuardedHost.Password}'\r\n";
                 await _host.TalkAsync($"{auth}SET {key} {Value}\r\nGET {key}\r\n");
                 break;
+            case "thrift":
+                await ThriftAsync(user, key);
+                break;
             default:
                 string first = user is null ? "" : $"{{\"Auth\":{{\"user\":\"{user}\",\"password\":\"{GuardedHost.Password}\"}}}}";
                 await _host.TalkAsync($"{first}{{\"Set\":{{\"key\":\"{key}\",\"value\":\"{Value}\"}}}}{{\"Get\":{{\"key\":\"{key}\"}}}}");
                 break;
         }
+    }
+
+    private async Task ThriftAsync(string? user, string key)
+    {
+        using ThriftPeer peer = await ThriftPeer.OpenAsync(_host.Host.Server.EndPoint, ThriftEncoding.Compact);
+        if (user is not null)
+        {
+            await peer.Calls.authAsync(new Wire.Credentials { User = user, Password = GuardedHost.Password });
+        }
+
+        byte[] name = System.Text.Encoding.UTF8.GetBytes(key), value = System.Text.Encoding.UTF8.GetBytes(Value);
+        try
+        {
+            await peer.Calls.putAsync(new Wire.PutRequest { Key = name, Value = value });
+        }
+        catch (Wire.PermissionDenied)
+        {
+            // Its line says so.
+        }
+
+        await peer.Calls.getAsync(new Wire.GetRequest { Key = name });
     }
 
     private async Task SessionAsync(string key, Metadata headers)

@@ -49,6 +49,7 @@ public sealed class RequestSmugglingTests(OpenHost open) : IClassFixture<OpenHos
     [InlineData("*3\r\n$3\r\nSET\r\n$8\r\nsmuggled\r\n$1\r\nx\r\n")]
     [InlineData("{\"Set\":{\"key\":\"smuggled\",\"value\":\"x\"}}")]
     [InlineData("HGP\x03\0\0\0\0\0\0\r\n\r\n")]
+    [InlineData("\0\0\0\x27\x82\x21\x01\x03put\x1c\x18\x08smuggled\x18\x01x\0\0")]
     public async Task A_connection_that_speaks_HTTP_speaks_nothing_else(string behind)
     {
         string answer = await RawConnection.AnswerAsync(

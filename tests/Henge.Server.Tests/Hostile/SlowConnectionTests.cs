@@ -9,6 +9,7 @@ using Henge.Server.Ports;
 using Henge.Server.Resp;
 using Henge.Server.Tests.Fakes;
 using Henge.Server.Tests.Grpc;
+using Henge.Server.Thrift;
 using Henge.Server.Tls;
 
 namespace Henge.Server.Tests.Hostile;
@@ -41,13 +42,18 @@ public sealed class SlowConnectionTests
     [InlineData("half of an inline command", "SET a half")]
     [InlineData("half of a JSON request", "{\"Set\":{\"key\":\"a\",\"value\":\"half")]
     [InlineData("half of a node's hello", "HGP\x03\0\0")]
+    [InlineData("half of the length of a Thrift frame", "\0\0")]
+    [InlineData("the length of a Thrift frame alone", "\0\0\0\x20")]
+    [InlineData("half of a Thrift call", "\0\0\0\x20\x80\x01\0\x01\0\0\0\x03get\0\0")]
+    [InlineData("half of a compact Thrift call", "\0\0\0\x20\x82\x21\x01\x03get")]
+    [InlineData("half of a Thrift frame that is too long", "\x07\0\0\x20\x80\x01\0\x01\0\0\0\x03get\0\0")]
     public async Task What_is_never_ended_is_ended(string what, string text)
     {
         FakeNode node = new();
         using PeerTransport transport = new(
             new NodeId(1), [new NodeEntry(new NodeId(1), "a", "127.0.0.1:1")], new PeerTransportOptions { HelloTimeoutMs = 300 });
         await using RunningServer server = await RunningServer.StartAsync(
-            node, Hasty, [new PeerProtocol(transport), new RespProtocol(node), new JsonLinesProtocol(node)]);
+            node, Hasty, [new PeerProtocol(transport), new RespProtocol(node), new JsonLinesProtocol(node), .. ThriftProtocol.Both(node)]);
         string answer = await RawConnection.AnswerAsync(server.Server.EndPoint, text);
         Assert.False(answer.Contains("half", StringComparison.Ordinal), what);
         await GrpcRulesTests.Until(() => server.Server.OpenConnections == 0);

@@ -13,6 +13,8 @@ using Henge.Server.Metrics;
 using Henge.Server.Resp;
 using Henge.Server.Rest;
 using Henge.Server.Tests.Fakes;
+using Henge.Server.Tests.Thrift;
+using Henge.Server.Thrift;
 
 namespace Henge.Server.Tests.Metrics;
 
@@ -26,7 +28,7 @@ public sealed class MetricsTests
         await using HengeServer server = new(
             node,
             new DoorOptions { Address = "127.0.0.1:0" },
-            [new RespProtocol(node, metrics), new JsonLinesProtocol(node, metrics)],
+            [new RespProtocol(node, metrics), new JsonLinesProtocol(node, metrics), .. ThriftProtocol.Both(node, metrics)],
             metrics: metrics);
         await server.StartAsync(TestContext.Current.CancellationToken);
         using HttpClient http = new() { BaseAddress = new Uri($"http://{server.EndPoint}") };
@@ -38,6 +40,12 @@ public sealed class MetricsTests
         await AskAsync(server.EndPoint, "SET a 1\r\nSET b 2\r\nGET a\r\nNOSUCH\r\nPING\r\n", "PONG");
         await AskAsync(server.EndPoint, "{\"Get\":{\"key\":\"a\"}}", "Ok");
 
+        using (ThriftPeer thrift = await ThriftPeer.OpenAsync(server.EndPoint, ThriftEncoding.Compact))
+        {
+            await thrift.Calls.statusAsync();
+            await Assert.ThrowsAsync<Henge.Thrift.Generated.InvalidArgument>(() => thrift.Calls.putAsync(new()));
+        }
+
         PrometheusText text = await ReadAsync(http);
 
         Assert.Equal(1, text["http_server_request_duration_seconds_count{http_request_method=\"PUT\",http_route=\"/v1/kv/{key}\"}"]);
@@ -45,6 +53,9 @@ public sealed class MetricsTests
         Assert.Equal(2, text["henge_server_operation_duration_seconds_count{henge_door=\"resp\",henge_operation=\"set\"}"]);
         Assert.Equal(1, text["henge_server_operation_duration_seconds_count{henge_door=\"resp\",henge_operation=\"get\"}"]);
         Assert.Equal(1, text["henge_server_operation_duration_seconds_count{henge_door=\"json_lines\",henge_operation=\"request\"}"]);
+        Assert.Equal(1, text["henge_server_operation_duration_seconds_count{henge_door=\"thrift\",henge_operation=\"status\"}"]);
+        Assert.Equal(1, text["henge_server_operation_duration_seconds_count{henge_door=\"thrift\",henge_operation=\"put\"}"]);
+        Assert.Equal(1, text["henge_server_errors_total{error_type=\"InvalidArgument\"}"]);
         Assert.Equal(1, text["henge_server_errors_total{error_type=\"resp\"}"]);
         Assert.Equal(4, text["henge_shards{henge_role=\"leader\"}"]);
         Assert.Equal(28, text["henge_raft_entries_committed_total"]);
