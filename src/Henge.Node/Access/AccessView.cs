@@ -60,9 +60,10 @@ public sealed class AccessView
 
     /// <summary>What there is of this while <see cref="IsKnown"/> is false. The same object each time, or one that is equal.</summary>
     /// <param name="wasEnabled">
-    /// Whether access was checked when that was known last. One for each answer, as <see cref="None"/> is of all nodes of a process.
+    /// Whether access was checked when that was known last. One for each answer, as <see cref="None"/> is of all nodes of a process. What
+    /// has been applied since counts as well: a node that was told that access is checked has no door open before it knows the rest.
     /// </param>
-    internal AccessView WhileNotKnown(bool wasEnabled) => wasEnabled
+    internal AccessView WhileNotKnown(bool wasEnabled) => wasEnabled || IsEnabled
         ? _notKnownChecked ??= new AccessView(this, true)
         : _notKnownOpen ??= new AccessView(this, false);
 

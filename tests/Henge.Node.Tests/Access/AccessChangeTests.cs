@@ -224,6 +224,20 @@ public sealed class AccessChangeTests
         Assert.False(AccessView.None.WhileNotKnown(false).WasEnabled);
     }
 
+    /// <summary>
+    /// A new node's first minutes under load: it has applied that access is checked, and has not been answered yet whether that is all.
+    /// What looks after the cluster stood open to everybody then (found by the fuzz target guarded-thrift).
+    /// </summary>
+    [Fact]
+    public void A_node_that_has_applied_that_access_is_checked_checks_it_before_it_knows_the_rest()
+    {
+        AccessView view = AccessView.Of(true, new Core.Version(3), [], []).WhileNotKnown(false);
+        Assert.True(view.WasEnabled);
+        Assert.NotNull(AccessCheck.CheckAdmin(view, null));
+        Assert.NotNull(AccessCheck.CheckKnown(view, null));
+        Assert.Null(AccessCheck.CheckAdmin(AccessView.None.WhileNotKnown(false), null));
+    }
+
     [Fact]
     public void A_cluster_without_users_is_served_without_its_catalog_also_after_a_restart()
     {
