@@ -95,7 +95,7 @@ internal static class BitcaskOpener
                 _index!.Clocks);
             foreach ((Segment segment, HengeException error) in _index.Damaged)
             {
-                state.Damage.AddAll(segment, error);
+                state.Damage.AddAll(segment, segment.Keyspaces.Keys, error);
             }
 
             _segments.Clear();

@@ -252,7 +252,7 @@ internal sealed class BitcaskWork
     {
         foreach (Segment segment in _state.ListedSegments.Where(static s => s.IsSealed && !s.HasHint).OrderBy(static s => s.Id).ToList())
         {
-            if (_picker.IsExcluded(segment))
+            if (_picker.IsExcluded(segment) || segment.LiveBytes == 0)
             {
                 continue;
             }
@@ -295,7 +295,7 @@ internal sealed class BitcaskWork
         _merge.Reading = null;
         if (error is HengeException { Code: ErrorCode.Corruption } damage && damage != _merge.Noted)
         {
-            _state.Damage.AddAll(segment, damage);
+            _state.Damage.AddAll(segment, _survey.KeyspacesIn(segment), damage);
         }
 
         _state.Options.Log?.Invoke($"{segment.File.Path} cannot be merged, and is left as it is: {error.Message}");

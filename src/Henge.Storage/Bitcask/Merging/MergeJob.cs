@@ -45,6 +45,12 @@ internal sealed class MergeJob(BitcaskState state, BatchWriter writer)
         using var outputs = new MergeOutputs(state, epoch);
         foreach (Segment input in inputs)
         {
+            if (input.LiveBytes == 0)
+            {
+                // The survey said so, and what is dead stays dead: nothing of it is read, whatever state it is in.
+                continue;
+            }
+
             Reading = input;
             if (!input.HasHint)
             {

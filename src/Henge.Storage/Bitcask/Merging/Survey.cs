@@ -37,6 +37,47 @@ internal sealed unsafe class Survey(BitcaskState state, BatchWriter writer)
         }
     }
 
+    /// <summary>The keyspaces of which the index has entries in a segment: those that lose something when it is damaged.</summary>
+    public List<uint> KeyspacesIn(Segment segment)
+    {
+        var found = new List<uint>();
+        IndexView view = state.Acquire(out int stripe);
+        try
+        {
+            foreach (uint keyspace in segment.Keyspaces.Keys)
+            {
+                using InternalIterator? index = view.Find(keyspace)?.CreateIterator();
+                if (index is not null && HasEntryIn(index, segment.Id))
+                {
+                    found.Add(keyspace);
+                }
+            }
+        }
+        finally
+        {
+            view.Release(stripe);
+        }
+
+        return found;
+    }
+
+    private static bool HasEntryIn(InternalIterator index, uint segment)
+    {
+        for (index.SeekToFirst(); index.Valid; index.Next())
+        {
+            ReadOnlySpan<byte> locator = index.Value;
+            fixed (byte* pointer = locator)
+            {
+                if (Locator.AddressOf(pointer, locator.Length).Segment == segment)
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
     public IEnumerable<BackgroundPoint> Run()
     {
         long written = writer.EntriesWritten;

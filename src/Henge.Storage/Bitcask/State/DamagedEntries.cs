@@ -23,10 +23,10 @@ internal sealed class DamagedEntries
     public void Add(Segment segment, ReadOnlySpan<byte> prefix, HengeException error) =>
         Add(new DamagedEntry(segment, BinaryPrimitives.ReadUInt32BigEndian(prefix), prefix.ToArray(), error));
 
-    /// <summary>Something of a segment cannot be read, and it may be of any of its keyspaces.</summary>
-    public void AddAll(Segment segment, HengeException error)
+    /// <summary>Something of a segment cannot be read, and it may be of any of some keyspaces.</summary>
+    public void AddAll(Segment segment, IEnumerable<uint> keyspaces, HengeException error)
     {
-        foreach (uint keyspace in segment.Keyspaces.Keys)
+        foreach (uint keyspace in keyspaces)
         {
             Add(new DamagedEntry(segment, keyspace, [], error));
         }
