@@ -65,5 +65,9 @@ internal sealed class MergePicker(BitcaskState state)
     private long SmallBytes => Math.Max(0, state.Options.SegmentBytes - LogFormat.SegmentHeaderBytes) / ManySmall;
 
     private List<Segment> Candidates() =>
-        [.. state.ListedSegments.Where(segment => segment.IsSealed && (segment.LiveBytes == 0 || !IsExcluded(segment))).OrderBy(static s => s.Id)];
+    [
+        .. state.ListedSegments
+            .Where(segment => segment.IsSealed && (segment.LiveBytes == 0 || !IsExcluded(segment)))
+            .OrderBy(static segment => segment.Id),
+    ];
 }

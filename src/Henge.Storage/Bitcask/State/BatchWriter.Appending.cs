@@ -4,8 +4,8 @@ using Henge.Storage.Files;
 namespace Henge.Storage.Bitcask.State;
 
 /// <summary>
-/// Writes to the segment, and what becomes of them on a full disk. Without an owner's log a batch is refused. With one it cannot be: what is
-/// committed has to be applied. So it is held in memory, read from there, and written when there is room;
+/// Writes to the segment, and what becomes of them on a full disk. Without an owner's log a batch is refused. With one it cannot be: what
+/// is committed has to be applied. So it is held in memory, read from there, and written when there is room;
 /// <see cref="WritePressure.Stop"/> asks for nothing more meanwhile.
 /// </summary>
 internal sealed partial class BatchWriter
