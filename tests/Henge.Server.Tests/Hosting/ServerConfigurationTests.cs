@@ -200,7 +200,7 @@ public sealed class ServerConfigurationTests
     [InlineData("history", "-1s", "duration")]
     [InlineData("limit-key-bytes", "1TiB", "from 1B to 31KiB")]
     [InlineData("reads", "dirty", "linearizable, lease, stale")]
-    [InlineData("engine", "sql", "lsm, memory")]
+    [InlineData("engine", "sql", "lsm, bitcask, memory, rocksdb")]
     [InlineData("node-id", "a b", "letters")]
     [InlineData("addr", "7001", "HOST:PORT")]
     [InlineData("addr", "x:99999", "HOST:PORT")]
