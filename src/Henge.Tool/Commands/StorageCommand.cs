@@ -15,7 +15,7 @@ namespace Henge.Tool.Commands;
 internal static class StorageCommand
 {
     public static Command Create(CliContext context, GlobalOptions globals) =>
-        new("storage", NodeCommands.DescriptionOf("storage")) 
+        new("storage", NodeCommands.DescriptionOf("storage"))
         {
             Verify(context, globals), Dump(context, globals), StorageConvertCommand.Create(context, globals),
         };
